@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: MIT
+# Installs the library so that find_package(heron CONFIG) and pkg-config find it, wherever the prefix is moved to.
+include(CMakePackageConfigHelpers)
+
+set(heron_cmake_dir ${CMAKE_INSTALL_LIBDIR}/cmake/heron)
+
+install(TARGETS heron EXPORT heron-targets
+    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
+    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+    RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(DIRECTORY include/heron DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.hpp" PATTERN "*.h")
+install(EXPORT heron-targets NAMESPACE heron:: DESTINATION ${heron_cmake_dir})
+
+configure_package_config_file(cmake/heronConfig.cmake.in ${CMAKE_CURRENT_BINARY_DIR}/heronConfig.cmake
+    INSTALL_DESTINATION ${heron_cmake_dir})
+write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/heronConfigVersion.cmake
+    COMPATIBILITY SameMinorVersion) # before 1.0, minor versions may differ in their interface
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/heronConfig.cmake ${CMAKE_CURRENT_BINARY_DIR}/heronConfigVersion.cmake
+    DESTINATION ${heron_cmake_dir})
+
+# A static heron needs its own libraries and the C++ runtime named by whoever links it.
+set(heron_pc_libs "-lheron")
+set(heron_pc_cflags "")
+if(NOT BUILD_SHARED_LIBS)
+    string(APPEND heron_pc_libs " -ldl -lpthread -lstdc++ -lm")
+    set(heron_pc_cflags " -DHERON_STATIC")
+endif()
+file(RELATIVE_PATH heron_pc_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+configure_file(cmake/heron.pc.in heron.pc @ONLY)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/heron.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: MIT
+# Compiler settings that every target of this project gets, and nobody else's.
+
+if(HERON_SANITIZE)
+    string(REPLACE ";" "," heron_sanitizers "${HERON_SANITIZE}")
+    string(REPLACE "+" "," heron_sanitizers "${heron_sanitizers}")
+    # For the whole project: a program of which only a part is instrumented does not link.
+    add_compile_options(-fsanitize=${heron_sanitizers} -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g)
+    add_link_options(-fsanitize=${heron_sanitizers})
+endif()
+
+# heron_target_defaults(<target>): C++20 without extensions, hidden symbols, warnings.
+function(heron_target_defaults target)
+    set_target_properties(${target} PROPERTIES
+        CXX_EXTENSIONS OFF
+        C_VISIBILITY_PRESET hidden
+        CXX_VISIBILITY_PRESET hidden
+        VISIBILITY_INLINES_HIDDEN ON
+        POSITION_INDEPENDENT_CODE ON) # a static heron may end up in somebody's plug-in
+    target_compile_features(${target} PRIVATE cxx_std_20)
+    if(MSVC)
+        target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:/W4>)
+    else()
+        target_compile_options(${target} PRIVATE
+            $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
+            -Wno-missing-field-initializers -ffp-contract=off>)
+    endif()
+    if(HERON_WERROR)
+        if(MSVC)
+            target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:/WX>)
+        else()
+            target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
+        endif()
+    endif()
+endfunction()
