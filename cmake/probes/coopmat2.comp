@@ -6,7 +6,7 @@
 #extension GL_NV_cooperative_matrix2 : require
 layout(local_size_x = 32) in;
 layout(binding = 0) buffer Data { float v[]; } data;
-float twice(uint row, uint col, float x) { return 2.0 * x; }
+float twice(const in uint row, const in uint col, const in float x) { return 2.0 * x; }
 void main() {
     coopmat<float, gl_ScopeSubgroup, 8, 8, gl_MatrixUseAccumulator> c =
         coopmat<float, gl_ScopeSubgroup, 8, 8, gl_MatrixUseAccumulator>(1.0);

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: MIT
+# Sourced by every leg: where things are, and how to get a missing tool.
+# shellcheck shell=bash
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+builds=${HERON_CI_BUILD_DIR:-$root/build/ci}
+jobs=$(nproc)
+cd "$root"
+
+# need <program> <package>...: installs the packages when the program is missing.
+need() {
+    command -v "$1" >/dev/null && return
+    echo "-- installing ${*:2}"
+    local log=$builds/apt.log
+    mkdir -p "$builds"
+    { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -qy -o Dpkg::Use-Pty=0 install \
+        --no-install-recommends "${@:2}"; } >"$log" 2>&1 || { tail -n 40 "$log" && return 1; }
+}
+
+# cpp_files: the project's own C++ files.
+cpp_files() { git ls-files '*.cpp' '*.hpp'; }
