@@ -10,6 +10,7 @@
 HERON_SHARED_BEGIN
 using uint = std::uint32_t;
 using F32 = std::uint64_t;  // device address of floats
+using U32 = std::uint64_t;  // device address of 32-bit words: indices, or elements of any dtype (core/half.glsl)
 HERON_SHARED_END
 #else
 #extension GL_EXT_buffer_reference : require
@@ -17,11 +18,24 @@ HERON_SHARED_END
 #define HERON_SHARED_BEGIN
 #define HERON_SHARED_END
 layout(buffer_reference, scalar, buffer_reference_align = 4) buffer F32 { float v[]; };
+layout(buffer_reference, scalar, buffer_reference_align = 4) buffer U32 { uint v[]; };
 #endif
 
 HERON_SHARED_BEGIN
 const uint SPEC_THREADS = 0;  // invocations per workgroup
 const uint SPEC_TILE_M = 1;   // rows of C per workgroup
+const uint SPEC_TILE_N = 2;   // columns of C per workgroup
+const uint SPEC_DTYPE_A = 3;  // element type of the first operand, one of DTYPE_
+const uint SPEC_DTYPE_B = 4;  // of the second
+const uint SPEC_DTYPE_C = 5;  // of the third
+const uint SPEC_DTYPE_D = 6;  // of the result
+const uint SPEC_OPERATION = 7;  // which of a kernel's operations (a constant of the kernel's own header)
+const uint SPEC_PER_THREAD = 8; // elements per invocation
+
+// heron::DType.
+const uint DTYPE_F32 = 0;
+const uint DTYPE_F16 = 1;
+const uint DTYPE_BF16 = 2;
 HERON_SHARED_END
 
 #endif
