@@ -21,7 +21,7 @@ Usage: tests/run.sh [options] [-- CMake arguments]
   --cpu-only        leave real GPUs alone: lavapipe and SwiftShader only
   --help
 
-  Environment: HERON_GOLDEN_DIR   golden vectors (default: tests/golden)
+  Environment: HERON_GOLDEN_DIR   golden vectors (default: tests/golden/data)
                CC, CXX            compilers
                VK_DRIVER_FILES    exactly these Vulkan drivers (a list of JSON files) instead of all that are found
                XDG_CACHE_HOME     SwiftShader is kept in its folder heron/ (default: ~/.cache)
@@ -167,7 +167,7 @@ else
 fi
 [ $install_only = 0 ] || exit 0
 list_drivers
-export HERON_GOLDEN_DIR=${HERON_GOLDEN_DIR:-$root/tests/golden}
+export HERON_GOLDEN_DIR=${HERON_GOLDEN_DIR:-$root/tests/golden/data}
 export LSAN_OPTIONS=${LSAN_OPTIONS:-suppressions=$root/tests/support/lsan.supp:print_suppressions=0}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 
