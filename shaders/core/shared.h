@@ -31,6 +31,8 @@ const uint SPEC_DTYPE_C = 5;  // of the third
 const uint SPEC_DTYPE_D = 6;  // of the result
 const uint SPEC_OPERATION = 7;  // which of a kernel's operations (a constant of the kernel's own header)
 const uint SPEC_PER_THREAD = 8; // elements per invocation
+const uint SPEC_POOL = 20;      // vec4 of shared memory
+const uint SPEC_TILES = 21;     // tiles of a result per invocation
 
 // heron::DType.
 const uint DTYPE_F32 = 0;
