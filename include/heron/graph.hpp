@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+// A graph collects operations on tensors; compile() turns it into a plan (plan.hpp). Optimizers are built on
+// it, and so can be an application's own kernels: every kernel is a grouped kernel, which does one stage for
+// many tensors at once.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "heron/device.hpp"
+#include "heron/export.hpp"
+#include "heron/tensor.hpp"
+
+namespace heron {
+
+class Plan;
+struct PlanOptions;
+
+// A tensor of one graph, or a part of one. A handle: copying one copies no data.
+struct HERON_API Tensor {
+    static constexpr std::uint32_t kNone = 0xffffffff;
+
+    std::uint32_t id = kNone;       // the memory object in its graph
+    std::uint64_t byte_offset = 0;  // of the first element, from the object's start
+    DType dtype = DType::f32;
+    Shape shape;                   // the last two axes are rows and columns, those before them a batch
+    std::uint64_t row_stride = 0;  // elements between two rows; 0 = contiguous
+
+    explicit operator bool() const { return id != kNone; }
+    std::uint64_t rows() const;    // 1 for vectors and scalars
+    std::uint64_t cols() const;    // 1 for scalars
+    std::uint64_t batch() const;   // product of the axes before the last two
+    std::uint64_t stride() const;  // elements between two rows, never 0 unless there are no columns
+    std::uint64_t span_bytes() const;
+
+    // Rows [first, first + count) of a matrix; throws (invalid_argument) outside of it.
+    Tensor row_range(std::uint64_t first, std::uint64_t count) const;
+    // One matrix of a batch.
+    Tensor batch_item(std::uint64_t index) const;
+    // The same elements under another shape of the same count; contiguous tensors only.
+    Tensor reshape(const Shape& to) const;
+};
+
+enum class Access : std::uint8_t { read, write, read_write };
+
+// Value of a specialization constant; ids are the SPEC_ constants of shaders/core/shared.h.
+struct SpecConstant {
+    std::uint32_t id;
+    std::uint32_t value;
+    bool operator==(const SpecConstant&) const = default;
+};
+
+// A grouped kernel: its SPIR-V and the layout of its job struct. Lives as long as the graphs and plans that
+// use it (in practice a constant). The shader side is shaders/core/kernel.glsl.
+struct KernelInfo {
+    const char* name;
+    std::span<const std::uint32_t> spirv;
+    std::uint32_t job_bytes;
+    std::uint32_t first_group_offset;  // byte offset of the job's `uint first_group`
+};
+
+template <class Job>
+constexpr KernelInfo make_kernel(const char* name, std::span<const std::uint32_t> spirv) {
+    static_assert(std::is_trivially_copyable_v<Job> && sizeof(Job) % 8 == 0,
+                  "jobs are plain and a multiple of 8 bytes");
+    return {name, spirv, sizeof(Job), static_cast<std::uint32_t>(offsetof(Job, first_group))};
+}
+
+// A tensor of a job: where its address goes, and what the kernel does with its bytes.
+struct Operand {
+    static constexpr std::uint32_t kNoField = 0xffffffff;  // a dependency whose address the job does not hold
+    std::uint32_t field;                                   // byte offset of the address in the job struct
+    Tensor tensor;
+    Access access;
+};
+
+// One job of one kernel.
+struct Operation {
+    const KernelInfo* kernel = nullptr;
+    std::vector<SpecConstant> constants;  // the variant
+    std::string_view reason;              // why this kernel and variant, for describe(); a literal
+    std::vector<std::byte> job;           // addresses and first_group are filled in by the plan
+    std::vector<Operand> operands;
+    std::uint64_t groups = 0;  // workgroups; 0 makes the operation vanish
+    double flops = 0;
+    double bytes = 0;     // of memory traffic, every operand of every pass once
+    bool guarded = true;  // skipped on the GPU in steps that are skipped (non-finite gradients)
+};
+
+template <class Job>
+Operation make_operation(const KernelInfo& kernel, const Job& job, std::vector<Operand> operands,
+                         std::uint64_t groups) {
+    Operation operation;
+    operation.kernel = &kernel;
+    operation.job.resize(sizeof(Job));
+    std::memcpy(operation.job.data(), &job, sizeof(Job));
+    operation.operands = std::move(operands);
+    operation.groups = groups;
+    return operation;
+}
+
+// The separate programs of a plan.
+enum class Phase : std::uint8_t {
+    step,        // what Plan::record records
+    initialize,  // once, before the first step: first values of states
+    accumulate,  // adds one micro-batch's gradients
+};
+
+// Operations that run only in some steps: those whose number (from 0) modulo `interval` is `phase`.
+struct Section {
+    std::uint32_t interval = 1;
+    std::uint32_t phase = 0;
+    bool operator==(const Section&) const = default;
+};
+
+// Threads: one graph is used by one thread at a time.
+class HERON_API Graph {
+public:
+    explicit Graph(const Device& device);
+    ~Graph();
+    Graph(Graph&&) noexcept;
+    Graph& operator=(Graph&&) noexcept;
+
+    const Device& device() const;
+
+    // Memory of the caller. Views may overlap or be given twice; the scheduler orders what touches the same
+    // bytes. Can be moved later with Plan::rebind(name).
+    Tensor external(std::string name, const TensorView& view);
+    // Memory that lives from step to step, zero at first, saved in checkpoints under its name (unique in the
+    // graph).
+    Tensor state(std::string name, DType dtype, const Shape& shape);
+    // Memory between operations of one step; shares bytes with other temporaries that are not alive at the
+    // same time.
+    Tensor temporary(DType dtype, const Shape& shape);
+    // Constants, uploaded when memory is bound. The host may change them between steps: see Plan::table.
+    Tensor table(std::span<const std::byte> bytes);
+    // Host-readable memory that kernels write for the host: see Plan::readback.
+    Tensor readback(std::uint64_t bytes);
+
+    // The step's control block (shaders/core/push.h), which every kernel reaches through its push constants;
+    // states on the first call. A graph without one has no guard and no sections.
+    Tensor control();
+    // For the kernel that starts a step (shaders/core/section.h): the table of all dispatches that belong to
+    // sections, and the arguments of their indirect dispatches, which that kernel writes. Sizes are known
+    // only to compile().
+    Tensor section_table();
+    Tensor section_arguments();
+
+    // What is added from here on belongs to ... (labels appear in describe() and in debuggers).
+    void set_phase(Phase phase);
+    void set_stage(std::string_view label);
+    void set_section(Section section);  // {} is "every step"
+
+    // Throws (invalid_argument) for a job of the wrong size, operands of another graph, or a misused section.
+    void add(Operation operation);
+
+    // Schedules everything added so far. Allocates no device memory. Defined in plan.hpp's terms.
+    Plan compile(const PlanOptions& options) const;
+
+    struct Impl;
+    Impl& impl() const { return *impl_; }
+
+private:
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace heron

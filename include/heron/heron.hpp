@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+// Everything public.
+#pragma once
+
+#include "heron/device.hpp"
+#include "heron/error.hpp"
+#include "heron/graph.hpp"
+#include "heron/linalg.hpp"
+#include "heron/optim/adamw.hpp"
+#include "heron/optim/muon.hpp"
+#include "heron/optim/sgd.hpp"
+#include "heron/plan.hpp"
+#include "heron/state.hpp"
+#include "heron/tensor.hpp"
+#include "heron/train.hpp"
+#include "heron/version.hpp"

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// AdamW (arXiv 1711.05101) and AMSGrad (arXiv 1904.09237), element-wise, any shape.
+//
+//   m <- m + (1 - b1)(g - m);  v <- v + (1 - b2)(g^2 - v);  W <- (1 - lr wd) W - lr m^ / (sqrt(v^) + eps)
+//
+// State: m and v in f32 (AMSGrad: and the largest v). About 12 FLOPs and 28 bytes an element with f32
+// tensors.
+#pragma once
+
+#include "heron/train.hpp"
+
+namespace heron {
+
+struct AdamWOptions {
+    float lr = 1e-3f;            // finite, >= 0; torch.optim.AdamW, as all defaults here
+    float beta1 = 0.9f;          // [0, 1)
+    float beta2 = 0.999f;        // [0, 1)
+    float eps = 1e-8f;           // >= 0
+    float weight_decay = 0.01f;  // finite, >= 0; multiplied by lr
+    bool amsgrad = false;        // denominator from the largest v so far (uncorrected, as torch)
+    bool bias_correction =
+        true;  // off with amsgrad, eps = 0 and weight_decay = 0: AMSGrad as its paper has it
+    bool eps_on_uncorrected = false;  // sqrt(v) + eps with v uncorrected (Moonlight)
+    bool cautious_decay = false;      // decays only elements where m W >= 0, W as before the step (dion)
+    Schedule schedule;
+};
+
+class HERON_API AdamW : public Optimizer {
+public:
+    // Throws (invalid_argument) naming the option that is out of range.
+    explicit AdamW(const Device& device, const AdamWOptions& options = {});
+    const AdamWOptions& options() const { return options_; }
+
+private:
+    void build(StepBuilder& step) const override;
+    AdamWOptions options_;
+};
+
+}  // namespace heron

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT
+// A compiled graph: a list of dispatches that can be recorded, replayed, submitted and sliced.
+#pragma once
+
+#include <vulkan/vulkan_core.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "heron/device.hpp"
+#include "heron/export.hpp"
+#include "heron/graph.hpp"
+
+namespace heron {
+
+struct PlanOptions {
+    std::string name = "plan";        // for debug names, labels and errors
+    bool profile = false;             // timestamps around every dispatch, see Plan::timings()
+    double max_dispatch_flops = 4e9;  // bigger dispatches are split, so that no weak GPU meets its watchdog
+    double max_dispatch_bytes = 1073741824.0;
+};
+
+// Memory for Plan::bind. Offsets are multiples of 256 bytes.
+struct PlanMemory {
+    BufferRange state;  // at least state_bytes(); lives as long as the training
+    BufferRange
+        workspace;       // at least workspace_bytes(); may be shared by plans that never run at the same time
+    BufferRange tables;  // at least table_bytes(); mapped and coherent
+    BufferRange readback;  // at least readback_bytes(); mapped and coherent
+};
+
+struct SemaphoreValue {
+    VkSemaphore semaphore = VK_NULL_HANDLE;  // timeline
+    std::uint64_t value = 0;
+};
+
+struct SubmitInfo {
+    std::span<const SemaphoreValue> wait;
+    std::span<const SemaphoreValue> signal;
+    // Called instead of Heron's own vkQueueSubmit2, so that an engine keeps its queue to itself; returns its
+    // result.
+    std::function<VkResult(const VkSubmitInfo2&)> submit;
+};
+
+// How much of a step one slice may hold; whichever is reached first. At least one dispatch is always
+// recorded.
+struct SliceBudget {
+    std::uint32_t max_dispatches = 0xffffffff;
+    double max_ns = 1e30;  // by the plan's costs: measured when there are timings, else estimated
+};
+
+struct SliceResult {
+    bool complete = false;  // the step's last dispatch is recorded
+    std::uint32_t dispatches = 0;
+    double expected_ns = 0;
+};
+
+// GPU time of one dispatch.
+struct DispatchTiming {
+    std::string stage;
+    std::string kernel;
+    double ns = 0;
+};
+
+// Threads: different plans may be used from different threads at the same time, also on the same device. One
+// plan is used by one thread at a time. const functions are safe from many threads.
+class HERON_API Plan {
+public:
+    Plan();  // empty; assign a compiled one
+    Plan(Plan&&) noexcept;
+    Plan& operator=(Plan&&) noexcept;
+    ~Plan();  // does not wait: the last submission that uses the plan must have finished
+
+    // --- Needs, known before anything is allocated (bytes) ---
+    std::uint64_t state_bytes() const;      // must outlive the plan's steps
+    std::uint64_t workspace_bytes() const;  // temporaries
+    std::uint64_t table_bytes() const;      // host-visible: job arrays and settings
+    std::uint64_t readback_bytes() const;   // host-visible: status
+
+    // --- Set-up, once ---
+    // Compiles every pipeline of the plan. allocate() and bind() do it too; recording never does.
+    void prewarm();
+    // Takes the memory from the device (its allocator or the caller's callbacks).
+    void allocate();
+    // Uses the caller's memory. Throws (invalid_argument) naming the range that is too small, misaligned, not
+    // mapped, or without the device-address flag, with need and offer.
+    void bind(const PlanMemory& memory);
+    // Zeroes the state and runs the initialize phase: records it (the caller submits it before the first
+    // step) ...
+    void record_initialize(VkCommandBuffer commands);
+    // ... or submits it on the device's queue and waits.
+    void initialize();
+    // Moves external tensors: same dtype, shape and stride. Throws (invalid_argument), and changes nothing,
+    // where tensors would overlap that did not before. No submission that uses the plan may be in flight.
+    struct Rebinding {
+        std::string_view name;
+        TensorView view;
+    };
+    void rebind(std::span<const Rebinding> bindings);
+
+    // --- Running ---
+    // Records one step into a primary or secondary command buffer in the recording state. Allocates nothing,
+    // submits nothing, waits for nothing, compiles nothing; the commands can be executed any number of times.
+    // Before: what the step reads is written and visible to compute shaders. The first command is a barrier
+    // from compute
+    //         writes to compute, so steps that follow each other in submission order need no other.
+    // After:  what it wrote is visible to compute shaders, transfers and the host.
+    void record(VkCommandBuffer commands);
+    // Adds the current gradients to the accumulators (StepOptions::accumulate). Before and after: as
+    // record().
+    void record_accumulate(VkCommandBuffer commands);
+    // Records the next part of the step; goes on where the last slice stopped, bit-identical to the whole
+    // step. The slices of a step must run in order, and the step's inputs stay unchanged until it is
+    // complete.
+    SliceResult record_slice(VkCommandBuffer commands, const SliceBudget& budget);
+    bool slice_pending() const;  // a step has been begun and not completed
+
+    // Submits the recorded step on the device's queue; returns a ticket for wait(). No allocation after the
+    // first call. Throws (unsupported) on a device adopted without a queue and no SubmitInfo::submit.
+    std::uint64_t submit(const SubmitInfo& info = {});
+    std::uint64_t submit_accumulate(const SubmitInfo& info = {});
+    bool finished(std::uint64_t ticket) const;
+    void wait(std::uint64_t ticket,
+              std::uint64_t timeout_ns = 60'000'000'000) const;  // throws (timeout, device_lost)
+    void run() { wait(submit()); }
+
+    // --- Looking inside ---
+    // Stages, kernels and variants with the reason for each choice, dispatches, barriers, bytes, FLOPs.
+    std::string describe() const;
+    std::uint32_t dispatch_count(Phase phase = Phase::step) const;
+    std::uint32_t level_count(Phase phase = Phase::step) const;  // barriers + 1
+    double flops() const;
+    double bytes() const;
+    // GPU time of each dispatch of the last finished step. Needs PlanOptions::profile; empty before the first
+    // step. Its figures become the costs that time budgets use.
+    std::vector<DispatchTiming> timings();
+    // Every pair of dispatches that touch the same bytes, one of them writing, with no barrier between them:
+    // empty, or Heron is wrong. Needs bound memory.
+    std::vector<std::string> hazards() const;
+
+    // --- State ---
+    struct StateEntry {
+        std::string name;
+        DType dtype;
+        Shape shape;
+    };
+    std::vector<StateEntry> states() const;
+    // Blocking copies; no submission that uses the plan may be in flight.
+    void read_state(std::string_view name, std::span<std::byte> to) const;
+    void write_state(std::string_view name, std::span<const std::byte> from);
+    TensorView state_view(std::string_view name) const;
+    // Saves the external tensors named in `externals` (parameters), every state, and `metadata`, as
+    // safetensors.
+    void save(const std::filesystem::path& path, std::span<const std::string> externals,
+              const std::map<std::string, std::string>& metadata = {}) const;
+    // Loads what save() wrote. Names, dtypes and shapes are compared first: nothing is changed unless all of
+    // them fit. Returns the metadata.
+    std::map<std::string, std::string> load(const std::filesystem::path& path,
+                                            std::span<const std::string> externals);
+
+    // Mapped memory of Graph::table and Graph::readback tensors. Aligned 32-bit words are read and written
+    // whole; a step in flight may see either value.
+    std::span<const std::byte> table(const Tensor& tensor) const;
+    void write_table(const Tensor& tensor, std::span<const std::byte> bytes, std::uint64_t byte_offset = 0);
+    std::span<const std::byte> readback(const Tensor& tensor) const;
+    TensorView view(
+        const Tensor& tensor) const;  // where a tensor lies; temporaries: valid during the step only
+
+    const Device& device() const;
+
+    struct Impl;
+    Impl& impl() const { return *impl_; }
+
+private:
+    friend class Graph;
+    explicit Plan(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace heron

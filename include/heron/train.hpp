@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: MIT
+// Optimizers, parameters, schedules, and the compilation of a whole training step into one plan.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "heron/device.hpp"
+#include "heron/export.hpp"
+#include "heron/graph.hpp"
+#include "heron/plan.hpp"
+
+namespace heron {
+
+// --- Learning-rate schedules
+// ---------------------------------------------------------------------------------------
+
+// A factor on the learning rate as a function of the step (first step: 1), evaluated on the GPU. Composed of
+// pieces that follow each other; after the last piece its final factor stays.
+//   Schedule::linear(0, 1, 100).then_constant(900).then_cosine(0.1, 1000)
+class HERON_API Schedule {
+public:
+    enum class Kind : std::uint32_t { constant = 0, linear = 1, cosine = 2, exponential = 3 };
+    struct Piece {
+        Kind kind;
+        std::uint32_t steps;  // how long; 0 = for ever
+        float from;           // factor at the piece's first step
+        float to;             // factor one step after its last
+    };
+
+    Schedule() = default;  // factor 1 for ever
+    static Schedule constant(float factor = 1.0f, std::uint32_t steps = 0);
+    static Schedule linear(float from, float to, std::uint32_t steps);
+    static Schedule cosine(float from, float to, std::uint32_t steps);
+    static Schedule exponential(float from, float to, std::uint32_t steps);  // both factors positive
+    // Linear warm-up from 0, then cosine to `final_factor` at `total` steps.
+    static Schedule warmup_cosine(std::uint32_t warmup, std::uint32_t total, float final_factor = 0.0f);
+    // Warm-up, stable, linear decay to `final_factor` over the last `decay` of `total` steps.
+    static Schedule warmup_stable_decay(std::uint32_t warmup, std::uint32_t total, std::uint32_t decay,
+                                        float final_factor = 0.0f);
+
+    // Append a piece that starts at the present final factor.
+    Schedule then_constant(std::uint32_t steps = 0) const;
+    Schedule then_linear(float to, std::uint32_t steps) const;
+    Schedule then_cosine(float to, std::uint32_t steps) const;
+    Schedule then_exponential(float to, std::uint32_t steps) const;
+
+    // The factor at a step (from 1), in float64; what the GPU computes, to f32 rounding.
+    double factor(std::uint64_t step) const;
+    const std::vector<Piece>& pieces() const { return pieces_; }
+
+private:
+    std::vector<Piece> pieces_;
+};
+
+// --- Parameters
+// ----------------------------------------------------------------------------------------------------
+
+enum class Role { automatic, hidden_matrix, embedding, head, vector };
+HERON_API const char* to_string(Role role);
+
+// How a matrix optimizer sees a parameter (specification section 22). Blocks are separate matrices: for the
+// norm, the iteration and the shape factor.
+struct MatrixView {
+    std::vector<std::uint64_t>
+        row_splits;           // rows of each block, summing to the matrix's rows (fused q, k, v)
+    std::uint32_t heads = 0;  // or: that many equal row blocks
+    bool batch = false;       // leading axes are a batch of matrices (experts) and not part of a convolution
+};
+
+struct Parameter {
+    std::string name;     // dotted, unique among all optimizers of a plan: "blocks.0.attn.qkv.weight"
+    TensorView weight;    // f32, f16 or bf16; contiguous
+    TensorView gradient;  // same shape; f32, f16 or bf16; contiguous; overlaps no weight
+    Role role = Role::automatic;
+    MatrixView view;
+    float lr_scale = 1.0f;            // factor on the optimizer's learning rate
+    float weight_decay_scale = 1.0f;  // factor on the optimizer's weight decay
+};
+
+// Where each parameter should go: matrices of hidden layers to a matrix optimizer, everything else to an
+// element-wise one.
+struct Route {
+    std::string name;
+    Role role;    // resolved
+    bool matrix;  // to the matrix optimizer
+    std::string reason;
+    std::string warning;  // empty, or why the choice looks suspicious
+};
+// The rules of specification section 22: an explicit role wins; a vector (fewer than two axes, or one row or
+// column) and names that contain embed, wte, wpe, head, unembed, vocab are not hidden matrices.
+HERON_API std::vector<Route> route(std::span<const Parameter> parameters);
+// The table as text, one line a parameter.
+HERON_API std::string routing_report(std::span<const Route> routes);
+
+// --- Optimizers
+// ----------------------------------------------------------------------------------------------------
+
+class StepBuilder;  // src/optim/step_builder.hpp: what a recipe works with
+
+// An algorithm with its hyperparameters and a group of parameters. Several objects of one class are parameter
+// groups. Holds no device memory: states belong to the plan that compile() makes.
+class HERON_API Optimizer {
+public:
+    virtual ~Optimizer();
+
+    // Throws (invalid_argument) for null addresses, shapes or strides that do not fit, overlap of weight and
+    // gradient, an empty or repeated name, a shape the algorithm cannot take.
+    void add(Parameter parameter);
+    std::span<const Parameter> parameters() const { return parameters_; }
+    const std::string& name() const {
+        return name_;
+    }  // prefix of its states' names in checkpoints, unique in a plan
+    void set_name(std::string name) { name_ = std::move(name); }
+    const Device& device() const { return *device_; }
+
+protected:
+    Optimizer(const Device& device, std::string name);
+    Optimizer(const Optimizer&) = delete;
+    Optimizer& operator=(const Optimizer&) = delete;
+
+    // Throws (invalid_argument) when the algorithm cannot take the parameter.
+    virtual void check(const Parameter& parameter) const;
+
+private:
+    friend class StepBuilder;
+    // The recipe: adds the operations of one step for every parameter.
+    virtual void build(StepBuilder& step) const = 0;
+
+    const Device* device_;
+    std::string name_;
+    std::vector<Parameter> parameters_;
+};
+
+struct LossScaleOptions {
+    float initial = 1.0f;  // what the backward pass multiplies the loss with
+    bool dynamic = false;  // halve at a non-finite step, double after `growth_interval` good ones
+    std::uint32_t growth_interval = 2000;  // as torch.amp.GradScaler
+    float growth = 2.0f;
+    float backoff = 0.5f;
+};
+
+struct StepOptions {
+    std::string name = "step";
+    bool skip_nonfinite =
+        true;                 // a step with a NaN or infinity in any gradient changes nothing and is counted
+    float clip_norm = 0.0f;   // > 0: gradients are scaled to at most this global norm
+    float clip_value = 0.0f;  // > 0: then every element is clamped to +- this
+    LossScaleOptions loss_scale;
+    bool accumulate = false;  // gradient accumulation in f32 by record_accumulate(); the step uses the mean
+    bool master_weights = false;  // f32 master copies of 16-bit parameters
+    float ema_decay = 0.0f;       // > 0: an f32 moving average of every parameter, state "<parameter>.ema"
+    std::uint32_t seed = 0;       // of counter-based random streams
+    PlanOptions plan;
+};
+
+// Compiles one step of all optimizers into a plan. Throws (invalid_argument) for optimizers of another
+// device, repeated names, out-of-range or non-finite options, overlapping parameters.
+HERON_API Plan compile(const Device& device, std::span<const Optimizer* const> optimizers,
+                       const StepOptions& options = {});
+HERON_API Plan compile(const Device& device, std::initializer_list<const Optimizer*> optimizers,
+                       const StepOptions& options = {});
+
+// What the GPU reported at the end of the last finished step; read from mapped memory, without a stall.
+struct StepStatus {
+    std::uint32_t step = 0;     // steps done
+    std::uint32_t skipped = 0;  // steps skipped so far
+    bool last_skipped = false;
+    std::uint32_t nonfinite = 0;  // non-finite gradient elements in the last step
+    float gradient_norm = 0;      // global, unscaled, before clipping
+    float loss_scale = 1;
+};
+HERON_API StepStatus status(const Plan& plan);
+// Sets the base learning rate of one optimizer of the plan from the next step that the device begins (a step
+// in flight may see either value). The schedule's factor still multiplies it.
+HERON_API void set_learning_rate(Plan& plan, std::string_view optimizer, float lr);
+// Address of the f32 loss scale in device memory, for the caller's backward pass.
+HERON_API VkDeviceAddress loss_scale_address(const Plan& plan);
+
+// Everything a training needs to go on bit for bit: parameters, states, counters, schedules, random streams.
+HERON_API void save_checkpoint(const Plan& plan, const std::filesystem::path& path,
+                               const std::map<std::string, std::string>& metadata = {});
+HERON_API std::map<std::string, std::string> load_checkpoint(Plan& plan, const std::filesystem::path& path);
+
+}  // namespace heron

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+// The frame of every kernel. The includer has defined the macro JOB as the name of its job struct (whose last member is
+// `uint first_group`) and included the struct's header.
+//
+// Gives: p.jobs.job[j], p.job_count, control(), workgroup_index(), find_job(), step_is_skipped().
+#ifndef HERON_CORE_KERNEL_GLSL
+#define HERON_CORE_KERNEL_GLSL
+
+#include "core/push.h"
+
+layout(local_size_x_id = SPEC_THREADS) in;
+
+layout(buffer_reference, scalar, buffer_reference_align = 8) readonly buffer Jobs { JOB job[]; };
+layout(buffer_reference, scalar, buffer_reference_align = 4) readonly buffer Control { StepControl c; };
+
+layout(push_constant, scalar) uniform Push {
+    Jobs    jobs;
+    Control control;      // a valid address only when flags say so, or when the kernel is one that needs it
+    uint    job_count;
+    uint    group_offset; // added to the workgroup index: a long dispatch is split into several
+    uint    flags;
+    uint    group_end;    // first workgroup index that is not part of this dispatch
+} p;
+
+// The grid has two axes because one may be limited to 65,535 workgroups.
+uint workgroup_index() { return gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x + p.group_offset; }
+
+// True in the idle workgroups at the end of a two-axis grid, and in every workgroup of a skipped step. Uniform: the whole
+// workgroup returns.
+bool nothing_to_do() {
+    if (workgroup_index() >= p.group_end)
+        return true;
+    return (p.flags & FLAG_GUARDED) != 0 && p.control.c.skip != 0;
+}
+
+// The job that workgroup `group` belongs to: the last one whose first_group is not above it.
+uint find_job(uint group) {
+    uint low = 0;
+    uint high = p.job_count;
+    while (high - low > 1) {
+        uint middle = (low + high) / 2;
+        if (p.jobs.job[middle].first_group <= group)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+#endif

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+// What a graph holds: memory objects, and operations in program order.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "heron/graph.hpp"
+
+namespace heron {
+
+enum class ObjectKind : std::uint8_t {
+    external,
+    state,
+    temporary,
+    table,      // written by the host
+    readback,   // read by the host
+    arguments,  // of indirect dispatches; lies in the state's memory, is not saved
+};
+
+struct Object {
+    ObjectKind kind = ObjectKind::temporary;
+    std::string name;
+    DType dtype = DType::f32;
+    Shape shape;
+    std::uint64_t bytes = 0;
+    TensorView view;                  // external
+    std::vector<std::byte> contents;  // table
+};
+
+struct Node {
+    Operation operation;
+    Phase phase;
+    Section section;
+    std::uint32_t stage;  // index into Graph::Impl::stages
+};
+
+struct Graph::Impl {
+    explicit Impl(const Device& owner) : device(&owner) {}
+
+    std::uint32_t add_object(Object object);
+    Tensor tensor_of(std::uint32_t id) const;
+
+    const Device* device;
+    std::vector<Object> objects;
+    std::vector<Node> nodes;
+    std::vector<std::string> stages{""};
+    std::unordered_map<std::string, std::uint32_t> names;  // of externals and states
+
+    Phase phase = Phase::step;
+    Section section;
+    std::uint32_t stage = 0;
+    Tensor control;
+    Tensor section_table;
+    Tensor section_arguments;
+};
+
+}  // namespace heron

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+// A plan's insides: schedules, where every object lies, and what recording needs.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/device.hpp"
+#include "graph/graph.hpp"
+#include "graph/hazards.hpp"
+#include "graph/schedule.hpp"
+#include "heron/plan.hpp"
+
+namespace heron {
+
+inline constexpr std::size_t kPhaseCount = 3;
+inline constexpr std::array<Phase, kPhaseCount> kPhases{Phase::step, Phase::initialize, Phase::accumulate};
+
+enum class RegionKind : std::uint8_t { state, workspace, tables, readback };
+inline constexpr std::size_t kRegionCount = 4;
+
+// One kind of memory: a linear space, cut into blocks of at most `block_bytes` where the device limits
+// buffers.
+struct Region {
+    std::uint64_t bytes = 0;
+    std::uint64_t block_bytes = 0;
+    std::vector<BufferRange> blocks;         // empty until memory is bound
+    std::vector<VkDeviceAddress> addresses;  // of the blocks
+    std::vector<Buffer> owned;               // empty when the caller brought the memory
+
+    VkDeviceAddress address(std::uint64_t offset) const {
+        return addresses[offset / block_bytes] + offset % block_bytes;
+    }
+    std::span<std::byte> mapped(std::uint64_t offset, std::uint64_t bytes) const;
+};
+
+struct Location {
+    RegionKind region = RegionKind::workspace;
+    std::uint64_t offset = 0;
+};
+
+// A phase's schedule with what recording needs beside it.
+struct Program {
+    Schedule schedule;
+    std::vector<VkPipeline> pipelines;  // per batch; empty until prewarmed
+    std::vector<double> cost_ns;        // per dispatch
+};
+
+struct Plan::Impl {
+    Impl(const Graph::Impl& graph, const PlanOptions& options);
+    ~Impl();
+
+    Device::Impl& vk() const { return graph.device->impl(); }
+    Program& program(Phase phase) { return programs[static_cast<std::size_t>(phase)]; }
+    const Program& program(Phase phase) const { return programs[static_cast<std::size_t>(phase)]; }
+    Region& region(RegionKind kind) { return regions[static_cast<std::size_t>(kind)]; }
+    const Region& region(RegionKind kind) const { return regions[static_cast<std::size_t>(kind)]; }
+
+    [[noreturn]] void refuse(const std::string& text) const;  // invalid_argument, with the plan's name
+    VkDeviceAddress address(const Tensor& tensor) const;
+    std::uint32_t object_named(std::string_view name, ObjectKind kind) const;
+
+    // plan.cpp: sizes and memory
+    void place_objects();
+    void number_sections();
+    void set_block(RegionKind kind, const BufferRange& range, VkDeviceAddress address);
+    void write_tables();
+    void write_jobs(Phase phase);
+    void require_memory(const char* what) const;
+
+    // plan_record.cpp
+    void record(VkCommandBuffer commands, Phase phase, std::uint32_t first, std::uint32_t end);
+    void record_clear(VkCommandBuffer commands);
+    std::uint64_t submit(Phase phase, const SubmitInfo& info);
+    VkCommandBuffer commands_for(Phase phase);
+    void create_submission_objects();
+
+    // plan_describe.cpp
+    std::vector<RecordedDispatch> recorded(Phase phase) const;
+
+    Graph::Impl graph;  // a copy: the caller may go on with theirs
+    PlanOptions options;
+    Domains domains;
+    std::array<Program, kPhaseCount> programs;
+    std::array<Region, kRegionCount> regions;
+    std::vector<Location> locations;                // per object
+    std::vector<std::uint32_t> section_dispatches;  // indices in the step's program
+    bool has_memory = false;
+    bool prewarmed = false;
+    std::uint32_t cursor = 0;  // next dispatch of a step that is being sliced
+
+    VkCommandPool pool = VK_NULL_HANDLE;
+    std::array<VkCommandBuffer, kPhaseCount> command_buffers{};
+    VkSemaphore timeline = VK_NULL_HANDLE;
+    std::uint64_t submitted = 0;
+    VkQueryPool queries = VK_NULL_HANDLE;
+};
+
+}  // namespace heron

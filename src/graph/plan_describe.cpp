@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+// Plan: counts, the readable description, and the hazard check.
+#include <cstdio>
+
+#include "graph/plan.hpp"
+
+namespace heron {
+
+namespace {
+
+std::string scaled(double value, const char* unit) {
+    const char* prefix = "";
+    for (const char* next : {"k", "M", "G", "T"}) {
+        if (value < 1000) break;
+        value /= 1000;
+        prefix = next;
+    }
+    char text[48];
+    std::snprintf(text, sizeof(text), "%.3g %s%s", value, prefix, unit);
+    return text;
+}
+
+std::string constants_text(const Operation& operation) {
+    std::string text;
+    for (const SpecConstant& constant : operation.constants)
+        text +=
+            (text.empty() ? "" : " ") + std::to_string(constant.id) + "=" + std::to_string(constant.value);
+    return text;
+}
+
+}  // namespace
+
+std::uint32_t Plan::dispatch_count(Phase phase) const {
+    return static_cast<std::uint32_t>(impl_->program(phase).schedule.dispatches.size());
+}
+
+std::uint32_t Plan::level_count(Phase phase) const { return impl_->program(phase).schedule.levels; }
+
+double Plan::flops() const {
+    double sum = 0;
+    for (const Batch& batch : impl_->program(Phase::step).schedule.batches) sum += batch.flops;
+    return sum;
+}
+
+double Plan::bytes() const {
+    double sum = 0;
+    for (const Batch& batch : impl_->program(Phase::step).schedule.batches) sum += batch.bytes;
+    return sum;
+}
+
+std::string Plan::describe() const {
+    const Plan::Impl& plan = *impl_;
+    std::string text = plan.options.name + " on " + plan.graph.device->info().name + "\n";
+    text += "memory: state " + scaled(static_cast<double>(state_bytes()), "B") + ", workspace " +
+            scaled(static_cast<double>(workspace_bytes()), "B") + ", host-visible " +
+            scaled(static_cast<double>(table_bytes() + readback_bytes()), "B") + "\n";
+    for (Phase phase : kPhases) {
+        const Schedule& schedule = plan.program(phase).schedule;
+        if (schedule.dispatches.empty()) continue;
+        const char* name = phase == Phase::step         ? "step"
+                           : phase == Phase::initialize ? "initialize"
+                                                        : "accumulate";
+        double flops = 0, bytes = 0;
+        for (const Batch& batch : schedule.batches) flops += batch.flops, bytes += batch.bytes;
+        text += std::string(name) + ": " + std::to_string(schedule.dispatches.size()) + " dispatches in " +
+                std::to_string(schedule.levels) + " levels, " + std::to_string(schedule.levels - 1) +
+                " barriers between them, " + scaled(flops, "FLOP") + ", " + scaled(bytes, "B") +
+                " of traffic\n";
+        std::vector<std::uint32_t> parts(schedule.batches.size(), 0);
+        for (const Dispatch& dispatch : schedule.dispatches) ++parts[dispatch.batch];
+        for (std::size_t b = 0; b < schedule.batches.size(); ++b) {
+            const Batch& batch = schedule.batches[b];
+            const Node& node = plan.graph.nodes[batch.nodes.front()];
+            text += "  level " + std::to_string(batch.level) + "  " + plan.graph.stages[node.stage] + ": " +
+                    node.operation.kernel->name + " x " + std::to_string(batch.nodes.size()) + " jobs, " +
+                    std::to_string(batch.groups) + " workgroups, " + scaled(batch.flops, "FLOP") + ", " +
+                    scaled(batch.bytes, "B");
+            if (parts[b] > 1) text += ", in " + std::to_string(parts[b]) + " dispatches";
+            if (node.section.interval > 1)
+                text += ", every " + std::to_string(node.section.interval) + " steps (phase " +
+                        std::to_string(node.section.phase) + ")";
+            const std::string constants = constants_text(node.operation);
+            if (!constants.empty()) text += ", constants " + constants;
+            if (!node.operation.reason.empty()) text += "; " + std::string(node.operation.reason);
+            text += "\n";
+        }
+    }
+    return text;
+}
+
+std::vector<RecordedDispatch> Plan::Impl::recorded(Phase phase) const {
+    const Schedule& schedule = program(phase).schedule;
+    std::vector<RecordedDispatch> result(schedule.batches.size());
+    for (std::size_t b = 0; b < schedule.batches.size(); ++b) {
+        const Batch& batch = schedule.batches[b];
+        result[b].barrier_before = b > 0 && schedule.batches[b - 1].level != batch.level;
+        for (std::uint32_t job = 0; job < batch.nodes.size(); ++job)
+            for (const Operand& operand : graph.nodes[batch.nodes[job]].operation.operands) {
+                const std::uint64_t begin = address(operand.tensor);
+                const std::uint64_t bytes = graph.objects[operand.tensor.id].kind == ObjectKind::arguments
+                                                ? graph.objects[operand.tensor.id].bytes
+                                                : operand.tensor.span_bytes();
+                result[b].touches.push_back({begin, begin + bytes, operand.access != Access::read, job});
+            }
+    }
+    return result;
+}
+
+std::vector<std::string> Plan::hazards() const {
+    impl_->require_memory("hazards");
+    std::vector<std::string> texts;
+    for (Phase phase : kPhases) {
+        const Schedule& schedule = impl_->program(phase).schedule;
+        for (const Hazard& hazard : find_hazards(impl_->recorded(phase))) {
+            const auto kernel = [&](std::uint32_t batch) {
+                return std::string(
+                           impl_->graph.nodes[schedule.batches[batch].nodes.front()].operation.kernel->name) +
+                       " (batch " + std::to_string(batch) + ")";
+            };
+            texts.push_back(kernel(hazard.first) + " and " + kernel(hazard.second) + " at address " +
+                            std::to_string(hazard.address));
+        }
+    }
+    return texts;
+}
+
+}  // namespace heron

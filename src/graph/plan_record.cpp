@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: MIT
+// Plan: recording, slices, submission, timings. Nothing here allocates while it records.
+#include <algorithm>
+
+#include "core/push.h"
+#include "core/section.h"
+#include "graph/plan.hpp"
+
+namespace heron {
+
+namespace {
+
+struct Push {
+    VkDeviceAddress jobs;
+    VkDeviceAddress control;
+    std::uint32_t job_count;
+    std::uint32_t group_offset;
+    std::uint32_t flags;
+    std::uint32_t group_end;
+};
+static_assert(sizeof(Push) == Pipelines::kPushBytes);
+
+void barrier(const FunctionTable& vk, VkCommandBuffer commands, VkPipelineStageFlags2 from_stage,
+             VkAccessFlags2 from, VkPipelineStageFlags2 to_stage, VkAccessFlags2 to) {
+    VkMemoryBarrier2 memory{VK_STRUCTURE_TYPE_MEMORY_BARRIER_2};
+    memory.srcStageMask = from_stage;
+    memory.srcAccessMask = from;
+    memory.dstStageMask = to_stage;
+    memory.dstAccessMask = to;
+    VkDependencyInfo dependency{VK_STRUCTURE_TYPE_DEPENDENCY_INFO};
+    dependency.memoryBarrierCount = 1;
+    dependency.pMemoryBarriers = &memory;
+    vk.CmdPipelineBarrier2(commands, &dependency);
+}
+
+constexpr VkPipelineStageFlags2 kCompute = VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT;
+constexpr VkPipelineStageFlags2 kIndirect = VK_PIPELINE_STAGE_2_DRAW_INDIRECT_BIT;
+constexpr VkAccessFlags2 kWrite = VK_ACCESS_2_SHADER_STORAGE_WRITE_BIT;
+constexpr VkAccessFlags2 kReadWrite =
+    VK_ACCESS_2_SHADER_STORAGE_READ_BIT | VK_ACCESS_2_SHADER_STORAGE_WRITE_BIT;
+constexpr VkAccessFlags2 kIndirectRead = VK_ACCESS_2_INDIRECT_COMMAND_READ_BIT;
+
+// From everything that compute wrote to everything that compute reads, arguments of indirect dispatches
+// included.
+void compute_barrier(const FunctionTable& vk, VkCommandBuffer commands) {
+    barrier(vk, commands, kCompute, kWrite, kCompute | kIndirect, kReadWrite | kIndirectRead);
+}
+
+constexpr std::uint32_t kNoSection = 0xffffffff;
+
+}  // namespace
+
+void Plan::Impl::record(VkCommandBuffer commands, Phase phase, std::uint32_t first, std::uint32_t end) {
+    const Device::Impl& device = vk();
+    const FunctionTable& table = device.vk;
+    const Program& current = program(phase);
+    const Schedule& schedule = current.schedule;
+    const Region& tables = region(RegionKind::tables);
+    const Region& state = region(RegionKind::state);
+    const bool timed = queries != VK_NULL_HANDLE && phase == Phase::step && end > first;
+
+    if (timed) {
+        // Query 0 is the step's start, query i + 1 the end of dispatch i.
+        const std::uint32_t first_query = first == 0 ? 0 : first + 1;
+        table.CmdResetQueryPool(commands, queries, first_query, end + 1 - first_query);
+    }
+    compute_barrier(table, commands);
+    if (timed && first == 0) table.CmdWriteTimestamp2(commands, kCompute, queries, 0);
+
+    VkPipeline bound = VK_NULL_HANDLE;
+    std::uint32_t label = 0;
+    for (std::uint32_t d = first; d < end; ++d) {
+        const Dispatch& dispatch = schedule.dispatches[d];
+        const Batch& batch = schedule.batches[dispatch.batch];
+        const Node& node = graph.nodes[batch.nodes.front()];
+        if (d > first && schedule.level_of(schedule.dispatches[d - 1]) != batch.level)
+            compute_barrier(table, commands);
+        if (node.stage != label) {
+            if (label != 0) device.end_label(commands);
+            if (node.stage != 0) device.begin_label(commands, graph.stages[node.stage].c_str());
+            label = node.stage;
+        }
+        if (current.pipelines[dispatch.batch] != bound) {
+            bound = current.pipelines[dispatch.batch];
+            table.CmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, bound);
+        }
+        Push push{};
+        push.jobs = tables.address(batch.job_offset);
+        push.control = graph.control ? address(graph.control) : 0;
+        push.job_count = static_cast<std::uint32_t>(batch.nodes.size());
+        push.group_offset = static_cast<std::uint32_t>(dispatch.first_group);
+        push.flags = node.operation.guarded ? gpu::FLAG_GUARDED : 0;
+        push.group_end = static_cast<std::uint32_t>(dispatch.end_group);
+        table.CmdPushConstants(commands, device.pipelines->layout(), VK_SHADER_STAGE_COMPUTE_BIT, 0,
+                               sizeof(push), &push);
+        if (dispatch.section_entry == kNoSection) {
+            table.CmdDispatch(commands, dispatch.x, dispatch.y, 1);
+        } else {
+            const std::uint64_t offset =
+                locations[graph.section_arguments.id].offset +
+                std::uint64_t{dispatch.section_entry} * gpu::SECTION_ARGUMENT_WORDS * 4;
+            const BufferRange& block = state.blocks[offset / state.block_bytes];
+            table.CmdDispatchIndirect(commands, block.buffer, block.offset + offset % state.block_bytes);
+        }
+        if (timed) table.CmdWriteTimestamp2(commands, kCompute, queries, d + 1);
+    }
+    if (label != 0) device.end_label(commands);
+    barrier(table, commands, kCompute, kWrite,
+            kCompute | kIndirect | VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT | VK_PIPELINE_STAGE_2_HOST_BIT,
+            kReadWrite | kIndirectRead | VK_ACCESS_2_TRANSFER_READ_BIT | VK_ACCESS_2_TRANSFER_WRITE_BIT |
+                VK_ACCESS_2_HOST_READ_BIT);
+}
+
+void Plan::Impl::record_clear(VkCommandBuffer commands) {
+    const FunctionTable& table = vk().vk;
+    barrier(table, commands, kCompute, kReadWrite, VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT,
+            VK_ACCESS_2_TRANSFER_WRITE_BIT);
+    const Region& state = region(RegionKind::state);
+    for (const BufferRange& block : state.blocks)
+        table.CmdFillBuffer(commands, block.buffer, block.offset, (block.bytes + 3) / 4 * 4, 0);
+    barrier(table, commands, VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT, VK_ACCESS_2_TRANSFER_WRITE_BIT, kCompute,
+            kReadWrite);
+}
+
+void Plan::record_initialize(VkCommandBuffer commands) {
+    impl_->require_memory("record_initialize");
+    impl_->record_clear(commands);
+    impl_->record(commands, Phase::initialize, 0, dispatch_count(Phase::initialize));
+    impl_->cursor = 0;
+}
+
+void Plan::record(VkCommandBuffer commands) {
+    impl_->require_memory("record");
+    if (impl_->cursor != 0)
+        impl_->refuse("record: a sliced step is not complete; finish it with record_slice()");
+    impl_->record(commands, Phase::step, 0, dispatch_count());
+}
+
+void Plan::record_accumulate(VkCommandBuffer commands) {
+    impl_->require_memory("record_accumulate");
+    if (dispatch_count(Phase::accumulate) == 0)
+        impl_->refuse("record_accumulate: the plan was compiled without StepOptions::accumulate");
+    impl_->record(commands, Phase::accumulate, 0, dispatch_count(Phase::accumulate));
+}
+
+SliceResult Plan::record_slice(VkCommandBuffer commands, const SliceBudget& budget) {
+    impl_->require_memory("record_slice");
+    const std::vector<double>& costs = impl_->program(Phase::step).cost_ns;
+    const std::uint32_t first = impl_->cursor;
+    const std::uint32_t count = dispatch_count();
+    SliceResult result;
+    std::uint32_t end = first;
+    while (end < count && (end == first || (result.dispatches < budget.max_dispatches &&
+                                            result.expected_ns + costs[end] <= budget.max_ns))) {
+        result.expected_ns += costs[end];
+        ++result.dispatches;
+        ++end;
+    }
+    impl_->record(commands, Phase::step, first, end);
+    result.complete = end == count;
+    impl_->cursor = result.complete ? 0 : end;
+    return result;
+}
+
+bool Plan::slice_pending() const { return impl_->cursor != 0; }
+
+// All objects of submissions at once, so that later submissions create none.
+void Plan::Impl::create_submission_objects() {
+    Device::Impl& device = vk();
+    if (timeline == VK_NULL_HANDLE) {
+        VkSemaphoreTypeCreateInfo type{VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO};
+        type.semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE;
+        const VkSemaphoreCreateInfo info{VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, &type, 0};
+        device.check(device.vk.CreateSemaphore(device.device, &info, device.allocator, &timeline),
+                     "vkCreateSemaphore", options.name);
+        device.name(VK_OBJECT_TYPE_SEMAPHORE, timeline, options.name);
+    }
+    if (pool == VK_NULL_HANDLE) {
+        VkCommandPoolCreateInfo info{VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO};
+        info.queueFamilyIndex = device.queue_family;
+        device.check(device.vk.CreateCommandPool(device.device, &info, device.allocator, &pool),
+                     "vkCreateCommandPool", options.name);
+        device.name(VK_OBJECT_TYPE_COMMAND_POOL, pool, options.name);
+    }
+}
+
+VkCommandBuffer Plan::Impl::commands_for(Phase phase) {
+    VkCommandBuffer& commands = command_buffers[static_cast<std::size_t>(phase)];
+    if (commands != VK_NULL_HANDLE) return commands;
+    create_submission_objects();
+    Device::Impl& device = vk();
+    VkCommandBufferAllocateInfo info{VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO};
+    info.commandPool = pool;
+    info.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY;
+    info.commandBufferCount = 1;
+    VkCommandBuffer fresh = VK_NULL_HANDLE;
+    device.check(device.vk.AllocateCommandBuffers(device.device, &info, &fresh), "vkAllocateCommandBuffers",
+                 options.name);
+    try {
+        VkCommandBufferBeginInfo begin{VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
+        begin.flags =
+            VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT;  // one recording, any number of steps in flight
+        device.check(device.vk.BeginCommandBuffer(fresh, &begin), "vkBeginCommandBuffer", options.name);
+        if (phase == Phase::initialize) record_clear(fresh);
+        record(fresh, phase, 0, static_cast<std::uint32_t>(program(phase).schedule.dispatches.size()));
+        device.check(device.vk.EndCommandBuffer(fresh), "vkEndCommandBuffer", options.name);
+    } catch (...) {
+        device.vk.FreeCommandBuffers(device.device, pool, 1, &fresh);
+        throw;
+    }
+    device.name(VK_OBJECT_TYPE_COMMAND_BUFFER, fresh, options.name);
+    return commands = fresh;
+}
+
+std::uint64_t Plan::Impl::submit(Phase phase, const SubmitInfo& info) {
+    if (cursor != 0) refuse("submit: a sliced step is not complete; finish it with record_slice()");
+    constexpr std::size_t kMaxSemaphores = 16;  // bounded, so that a submission needs no memory
+    if (info.wait.size() > kMaxSemaphores || info.signal.size() > kMaxSemaphores)
+        refuse("submit: at most " + std::to_string(kMaxSemaphores) +
+               " semaphores can be waited for or signalled");
+    Device::Impl& device = vk();
+    if (device.queue == VK_NULL_HANDLE && !info.submit)
+        throw Error(ErrorCode::unsupported, options.name +
+                                                ": submit: the device was adopted without a queue; give one, "
+                                                "set SubmitInfo::submit, or use record()");
+    const VkCommandBuffer commands = commands_for(phase);
+
+    const auto semaphore = [](VkSemaphore handle, std::uint64_t value) {
+        VkSemaphoreSubmitInfo entry{VK_STRUCTURE_TYPE_SEMAPHORE_SUBMIT_INFO};
+        entry.semaphore = handle;
+        entry.value = value;
+        entry.stageMask = VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT;
+        return entry;
+    };
+    std::array<VkSemaphoreSubmitInfo, kMaxSemaphores> waits;
+    std::array<VkSemaphoreSubmitInfo, kMaxSemaphores + 1> signals;
+    std::size_t wait_count = 0, signal_count = 0;
+    for (const SemaphoreValue& entry : info.wait)
+        waits[wait_count++] = semaphore(entry.semaphore, entry.value);
+    for (const SemaphoreValue& entry : info.signal)
+        signals[signal_count++] = semaphore(entry.semaphore, entry.value);
+    signals[signal_count++] = semaphore(timeline, submitted + 1);
+
+    if (info.submit) {
+        VkCommandBufferSubmitInfo buffer{VK_STRUCTURE_TYPE_COMMAND_BUFFER_SUBMIT_INFO};
+        buffer.commandBuffer = commands;
+        VkSubmitInfo2 submission{VK_STRUCTURE_TYPE_SUBMIT_INFO_2};
+        submission.waitSemaphoreInfoCount = static_cast<std::uint32_t>(wait_count);
+        submission.pWaitSemaphoreInfos = waits.data();
+        submission.commandBufferInfoCount = 1;
+        submission.pCommandBufferInfos = &buffer;
+        submission.signalSemaphoreInfoCount = static_cast<std::uint32_t>(signal_count);
+        submission.pSignalSemaphoreInfos = signals.data();
+        device.check(info.submit(submission), "the caller's submit", options.name);
+    } else {
+        device.submit(std::span(&commands, 1), std::span(waits.data(), wait_count),
+                      std::span(signals.data(), signal_count));
+    }
+    return ++submitted;
+}
+
+std::uint64_t Plan::submit(const SubmitInfo& info) {
+    impl_->require_memory("submit");
+    return impl_->submit(Phase::step, info);
+}
+
+std::uint64_t Plan::submit_accumulate(const SubmitInfo& info) {
+    impl_->require_memory("submit_accumulate");
+    if (dispatch_count(Phase::accumulate) == 0)
+        impl_->refuse("submit_accumulate: the plan was compiled without StepOptions::accumulate");
+    return impl_->submit(Phase::accumulate, info);
+}
+
+void Plan::initialize() {
+    impl_->require_memory("initialize");
+    impl_->cursor = 0;
+    wait(impl_->submit(Phase::initialize, {}));
+}
+
+bool Plan::finished(std::uint64_t ticket) const {
+    if (ticket == 0) return true;
+    impl_->vk().check_alive();
+    if (ticket > impl_->submitted)
+        impl_->refuse("finished: no submission has the ticket " + std::to_string(ticket));
+    std::uint64_t reached = 0;
+    Device::Impl& device = impl_->vk();
+    device.check(device.vk.GetSemaphoreCounterValue(device.device, impl_->timeline, &reached),
+                 "vkGetSemaphoreCounterValue", impl_->options.name);
+    return reached >= ticket;
+}
+
+void Plan::wait(std::uint64_t ticket, std::uint64_t timeout_ns) const {
+    if (ticket == 0) return;
+    impl_->vk().check_alive();
+    if (ticket > impl_->submitted)
+        impl_->refuse("wait: no submission has the ticket " + std::to_string(ticket));
+    Device::Impl& device = impl_->vk();
+    VkSemaphoreWaitInfo info{VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO};
+    info.semaphoreCount = 1;
+    info.pSemaphores = &impl_->timeline;
+    info.pValues = &ticket;
+    const VkResult result = device.vk.WaitSemaphores(device.device, &info, timeout_ns);
+    if (result == VK_TIMEOUT)
+        throw Error(ErrorCode::timeout,
+                    impl_->options.name + ": submission " + std::to_string(ticket) +
+                        " did not finish within " + std::to_string(timeout_ns / 1000000) + " ms",
+                    result);
+    device.check(result, "vkWaitSemaphores", impl_->options.name);
+}
+
+std::vector<DispatchTiming> Plan::timings() {
+    impl_->vk().check_alive();
+    if (impl_->queries == VK_NULL_HANDLE) return {};
+    Device::Impl& device = impl_->vk();
+    Program& step = impl_->program(Phase::step);
+    const auto count = static_cast<std::uint32_t>(step.schedule.dispatches.size());
+    std::vector<std::uint64_t> stamps(count + 1);
+    const VkResult result = device.vk.GetQueryPoolResults(device.device, impl_->queries, 0, count + 1,
+                                                          stamps.size() * sizeof(stamps[0]), stamps.data(),
+                                                          sizeof(stamps[0]), VK_QUERY_RESULT_64_BIT);
+    if (result == VK_NOT_READY) return {};
+    device.check(result, "vkGetQueryPoolResults", impl_->options.name);
+    std::vector<DispatchTiming> timings;
+    for (std::uint32_t d = 0; d < count; ++d) {
+        const Node& node =
+            impl_->graph.nodes[step.schedule.batches[step.schedule.dispatches[d].batch].nodes.front()];
+        const double ns =
+            static_cast<double>(stamps[d + 1] - stamps[d]) * device.capabilities.timestamp_period_ns;
+        timings.push_back({impl_->graph.stages[node.stage], node.operation.kernel->name, ns});
+        step.cost_ns[d] = ns;
+    }
+    return timings;
+}
+
+}  // namespace heron

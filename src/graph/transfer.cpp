@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+#include "graph/transfer.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/device.hpp"
+#include "core/shared.h"
+#include "graph/copy.h"
+#include "heron/graph.hpp"
+#include "heron/spirv/copy.hpp"
+
+namespace heron {
+
+static_assert(sizeof(gpu::CopyJob) == 24);
+
+namespace {
+
+constexpr std::uint64_t kPieceBytes = std::uint64_t{4} << 20;
+constexpr std::uint64_t kJobBytes = 256;
+
+struct Push {
+    VkDeviceAddress jobs;
+    VkDeviceAddress control = 0;
+    std::uint32_t job_count = 1;
+    std::uint32_t group_offset = 0;
+    std::uint32_t flags = 0;
+    std::uint32_t group_end;
+};
+
+}  // namespace
+
+Transfer::Transfer(const Device& device) : device_(device) {
+    Device::Impl& impl = device.impl();
+    impl.check_alive();
+    if (impl.queue == VK_NULL_HANDLE)
+        throw Error(ErrorCode::unsupported,
+                    "reading or writing device memory needs a queue; the device was adopted without one");
+    staging_ = device.create_buffer(kPieceBytes + kJobBytes, MemoryKind::readback, "transfer");
+    const SpecializationConstant threads{gpu::SPEC_THREADS, 64};
+    pipeline_ = impl.pipelines->get({spirv::copy, "copy", {&threads, 1}, 64, 0});
+    VkCommandPoolCreateInfo info{VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO};
+    info.queueFamilyIndex = impl.queue_family;
+    info.flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT;
+    impl.check(impl.vk.CreateCommandPool(impl.device, &info, impl.allocator, &pool_), "vkCreateCommandPool",
+               "transfer");
+    VkCommandBufferAllocateInfo allocate{VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO};
+    allocate.commandPool = pool_;
+    allocate.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY;
+    allocate.commandBufferCount = 1;
+    const VkResult result = impl.vk.AllocateCommandBuffers(impl.device, &allocate, &commands_);
+    if (result != VK_SUCCESS) {
+        impl.vk.DestroyCommandPool(impl.device, pool_, impl.allocator);
+        impl.check(result, "vkAllocateCommandBuffers", "transfer");
+    }
+}
+
+Transfer::~Transfer() {
+    Device::Impl& impl = device_.impl();
+    if (pool_ != VK_NULL_HANDLE) impl.vk.DestroyCommandPool(impl.device, pool_, impl.allocator);
+}
+
+void Transfer::copy(VkDeviceAddress from, VkDeviceAddress to, std::uint64_t words) {
+    Device::Impl& impl = device_.impl();
+    gpu::CopyJob job{from, to, static_cast<std::uint32_t>(words), 0};
+    std::memcpy(static_cast<std::byte*>(staging_.mapped()) + kPieceBytes, &job, sizeof(job));
+    impl.flush(staging_.range());
+
+    VkCommandBufferBeginInfo begin{VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
+    begin.flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT;
+    impl.check(impl.vk.BeginCommandBuffer(commands_, &begin), "vkBeginCommandBuffer", "transfer");
+    const auto barrier = [&](VkPipelineStageFlags2 from_stage, VkAccessFlags2 from_access,
+                             VkPipelineStageFlags2 to_stage, VkAccessFlags2 to_access) {
+        VkMemoryBarrier2 memory{VK_STRUCTURE_TYPE_MEMORY_BARRIER_2};
+        memory.srcStageMask = from_stage;
+        memory.srcAccessMask = from_access;
+        memory.dstStageMask = to_stage;
+        memory.dstAccessMask = to_access;
+        VkDependencyInfo dependency{VK_STRUCTURE_TYPE_DEPENDENCY_INFO};
+        dependency.memoryBarrierCount = 1;
+        dependency.pMemoryBarriers = &memory;
+        impl.vk.CmdPipelineBarrier2(commands_, &dependency);
+    };
+    barrier(VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT, VK_ACCESS_2_MEMORY_WRITE_BIT,
+            VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT,
+            VK_ACCESS_2_SHADER_STORAGE_READ_BIT | VK_ACCESS_2_SHADER_STORAGE_WRITE_BIT);
+    impl.vk.CmdBindPipeline(commands_, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline_);
+    Push push{};
+    push.jobs = staging_.address() + kPieceBytes;
+    push.group_end =
+        static_cast<std::uint32_t>((words + gpu::COPY_WORDS_PER_GROUP - 1) / gpu::COPY_WORDS_PER_GROUP);
+    impl.vk.CmdPushConstants(commands_, impl.pipelines->layout(), VK_SHADER_STAGE_COMPUTE_BIT, 0,
+                             sizeof(push), &push);
+    impl.vk.CmdDispatch(commands_, push.group_end, 1, 1);
+    barrier(VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT, VK_ACCESS_2_SHADER_STORAGE_WRITE_BIT,
+            VK_PIPELINE_STAGE_2_HOST_BIT | VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT,
+            VK_ACCESS_2_HOST_READ_BIT | VK_ACCESS_2_MEMORY_READ_BIT | VK_ACCESS_2_MEMORY_WRITE_BIT);
+    impl.check(impl.vk.EndCommandBuffer(commands_), "vkEndCommandBuffer", "transfer");
+    const std::uint64_t ticket = impl.submit(std::span<const VkCommandBuffer>(&commands_, 1));
+    constexpr std::uint64_t kTimeoutNs = 60'000'000'000;
+    if (!impl.wait(ticket, kTimeoutNs))
+        throw Error(ErrorCode::timeout, "a copy to or from the device did not finish within a minute",
+                    VK_TIMEOUT);
+}
+
+void Transfer::read(VkDeviceAddress address, std::span<std::byte> to) {
+    for (std::uint64_t done = 0; done < to.size(); done += kPieceBytes) {
+        const std::uint64_t bytes = std::min<std::uint64_t>(kPieceBytes, to.size() - done);
+        copy(address + done, staging_.address(), (bytes + 3) / 4);
+        device_.impl().invalidate(staging_.range());
+        std::memcpy(to.data() + done, staging_.mapped(), bytes);
+    }
+}
+
+void Transfer::write(VkDeviceAddress address, std::span<const std::byte> from) {
+    for (std::uint64_t done = 0; done < from.size(); done += kPieceBytes) {
+        const std::uint64_t bytes = std::min<std::uint64_t>(kPieceBytes, from.size() - done);
+        if (bytes % 4 != 0) {  // the last word is shared with whatever follows: keep its other half
+            copy(address + done + bytes / 4 * 4, staging_.address() + bytes / 4 * 4, 1);
+            device_.impl().invalidate(staging_.range());
+        }
+        std::memcpy(staging_.mapped(), from.data() + done, bytes);
+        copy(staging_.address(), address + done, (bytes + 3) / 4);
+    }
+}
+
+}  // namespace heron
