@@ -24,6 +24,10 @@ function(heron_target_defaults target)
         target_compile_options(${target} PRIVATE
             $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
             -Wno-missing-field-initializers -ffp-contract=off>)
+        # g++ 12's flow analysis is wrong about the standard library's own strings and vectors when it optimizes.
+        target_compile_options(${target} PRIVATE $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-restrict -Wno-array-bounds
+            -Wno-stringop-overflow -Wno-stringop-overread -Wno-maybe-uninitialized -Wno-alloc-size-larger-than
+            -Wno-free-nonheap-object>)
     endif()
     if(HERON_WERROR)
         if(MSVC)
