@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// Partial sums of squares of a batch of matrices, for the norm that polar_normalize.comp divides by.
+//
+//   partials[item groups_per_item + part] = Blue's accumulators of the part-th range of the item-th matrix
+//
+// groups_per_item workgroups a matrix, each a contiguous range of its elements.
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "core/shared.h"
+#include "linalg/polar_normalize.h"
+
+#define JOB PolarNormJob
+#include "core/kernel.glsl"
+#define REDUCE_WORKGROUP
+#include "core/reduce.glsl"
+#include "core/half.glsl"
+
+layout(constant_id = SPEC_DTYPE_A) const uint X_DTYPE = 0;
+
+void main() {
+    if (nothing_to_do())
+        return;
+    uint group = workgroup_index();
+    uint j = find_job(group);
+    U32 x = p.jobs.job[j].x;
+    F32 partials = p.jobs.job[j].partials;
+    uint local_group = group - p.jobs.job[j].first_group;
+    uint groups = p.jobs.job[j].groups_per_item;
+    uint count = p.jobs.job[j].count;
+    uint cols = p.jobs.job[j].cols;
+    uint stride = p.jobs.job[j].x_stride;
+    uint item = local_group / groups;
+    uint base = item * p.jobs.job[j].x_item;
+
+    uint share = (count + groups - 1) / groups;
+    uint begin = (local_group - item * groups) * share;
+    uint end = min(begin + share, count);
+    vec3 acc = vec3(0.0);
+    if (stride == cols) {
+        for (uint i = begin + gl_LocalInvocationID.x; i < end; i += gl_WorkGroupSize.x)
+            blue_add(acc, load(x, base + i, X_DTYPE));
+    } else {
+        for (uint i = begin + gl_LocalInvocationID.x; i < end; i += gl_WorkGroupSize.x) {
+            uint row = i / cols;
+            blue_add(acc, load(x, base + row * stride + (i - row * cols), X_DTYPE));
+        }
+    }
+    acc = workgroup_sum(acc);
+    if (gl_LocalInvocationID.x == 0) {
+        partials.v[3 * local_group] = acc.x;
+        partials.v[3 * local_group + 1] = acc.y;
+        partials.v[3 * local_group + 2] = acc.z;
+    }
+}

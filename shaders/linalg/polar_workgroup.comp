@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: MIT
+// Polar factors of small matrices by Newton-Schulz: norm, normalisation and all iterations in one dispatch, one workgroup
+// a matrix, for matrices of any mix of shapes.
+//
+//   X = A / nu,   then each iteration   S = X X^T,   B = b S + c S S (S where c = 0),   X <- a X + B X (a X + b B X)
+//
+// X lies in shared memory as k x K (k the short side, so a tall matrix is transposed on its way in and out), column after
+// column, S behind it:
+//
+//   pool[l q + i]            the four elements 4 i .. 4 i + 3 of column l of X, l < K, q = ceil(k / 4)
+//   pool[K q + l q + i]      the same of S, l < 4 q
+//
+// k is padded to a multiple of 4 with zeros, which every product keeps. An invocation computes tiles of 4 x 4. What
+// replaces its own input (B, X) stays in registers until a barrier; X in strips of columns, which depend on nothing else.
+// S and B are symmetric: tiles on and above the diagonal, written twice. Everything is f32, also for 16-bit results.
+//
+// Needs 16 q (K + 4 q) bytes of shared memory (POOL vectors), q (q + 1) / 2 <= TILES invocations, POOL >= invocations, and
+// a multiple of 16 invocations.
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+#include "core/shared.h"
+#include "linalg/polar_workgroup.h"
+
+#define JOB PolarWorkgroupJob
+#include "core/kernel.glsl"
+#include "core/reduce.glsl"
+#include "core/half.glsl"
+#include "linalg/polar_norm.glsl"
+
+layout(constant_id = SPEC_TILES) const uint TILES = 1;   // tiles of B, or of a strip of X, per invocation
+layout(constant_id = SPEC_POOL) const uint POOL = 1024; // vectors of shared memory
+
+shared vec4 pool[POOL];
+
+// The sum over all invocations, in two steps of at most 16.
+vec3 sum_over_workgroup(vec3 x) {
+    uint t = gl_LocalInvocationID.x;
+    pool[t] = vec4(x, 0.0);
+    barrier();
+    vec4 total = vec4(0.0);
+    if (t < gl_WorkGroupSize.x / 16)
+        for (uint i = 0; i < 16; ++i)
+            total += pool[16 * t + i];
+    barrier();
+    if (t < gl_WorkGroupSize.x / 16)
+        pool[t] = total;
+    barrier();
+    total = vec4(0.0);
+    for (uint i = 0; i < gl_WorkGroupSize.x / 16; ++i)
+        total += pool[i];
+    barrier(); // the pool is free again
+    return total.xyz;
+}
+
+// Row and column of the t-th tile on or above the diagonal of q x q tiles, row by row.
+uvec2 upper_tile(uint t, uint q) {
+    uint row = 0;
+    uint length = q;
+    while (t >= length) {
+        t -= length;
+        --length;
+        ++row;
+    }
+    return uvec2(row, row + t);
+}
+
+// Tile (i, j) of M M^T, M having `length` columns from `base`.
+mat4 symmetric_tile(uint base, uint length, uint q, uvec2 ij) {
+    mat4 acc = mat4(0.0); // acc[r]: row 4 i + r
+    uint a_at = base + ij.x;
+    uint b_at = base + ij.y;
+    for (uint l = 0; l < length; ++l) {
+        vec4 a = pool[a_at];
+        vec4 b = pool[b_at];
+        acc[0] += a.x * b;
+        acc[1] += a.y * b;
+        acc[2] += a.z * b;
+        acc[3] += a.w * b;
+        a_at += q;
+        b_at += q;
+    }
+    return acc;
+}
+
+void write_symmetric_tile(uint base, uint q, uvec2 ij, mat4 tile) {
+    for (uint r = 0; r < 4; ++r)
+        pool[base + (4 * ij.x + r) * q + ij.y] = tile[r];
+    if (ij.x != ij.y) {
+        mat4 mirrored = transpose(tile);
+        for (uint r = 0; r < 4; ++r)
+            pool[base + (4 * ij.y + r) * q + ij.x] = mirrored[r];
+    }
+}
+
+void main() {
+    if (nothing_to_do())
+        return;
+    uint group = workgroup_index();
+    uint j = find_job(group);
+    U32 x = p.jobs.job[j].x;
+    U32 result = p.jobs.job[j].result;
+    uint t = gl_LocalInvocationID.x;
+    uint threads = gl_WorkGroupSize.x;
+    uint item = group - p.jobs.job[j].first_group;
+    uint rows = p.jobs.job[j].rows;
+    uint cols = p.jobs.job[j].cols;
+    uint count = rows * cols;
+    uint x_stride = p.jobs.job[j].x_stride;
+    uint x_dtype = p.jobs.job[j].x_dtype;
+    uint x_base = item * p.jobs.job[j].x_item;
+
+    bool tall = rows > cols;
+    uint k = tall ? cols : rows; // K is the length of the long side
+    uint K = tall ? rows : cols;
+    uint q = (k + 3) / 4;
+    uint s_base = K * q;
+
+    // --- X = A / nu
+    vec2 scale = vec2(1.0);
+    uint norm_rule = p.jobs.job[j].norm_rule;
+    if (norm_rule != POLAR_NORM_NONE) {
+        vec3 acc = vec3(0.0);
+        for (uint i = t; i < count; i += threads) {
+            uint row = i / cols;
+            blue_add(acc, load(x, x_base + row * x_stride + (i - row * cols), x_dtype));
+        }
+        acc = sum_over_workgroup(acc);
+        scale = polar_scale(acc, norm_rule == POLAR_NORM_CLAMPED, p.jobs.job[j].norm_factor, p.jobs.job[j].eps);
+    }
+    for (uint i = t; i < K * q; i += threads) {
+        uint l = i / q;
+        uint first = 4 * (i - l * q);
+        vec4 column = vec4(0.0);
+        for (uint r = 0; r < 4; ++r)
+            if (first + r < k) {
+                uint at = tall ? l * x_stride + first + r : (first + r) * x_stride + l;
+                column[r] = load(x, x_base + at, x_dtype) * scale.x * scale.y;
+            }
+        pool[i] = column;
+    }
+    barrier();
+
+    // --- Iterations
+    uint symmetric_tiles = q * (q + 1) / 2;
+    uint strip_width = threads * TILES / q; // tile columns of X that are computed between two barriers
+    uint tile_columns = (K + 3) / 4;
+    uint iterations = p.jobs.job[j].iterations;
+    for (uint iteration = 0; iteration < iterations; ++iteration) {
+        float ca = p.jobs.job[j].coefficients[3 * iteration];
+        float cb = p.jobs.job[j].coefficients[3 * iteration + 1];
+        float cc = p.jobs.job[j].coefficients[3 * iteration + 2];
+
+        for (uint tile = t; tile < symmetric_tiles; tile += threads) {
+            uvec2 ij = upper_tile(tile, q);
+            write_symmetric_tile(s_base, q, ij, symmetric_tile(0, K, q, ij));
+        }
+        barrier();
+
+        mat4 acc[TILES];
+        if (cc != 0.0) {
+            [[unroll]] for (uint n = 0; n < TILES; ++n) {
+                uint tile = t + n * threads;
+                if (tile < symmetric_tiles) {
+                    uvec2 ij = upper_tile(tile, q);
+                    acc[n] = cc * symmetric_tile(s_base, 4 * q, q, ij);
+                    for (uint r = 0; r < 4; ++r)
+                        acc[n][r] += cb * pool[s_base + (4 * ij.x + r) * q + ij.y];
+                }
+            }
+            barrier();
+            [[unroll]] for (uint n = 0; n < TILES; ++n) {
+                uint tile = t + n * threads;
+                if (tile < symmetric_tiles)
+                    write_symmetric_tile(s_base, q, upper_tile(tile, q), acc[n]);
+            }
+            barrier();
+        }
+
+        float product_factor = cc != 0.0 ? 1.0 : cb;
+        for (uint strip = 0; strip < tile_columns; strip += strip_width) {
+            uint strip_tiles = min(strip_width, tile_columns - strip) * q;
+            [[unroll]] for (uint n = 0; n < TILES; ++n) {
+                uint tile = t + n * threads;
+                if (tile < strip_tiles) {
+                    uint column = tile / q;
+                    uint i = tile - column * q;
+                    uint first = 4 * (strip + column);
+                    // Columns beyond the last one repeat it and are not written.
+                    uvec4 at = min(first + uvec4(0, 1, 2, 3), uvec4(K - 1)) * q;
+                    mat4 y = mat4(0.0); // y[r]: column first + r
+                    uint b_at = s_base + i;
+                    for (uint l = 0; l < q; ++l) {
+                        vec4 b0 = pool[b_at];
+                        vec4 b1 = pool[b_at + q];
+                        vec4 b2 = pool[b_at + 2 * q];
+                        vec4 b3 = pool[b_at + 3 * q];
+                        b_at += 4 * q;
+                        [[unroll]] for (uint r = 0; r < 4; ++r) {
+                            vec4 v = pool[at[r] + l];
+                            y[r] += v.x * b0;
+                            y[r] += v.y * b1;
+                            y[r] += v.z * b2;
+                            y[r] += v.w * b3;
+                        }
+                    }
+                    [[unroll]] for (uint r = 0; r < 4; ++r)
+                        acc[n][r] = ca * pool[at[r] + i] + product_factor * y[r];
+                }
+            }
+            barrier();
+            [[unroll]] for (uint n = 0; n < TILES; ++n) {
+                uint tile = t + n * threads;
+                if (tile < strip_tiles) {
+                    uint column = tile / q;
+                    uint i = tile - column * q;
+                    uint first = 4 * (strip + column);
+                    [[unroll]] for (uint r = 0; r < 4; ++r)
+                        if (first + r < K)
+                            pool[(first + r) * q + i] = acc[n][r];
+                }
+            }
+        }
+        barrier();
+    }
+
+    // --- Result, two neighbours of a row per invocation, so that 16-bit elements are written in whole words
+    uint result_stride = p.jobs.job[j].result_stride;
+    uint result_dtype = p.jobs.job[j].result_dtype;
+    uint result_base = item * p.jobs.job[j].result_item;
+    bool whole_words = result_dtype == DTYPE_F32 || ((result_base | result_stride) & 1u) == 0;
+    uint pairs_per_row = (cols + 1) / 2;
+    uint pairs = rows * pairs_per_row;
+    for (uint i = t; i < pairs; i += threads) {
+        uint row = i / pairs_per_row;
+        uint col = 2 * (i - row * pairs_per_row);
+        bool two = col + 1 < cols;
+        vec2 pair = vec2(0.0);
+        if (tall) {
+            vec4 v = pool[row * q + col / 4];
+            pair = (col & 2u) == 0 ? v.xy : v.zw;
+        } else {
+            pair.x = pool[col * q + row / 4][row & 3u];
+            if (two)
+                pair.y = pool[(col + 1) * q + row / 4][row & 3u];
+        }
+        uint to = result_base + row * result_stride + col;
+        if (two && whole_words) {
+            store_pair(result, to, pair, result_dtype);
+        } else {
+            store(result, to, pair.x, result_dtype);
+            if (two)
+                store(result, to + 1, pair.y, result_dtype);
+        }
+    }
+}
