@@ -24,6 +24,8 @@ function(heron_target_defaults target)
         target_compile_options(${target} PRIVATE
             $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
             -Wno-missing-field-initializers -ffp-contract=off>)
+        # A single unique symbol (a static of some inline function of the standard library) pins a plug-in in memory.
+        target_compile_options(${target} PRIVATE $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-fno-gnu-unique>)
         # g++ 12's flow analysis is wrong about the standard library's own strings and vectors when it optimizes.
         target_compile_options(${target} PRIVATE $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-restrict -Wno-array-bounds
             -Wno-stringop-overflow -Wno-stringop-overread -Wno-maybe-uninitialized -Wno-alloc-size-larger-than
