@@ -1,0 +1,531 @@
+// SPDX-License-Identifier: MIT
+// The proxy's hooks. Each hooked function is one line of a table; what they have in common is one template.
+#include "support/vulkan_proxy.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <mutex>
+#include <stdexcept>
+#include <type_traits>
+
+namespace heron::test {
+namespace {
+
+// Functions that can fail, as far as Heron calls them.
+#define HERON_PROXY_PLAIN(X)                \
+    X(EnumerateInstanceVersion)             \
+    X(EnumerateInstanceExtensionProperties) \
+    X(EnumerateInstanceLayerProperties)     \
+    X(EnumeratePhysicalDevices)             \
+    X(EnumerateDeviceExtensionProperties)   \
+    X(AllocateCommandBuffers)               \
+    X(BeginCommandBuffer)                   \
+    X(EndCommandBuffer)                     \
+    X(BindBufferMemory)                     \
+    X(MapMemory)                            \
+    X(FlushMappedMemoryRanges)              \
+    X(InvalidateMappedMemoryRanges)         \
+    X(GetPipelineCacheData)                 \
+    X(GetQueryPoolResults)                  \
+    X(GetSemaphoreCounterValue)             \
+    X(QueueSubmit2)                         \
+    X(QueueWaitIdle)                        \
+    X(DeviceWaitIdle)                       \
+    X(ResetCommandPool)                     \
+    X(ResetFences)                          \
+    X(SignalSemaphore)                      \
+    X(WaitForFences)                        \
+    X(WaitSemaphores)
+
+// Makers and destroyers of one kind of handle.
+#define HERON_PROXY_HANDLES(X)                     \
+    X(CreateInstance, DestroyInstance)             \
+    X(CreateDevice, DestroyDevice)                 \
+    X(AllocateMemory, FreeMemory)                  \
+    X(CreateBuffer, DestroyBuffer)                 \
+    X(CreateCommandPool, DestroyCommandPool)       \
+    X(CreateComputePipelines, DestroyPipeline)     \
+    X(CreateFence, DestroyFence)                   \
+    X(CreatePipelineCache, DestroyPipelineCache)   \
+    X(CreatePipelineLayout, DestroyPipelineLayout) \
+    X(CreateQueryPool, DestroyQueryPool)           \
+    X(CreateSemaphore, DestroySemaphore)           \
+    X(CreateShaderModule, DestroyShaderModule)
+
+// Functions that answer questions, which an emulation changes.
+#define HERON_PROXY_QUERIES(X)                \
+    X(GetPhysicalDeviceProperties)            \
+    X(GetPhysicalDeviceProperties2)           \
+    X(GetPhysicalDeviceFeatures2)             \
+    X(GetPhysicalDeviceMemoryProperties2)     \
+    X(GetPhysicalDeviceQueueFamilyProperties) \
+    X(GetBufferMemoryRequirements)
+
+struct Shadow {
+    VkDevice device = VK_NULL_HANDLE;
+    VkDeviceSize bytes = 0;
+    std::byte* real = nullptr;
+    std::vector<std::byte> copy;
+};
+
+struct State {
+    std::recursive_mutex mutex;
+    PFN_vkGetInstanceProcAddr next = nullptr;
+    std::vector<VkInstance> instances;
+    Emulation emulation;
+    std::map<std::string, std::int64_t> live;
+    std::map<std::string, std::uint64_t> calls;
+    std::uint64_t fallible = 0;
+    std::optional<std::uint64_t> target;
+    VkResult target_result = VK_SUCCESS;
+    std::map<std::string, VkResult> always;
+    std::string failed;
+    std::map<VkDeviceMemory, Shadow> shadows;
+};
+
+State* active = nullptr;
+
+PFN_vkVoidFunction real_of(const char* name) {
+    if (PFN_vkVoidFunction function = active->next(VK_NULL_HANDLE, name))
+        return function;  // needs no instance
+    const std::lock_guard lock(active->mutex);
+    // The loader's trampolines find the device by its handle, so those of one instance do for every device.
+    return active->next(active->instances.back(), name);
+}
+
+void remember_instance(VkInstance instance) {
+    const std::lock_guard lock(active->mutex);
+    auto& known = active->instances;
+    if (std::find(known.begin(), known.end(), instance) == known.end()) known.push_back(instance);
+}
+
+template <typename Pfn>
+Pfn real(const char* name) {
+    return reinterpret_cast<Pfn>(real_of(name));
+}
+
+// The result that the call shall fail with, if any.
+std::optional<VkResult> fault(const char* name) {
+    const std::lock_guard lock(active->mutex);
+    ++active->calls[name];
+    const std::uint64_t index = active->fallible++;
+    if (const auto found = active->always.find(name); found != active->always.end()) {
+        active->failed = name;
+        return found->second;
+    }
+    if (active->target && *active->target == index) {
+        active->failed = name;
+        return active->target_result;
+    }
+    return std::nullopt;
+}
+
+void count(const char* maker, std::int64_t change) {
+    const std::lock_guard lock(active->mutex);
+    if ((active->live[maker] += change) == 0) active->live.erase(maker);
+}
+
+// --- Emulation, after the real call
+
+bool turned_off(const char* name) {
+    const auto& names = active->emulation.without_features;
+    return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+void change_properties(VkPhysicalDeviceProperties& properties) {
+    const Emulation& e = active->emulation;
+    if (e.api_version) properties.apiVersion = *e.api_version;
+    if (e.type) properties.deviceType = *e.type;
+    VkPhysicalDeviceLimits& limits = properties.limits;
+    if (e.shared_memory_bytes) limits.maxComputeSharedMemorySize = *e.shared_memory_bytes;
+    if (e.max_invocations) {
+        limits.maxComputeWorkGroupInvocations = *e.max_invocations;
+        for (std::uint32_t& size : limits.maxComputeWorkGroupSize) size = std::min(size, *e.max_invocations);
+    }
+    if (e.without_timestamps) limits.timestampPeriod = 0;
+}
+
+void change_chain(void* chain) {
+    const Emulation& e = active->emulation;
+    auto off = [](VkBool32& feature, bool when) {
+        if (when) feature = VK_FALSE;
+    };
+#define HERON_OFF(member) off(s.member, turned_off(#member))
+    for (auto* item = static_cast<VkBaseOutStructure*>(chain); item; item = item->pNext) {
+        switch (item->sType) {
+            case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2:
+                change_properties(reinterpret_cast<VkPhysicalDeviceProperties2*>(item)->properties);
+                break;
+            case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES: {
+                auto& s = *reinterpret_cast<VkPhysicalDeviceVulkan11Properties*>(item);
+                if (e.subgroup_size) s.subgroupSize = *e.subgroup_size;
+                if (e.max_allocation_bytes) s.maxMemoryAllocationSize = *e.max_allocation_bytes;
+                if (turned_off("subgroup basic")) s.subgroupSupportedOperations = 0;
+                break;
+            }
+            case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2: {
+                auto& s = reinterpret_cast<VkPhysicalDeviceFeatures2*>(item)->features;
+                off(s.shaderInt16, e.without_16_bit_types);
+                HERON_OFF(shaderInt16);
+                break;
+            }
+            case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES: {
+                auto& s = *reinterpret_cast<VkPhysicalDeviceVulkan11Features*>(item);
+                off(s.storageBuffer16BitAccess, e.without_16_bit_types);
+                HERON_OFF(storageBuffer16BitAccess);
+                break;
+            }
+            case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES: {
+                auto& s = *reinterpret_cast<VkPhysicalDeviceVulkan12Features*>(item);
+                off(s.shaderFloat16, e.without_16_bit_types);
+                off(s.shaderInt8, e.without_16_bit_types);
+                off(s.storageBuffer8BitAccess, e.without_16_bit_types);
+                HERON_OFF(shaderFloat16);
+                HERON_OFF(bufferDeviceAddress);
+                HERON_OFF(scalarBlockLayout);
+                HERON_OFF(timelineSemaphore);
+                break;
+            }
+            case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES: {
+                auto& s = *reinterpret_cast<VkPhysicalDeviceVulkan13Features*>(item);
+                HERON_OFF(synchronization2);
+                HERON_OFF(maintenance4);
+                HERON_OFF(subgroupSizeControl);
+                break;
+            }
+            default:
+                break;
+        }
+    }
+#undef HERON_OFF
+}
+
+void change_memory(VkPhysicalDeviceMemoryProperties& memory) {
+    const Emulation& e = active->emulation;
+    constexpr VkMemoryPropertyFlags kHost = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
+                                            VK_MEMORY_PROPERTY_HOST_COHERENT_BIT |
+                                            VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
+    if (e.separate_host_memory && memory.memoryTypeCount == 1) {
+        memory.memoryTypes[1] = memory.memoryTypes[0];
+        memory.memoryTypes[0].propertyFlags &= ~kHost;
+        memory.memoryTypes[1].propertyFlags &= ~VkMemoryPropertyFlags{VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT};
+        memory.memoryTypeCount = 2;
+    }
+    if (e.non_coherent)
+        for (std::uint32_t i = 0; i < memory.memoryTypeCount; ++i)
+            memory.memoryTypes[i].propertyFlags &=
+                ~VkMemoryPropertyFlags{VK_MEMORY_PROPERTY_HOST_COHERENT_BIT};
+    if (e.heap_bytes)
+        for (std::uint32_t i = 0; i < memory.memoryHeapCount; ++i) memory.memoryHeaps[i].size = *e.heap_bytes;
+}
+
+void copy_shadow(const VkMappedMemoryRange& range, bool to_real) {
+    const std::lock_guard lock(active->mutex);
+    const auto found = active->shadows.find(range.memory);
+    if (found == active->shadows.end() || !found->second.real) return;
+    Shadow& shadow = found->second;
+    const VkDeviceSize size = range.size == VK_WHOLE_SIZE ? shadow.bytes - range.offset : range.size;
+    if (range.offset + size > shadow.bytes) throw std::out_of_range("mapped range beyond its memory");
+    std::byte* ends[] = {shadow.copy.data() + range.offset, shadow.real + range.offset};
+    std::memcpy(ends[to_real ? 1 : 0], ends[to_real ? 0 : 1], size);
+}
+
+// --- Hooks
+
+constexpr bool same(const char* a, const char* b) { return std::string_view(a) == b; }
+
+template <typename Name, typename Pfn>
+struct Plain;
+
+template <typename Name, typename... Args>
+struct Plain<Name, VkResult(VKAPI_PTR*)(Args...)> {
+    using Pfn = VkResult(VKAPI_PTR*)(Args...);
+    static VKAPI_ATTR VkResult VKAPI_CALL call(Args... args) {
+        if (const auto result = fault(Name::text)) return *result;
+        const VkResult result = real<Pfn>(Name::text)(args...);
+        if constexpr (same(Name::text, "vkEnumerateInstanceVersion")) {
+            if (active->emulation.loader_version)
+                *std::get<0>(std::tuple(args...)) = *active->emulation.loader_version;
+        }
+        return result;
+    }
+};
+
+template <typename Name, typename Pfn>
+struct Maker;
+
+template <typename Name, typename... Args>
+struct Maker<Name, VkResult(VKAPI_PTR*)(Args...)> {
+    using Pfn = VkResult(VKAPI_PTR*)(Args...);
+    static VKAPI_ATTR VkResult VKAPI_CALL call(Args... args) {
+        const std::tuple<Args...> all(args...);
+        auto* out = std::get<sizeof...(Args) - 1>(all);
+        std::int64_t handles = 1;
+        if constexpr (same(Name::text, "vkCreateComputePipelines")) handles = std::get<2>(all);
+        if (const auto result = fault(Name::text)) {
+            std::fill_n(out, handles, nullptr);
+            return *result;
+        }
+        const VkResult result = real<Pfn>(Name::text)(args...);
+        if (result != VK_SUCCESS) return result;
+        count(Name::text, handles);
+        if constexpr (same(Name::text, "vkCreateInstance")) {
+            remember_instance(*out);
+        }
+        return result;
+    }
+};
+
+template <typename Name, typename Pfn>
+struct Destroyer;
+
+template <typename Name, typename... Args>
+struct Destroyer<Name, void(VKAPI_PTR*)(Args...)> {
+    using Pfn = void(VKAPI_PTR*)(Args...);
+    static VKAPI_ATTR void VKAPI_CALL call(Args... args) {
+        const std::tuple<Args...> all(args...);
+        // vkDestroyX(parent, handle, allocator), and vkDestroyDevice(handle, allocator).
+        if (std::get<sizeof...(Args) - 2>(all)) count(Name::maker, -1);
+        {
+            const std::lock_guard lock(active->mutex);
+            ++active->calls[Name::text];
+        }
+        const Pfn function = real<Pfn>(Name::text);
+        if constexpr (same(Name::text, "vkDestroyInstance")) {
+            const std::lock_guard lock(active->mutex);
+            std::erase(active->instances, std::get<0>(all));
+        }
+        function(args...);
+    }
+};
+
+template <typename Name, typename Pfn>
+struct Query;
+
+template <typename Name, typename... Args>
+struct Query<Name, void(VKAPI_PTR*)(Args...)> {
+    using Pfn = void(VKAPI_PTR*)(Args...);
+    static VKAPI_ATTR void VKAPI_CALL call(Args... args) {
+        real<Pfn>(Name::text)(args...);
+        const std::tuple<Args...> all(args...);
+        auto* out = std::get<sizeof...(Args) - 1>(all);
+        const Emulation& e = active->emulation;
+        if constexpr (same(Name::text, "vkGetPhysicalDeviceProperties")) change_properties(*out);
+        if constexpr (same(Name::text, "vkGetPhysicalDeviceProperties2")) change_chain(out);
+        if constexpr (same(Name::text, "vkGetPhysicalDeviceFeatures2")) change_chain(out);
+        if constexpr (same(Name::text, "vkGetPhysicalDeviceMemoryProperties2"))
+            change_memory(out->memoryProperties);
+        if constexpr (same(Name::text, "vkGetPhysicalDeviceQueueFamilyProperties")) {
+            for (std::uint32_t i = 0; out && i < *std::get<1>(all); ++i) {
+                if (e.without_timestamps) out[i].timestampValidBits = 0;
+                if (e.without_compute_queue) out[i].queueFlags &= ~VkQueueFlags{VK_QUEUE_COMPUTE_BIT};
+            }
+        }
+        if constexpr (same(Name::text, "vkGetBufferMemoryRequirements")) {
+            if (e.separate_host_memory) out->memoryTypeBits = 3;
+        }
+    }
+};
+
+// Five functions that do more than the templates.
+
+VKAPI_ATTR VkResult VKAPI_CALL enumerate_extensions(VkPhysicalDevice device, const char* layer,
+                                                    std::uint32_t* count, VkExtensionProperties* list) {
+    if (const auto result = fault("vkEnumerateDeviceExtensionProperties")) return *result;
+    const auto call = real<PFN_vkEnumerateDeviceExtensionProperties>("vkEnumerateDeviceExtensionProperties");
+    const VkResult result = call(device, layer, count, list);
+    const auto& hidden = active->emulation.without_extensions;
+    if (!list || result < 0) return result;
+    const auto end = std::remove_if(list, list + *count, [&](const VkExtensionProperties& item) {
+        return std::find(hidden.begin(), hidden.end(), item.extensionName) != hidden.end();
+    });
+    *count = static_cast<std::uint32_t>(end - list);
+    return result;
+}
+
+VKAPI_ATTR VkResult VKAPI_CALL allocate_memory(VkDevice device, const VkMemoryAllocateInfo* info,
+                                               const VkAllocationCallbacks* allocator,
+                                               VkDeviceMemory* memory) {
+    if (const auto result = fault("vkAllocateMemory")) {
+        *memory = VK_NULL_HANDLE;
+        return *result;
+    }
+    VkMemoryAllocateInfo changed = *info;
+    if (active->emulation.separate_host_memory) changed.memoryTypeIndex = 0;
+    const VkResult result =
+        real<PFN_vkAllocateMemory>("vkAllocateMemory")(device, &changed, allocator, memory);
+    if (result != VK_SUCCESS) return result;
+    count("vkAllocateMemory", 1);
+    if (active->emulation.non_coherent) {
+        const std::lock_guard lock(active->mutex);
+        active->shadows[*memory] = {device, info->allocationSize, nullptr, {}};
+    }
+    return result;
+}
+
+VKAPI_ATTR void VKAPI_CALL free_memory(VkDevice device, VkDeviceMemory memory,
+                                       const VkAllocationCallbacks* allocator) {
+    if (memory) {
+        count("vkAllocateMemory", -1);
+        const std::lock_guard lock(active->mutex);
+        ++active->calls["vkFreeMemory"];
+        active->shadows.erase(memory);
+    }
+    real<PFN_vkFreeMemory>("vkFreeMemory")(device, memory, allocator);
+}
+
+VKAPI_ATTR VkResult VKAPI_CALL map_memory(VkDevice device, VkDeviceMemory memory, VkDeviceSize offset,
+                                          VkDeviceSize size, VkMemoryMapFlags flags, void** pointer) {
+    if (const auto result = fault("vkMapMemory")) return *result;
+    const VkResult result =
+        real<PFN_vkMapMemory>("vkMapMemory")(device, memory, offset, size, flags, pointer);
+    if (result != VK_SUCCESS || !active->emulation.non_coherent) return result;
+    const std::lock_guard lock(active->mutex);
+    Shadow& shadow = active->shadows.at(memory);
+    shadow.real = static_cast<std::byte*>(*pointer) - offset;
+    shadow.copy.assign(shadow.bytes, std::byte{0x55});
+    *pointer = shadow.copy.data() + offset;
+    return result;
+}
+
+VKAPI_ATTR VkResult VKAPI_CALL flush_ranges(VkDevice device, std::uint32_t range_count,
+                                            const VkMappedMemoryRange* ranges) {
+    if (const auto result = fault("vkFlushMappedMemoryRanges")) return *result;
+    for (std::uint32_t i = 0; i < range_count; ++i) copy_shadow(ranges[i], true);
+    return real<PFN_vkFlushMappedMemoryRanges>("vkFlushMappedMemoryRanges")(device, range_count, ranges);
+}
+
+VKAPI_ATTR VkResult VKAPI_CALL invalidate_ranges(VkDevice device, std::uint32_t range_count,
+                                                 const VkMappedMemoryRange* ranges) {
+    if (const auto result = fault("vkInvalidateMappedMemoryRanges")) return *result;
+    const VkResult result = real<PFN_vkInvalidateMappedMemoryRanges>("vkInvalidateMappedMemoryRanges")(
+        device, range_count, ranges);
+    for (std::uint32_t i = 0; i < range_count; ++i) copy_shadow(ranges[i], false);
+    return result;
+}
+
+VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_instance_proc_addr(VkInstance instance, const char* name);
+VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_device_proc_addr(VkDevice device, const char* name);
+
+template <typename Function>
+PFN_vkVoidFunction pointer_to(Function function) {
+    return reinterpret_cast<PFN_vkVoidFunction>(function);
+}
+
+#define HERON_NAME(name)                           \
+    struct Name##name {                            \
+        static constexpr char text[] = "vk" #name; \
+    };
+#define HERON_NAMES(make, destroy)                    \
+    HERON_NAME(make)                                  \
+    struct Name##destroy {                            \
+        static constexpr char text[] = "vk" #destroy; \
+        static constexpr char maker[] = "vk" #make;   \
+    };
+HERON_PROXY_PLAIN(HERON_NAME)
+HERON_PROXY_HANDLES(HERON_NAMES)
+HERON_PROXY_QUERIES(HERON_NAME)
+
+const std::map<std::string, PFN_vkVoidFunction>& hooks() {
+    static const std::map<std::string, PFN_vkVoidFunction> table = [] {
+        std::map<std::string, PFN_vkVoidFunction> all;
+        // The special ones first: emplace keeps what is there.
+        all.emplace("vkGetInstanceProcAddr", pointer_to(get_instance_proc_addr));
+        all.emplace("vkGetDeviceProcAddr", pointer_to(get_device_proc_addr));
+        all.emplace("vkEnumerateDeviceExtensionProperties", pointer_to(enumerate_extensions));
+        all.emplace("vkAllocateMemory", pointer_to(allocate_memory));
+        all.emplace("vkFreeMemory", pointer_to(free_memory));
+        all.emplace("vkMapMemory", pointer_to(map_memory));
+        all.emplace("vkFlushMappedMemoryRanges", pointer_to(flush_ranges));
+        all.emplace("vkInvalidateMappedMemoryRanges", pointer_to(invalidate_ranges));
+#define HERON_PLAIN(name) all.emplace("vk" #name, pointer_to(Plain<Name##name, PFN_vk##name>::call));
+#define HERON_PAIR(make, destroy)                                               \
+    all.emplace("vk" #make, pointer_to(Maker<Name##make, PFN_vk##make>::call)); \
+    all.emplace("vk" #destroy, pointer_to(Destroyer<Name##destroy, PFN_vk##destroy>::call));
+#define HERON_QUERY(name) all.emplace("vk" #name, pointer_to(Query<Name##name, PFN_vk##name>::call));
+        HERON_PROXY_PLAIN(HERON_PLAIN)
+        HERON_PROXY_HANDLES(HERON_PAIR)
+        HERON_PROXY_QUERIES(HERON_QUERY)
+        return all;
+    }();
+    return table;
+}
+
+PFN_vkVoidFunction get_instance_proc_addr(VkInstance instance, const char* name) {
+    if (instance) remember_instance(instance);
+    const auto hook = hooks().find(name);
+    if (hook != hooks().end()) return hook->second;
+    return active->next(instance, name);
+}
+
+PFN_vkVoidFunction get_device_proc_addr(VkDevice device, const char* name) {
+    const auto hook = hooks().find(name);
+    if (hook != hooks().end()) return hook->second;
+    return real<PFN_vkGetDeviceProcAddr>("vkGetDeviceProcAddr")(device, name);
+}
+
+}  // namespace
+
+VulkanProxy::VulkanProxy(PFN_vkGetInstanceProcAddr next, Emulation emulation) {
+    if (active) throw std::logic_error("a VulkanProxy exists already");
+    active = new State;
+    active->next = next;
+    active->emulation = std::move(emulation);
+}
+
+VulkanProxy::~VulkanProxy() {
+    delete active;
+    active = nullptr;
+}
+
+PFN_vkGetInstanceProcAddr VulkanProxy::entry() const { return get_instance_proc_addr; }
+
+std::map<std::string, std::int64_t> VulkanProxy::live() const {
+    const std::lock_guard lock(active->mutex);
+    return active->live;
+}
+
+std::string VulkanProxy::live_text() const {
+    std::string text;
+    for (const auto& [name, handles] : live())
+        text += (text.empty() ? "" : ", ") + name + " " + std::to_string(handles);
+    return text;
+}
+
+std::uint64_t VulkanProxy::calls(const std::string& name) const {
+    const std::lock_guard lock(active->mutex);
+    const auto found = active->calls.find(name);
+    return found == active->calls.end() ? 0 : found->second;
+}
+
+std::uint64_t VulkanProxy::fallible_calls() const {
+    const std::lock_guard lock(active->mutex);
+    return active->fallible;
+}
+
+void VulkanProxy::fail_call(std::uint64_t index, VkResult result) {
+    const std::lock_guard lock(active->mutex);
+    active->fallible = 0;
+    active->target = index;
+    active->target_result = result;
+    active->failed.clear();
+}
+
+void VulkanProxy::fail_function(const std::string& name, VkResult result) {
+    const std::lock_guard lock(active->mutex);
+    active->always[name] = result;
+    active->failed.clear();
+}
+
+void VulkanProxy::stop_failing() {
+    const std::lock_guard lock(active->mutex);
+    active->target.reset();
+    active->always.clear();
+}
+
+std::string VulkanProxy::failed() const {
+    const std::lock_guard lock(active->mutex);
+    return active->failed;
+}
+
+}  // namespace heron::test
