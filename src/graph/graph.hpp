@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -38,6 +39,8 @@ struct Node {
     std::uint32_t stage;  // index into Graph::Impl::stages
 };
 
+struct StepLayout;  // src/optim/step_layout.hpp
+
 struct Graph::Impl {
     explicit Impl(const Device& owner) : device(&owner) {}
 
@@ -56,6 +59,9 @@ struct Graph::Impl {
     Tensor control;
     Tensor section_table;
     Tensor section_arguments;
+    // Where heron::compile put what status() and its siblings look for; null in other graphs. Never changes, so the
+    // graph and its plans share it.
+    std::shared_ptr<const StepLayout> step_layout;
 };
 
 }  // namespace heron

@@ -104,7 +104,7 @@ Plan::Impl::~Impl() {
 
 // Gives every dispatch of a section its place in the indirect arguments, and the table its size.
 void Plan::Impl::number_sections() {
-    Schedule& step = program(Phase::step).schedule;
+    DispatchSchedule& step = program(Phase::step).schedule;
     for (std::uint32_t d = 0; d < step.dispatches.size(); ++d) {
         const Node& node = graph.nodes[step.batches[step.dispatches[d].batch].nodes.front()];
         if (node.section.interval <= 1) continue;
@@ -171,7 +171,7 @@ void Plan::Impl::place_objects() {
     for (Phase phase : kPhases) {
         std::vector<TimedRequest> requests;
         std::vector<std::uint32_t> ids;
-        const Schedule& schedule = program(phase).schedule;
+        const DispatchSchedule& schedule = program(phase).schedule;
         for (std::uint32_t id = 0; id < graph.objects.size(); ++id) {
             const Lifetime& life = schedule.lifetimes[id];
             if (graph.objects[id].kind != ObjectKind::temporary || life.first > life.last) continue;
@@ -210,6 +210,22 @@ void Plan::Impl::require_memory(const char* what) const {
 void Plan::Impl::set_block(RegionKind kind, const BufferRange& range, VkDeviceAddress address) {
     region(kind).blocks.push_back(range);
     region(kind).addresses.push_back(address);
+}
+
+// One query for the step's start and one for the end of each dispatch.
+void Plan::Impl::create_queries() {
+    Device::Impl& device = vk();
+    if (!options.profile || queries != VK_NULL_HANDLE) return;
+    if (!device.capabilities.timestamps) {
+        device.log(Severity::warning, options.name + ": no timings, because the queue family has no timestamps");
+        return;
+    }
+    VkQueryPoolCreateInfo info{VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO};
+    info.queryType = VK_QUERY_TYPE_TIMESTAMP;
+    info.queryCount = static_cast<std::uint32_t>(program(Phase::step).schedule.dispatches.size() + 1);
+    device.check(device.vk.CreateQueryPool(device.device, &info, device.allocator, &queries), "vkCreateQueryPool",
+                 options.name);
+    device.name(VK_OBJECT_TYPE_QUERY_POOL, queries, options.name);
 }
 
 void Plan::Impl::write_jobs(Phase phase) {
@@ -279,6 +295,7 @@ void Plan::prewarm() {
             program.pipelines.push_back(impl_->vk().pipelines->get(description));
         }
     }
+    impl_->create_queries();
     impl_->prewarmed = true;
 }
 

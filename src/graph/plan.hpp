@@ -43,7 +43,7 @@ struct Location {
 
 // A phase's schedule with what recording needs beside it.
 struct Program {
-    Schedule schedule;
+    DispatchSchedule schedule;
     std::vector<VkPipeline> pipelines;  // per batch; empty until prewarmed
     std::vector<double> cost_ns;        // per dispatch
 };
@@ -65,6 +65,7 @@ struct Plan::Impl {
     // plan.cpp: sizes and memory
     void place_objects();
     void number_sections();
+    void create_queries();
     void set_block(RegionKind kind, const BufferRange& range, VkDeviceAddress address);
     void write_tables();
     void write_jobs(Phase phase);

@@ -55,7 +55,7 @@ std::string Plan::describe() const {
             scaled(static_cast<double>(workspace_bytes()), "B") + ", host-visible " +
             scaled(static_cast<double>(table_bytes() + readback_bytes()), "B") + "\n";
     for (Phase phase : kPhases) {
-        const Schedule& schedule = plan.program(phase).schedule;
+        const DispatchSchedule& schedule = plan.program(phase).schedule;
         if (schedule.dispatches.empty()) continue;
         const char* name = phase == Phase::step         ? "step"
                            : phase == Phase::initialize ? "initialize"
@@ -89,7 +89,7 @@ std::string Plan::describe() const {
 }
 
 std::vector<RecordedDispatch> Plan::Impl::recorded(Phase phase) const {
-    const Schedule& schedule = program(phase).schedule;
+    const DispatchSchedule& schedule = program(phase).schedule;
     std::vector<RecordedDispatch> result(schedule.batches.size());
     for (std::size_t b = 0; b < schedule.batches.size(); ++b) {
         const Batch& batch = schedule.batches[b];
@@ -110,7 +110,7 @@ std::vector<std::string> Plan::hazards() const {
     impl_->require_memory("hazards");
     std::vector<std::string> texts;
     for (Phase phase : kPhases) {
-        const Schedule& schedule = impl_->program(phase).schedule;
+        const DispatchSchedule& schedule = impl_->program(phase).schedule;
         for (const Hazard& hazard : find_hazards(impl_->recorded(phase))) {
             const auto kernel = [&](std::uint32_t batch) {
                 return std::string(

@@ -54,7 +54,7 @@ void Plan::Impl::record(VkCommandBuffer commands, Phase phase, std::uint32_t fir
     const Device::Impl& device = vk();
     const FunctionTable& table = device.vk;
     const Program& current = program(phase);
-    const Schedule& schedule = current.schedule;
+    const DispatchSchedule& schedule = current.schedule;
     const Region& tables = region(RegionKind::tables);
     const Region& state = region(RegionKind::state);
     const bool timed = queries != VK_NULL_HANDLE && phase == Phase::step && end > first;

@@ -102,7 +102,7 @@ private:
     std::vector<const Node*> writer_;
 };
 
-void split(const Schedule& schedule, std::uint32_t index, const DispatchLimits& limits,
+void split(const DispatchSchedule& schedule, std::uint32_t index, const DispatchLimits& limits,
            std::vector<Dispatch>& out) {
     const Batch& batch = schedule.batches[index];
     const double wanted = std::max(batch.flops / limits.flops, batch.bytes / limits.bytes);
@@ -162,9 +162,9 @@ Touch Domains::touch(const Object& object, const Operand& operand) const {
     return {domain_[id], begin, begin + operand.tensor.span_bytes(), write};
 }
 
-Schedule schedule(const Graph::Impl& graph, const Domains& domains, Phase phase,
+DispatchSchedule schedule(const Graph::Impl& graph, const Domains& domains, Phase phase,
                   const DispatchLimits& limits) {
-    Schedule result;
+    DispatchSchedule result;
     result.lifetimes.resize(graph.objects.size());
     std::vector<std::vector<Seen>> histories(graph.objects.size());
     std::map<BatchKey, std::uint32_t> index;

@@ -61,7 +61,7 @@ struct Lifetime {
     std::uint32_t last = 0;
 };
 
-struct Schedule {
+struct DispatchSchedule {
     std::vector<Batch> batches;  // by level
     std::vector<Dispatch> dispatches;
     std::uint32_t levels = 0;
@@ -79,7 +79,7 @@ struct DispatchLimits {
 
 // Throws (invalid_argument) for temporaries that are read before they are written, or that cross a phase or a
 // section.
-Schedule schedule(const Graph::Impl& graph, const Domains& domains, Phase phase,
+DispatchSchedule schedule(const Graph::Impl& graph, const Domains& domains, Phase phase,
                   const DispatchLimits& limits);
 
 }  // namespace heron
