@@ -171,10 +171,12 @@ public:
     }
 
     bool parse_error(std::size_t position, const std::string&, const Json::exception& error) {
-        // The parser's own text quotes the file's bytes without measure; only its tail is short, so it is
-        // cut.
+        std::string_view reason =
+            error.what();  // "[json.exception.parse_error.101] parse error at line 1, ..."
+        if (const std::size_t tag_end = reason.find("] "); tag_end != std::string_view::npos)
+            reason.remove_prefix(tag_end + 2);
         return refuse_with("the header is not valid JSON at its byte " + std::to_string(position) + " (" +
-                           in_quotes(error.what()) + ")");
+                           in_quotes(reason) + ")");
     }
 
 private:
