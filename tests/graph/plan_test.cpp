@@ -1,0 +1,582 @@
+// SPDX-License-Identifier: MIT
+// Scheduling, recording, replay, slices, sections and states of plans, with a kernel whose operations do not
+// commute.
+#include "graph/plan.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+
+#include "affine.h"
+#include "core/device.hpp"
+#include "heron/graph.hpp"
+#include "heron/plan.hpp"
+#include "heron/spirv/test_affine.hpp"
+#include "heron/spirv/test_alternate.hpp"
+#include "support/device_fixture.hpp"
+
+namespace heron {
+namespace {
+
+using gpu::AffineJob;
+using gpu::AlternateJob;
+
+const KernelInfo kAffine = make_kernel<AffineJob>("test_affine", spirv::test_affine);
+const KernelInfo kAlternate = make_kernel<AlternateJob>("test_alternate", spirv::test_alternate);
+constexpr std::uint32_t kThreads = 64;
+
+std::uint64_t groups_for(std::uint64_t count) { return (count + kThreads - 1) / kThreads; }
+
+// y <- a x + b + y / 2
+void add_affine(Graph& graph, const Tensor& x, const Tensor& y, float a, float b, double flops = 0) {
+    AffineJob job{};
+    job.a = a;
+    job.b = b;
+    job.count = static_cast<std::uint32_t>(y.shape.count());
+    Operation operation = make_operation(
+        kAffine, job,
+        {{offsetof(AffineJob, x), x, Access::read}, {offsetof(AffineJob, y), y, Access::read_write}},
+        groups_for(job.count));
+    operation.constants = {{gpu::SPEC_THREADS, kThreads}};
+    operation.flops = flops;
+    graph.add(std::move(operation));
+}
+
+void add_alternate(Graph& graph) {
+    Operation operation =
+        make_operation(kAlternate, AlternateJob{},
+                       {{offsetof(AlternateJob, control), graph.control(), Access::read_write},
+                        {offsetof(AlternateJob, table), graph.section_table(), Access::read},
+                        {offsetof(AlternateJob, arguments), graph.section_arguments(), Access::write}},
+                       1);
+    operation.constants = {{gpu::SPEC_THREADS, kThreads}};
+    operation.guarded = false;
+    graph.add(std::move(operation));
+}
+
+std::vector<float> random_values(std::size_t count, unsigned seed) {
+    std::mt19937 random(seed);
+    std::vector<float> values(count);
+    for (float& value : values) value = static_cast<float>(random() % 2001) / 1000.0f - 1.0f;
+    return values;
+}
+
+// The kernel's arithmetic in float64.
+std::vector<double> affine(const std::vector<double>& x, std::vector<double> y, double a, double b) {
+    for (std::size_t i = 0; i < y.size(); ++i) y[i] = a * x[i] + b + 0.5 * y[i];
+    return y;
+}
+
+void expect_close(const std::vector<float>& actual, const std::vector<double>& expected, int operations) {
+    ASSERT_EQ(actual.size(), expected.size());
+    // Each operation rounds three times, on values below 8.
+    const double allowed = 3 * 8 * 0x1p-24 * operations;
+    for (std::size_t i = 0; i < actual.size(); ++i)
+        ASSERT_NEAR(actual[i], expected[i], allowed) << "element " << i;
+}
+
+class PlanTest : public test::DeviceTest {
+protected:
+    // A pool and a command buffer of the test's own, as an engine would have them.
+    VkCommandBuffer command_buffer(VkCommandBufferLevel level = VK_COMMAND_BUFFER_LEVEL_PRIMARY) {
+        Device::Impl& impl = device().impl();
+        if (pool_ == VK_NULL_HANDLE) {
+            VkCommandPoolCreateInfo info{VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO};
+            info.queueFamilyIndex = impl.queue_family;
+            impl.check(impl.vk.CreateCommandPool(impl.device, &info, nullptr, &pool_), "vkCreateCommandPool");
+        }
+        VkCommandBufferAllocateInfo info{VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO};
+        info.commandPool = pool_;
+        info.level = level;
+        info.commandBufferCount = 1;
+        VkCommandBuffer commands = VK_NULL_HANDLE;
+        impl.check(impl.vk.AllocateCommandBuffers(impl.device, &info, &commands), "vkAllocateCommandBuffers");
+        VkCommandBufferInheritanceInfo inheritance{VK_STRUCTURE_TYPE_COMMAND_BUFFER_INHERITANCE_INFO};
+        VkCommandBufferBeginInfo begin{VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
+        begin.flags = VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT;
+        begin.pInheritanceInfo = &inheritance;
+        impl.check(impl.vk.BeginCommandBuffer(commands, &begin), "vkBeginCommandBuffer");
+        return commands;
+    }
+    void end(VkCommandBuffer commands) {
+        Device::Impl& impl = device().impl();
+        impl.check(impl.vk.EndCommandBuffer(commands), "vkEndCommandBuffer");
+    }
+    void submit(VkCommandBuffer commands) {
+        Device::Impl& impl = device().impl();
+        ASSERT_TRUE(impl.wait(impl.submit(std::span<const VkCommandBuffer>(&commands, 1)), 60'000'000'000));
+    }
+    void TearDown() override {
+        Device::Impl& impl = device().impl();
+        if (pool_ != VK_NULL_HANDLE) impl.vk.DestroyCommandPool(impl.device, pool_, nullptr);
+        DeviceTest::TearDown();
+    }
+
+private:
+    VkCommandPool pool_ = VK_NULL_HANDLE;
+};
+
+// A chain through a state and temporaries of several tensors: what most tests below run.
+struct Chain {
+    static constexpr std::size_t kTensors = 5;
+    static constexpr std::size_t kCounts[kTensors] = {1, 63, 64, 65, 1000};
+
+    explicit Chain(PlanTest&, const Device& device) : graph(device) {
+        for (std::size_t i = 0; i < kTensors; ++i) {
+            values.push_back(random_values(kCounts[i], static_cast<unsigned>(i)));
+            inputs.push_back(test::upload(device, values.back()));
+            outputs.push_back(test::upload(device, std::vector<float>(kCounts[i], 0.0f)));
+        }
+        for (std::size_t i = 0; i < kTensors; ++i) {
+            const std::string name = "t" + std::to_string(i);
+            const Shape shape{kCounts[i]};
+            const Tensor x = graph.external(name + ".x", inputs[i].view(DType::f32, shape));
+            const Tensor y = graph.external(name + ".y", outputs[i].view(DType::f32, shape));
+            const Tensor s = graph.state(name + ".s", DType::f32, shape);
+            graph.set_stage("accumulate");
+            add_affine(graph, x, s, 0.25f, 0.5f);
+            graph.set_stage("apply");
+            add_affine(graph, s, y, -1.0f, 0.125f);
+            add_affine(graph, x, y, 0.5f, 0.0f);
+        }
+    }
+
+    std::vector<std::vector<double>> expected(int steps) const {
+        std::vector<std::vector<double>> result;
+        for (std::size_t i = 0; i < kTensors; ++i) {
+            const std::vector<double> x(values[i].begin(), values[i].end());
+            std::vector<double> s(x.size(), 0.0), y(x.size(), 0.0);
+            for (int step = 0; step < steps; ++step) {
+                s = affine(x, s, 0.25, 0.5);
+                y = affine(s, y, -1.0, 0.125);
+                y = affine(x, y, 0.5, 0.0);
+            }
+            result.push_back(y);
+        }
+        return result;
+    }
+    std::vector<std::vector<float>> actual() const {
+        std::vector<std::vector<float>> result;
+        for (const Buffer& output : outputs) result.push_back(test::download(output));
+        return result;
+    }
+    void clear() {
+        for (std::size_t i = 0; i < kTensors; ++i) {
+            const std::vector<float> zeros(kCounts[i], 0.0f);
+            outputs[i].write(std::as_bytes(std::span(zeros)));
+        }
+    }
+
+    Graph graph;
+    std::vector<std::vector<float>> values;
+    std::vector<Buffer> inputs, outputs;
+};
+
+TEST_P(PlanTest, MergesTensorsIntoOneDispatchPerLevel) {
+    Chain chain(*this, device());
+    Plan plan = chain.graph.compile({});
+    EXPECT_EQ(plan.dispatch_count(), 3u);
+    EXPECT_EQ(plan.level_count(), 3u);
+    EXPECT_GT(plan.state_bytes(), 0u);
+    EXPECT_GT(plan.table_bytes(), 0u);
+    EXPECT_NE(plan.describe().find("test_affine x 5 jobs"), std::string::npos) << plan.describe();
+}
+
+TEST_P(PlanTest, StepsMatchFloat64) {
+    Chain chain(*this, device());
+    Plan plan = chain.graph.compile({});
+    plan.allocate();
+    plan.initialize();
+    EXPECT_EQ(plan.hazards(), std::vector<std::string>{});
+    for (int step = 0; step < 3; ++step) plan.run();
+    const auto expected = chain.expected(3);
+    const auto actual = chain.actual();
+    for (std::size_t i = 0; i < Chain::kTensors; ++i) expect_close(actual[i], expected[i], 9);
+}
+
+TEST_P(PlanTest, ManySubmissionsInFlightGiveTheSameBits) {
+    Chain chain(*this, device());
+    Plan plan = chain.graph.compile({});
+    plan.allocate();
+    plan.initialize();
+    for (int step = 0; step < 8; ++step) plan.run();
+    const auto one_by_one = chain.actual();
+    chain.clear();
+    plan.initialize();
+    std::uint64_t ticket = 0;
+    for (int step = 0; step < 8; ++step) ticket = plan.submit();
+    plan.wait(ticket);
+    EXPECT_TRUE(plan.finished(ticket));
+    EXPECT_EQ(chain.actual(), one_by_one);
+}
+
+TEST_P(PlanTest, ReplayedSecondaryCommandBufferGivesTheSameBits) {
+    Chain chain(*this, device());
+    Plan plan = chain.graph.compile({});
+    plan.allocate();
+    plan.initialize();
+    for (int step = 0; step < 4; ++step) plan.run();
+    const auto expected = chain.actual();
+    chain.clear();
+    plan.initialize();
+    const VkCommandBuffer secondary = command_buffer(VK_COMMAND_BUFFER_LEVEL_SECONDARY);
+    plan.record(secondary);
+    end(secondary);
+    const VkCommandBuffer primary = command_buffer();
+    for (int step = 0; step < 4; ++step) device().impl().vk.CmdExecuteCommands(primary, 1, &secondary);
+    end(primary);
+    submit(primary);
+    EXPECT_EQ(chain.actual(), expected);
+}
+
+TEST_P(PlanTest, SlicesGiveTheBitsOfTheWholeStep) {
+    Chain chain(*this, device());
+    PlanOptions options;
+    Plan plan = chain.graph.compile(options);
+    plan.allocate();
+    plan.initialize();
+    for (int step = 0; step < 3; ++step) plan.run();
+    const auto expected = chain.actual();
+    for (const SliceBudget& budget : {SliceBudget{1, 1e30}, SliceBudget{2, 1e30}, SliceBudget{100, 0.0}}) {
+        chain.clear();
+        plan.initialize();
+        std::uint32_t slices = 0;
+        for (int step = 0; step < 3; ++step) {
+            SliceResult result;
+            do {
+                const VkCommandBuffer commands = command_buffer();
+                result = plan.record_slice(commands, budget);
+                end(commands);
+                submit(commands);
+                ++slices;
+                EXPECT_EQ(plan.slice_pending(), !result.complete);
+                if (!result.complete) EXPECT_THROW(plan.submit(), Error);
+            } while (!result.complete);
+        }
+        EXPECT_EQ(slices, budget.max_dispatches == 2 ? 6u : 9u);
+        EXPECT_EQ(chain.actual(), expected);
+    }
+}
+
+TEST_P(PlanTest, LongDispatchesAreSplitWithoutChangingBits) {
+    Chain chain(*this, device());
+    Plan whole = chain.graph.compile({});
+    whole.allocate();
+    whole.initialize();
+    whole.run();
+    const auto expected = chain.actual();
+    chain.clear();
+    Graph graph(device());
+    for (std::size_t i = 0; i < Chain::kTensors; ++i) {
+        const std::string name = "t" + std::to_string(i);
+        const Shape shape{Chain::kCounts[i]};
+        const Tensor x = graph.external(name + ".x", chain.inputs[i].view(DType::f32, shape));
+        const Tensor y = graph.external(name + ".y", chain.outputs[i].view(DType::f32, shape));
+        const Tensor s = graph.state(name + ".s", DType::f32, shape);
+        add_affine(graph, x, s, 0.25f, 0.5f, 1e9);
+        add_affine(graph, s, y, -1.0f, 0.125f, 1e9);
+        add_affine(graph, x, y, 0.5f, 0.0f, 1e9);
+    }
+    PlanOptions options;
+    options.max_dispatch_flops = 1e9;
+    Plan split = graph.compile(options);
+    EXPECT_EQ(split.dispatch_count(), 15u);
+    EXPECT_EQ(split.level_count(), 3u);
+    split.allocate();
+    split.initialize();
+    EXPECT_TRUE(split.hazards().empty());
+    split.run();
+    EXPECT_EQ(chain.actual(), expected);
+}
+
+// Proves the barriers: each one that is left out is noticed.
+TEST_P(PlanTest, HazardCheckNoticesEveryMissingBarrier) {
+    Chain chain(*this, device());
+    Plan plan = chain.graph.compile({});
+    plan.allocate();
+    const std::vector<RecordedDispatch> recorded = plan.impl().recorded(Phase::step);
+    EXPECT_TRUE(find_hazards(recorded).empty());
+    int barriers = 0;
+    for (std::size_t d = 0; d < recorded.size(); ++d) {
+        if (!recorded[d].barrier_before) continue;
+        std::vector<RecordedDispatch> mutated = recorded;
+        mutated[d].barrier_before = false;
+        EXPECT_FALSE(find_hazards(mutated).empty()) << "barrier before dispatch " << d;
+        ++barriers;
+    }
+    EXPECT_EQ(barriers, 2);
+}
+
+// Random programs on a few tensors, their parts and temporaries: the schedule must equal program order, and
+// need barriers only where the hazard check wants them.
+TEST_P(PlanTest, RandomProgramsEqualProgramOrder) {
+    constexpr std::size_t kCount = 96;
+    std::mt19937 random(3);
+    for (int repeat = 0; repeat < 20; ++repeat) {
+        Graph graph(device());
+        std::vector<std::vector<double>> model;
+        std::vector<Tensor> tensors;
+        Buffer memory = device().create_buffer(6 * kCount * 4);
+        std::vector<float> start = random_values(6 * kCount, static_cast<unsigned>(repeat));
+        memory.write(std::as_bytes(std::span(start)));
+        for (std::size_t t = 0; t < 6; ++t)
+            tensors.push_back(graph.external("e" + std::to_string(t),
+                                             memory.view(DType::f32, {kCount / 8, 8}, t * kCount * 4)));
+        std::vector<double> reference(start.begin(), start.end());
+        for (int op = 0; op < 25; ++op) {
+            const std::size_t from = random() % 6, to = random() % 6;
+            const std::uint64_t rows = 1 + random() % 12;
+            const std::uint64_t x_row = random() % (13 - rows), y_row = random() % (13 - rows);
+            if (from == to && x_row < y_row + rows && y_row < x_row + rows)
+                continue;  // one job may not race with itself
+            add_affine(graph, tensors[from].row_range(x_row, rows), tensors[to].row_range(y_row, rows), 0.5f,
+                       0.25f);
+            for (std::size_t i = 0; i < rows * 8; ++i) {
+                double& y = reference[to * kCount + y_row * 8 + i];
+                y = 0.5 * reference[from * kCount + x_row * 8 + i] + 0.25 + 0.5 * y;
+            }
+        }
+        Plan plan = graph.compile({});
+        plan.allocate();
+        plan.initialize();
+        EXPECT_EQ(plan.hazards(), std::vector<std::string>{});
+        plan.run();
+        expect_close(test::download(memory), reference, 25);
+    }
+}
+
+TEST_P(PlanTest, OverlappingExternalsAreOrdered) {
+    Buffer memory = test::upload(device(), std::vector<float>(128, 1.0f));
+    Graph graph(device());
+    const Tensor whole = graph.external("whole", memory.view(DType::f32, {128}));
+    const Tensor half = graph.external("half", memory.view(DType::f32, {64}, 256));
+    Buffer other = test::upload(device(), std::vector<float>(128, 2.0f));
+    const Tensor x = graph.external("x", other.view(DType::f32, {128}));
+    add_affine(graph, x, whole, 1.0f, 0.0f);                                  // 2.5
+    add_affine(graph, x.reshape({2, 64}).row_range(0, 1), half, 0.0f, 1.0f);  // second half: 2.25
+    Plan plan = graph.compile({});
+    EXPECT_EQ(plan.level_count(), 2u);
+    plan.allocate();
+    plan.initialize();
+    plan.run();
+    const std::vector<float> result = test::download(memory);
+    EXPECT_EQ(result[63], 2.5f);
+    EXPECT_EQ(result[64], 2.25f);
+}
+
+TEST_P(PlanTest, SectionsRunInTheirStepsOnlyWholeReplayedAndSliced) {
+    const auto build = [&](Graph& graph, const Buffer& x, const Buffer& y, const Buffer& z) {
+        const Tensor tx = graph.external("x", x.view(DType::f32, {200}));
+        const Tensor ty = graph.external("y", y.view(DType::f32, {200}));
+        const Tensor tz = graph.external("z", z.view(DType::f32, {200}));
+        const Tensor state = graph.state("s", DType::f32, {200});
+        add_alternate(graph);
+        for (std::uint32_t phase : {0u, 2u}) {  // two refreshes, staggered
+            graph.set_section({3, phase});
+            const Tensor temporary = graph.temporary(DType::f32, {200});
+            AffineJob copy{};
+            copy.a = 1.0f;
+            copy.count = 200;
+            Operation operation = make_operation(kAffine, copy,
+                                                 {{offsetof(AffineJob, x), tx, Access::read},
+                                                  {offsetof(AffineJob, y), temporary, Access::write}},
+                                                 groups_for(200));
+            operation.constants = {{gpu::SPEC_THREADS, kThreads}};
+            graph.add(std::move(operation));
+            add_affine(graph, tx, state, 0.5f, static_cast<float>(phase));
+        }
+        graph.set_section({});
+        add_affine(graph, state, ty, 1.0f, 0.0f);
+        add_affine(graph, tx, tz, 1.0f, 1.0f);
+    };
+    const std::vector<float> input = random_values(200, 1);
+    const std::vector<float> zeros(200, 0.0f);
+    const Buffer x = test::upload(device(), input), y = test::upload(device(), zeros),
+                 z = test::upload(device(), zeros);
+    Graph graph(device());
+    build(graph, x, y, z);
+    Plan plan = graph.compile({});
+    plan.allocate();
+    EXPECT_EQ(plan.hazards(), std::vector<std::string>{});
+
+    const std::vector<double> xd(input.begin(), input.end());
+    std::vector<double> s(200, 0.0), yd(200, 0.0);
+    for (int step = 0; step < 7; ++step) {
+        if (step % 3 == 0) s = affine(xd, s, 0.5, 0.0);
+        if (step % 3 == 2) s = affine(xd, s, 0.5, 2.0);
+        yd = affine(s, yd, 1.0, 0.0);
+    }
+    plan.initialize();
+    for (int step = 0; step < 7; ++step) plan.run();
+    const std::vector<float> whole = test::download(y);
+    expect_close(whole, yd, 14);
+
+    for (std::uint32_t dispatches : {1u, 3u}) {
+        const_cast<Buffer&>(y).write(std::as_bytes(std::span(zeros)));
+        plan.initialize();
+        for (int step = 0; step < 7; ++step)
+            for (bool complete = false; !complete;) {
+                const VkCommandBuffer commands = command_buffer();
+                complete = plan.record_slice(commands, {dispatches, 1e30}).complete;
+                end(commands);
+                submit(commands);
+            }
+        EXPECT_EQ(test::download(y), whole);
+    }
+    const_cast<Buffer&>(y).write(std::as_bytes(std::span(zeros)));
+    plan.initialize();
+    const VkCommandBuffer replayed = command_buffer();
+    plan.record(replayed);
+    end(replayed);
+    for (int step = 0; step < 7; ++step) submit(replayed);
+    EXPECT_EQ(test::download(y), whole);
+}
+
+TEST_P(PlanTest, RefusesMisuse) {
+    Graph graph(device());
+    const Tensor temporary = graph.temporary(DType::f32, {64});
+    const Buffer buffer = test::upload(device(), std::vector<float>(64, 0.0f));
+    const Tensor y = graph.external("y", buffer.view(DType::f32, {64}));
+    EXPECT_THROW(graph.external("y", buffer.view(DType::f32, {64})), Error) << "a name used twice";
+    EXPECT_THROW(graph.external("null", TensorView{0, DType::f32, {64}, 0}), Error);
+    EXPECT_THROW(graph.set_section({3, 3}), Error);
+    EXPECT_THROW(graph.set_section({0, 0}), Error);
+    Operation wrong =
+        make_operation(kAffine, AffineJob{}, {{offsetof(AffineJob, count), y, Access::read}}, 1);
+    EXPECT_THROW(graph.add(wrong), Error) << "an address in a scalar's place";
+    Tensor foreign = y;
+    foreign.id = 1000;
+    EXPECT_THROW(add_affine(graph, foreign, y, 1, 1), Error);
+    Tensor too_long = y;
+    too_long.shape = Shape{65};
+    EXPECT_THROW(add_affine(graph, too_long, y, 1, 1), Error);
+    add_affine(graph, temporary, y, 1, 1);
+    EXPECT_THROW(graph.compile({}), Error) << "a temporary that nobody wrote";
+
+    Chain chain(*this, device());
+    Plan plan = chain.graph.compile({});
+    EXPECT_THROW(plan.submit(), Error) << "no memory yet";
+    EXPECT_THROW(plan.record(VK_NULL_HANDLE), Error);
+    EXPECT_THROW(plan.hazards(), Error);
+    plan.allocate();
+    EXPECT_THROW(plan.allocate(), Error);
+    EXPECT_THROW(plan.read_state("t0.x", {}), Error) << "an external is not a state";
+    std::byte four[4];
+    EXPECT_THROW(plan.read_state("t1.s", four), Error) << "wrong size";
+    EXPECT_THROW(plan.wait(7), Error) << "a ticket that nobody has";
+    EXPECT_THROW(plan.submit_accumulate(), Error);
+}
+
+TEST_P(PlanTest, BindsTheCallersMemoryAndNamesWhatIsWrongWithIt) {
+    Chain chain(*this, device());
+    Plan plan = chain.graph.compile({});
+    const Buffer state = device().create_buffer(plan.state_bytes() + 256);
+    const Buffer workspace = device().create_buffer(std::max<std::uint64_t>(plan.workspace_bytes(), 256));
+    const Buffer tables = device().create_buffer(plan.table_bytes(), MemoryKind::upload);
+    const Buffer readback =
+        device().create_buffer(std::max<std::uint64_t>(plan.readback_bytes(), 256), MemoryKind::readback);
+    PlanMemory good{state.range(), workspace.range(), tables.range(), readback.range()};
+    good.state.offset += 256;
+    good.state.bytes -= 256;
+    const auto refused = [&](PlanMemory memory, const char* word) {
+        try {
+            plan.bind(memory);
+            ADD_FAILURE() << "accepted, though wrong: " << word;
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+            EXPECT_NE(std::string(error.what()).find(word), std::string::npos) << error.what();
+        }
+    };
+    PlanMemory bad = good;
+    bad.state.buffer = VK_NULL_HANDLE;
+    refused(bad, "state");
+    bad = good;
+    bad.state.bytes = plan.state_bytes() - 1;
+    refused(bad, "the plan needs");
+    bad = good;
+    bad.state.offset += 4;
+    refused(bad, "256");
+    bad = good;
+    bad.tables.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT;
+    refused(bad, "SHADER_DEVICE_ADDRESS");
+    bad = good;
+    bad.tables.mapped = nullptr;
+    refused(bad, "not mapped");
+    plan.bind(good);
+    plan.initialize();
+    plan.run();
+    const auto expected = chain.expected(1);
+    const auto actual = chain.actual();
+    for (std::size_t i = 0; i < Chain::kTensors; ++i) expect_close(actual[i], expected[i], 3);
+}
+
+TEST_P(PlanTest, RebindsWithoutRecompiling) {
+    Chain chain(*this, device());
+    Plan plan = chain.graph.compile({});
+    plan.allocate();
+    plan.initialize();
+    Buffer fresh = test::upload(device(), std::vector<float>(1000, 0.0f));
+    const Plan::Rebinding binding{"t4.y", fresh.view(DType::f32, {1000})};
+    plan.rebind({&binding, 1});
+    plan.run();
+    expect_close(test::download(fresh), chain.expected(1)[4], 3);
+    EXPECT_EQ(chain.actual()[4], std::vector<float>(1000, 0.0f));
+
+    const Plan::Rebinding wrong_shape{"t4.y", fresh.view(DType::f32, {999})};
+    EXPECT_THROW(plan.rebind({&wrong_shape, 1}), Error);
+    const Plan::Rebinding overlap{"t4.x", fresh.view(DType::f32, {1000})};
+    EXPECT_THROW(plan.rebind({&overlap, 1}), Error);
+    const Plan::Rebinding unknown{"nobody", fresh.view(DType::f32, {1000})};
+    EXPECT_THROW(plan.rebind({&unknown, 1}), Error);
+    const std::vector<Plan::Rebinding> swap{{"t4.y", chain.outputs[4].view(DType::f32, {1000})},
+                                            {"t4.x", fresh.view(DType::f32, {1000})}};
+    plan.rebind(swap);
+}
+
+TEST_P(PlanTest, SavesAndLoadsStatesBitForBit) {
+    Chain chain(*this, device());
+    Plan plan = chain.graph.compile({});
+    plan.allocate();
+    plan.initialize();
+    for (int step = 0; step < 2; ++step) plan.run();
+    const std::filesystem::path path = std::filesystem::path(::testing::TempDir()) / "plan_test.safetensors";
+    std::vector<std::string> externals;
+    for (std::size_t i = 0; i < Chain::kTensors; ++i) externals.push_back("t" + std::to_string(i) + ".y");
+    plan.save(path, externals, {{"note", "hello"}});
+    for (int step = 0; step < 3; ++step) plan.run();
+    const auto uninterrupted = chain.actual();
+
+    chain.clear();
+    Plan second = chain.graph.compile({});
+    second.allocate();
+    second.initialize();
+    EXPECT_EQ(second.load(path, externals).at("note"), "hello");
+    for (int step = 0; step < 3; ++step) second.run();
+    EXPECT_EQ(chain.actual(), uninterrupted);
+    const std::vector<std::string> missing{"t0.x"};
+    EXPECT_THROW(second.load(path, missing), Error);
+    std::filesystem::remove(path);
+}
+
+TEST_P(PlanTest, TimingsBecomeCosts) {
+    if (!device().capabilities().timestamps) GTEST_SKIP() << "no timestamps on this queue family";
+    Chain chain(*this, device());
+    PlanOptions options;
+    options.profile = true;
+    Plan plan = chain.graph.compile(options);
+    plan.allocate();
+    EXPECT_TRUE(plan.timings().empty());
+    plan.initialize();
+    plan.run();
+    const std::vector<DispatchTiming> timings = plan.timings();
+    ASSERT_EQ(timings.size(), 3u);
+    EXPECT_EQ(timings[0].stage, "accumulate");
+    EXPECT_EQ(timings[0].kernel, "test_affine");
+    for (const DispatchTiming& timing : timings) EXPECT_GE(timing.ns, 0.0);
+}
+
+HERON_DEVICE_TESTS(PlanTest);
+
+}  // namespace
+}  // namespace heron
