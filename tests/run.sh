@@ -195,7 +195,7 @@ fi
 say "testing${label:+ (label $label)}"
 arguments=(--test-dir "$build" --output-on-failure --no-tests=error --parallel "$jobs")
 [ -z "$label" ] || arguments+=(--label-regex "$label")
-if ctest "${arguments[@]}"; then
+if ctest "${arguments[@]}" | grep -vE '^( +Start +[0-9]+:|Internal ctest|Test project)'; then
     say "all tests passed"
 else
     fail "tests failed (list above; log in $build/Testing/Temporary/LastTest.log)"
