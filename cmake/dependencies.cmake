@@ -49,6 +49,8 @@ if(HERON_BUILD_SAMPLES)
     heron_need(fmt_FOUND "fmt" libfmt-dev)
     find_path(HERON_STB_INCLUDE_DIR stb_image_write.h PATH_SUFFIXES stb)
     heron_need(HERON_STB_INCLUDE_DIR "stb_image_write.h" libstb-dev)
+    find_package(ZLIB QUIET)
+    heron_need(ZLIB_FOUND "zlib" zlib1g-dev)
 endif()
 
 if(HERON_MISSING)

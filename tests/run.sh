@@ -95,7 +95,7 @@ apt_update() {
 install_packages() {
     local package missing=()
     local wanted=(cmake ninja-build pkg-config libvulkan-dev libvulkan-volk-dev glslang-tools spirv-tools
-        nlohmann-json3-dev libgtest-dev libeigen3-dev libcli11-dev libstb-dev libfmt-dev
+        nlohmann-json3-dev libgtest-dev libeigen3-dev libcli11-dev libstb-dev libfmt-dev zlib1g-dev
         mesa-vulkan-drivers vulkan-validationlayers)
     [ -n "${CXX:-}" ] || command -v c++ >/dev/null || wanted=(g++ "${wanted[@]}")
     for package in "${wanted[@]}"; do
