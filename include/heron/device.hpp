@@ -165,8 +165,10 @@ private:
 
 class Buffer;
 
-// Threads: const functions and buffer creation may be called from several threads at once; move, destruction
-// and wait_idle() may not run beside anything else on the same device. Devices are independent of each other.
+// Graphs, optimizers and plans keep a reference to the Device object they were made with: it must stay where
+// it is (moving is for returning one from a function) and outlive them. Threads: const functions and buffer
+// creation may be called from several threads at once; move, destruction and wait_idle() may not run beside
+// anything else on the same device. Devices are independent of each other.
 class HERON_API Device {
 public:
     // Every physical device of the loader, usable or not, with the reason. Throws (unsupported) when no
@@ -185,6 +187,9 @@ public:
 
     const DeviceInfo& info() const;
     const Capabilities& capabilities() const;
+    // Unique in the process and never used again: what other objects of this device carry, so that those of
+    // another one are refused.
+    std::uint64_t id() const;
     // One line: which device was taken and why.
     std::string explain() const;
 

@@ -64,6 +64,7 @@ struct TensorView {
     DType dtype = DType::f32;
     Shape shape;
     std::uint64_t row_stride = 0;  // elements
+    std::uint64_t device = 0;  // Device::id() of the device that made the view; 0: not known, and not checked
 
     // Bytes from the first to one past the last element, gaps between rows included.
     HERON_API std::uint64_t span_bytes() const;

@@ -17,11 +17,11 @@ void refuse(bool wrong, const std::string& text) {
     if (wrong) throw Error(ErrorCode::invalid_argument, text);
 }
 
-TensorView make_view(VkDeviceAddress base, std::uint64_t bytes, DType dtype, const Shape& shape,
-                     std::uint64_t byte_offset, std::uint64_t row_stride) {
+TensorView make_view(std::uint64_t device, VkDeviceAddress base, std::uint64_t bytes, DType dtype,
+                     const Shape& shape, std::uint64_t byte_offset, std::uint64_t row_stride) {
     refuse(static_cast<std::uint32_t>(dtype) > static_cast<std::uint32_t>(DType::u32),
            "view: dtype " + std::to_string(static_cast<std::uint32_t>(dtype)) + " does not exist");
-    const TensorView view{base + byte_offset, dtype, shape, row_stride};
+    const TensorView view{base + byte_offset, dtype, shape, row_stride, device};
     const std::uint64_t span = view.span_bytes();
     refuse(byte_offset > bytes || span > bytes - byte_offset,
            "view: " + std::string(to_string(dtype)) + " tensor " + shape.text() + " needs " +
@@ -79,7 +79,7 @@ TensorView Device::view(const BufferRange& range, DType dtype, const Shape& shap
            "flag and its "
            "memory with VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT, and set BufferRange::usage");
     // Everything that needs no address first: the driver is asked only about what can be right.
-    make_view(0, range.bytes, dtype, shape, byte_offset & ~std::uint64_t{3}, row_stride);
+    make_view(impl_->id, 0, range.bytes, dtype, shape, byte_offset & ~std::uint64_t{3}, row_stride);
     VkBufferDeviceAddressInfo address_info{};
     address_info.sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO;
     address_info.buffer = range.buffer;
@@ -87,7 +87,7 @@ TensorView Device::view(const BufferRange& range, DType dtype, const Shape& shap
     refuse(base == 0,
            "view: the buffer has no device address; was its memory allocated with "
            "VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT and bound?");
-    return make_view(base + range.offset, range.bytes, dtype, shape, byte_offset, row_stride);
+    return make_view(impl_->id, base + range.offset, range.bytes, dtype, shape, byte_offset, row_stride);
 }
 
 void Device::Impl::copy(const BufferRange& from, const BufferRange& to, Buffer& staging) {
@@ -185,7 +185,7 @@ Buffer::~Buffer() {
 TensorView Buffer::view(DType dtype, const Shape& shape, std::uint64_t byte_offset,
                         std::uint64_t row_stride) const {
     refuse(!device_, "view: the buffer is empty");
-    return make_view(address_, bytes_, dtype, shape, byte_offset, row_stride);
+    return make_view(device_->id, address_, bytes_, dtype, shape, byte_offset, row_stride);
 }
 
 void Buffer::write(std::span<const std::byte> data, std::uint64_t byte_offset) {

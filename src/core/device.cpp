@@ -553,6 +553,7 @@ Device& Device::operator=(Device&&) noexcept = default;
 Device::~Device() = default;
 
 const DeviceInfo& Device::info() const { return impl_->info; }
+std::uint64_t Device::id() const { return impl_->id; }
 const Capabilities& Device::capabilities() const { return impl_->capabilities; }
 
 std::string Device::explain() const {

@@ -103,6 +103,8 @@ Tensor Graph::external(std::string name, const TensorView& view) {
     if (name.empty()) refuse("external: a tensor of the caller needs a name");
     if (view.address == 0 && view.shape.count() != 0)
         refuse("external \"" + name + "\": the address is null");
+    if (view.device != 0 && view.device != impl_->device->id())
+        refuse("external \"" + name + "\": the memory belongs to another device");
     if (view.address % 4 != 0) refuse("external \"" + name + "\": the address is not a multiple of 4 bytes");
     if (view.row_stride != 0 && view.shape.rank() >= 1 && view.row_stride < view.shape[view.shape.rank() - 1])
         refuse("external \"" + name + "\": a row stride of " + std::to_string(view.row_stride) +

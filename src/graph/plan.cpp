@@ -217,14 +217,15 @@ void Plan::Impl::create_queries() {
     Device::Impl& device = vk();
     if (!options.profile || queries != VK_NULL_HANDLE) return;
     if (!device.capabilities.timestamps) {
-        device.log(Severity::warning, options.name + ": no timings, because the queue family has no timestamps");
+        device.log(Severity::warning,
+                   options.name + ": no timings, because the queue family has no timestamps");
         return;
     }
     VkQueryPoolCreateInfo info{VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO};
     info.queryType = VK_QUERY_TYPE_TIMESTAMP;
     info.queryCount = static_cast<std::uint32_t>(program(Phase::step).schedule.dispatches.size() + 1);
-    device.check(device.vk.CreateQueryPool(device.device, &info, device.allocator, &queries), "vkCreateQueryPool",
-                 options.name);
+    device.check(device.vk.CreateQueryPool(device.device, &info, device.allocator, &queries),
+                 "vkCreateQueryPool", options.name);
     device.name(VK_OBJECT_TYPE_QUERY_POOL, queries, options.name);
 }
 
@@ -377,6 +378,8 @@ void Plan::rebind(std::span<const Rebinding> bindings) {
         const std::uint32_t id = impl_->object_named(binding.name, ObjectKind::external);
         Object& object = moved[id];
         const std::string who = "rebind \"" + object.name + "\": ";
+        if (binding.view.device != 0 && binding.view.device != device().id())
+            impl_->refuse(who + "the memory belongs to another device");
         if (binding.view.address == 0 || binding.view.address % 4 != 0)
             impl_->refuse(who + "the address is null or not a multiple of 4 bytes");
         if (binding.view.dtype != object.dtype || !(binding.view.shape == object.shape) ||
@@ -430,7 +433,7 @@ std::span<const std::byte> Plan::readback(const Tensor& tensor) const {
 TensorView Plan::view(const Tensor& tensor) const {
     impl_->require_memory("view");
     if (tensor.id >= impl_->graph.objects.size()) impl_->refuse("view: the tensor is not of this plan");
-    return {impl_->address(tensor), tensor.dtype, tensor.shape, tensor.row_stride};
+    return {impl_->address(tensor), tensor.dtype, tensor.shape, tensor.row_stride, device().id()};
 }
 
 const Device& Plan::device() const { return *impl_->graph.device; }

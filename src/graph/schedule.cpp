@@ -163,7 +163,7 @@ Touch Domains::touch(const Object& object, const Operand& operand) const {
 }
 
 DispatchSchedule schedule(const Graph::Impl& graph, const Domains& domains, Phase phase,
-                  const DispatchLimits& limits) {
+                          const DispatchLimits& limits) {
     DispatchSchedule result;
     result.lifetimes.resize(graph.objects.size());
     std::vector<std::vector<Seen>> histories(graph.objects.size());

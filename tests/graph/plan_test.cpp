@@ -440,6 +440,9 @@ TEST_P(PlanTest, RefusesMisuse) {
     const Tensor y = graph.external("y", buffer.view(DType::f32, {64}));
     EXPECT_THROW(graph.external("y", buffer.view(DType::f32, {64})), Error) << "a name used twice";
     EXPECT_THROW(graph.external("null", TensorView{0, DType::f32, {64}, 0}), Error);
+    TensorView foreign_device = buffer.view(DType::f32, {64});
+    foreign_device.device += 1000;
+    EXPECT_THROW(graph.external("foreign", foreign_device), Error);
     EXPECT_THROW(graph.set_section({3, 3}), Error);
     EXPECT_THROW(graph.set_section({0, 0}), Error);
     Operation wrong =
