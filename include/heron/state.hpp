@@ -34,8 +34,7 @@ HERON_API const char* to_string(FileDType dtype);   // as spelled in a file: "F3
 HERON_API std::uint64_t bytes_of(FileDType dtype);  // of one element: 1, 2, 4 or 8
 HERON_API FileDType file_dtype(DType dtype);        // DType::bf16 -> FileDType::bf16
 
-// ----------------------------------------------------------------------------------------------------------
-// reading
+// --- reading
 
 // One tensor of a file.
 struct FileTensor {
@@ -102,8 +101,7 @@ private:
     std::unique_ptr<const Content> content_;
 };
 
-// ----------------------------------------------------------------------------------------------------------
-// writing
+// --- writing
 
 // Puts the tensor's bytes [offset, offset + chunk.size()) into `chunk`. Called on the writing thread with
 // ascending offsets that are multiples of SafetensorsWriteOptions::chunk_bytes. What it throws passes through

@@ -71,11 +71,16 @@ std::filesystem::path resolve_target(const std::filesystem::path& path) {
 
 std::filesystem::path random_sibling(const std::filesystem::path& target) {
     constexpr const char* kHex = "0123456789abcdef";
-    std::random_device random;
     std::string suffix = ".";
-    for (int word = 0; word < 2; ++word) {
-        std::uint32_t bits = random();
-        for (int digit = 0; digit < 8; ++digit, bits >>= 4) suffix += kHex[bits & 15];
+    try {
+        std::random_device random;
+        for (int word = 0; word < 2; ++word) {
+            std::uint32_t bits = random();
+            for (int digit = 0; digit < 8; ++digit, bits >>= 4) suffix += kHex[bits & 15];
+        }
+    } catch (const std::exception& error) {
+        throw Error(ErrorCode::io, in_quotes(path_text(target)) + ": no random name for a file beside it: " +
+                                       error.what() + "; try again");
     }
     std::filesystem::path sibling = target;
     sibling += suffix + ".tmp";

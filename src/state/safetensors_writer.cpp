@@ -152,10 +152,19 @@ Layout lay_out(std::span<const FileTensorSource> tensors,
     return layout;
 }
 
-void check_options(const SafetensorsWriteOptions& options) {
+Layout checked_layout(std::span<const FileTensorSource> tensors,
+                      const std::map<std::string, std::string>& metadata,
+                      const SafetensorsWriteOptions& options) {
     if (options.chunk_bytes == 0 || options.chunk_bytes % 8 != 0)
         refuse("chunk_bytes is " + std::to_string(options.chunk_bytes) +
                ", expected a positive multiple of 8");
+    try {
+        return lay_out(tensors, metadata);
+    } catch (const std::bad_alloc&) {
+        throw Error(ErrorCode::out_of_host_memory, "safetensors writer: no memory for the header of " +
+                                                       std::to_string(tensors.size()) +
+                                                       " tensors; free some, or split the file");
+    }
 }
 
 template <class Sink>
@@ -245,8 +254,7 @@ FileTensorSource FileTensorSource::scalar_f32(std::string name, float value) {
 void write_safetensors(const std::filesystem::path& path, std::span<const FileTensorSource> tensors,
                        const std::map<std::string, std::string>& metadata,
                        const SafetensorsWriteOptions& options) {
-    check_options(options);
-    const Layout layout = lay_out(tensors, metadata);
+    const Layout layout = checked_layout(tensors, metadata, options);
     state::ReplacementFile file(path, options.sync);
     emit(layout, options, [&](std::span<const std::byte> bytes) { file.write(bytes); });
     file.commit();
@@ -256,9 +264,8 @@ void stream_safetensors(const std::function<void(std::span<const std::byte>)>& s
                         std::span<const FileTensorSource> tensors,
                         const std::map<std::string, std::string>& metadata,
                         const SafetensorsWriteOptions& options) {
-    check_options(options);
     if (!sink) refuse("the sink is empty; pass a function that takes bytes");
-    emit(lay_out(tensors, metadata), options, sink);
+    emit(checked_layout(tensors, metadata, options), options, sink);
 }
 
 }  // namespace heron

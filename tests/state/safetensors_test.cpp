@@ -56,7 +56,7 @@ FileTensorSource small_tensor(std::string name, FileDType dtype = FileDType::u8,
     return FileTensorSource::borrow(std::move(name), dtype, std::move(shape), std::span(kBytes).first(bytes));
 }
 
-// ---------------------------------------------------------------------------------------------------- round
+// --- round
 // trips
 
 TEST(Safetensors, EveryDTypeAndShapeComesBackBitForBit) {
@@ -143,8 +143,7 @@ TEST(Safetensors, ScalarsComeBackExactly) {
         << error.text;
 }
 
-// ----------------------------------------------------------------------------------------------------
-// conversions
+// --- conversions
 
 template <class T>
 std::vector<double> as_double(FileDType dtype, std::vector<T> values) {
@@ -203,8 +202,7 @@ TEST(Safetensors, ReadF32WidensExactlyAndNeverNarrows) {
     EXPECT_TRUE(contains(error.text, "tensor \"f64\" is of F64")) << error.text;
 }
 
-// ------------------------------------------------------------------------------------------------------
-// reading
+// --- reading
 
 TEST(SafetensorsReader, ReadsPiecesOfATensor) {
     const std::string file = file_of(R"({"w":{"dtype":"U8","shape":[6],"data_offsets":[0,6]}})", "abcdef");
@@ -290,8 +288,7 @@ TEST(SafetensorsReader, ManyThreadsReadOneReader) {
     EXPECT_EQ(wrong, 0);
 }
 
-// ------------------------------------------------------------------------------------------------------
-// writing
+// --- writing
 
 TEST(SafetensorsWriter, BytesAreThoseOfTheFormat) {
     const std::vector<FileTensorSource> sources = {small_tensor("b", FileDType::u8, {3}),
