@@ -56,8 +56,7 @@ FileTensorSource small_tensor(std::string name, FileDType dtype = FileDType::u8,
     return FileTensorSource::borrow(std::move(name), dtype, std::move(shape), std::span(kBytes).first(bytes));
 }
 
-// --- round
-// trips
+// --- round trips
 
 TEST(Safetensors, EveryDTypeAndShapeComesBackBitForBit) {
     const std::vector<std::vector<std::uint64_t>> shapes = {
