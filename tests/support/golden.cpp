@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+// Golden vectors: files, cases, and the line that each case prints.
+#include "support/golden.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <limits>
+#include <stdexcept>
+
+namespace heron::test {
+
+std::filesystem::path golden_folder() {
+    const char* given = std::getenv("HERON_GOLDEN_DIR");
+    if (given != nullptr && *given != '\0') return given;
+    return std::filesystem::path(HERON_SOURCE_DIR) / "tests" / "golden" / "data";
+}
+
+GoldenCase::GoldenCase(const std::filesystem::path& file) : reader_(file), name_(file.stem().string()) {
+    const std::string text = metadata("hyper");
+    if (text.empty()) throw std::runtime_error("the metadata has no \"hyper\"");
+    hyper_ = nlohmann::json::parse(text);
+    if (!hyper_.is_object()) throw std::runtime_error("\"hyper\" is not a JSON object");
+}
+
+std::string GoldenCase::metadata(const std::string& key) const {
+    const auto found = reader_.metadata().find(key);
+    return found == reader_.metadata().end() ? std::string() : found->second;
+}
+
+const nlohmann::json& GoldenCase::value(const std::string& key) const {
+    asked_.insert(key);
+    const auto found = hyper_.find(key);
+    if (found == hyper_.end()) throw std::runtime_error("hyperparameter \"" + key + "\" is missing");
+    return *found;
+}
+
+bool GoldenCase::is_null(const std::string& key) const {
+    asked_.insert(key);
+    return has(key) && hyper_.at(key).is_null();
+}
+
+double GoldenCase::number(const std::string& key) const { return value(key).get<double>(); }
+
+double GoldenCase::number(const std::string& key, double fallback) const {
+    asked_.insert(key);
+    return has(key) ? number(key) : fallback;
+}
+
+bool GoldenCase::flag(const std::string& key, bool fallback) const {
+    asked_.insert(key);
+    return has(key) ? value(key).get<bool>() : fallback;
+}
+
+std::string GoldenCase::text(const std::string& key, const std::string& fallback) const {
+    asked_.insert(key);
+    return has(key) ? value(key).get<std::string>() : fallback;
+}
+
+std::vector<double> GoldenCase::numbers(const std::string& key) const {
+    return value(key).get<std::vector<double>>();
+}
+
+std::vector<double> GoldenCase::numbers(const std::string& key, const std::vector<double>& fallback) const {
+    asked_.insert(key);
+    return has(key) ? numbers(key) : fallback;
+}
+
+GoldenTensor GoldenCase::tensor(const std::string& tensor) const {
+    const FileTensor* found = reader_.find(tensor);
+    if (found == nullptr) throw std::runtime_error("tensor \"" + tensor + "\" is missing");
+    read_.insert(tensor);
+    return {Shape(std::span<const std::uint64_t>(found->shape)), reader_.read_as_double(tensor)};
+}
+
+std::vector<std::string> GoldenCase::tensor_names() const {
+    std::vector<std::string> names;
+    for (const FileTensor& tensor : reader_.tensors()) names.push_back(tensor.name);
+    std::sort(names.begin(), names.end());
+    return names;
+}
+
+std::vector<std::string> GoldenCase::unread() const {
+    std::vector<std::string> names;
+    for (const auto& [key, unused] : hyper_.items())
+        if (!asked_.contains(key)) names.push_back("hyperparameter \"" + key + "\"");
+    for (const std::string& name : tensor_names())
+        if (!read_.contains(name)) names.push_back("tensor \"" + name + "\"");
+    return names;
+}
+
+namespace {
+
+double relative(double difference, double size) {
+    if (std::isnan(difference)) return std::numeric_limits<double>::infinity();
+    if (size == 0.0) return difference == 0.0 ? 0.0 : std::numeric_limits<double>::infinity();
+    return difference / size;
+}
+
+void require_equal_sizes(std::span<const double> a, std::span<const double> b) {
+    if (a.size() != b.size())
+        throw std::runtime_error("compared " + std::to_string(a.size()) + " elements with " +
+                                 std::to_string(b.size()));
+}
+
+}  // namespace
+
+double frobenius_error(std::span<const double> computed, std::span<const double> expected) {
+    require_equal_sizes(computed, expected);
+    double difference = 0.0, size = 0.0;
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+        difference = std::hypot(difference, computed[i] - expected[i]);
+        size = std::hypot(size, expected[i]);
+    }
+    return relative(difference, size);
+}
+
+double maximum_error(std::span<const double> computed, std::span<const double> expected) {
+    require_equal_sizes(computed, expected);
+    double difference = 0.0, size = 0.0;
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+        const double d = std::abs(computed[i] - expected[i]);
+        difference = std::isnan(d) ? d : std::isnan(difference) ? difference : std::max(difference, d);
+        size = std::max(size, std::abs(expected[i]));
+    }
+    return relative(difference, size);
+}
+
+void GoldenResult::add(std::string_view what, double error, double bound) {
+    const double before = ratio();
+    const double now = error == 0.0 ? 0.0 : error / bound;
+    if (what_.empty() || now > before || std::isnan(now)) {
+        what_ = what;
+        error_ = std::isnan(now) ? std::numeric_limits<double>::infinity() : error;
+        bound_ = bound;
+    }
+}
+
+double GoldenResult::ratio() const { return error_ == 0.0 ? 0.0 : error_ / bound_; }
+bool GoldenResult::ok() const { return !empty() && ratio() <= 1.0; }
+
+void run_golden(std::string_view algorithm, std::string_view device,
+                const std::function<void(const GoldenCase&, GoldenResult&)>& check) {
+    const std::filesystem::path folder = golden_folder() / algorithm;
+    std::vector<std::filesystem::path> files;
+    std::error_code missing;
+    for (const auto& entry : std::filesystem::directory_iterator(folder, missing))
+        if (entry.path().extension() == ".safetensors") files.push_back(entry.path());
+    std::sort(files.begin(), files.end());
+    if (files.empty()) {
+        ADD_FAILURE() << "no golden vectors in " << folder;
+        return;
+    }
+    for (const std::filesystem::path& file : files) {
+        const std::string name = std::string(algorithm) + "/" + file.stem().string();
+        GoldenResult result;
+        std::string problem;
+        try {
+            const GoldenCase golden(file);
+            check(golden, result);
+            for (const std::string& unread : golden.unread())
+                problem += (problem.empty() ? "" : ", ") + unread + " is not known to this test";
+            if (problem.empty() && result.empty()) problem = "nothing was compared";
+        } catch (const std::exception& error) {
+            problem = error.what();
+        }
+        const bool ok = problem.empty() && result.ok();
+        std::printf("golden %s | %.*s | error=%.3g bound=%.3g | %s\n", name.c_str(),
+                    static_cast<int>(device.size()), device.data(), result.error(), result.bound(),
+                    ok ? "ok" : "FAILED");
+        std::fflush(stdout);
+        if (!ok)
+            ADD_FAILURE() << name << " on " << device << ": "
+                          << (problem.empty() ? result.what() + ": error " + std::to_string(result.error()) +
+                                                    ", bound " + std::to_string(result.bound())
+                                              : problem);
+    }
+}
+
+}  // namespace heron::test

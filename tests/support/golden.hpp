@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+// Golden vectors: finding the files, reading a case, and the line that each case prints. Format:
+// tests/golden/data/README.md.
+//
+//   class MuonGoldenTest : public heron::test::DeviceTest {};
+//   TEST_P(MuonGoldenTest, EveryFile) {
+//       run_golden("muon", GetParam().name, [&](const GoldenCase& golden, GoldenResult& result) {
+//           const double lr = golden.number("lr");
+//           ...
+//           result.add("w.1", frobenius_error(computed, golden.tensor("w.1").values), bound);
+//       });
+//   }
+//
+// A hyperparameter that the function did not ask for, a tensor that it did not read or name in ignore(), an
+// exception, an empty folder: each is a failure.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "heron/state.hpp"
+#include "heron/tensor.hpp"
+
+namespace heron::test {
+
+// HERON_GOLDEN_DIR, else the project's own copy.
+std::filesystem::path golden_folder();
+
+struct GoldenTensor {
+    Shape shape;
+    std::vector<double> values;
+
+    std::vector<float> floats() const { return {values.begin(), values.end()}; }
+};
+
+// One file. Remembers what was asked for.
+class GoldenCase {
+public:
+    explicit GoldenCase(const std::filesystem::path& file);
+
+    const std::string& name() const { return name_; }    // the file's stem
+    std::string metadata(const std::string& key) const;  // "" where there is none: kind, source, notes
+
+    // Hyperparameters. Those without a fallback fail when the file lacks them.
+    bool has(const std::string& key) const { return hyper_.contains(key); }
+    bool is_null(const std::string& key) const;  // there, but null
+    double number(const std::string& key) const;
+    double number(const std::string& key, double fallback) const;
+    bool flag(const std::string& key, bool fallback) const;
+    std::string text(const std::string& key, const std::string& fallback) const;
+    std::vector<double> numbers(const std::string& key) const;
+    std::vector<double> numbers(const std::string& key, const std::vector<double>& fallback) const;
+
+    // Tensors.
+    bool has_tensor(const std::string& tensor) const { return reader_.find(tensor) != nullptr; }
+    GoldenTensor tensor(const std::string& tensor) const;
+    std::vector<std::string> tensor_names() const;
+    void ignore(const std::string& tensor) const { read_.insert(tensor); }
+
+    // Names of hyperparameters and tensors that nobody asked for.
+    std::vector<std::string> unread() const;
+
+private:
+    const nlohmann::json& value(const std::string& key) const;
+
+    SafetensorsReader reader_;
+    std::string name_;
+    nlohmann::json hyper_;
+    mutable std::set<std::string> asked_;
+    mutable std::set<std::string> read_;
+};
+
+// |computed - expected| / |expected|, Frobenius; where expected is zero, 0 for zero and infinity for anything
+// else.
+double frobenius_error(std::span<const double> computed, std::span<const double> expected);
+// max |computed - expected| / max |expected|, with the same rule for zero.
+double maximum_error(std::span<const double> computed, std::span<const double> expected);
+
+// The worst comparison of a case, by the ratio of error and bound.
+class GoldenResult {
+public:
+    void add(std::string_view what, double error, double bound);
+
+    bool empty() const { return what_.empty(); }
+    bool ok() const;
+    double error() const { return error_; }
+    double bound() const { return bound_; }
+    const std::string& what() const { return what_; }
+
+private:
+    double ratio() const;
+    std::string what_;
+    double error_ = 0;
+    double bound_ = 0;
+};
+
+// Runs `check` for every file of the algorithm's folder, prints
+//   golden <algorithm>/<case> | <device> | error=<worst> bound=<its bound> | ok
+// for each, and adds a GoogleTest failure for each that is not ok.
+void run_golden(std::string_view algorithm, std::string_view device,
+                const std::function<void(const GoldenCase&, GoldenResult&)>& check);
+
+}  // namespace heron::test
