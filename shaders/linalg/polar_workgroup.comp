@@ -15,7 +15,7 @@
 // S and B are symmetric: tiles on and above the diagonal, written twice. Everything is f32, also for 16-bit results.
 //
 // Needs 16 q (K + 4 q) bytes of shared memory (POOL vectors), q (q + 1) / 2 <= TILES invocations, POOL >= invocations, and
-// a multiple of 16 invocations.
+// at most 256 invocations.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -36,18 +36,19 @@ shared vec4 pool[POOL];
 // The sum over all invocations, in two steps of at most 16.
 vec3 sum_over_workgroup(vec3 x) {
     uint t = gl_LocalInvocationID.x;
+    uint groups = (gl_WorkGroupSize.x + 15) / 16;
     pool[t] = vec4(x, 0.0);
     barrier();
     vec4 total = vec4(0.0);
-    if (t < gl_WorkGroupSize.x / 16)
-        for (uint i = 0; i < 16; ++i)
-            total += pool[16 * t + i];
+    if (t < groups)
+        for (uint i = 16 * t; i < min(16 * t + 16, gl_WorkGroupSize.x); ++i)
+            total += pool[i];
     barrier();
-    if (t < gl_WorkGroupSize.x / 16)
+    if (t < groups)
         pool[t] = total;
     barrier();
     total = vec4(0.0);
-    for (uint i = 0; i < gl_WorkGroupSize.x / 16; ++i)
+    for (uint i = 0; i < groups; ++i)
         total += pool[i];
     barrier(); // the pool is free again
     return total.xyz;
