@@ -67,26 +67,33 @@ vec2 load_pair(U32 x, uint i, uint dtype) {
     return from_word(x.v[i >> 1], dtype);
 }
 
+// The bits that `value` has in a tensor of that type: 32 of them, or the lower 16.
+uint to_bits(float value, uint dtype) { return dtype == DTYPE_F32 ? floatBitsToUint(value) : to_16bit(value, dtype); }
+
 // Elements i and i + 1 with i even, both owned by this invocation.
-void store_pair(U32 x, uint i, vec2 pair, uint dtype) {
+void store_bits_pair(U32 x, uint i, uint first, uint second, uint dtype) {
     if (dtype == DTYPE_F32) {
-        x.v[i] = floatBitsToUint(pair.x);
-        x.v[i + 1] = floatBitsToUint(pair.y);
+        x.v[i] = first;
+        x.v[i + 1] = second;
     } else {
-        x.v[i >> 1] = to_word(pair, dtype);
+        x.v[i >> 1] = first | (second << 16);
     }
+}
+void store_pair(U32 x, uint i, vec2 pair, uint dtype) {
+    store_bits_pair(x, i, to_bits(pair.x, dtype), to_bits(pair.y, dtype), dtype);
 }
 
 // One element, whoever owns its neighbour in the word. The other half of the word keeps its bits whatever the order, so
 // the result is deterministic; slower than store_pair where the type has 16 bits.
-void store(U32 x, uint i, float value, uint dtype) {
+void store_bits(U32 x, uint i, uint bits, uint dtype) {
     if (dtype == DTYPE_F32) {
-        x.v[i] = floatBitsToUint(value);
+        x.v[i] = bits;
     } else {
         uint shift = (i & 1u) << 4;
         atomicAnd(x.v[i >> 1], 0xffff0000u >> shift);
-        atomicOr(x.v[i >> 1], to_16bit(value, dtype) << shift);
+        atomicOr(x.v[i >> 1], bits << shift);
     }
 }
+void store(U32 x, uint i, float value, uint dtype) { store_bits(x, i, to_bits(value, dtype), dtype); }
 
 #endif

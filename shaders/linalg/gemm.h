@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// The job of every GEMM kernel: D = alpha op(A) op(B) + beta C for each item of a batch.
+#ifndef HERON_LINALG_GEMM_H
+#define HERON_LINALG_GEMM_H
+
+#include "core/shared.h"
+
+HERON_SHARED_BEGIN
+
+struct GemmJob {
+    U32   a;
+    U32   b;
+    U32   c;           // valid only with GEMM_HAS_C
+    U32   d;
+    uint  m;           // rows of D
+    uint  n;           // columns of D
+    uint  k;           // at least 1
+    uint  a_row;       // elements from op(A)[i][k] to op(A)[i + 1][k]; transposed operands have these two exchanged
+    uint  a_col;       // ... to op(A)[i][k + 1]
+    uint  b_row;       // elements from op(B)[k][j] to op(B)[k + 1][j]
+    uint  b_col;
+    uint  c_row;       // elements between the rows of C and D, whose columns are adjacent
+    uint  d_row;
+    uint  a_batch;     // elements between the items of a batch; 0 for one matrix that serves all of them
+    uint  b_batch;
+    uint  c_batch;
+    uint  d_batch;
+    uint  flags;       // GEMM_ bits
+    float alpha;
+    float beta;
+    uint  tiles_m;     // workgroups along the rows of one item
+    uint  tiles_n;
+    uint  tiles;       // workgroups of one item
+    uint  first_group;
+};
+
+const uint GEMM_HAS_C = 1;     // beta != 0
+const uint GEMM_SYMMETRIC = 2; // only tiles on or above the diagonal; what is above it is stored below it too
+const uint GEMM_D_PAIRS = 4;   // elements of D with an even column share a word with the next one, in every row
+
+HERON_SHARED_END
+
+#endif

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MIT
+// GEMM for CPU drivers: D = alpha op(A) op(B) + beta C, registers only, many jobs in one dispatch.
+//
+// A workgroup is one subgroup of L invocations and computes ROWS x (L COLS) elements of D: invocation l has columns
+// l COLS .. l COLS + COLS - 1 of the tile, in all of its rows. Each step of k takes L columns of op(A), one an invocation,
+// and hands them around by shuffles: on these drivers a load costs as much as thirty multiply-adds, uniform or not, and a
+// shuffle costs two. (lavapipe 22.3, 512 x 512: 44 GFLOP/s; uniform loads of A: 13; shared memory tiles: 5.)
+//
+// Macros: ROWS, COLS (even): the tile of an invocation. SPEC_THREADS must be the subgroup size; where the driver does it
+// otherwise, a plain loop gives the same result.
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_KHR_shader_subgroup_shuffle : require
+#include "linalg/gemm.h"
+#define JOB GemmJob
+#include "core/kernel.glsl"
+#include "core/half.glsl"
+#include "core/tile.glsl"
+
+layout(constant_id = SPEC_DTYPE_A) const uint DTYPE_A = DTYPE_F32;
+layout(constant_id = SPEC_DTYPE_B) const uint DTYPE_B = DTYPE_F32;
+layout(constant_id = SPEC_DTYPE_C) const uint DTYPE_C = DTYPE_F32;
+layout(constant_id = SPEC_DTYPE_D) const uint DTYPE_D = DTYPE_F32;
+
+const uint LANES = gl_WorkGroupSize.x;
+
+float acc[ROWS][COLS];
+
+void main() {
+    if (nothing_to_do())
+        return;
+    uint group = workgroup_index();
+    uint j = find_job(group);
+    group -= p.jobs.job[j].first_group;
+
+    // Addresses one by one: a local copy of the whole struct stops SwiftShader.
+    U32 a = p.jobs.job[j].a;
+    U32 b = p.jobs.job[j].b;
+    U32 c = p.jobs.job[j].c;
+    U32 d = p.jobs.job[j].d;
+    uint m = p.jobs.job[j].m;
+    uint n = p.jobs.job[j].n;
+    uint k_count = p.jobs.job[j].k;
+    uint flags = p.jobs.job[j].flags;
+    uint tiles = p.jobs.job[j].tiles;
+    bool symmetric = (flags & GEMM_SYMMETRIC) != 0;
+
+    uint item = group / tiles;
+    uint t = group - item * tiles;
+    uvec2 tile;
+    if (symmetric) {
+        // Square pieces as wide as a tile; each is several tiles high.
+        uint high = LANES * COLS / ROWS;
+        uvec2 square = triangle_tile(t / high, p.jobs.job[j].tiles_n);
+        tile = uvec2(square.x * high + t % high, square.y);
+    } else {
+        tile = band_tile(t, p.jobs.job[j].tiles_m, p.jobs.job[j].tiles_n);
+    }
+    uint lane = gl_LocalInvocationID.x;
+    uint row0 = tile.x * ROWS;
+    uint col0 = (tile.y * LANES + lane) * COLS;
+    if (row0 >= m)
+        return; // the last square of a symmetric result
+
+    // Rows and columns outside of D repeat the last one and are not stored.
+    uint a_item = item * p.jobs.job[j].a_batch;
+    uint b_item = item * p.jobs.job[j].b_batch;
+    uint a_row = p.jobs.job[j].a_row;
+    uint a_col = p.jobs.job[j].a_col;
+    uint b_row = p.jobs.job[j].b_row;
+    uint b_col = p.jobs.job[j].b_col;
+    uint a_at[ROWS];
+    uint b_at[COLS];
+    [[unroll]] for (uint r = 0; r < ROWS; ++r)
+        a_at[r] = a_item + min(row0 + r, m - 1) * a_row;
+    [[unroll]] for (uint s = 0; s < COLS; ++s)
+        b_at[s] = b_item + min(col0 + s, n - 1) * b_col;
+
+    [[unroll]] for (uint r = 0; r < ROWS; ++r)
+        [[unroll]] for (uint s = 0; s < COLS; ++s)
+            acc[r][s] = 0.0;
+
+    bool one_subgroup = gl_NumSubgroups == 1;
+    if (one_subgroup) {
+        for (uint k0 = 0; k0 < k_count; k0 += LANES) {
+            uint own_k = min(k0 + lane, k_count - 1); // lavapipe runs a loop once more than needed, with nobody active
+            float a_own[ROWS];
+            [[unroll]] for (uint r = 0; r < ROWS; ++r)
+                a_own[r] = load(a, a_at[r] + own_k * a_col, DTYPE_A);
+            uint steps = min(k_count - k0, LANES);
+            for (uint u = 0; u < steps; ++u) {
+                uint k = min(k0 + u, k_count - 1);
+                float b_now[COLS];
+                [[unroll]] for (uint s = 0; s < COLS; ++s)
+                    b_now[s] = load(b, b_at[s] + k * b_row, DTYPE_B);
+                [[unroll]] for (uint r = 0; r < ROWS; ++r) {
+                    float x = subgroupShuffle(a_own[r], u);
+                    [[unroll]] for (uint s = 0; s < COLS; ++s)
+                        acc[r][s] += x * b_now[s];
+                }
+            }
+        }
+    }
+
+    // Rows one by one, shifting the accumulators: unrolled, the stores alone would be thousands of instructions.
+    float alpha = p.jobs.job[j].alpha;
+    float beta = p.jobs.job[j].beta;
+    uint c_item = item * p.jobs.job[j].c_batch;
+    uint d_item = item * p.jobs.job[j].d_batch;
+    uint c_row = p.jobs.job[j].c_row;
+    uint d_row = p.jobs.job[j].d_row;
+    bool has_c = (flags & GEMM_HAS_C) != 0;
+    bool pairs = (flags & GEMM_D_PAIRS) != 0;
+    uint rows = min(ROWS, m - row0);
+    for (uint r = 0; r < rows; ++r) {
+        uint row = row0 + r;
+        if (!one_subgroup) {
+            for (uint k = 0; k < k_count; ++k) {
+                float x = load(a, a_item + row * a_row + k * a_col, DTYPE_A);
+                [[unroll]] for (uint s = 0; s < COLS; ++s)
+                    acc[0][s] += x * load(b, b_at[s] + k * b_row, DTYPE_B);
+            }
+        }
+        [[unroll]] for (uint s = 0; s < COLS; s += 2) {
+            uint col = col0 + s;
+            // Of a symmetric result, what lies below the diagonal comes from above it.
+            bool keep0 = col < n && !(symmetric && col < row);
+            bool keep1 = col + 1 < n && !(symmetric && col + 1 < row);
+            vec2 value = alpha * vec2(acc[0][s], acc[0][s + 1]);
+            if (has_c) {
+                uint at = c_item + row * c_row + col;
+                if (keep0)
+                    value.x += beta * load(c, at, DTYPE_C);
+                if (keep1)
+                    value.y += beta * load(c, at + 1, DTYPE_C);
+            }
+            uint at = d_item + row * d_row + col;
+            if (keep0 && keep1 && pairs) {
+                store_pair(d, at, value, DTYPE_D);
+            } else {
+                if (keep0)
+                    store(d, at, value.x, DTYPE_D);
+                if (keep1)
+                    store(d, at + 1, value.y, DTYPE_D);
+            }
+            if (symmetric) {
+                uint below = d_item + col * d_row + row;
+                if (keep0 && col != row)
+                    store(d, below, value.x, DTYPE_D);
+                if (keep1 && col + 1 != row)
+                    store(d, below + d_row, value.y, DTYPE_D);
+            }
+        }
+        [[unroll]] for (uint q = 0; q + 1 < ROWS; ++q)
+            [[unroll]] for (uint s = 0; s < COLS; ++s)
+                acc[q][s] = acc[q + 1][s];
+    }
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+// GEMM for GPUs without matrix units: D = alpha op(A) op(B) + beta C, tiles in shared memory, many jobs in one dispatch.
+//
+// A workgroup computes a TILE x TILE piece of D, invocation (x, y) ROW_BLOCKS x COL_BLOCKS blocks of 4 x 4 elements, so far
+// apart that neighbours read neighbouring vec4 of shared memory:
+//
+//            columns 4 x .. 4 x + 3     and the same + TILE / COL_BLOCKS ...
+//   rows     +---------+                +---------+
+//   4 y ..   |  4 x 4  |                |  4 x 4  |
+//   4 y + 3  +---------+                +---------+
+//   and the same + TILE / ROW_BLOCKS ...
+//
+// Both operands lie in shared memory with their k outermost. The next piece of k is on its way from global memory into
+// registers while the present one is multiplied.
+//
+// Macros: TILE, ROW_BLOCKS, COL_BLOCKS. SPEC_THREADS must be (TILE / 4 / ROW_BLOCKS) (TILE / 4 / COL_BLOCKS).
+// Shared memory: 32 (TILE + 4) 4 bytes.
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+#include "linalg/gemm.h"
+#define JOB GemmJob
+#include "core/kernel.glsl"
+#include "core/half.glsl"
+#include "core/tile.glsl"
+
+layout(constant_id = SPEC_DTYPE_A) const uint DTYPE_A = DTYPE_F32;
+layout(constant_id = SPEC_DTYPE_B) const uint DTYPE_B = DTYPE_F32;
+layout(constant_id = SPEC_DTYPE_C) const uint DTYPE_C = DTYPE_F32;
+layout(constant_id = SPEC_DTYPE_D) const uint DTYPE_D = DTYPE_F32;
+
+const uint STEP = 16; // of k
+const uint THREADS_X = TILE / (4 * COL_BLOCKS);
+const uint THREADS_Y = TILE / (4 * ROW_BLOCKS);
+const uint THREADS = THREADS_X * THREADS_Y;
+const uint LOADS = TILE * STEP / THREADS; // of each operand by each invocation
+const uint PITCH = TILE / 4 + 1;          // one vec4 more, against bank conflicts
+
+shared vec4 tile_a[STEP * PITCH]; // op(A)[row0 + i][k0 + k] is component i % 4 of [k PITCH + i / 4]
+shared vec4 tile_b[STEP * PITCH]; // op(B)[k0 + k][col0 + j] likewise
+
+// The place of element e of a TILE x STEP piece: x across the tile, y along k. Neighbouring invocations load neighbouring
+// elements of memory, whichever way the operand lies.
+uvec2 place(uint e, bool along_k) { return along_k ? uvec2(e / STEP, e % STEP) : uvec2(e % TILE, e / TILE); }
+
+void main() {
+    if (nothing_to_do())
+        return;
+    uint group = workgroup_index();
+    uint j = find_job(group);
+    group -= p.jobs.job[j].first_group;
+
+    U32 a = p.jobs.job[j].a;
+    U32 b = p.jobs.job[j].b;
+    U32 c = p.jobs.job[j].c;
+    U32 d = p.jobs.job[j].d;
+    uint m = p.jobs.job[j].m;
+    uint n = p.jobs.job[j].n;
+    uint k_count = p.jobs.job[j].k;
+    uint flags = p.jobs.job[j].flags;
+    uint tiles = p.jobs.job[j].tiles;
+    bool symmetric = (flags & GEMM_SYMMETRIC) != 0;
+
+    uint item = group / tiles;
+    uint t = group - item * tiles;
+    uvec2 tile = symmetric ? triangle_tile(t, p.jobs.job[j].tiles_n)
+                           : band_tile(t, p.jobs.job[j].tiles_m, p.jobs.job[j].tiles_n);
+    uint row0 = tile.x * TILE;
+    uint col0 = tile.y * TILE;
+
+    uint a_item = item * p.jobs.job[j].a_batch;
+    uint b_item = item * p.jobs.job[j].b_batch;
+    uint a_row = p.jobs.job[j].a_row;
+    uint a_col = p.jobs.job[j].a_col;
+    uint b_row = p.jobs.job[j].b_row;
+    uint b_col = p.jobs.job[j].b_col;
+    bool a_along_k = a_col == 1;
+    bool b_along_k = b_row == 1;
+
+    uint thread = gl_LocalInvocationID.x;
+    uint x = thread % THREADS_X;
+    uint y = thread / THREADS_X;
+
+    vec4 acc[ROW_BLOCKS * 4][COL_BLOCKS];
+    [[unroll]] for (uint r = 0; r < ROW_BLOCKS * 4; ++r)
+        [[unroll]] for (uint s = 0; s < COL_BLOCKS; ++s)
+            acc[r][s] = vec4(0.0);
+
+    // Rows and columns outside of D repeat the last one and are not stored; what lies past the end of k counts as zero.
+    float next_a[LOADS];
+    float next_b[LOADS];
+    for (uint k0 = 0; k0 < k_count + STEP; k0 += STEP) {
+        // The first round only loads, the last one only multiplies.
+        if (k0 > 0) {
+            barrier(); // the piece before has been multiplied by all
+            [[unroll]] for (uint q = 0; q < LOADS; ++q) {
+                uvec2 at = place(q * THREADS + thread, a_along_k);
+                tile_a[at.y * PITCH + at.x / 4][at.x % 4] = next_a[q];
+                at = place(q * THREADS + thread, b_along_k);
+                tile_b[at.y * PITCH + at.x / 4][at.x % 4] = next_b[q];
+            }
+            barrier();
+        }
+        if (k0 < k_count) {
+            [[unroll]] for (uint q = 0; q < LOADS; ++q) {
+                uvec2 at = place(q * THREADS + thread, a_along_k);
+                uint k = k0 + at.y;
+                float value = load(a, a_item + min(row0 + at.x, m - 1) * a_row + min(k, k_count - 1) * a_col, DTYPE_A);
+                next_a[q] = k < k_count ? value : 0.0;
+                at = place(q * THREADS + thread, b_along_k);
+                k = k0 + at.y;
+                value = load(b, b_item + min(col0 + at.x, n - 1) * b_col + min(k, k_count - 1) * b_row, DTYPE_B);
+                next_b[q] = k < k_count ? value : 0.0;
+            }
+        }
+        if (k0 > 0) {
+            for (uint k = 0; k < STEP; ++k) {
+                vec4 a_now[ROW_BLOCKS];
+                vec4 b_now[COL_BLOCKS];
+                [[unroll]] for (uint r = 0; r < ROW_BLOCKS; ++r)
+                    a_now[r] = tile_a[k * PITCH + r * THREADS_Y + y];
+                [[unroll]] for (uint s = 0; s < COL_BLOCKS; ++s)
+                    b_now[s] = tile_b[k * PITCH + s * THREADS_X + x];
+                [[unroll]] for (uint r = 0; r < ROW_BLOCKS * 4; ++r)
+                    [[unroll]] for (uint s = 0; s < COL_BLOCKS; ++s)
+                        acc[r][s] += a_now[r / 4][r % 4] * b_now[s];
+            }
+        }
+    }
+
+    float alpha = p.jobs.job[j].alpha;
+    float beta = p.jobs.job[j].beta;
+    uint c_item = item * p.jobs.job[j].c_batch;
+    uint d_item = item * p.jobs.job[j].d_batch;
+    uint c_row = p.jobs.job[j].c_row;
+    uint d_row = p.jobs.job[j].d_row;
+    bool has_c = (flags & GEMM_HAS_C) != 0;
+    bool pairs = (flags & GEMM_D_PAIRS) != 0;
+    // Block by block, shifting the accumulators: unrolled, this would be most of the code.
+    [[dont_unroll]] for (uint block = 0; block < ROW_BLOCKS * COL_BLOCKS; ++block) {
+        uint row = row0 + (block / COL_BLOCKS * THREADS_Y + y) * 4;
+        uint col = col0 + (block % COL_BLOCKS * THREADS_X + x) * 4;
+        uvec4 bits[4];
+        uint masks[4]; // bit s of masks[r]: element (row + r, col + s) is stored
+        [[unroll]] for (uint r = 0; r < 4; ++r) {
+            vec4 values = alpha * acc[r][0];
+            masks[r] = 0;
+            [[unroll]] for (uint s = 0; s < 4; ++s) {
+                // Of a symmetric result, what lies below the diagonal comes from above it.
+                if (row + r < m && col + s < n && !(symmetric && col + s < row + r)) {
+                    masks[r] |= 1u << s;
+                    if (has_c)
+                        values[s] += beta * load(c, c_item + (row + r) * c_row + col + s, DTYPE_C);
+                }
+                bits[r][s] = to_bits(values[s], DTYPE_D);
+            }
+        }
+        [[unroll]] for (uint r = 0; r < 4; ++r)
+            store_run(d, d_item + (row + r) * d_row + col, bits[r], masks[r], pairs, DTYPE_D);
+        if (symmetric) {
+            [[unroll]] for (uint s = 0; s < 4; ++s) {
+                uint mask = 0;
+                [[unroll]] for (uint r = 0; r < 4; ++r)
+                    if ((masks[r] & (1u << s)) != 0 && row + r != col + s)
+                        mask |= 1u << r;
+                uvec4 column = uvec4(bits[0][s], bits[1][s], bits[2][s], bits[3][s]);
+                store_run(d, d_item + (col + s) * d_row + row, column, mask, pairs, DTYPE_D);
+            }
+        }
+        [[unroll]] for (uint q = 0; q + 1 < ROW_BLOCKS * COL_BLOCKS; ++q)
+            [[unroll]] for (uint r = 0; r < 4; ++r)
+                acc[q / COL_BLOCKS * 4 + r][q % COL_BLOCKS] = acc[(q + 1) / COL_BLOCKS * 4 + r][(q + 1) % COL_BLOCKS];
+    }
+}

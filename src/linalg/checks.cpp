@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+// Argument checks of linalg: name the operand, what it is, what it should be.
+#include "linalg/checks.hpp"
+
+#include "graph/graph.hpp"
+
+namespace heron {
+
+namespace {
+
+// Where a tensor lies: in its memory object, or for the caller's memory at its device address.
+struct Span {
+    bool external;
+    std::uint32_t id;
+    std::uint64_t begin, end;
+};
+
+Span span_of(const Graph& graph, const Tensor& tensor) {
+    const Object& object = graph.impl().objects[tensor.id];
+    const bool external = object.kind == ObjectKind::external;
+    const std::uint64_t begin = tensor.byte_offset + (external ? object.view.address : 0);
+    return {external, external ? 0 : tensor.id, begin, begin + tensor.span_bytes()};
+}
+
+}  // namespace
+
+std::string text(const Tensor& tensor) {
+    std::string result = tensor.shape.text() + " " + to_string(tensor.dtype);
+    if (tensor.row_stride != 0 && tensor.row_stride != tensor.cols())
+        result += " (row stride " + std::to_string(tensor.row_stride) + ")";
+    return result;
+}
+
+void refuse(std::string_view operation, const std::string& what) {
+    throw Error(ErrorCode::invalid_argument, std::string(operation) + ": " + what);
+}
+
+void check_float_tensor(std::string_view operation, std::string_view operand, const Graph& graph,
+                        const Tensor& tensor) {
+    const std::string name(operand);
+    if (!tensor) refuse(operation, name + " is empty; give it a tensor of the graph");
+    if (tensor.id >= graph.impl().objects.size()) refuse(operation, name + " belongs to another graph");
+    if (tensor.dtype == DType::u32)
+        refuse(operation, name + " is " + text(tensor) + "; its elements must be f32, f16 or bf16");
+    if (tensor.row_stride != 0 && tensor.row_stride < tensor.cols())
+        refuse(operation, name + " is " + text(tensor) +
+                              "; its rows overlap, the row stride must be at least " +
+                              std::to_string(tensor.cols()));
+    if (tensor.byte_offset % 4 != 0)
+        refuse(operation,
+               name + " is " + text(tensor) + " and begins " + std::to_string(tensor.byte_offset) +
+                   " bytes into its memory; it must begin at a multiple of 4 bytes (an odd number of 16-bit "
+                   "elements before it: pad the rows to an even stride)");
+    if (tensor.span_bytes() / bytes_of(tensor.dtype) > 0xffffffffu)
+        refuse(operation, name + " is " + text(tensor) +
+                              "; a tensor may span at most 2^32 - 1 elements, split it into row ranges");
+}
+
+bool overlap(const Graph& graph, const Tensor& a, const Tensor& b) {
+    const Span x = span_of(graph, a);
+    const Span y = span_of(graph, b);
+    return x.external == y.external && x.id == y.id && x.begin < y.end && y.begin < x.end;
+}
+
+bool same_place(const Graph& graph, const Tensor& a, const Tensor& b) {
+    const Span x = span_of(graph, a);
+    const Span y = span_of(graph, b);
+    return x.external == y.external && x.id == y.id && x.begin == y.begin && a.dtype == b.dtype &&
+           a.rows() == b.rows() && a.cols() == b.cols() && a.stride() == b.stride() && a.batch() == b.batch();
+}
+
+void check_no_overlap(std::string_view operation, std::string_view output, const Tensor& written,
+                      std::string_view input, const Tensor& read, const Graph& graph) {
+    if (overlap(graph, written, read))
+        refuse(operation, std::string(output) + " (" + text(written) + ") overlaps " + std::string(input) +
+                              " (" + text(read) +
+                              "), which is read while it is written; give it memory of its own");
+}
+
+std::uint32_t batch_stride(const Tensor& tensor) {
+    return tensor.batch() == 1 ? 0 : static_cast<std::uint32_t>(tensor.rows() * tensor.stride());
+}
+
+}  // namespace heron

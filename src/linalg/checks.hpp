@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+// Argument checks that all operations of linalg share. They throw heron::Error (invalid_argument).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "heron/graph.hpp"
+
+namespace heron {
+
+// "64x32 f16", "2x64x32 f32 (row stride 40)"
+std::string text(const Tensor& tensor);
+
+[[noreturn]] void refuse(std::string_view operation, const std::string& what);
+
+// A tensor of this graph with f32, f16 or bf16 elements, whose rows do not overlap, which begins at a 32-bit
+// word and has fewer than 2^32 elements from its first to its last (shaders index with 32 bits).
+void check_float_tensor(std::string_view operation, std::string_view operand, const Graph& graph,
+                        const Tensor& tensor);
+
+// Whether the bytes from the first to the last element of both have a byte in common.
+bool overlap(const Graph& graph, const Tensor& a, const Tensor& b);
+// The same elements in the same places.
+bool same_place(const Graph& graph, const Tensor& a, const Tensor& b);
+
+// An output may not touch an input (except where it may be the same tensor, which the caller has tested).
+void check_no_overlap(std::string_view operation, std::string_view output, const Tensor& written,
+                      std::string_view input, const Tensor& read, const Graph& graph);
+
+// Elements from one matrix of the batch to the next; 0 when there is only one, which then serves every item.
+std::uint32_t batch_stride(const Tensor& tensor);
+
+}  // namespace heron

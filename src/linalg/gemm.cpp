@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: MIT
+// gemm() and syrk(): checks, the table of kernels, and the job.
+#include "linalg/gemm.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+
+#include "heron/spirv/gemm_cpu.hpp"
+#include "heron/spirv/gemm_cpu_small.hpp"
+#include "heron/spirv/gemm_tiled.hpp"
+#include "heron/spirv/gemm_tiled_large.hpp"
+#include "linalg/checks.hpp"
+#include "linalg/convert.hpp"
+#include "linalg/gemm.h"
+
+namespace heron {
+
+static_assert(sizeof(gpu::GemmJob) == 112 && offsetof(gpu::GemmJob, first_group) == 108);
+
+namespace {
+
+std::uint64_t ceil_div(std::uint64_t a, std::uint64_t b) { return (a + b - 1) / b; }
+
+std::string_view missing_for_cpu(const Capabilities& device) {
+    if (!device.cpu) return "device is not a CPU driver";
+    if (device.subgroup_size != 4 && device.subgroup_size != 8 && device.subgroup_size != 16)
+        return "subgroups are not 4, 8 or 16 wide";
+    return {};
+}
+
+std::string_view missing_for_large_tiles(const Capabilities& device) {
+    if (device.max_workgroup_invocations < 256 || device.max_workgroup_size_x < 256)
+        return "workgroups of 256 invocations are not allowed";
+    if (device.shared_memory_bytes < 32 * (128 + 4) * 4) return "less than 16.5 KiB of shared memory";
+    return {};
+}
+
+std::string_view nothing_missing(const Capabilities&) { return {}; }
+std::string_view always_suitable(const Capabilities&, const GemmShape&) { return {}; }
+
+std::uint32_t subgroup_threads(const Capabilities& device) { return device.subgroup_size; }
+
+// Best first; the last one takes everything.
+constexpr GemmKernel kGemmKernels[] = {
+    {make_kernel<gpu::GemmJob>("gemm_cpu", spirv::gemm_cpu), subgroup_threads,
+     [](std::uint32_t) { return 32u; }, [](std::uint32_t threads) { return 8 * threads; }, missing_for_cpu,
+     [](const Capabilities& device, const GemmShape& s) -> std::string_view {
+         // A tile costs the same however little of it is used, and four times less per element than a small
+         // one.
+         const double cols = 8.0 * device.subgroup_size;
+         const double used = static_cast<double>(s.m) * static_cast<double>(s.n);
+         const double area = static_cast<double>(ceil_div(s.m, 32)) * 32 * cols *
+                             static_cast<double>(ceil_div(s.n, 8 * device.subgroup_size));
+         return used < 0.25 * area ? "the result fills less than a quarter of its tiles" : std::string_view{};
+     },
+     "CPU driver: registers and shuffles, 32 rows a workgroup"},
+    {make_kernel<gpu::GemmJob>("gemm_cpu_small", spirv::gemm_cpu_small), subgroup_threads,
+     [](std::uint32_t) { return 8u; }, [](std::uint32_t threads) { return 2 * threads; }, missing_for_cpu,
+     always_suitable, "CPU driver, result too small for 32 rows a workgroup"},
+    {make_kernel<gpu::GemmJob>("gemm_tiled_large", spirv::gemm_tiled_large),
+     [](const Capabilities&) { return 256u; }, [](std::uint32_t) { return 128u; },
+     [](std::uint32_t) { return 128u; }, missing_for_large_tiles,
+     [](const Capabilities&, const GemmShape& s) -> std::string_view {
+         // 16 columns of multiplications per load instead of 8, if there is work for every compute unit of a
+         // big GPU.
+         const std::uint64_t tiles =
+             ceil_div(s.m, 128) * ceil_div(s.n, 128) * s.batch / (s.symmetric ? 2 : 1);
+         return tiles < 128 ? "fewer than 128 tiles of 128 x 128" : std::string_view{};
+     },
+     "128 x 128 tiles in shared memory"},
+    {make_kernel<gpu::GemmJob>("gemm_tiled", spirv::gemm_tiled), [](const Capabilities&) { return 128u; },
+     [](std::uint32_t) { return 64u; }, [](std::uint32_t) { return 64u; }, nothing_missing, always_suitable,
+     "64 x 64 tiles in shared memory; fits the smallest limits of Vulkan"},
+};
+
+std::uint32_t dtype_code(const Tensor& tensor) { return static_cast<std::uint32_t>(tensor.dtype); }
+
+void check_batch(std::string_view who, const char* name, const Tensor& tensor, const Tensor& d) {
+    if (tensor.batch() != 1 && tensor.batch() != d.batch())
+        refuse(who, std::string(name) + " is " + text(tensor) + " with " + std::to_string(tensor.batch()) +
+                        " matrices, D is " + text(d) + " with " + std::to_string(d.batch()) +
+                        "; give it as many, or one for all");
+}
+
+void add_gemm(std::string_view who, Graph& graph, const Tensor& a, const Tensor& b, const Tensor& c,
+              const Tensor& d, const GemmOptions& options) {
+    check_float_tensor(who, "A", graph, a);
+    check_float_tensor(who, "B", graph, b);
+    check_float_tensor(who, "D", graph, d);
+    const bool transposed_a = options.transpose_a == Transpose::yes;
+    const bool transposed_b = options.transpose_b == Transpose::yes;
+    const std::uint64_t m = transposed_a ? a.cols() : a.rows();
+    const std::uint64_t k = transposed_a ? a.rows() : a.cols();
+    const std::uint64_t n = transposed_b ? b.rows() : b.cols();
+    if ((transposed_b ? b.cols() : b.rows()) != k)
+        refuse(who, "A is " + text(a) + (transposed_a ? " transposed" : "") + ", B is " + text(b) +
+                        (transposed_b ? " transposed" : "") +
+                        "; op(B) must have as many rows as op(A) has columns (" + std::to_string(k) + ")");
+    if (d.rows() != m || d.cols() != n)
+        refuse(who, "D is " + text(d) + "; op(A) op(B) is " + std::to_string(m) + "x" + std::to_string(n));
+    check_batch(who, "A", a, d);
+    check_batch(who, "B", b, d);
+    if (options.symmetric && m != n)
+        refuse(who, "symmetric is set, D is " + text(d) + "; a symmetric result is square");
+    const bool has_c = options.beta != 0.0f;
+    if (has_c) {
+        if (!c) refuse(who, "beta is not 0 and C is empty; give C, or beta = 0");
+        check_float_tensor(who, "C", graph, c);
+        if (c.rows() != m || c.cols() != n)
+            refuse(who, "C is " + text(c) + ", D is " + text(d) + "; shapes must agree");
+        check_batch(who, "C", c, d);
+        if (!same_place(graph, c, d)) check_no_overlap(who, "D", d, "C", c, graph);
+    }
+    check_no_overlap(who, "D", d, "A", a, graph);
+    check_no_overlap(who, "D", d, "B", b, graph);
+
+    const GemmShape shape{m, n, k, d.batch(), options.symmetric};
+    const Capabilities& device = graph.device().capabilities();
+    const GemmKernel& kernel = choose_gemm(device, shape, options.variant);
+    if (m == 0 || n == 0 || d.batch() == 0) return;
+    if (k == 0 || options.alpha == 0.0f) {
+        add_convert(graph, has_c ? c : Tensor{}, d, options.beta, options.guarded);
+        return;
+    }
+
+    const auto narrow = [](std::uint64_t value) { return static_cast<std::uint32_t>(value); };
+    const std::uint32_t threads = kernel.threads(device);
+    const std::uint32_t tile_rows = kernel.tile_rows(threads);
+    const std::uint32_t tile_cols = kernel.tile_cols(threads);
+    gpu::GemmJob job{};
+    job.m = narrow(m);
+    job.n = narrow(n);
+    job.k = narrow(k);
+    job.a_row = transposed_a ? 1 : narrow(a.stride());
+    job.a_col = transposed_a ? narrow(a.stride()) : 1;
+    job.b_row = transposed_b ? 1 : narrow(b.stride());
+    job.b_col = transposed_b ? narrow(b.stride()) : 1;
+    job.c_row = has_c ? narrow(c.stride()) : 0;
+    job.d_row = narrow(d.stride());
+    job.a_batch = batch_stride(a);
+    job.b_batch = batch_stride(b);
+    job.c_batch = has_c ? batch_stride(c) : 0;
+    job.d_batch = batch_stride(d);
+    const bool even_rows = (m == 1 || d.stride() % 2 == 0) && job.d_batch % 2 == 0;
+    job.flags = (has_c ? gpu::GEMM_HAS_C : 0) | (options.symmetric ? gpu::GEMM_SYMMETRIC : 0) |
+                (even_rows ? gpu::GEMM_D_PAIRS : 0);
+    job.alpha = options.alpha;
+    job.beta = options.beta;
+    job.tiles_m = narrow(ceil_div(m, tile_rows));
+    job.tiles_n = narrow(ceil_div(n, tile_cols));
+    std::uint64_t tiles = ceil_div(m, tile_rows) * ceil_div(n, tile_cols);
+    if (options.symmetric)
+        tiles = std::uint64_t{job.tiles_n} * (job.tiles_n + 1) / 2 * (tile_cols / tile_rows);
+    job.tiles = narrow(tiles);
+
+    std::vector<Operand> operands{{offsetof(gpu::GemmJob, a), a, Access::read},
+                                  {offsetof(gpu::GemmJob, b), b, Access::read},
+                                  {offsetof(gpu::GemmJob, d), d, Access::write}};
+    if (has_c) operands.push_back({offsetof(gpu::GemmJob, c), c, Access::read});
+    Operation operation = make_operation(kernel.info, job, std::move(operands), tiles * d.batch());
+    operation.constants = {{gpu::SPEC_THREADS, threads},
+                           {gpu::SPEC_DTYPE_A, dtype_code(a)},
+                           {gpu::SPEC_DTYPE_B, dtype_code(b)},
+                           {gpu::SPEC_DTYPE_C, dtype_code(has_c ? c : d)},
+                           {gpu::SPEC_DTYPE_D, dtype_code(d)}};
+    operation.reason = options.variant.empty() ? kernel.reason : "forced by GemmOptions::variant";
+    const double columns = options.symmetric ? static_cast<double>(n + 1) : 2.0 * static_cast<double>(n);
+    operation.flops =
+        columns * static_cast<double>(m) * static_cast<double>(k) * static_cast<double>(d.batch());
+    operation.bytes =
+        static_cast<double>(a.span_bytes() + b.span_bytes() + d.span_bytes() + (has_c ? c.span_bytes() : 0));
+    operation.guarded = options.guarded;
+    graph.add(std::move(operation));
+}
+
+}  // namespace
+
+std::span<const GemmKernel> gemm_kernels() { return kGemmKernels; }
+
+const GemmKernel& choose_gemm(const Capabilities& device, const GemmShape& shape, std::string_view variant) {
+    if (!variant.empty()) {
+        const auto found =
+            std::find_if(std::begin(kGemmKernels), std::end(kGemmKernels),
+                         [&](const GemmKernel& kernel) { return kernel.info.name == variant; });
+        if (found == std::end(kGemmKernels)) {
+            std::string names;
+            for (const GemmKernel& kernel : kGemmKernels)
+                names += std::string(names.empty() ? "" : ", ") + kernel.info.name;
+            refuse("gemm", "there is no variant \"" + std::string(variant) + "\"; known are " + names);
+        }
+        if (const std::string_view why = found->missing(device); !why.empty())
+            throw Error(ErrorCode::unsupported, "gemm: variant " + std::string(variant) + " cannot run: " +
+                                                    std::string(why) + "; leave the variant empty");
+        return *found;
+    }
+    for (const GemmKernel& kernel : kGemmKernels)
+        if (kernel.missing(device).empty() && kernel.unsuitable(device, shape).empty()) return kernel;
+    throw Error(ErrorCode::internal, "gemm: no kernel takes this shape");
+}
+
+void gemm(Graph& graph, const Tensor& a, const Tensor& b, const Tensor& c, const Tensor& d,
+          const GemmOptions& options) {
+    add_gemm("gemm", graph, a, b, c, d, options);
+}
+
+void syrk(Graph& graph, const Tensor& a, const Tensor& c, const Tensor& d, const GemmOptions& options) {
+    GemmOptions full = options;
+    full.transpose_b = options.transpose_a == Transpose::yes ? Transpose::no : Transpose::yes;
+    full.symmetric = true;
+    add_gemm("syrk", graph, a, a, c, d, full);
+}
+
+}  // namespace heron

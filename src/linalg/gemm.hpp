@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// The implementations of gemm(), best first, and the choice between them.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "heron/linalg.hpp"
+
+namespace heron {
+
+struct GemmShape {
+    std::uint64_t m, n, k, batch;
+    bool symmetric;
+};
+
+struct GemmKernel {
+    KernelInfo info;  // its name is what GemmOptions::variant takes
+    std::uint32_t (*threads)(const Capabilities&);
+    // Rows and columns of D that a workgroup computes. In symmetric products, as many workgroups as fit into
+    // a square as wide as a tile belong together.
+    std::uint32_t (*tile_rows)(std::uint32_t threads);
+    std::uint32_t (*tile_cols)(std::uint32_t threads);
+    // Why the device cannot run it; empty when it can.
+    std::string_view (*missing)(const Capabilities&);
+    // Why another one is better for this shape; empty when none is. Not asked when the variant is forced.
+    std::string_view (*unsuitable)(const Capabilities&, const GemmShape&);
+    std::string_view reason;  // why it was chosen
+};
+
+std::span<const GemmKernel> gemm_kernels();
+
+// The first kernel that neither lacks something nor is unsuitable; the last one suits everything. A forced
+// variant is refused (invalid_argument, unsupported) with the list or the reason.
+const GemmKernel& choose_gemm(const Capabilities& device, const GemmShape& shape,
+                              std::string_view variant = {});
+
+}  // namespace heron

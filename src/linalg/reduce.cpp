@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+// sum(), frobenius_norm() and count_nonfinite(): passes of one kernel, each 4096 times shorter than the one
+// before.
+#include "heron/spirv/reduce.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "heron/linalg.hpp"
+#include "linalg/checks.hpp"
+#include "linalg/reduce.h"
+
+namespace heron {
+
+static_assert(sizeof(gpu::ReduceJob) == 48 && offsetof(gpu::ReduceJob, first_group) == 44);
+
+namespace {
+
+constexpr KernelInfo kReduce = make_kernel<gpu::ReduceJob>("reduce", spirv::reduce);
+
+// Of one workgroup. The same on every device: the error bound follows from the depth of the tree.
+constexpr std::uint32_t kChunk = 4096;
+
+void add_reduction(std::string_view who, std::uint32_t kind, Graph& graph, const Tensor& x,
+                   const Tensor& result, bool guarded) {
+    check_float_tensor(who, "x", graph, x);
+    const DType wanted = kind == gpu::REDUCE_NONFINITE ? DType::u32 : DType::f32;
+    if (!result) refuse(who, "`result` is empty; give it a tensor of the graph");
+    const std::uint64_t items = x.batch();
+    if (result.dtype != wanted || result.shape.count() != items || result.stride() != result.cols())
+        refuse(who, "`result` is " + text(result) + ", x is " + text(x) +
+                        "; it must be a contiguous tensor of " + std::to_string(items) + " " +
+                        to_string(wanted) + ", one for each matrix");
+    check_no_overlap(who, "`result`", result, "x", x, graph);
+
+    const auto narrow = [](std::uint64_t value) { return static_cast<std::uint32_t>(value); };
+    const std::uint32_t threads = graph.device().capabilities().cpu ? 8 : 128;
+    Tensor from = x;
+    std::uint64_t count = x.rows() * x.cols();
+    bool partial = false;
+    for (bool last = false; !last; partial = true) {
+        const std::uint64_t chunks = count == 0 ? 1 : (count + kChunk - 1) / kChunk;
+        last = chunks == 1;
+        const Tensor to = last ? result : graph.temporary(DType::f32, Shape{items, chunks, 3});
+        gpu::ReduceJob job{};
+        job.count = narrow(count);
+        job.cols = partial ? 1 : narrow(x.cols());
+        job.stride = partial ? 1 : narrow(x.stride());
+        job.item_stride = partial ? narrow(count) : narrow(x.rows() * x.stride());
+        job.chunks = narrow(chunks);
+        job.flags = (partial ? gpu::REDUCE_PARTIAL : 0) |
+                    (!partial && x.stride() != x.cols() ? gpu::REDUCE_STRIDED : 0);
+        Operation operation = make_operation(kReduce, job,
+                                             {{offsetof(gpu::ReduceJob, from), from, Access::read},
+                                              {offsetof(gpu::ReduceJob, to), to, Access::write}},
+                                             items * chunks);
+        operation.constants = {{gpu::SPEC_THREADS, threads},
+                               {gpu::SPEC_OPERATION, kind},
+                               {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(x.dtype)},
+                               {gpu::SPEC_PER_THREAD, kChunk / threads}};
+        operation.reason =
+            last ? "one workgroup for each matrix" : "4096 elements a workgroup, partial results";
+        operation.flops = static_cast<double>(count) * static_cast<double>(items);
+        operation.bytes = static_cast<double>(from.span_bytes() + to.span_bytes());
+        operation.guarded = guarded;
+        graph.add(std::move(operation));
+        from = to;
+        count = chunks;
+    }
+}
+
+}  // namespace
+
+void sum(Graph& graph, const Tensor& x, const Tensor& result, bool guarded) {
+    add_reduction("sum", gpu::REDUCE_SUM, graph, x, result, guarded);
+}
+
+void frobenius_norm(Graph& graph, const Tensor& x, const Tensor& result, bool guarded) {
+    add_reduction("frobenius_norm", gpu::REDUCE_NORM, graph, x, result, guarded);
+}
+
+void count_nonfinite(Graph& graph, const Tensor& x, const Tensor& result, bool guarded) {
+    add_reduction("count_nonfinite", gpu::REDUCE_NONFINITE, graph, x, result, guarded);
+}
+
+}  // namespace heron
