@@ -2,6 +2,7 @@
 // Vulkan results as text and as heron::Error.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
