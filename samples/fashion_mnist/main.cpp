@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: MIT
+// Trains a multi-layer network on Fashion-MNIST, or any IDX data set, in Vulkan compute alone: with Muon for
+// the hidden matrices and AdamW for the rest, then with AdamW alone. Leaves curves, predictions and
+// checkpoints behind.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "dataset.hpp"
+#include "heron/heron.hpp"
+#include "network.hpp"
+#include "optimizers.hpp"
+#include "pictures.hpp"
+#include "progress.hpp"
+#include "trainer.hpp"
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kBadInput = 2;
+
+struct Options {
+    std::string data = kDefaultDataFolder;
+    std::string out = "out";
+    std::string device;
+    bool list_devices = false;
+    std::vector<std::string> optimizers = {"muon", "adamw"};
+    std::vector<std::string> learning_rates;
+    std::vector<std::uint32_t> hidden = {256, 128};
+    std::uint32_t batch = 256;
+    std::uint32_t epochs = 6;
+    std::uint32_t seed = 1;
+    std::uint32_t stop_after = 0;
+    std::string resume;
+    bool describe = false;
+};
+
+std::string device_table() {
+    std::string text;
+    try {
+        for (const heron::DeviceInfo& info : heron::Device::list())
+            text += fmt::format("  {}  {} ({}), {}, uuid {}{}\n", info.index, info.name, info.type_text(),
+                                info.driver, info.uuid_text(),
+                                info.usable ? "" : "\n     not usable: " + info.reason);
+        if (text.empty()) text = "  none (Debian: apt install mesa-vulkan-drivers has one for the CPU)\n";
+    } catch (const heron::Error& error) {
+        text = fmt::format("  none: {}\n", error.what());
+    }
+    return text;
+}
+
+std::string help_footer() {
+    std::string text = "Devices found:\n" + device_table() + "\nOptimizers:\n";
+    for (const NamedOptimizer& optimizer : named_optimizers())
+        text += fmt::format("  {:<8} {} (lr {:g})\n", optimizer.name, optimizer.summary, optimizer.lr);
+    return text +
+           "\nWritten to the output folder: curves.svg, curves.csv, predictions.png, "
+           "checkpoint-<optimizer>.safetensors\n"
+           "The same seed on the same device and driver gives the same bits: compare the printed hashes.\n"
+           "Exit code: 0 done, 1 failed, 2 bad input.";
+}
+
+void add_options(CLI::App& app, Options& options) {
+    app.option_defaults()->take_last();
+    app.add_option("--data", options.data,
+                   "folder with {train,t10k}-{images-idx3,labels-idx1}-ubyte, plain or .gz: Fashion-MNIST, "
+                   "MNIST, your "
+                   "own; class names in labels.txt, if there is one")
+        ->capture_default_str();
+    app.add_option("--out", options.out, "output folder")->capture_default_str();
+    app.add_option("--device", options.device,
+                   "index, UUID or part of the name; default: the first usable, GPUs first");
+    app.add_flag("--list-devices", options.list_devices, "list the devices and end");
+    app.add_option("--optimizer", options.optimizers, "one run each, separated by commas")
+        ->delimiter(',')
+        ->capture_default_str();
+    app.add_option("--lr", options.learning_rates,
+                   "NAME=VALUE: learning rate of an optimizer; separated by commas")
+        ->delimiter(',');
+    app.add_option("--hidden", options.hidden, "widths of the hidden layers, separated by commas")
+        ->delimiter(',')
+        ->check(CLI::Range(1u, 32768u))
+        ->capture_default_str();
+    app.add_option("--batch", options.batch, "images a step")
+        ->check(CLI::Range(1u, 65536u))
+        ->capture_default_str();
+    app.add_option("--epochs", options.epochs, "passes over the training images")
+        ->check(CLI::Range(1u, 100000u))
+        ->capture_default_str();
+    app.add_option("--seed", options.seed, "of the first weights and of the order of the images")
+        ->capture_default_str();
+    app.add_option("--stop-after", options.stop_after, "end after that many epochs, to be resumed later")
+        ->check(CLI::Range(1u, 100000u));
+    app.add_option("--resume", options.resume,
+                   "checkpoint to go on from; with one optimizer and the same settings");
+    app.add_flag("--describe", options.describe, "print the stages, kernels and costs of each plan");
+    app.footer(help_footer);
+}
+
+float parse_learning_rate(const std::string& name, const std::string& text) {
+    char* end = nullptr;
+    const float value = std::strtof(text.c_str(), &end);
+    if (text.empty() || *end != '\0' || !std::isfinite(value) || value < 0)
+        throw BadInput("--lr " + name + "=" + text + ": must be a number of at least 0");
+    return value;
+}
+
+// One run for each optimizer asked for.
+std::vector<RunSettings> plan_runs(const Options& options, const DataSet& data) {
+    std::map<std::string, float> rates;
+    for (const std::string& entry : options.learning_rates) {
+        const std::size_t equals = entry.find('=');
+        if (equals == std::string::npos)
+            throw BadInput("--lr " + entry + ": must be NAME=VALUE, e.g. muon=0.02");
+        const std::string name = entry.substr(0, equals);
+        if (!find_optimizer(name)) throw BadInput("--lr " + entry + ": there is no optimizer '" + name + "'");
+        rates[name] = parse_learning_rate(name, entry.substr(equals + 1));
+    }
+    if (!options.resume.empty() && options.optimizers.size() != 1)
+        throw BadInput("--resume: give the one optimizer of the checkpoint with --optimizer");
+    if (options.hidden.empty() || options.hidden.size() > 16)
+        throw BadInput("--hidden: must be 1 to 16 widths");
+    if (options.batch > data.train.count)
+        throw BadInput(
+            fmt::format("--batch {}: there are only {} training images", options.batch, data.train.count));
+    // Kernels count elements with 32 bits.
+    std::uint64_t widest = data.train.pixels_per_image();
+    std::uint64_t before = widest;
+    for (const std::uint32_t width : options.hidden) {
+        widest = std::max<std::uint64_t>(widest, width);
+        if (before * width > 0x3fffffff) throw BadInput("--hidden: a layer has more than 2^30 weights");
+        before = width;
+    }
+    if (options.batch * widest > 0x3fffffff)
+        throw BadInput("--batch: a layer has more than 2^30 activations");
+    if (std::uint64_t{options.epochs} * (data.train.count / options.batch) > 0x3fffffff)
+        throw BadInput("--epochs: more than 2^30 steps");
+
+    std::vector<RunSettings> runs;
+    for (const std::string& name : options.optimizers) {
+        RunSettings run;
+        run.optimizer = find_optimizer(name);
+        if (!run.optimizer) {
+            std::string known;
+            for (const NamedOptimizer& optimizer : named_optimizers())
+                known += " " + std::string(optimizer.name);
+            throw BadInput("--optimizer " + name + ": there is no such optimizer; known:" + known);
+        }
+        for (const RunSettings& other : runs)
+            if (other.optimizer == run.optimizer) throw BadInput("--optimizer: " + name + " is given twice");
+        run.lr = rates.contains(name) ? rates[name] : run.optimizer->lr;
+        run.hidden = options.hidden;
+        run.batch = options.batch;
+        run.epochs = options.epochs;
+        run.stop_after = options.stop_after;
+        run.seed = options.seed;
+        run.checkpoint = fs::path(options.out) / ("checkpoint-" + name + ".safetensors");
+        run.resume = options.resume;
+        run.describe = options.describe;
+        runs.push_back(std::move(run));
+    }
+    return runs;
+}
+
+std::string clock_text(double seconds) {
+    const auto whole = static_cast<long>(std::max(0.0, seconds) + 0.5);
+    return fmt::format("{}:{:02}", whole / 60, whole % 60);
+}
+
+std::string bytes_text(std::uint64_t bytes) {
+    return bytes < 1024 * 1024 ? fmt::format("{:.1f} KiB", static_cast<double>(bytes) / 1024)
+                               : fmt::format("{:.2f} MiB", static_cast<double>(bytes) / (1024 * 1024));
+}
+
+RunObserver observe(Progress& progress, const RunSettings& run) {
+    RunObserver observer;
+    observer.note = [&progress](const std::string& text) {
+        progress.line(text.ends_with('\n') ? text.substr(0, text.size() - 1) : text);
+    };
+    observer.progress = [&progress, &run](std::uint32_t epoch, std::uint32_t step, std::uint32_t steps,
+                                          double loss, double rate) {
+        const double left = (double(run.epochs - epoch) * steps + (steps - step)) / std::max(rate, 1e-9);
+        progress.bar(double(step) / steps, fmt::format("  epoch {}/{}", epoch, run.epochs),
+                     fmt::format("loss {:.4f}  {:.1f} steps/s  {} left", loss, rate, clock_text(left)));
+    };
+    observer.evaluated = [&progress, &run](const Curve::Evaluation& evaluation, double train_loss) {
+        const std::string trained = evaluation.epoch == 0 || train_loss == 0
+                                        ? std::string(17, ' ')
+                                        : fmt::format("train loss {:.4f}", train_loss);
+        progress.line(fmt::format("  epoch {:>{}}/{}  {}  test loss {:.4f}  test accuracy {:.2f} %  {:.1f} s",
+                                  evaluation.epoch, fmt::formatted_size("{}", run.epochs), run.epochs,
+                                  trained, evaluation.loss, 100 * evaluation.accuracy, evaluation.seconds));
+    };
+    return observer;
+}
+
+void print_result(const RunResult& run) {
+    fmt::print("  test accuracy {:.2f} %, {} steps in {:.1f} s, skipped {}\n", 100 * run.accuracy(),
+               run.curve.steps.size(), run.seconds, run.skipped_steps);
+    if (run.time.total() > 0) {
+        const double all = run.time.total();
+        const auto share = [all](double part) {
+            return fmt::format("{:.2f} s ({:.0f} %)", part, 100 * part / all);
+        };
+        fmt::print("  GPU time: forward {}, backward {}, optimizer {}\n", share(run.time.forward),
+                   share(run.time.backward), share(run.time.optimizer));
+    } else if (!run.curve.steps.empty()) {
+        fmt::print("  GPU time: not known, the device has no timestamps on this queue\n");
+    }
+    fmt::print("  weights {:016x} (hash of all parameters)\n\n", run.hash);
+    std::fflush(stdout);
+}
+
+int run(const Options& options) {
+    if (options.list_devices) {
+        fmt::print("{}", device_table());
+        return 0;
+    }
+    const DataSet data = read_data_set(options.data);
+    const std::vector<RunSettings> runs = plan_runs(options, data);
+    std::error_code failed;
+    fs::create_directories(options.out, failed);
+    if (failed || !fs::is_directory(options.out))
+        throw BadInput("--out " + options.out + ": cannot be created: " + failed.message());
+
+    const heron::Device device = heron::Device::create({.select = options.device});
+    fmt::print("Device: {}\n", device.explain());
+    fmt::print("Data:   {}: {} training and {} test images of {} x {} pixels, {} classes\n", options.data,
+               data.train.count, data.test.count, data.train.rows, data.train.cols, data.classes);
+    std::string widths = std::to_string(data.train.pixels_per_image());
+    for (const std::uint32_t width : options.hidden) widths += "-" + std::to_string(width);
+    fmt::print("Network: {}-{}, batch {}, {} epochs, seed {}\n\n", widths, data.classes, options.batch,
+               options.epochs, options.seed);
+
+    const DeviceImages train_images(device, data.train, "train");
+    const DeviceImages test_images(device, data.test, "test");
+    std::vector<RunResult> results;
+    for (const RunSettings& settings : runs) {
+        Progress progress;
+        progress.line(fmt::format("{}: {}, lr {:g}", settings.optimizer->name, settings.optimizer->summary,
+                                  settings.lr));
+        results.push_back(
+            train(device, data, train_images, test_images, settings, observe(progress, settings)));
+        const RunResult& result = results.back();
+        progress.line(fmt::format("  {} parameters ({}), optimizer state {}", result.parameters,
+                                  bytes_text(4 * result.parameters), bytes_text(result.state_bytes)));
+        print_result(result);
+    }
+
+    fmt::print("{:<10} {:>8} {:>10} {:>14} {:>10} {:>16}\n", "optimizer", "lr", "test loss", "test accuracy",
+               "seconds", "optimizer state");
+    for (const RunResult& result : results)
+        fmt::print("{:<10} {:>8g} {:>10.4f} {:>12.2f} % {:>10.1f} {:>16}\n", result.name, result.lr,
+                   result.loss(), 100 * result.accuracy(), result.seconds, bytes_text(result.state_bytes));
+
+    const fs::path out = options.out;
+    const fs::path folder = fs::weakly_canonical(options.data);
+    write_curves_svg(
+        out / "curves.svg", results,
+        fmt::format("{}, perceptron {}-{}", folder.filename().string(), widths, data.classes),
+        fmt::format("batch {}, seed {}, on {}", options.batch, options.seed, device.info().name));
+    write_curves_csv(out / "curves.csv", results);
+    write_prediction_grid(out / "predictions.png", data, results.front());
+    fmt::print("\nWritten to {}: curves.svg, curves.csv, predictions.png", out.string());
+    for (const RunSettings& settings : runs) fmt::print(", {}", settings.checkpoint.filename().string());
+    fmt::print("\n");
+    return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    Options options;
+    CLI::App app(
+        "Trains a multi-layer perceptron on Fashion-MNIST in Vulkan compute, once with each optimizer.",
+        "fashion_mnist");
+    add_options(app, options);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : kBadInput;
+    }
+    try {
+        return run(options);
+    } catch (const BadInput& error) {
+        fmt::print(stderr, "fashion_mnist: {}\n", error.what());
+        return kBadInput;
+    } catch (const heron::Error& error) {
+        fmt::print(stderr, "fashion_mnist: {}\n", error.what());
+        switch (error.code()) {
+            case heron::ErrorCode::invalid_argument:
+            case heron::ErrorCode::unsupported:
+            case heron::ErrorCode::corrupt_file:
+            case heron::ErrorCode::version_mismatch:
+            case heron::ErrorCode::io:
+                return kBadInput;
+            default:
+                return 1;
+        }
+    } catch (const std::exception& error) {
+        fmt::print(stderr, "fashion_mnist: {}\n", error.what());
+        return 1;
+    }
+}

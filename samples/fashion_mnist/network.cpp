@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: MIT
+// Builds the graphs of the passes from heron::gemm and this sample's own kernels (shaders/).
+#include "network.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstddef>
+#include <span>
+
+#include "heron/spirv/mnist_bias.hpp"
+#include "heron/spirv/mnist_column_sum.hpp"
+#include "heron/spirv/mnist_finish_batch.hpp"
+#include "heron/spirv/mnist_gather.hpp"
+#include "heron/spirv/mnist_relu_backward.hpp"
+#include "heron/spirv/mnist_sample_rows.hpp"
+#include "heron/spirv/mnist_softmax_loss.hpp"
+#include "shaders/jobs.h"
+
+namespace gpu = heron::gpu;
+using heron::Access;
+using heron::DType;
+using heron::Graph;
+using heron::Operand;
+using heron::Shape;
+using heron::Tensor;
+
+namespace {
+
+constexpr auto kSampleRows =
+    heron::make_kernel<gpu::SampleRowsJob>("sample_rows", heron::spirv::mnist_sample_rows);
+constexpr auto kGather = heron::make_kernel<gpu::GatherJob>("gather", heron::spirv::mnist_gather);
+constexpr auto kBias = heron::make_kernel<gpu::BiasJob>("bias", heron::spirv::mnist_bias);
+constexpr auto kSoftmaxLoss =
+    heron::make_kernel<gpu::SoftmaxLossJob>("softmax_loss", heron::spirv::mnist_softmax_loss);
+constexpr auto kFinishBatch =
+    heron::make_kernel<gpu::FinishBatchJob>("finish_batch", heron::spirv::mnist_finish_batch);
+constexpr auto kReluBackward =
+    heron::make_kernel<gpu::ReluBackwardJob>("relu_backward", heron::spirv::mnist_relu_backward);
+constexpr auto kColumnSum =
+    heron::make_kernel<gpu::ColumnSumJob>("column_sum", heron::spirv::mnist_column_sum);
+
+constexpr std::uint32_t kThreads = 64;        // one or two subgroups on every device
+constexpr std::uint32_t kBiasRows = 16;       // per invocation; as ROWS in bias.comp
+constexpr std::uint32_t kFinishThreads = 64;  // as THREADS in finish_batch.comp
+constexpr std::uint32_t kSumColumns = 16;     // as COLUMNS in column_sum.comp
+constexpr std::uint32_t kSumThreads = 128;    // COLUMNS * SLICES there
+
+constexpr std::uint64_t divide_up(std::uint64_t a, std::uint64_t b) { return (a + b - 1) / b; }
+
+// The address field that a tensor goes to.
+#define FIELD(job, member) static_cast<std::uint32_t>(offsetof(gpu::job, member))
+
+template <class Job>
+void add(Graph& graph, const heron::KernelInfo& kernel, const Job& job, std::vector<Operand> operands,
+         std::uint64_t groups, std::uint32_t threads = kThreads) {
+    heron::Operation operation = heron::make_operation(kernel, job, std::move(operands), groups);
+    operation.constants = {{gpu::SPEC_THREADS, threads}};
+    operation.reason = "the sample's only variant";
+    operation.guarded = false;
+    for (const Operand& operand : operation.operands)
+        operation.bytes += static_cast<double>(operand.tensor.span_bytes());
+    graph.add(std::move(operation));
+}
+
+// A tensor over a whole buffer of 4-byte elements.
+Tensor external(Graph& graph, const std::string& name, const heron::Buffer& buffer, DType dtype,
+                const Shape& shape) {
+    return graph.external(name, buffer.view(dtype, shape));
+}
+
+Tensor words(Graph& graph, const std::string& name, const heron::Buffer& buffer) {
+    return external(graph, name, buffer, DType::u32, Shape{buffer.bytes() / 4});
+}
+
+void add_bias(Graph& graph, const Tensor& bias, const Tensor& values, bool relu) {
+    const std::uint64_t column_groups = divide_up(values.cols(), kThreads);
+    add(graph, kBias,
+        gpu::BiasJob{.rows = static_cast<std::uint32_t>(values.rows()),
+                     .cols = static_cast<std::uint32_t>(values.cols()),
+                     .column_groups = static_cast<std::uint32_t>(column_groups),
+                     .relu = relu},
+        {{FIELD(BiasJob, bias), bias, Access::read}, {FIELD(BiasJob, values), values, Access::read_write}},
+        column_groups * divide_up(values.rows(), kBiasRows));
+}
+
+}  // namespace
+
+Network::Network(const heron::Device& device, std::uint32_t inputs, const std::vector<std::uint32_t>& hidden,
+                 std::uint32_t classes) {
+    std::vector<std::uint32_t> outputs = hidden;
+    outputs.push_back(classes);
+    for (std::size_t l = 0; l < outputs.size(); ++l) {
+        Layer layer;
+        layer.name = l + 1 == outputs.size() ? "head" : "fc" + std::to_string(l + 1);
+        layer.inputs = l == 0 ? inputs : outputs[l - 1];
+        layer.outputs = outputs[l];
+        const std::uint64_t weight_bytes = std::uint64_t{4} * layer.inputs * layer.outputs;
+        const std::uint64_t bias_bytes = std::uint64_t{4} * layer.outputs;
+        const auto create = [&](std::uint64_t bytes, const char* what) {
+            return device.create_buffer(bytes, heron::MemoryKind::device, layer.name + what);
+        };
+        layer.weight = create(weight_bytes, ".weight");
+        layer.bias = create(bias_bytes, ".bias");
+        layer.weight_gradient = create(weight_bytes, ".weight.gradient");
+        layer.bias_gradient = create(bias_bytes, ".bias.gradient");
+        layers.push_back(std::move(layer));
+    }
+}
+
+void Network::initialize(std::uint32_t seed) {
+    std::uint64_t state = seed;
+    const auto next_uniform = [&state] {  // SplitMix64, to [0, 1)
+        state += 0x9e3779b97f4a7c15ull;
+        std::uint64_t z = state;
+        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+        z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+        return static_cast<double>((z ^ (z >> 31)) >> 11) * 0x1p-53;
+    };
+    for (Layer& layer : layers) {
+        const double gain = &layer == &layers.back() ? 1.0 : 2.0;
+        const double bound =
+            std::sqrt(3.0 * gain / layer.inputs);  // a uniform variable's variance is bound^2 / 3
+        std::vector<float> weight(std::size_t{layer.inputs} * layer.outputs);
+        for (float& w : weight) w = static_cast<float>(bound * (2.0 * next_uniform() - 1.0));
+        layer.weight.write(std::as_bytes(std::span(weight)));
+        const std::vector<float> bias(layer.outputs, 0.0f);
+        layer.bias.write(std::as_bytes(std::span(bias)));
+    }
+}
+
+std::vector<heron::Parameter> Network::parameters() const {
+    std::vector<heron::Parameter> result;
+    for (const Layer& layer : layers) {
+        result.push_back({.name = layer.name + ".weight",
+                          .weight = layer.view(layer.weight),
+                          .gradient = layer.view(layer.weight_gradient)});
+        result.push_back({.name = layer.name + ".bias",
+                          .weight = layer.view(layer.bias),
+                          .gradient = layer.view(layer.bias_gradient)});
+    }
+    return result;
+}
+
+std::uint64_t Network::parameter_count() const {
+    std::uint64_t count = 0;
+    for (const Layer& layer : layers) count += std::uint64_t{layer.inputs + 1} * layer.outputs;
+    return count;
+}
+
+std::uint64_t Network::hash() const {
+    std::uint64_t value = 0xcbf29ce484222325ull;
+    for (const Layer& layer : layers)
+        for (const heron::Buffer* buffer : {&layer.weight, &layer.bias}) {
+            std::vector<std::byte> bytes(layer.view(*buffer).span_bytes());
+            buffer->read(bytes);
+            for (const std::byte b : bytes)
+                value = (value ^ std::to_integer<std::uint64_t>(b)) * 0x100000001b3ull;
+        }
+    return value;
+}
+
+DeviceImages::DeviceImages(const heron::Device& device, const LabelledImages& source, const std::string& name)
+    : count(source.count), pixels(source.pixels_per_image()) {
+    std::vector<std::uint8_t> padded = source.pixels;
+    padded.resize(divide_up(padded.size(), 4) * 4);
+    images = device.create_buffer(padded.size(), heron::MemoryKind::device, name + ".images");
+    images.write(std::as_bytes(std::span(padded)));
+    const std::vector<std::uint32_t> wide(source.labels.begin(), source.labels.end());
+    labels = device.create_buffer(wide.size() * 4, heron::MemoryKind::device, name + ".labels");
+    labels.write(std::as_bytes(std::span(wide)));
+}
+
+Passes::Passes(const heron::Device& device, const Network& network, const DeviceImages& images,
+               std::uint32_t batch_size, bool evaluate)
+    : batch(batch_size),
+      batches(evaluate ? static_cast<std::uint32_t>(divide_up(images.count, batch_size))
+                       : images.count / batch_size) {
+    const auto create = [&](std::uint64_t elements, const char* name,
+                            heron::MemoryKind kind = heron::MemoryKind::device) {
+        return device.create_buffer(4 * elements, kind, name);
+    };
+    cursor = create(1, "cursor");
+    const std::uint32_t zero = 0;
+    cursor.write(std::as_bytes(std::span(&zero, 1)));
+    history = create(2 * kHistory, "history", heron::MemoryKind::readback);
+    if (evaluate) predictions = create(images.count, "predictions", heron::MemoryKind::readback);
+    row_index = create(batch, "row_index");
+    row_label = create(batch, "row_label");
+    row_result = create(2 * std::uint64_t{batch}, "row_result");
+    activations.push_back(create(std::uint64_t{batch} * images.pixels, "images"));
+    for (const Layer& layer : network.layers) {
+        activations.push_back(create(std::uint64_t{batch} * layer.outputs, "activation"));
+        if (!evaluate)
+            gradients.push_back(create(std::uint64_t{batch} * layer.outputs, "activation gradient"));
+    }
+}
+
+heron::Plan forward_plan(const heron::Device& device, const Network& network, const DeviceImages& images,
+                         const Passes& passes, const Normalization& normalization, std::uint32_t seed,
+                         const heron::PlanOptions& options) {
+    Graph graph(device);
+    const std::uint32_t batch = passes.batch;
+    const Tensor cursor = words(graph, "cursor", passes.cursor);
+    const Tensor row_index = words(graph, "row_index", passes.row_index);
+    const Tensor row_label = words(graph, "row_label", passes.row_label);
+
+    graph.set_stage("batch");
+    const auto bits = static_cast<std::uint32_t>(std::bit_width(images.count - 1));
+    add(graph, kSampleRows,
+        gpu::SampleRowsJob{.batch = batch,
+                           .count = images.count,
+                           .batches = passes.batches,
+                           .half_bits = (std::max(bits, 2u) + 1) / 2,
+                           .seed = seed,
+                           .shuffle = !passes.evaluate()},
+        {{FIELD(SampleRowsJob, cursor), cursor, Access::read},
+         {FIELD(SampleRowsJob, labels), words(graph, "labels", images.labels), Access::read},
+         {FIELD(SampleRowsJob, row_index), row_index, Access::write},
+         {FIELD(SampleRowsJob, row_label), row_label, Access::write}},
+        divide_up(batch, kThreads));
+
+    Tensor x = external(graph, "x0", passes.activations[0], DType::f32, Shape{batch, images.pixels});
+    const std::uint64_t groups_per_row = divide_up(images.pixels, kThreads);
+    const float scale = 1.0f / (255.0f * normalization.deviation);
+    add(graph, kGather,
+        gpu::GatherJob{.batch = batch,
+                       .pixels = images.pixels,
+                       .groups_per_row = static_cast<std::uint32_t>(groups_per_row),
+                       .scale = scale,
+                       .shift = -normalization.mean / normalization.deviation},
+        {{FIELD(GatherJob, images), words(graph, "images", images.images), Access::read},
+         {FIELD(GatherJob, row_index), row_index, Access::read},
+         {FIELD(GatherJob, rows), x, Access::write}},
+        groups_per_row * batch);
+
+    graph.set_stage("layers");
+    for (std::size_t l = 0; l < network.layers.size(); ++l) {
+        const Layer& layer = network.layers[l];
+        const Tensor weight = graph.external(layer.name + ".weight", layer.view(layer.weight));
+        const Tensor bias = graph.external(layer.name + ".bias", layer.view(layer.bias));
+        const Tensor z = external(graph, "x" + std::to_string(l + 1), passes.activations[l + 1], DType::f32,
+                                  Shape{batch, layer.outputs});
+        heron::gemm(graph, x, weight, {}, z, {.transpose_b = heron::Transpose::yes, .guarded = false});
+        add_bias(graph, bias, z, l + 1 < network.layers.size());
+        x = z;
+    }
+
+    graph.set_stage("loss");
+    const Tensor row_result = external(graph, "row_result", passes.row_result, DType::f32, Shape{batch, 2});
+    std::vector<Operand> operands = {{FIELD(SoftmaxLossJob, logits), x, Access::read},
+                                     {FIELD(SoftmaxLossJob, row_label), row_label, Access::read},
+                                     {FIELD(SoftmaxLossJob, row_index), row_index, Access::read},
+                                     {FIELD(SoftmaxLossJob, row_result), row_result, Access::write}};
+    if (passes.evaluate())
+        operands.push_back({FIELD(SoftmaxLossJob, predictions),
+                            words(graph, "predictions", passes.predictions), Access::write});
+    else
+        operands.push_back({FIELD(SoftmaxLossJob, gradient),
+                            external(graph, "logits.gradient", passes.gradients.back(), DType::f32, x.shape),
+                            Access::write});
+    add(graph, kSoftmaxLoss,
+        gpu::SoftmaxLossJob{
+            .rows = batch, .classes = static_cast<std::uint32_t>(x.cols()), .evaluate = passes.evaluate()},
+        std::move(operands), divide_up(batch, kThreads));
+    add(graph, kFinishBatch, gpu::FinishBatchJob{.rows = batch, .capacity = Passes::kHistory},
+        {{FIELD(FinishBatchJob, row_result), row_result, Access::read},
+         {FIELD(FinishBatchJob, history),
+          external(graph, "history", passes.history, DType::f32, Shape{Passes::kHistory, 2}),
+          Access::read_write},
+         {FIELD(FinishBatchJob, cursor), cursor, Access::read_write}},
+        1, kFinishThreads);
+    return graph.compile(options);
+}
+
+heron::Plan backward_plan(const heron::Device& device, const Network& network, const Passes& passes,
+                          const heron::PlanOptions& options) {
+    Graph graph(device);
+    const std::size_t depth = network.layers.size();
+    const std::uint32_t batch = passes.batch;
+    std::vector<Tensor> inputs;            // of each layer
+    std::vector<Tensor> output_gradients;  // of each layer
+    for (std::size_t l = 0; l < depth; ++l) {
+        const Layer& layer = network.layers[l];
+        inputs.push_back(external(graph, "x" + std::to_string(l), passes.activations[l], DType::f32,
+                                  Shape{batch, layer.inputs}));
+        output_gradients.push_back(external(graph, "x" + std::to_string(l + 1) + ".gradient",
+                                            passes.gradients[l], DType::f32, Shape{batch, layer.outputs}));
+    }
+
+    for (std::size_t l = depth; l-- > 0;) {
+        const Layer& layer = network.layers[l];
+        graph.set_stage(layer.name);
+        const Tensor& gradient = output_gradients[l];
+        if (l + 1 < depth)
+            add(graph, kReluBackward, gpu::ReluBackwardJob{.count = batch * layer.outputs},
+                {{FIELD(ReluBackwardJob, activation), inputs[l + 1], Access::read},
+                 {FIELD(ReluBackwardJob, gradient), gradient, Access::read_write}},
+                divide_up(std::uint64_t{batch} * layer.outputs, kThreads));
+
+        // dW = dZ^T X, db = sum of dZ over the batch, dX = dZ W
+        heron::gemm(graph, gradient, inputs[l], {},
+                    graph.external(layer.name + ".weight.gradient", layer.view(layer.weight_gradient)),
+                    {.transpose_a = heron::Transpose::yes, .guarded = false});
+        add(graph, kColumnSum, gpu::ColumnSumJob{.rows = batch, .cols = layer.outputs},
+            {{FIELD(ColumnSumJob, values), gradient, Access::read},
+             {FIELD(ColumnSumJob, sums),
+              graph.external(layer.name + ".bias.gradient", layer.view(layer.bias_gradient)), Access::write}},
+            divide_up(layer.outputs, kSumColumns), kSumThreads);
+        if (l > 0)
+            heron::gemm(graph, gradient, graph.external(layer.name + ".weight", layer.view(layer.weight)), {},
+                        output_gradients[l - 1], {.guarded = false});
+    }
+    return graph.compile(options);
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// The table of optimizers. A matrix optimizer takes the parameters that heron::route gives it, AdamW the
+// rest.
+#include "optimizers.hpp"
+
+namespace {
+
+constexpr float kAdamWLr = 2e-3f;
+constexpr float kWeightDecay = 0.01f;
+
+std::unique_ptr<heron::Optimizer> adamw(const OptimizerRequest& request, float lr) {
+    return std::make_unique<heron::AdamW>(
+        request.device,
+        heron::AdamWOptions{.lr = lr, .weight_decay = kWeightDecay, .schedule = request.schedule});
+}
+
+// `matrices` takes what is routed to a matrix optimizer, AdamW everything else.
+Optimizers split(const OptimizerRequest& request, std::unique_ptr<heron::Optimizer> matrices) {
+    Optimizers result;
+    result.push_back(std::move(matrices));
+    result.push_back(adamw(request, kAdamWLr));
+    for (std::size_t i = 0; i < request.parameters.size(); ++i)
+        result[request.routes[i].matrix ? 0 : 1]->add(request.parameters[i]);
+    std::erase_if(result, [](const auto& optimizer) { return optimizer->parameters().empty(); });
+    return result;
+}
+
+// One optimizer for all parameters.
+Optimizers whole(const OptimizerRequest& request, std::unique_ptr<heron::Optimizer> optimizer) {
+    for (const heron::Parameter& parameter : request.parameters) optimizer->add(parameter);
+    Optimizers result;
+    result.push_back(std::move(optimizer));
+    return result;
+}
+
+constexpr NamedOptimizer kOptimizers[] = {
+    {"muon", "Muon for the matrices of the hidden layers, AdamW for the rest", 0.02f,
+     [](const OptimizerRequest& request) {
+         return split(request, std::make_unique<heron::Muon>(
+                                   request.device, heron::MuonOptions{.lr = request.lr,
+                                                                      .weight_decay = kWeightDecay,
+                                                                      .schedule = request.schedule}));
+     }},
+    {"adamw", "AdamW for everything", kAdamWLr,
+     [](const OptimizerRequest& request) { return whole(request, adamw(request, request.lr)); }},
+    {"sgd", "SGD with Nesterov momentum 0.9 for everything", 0.05f,
+     [](const OptimizerRequest& request) {
+         return whole(request, std::make_unique<heron::Sgd>(request.device,
+                                                            heron::SgdOptions{.lr = request.lr,
+                                                                              .momentum = 0.9f,
+                                                                              .nesterov = true,
+                                                                              .schedule = request.schedule}));
+     }},
+};
+
+}  // namespace
+
+std::span<const NamedOptimizer> named_optimizers() { return kOptimizers; }
+
+const NamedOptimizer* find_optimizer(std::string_view name) {
+    for (const NamedOptimizer& optimizer : kOptimizers)
+        if (optimizer.name == name) return &optimizer;
+    return nullptr;
+}

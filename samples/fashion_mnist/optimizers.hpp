@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// The optimizers that the sample knows by name: one line of a table each.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "heron/heron.hpp"
+
+struct OptimizerRequest {
+    const heron::Device& device;
+    std::vector<heron::Parameter> parameters;
+    std::vector<heron::Route> routes;  // of the same parameters
+    float lr;                          // of the named optimizer
+    heron::Schedule schedule;
+};
+
+using Optimizers = std::vector<std::unique_ptr<heron::Optimizer>>;
+
+struct NamedOptimizer {
+    std::string_view name;
+    std::string_view summary;
+    float lr;  // tuned for this network; --lr replaces it
+    Optimizers (*create)(const OptimizerRequest& request);
+};
+
+std::span<const NamedOptimizer> named_optimizers();
+// nullptr when there is none.
+const NamedOptimizer* find_optimizer(std::string_view name);
