@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <initializer_list>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -18,11 +20,12 @@
 namespace heron {
 
 // --- Learning-rate schedules
-// ---------------------------------------------------------------------------------------
 
 // A factor on the learning rate as a function of the step (first step: 1), evaluated on the GPU. Composed of
 // pieces that follow each other; after the last piece its final factor stays.
 //   Schedule::linear(0, 1, 100).then_constant(900).then_cosine(0.1, 1000)
+// Throws (invalid_argument) for factors that are not finite or below 0, pieces without steps, and pieces
+// after one that lasts for ever.
 class HERON_API Schedule {
 public:
     enum class Kind : std::uint32_t { constant = 0, linear = 1, cosine = 2, exponential = 3 };
@@ -31,6 +34,7 @@ public:
         std::uint32_t steps;  // how long; 0 = for ever
         float from;           // factor at the piece's first step
         float to;             // factor one step after its last
+        bool operator==(const Piece&) const = default;
     };
 
     Schedule() = default;  // factor 1 for ever
@@ -55,11 +59,12 @@ public:
     const std::vector<Piece>& pieces() const { return pieces_; }
 
 private:
+    Schedule then(Piece piece) const;
+
     std::vector<Piece> pieces_;
 };
 
 // --- Parameters
-// ----------------------------------------------------------------------------------------------------
 
 enum class Role { automatic, hidden_matrix, embedding, head, vector };
 HERON_API const char* to_string(Role role);
@@ -67,20 +72,21 @@ HERON_API const char* to_string(Role role);
 // How a matrix optimizer sees a parameter (specification section 22). Blocks are separate matrices: for the
 // norm, the iteration and the shape factor.
 struct MatrixView {
-    std::vector<std::uint64_t>
-        row_splits;           // rows of each block, summing to the matrix's rows (fused q, k, v)
-    std::uint32_t heads = 0;  // or: that many equal row blocks
-    bool batch = false;       // leading axes are a batch of matrices (experts) and not part of a convolution
+    std::vector<std::uint64_t> row_splits;  // rows of each block, summing to the matrix's rows (q, k, v)
+    std::uint32_t heads = 0;                // or: that many equal row blocks
+    bool batch = false;  // leading axes are a batch of matrices (experts) and not part of a convolution
 };
 
+// In a plan the weight is the external tensor <name>, the gradient <name>.grad (for Plan::rebind), and states
+// are called <name>.momentum and the like.
 struct Parameter {
     std::string name;     // dotted, unique among all optimizers of a plan: "blocks.0.attn.qkv.weight"
     TensorView weight;    // f32, f16 or bf16; contiguous
     TensorView gradient;  // same shape; f32, f16 or bf16; contiguous; overlaps no weight
     Role role = Role::automatic;
     MatrixView view;
-    float lr_scale = 1.0f;            // factor on the optimizer's learning rate
-    float weight_decay_scale = 1.0f;  // factor on the optimizer's weight decay
+    float lr_scale = 1.0f;            // factor on the optimizer's learning rate; finite, >= 0
+    float weight_decay_scale = 1.0f;  // factor on the optimizer's weight decay; finite, >= 0
 };
 
 // Where each parameter should go: matrices of hidden layers to a matrix optimizer, everything else to an
@@ -99,9 +105,9 @@ HERON_API std::vector<Route> route(std::span<const Parameter> parameters);
 HERON_API std::string routing_report(std::span<const Route> routes);
 
 // --- Optimizers
-// ----------------------------------------------------------------------------------------------------
 
 class StepBuilder;  // src/optim/step_builder.hpp: what a recipe works with
+struct HyperValue;  // src/optim/hyper.hpp: one float of what its kernels read
 
 // An algorithm with its hyperparameters and a group of parameters. Several objects of one class are parameter
 // groups. Holds no device memory: states belong to the plan that compile() makes.
@@ -109,13 +115,13 @@ class HERON_API Optimizer {
 public:
     virtual ~Optimizer();
 
-    // Throws (invalid_argument) for null addresses, shapes or strides that do not fit, overlap of weight and
-    // gradient, an empty or repeated name, a shape the algorithm cannot take.
+    // Throws (invalid_argument) for null or misaligned addresses, dtypes, shapes or strides that do not fit,
+    // overlap of weight and gradient, an empty or repeated name, scales out of range, a shape or view that
+    // the algorithm cannot take.
     void add(Parameter parameter);
     std::span<const Parameter> parameters() const { return parameters_; }
-    const std::string& name() const {
-        return name_;
-    }  // prefix of its states' names in checkpoints, unique in a plan
+    // Unique in a plan; for set_learning_rate(), checkpoints and errors. The class's name, unless set.
+    const std::string& name() const { return name_; }
     void set_name(std::string name) { name_ = std::move(name); }
     const Device& device() const { return *device_; }
 
@@ -129,6 +135,10 @@ protected:
 
 private:
     friend class StepBuilder;
+    // The hyperparameters, in the order of the algorithm's hyper struct; the GPU evaluates them every step.
+    virtual std::vector<HyperValue> hyper() const = 0;
+    // Every option but the learning rate, as text: a checkpoint is loaded only where it is the same.
+    virtual std::string options_text() const = 0;
     // The recipe: adds the operations of one step for every parameter.
     virtual void build(StepBuilder& step) const = 0;
 
@@ -138,51 +148,61 @@ private:
 };
 
 struct LossScaleOptions {
-    float initial = 1.0f;  // what the backward pass multiplies the loss with
-    bool dynamic = false;  // halve at a non-finite step, double after `growth_interval` good ones
-    std::uint32_t growth_interval = 2000;  // as torch.amp.GradScaler
-    float growth = 2.0f;
-    float backoff = 0.5f;
+    float initial = 1.0f;                  // what the backward pass multiplies the loss with; 2^-24 to 2^120
+    bool dynamic = false;                  // changes by itself, within those bounds; needs skip_nonfinite
+    std::uint32_t growth_interval = 2000;  // >= 1; as torch.amp.GradScaler
+    float growth = 2.0f;                   // >= 1; after that many good steps in a row
+    float backoff = 0.5f;                  // (0, 1]; at a step that is skipped for non-finite gradients
 };
 
 struct StepOptions {
     std::string name = "step";
     bool skip_nonfinite =
-        true;                 // a step with a NaN or infinity in any gradient changes nothing and is counted
-    float clip_norm = 0.0f;   // > 0: gradients are scaled to at most this global norm
-    float clip_value = 0.0f;  // > 0: then every element is clamped to +- this
+        true;                // a step with a NaN or infinity in any gradient changes nothing and is counted
+    float clip_norm = 0.0f;  // > 0: gradients are scaled to at most this global norm
+    // > 0: then every element is clamped to +- this. In any case to +- 1.3e19, so that no square overflows.
+    float clip_value = 0.0f;
     LossScaleOptions loss_scale;
-    bool accumulate = false;  // gradient accumulation in f32 by record_accumulate(); the step uses the mean
-    bool master_weights = false;  // f32 master copies of 16-bit parameters
-    float ema_decay = 0.0f;       // > 0: an f32 moving average of every parameter, state "<parameter>.ema"
+    // Gradient accumulation in f32 by Plan::record_accumulate(); the step uses the mean. A step without
+    // micro-batches is skipped.
+    bool accumulate = false;
+    bool master_weights = false;  // f32 master copies of 16-bit parameters, states "<parameter>.master"
+    float ema_decay = 0.0f;       // (0, 1): an f32 moving average of every parameter, state "<parameter>.ema"
     std::uint32_t seed = 0;       // of counter-based random streams
-    PlanOptions plan;
+    PlanOptions plan;             // its name, where it is not set, is `name`
 };
 
 // Compiles one step of all optimizers into a plan. Throws (invalid_argument) for optimizers of another
-// device, repeated names, out-of-range or non-finite options, overlapping parameters.
+// device, repeated names, out-of-range or non-finite options, overlapping parameters. The optimizers may go
+// afterwards.
 HERON_API Plan compile(const Device& device, std::span<const Optimizer* const> optimizers,
                        const StepOptions& options = {});
 HERON_API Plan compile(const Device& device, std::initializer_list<const Optimizer*> optimizers,
                        const StepOptions& options = {});
 
-// What the GPU reported at the end of the last finished step; read from mapped memory, without a stall.
+// What the GPU reported in the last step that it has begun; read from mapped memory, without a stall.
 struct StepStatus {
     std::uint32_t step = 0;     // steps done
     std::uint32_t skipped = 0;  // steps skipped so far
     bool last_skipped = false;
     std::uint32_t nonfinite = 0;  // non-finite gradient elements in the last step
-    float gradient_norm = 0;      // global, unscaled, before clipping
+    // Global, unscaled, before clipping, of the finite elements; 0 without guard and clipping by norm.
+    float gradient_norm = 0;
     float loss_scale = 1;
 };
 HERON_API StepStatus status(const Plan& plan);
 // Sets the base learning rate of one optimizer of the plan from the next step that the device begins (a step
-// in flight may see either value). The schedule's factor still multiplies it.
+// in flight may see either value). The schedule's factor still multiplies it. Throws (invalid_argument) for
+// an unknown optimizer, and a rate that is not finite or below 0.
 HERON_API void set_learning_rate(Plan& plan, std::string_view optimizer, float lr);
 // Address of the f32 loss scale in device memory, for the caller's backward pass.
 HERON_API VkDeviceAddress loss_scale_address(const Plan& plan);
 
-// Everything a training needs to go on bit for bit: parameters, states, counters, schedules, random streams.
+// Everything a training needs to go on bit for bit: parameters, states, counters, learning rates, random
+// streams. Keys of `metadata` must not begin with "heron.". A checkpoint of another plan (parameters, dtypes,
+// shapes, optimizers or their options) is refused (invalid_argument), naming the difference, before anything
+// is changed. Blocking; no submission that uses the plan may be in flight. Loading needs memory but no
+// Plan::initialize(); it returns the metadata.
 HERON_API void save_checkpoint(const Plan& plan, const std::filesystem::path& path,
                                const std::map<std::string, std::string>& metadata = {});
 HERON_API std::map<std::string, std::string> load_checkpoint(Plan& plan, const std::filesystem::path& path);

@@ -3,8 +3,8 @@
 //
 //   m <- m + (1 - b1)(g - m);  v <- v + (1 - b2)(g^2 - v);  W <- (1 - lr wd) W - lr m^ / (sqrt(v^) + eps)
 //
-// State: m and v in f32 (AMSGrad: and the largest v). About 12 FLOPs and 28 bytes an element with f32
-// tensors.
+// State: m and v in f32 (AMSGrad: and the largest v), <parameter>.m, .v and .vmax. About 12 FLOPs and 28
+// bytes an element with f32 tensors.
 #pragma once
 
 #include "heron/train.hpp"
@@ -13,13 +13,13 @@ namespace heron {
 
 struct AdamWOptions {
     float lr = 1e-3f;            // finite, >= 0; torch.optim.AdamW, as all defaults here
-    float beta1 = 0.9f;          // [0, 1)
-    float beta2 = 0.999f;        // [0, 1)
-    float eps = 1e-8f;           // >= 0
+    double beta1 = 0.9;          // [0, 1); double, because 1 - 0.999f is off by 1.3e-5
+    double beta2 = 0.999;        // [0, 1)
+    float eps = 1e-8f;           // finite, >= 0; with 0 an element without any gradient so far stays
     float weight_decay = 0.01f;  // finite, >= 0; multiplied by lr
     bool amsgrad = false;        // denominator from the largest v so far (uncorrected, as torch)
-    bool bias_correction =
-        true;  // off with amsgrad, eps = 0 and weight_decay = 0: AMSGrad as its paper has it
+    // Off with amsgrad, eps = 0 and weight_decay = 0: AMSGrad as its paper has it.
+    bool bias_correction = true;
     bool eps_on_uncorrected = false;  // sqrt(v) + eps with v uncorrected (Moonlight)
     bool cautious_decay = false;      // decays only elements where m W >= 0, W as before the step (dion)
     Schedule schedule;
@@ -32,6 +32,8 @@ public:
     const AdamWOptions& options() const { return options_; }
 
 private:
+    std::vector<HyperValue> hyper() const override;
+    std::string options_text() const override;
     void build(StepBuilder& step) const override;
     AdamWOptions options_;
 };

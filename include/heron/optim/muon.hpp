@@ -4,8 +4,9 @@
 //
 //   M <- momentum rule;  U = Nesterov(M, G);  O = polar(U);  W <- W - lr wd W - lr factor(m, n) O
 //
-// State: M, f32, as large as the parameter. FLOPs: T (3 k^2 K + k^3) + 9 m n; bytes: 54 m n + 40 k^2 with f32
-// tensors.
+// A parameter with more than two axes is out x (the rest), or a batch of matrices (MatrixView::batch).
+// State: M, f32, as large as the parameter, <parameter>.momentum. FLOPs: T (3 k^2 K + k^3) + 9 m n; bytes:
+// 54 m n + 40 k^2 with f32 tensors.
 #pragma once
 
 #include "heron/linalg.hpp"
@@ -41,7 +42,7 @@ enum class ConvFactor {
 
 struct MuonOptions {
     float lr = 0.02f;        // finite, >= 0; KellerJordan
-    float momentum = 0.95f;  // [0, 1)
+    double momentum = 0.95;  // [0, 1)
     bool nesterov = true;
     float weight_decay = 0.0f;  // finite, >= 0; multiplied by lr
     MomentumRule momentum_rule = MomentumRule::ema;
@@ -52,11 +53,11 @@ struct MuonOptions {
     Schedule schedule;
 
     // The published forms, with their authors' defaults (specification sections 2 to 5).
-    HERON_API static MuonOptions keller_jordan();
-    HERON_API static MuonOptions torch();      // lr 1e-3, weight decay 0.1, clamped norm
-    HERON_API static MuonOptions moonlight();  // lr 1e-3, weight decay 0.1, sum, match_rms
-    HERON_API static MuonOptions
-    dion();  // lr 0.01, weight decay 0.01, sum, no Nesterov, Polar Express, sqrt_ratio
+    HERON_API static MuonOptions keller_jordan();  // the factor of a convolution from kh and kw
+    HERON_API static MuonOptions torch();          // lr 1e-3, weight decay 0.1, clamped norm
+    HERON_API static MuonOptions moonlight();      // lr 1e-3, weight decay 0.1, sum, match_rms
+    // lr 0.01, weight decay 0.01, sum, no Nesterov, Polar Express, norm x 1.02 + 1e-8, sqrt_ratio
+    HERON_API static MuonOptions dion();
 };
 
 class HERON_API Muon : public Optimizer {
@@ -67,6 +68,8 @@ public:
 
 private:
     void check(const Parameter& parameter) const override;
+    std::vector<HyperValue> hyper() const override;
+    std::string options_text() const override;
     void build(StepBuilder& step) const override;
     MuonOptions options_;
 };

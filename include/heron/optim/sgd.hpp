@@ -2,11 +2,12 @@
 // Stochastic gradient descent with momentum and Nesterov momentum, as torch.optim.SGD, element-wise, any
 // shape.
 //
-//   g <- G + wd W (coupled) or W <- (1 - lr wd) W (decoupled);  b <- mu b + (1 - dampening) g (first step: b
-//   = g) W <- W - lr (g + mu b) (Nesterov), W - lr b (momentum) or W - lr g (neither)
+//   g <- G + wd W (coupled) or W <- (1 - lr wd) W (decoupled)
+//   b <- mu b + (1 - dampening) g (first step: b = g)
+//   W <- W - lr (g + mu b) (Nesterov), W - lr b (momentum) or W - lr g (neither)
 //
-// State: b in f32, none without momentum. About 6 FLOPs and 20 bytes an element with f32 tensors and
-// momentum.
+// State: b in f32, <parameter>.momentum, none without momentum. About 6 FLOPs and 20 bytes an element with
+// f32 tensors and momentum.
 #pragma once
 
 #include "heron/train.hpp"
@@ -15,8 +16,8 @@ namespace heron {
 
 struct SgdOptions {
     float lr = 1e-3f;              // finite, >= 0; torch
-    float momentum = 0.0f;         // [0, 1)
-    float dampening = 0.0f;        // [0, 1]; must be 0 with Nesterov
+    double momentum = 0.0;         // [0, 1)
+    double dampening = 0.0;        // [0, 1]; must be 0 with Nesterov
     bool nesterov = false;         // needs momentum > 0
     float weight_decay = 0.0f;     // finite, >= 0
     bool decoupled_decay = false;  // decay multiplied by lr and kept out of the momentum
@@ -30,6 +31,8 @@ public:
     const SgdOptions& options() const { return options_; }
 
 private:
+    std::vector<HyperValue> hyper() const override;
+    std::string options_text() const override;
     void build(StepBuilder& step) const override;
     SgdOptions options_;
 };

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+// exp, expm1 and a raised cosine from basic arithmetic: the drivers' own are allowed errors of many ulp and differ from
+// device to device. Errors are a few ulp of the result; see tests/optim/advance_test.cpp.
+#ifndef HERON_CORE_MATH_GLSL
+#define HERON_CORE_MATH_GLSL
+
+// 2^k for k in [-126, 127]; 0 below.
+float power_of_two(int k) { return k < -126 ? 0.0 : uintBitsToFloat(uint(k + 127) << 23); }
+
+// 1 / x for a positive normal x below 2^126, exact where x is a power of two (division may be off by 2.5 ulp).
+float reciprocal(float x) {
+    uint bits = floatBitsToUint(x);
+    return (bits & 0x7fffffu) == 0u ? uintBitsToFloat((254u << 23) - bits) : 1.0 / x;
+}
+
+// e^r - 1 for |r| <= 0.36 by its series: the first term left out is r^10 / 10!, 2^-34 of the result.
+float expm1_reduced(float r) {
+    precise float s = 1.0 / 362880.0;
+    s = s * r + 1.0 / 40320.0;
+    s = s * r + 1.0 / 5040.0;
+    s = s * r + 1.0 / 720.0;
+    s = s * r + 1.0 / 120.0;
+    s = s * r + 1.0 / 24.0;
+    s = s * r + 1.0 / 6.0;
+    s = s * r + 0.5;
+    precise float result = r + (r * r) * s;
+    return result;
+}
+
+// x = k log 2 + r with |r| <= 0.35; log 2 in two parts, the first so short that k times it is exact.
+float reduce_exponent(float x, out int k) {
+    k = int(floor(x * 1.44269504 + 0.5));
+    precise float r = (x - float(k) * 0.693359375) + float(k) * 2.12194440e-4;
+    return r;
+}
+
+// e^x - 1 for x in [-100, 88]; the ends stand for everything beyond.
+float expm1_accurate(float x) {
+    float y = clamp(x, -100.0, 88.0);
+    int k;
+    float r = reduce_exponent(y, k);
+    float scale = power_of_two(k);
+    precise float result = scale * expm1_reduced(r) + (scale - 1.0);
+    return result;
+}
+
+float exp_accurate(float x) {
+    float y = clamp(x, -100.0, 88.0);
+    int k;
+    float r = reduce_exponent(y, k);
+    precise float result = power_of_two(k) * (1.0 + expm1_reduced(r));
+    return result;
+}
+
+// sin(pi y / 2)^2 for y in [0, 0.5] by the series of the sine.
+float sine_squared(float y) {
+    precise float a = y * 1.57079637;
+    precise float z = a * a;
+    precise float s = 1.0 / 362880.0;
+    s = s * z - 1.0 / 5040.0;
+    s = s * z + 1.0 / 120.0;
+    s = s * z - 1.0 / 6.0;
+    precise float sine = a + a * (z * s);
+    return sine * sine;
+}
+
+// (1 - cos(pi x)) / 2 for x in [0, 1]: from 0 to 1.
+float raised_cosine(float x) { return x <= 0.5 ? sine_squared(x) : 1.0 - sine_squared(1.0 - x); }
+
+#endif

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+// Adds one micro-batch's gradients to the f32 accumulators of all parameters: A <- G in the first micro-batch after a
+// step, else A + G. One workgroup takes rounds x workgroup size quads.
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "optim/accumulate.h"
+
+#define JOB AccumulateJob
+#include "core/kernel.glsl"
+#include "core/half.glsl"
+#include "optim/parameter.glsl"
+#include "optim/gradient.glsl"
+
+void main() {
+    if (nothing_to_do())
+        return;
+    uint group = workgroup_index();
+    uint j = find_job(group);
+    uint count = p.jobs.job[j].range.count;
+    uint quads = count / 4u + uint((count & 3u) != 0u);
+    uint rounds = p.jobs.job[j].range.rounds;
+    StepControlRef control = p.jobs.job[j].control;
+    bool first = control.c.micro_batches == 0u;
+    F32x4 accumulator = p.jobs.job[j].accumulator;
+
+    uint q = quad_begin(j, group);
+    for (uint r = 0u; r < rounds && q < quads; ++r, q += gl_WorkGroupSize.x) {
+        uint valid = min(4u, count - 4u * q);
+        vec4 sum = load_raw_gradient(j, 4u * q, valid);
+        if (!first)
+            sum += load_state(accumulator, 4u * q, valid);
+        store_state(accumulator, 4u * q, valid, sum);
+    }
+}

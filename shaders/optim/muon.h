@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+// Jobs and hyperparameters of Muon's kernels. A job is one block (one matrix): elements [first, first + count) of its
+// parameter.
+#ifndef HERON_OPTIM_MUON_H
+#define HERON_OPTIM_MUON_H
+
+#include "optim/parameter.h"
+
+HERON_SHARED_BEGIN
+
+struct MuonHyper {
+    float lr;
+    float momentum;
+    float rate;         // of the gradient: 1 - momentum (EMA) or 1 (sum)
+    float weight_decay;
+};
+
+#ifdef __cplusplus
+using MuonHyperRef = std::uint64_t;
+#else
+layout(buffer_reference, scalar, buffer_reference_align = 4) readonly buffer MuonHyperRef { MuonHyper h; };
+#endif
+
+// muon_momentum.comp
+struct MuonMomentumJob {
+    GradientOperand gradient;
+    F32x4           momentum;
+    F32x4           update;   // U, indexed from the block's first element (MUON_STORE_UPDATE)
+    F32             partials; // Blue's three sums of U's squares a workgroup (MUON_NORM)
+    MuonHyperRef    hyper;
+    ElementRange    range;
+    uint            flags;    // MUON_
+    uint            first_group;
+};
+
+// muon_normalize.comp
+struct MuonNormalizeJob {
+    GradientOperand gradient;
+    F32x4           momentum;      // after muon_momentum
+    U32x4           iterate;       // X, indexed from the block's first element
+    F32             partials;
+    MuonHyperRef    hyper;
+    ElementRange    range;
+    uint            partial_count;
+    float           norm_factor;
+    float           eps;
+    uint            padding;
+    uint            flags;         // MUON_
+    uint            first_group;
+};
+
+// muon_update.comp
+struct MuonUpdateJob {
+    ParameterOperand parameter;
+    U32x4            factor;      // O, the polar factor, indexed from the block's first element
+    MuonHyperRef     hyper;
+    ElementRange     range;
+    float            shape_factor;
+    uint             padding;
+    uint             flags;       // MUON_
+    uint             first_group;
+};
+
+const uint MUON_NESTEROV = 1;
+const uint MUON_STORE_UPDATE = 2;
+const uint MUON_NORM = 4;
+const uint MUON_CLAMPED = 8;  // divisor max(factor norm, eps) instead of factor norm + eps
+const uint MUON_CAUTIOUS = 16;
+
+HERON_SHARED_END
+
+#endif

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+// Muon's momentum, all blocks of all parameters in one dispatch: M <- mu M + rate G.
+//
+// Beside it, as the block's form of orthogonalization needs it: U = rate G + mu M (Nesterov) or M is stored, or the sums of
+// its squares, three floats a workgroup in a fixed order. One workgroup takes rounds x workgroup size quads.
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "optim/muon.h"
+
+#define JOB MuonMomentumJob
+#include "core/kernel.glsl"
+#include "core/half.glsl"
+#define REDUCE_WORKGROUP
+#include "core/reduce.glsl"
+#include "optim/parameter.glsl"
+#include "optim/gradient.glsl"
+#include "optim/muon_direction.glsl"
+
+void main() {
+    if (nothing_to_do())
+        return;
+    uint group = workgroup_index();
+    uint j = find_job(group);
+    uint first = p.jobs.job[j].range.first;
+    uint count = p.jobs.job[j].range.count;
+    uint quads = count / 4u + uint((count & 3u) != 0u);
+    uint rounds = p.jobs.job[j].range.rounds;
+    uint flags = p.jobs.job[j].flags;
+    F32x4 momentum = p.jobs.job[j].momentum;
+    MuonHyperRef hyper = p.jobs.job[j].hyper;
+    MuonHyper h = hyper.h;
+
+    vec3 sums = vec3(0.0);
+    uint q = quad_begin(j, group);
+    for (uint r = 0u; r < rounds && q < quads; ++r, q += gl_WorkGroupSize.x) {
+        uint valid = min(4u, count - 4u * q);
+        uint i = first + 4u * q;
+        vec4 g = load_gradient(j, i, valid);
+        vec4 m = h.momentum * load_state(momentum, i, valid) + h.rate * g;
+        store_state(momentum, i, valid, m);
+        vec4 u = muon_direction(m, g, h.momentum, h.rate, flags);
+        if ((flags & MUON_STORE_UPDATE) != 0u) {
+            F32x4 update = p.jobs.job[j].update;
+            store_state(update, 4u * q, valid, u);
+        }
+        if ((flags & MUON_NORM) != 0u) {
+            for (uint k = 0u; k < 4u; ++k)
+                blue_add(sums, u[k]); // components beyond `valid` are zero
+        }
+    }
+    if ((flags & MUON_NORM) == 0u)
+        return;
+    sums = workgroup_sum(sums);
+    if (gl_LocalInvocationID.x == 0u) {
+        F32 partials = p.jobs.job[j].partials;
+        uint w = 3u * (group - p.jobs.job[j].first_group);
+        partials.v[w] = sums.x;
+        partials.v[w + 1u] = sums.y;
+        partials.v[w + 2u] = sums.z;
+    }
+}

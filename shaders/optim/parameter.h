@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// What every element-wise kernel of an optimizer is told about its tensors: members of job structs.
+#ifndef HERON_OPTIM_PARAMETER_H
+#define HERON_OPTIM_PARAMETER_H
+
+#include "core/shared.h"
+
+#ifdef __cplusplus
+namespace heron::gpu {
+using U32x4 = std::uint64_t;  // device address of words, four at a time where the address allows it
+using F32x4 = std::uint64_t;  // device address of floats, likewise
+}  // namespace heron::gpu
+#else
+layout(buffer_reference, scalar, buffer_reference_align = 16) buffer U32x4 { uvec4 v[]; };
+layout(buffer_reference, scalar, buffer_reference_align = 16) buffer F32x4 { vec4 v[]; };
+#endif
+
+HERON_SHARED_BEGIN
+
+// A tensor of the caller, read. The address stands here twice: shaders cannot look at the bits of a reference
+// everywhere (SwiftShader), and the plan may move the tensor, so the kernel tests the alignment itself.
+struct GradientOperand {
+    U32x4 address;
+    uint  low;  // the same address, as words
+    uint  high;
+};
+
+// A parameter and what goes along with it.
+struct ParameterOperand {
+    U32x4 weight;      // the caller's tensor
+    U32   words;       // the same address
+    uint  low;         // the same address
+    uint  high;
+    F32x4 master;      // f32 copy that the step works on (PARAMETER_MASTER)
+    F32x4 average;     // f32 moving average (PARAMETER_AVERAGE)
+    float average_rate;  // 1 - decay of the average
+    float lr_scale;
+    float weight_decay_scale;
+    uint  flags;       // PARAMETER_
+};
+
+const uint PARAMETER_MASTER = 1;
+const uint PARAMETER_AVERAGE = 2;
+
+// The job's part of the parameter: elements [first, first + count). A workgroup takes `rounds` times four elements an
+// invocation.
+struct ElementRange {
+    uint first;
+    uint count;
+    uint rounds;
+    uint padding;
+};
+
+HERON_SHARED_END
+
+#endif

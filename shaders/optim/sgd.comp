@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+// Stochastic gradient descent as torch.optim.SGD, all tensors of all groups in one dispatch.
+//
+//   g <- G + wd w (coupled);  b <- mu b + rate g;  w <- w - lr (g + mu b | b | g)
+//
+// rate = 1 - dampening, but 1 in the first step. Decoupled decay: w <- (1 - lr wd) w instead of the first formula.
+// One workgroup takes rounds x workgroup size quads.
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "optim/sgd.h"
+
+#define JOB SgdJob
+#include "core/kernel.glsl"
+#include "core/half.glsl"
+#include "optim/parameter.glsl"
+#include "optim/gradient.glsl"
+#include "optim/weight.glsl"
+
+void main() {
+    if (nothing_to_do())
+        return;
+    uint group = workgroup_index();
+    uint j = find_job(group);
+    uint count = p.jobs.job[j].range.count;
+    uint quads = count / 4u + uint((count & 3u) != 0u);
+    uint rounds = p.jobs.job[j].range.rounds;
+    uint flags = p.jobs.job[j].flags;
+    SgdHyperRef hyper = p.jobs.job[j].hyper;
+    SgdHyper h = hyper.h;
+    float lr = h.lr * p.jobs.job[j].parameter.lr_scale;
+    float decay = h.weight_decay * p.jobs.job[j].parameter.weight_decay_scale;
+    bool decoupled = (flags & SGD_DECOUPLED) != 0u;
+
+    uint q = quad_begin(j, group);
+    for (uint r = 0u; r < rounds && q < quads; ++r, q += gl_WorkGroupSize.x) {
+        uint i = 4u * q;
+        uint valid = min(4u, count - i);
+        vec4 g = load_gradient(j, i, valid);
+        vec4 w = load_weight(j, i, valid);
+        if (!decoupled)
+            g = g + decay * w;
+        vec4 update = g;
+        if ((flags & SGD_MOMENTUM) != 0u) {
+            F32x4 momentum = p.jobs.job[j].momentum;
+            vec4 b = h.momentum * load_state(momentum, i, valid) + h.rate * g;
+            store_state(momentum, i, valid, b);
+            update = (flags & SGD_NESTEROV) != 0u ? g + h.momentum * b : b;
+        }
+        vec4 kept = decoupled ? (1.0 - lr * decay) * w : w;
+        store_weight(j, i, valid, kept - lr * update);
+    }
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// Job and hyperparameters of sgd.comp.
+#ifndef HERON_OPTIM_SGD_H
+#define HERON_OPTIM_SGD_H
+
+#include "optim/parameter.h"
+
+HERON_SHARED_BEGIN
+
+struct SgdHyper {
+    float lr;
+    float momentum;
+    float rate;         // 1 - dampening; 1 in the first step
+    float weight_decay;
+};
+
+#ifdef __cplusplus
+using SgdHyperRef = std::uint64_t;
+#else
+layout(buffer_reference, scalar, buffer_reference_align = 4) readonly buffer SgdHyperRef { SgdHyper h; };
+#endif
+
+struct SgdJob {
+    ParameterOperand parameter;
+    GradientOperand  gradient;
+    F32x4            momentum; // SGD_MOMENTUM
+    SgdHyperRef      hyper;
+    ElementRange     range;
+    uint             flags;    // SGD_
+    uint             first_group;
+};
+
+const uint SGD_MOMENTUM = 1;
+const uint SGD_NESTEROV = 2;
+const uint SGD_DECOUPLED = 4;
+
+HERON_SHARED_END
+
+#endif

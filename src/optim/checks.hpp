@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// Refusals of the training layer: who, which argument, what it was, what it should be.
+#pragma once
+
+#include <cmath>
+#include <string>
+#include <string_view>
+
+#include "heron/error.hpp"
+
+namespace heron {
+
+[[noreturn]] inline void refuse(const std::string& text) { throw Error(ErrorCode::invalid_argument, text); }
+
+// The shortest text that reads back as the same number.
+std::string number_text(double value);
+std::string number_text(float value);
+
+// `range` describes what `holds` tests: "in [0, 1)".
+template <class Number>
+void check_option(std::string_view who, std::string_view name, Number value, bool holds,
+                  std::string_view range) {
+    if (!std::isfinite(value) || !holds)
+        refuse(std::string(who) + ": " + std::string(name) + " is " + number_text(value) + ", must be " +
+               std::string(range));
+}
+
+}  // namespace heron

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+// Hyperparameters as kernels read them: an algorithm's hyper struct is a row of floats, each of which the
+// advance kernel evaluates at the start of a step.
+#pragma once
+
+#include "heron/train.hpp"
+#include "optim/advance.h"
+
+namespace heron {
+
+// One float of a hyper struct.
+struct HyperValue {
+    gpu::HyperSlot slot{};
+    Schedule schedule;           // SLOT_SCHEDULED
+    bool learning_rate = false;  // what set_learning_rate() sets
+
+    static HyperValue constant(double value);
+    // The value times the schedule's factor; a second one of an optimizer is no learning rate.
+    static HyperValue scheduled(float value, const Schedule& schedule);
+    static HyperValue lr(float value, const Schedule& schedule);
+    static HyperValue inverse_correction(double beta);               // 1 / (1 - beta^t)
+    static HyperValue correction_ratio(double beta1, double beta2);  // sqrt(1 - beta2^t) / (1 - beta1^t)
+    static HyperValue step();                                        // t
+    static HyperValue after_first(double value);                     // 1 in the first step, then value
+};
+
+}  // namespace heron

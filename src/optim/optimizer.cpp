@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+// Optimizer: collecting parameters, and refusing what no step could use.
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "heron/train.hpp"
+#include "optim/checks.hpp"
+
+namespace heron {
+
+namespace {
+
+template <class Number>
+std::string shortest(Number value) {
+    char text[64];
+    const std::to_chars_result end = std::to_chars(text, text + sizeof(text), value);
+    return std::string(text, end.ptr);
+}
+
+void check_view(const Device& device, const std::string& who, const char* which, const TensorView& view) {
+    const std::string subject = who + which;
+    if (view.dtype != DType::f32 && view.dtype != DType::f16 && view.dtype != DType::bf16)
+        refuse(subject + " is " + to_string(view.dtype) + ", must be f32, f16 or bf16");
+    const std::uint64_t count = view.shape.count();
+    if (count > 0xfffffff0u)
+        refuse(subject + " has shape " + view.shape.text() +
+               ": more than 2^32 elements; split it into several parameters");
+    if (!view.contiguous())
+        refuse(subject + " has a row stride of " + std::to_string(view.row_stride) +
+               " elements; only contiguous tensors can be trained, copy it to one");
+    if (count == 0) return;
+    if (view.device != 0 && view.device != device.id())
+        refuse(subject + " is memory of another device; make the view with the optimizer's device");
+    if (view.address == 0)
+        refuse(subject + " has a null address; make its view with Buffer::view or Device::view");
+    if (view.address % 4 != 0)
+        refuse(subject + " lies at an address that is not a multiple of 4 bytes; move it");
+    if (view.address + view.span_bytes() < view.address)
+        refuse(subject + " reaches beyond the end of the address space");
+}
+
+}  // namespace
+
+std::string number_text(double value) { return shortest(value); }
+std::string number_text(float value) { return shortest(value); }
+
+Optimizer::Optimizer(const Device& device, std::string name) : device_(&device), name_(std::move(name)) {}
+Optimizer::~Optimizer() = default;
+
+void Optimizer::check(const Parameter&) const {}
+
+void Optimizer::add(Parameter parameter) {
+    if (parameter.name.empty()) refuse(name_ + ": a parameter has no name; states are saved under it");
+    const std::string who = name_ + ": parameter \"" + parameter.name + "\"";
+    if (std::any_of(parameters_.begin(), parameters_.end(),
+                    [&](const Parameter& other) { return other.name == parameter.name; }))
+        refuse(who + " was added before; names are unique");
+    check_view(*device_, who, ": its weight", parameter.weight);
+    check_view(*device_, who, ": its gradient", parameter.gradient);
+    const TensorView& weight = parameter.weight;
+    const TensorView& gradient = parameter.gradient;
+    if (!(weight.shape == gradient.shape))
+        refuse(who + ": its weight has shape " + weight.shape.text() + ", its gradient " +
+               gradient.shape.text() + "; they must be equal");
+    if (weight.address < gradient.address + gradient.span_bytes() &&
+        gradient.address < weight.address + weight.span_bytes())
+        refuse(who + ": its weight and its gradient overlap; the step reads one while it writes the other");
+    check_option(who, "lr_scale", parameter.lr_scale, parameter.lr_scale >= 0, "finite and not below 0");
+    check_option(who, "weight_decay_scale", parameter.weight_decay_scale, parameter.weight_decay_scale >= 0,
+                 "finite and not below 0");
+    check(parameter);
+    parameters_.push_back(std::move(parameter));
+}
+
+}  // namespace heron

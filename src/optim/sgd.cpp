@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+// The recipe of stochastic gradient descent: one operation a parameter. The kernel is shaders/optim/sgd.comp.
+#include "heron/optim/sgd.hpp"
+
+#include <cstddef>
+
+#include "heron/spirv/sgd.hpp"
+#include "optim/checks.hpp"
+#include "optim/sgd.h"
+#include "optim/step_builder.hpp"
+
+namespace heron {
+
+namespace {
+
+static_assert(sizeof(gpu::SgdJob) == 112);
+constexpr KernelInfo kSgd = make_kernel<gpu::SgdJob>("sgd", spirv::sgd);
+
+}  // namespace
+
+Sgd::Sgd(const Device& device, const SgdOptions& options) : Optimizer(device, "sgd"), options_(options) {
+    const SgdOptions& o = options;
+    check_option("Sgd", "lr", o.lr, o.lr >= 0, "finite and not below 0");
+    check_option("Sgd", "momentum", o.momentum, o.momentum >= 0 && o.momentum < 1, "in [0, 1)");
+    check_option("Sgd", "dampening", o.dampening, o.dampening >= 0 && o.dampening <= 1, "in [0, 1]");
+    check_option("Sgd", "weight_decay", o.weight_decay, o.weight_decay >= 0, "finite and not below 0");
+    if (o.nesterov && o.momentum == 0) refuse("Sgd: nesterov needs a momentum above 0");
+    if (o.nesterov && o.dampening != 0)
+        refuse("Sgd: dampening is " + number_text(o.dampening) + ", must be 0 with nesterov");
+}
+
+std::string Sgd::options_text() const {
+    return "sgd momentum=" + number_text(options_.momentum) +
+           " dampening=" + number_text(options_.dampening) +
+           " nesterov=" + std::to_string(options_.nesterov) +
+           " weight_decay=" + number_text(options_.weight_decay) +
+           " decoupled_decay=" + std::to_string(options_.decoupled_decay);
+}
+
+// gpu::SgdHyper
+std::vector<HyperValue> Sgd::hyper() const {
+    return {HyperValue::lr(options_.lr, options_.schedule), HyperValue::constant(options_.momentum),
+            HyperValue::after_first(1.0 - options_.dampening), HyperValue::constant(options_.weight_decay)};
+}
+
+void Sgd::build(StepBuilder& step) const {
+    step.graph().set_stage("sgd");
+    const bool has_momentum = options_.momentum > 0;
+    for (const StepBuilder::Item& item : step.items()) {
+        const std::uint64_t count = item.weight.shape.count();
+        const Tensor b =
+            has_momentum ? step.state(item, "momentum", DType::f32, item.weight.shape) : Tensor();
+        if (count == 0) continue;
+
+        const ElementGrid grid = step.elements(count);
+        gpu::SgdJob job{};
+        job.parameter = step.parameter_operand(item);
+        job.range = StepBuilder::range(0, count, grid);
+        job.flags = (has_momentum ? gpu::SGD_MOMENTUM : 0) | (options_.nesterov ? gpu::SGD_NESTEROV : 0) |
+                    (options_.decoupled_decay ? gpu::SGD_DECOUPLED : 0);
+        std::vector<Operand> operands{{offsetof(gpu::SgdJob, hyper), step.hyper(), Access::read}};
+        if (b) operands.push_back({offsetof(gpu::SgdJob, momentum), b, Access::read_write});
+        StepBuilder::add_parameter(operands, offsetof(gpu::SgdJob, parameter), item, 0, count);
+        StepBuilder::add_gradient(operands, offsetof(gpu::SgdJob, gradient), item);
+
+        Operation operation = make_operation(kSgd, job, std::move(operands), grid.groups);
+        operation.constants = {{gpu::SPEC_THREADS, grid.threads},
+                               {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(item.weight.dtype)},
+                               {gpu::SPEC_DTYPE_B, static_cast<std::uint32_t>(item.gradient.dtype)}};
+        operation.reason = "the only implementation";
+        operation.flops = 6.0 * static_cast<double>(count);
+        operation.bytes =
+            (StepBuilder::parameter_bytes(item) + StepBuilder::gradient_bytes(item) + (b ? 8.0 : 0.0)) *
+            static_cast<double>(count);
+        step.graph().add(std::move(operation));
+    }
+}
+
+}  // namespace heron

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+// Builds the graph of one training step: what stands before every recipe (statistics, clipping, schedules),
+// and what a recipe works with.
+//
+//   level 1  gradient_stats   norm and non-finite count of all gradients; left out where nothing asks for it
+//   level 2  advance          skip, scale, hyperparameters (shaders/optim/advance.comp)
+//   level 3  the recipes
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "heron/train.hpp"
+#include "optim/hyper.hpp"
+#include "optim/parameter.h"
+#include "optim/step_layout.hpp"
+
+namespace heron {
+
+// How element-wise kernels cover a range: a workgroup takes `rounds` times four elements an invocation.
+struct ElementGrid {
+    std::uint32_t threads;
+    std::uint32_t rounds;
+    std::uint64_t groups;
+};
+
+class StepBuilder {
+public:
+    // Tensors of one parameter.
+    struct Item {
+        const Parameter* parameter;
+        Tensor weight;
+        Tensor gradient;  // the caller's, or the sum of micro-batches (f32)
+        Tensor master;    // empty where the step works on the weight itself
+        Tensor average;   // empty without an average
+    };
+
+    // Checks everything, then builds and compiles the step.
+    static Plan compile(const Device& device, std::span<const Optimizer* const> optimizers,
+                        const StepOptions& options);
+
+    // --- For recipes. A recipe sees the items and hyperparameters of its own optimizer.
+    Graph& graph() { return graph_; }
+    const Device& device() const { return graph_.device(); }
+    const StepOptions& options() const { return options_; }
+    std::span<const Item> items() const { return items_; }
+    // The values of Optimizer::hyper(), f32, where the advance kernel leaves them.
+    const Tensor& hyper() const { return hyper_; }
+    // A state that belongs to a parameter, called <parameter>.<name>.
+    Tensor state(const Item& item, std::string_view name, DType dtype, const Shape& shape);
+
+    // At most `max_groups` workgroups (0: as many as suit the device) for `count` elements.
+    ElementGrid elements(std::uint64_t count, std::uint64_t max_groups = 0) const;
+
+    // An operand of elements [first, first + count) of a contiguous tensor whose job member at `field` holds
+    // the address of the whole: jobs of other parts are independent of this one.
+    static void add_part(std::vector<Operand>& operands, std::uint32_t field, const Tensor& whole,
+                         std::uint64_t first, std::uint64_t count, Access access);
+    // Members of a job and their operands. `field` is the offset of the member struct in the job.
+    static gpu::ElementRange range(std::uint64_t first, std::uint64_t count, const ElementGrid& grid);
+    static void add_gradient(std::vector<Operand>& operands, std::uint32_t field, const Item& item);
+    gpu::ParameterOperand parameter_operand(const Item& item) const;
+    static void add_parameter(std::vector<Operand>& operands, std::uint32_t field, const Item& item,
+                              std::uint64_t first, std::uint64_t count);
+    // Bytes of traffic per element of reading and writing the parameter with its copies, and of reading the
+    // gradient.
+    static double parameter_bytes(const Item& item);
+    static double gradient_bytes(const Item& item) {
+        return static_cast<double>(bytes_of(item.gradient.dtype));
+    }
+
+private:
+    StepBuilder(const Device& device, std::span<const Optimizer* const> optimizers,
+                const StepOptions& options);
+
+    static void check(const Device& device, std::span<const Optimizer* const> optimizers,
+                      const StepOptions& options);
+    void make_items();
+    void make_slots();
+    void add_initialize();
+    void add_accumulate();
+    void add_statistics();
+    void add_advance(std::uint32_t mode);
+    std::string identity() const;
+
+    Graph graph_;
+    StepOptions options_;
+    std::span<const Optimizer* const> optimizers_;
+    std::vector<std::vector<Item>> all_items_;         // per optimizer
+    std::vector<std::vector<HyperValue>> all_values_;  // per optimizer
+    std::span<const Item> items_;                      // of the optimizer that is being built
+    Tensor hyper_;
+    StepLayout layout_;
+    Tensor pieces_;
+    Tensor values_;
+    Tensor partials_;  // empty without statistics
+    std::uint32_t partial_count_ = 0;
+    std::uint32_t slot_count_ = 0;
+};
+
+}  // namespace heron

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+// Where heron::compile put what status(), set_learning_rate() and checkpoints look for.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "heron/graph.hpp"
+
+namespace heron {
+
+struct StepLayout {
+    struct Rate {
+        std::string optimizer;
+        std::uint64_t byte_offset;  // of its learning rate in `slots`
+    };
+
+    Tensor control;
+    Tensor status;                        // readback; begins like the control block
+    Tensor slots;                         // table of HyperSlot
+    std::vector<Rate> rates;              // one an optimizer that has a learning rate
+    std::vector<std::string> parameters;  // external tensors that a checkpoint holds
+    std::string identity;                 // one line a fact that a checkpoint's plan has to share
+};
+
+}  // namespace heron
