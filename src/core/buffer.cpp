@@ -90,6 +90,11 @@ TensorView Device::view(const BufferRange& range, DType dtype, const Shape& shap
     return make_view(impl_->id, base + range.offset, range.bytes, dtype, shape, byte_offset, row_stride);
 }
 
+void Device::Impl::abandon(VkCommandPool pool, Buffer staging) noexcept {
+    const std::lock_guard lock(submit_mutex_);
+    abandoned_.push_back({pool, std::move(staging)});  // out of host memory here ends the process: nothing else is safe
+}
+
 void Device::Impl::copy(const BufferRange& from, const BufferRange& to, Buffer& staging) {
     struct Pool {
         Impl& device;
@@ -139,25 +144,16 @@ void Device::Impl::copy(const BufferRange& from, const BufferRange& to, Buffer& 
     vk.CmdPipelineBarrier2(commands, &dependency);
     check(vk.EndCommandBuffer(commands), "vkEndCommandBuffer", "copy");
 
-    {
-        const std::lock_guard lock(submit_mutex_);
-        abandoned_.reserve(abandoned_.size() +
-                           1);  // so that nothing can fail once the queue has the commands
-    }
     const std::uint64_t value = submit({&commands, 1});
-    auto abandon = [&] {
-        const std::lock_guard lock(submit_mutex_);
-        abandoned_.push_back({std::exchange(pool.handle, VK_NULL_HANDLE), std::move(staging)});
-    };
     bool done = false;
     try {
         done = wait(value, kCopyTimeout_ns);
     } catch (...) {
-        abandon();
+        abandon(std::exchange(pool.handle, VK_NULL_HANDLE), std::move(staging));
         throw;
     }
     if (done) return;
-    abandon();
+    abandon(std::exchange(pool.handle, VK_NULL_HANDLE), std::move(staging));
     throw Error(ErrorCode::timeout,
                 "a copy of " + bytes_text(from.bytes) + " did not end within 60 s on " + info.name,
                 VK_TIMEOUT);

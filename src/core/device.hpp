@@ -108,6 +108,9 @@ struct Device::Impl {
     // until the device goes where the copy did not end in time.
     void copy(const BufferRange& from, const BufferRange& to, Buffer& staging);
 
+    // Keeps what a submission that did not finish may still use, until the device goes.
+    void abandon(VkCommandPool pool, Buffer staging) noexcept;
+
     // --- For Device::create and Device::adopt.
     struct Opening;
     void open(const Opening& opening, const DeviceOptions& options);

@@ -57,7 +57,10 @@ Transfer::Transfer(const Device& device) : device_(device) {
 
 Transfer::~Transfer() {
     Device::Impl& impl = device_.impl();
-    if (pool_ != VK_NULL_HANDLE) impl.vk.DestroyCommandPool(impl.device, pool_, impl.allocator);
+    if (in_flight_)
+        impl.abandon(pool_, std::move(staging_));
+    else
+        impl.vk.DestroyCommandPool(impl.device, pool_, impl.allocator);
 }
 
 void Transfer::copy(VkDeviceAddress from, VkDeviceAddress to, std::uint64_t words) {
@@ -97,10 +100,12 @@ void Transfer::copy(VkDeviceAddress from, VkDeviceAddress to, std::uint64_t word
             VK_ACCESS_2_HOST_READ_BIT | VK_ACCESS_2_MEMORY_READ_BIT | VK_ACCESS_2_MEMORY_WRITE_BIT);
     impl.check(impl.vk.EndCommandBuffer(commands_), "vkEndCommandBuffer", "transfer");
     const std::uint64_t ticket = impl.submit(std::span<const VkCommandBuffer>(&commands_, 1));
+    in_flight_ = true;
     constexpr std::uint64_t kTimeoutNs = 60'000'000'000;
     if (!impl.wait(ticket, kTimeoutNs))
         throw Error(ErrorCode::timeout, "a copy to or from the device did not finish within a minute",
                     VK_TIMEOUT);
+    in_flight_ = false;
 }
 
 void Transfer::read(VkDeviceAddress address, std::span<std::byte> to) {

@@ -32,6 +32,7 @@ private:
     VkCommandPool pool_ = VK_NULL_HANDLE;
     VkCommandBuffer commands_ = VK_NULL_HANDLE;
     VkPipeline pipeline_ = VK_NULL_HANDLE;
+    bool in_flight_ = false;  // a copy was submitted and has not been seen to finish
 };
 
 }  // namespace heron

@@ -8,73 +8,25 @@
 #include <cmath>
 #include <random>
 
-#include "affine.h"
 #include "core/device.hpp"
+#include "graph/affine_chain.hpp"
 #include "heron/graph.hpp"
 #include "heron/plan.hpp"
-#include "heron/spirv/test_affine.hpp"
-#include "heron/spirv/test_alternate.hpp"
 #include "support/device_fixture.hpp"
 
 namespace heron {
 namespace {
 
 using gpu::AffineJob;
-using gpu::AlternateJob;
-
-const KernelInfo kAffine = make_kernel<AffineJob>("test_affine", spirv::test_affine);
-const KernelInfo kAlternate = make_kernel<AlternateJob>("test_alternate", spirv::test_alternate);
-constexpr std::uint32_t kThreads = 64;
-
-std::uint64_t groups_for(std::uint64_t count) { return (count + kThreads - 1) / kThreads; }
-
-// y <- a x + b + y / 2
-void add_affine(Graph& graph, const Tensor& x, const Tensor& y, float a, float b, double flops = 0) {
-    AffineJob job{};
-    job.a = a;
-    job.b = b;
-    job.count = static_cast<std::uint32_t>(y.shape.count());
-    Operation operation = make_operation(
-        kAffine, job,
-        {{offsetof(AffineJob, x), x, Access::read}, {offsetof(AffineJob, y), y, Access::read_write}},
-        groups_for(job.count));
-    operation.constants = {{gpu::SPEC_THREADS, kThreads}};
-    operation.flops = flops;
-    graph.add(std::move(operation));
-}
-
-void add_alternate(Graph& graph) {
-    Operation operation =
-        make_operation(kAlternate, AlternateJob{},
-                       {{offsetof(AlternateJob, control), graph.control(), Access::read_write},
-                        {offsetof(AlternateJob, table), graph.section_table(), Access::read},
-                        {offsetof(AlternateJob, arguments), graph.section_arguments(), Access::write}},
-                       1);
-    operation.constants = {{gpu::SPEC_THREADS, kThreads}};
-    operation.guarded = false;
-    graph.add(std::move(operation));
-}
-
-std::vector<float> random_values(std::size_t count, unsigned seed) {
-    std::mt19937 random(seed);
-    std::vector<float> values(count);
-    for (float& value : values) value = static_cast<float>(random() % 2001) / 1000.0f - 1.0f;
-    return values;
-}
-
-// The kernel's arithmetic in float64.
-std::vector<double> affine(const std::vector<double>& x, std::vector<double> y, double a, double b) {
-    for (std::size_t i = 0; i < y.size(); ++i) y[i] = a * x[i] + b + 0.5 * y[i];
-    return y;
-}
-
-void expect_close(const std::vector<float>& actual, const std::vector<double>& expected, int operations) {
-    ASSERT_EQ(actual.size(), expected.size());
-    // Each operation rounds three times, on values below 8.
-    const double allowed = 3 * 8 * 0x1p-24 * operations;
-    for (std::size_t i = 0; i < actual.size(); ++i)
-        ASSERT_NEAR(actual[i], expected[i], allowed) << "element " << i;
-}
+using test::add_affine;
+using test::add_alternate;
+using test::affine;
+using test::Chain;
+using test::expect_close;
+using test::groups_for;
+using test::kAffine;
+using test::kThreads;
+using test::random_values;
 
 class PlanTest : public test::DeviceTest {
 protected:
@@ -117,64 +69,8 @@ private:
     VkCommandPool pool_ = VK_NULL_HANDLE;
 };
 
-// A chain through a state and temporaries of several tensors: what most tests below run.
-struct Chain {
-    static constexpr std::size_t kTensors = 5;
-    static constexpr std::size_t kCounts[kTensors] = {1, 63, 64, 65, 1000};
-
-    explicit Chain(PlanTest&, const Device& device) : graph(device) {
-        for (std::size_t i = 0; i < kTensors; ++i) {
-            values.push_back(random_values(kCounts[i], static_cast<unsigned>(i)));
-            inputs.push_back(test::upload(device, values.back()));
-            outputs.push_back(test::upload(device, std::vector<float>(kCounts[i], 0.0f)));
-        }
-        for (std::size_t i = 0; i < kTensors; ++i) {
-            const std::string name = "t" + std::to_string(i);
-            const Shape shape{kCounts[i]};
-            const Tensor x = graph.external(name + ".x", inputs[i].view(DType::f32, shape));
-            const Tensor y = graph.external(name + ".y", outputs[i].view(DType::f32, shape));
-            const Tensor s = graph.state(name + ".s", DType::f32, shape);
-            graph.set_stage("accumulate");
-            add_affine(graph, x, s, 0.25f, 0.5f);
-            graph.set_stage("apply");
-            add_affine(graph, s, y, -1.0f, 0.125f);
-            add_affine(graph, x, y, 0.5f, 0.0f);
-        }
-    }
-
-    std::vector<std::vector<double>> expected(int steps) const {
-        std::vector<std::vector<double>> result;
-        for (std::size_t i = 0; i < kTensors; ++i) {
-            const std::vector<double> x(values[i].begin(), values[i].end());
-            std::vector<double> s(x.size(), 0.0), y(x.size(), 0.0);
-            for (int step = 0; step < steps; ++step) {
-                s = affine(x, s, 0.25, 0.5);
-                y = affine(s, y, -1.0, 0.125);
-                y = affine(x, y, 0.5, 0.0);
-            }
-            result.push_back(y);
-        }
-        return result;
-    }
-    std::vector<std::vector<float>> actual() const {
-        std::vector<std::vector<float>> result;
-        for (const Buffer& output : outputs) result.push_back(test::download(output));
-        return result;
-    }
-    void clear() {
-        for (std::size_t i = 0; i < kTensors; ++i) {
-            const std::vector<float> zeros(kCounts[i], 0.0f);
-            outputs[i].write(std::as_bytes(std::span(zeros)));
-        }
-    }
-
-    Graph graph;
-    std::vector<std::vector<float>> values;
-    std::vector<Buffer> inputs, outputs;
-};
-
 TEST_P(PlanTest, MergesTensorsIntoOneDispatchPerLevel) {
-    Chain chain(*this, device());
+    Chain chain(device());
     Plan plan = chain.graph.compile({});
     EXPECT_EQ(plan.dispatch_count(), 3u);
     EXPECT_EQ(plan.level_count(), 3u);
@@ -184,7 +80,7 @@ TEST_P(PlanTest, MergesTensorsIntoOneDispatchPerLevel) {
 }
 
 TEST_P(PlanTest, StepsMatchFloat64) {
-    Chain chain(*this, device());
+    Chain chain(device());
     Plan plan = chain.graph.compile({});
     plan.allocate();
     plan.initialize();
@@ -196,7 +92,7 @@ TEST_P(PlanTest, StepsMatchFloat64) {
 }
 
 TEST_P(PlanTest, ManySubmissionsInFlightGiveTheSameBits) {
-    Chain chain(*this, device());
+    Chain chain(device());
     Plan plan = chain.graph.compile({});
     plan.allocate();
     plan.initialize();
@@ -212,7 +108,7 @@ TEST_P(PlanTest, ManySubmissionsInFlightGiveTheSameBits) {
 }
 
 TEST_P(PlanTest, ReplayedSecondaryCommandBufferGivesTheSameBits) {
-    Chain chain(*this, device());
+    Chain chain(device());
     Plan plan = chain.graph.compile({});
     plan.allocate();
     plan.initialize();
@@ -231,7 +127,7 @@ TEST_P(PlanTest, ReplayedSecondaryCommandBufferGivesTheSameBits) {
 }
 
 TEST_P(PlanTest, SlicesGiveTheBitsOfTheWholeStep) {
-    Chain chain(*this, device());
+    Chain chain(device());
     PlanOptions options;
     Plan plan = chain.graph.compile(options);
     plan.allocate();
@@ -260,7 +156,7 @@ TEST_P(PlanTest, SlicesGiveTheBitsOfTheWholeStep) {
 }
 
 TEST_P(PlanTest, LongDispatchesAreSplitWithoutChangingBits) {
-    Chain chain(*this, device());
+    Chain chain(device());
     Plan whole = chain.graph.compile({});
     whole.allocate();
     whole.initialize();
@@ -292,7 +188,7 @@ TEST_P(PlanTest, LongDispatchesAreSplitWithoutChangingBits) {
 
 // Proves the barriers: each one that is left out is noticed.
 TEST_P(PlanTest, HazardCheckNoticesEveryMissingBarrier) {
-    Chain chain(*this, device());
+    Chain chain(device());
     Plan plan = chain.graph.compile({});
     plan.allocate();
     const std::vector<RecordedDispatch> recorded = plan.impl().recorded(Phase::step);
@@ -457,7 +353,7 @@ TEST_P(PlanTest, RefusesMisuse) {
     add_affine(graph, temporary, y, 1, 1);
     EXPECT_THROW(graph.compile({}), Error) << "a temporary that nobody wrote";
 
-    Chain chain(*this, device());
+    Chain chain(device());
     Plan plan = chain.graph.compile({});
     EXPECT_THROW(plan.submit(), Error) << "no memory yet";
     EXPECT_THROW(plan.record(VK_NULL_HANDLE), Error);
@@ -472,7 +368,7 @@ TEST_P(PlanTest, RefusesMisuse) {
 }
 
 TEST_P(PlanTest, BindsTheCallersMemoryAndNamesWhatIsWrongWithIt) {
-    Chain chain(*this, device());
+    Chain chain(device());
     Plan plan = chain.graph.compile({});
     const Buffer state = device().create_buffer(plan.state_bytes() + 256);
     const Buffer workspace = device().create_buffer(std::max<std::uint64_t>(plan.workspace_bytes(), 256));
@@ -515,7 +411,7 @@ TEST_P(PlanTest, BindsTheCallersMemoryAndNamesWhatIsWrongWithIt) {
 }
 
 TEST_P(PlanTest, RebindsWithoutRecompiling) {
-    Chain chain(*this, device());
+    Chain chain(device());
     Plan plan = chain.graph.compile({});
     plan.allocate();
     plan.initialize();
@@ -538,7 +434,7 @@ TEST_P(PlanTest, RebindsWithoutRecompiling) {
 }
 
 TEST_P(PlanTest, SavesAndLoadsStatesBitForBit) {
-    Chain chain(*this, device());
+    Chain chain(device());
     Plan plan = chain.graph.compile({});
     plan.allocate();
     plan.initialize();
@@ -564,7 +460,7 @@ TEST_P(PlanTest, SavesAndLoadsStatesBitForBit) {
 
 TEST_P(PlanTest, TimingsBecomeCosts) {
     if (!device().capabilities().timestamps) GTEST_SKIP() << "no timestamps on this queue family";
-    Chain chain(*this, device());
+    Chain chain(device());
     PlanOptions options;
     options.profile = true;
     Plan plan = chain.graph.compile(options);

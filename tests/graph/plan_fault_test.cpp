@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+// Every Vulkan call that can fail, fails once, in every way, at every place of a plan's life; and plans on
+// devices that are less than the real one.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "core/device.hpp"
+#include "graph/affine_chain.hpp"
+#include "support/vulkan_proxy.hpp"
+
+namespace heron {
+namespace {
+
+using test::Chain;
+using test::Emulation;
+using test::VulkanProxy;
+
+std::vector<std::string> outputs() {
+    std::vector<std::string> names;
+    for (std::size_t i = 0; i < Chain::kTensors; ++i) names.push_back("t" + std::to_string(i) + ".y");
+    return names;
+}
+
+class PlanFaultTest : public test::DeviceTest {
+protected:
+    void SetUp() override {
+        DeviceTest::SetUp();
+        path_ = std::filesystem::path(::testing::TempDir()) / "plan_fault_test.safetensors";
+    }
+    void TearDown() override {
+        std::filesystem::remove(path_);
+        DeviceTest::TearDown();
+    }
+
+    // Compile, allocate, initialize, submit, accumulate timings, save, load, submit again.
+    std::vector<std::vector<float>> life_of_a_plan(VulkanProxy& proxy) {
+        DeviceOptions options = test::device_options(GetParam());
+        options.get_instance_proc_addr = proxy.entry();
+        Device device = Device::create(options);
+        Chain chain(device);
+        PlanOptions plan_options;
+        plan_options.profile = true;
+        Plan plan = chain.graph.compile(plan_options);
+        try {
+            plan.allocate();
+            plan.initialize();
+            plan.run();
+            plan.timings();
+            plan.wait(plan.submit());
+            plan.save(path_, outputs());
+            plan.run();
+            plan.load(path_, outputs());
+            plan.run();
+            EXPECT_TRUE(plan.finished(4));
+            return chain.actual();
+        } catch (...) {
+            // What a time-out left on the queue must end before its memory goes: the caller's part of the
+            // bargain.
+            proxy.stop_failing();
+            device.impl().vk.DeviceWaitIdle(device.handle());
+            throw;
+        }
+    }
+
+    std::filesystem::path path_;
+};
+HERON_DEVICE_TESTS(PlanFaultTest);
+
+TEST_P(PlanFaultTest, EveryFailureIsReportedAndLeaksNothing) {
+    VulkanProxy proxy(test::plain_entry());
+    const auto expected = life_of_a_plan(proxy);
+    ASSERT_EQ(proxy.live_text(), "");
+    const std::uint64_t calls = proxy.fallible_calls();
+    ASSERT_GT(calls, 40u);
+    for (VkResult result :
+         {VK_ERROR_OUT_OF_HOST_MEMORY, VK_ERROR_OUT_OF_DEVICE_MEMORY, VK_ERROR_DEVICE_LOST, VK_TIMEOUT}) {
+        std::uint64_t index = 0;
+        for (; index < 10 * calls; ++index) {
+            proxy.fail_call(index, result);
+            try {
+                const auto values = life_of_a_plan(proxy);
+                if (!proxy.failed().empty()) EXPECT_EQ(proxy.failed(), "vkAllocateMemory") << index;
+                EXPECT_EQ(values, expected);
+            } catch (const Error& error) {
+                EXPECT_EQ(error.vk_result(), result)
+                    << index << " " << proxy.failed() << ": " << error.what();
+                if (result == VK_ERROR_DEVICE_LOST)
+                    EXPECT_EQ(error.code(), ErrorCode::device_lost) << error.what();
+            }
+            EXPECT_EQ(proxy.live_text(), "") << "call " << index << ", " << proxy.failed();
+            if (proxy.failed().empty()) break;
+        }
+        EXPECT_GE(index, calls - 4) << "all calls were reached";
+        proxy.stop_failing();
+        EXPECT_EQ(life_of_a_plan(proxy), expected) << "a retry gives the same bits";
+        if (HasFailure()) return;
+    }
+}
+
+TEST_P(PlanFaultTest, ALostDeviceStaysLostAndNeverHangs) {
+    VulkanProxy proxy(test::plain_entry());
+    DeviceOptions options = test::device_options(GetParam());
+    options.get_instance_proc_addr = proxy.entry();
+    Device device = Device::create(options);
+    Chain chain(device);
+    Plan plan = chain.graph.compile({});
+    plan.allocate();
+    plan.initialize();
+    proxy.fail_function("vkQueueSubmit2", VK_ERROR_DEVICE_LOST);
+    EXPECT_THROW(plan.submit(), Error);
+    proxy.stop_failing();
+    EXPECT_TRUE(device.lost());
+    const auto lost = [](auto&& call) {
+        try {
+            call();
+            ADD_FAILURE() << "a lost device went on";
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), ErrorCode::device_lost) << error.what();
+        }
+    };
+    lost([&] { plan.submit(); });
+    lost([&] { plan.wait(1); });
+    lost([&] { plan.finished(1); });
+    lost([&] { plan.record(VK_NULL_HANDLE); });
+    lost([&] { plan.initialize(); });
+    lost([&] { plan.timings(); });
+    lost([&] { plan.save(path_, outputs()); });
+    lost([&] { chain.graph.compile({}); });
+}
+
+TEST_P(PlanFaultTest, LesserDevicesGiveTheSameBits) {
+    const auto on = [&](const Emulation& emulation) {
+        VulkanProxy proxy(test::plain_entry(), emulation);
+        const auto values = life_of_a_plan(proxy);
+        EXPECT_EQ(proxy.live_text(), "");
+        return values;
+    };
+    const auto expected = on({});
+    std::vector<Emulation> emulations(6);
+    emulations[0].non_coherent = true;
+    emulations[1].separate_host_memory = true;
+    emulations[2].separate_host_memory = emulations[2].non_coherent = true;
+    emulations[3].without_timestamps = true;
+    emulations[4].max_invocations = 128;
+    emulations[5].max_allocation_bytes = std::uint64_t{64} << 20;
+    for (std::size_t i = 0; i < emulations.size(); ++i)
+        EXPECT_EQ(on(emulations[i]), expected) << "emulation " << i;
+}
+
+}  // namespace
+}  // namespace heron
