@@ -11,6 +11,8 @@
 namespace heron {
 namespace {
 
+// Small requests share blocks of this size, less on a device with a small heap; small is up to a quarter of
+// it.
 constexpr VkDeviceSize kDeviceBlockBytes = 16u << 20;
 constexpr VkDeviceSize kHostBlockBytes = 4u << 20;
 // Every VkDeviceMemory is longer than what is used of it: lavapipe 26.1 reads whole vectors of invocations
@@ -265,8 +267,16 @@ Memory::Range Memory::allocate(const MemoryRequest& request, std::string_view na
         throw Error(ErrorCode::out_of_device_memory,
                     "a buffer of " + bytes_text(request.bytes) + " was asked for");
     const VkDeviceSize bytes = round_up(request.bytes, unit);
-    const VkDeviceSize block_bytes = request.kind == MemoryKind::device ? kDeviceBlockBytes : kHostBlockBytes;
-    const bool shared = bytes + alignment <= block_bytes / 4;
+    const std::vector<std::uint32_t> types = types_for(request.kind, ~std::uint32_t{0});
+    if (types.empty())
+        throw Error(ErrorCode::out_of_device_memory,
+                    device_.info.name + " has no memory type for " + to_text(request.kind) + " memory");
+    const std::uint32_t heap = properties_.memoryTypes[types.front()].heapIndex;
+    VkDeviceSize block_bytes = request.kind == MemoryKind::device ? kDeviceBlockBytes : kHostBlockBytes;
+    block_bytes = std::min(block_bytes, properties_.memoryHeaps[heap].size / 16);
+    if (device_.capabilities.max_allocation_bytes != 0)
+        block_bytes = std::min<VkDeviceSize>(block_bytes, device_.capabilities.max_allocation_bytes / 4);
+    bool shared = bytes + alignment <= block_bytes / 4;
 
     auto allocation = std::make_unique<Allocation>();
     const std::lock_guard lock(mutex_);
@@ -279,6 +289,8 @@ Memory::Range Memory::allocate(const MemoryRequest& request, std::string_view na
                 break;
             }
     if (!chosen) {
+        // The last bytes of a heap go to the request alone.
+        if (shared && available_bytes(heap) < block_bytes + kTailBytes) shared = false;
         blocks_.reserve(blocks_.size() + 1);
         std::unique_ptr<Block> block =
             create_block(request.kind, shared ? block_bytes : bytes + alignment, request);

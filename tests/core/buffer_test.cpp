@@ -7,6 +7,7 @@
 #include <random>
 
 #include "core/device.hpp"
+#include "core/refusal.hpp"
 #include "support/device_fixture.hpp"
 
 namespace heron {
@@ -17,17 +18,7 @@ constexpr MemoryKind kKinds[] = {MemoryKind::device, MemoryKind::upload, MemoryK
 class BufferTest : public test::DeviceTest {};
 HERON_DEVICE_TESTS(BufferTest);
 
-template <typename Function>
-std::string refusal(ErrorCode code, Function function) {
-    try {
-        function();
-    } catch (const Error& error) {
-        EXPECT_EQ(error.code(), code) << error.what();
-        return error.what();
-    }
-    ADD_FAILURE() << "nothing was thrown";
-    return {};
-}
+using test::refusal;
 
 TEST_P(BufferTest, GivesBackWhatWasWritten) {
     for (MemoryKind kind : kKinds) {

@@ -135,7 +135,8 @@ bool turned_off(const char* name) {
 void change_properties(VkPhysicalDeviceProperties& properties) {
     const Emulation& e = active->emulation;
     if (e.api_version) properties.apiVersion = *e.api_version;
-    if (e.type) properties.deviceType = *e.type;
+    if (const auto found = e.types.find(properties.deviceName); found != e.types.end())
+        properties.deviceType = found->second;
     VkPhysicalDeviceLimits& limits = properties.limits;
     if (e.shared_memory_bytes) limits.maxComputeSharedMemorySize = *e.shared_memory_bytes;
     if (e.max_invocations) {
@@ -241,8 +242,13 @@ template <typename Name, typename... Args>
 struct Plain<Name, VkResult(VKAPI_PTR*)(Args...)> {
     using Pfn = VkResult(VKAPI_PTR*)(Args...);
     static VKAPI_ATTR VkResult VKAPI_CALL call(Args... args) {
-        if (const auto result = fault(Name::text)) return *result;
+        const auto failure = fault(Name::text);
+        // Waiting fails after the wait: the driver is not really lost, and would go on using what the caller
+        // then frees.
+        constexpr bool kWaits = std::string_view(Name::text).find("Wait") != std::string_view::npos;
+        if (failure && !kWaits) return *failure;
         const VkResult result = real<Pfn>(Name::text)(args...);
+        if (failure) return *failure;
         if constexpr (same(Name::text, "vkEnumerateInstanceVersion")) {
             if (active->emulation.loader_version)
                 *std::get<0>(std::tuple(args...)) = *active->emulation.loader_version;

@@ -23,8 +23,8 @@ struct Emulation {
     std::optional<std::uint32_t> max_invocations;
     std::optional<std::uint64_t> heap_bytes;  // of every heap
     std::optional<std::uint64_t> max_allocation_bytes;
-    std::optional<VkPhysicalDeviceType> type;
-    std::vector<std::string> without_features;  // Vulkan's names, of those that Heron looks at
+    std::map<std::string, VkPhysicalDeviceType> types;  // by the device's name
+    std::vector<std::string> without_features;          // Vulkan's names, of those that Heron looks at
     std::vector<std::string> without_extensions;
     bool without_16_bit_types = false;  // nor 8-bit types
     bool without_timestamps = false;
