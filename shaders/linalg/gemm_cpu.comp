@@ -4,10 +4,11 @@
 // A workgroup is one subgroup of L invocations and computes ROWS x (L COLS) elements of D: invocation l has columns
 // l COLS .. l COLS + COLS - 1 of the tile, in all of its rows. Each step of k takes L columns of op(A), one an invocation,
 // and hands them around by shuffles: on these drivers a load costs as much as thirty multiply-adds, uniform or not, and a
-// shuffle costs two. (lavapipe 22.3, 512 x 512: 44 GFLOP/s; uniform loads of A: 13; shared memory tiles: 5.)
+// shuffle costs two. (lavapipe 22.3 on two Zen 5 cores, 512 x 512: 44 GFLOP/s; uniform loads of A: 13; shared memory tiles
+// of 64 x 64: 5. 32 rows and 8 columns are the best of 8..64 x 2..16; more do not fit the first-level cache.)
 //
-// Macros: ROWS, COLS (even): the tile of an invocation. SPEC_THREADS must be the subgroup size; where the driver does it
-// otherwise, a plain loop gives the same result.
+// Macros: ROWS, COLS (even): the tile of an invocation. SPEC_THREADS must be the subgroup size, and COLS times it a multiple
+// of ROWS. Where a driver makes several subgroups of it, a plain loop gives the same result.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -26,7 +27,16 @@ layout(constant_id = SPEC_DTYPE_D) const uint DTYPE_D = DTYPE_F32;
 
 const uint LANES = gl_WorkGroupSize.x;
 
-float acc[ROWS][COLS];
+shared float results[ROWS * COLS * LANES];
+
+// The sums of two neighbouring elements of D, by a plain loop.
+vec2 plain_sums(U32 a, U32 b, uint a_at, uint b_at0, uint b_at1, uint a_col, uint b_row, uint k_count) {
+    vec2 sums = vec2(0.0);
+    for (uint k = 0; k < k_count; ++k)
+        sums += load(a, a_at + k * a_col, DTYPE_A) *
+                vec2(load(b, b_at0 + k * b_row, DTYPE_B), load(b, b_at1 + k * b_row, DTYPE_B));
+    return sums;
+}
 
 void main() {
     if (nothing_to_do())
@@ -78,6 +88,7 @@ void main() {
     [[unroll]] for (uint s = 0; s < COLS; ++s)
         b_at[s] = b_item + min(col0 + s, n - 1) * b_col;
 
+    float acc[ROWS][COLS];
     [[unroll]] for (uint r = 0; r < ROWS; ++r)
         [[unroll]] for (uint s = 0; s < COLS; ++s)
             acc[r][s] = 0.0;
@@ -104,7 +115,12 @@ void main() {
         }
     }
 
-    // Rows one by one, shifting the accumulators: unrolled, the stores alone would be thousands of instructions.
+    // Through memory, each invocation what it wrote itself, so that the rest can be a loop: unrolled, it would be thousands
+    // of instructions.
+    [[unroll]] for (uint r = 0; r < ROWS; ++r)
+        [[unroll]] for (uint s = 0; s < COLS; ++s)
+            results[(r * COLS + s) * LANES + lane] = acc[r][s];
+
     float alpha = p.jobs.job[j].alpha;
     float beta = p.jobs.job[j].beta;
     uint c_item = item * p.jobs.job[j].c_batch;
@@ -116,19 +132,16 @@ void main() {
     uint rows = min(ROWS, m - row0);
     for (uint r = 0; r < rows; ++r) {
         uint row = row0 + r;
-        if (!one_subgroup) {
-            for (uint k = 0; k < k_count; ++k) {
-                float x = load(a, a_item + row * a_row + k * a_col, DTYPE_A);
-                [[unroll]] for (uint s = 0; s < COLS; ++s)
-                    acc[0][s] += x * load(b, b_at[s] + k * b_row, DTYPE_B);
-            }
-        }
-        [[unroll]] for (uint s = 0; s < COLS; s += 2) {
+        for (uint s = 0; s < COLS; s += 2) {
             uint col = col0 + s;
             // Of a symmetric result, what lies below the diagonal comes from above it.
             bool keep0 = col < n && !(symmetric && col < row);
             bool keep1 = col + 1 < n && !(symmetric && col + 1 < row);
-            vec2 value = alpha * vec2(acc[0][s], acc[0][s + 1]);
+            vec2 value = vec2(results[(r * COLS + s) * LANES + lane], results[(r * COLS + s + 1) * LANES + lane]);
+            if (!one_subgroup)
+                value = plain_sums(a, b, a_item + row * a_row, b_item + min(col, n - 1) * b_col,
+                                   b_item + min(col + 1, n - 1) * b_col, a_col, b_row, k_count);
+            value *= alpha;
             if (has_c) {
                 uint at = c_item + row * c_row + col;
                 if (keep0)
@@ -136,25 +149,24 @@ void main() {
                 if (keep1)
                     value.y += beta * load(c, at + 1, DTYPE_C);
             }
+            uint bits0 = to_bits(value.x, DTYPE_D);
+            uint bits1 = to_bits(value.y, DTYPE_D);
             uint at = d_item + row * d_row + col;
             if (keep0 && keep1 && pairs) {
-                store_pair(d, at, value, DTYPE_D);
+                store_bits_pair(d, at, bits0, bits1, DTYPE_D);
             } else {
                 if (keep0)
-                    store(d, at, value.x, DTYPE_D);
+                    store_bits(d, at, bits0, DTYPE_D);
                 if (keep1)
-                    store(d, at + 1, value.y, DTYPE_D);
+                    store_bits(d, at + 1, bits1, DTYPE_D);
             }
             if (symmetric) {
                 uint below = d_item + col * d_row + row;
                 if (keep0 && col != row)
-                    store(d, below, value.x, DTYPE_D);
+                    store_bits(d, below, bits0, DTYPE_D);
                 if (keep1 && col + 1 != row)
-                    store(d, below + d_row, value.y, DTYPE_D);
+                    store_bits(d, below + d_row, bits1, DTYPE_D);
             }
         }
-        [[unroll]] for (uint q = 0; q + 1 < ROWS; ++q)
-            [[unroll]] for (uint s = 0; s < COLS; ++s)
-                acc[q][s] = acc[q + 1][s];
     }
 }
