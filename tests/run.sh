@@ -111,14 +111,18 @@ install_packages() {
 
 # SwiftShader stands for the smallest device: subgroups of 4, no 16-bit types. Debian ships it inside Chromium.
 get_swiftshader() {
-    local library=$cache/swiftshader/libvk_swiftshader.so work
+    # One per release: a newer release's library does not load on an older one.
+    local release folder library work
+    # shellcheck source=/dev/null
+    release=$(. /etc/os-release && echo "${VERSION_CODENAME:-unknown}")
+    folder=$cache/swiftshader-$release library=$folder/libvk_swiftshader.so
     if [ ! -s "$library" ]; then
         if [ $install = 0 ]; then
             say "SwiftShader is not in $cache: doing without"
             return 0
         fi
-        say "fetching SwiftShader (from Debian's chromium-common) into $cache/swiftshader"
-        mkdir -p "$cache/swiftshader"
+        say "fetching SwiftShader (from Debian's chromium-common) into $folder"
+        mkdir -p "$folder"
         work=$(mktemp -d)
         chmod 755 "$work"
         if ! (cd "$work" && apt-get -q download chromium-common) >"$work/log" 2>&1; then
@@ -130,7 +134,11 @@ get_swiftshader() {
         mv "$library.new" "$library"
         rm -rf "$work"
     fi
-    swiftshader_icd=$cache/swiftshader/icd.json
+    if ldd "$library" 2>&1 | grep -q 'not found'; then
+        ldd "$library" 2>&1 | grep 'not found' >&2
+        fail "SwiftShader in $folder does not load here; delete that folder, or install what it misses"
+    fi
+    swiftshader_icd=$folder/icd.json
     printf '{"file_format_version": "1.0.0", "ICD": {"library_path": "%s", "api_version": "1.3.0"}}\n' "$library" \
         >"$swiftshader_icd"
 }
