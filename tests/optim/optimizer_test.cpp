@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: MIT
+// What holds for every optimizer of the registry, on every device.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <limits>
+
+#include "optim/registry.hpp"
+
+namespace heron::test {
+namespace {
+
+constexpr double kU = 0x1p-24;
+
+std::vector<TestTensor> tensors_of(const OptimizerCase& entry) {
+    std::vector<TestTensor> tensors;
+    for (std::size_t i = 0; i < entry.shapes.size(); ++i)
+        tensors.push_back({.name = "p" + std::to_string(i), .shape = entry.shapes[i]});
+    return tensors;
+}
+
+// Two tensors: for what does not depend on shapes.
+std::vector<TestTensor> two_tensors(const OptimizerCase& entry) {
+    return {{.name = "a", .shape = entry.shapes[4]}, {.name = "b", .shape = entry.shapes[3]}};
+}
+
+double norm_of(const std::vector<double>& values) {
+    double sum = 0;
+    for (const double value : values) sum += value * value;
+    return std::sqrt(sum);
+}
+
+// The update from `before`, against the reference's. `roundings` of W are allowed to matrix methods beside
+// `relative`.
+::testing::AssertionResult update_matches(const OptimizerCase& entry, const std::vector<float>& before,
+                                          const std::vector<float>& after,
+                                          const std::vector<double>& expected, double relative,
+                                          double roundings, double element_units) {
+    if (entry.element_wise)
+        return within(after, expected, [&](std::size_t i) {
+            return element_units * kU *
+                       (std::abs(expected[i]) + std::abs(expected[i] - static_cast<double>(before[i]))) +
+                   1e-37;
+        });
+    std::vector<double> error(after.size()), update(after.size()), weight(after.begin(), after.end());
+    for (std::size_t i = 0; i < after.size(); ++i) {
+        update[i] = expected[i] - before[i];
+        error[i] = after[i] - expected[i];
+    }
+    const double allowed = relative * norm_of(update) + roundings * kU * norm_of(weight) + 1e-37;
+    if (norm_of(error) <= allowed) return ::testing::AssertionSuccess();
+    return ::testing::AssertionFailure()
+           << "update off by " << norm_of(error) << " of " << norm_of(update) << ", allowed " << allowed;
+}
+
+class OptimizerTest : public DeviceTest {
+protected:
+    template <class Check>
+    void for_every_optimizer(const Check& check) {
+        for (const OptimizerCase& entry : optimizer_registry()) {
+            SCOPED_TRACE(entry.name + " on " + GetParam().name);
+            check(entry);
+        }
+    }
+    void check_first_step(const OptimizerCase& entry, double gradient_scale) {
+        Training training(device(), entry.make, tensors_of(entry));
+        training.draw_gradients(3, gradient_scale);
+        std::vector<std::vector<float>> before;
+        for (std::size_t i = 0; i < training.size(); ++i) before.push_back(training.tensor(i).weight());
+        training.plan().run();
+        for (std::size_t i = 0; i < training.size(); ++i) {
+            SCOPED_TRACE(entry.shapes[i].text());
+            std::vector<double> w = doubles(before[i]);
+            entry.reference(entry.shapes[i])->step(w, doubles(training.tensor(i).gradient_values()), 1);
+            EXPECT_TRUE(update_matches(entry, before[i], training.tensor(i).weight(), w, 1e-4, 3, 16));
+        }
+    }
+};
+
+TEST_P(OptimizerTest, FirstStepMatchesFloat64) {
+    for_every_optimizer([&](const OptimizerCase& entry) { check_first_step(entry, 1.0); });
+}
+
+TEST_P(OptimizerTest, FirstStepWithZeroGradientMatchesFloat64) {
+    for_every_optimizer([&](const OptimizerCase& entry) { check_first_step(entry, 0.0); });
+}
+
+TEST_P(OptimizerTest, HundredStepsMatchFloat64) {
+    for_every_optimizer([&](const OptimizerCase& entry) {
+        Training training(device(), entry.make, two_tensors(entry));
+        std::vector<std::vector<float>> before;
+        std::vector<std::vector<double>> expected;
+        std::vector<std::vector<double>> largest;  // that each element was on its way
+        std::vector<std::unique_ptr<Reference>> references;
+        for (std::size_t i = 0; i < training.size(); ++i) {
+            before.push_back(training.tensor(i).weight());
+            expected.push_back(doubles(before[i]));
+            largest.emplace_back(before[i].size(), 0.0);
+            references.push_back(entry.reference(training.tensor(i).tensor().shape));
+        }
+        for (unsigned step = 1; step <= 100; ++step) {
+            training.draw_gradients(step);
+            for (std::size_t i = 0; i < training.size(); ++i) {
+                for (std::size_t k = 0; k < largest[i].size(); ++k)
+                    largest[i][k] = std::max(largest[i][k], std::abs(expected[i][k]));
+                references[i]->step(expected[i], doubles(training.tensor(i).gradient_values()), step);
+            }
+            training.plan().run();
+        }
+        EXPECT_EQ(status(training.plan()).step, 100u);
+        for (std::size_t i = 0; i < training.size(); ++i) {
+            const std::vector<float> after = training.tensor(i).weight();
+            if (entry.element_wise)
+                EXPECT_TRUE(within(after, expected[i], [&](std::size_t k) { return 1e-5 * largest[i][k]; }));
+            else
+                EXPECT_TRUE(update_matches(entry, before[i], after, expected[i], 1e-3, 100, 0));
+        }
+    });
+}
+
+// Bias corrections and counters far from the start; the states are set to what they might be there.
+TEST_P(OptimizerTest, LateStepsMatchFloat64) {
+    for_every_optimizer([&](const OptimizerCase& entry) {
+        for (const std::uint64_t t : {std::uint64_t{2}, std::uint64_t{1000}, std::uint64_t{1} << 31}) {
+            SCOPED_TRACE("step " + std::to_string(t));
+            Training training(device(), entry.make, two_tensors(entry));
+            training.draw_gradients(5);
+            gpu::StepControl control = training.control();
+            control.step = control.tick = static_cast<std::uint32_t>(t - 1);
+            training.set_control(control);
+            std::vector<std::vector<float>> before;
+            std::vector<std::unique_ptr<Reference>> references;
+            for (std::size_t i = 0; i < training.size(); ++i) {
+                before.push_back(training.tensor(i).weight());
+                references.push_back(entry.reference(training.tensor(i).tensor().shape));
+                const std::string prefix = training.tensor(i).tensor().name + ".";
+                unsigned seed = 40;
+                for (const Plan::StateEntry& state : training.plan().states()) {
+                    if (!state.name.starts_with(prefix)) continue;
+                    std::vector<float> values = normal_values(state.shape.count(), seed++);
+                    for (float& value : values) value = std::abs(value) + 0.1f;
+                    training.set_state(state.name, values);
+                    references[i]->states[state.name.substr(prefix.size())] = doubles(values);
+                }
+            }
+            training.plan().run();
+            EXPECT_EQ(status(training.plan()).step, t);
+            for (std::size_t i = 0; i < training.size(); ++i) {
+                std::vector<double> w = doubles(before[i]);
+                references[i]->step(w, doubles(training.tensor(i).gradient_values()), t);
+                EXPECT_TRUE(update_matches(entry, before[i], training.tensor(i).weight(), w, 1e-4, 3, 16));
+            }
+        }
+    });
+}
+
+TEST_P(OptimizerTest, NonFiniteStepChangesNoBitAndIsCounted) {
+    for_every_optimizer([&](const OptimizerCase& entry) {
+        StepOptions options;
+        options.ema_decay = 0.9f;
+        Training training(device(), entry.make, two_tensors(entry), options);
+        Training undisturbed(device(), entry.make, two_tensors(entry), options);
+        const float bad[] = {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
+                             -std::numeric_limits<float>::infinity()};
+        for (unsigned step = 1; step <= 3; ++step) {
+            const auto bits = training.bits();
+            training.draw_gradients(100);
+            std::vector<float> spoiled = training.tensor(1).gradient_values();
+            spoiled.back() = bad[step - 1];
+            training.tensor(1).set_gradient(spoiled);
+            training.plan().run();
+            EXPECT_TRUE(training.bits() == bits);
+            const StepStatus skipped = status(training.plan());
+            EXPECT_EQ(skipped.step, step - 1);
+            EXPECT_EQ(skipped.skipped, step);
+            EXPECT_TRUE(skipped.last_skipped);
+            EXPECT_EQ(skipped.nonfinite, 1u);
+
+            training.steps(step, 1);
+            undisturbed.steps(step, 1);
+            EXPECT_TRUE(training.bits() == undisturbed.bits());
+            EXPECT_EQ(status(training.plan()).step, step);
+            EXPECT_FALSE(status(training.plan()).last_skipped);
+        }
+    });
+}
+
+TEST_P(OptimizerTest, FiniteInputOfAnySizeGivesFiniteResults) {
+    for_every_optimizer([&](const OptimizerCase& entry) {
+        for (const bool guarded_step : {true, false})
+            for (const double scale : {1e-45, 1e-38, 1e-25, 1e-19, 1e19, 1e30, 3e37}) {
+                SCOPED_TRACE(scale);
+                StepOptions options;
+                options.skip_nonfinite = guarded_step;
+                options.clip_norm = guarded_step ? 1.0f : 0.0f;
+                Training training(device(), entry.make, two_tensors(entry), options);
+                for (unsigned step = 1; step <= 3; ++step) {
+                    training.draw_gradients(step, scale);
+                    std::vector<float> gradient = training.tensor(0).gradient_values();
+                    gradient[0] = std::numeric_limits<float>::max();
+                    gradient.back() = std::numeric_limits<float>::denorm_min();
+                    if (step == 2) training.tensor(0).set_gradient(gradient);
+                    training.plan().run();
+                }
+                EXPECT_EQ(training.nonfinite(), std::vector<std::string>{});
+                EXPECT_EQ(status(training.plan()).skipped, 0u);
+            }
+    });
+}
+
+TEST_P(OptimizerTest, RepetitionSlicesAndManySubmissionsGiveTheSameBits) {
+    for_every_optimizer([&](const OptimizerCase& entry) {
+        StepOptions options;
+        options.clip_norm = 0.5f;
+        const auto start = [&](Training& training) { training.draw_gradients(9); };
+        Training one(device(), entry.make, tensors_of(entry), options);
+        start(one);
+        for (int step = 0; step < 3; ++step) one.plan().run();
+        Training two(device(), entry.make, tensors_of(entry), options);
+        start(two);
+        std::uint64_t ticket = 0;
+        for (int step = 0; step < 3; ++step) ticket = two.plan().submit();
+        two.plan().wait(ticket);
+        EXPECT_TRUE(one.bits() == two.bits());
+        Training three(device(), entry.make, tensors_of(entry), options);
+        start(three);
+        Commands commands(device());
+        for (int step = 0; step < 3; ++step) run_sliced(three, commands);
+        EXPECT_TRUE(one.bits() == three.bits());
+    });
+}
+
+TEST_P(OptimizerTest, ResumedTrainingEqualsTheUninterruptedOne) {
+    const std::filesystem::path file = std::filesystem::temp_directory_path() /
+                                       ("heron_resume_" + std::to_string(GetParam().index) + ".safetensors");
+    for_every_optimizer([&](const OptimizerCase& entry) {
+        StepOptions options;
+        options.ema_decay = 0.9f;
+        Training whole(device(), entry.make, two_tensors(entry), options);
+        whole.steps(1, 3);
+        save_checkpoint(whole.plan(), file, {{"epoch", "3"}});
+        whole.steps(4, 3);
+        {
+            Training resumed(device(), entry.make, two_tensors(entry), options, 50);
+            const auto metadata = load_checkpoint(resumed.plan(), file);
+            EXPECT_EQ(metadata, (std::map<std::string, std::string>{{"epoch", "3"}}));
+            EXPECT_EQ(status(resumed.plan()).step, 3u);
+            resumed.steps(4, 3);
+            EXPECT_TRUE(resumed.bits() == whole.bits());
+        }
+        Training cold(device(), entry.make, two_tensors(entry), options, 50);
+        cold.steps(4, 3);
+        EXPECT_FALSE(cold.bits() == whole.bits());
+    });
+    std::filesystem::remove(file);
+}
+
+TEST_P(OptimizerTest, SixteenBitParametersAreRoundedOnce) {
+    for_every_optimizer([&](const OptimizerCase& entry) {
+        for (const DType dtype : {DType::f16, DType::bf16})
+            for (const bool master : {false, true}) {
+                SCOPED_TRACE(std::string(to_string(dtype)) + (master ? " with master" : ""));
+                std::vector<TestTensor> tensors = tensors_of(entry);
+                for (std::size_t i = 0; i < tensors.size(); ++i) {
+                    tensors[i].weight_dtype = dtype;
+                    tensors[i].gradient_dtype = i % 2 == 0 ? dtype : DType::f32;
+                }
+                StepOptions options;
+                options.master_weights = master;
+                Training training(device(), entry.make, tensors, options);
+                training.draw_gradients(3);
+                std::vector<std::vector<float>> before;
+                for (std::size_t i = 0; i < training.size(); ++i)
+                    before.push_back(training.tensor(i).weight());
+                training.plan().run();
+                for (std::size_t i = 0; i < training.size(); ++i) {
+                    SCOPED_TRACE(entry.shapes[i].text());
+                    std::vector<double> w = doubles(before[i]);
+                    entry.reference(entry.shapes[i])
+                        ->step(w, doubles(training.tensor(i).gradient_values()), 1);
+                    const std::vector<float> after = training.tensor(i).weight();
+                    if (master) {
+                        const std::vector<float> exact = training.state("p" + std::to_string(i) + ".master");
+                        EXPECT_TRUE(update_matches(entry, before[i], exact, w, 1e-4, 3, 16));
+                        for (std::size_t k = 0; k < after.size(); ++k)
+                            ASSERT_EQ(after[k], rounded(static_cast<double>(exact[k]), dtype)) << k;
+                    } else {
+                        // Half a unit of the type, a subnormal's step, and the update's own error.
+                        EXPECT_TRUE(within(after, w, [&](std::size_t k) {
+                            const double update = std::abs(w[k] - static_cast<double>(before[i][k]));
+                            return (unit_of(dtype) + 16 * kU) * std::abs(w[k]) + 1e-4 * update + 0x1p-25;
+                        }));
+                    }
+                }
+            }
+    });
+}
+
+// Addresses that are multiples of 4 and not of 16 take another way through memory, to the same bits.
+TEST_P(OptimizerTest, MisalignedTensorsGiveTheSameBits) {
+    for_every_optimizer([&](const OptimizerCase& entry) {
+        for (const DType dtype : {DType::f32, DType::f16}) {
+            std::vector<TestTensor> tensors = tensors_of(entry);
+            for (TestTensor& tensor : tensors) tensor.weight_dtype = tensor.gradient_dtype = dtype;
+            Training aligned(device(), entry.make, tensors);
+            for (TestTensor& tensor : tensors) tensor.shift_bytes = 4;
+            Training shifted(device(), entry.make, tensors);
+            aligned.steps(1, 2);
+            shifted.steps(1, 2);
+            EXPECT_TRUE(aligned.bits() == shifted.bits());
+        }
+    });
+}
+
+HERON_DEVICE_TESTS(OptimizerTest);
+
+}  // namespace
+}  // namespace heron::test

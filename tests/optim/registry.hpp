@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+// Every optimizer, in the forms that the shared tests (optimizer_test.cpp) run: add a line here, and they all
+// apply.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "optim/reference.hpp"
+#include "optim/training.hpp"
+
+namespace heron::test {
+
+struct OptimizerCase {
+    std::string name;
+    MakeOptimizer make;
+    std::function<std::unique_ptr<Reference>(const Shape&)> reference;
+    bool element_wise;          // bounds per element; else by relative Frobenius norm
+    std::vector<Shape> shapes;  // awkward ones, that the algorithm takes
+};
+
+namespace registry {
+
+inline std::vector<Shape> any_shapes() {
+    return {{}, {1}, {7}, {256}, {1021}, {1, 1}, {3, 5}, {64, 65}, {2, 3, 5, 7}, {1, 10000}, {300, 217}};
+}
+inline std::vector<Shape> matrix_shapes() {
+    return {{1, 1}, {1, 9}, {9, 1}, {6, 10}, {17, 13}, {64, 64}, {200, 33}, {40, 310}, {150, 150}};
+}
+
+inline OptimizerCase adamw(std::string name, const AdamWOptions& options) {
+    return {std::move(name), [=](const Device& device) { return std::make_unique<AdamW>(device, options); },
+            [=](const Shape&) { return std::make_unique<AdamWReference>(options); }, true, any_shapes()};
+}
+
+inline OptimizerCase sgd(std::string name, const SgdOptions& options) {
+    return {std::move(name), [=](const Device& device) { return std::make_unique<Sgd>(device, options); },
+            [=](const Shape&) { return std::make_unique<SgdReference>(options); }, true, any_shapes()};
+}
+
+inline OptimizerCase muon(std::string name, const MuonOptions& options,
+                          std::function<double(double, double)> factor) {
+    return {std::move(name), [=](const Device& device) { return std::make_unique<Muon>(device, options); },
+            [=](const Shape& shape) {
+                const double m = static_cast<double>(shape[0]), n = static_cast<double>(shape[1]);
+                return std::make_unique<MuonReference>(
+                    options, std::vector<ReferenceBlock>{{shape[0], shape[1], factor(m, n)}});
+            },
+            false, matrix_shapes()};
+}
+
+}  // namespace registry
+
+inline std::vector<OptimizerCase> optimizer_registry() {
+    using namespace registry;
+    MuonOptions products = MuonOptions::keller_jordan();
+    products.polar.one_workgroup = false;
+    MuonOptions dion = MuonOptions::dion();
+    dion.decay = DecayForm::cautious;
+    dion.weight_decay = 0.1f;
+    const auto kj = [](double m, double n) { return std::sqrt(std::max(1.0, m / n)); };
+    return {
+        sgd("sgd", {.lr = 0.1f}),
+        sgd("sgd_momentum", {.lr = 0.1f, .momentum = 0.9, .dampening = 0.1, .weight_decay = 0.01f}),
+        sgd("sgd_nesterov",
+            {.lr = 0.1f, .momentum = 0.9, .nesterov = true, .weight_decay = 0.01f, .decoupled_decay = true}),
+        adamw("adamw", {}),
+        adamw("amsgrad", {.lr = 0.01f, .beta2 = 0.95, .amsgrad = true}),
+        adamw("adamw_moonlight", {.beta2 = 0.95, .weight_decay = 0.1f, .eps_on_uncorrected = true}),
+        adamw("adamw_cautious", {.lr = 0.01f, .beta2 = 0.95, .weight_decay = 0.1f, .cautious_decay = true}),
+        adamw("adamw_uncorrected",
+              {.eps = 0.0f, .weight_decay = 0.0f, .amsgrad = true, .bias_correction = false}),
+        muon("muon", MuonOptions::keller_jordan(), kj),
+        muon("muon_products", products, kj),
+        muon("muon_torch", MuonOptions::torch(), kj),
+        muon("muon_moonlight", MuonOptions::moonlight(),
+             [](double m, double n) { return 0.2 * std::sqrt(std::max(m, n)); }),
+        muon("muon_dion", dion, [](double m, double n) { return std::sqrt(m / n); }),
+    };
+}
+
+}  // namespace heron::test

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: MIT
+// A training on one device: parameters in guarded memory, optimizers, a plan; for tests.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "core/device.hpp"
+#include "core/push.h"
+#include "heron/heron.hpp"
+#include "support/device_fixture.hpp"
+
+namespace heron::test {
+
+// Unit roundoff of an element type.
+inline double unit_of(DType dtype) {
+    return dtype == DType::f32 ? 0x1p-24 : dtype == DType::f16 ? 0x1p-11 : 0x1p-8;
+}
+
+inline float rounded(double value, DType dtype) {
+    const float f = static_cast<float>(value);
+    if (dtype == DType::f16) return f16_to_f32(f32_to_f16(f));
+    if (dtype == DType::bf16) return bf16_to_f32(f32_to_bf16(f));
+    return f;
+}
+
+inline std::vector<std::byte> encode(const std::vector<float>& values, DType dtype) {
+    std::vector<std::byte> bytes(values.size() * bytes_of(dtype));
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        if (dtype == DType::f32) {
+            std::memcpy(&bytes[4 * i], &values[i], 4);
+        } else {
+            const std::uint16_t half = dtype == DType::f16 ? f32_to_f16(values[i]) : f32_to_bf16(values[i]);
+            std::memcpy(&bytes[2 * i], &half, 2);
+        }
+    }
+    return bytes;
+}
+
+inline std::vector<float> decode(const std::vector<std::byte>& bytes, DType dtype) {
+    std::vector<float> values(bytes.size() / bytes_of(dtype));
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        if (dtype == DType::f32) {
+            std::memcpy(&values[i], &bytes[4 * i], 4);
+        } else {
+            std::uint16_t half;
+            std::memcpy(&half, &bytes[2 * i], 2);
+            values[i] = dtype == DType::f16 ? f16_to_f32(half) : bf16_to_f32(half);
+        }
+    }
+    return values;
+}
+
+inline std::vector<double> doubles(const std::vector<float>& values) {
+    return {values.begin(), values.end()};
+}
+
+// Normal numbers, as `dtype` holds them.
+inline std::vector<float> normal_values(std::size_t count, unsigned seed, double scale = 1.0,
+                                        DType dtype = DType::f32) {
+    std::mt19937 random(seed);
+    std::normal_distribution<double> normal(0.0, scale);
+    std::vector<float> values(count);
+    for (float& value : values) value = rounded(normal(random), dtype);
+    return values;
+}
+
+struct TestTensor {
+    std::string name;
+    Shape shape;
+    DType weight_dtype = DType::f32;
+    DType gradient_dtype = DType::f32;
+    MatrixView view{};
+    float lr_scale = 1.0f;
+    float weight_decay_scale = 1.0f;
+    std::uint64_t shift_bytes = 0;  // of both tensors against a multiple of 16 bytes
+};
+
+// Memory of one parameter. Weights and gradients begin as normal numbers.
+class TrainedTensor {
+public:
+    TrainedTensor(const Device& device, const TestTensor& tensor, unsigned seed)
+        : tensor_(tensor),
+          count_(tensor.shape.count()),
+          weight_(device, count_ * bytes_of(tensor.weight_dtype) + tensor.shift_bytes),
+          gradient_(device, count_ * bytes_of(tensor.gradient_dtype) + tensor.shift_bytes) {
+        set_weight(normal_values(count_, seed, 1.0, tensor.weight_dtype));
+        set_gradient(normal_values(count_, seed + 7777, 1.0, tensor.gradient_dtype));
+    }
+
+    const TestTensor& tensor() const { return tensor_; }
+    std::size_t count() const { return count_; }
+    Parameter parameter() const {
+        Parameter p;
+        p.name = tensor_.name;
+        p.weight = weight_.view(tensor_.weight_dtype, tensor_.shape, tensor_.shift_bytes);
+        p.gradient = gradient_.view(tensor_.gradient_dtype, tensor_.shape, tensor_.shift_bytes);
+        p.view = tensor_.view;
+        p.lr_scale = tensor_.lr_scale;
+        p.weight_decay_scale = tensor_.weight_decay_scale;
+        return p;
+    }
+    void set_weight(const std::vector<float>& values) {
+        if (count_ > 0) weight_.write_bytes(encode(values, tensor_.weight_dtype), tensor_.shift_bytes);
+    }
+    void set_gradient(const std::vector<float>& values) {
+        gradient_values_ = values;
+        if (count_ > 0) gradient_.write_bytes(encode(values, tensor_.gradient_dtype), tensor_.shift_bytes);
+    }
+    const std::vector<float>& gradient_values() const { return gradient_values_; }
+    std::vector<std::byte> weight_bytes() const {
+        std::vector<std::byte> bytes(count_ * bytes_of(tensor_.weight_dtype));
+        if (count_ > 0) weight_.read_bytes(bytes, tensor_.shift_bytes);
+        return bytes;
+    }
+    std::vector<float> weight() const { return decode(weight_bytes(), tensor_.weight_dtype); }
+    ::testing::AssertionResult intact() const {
+        const ::testing::AssertionResult weight = weight_.intact();
+        return weight ? gradient_.intact() : weight;
+    }
+
+private:
+    TestTensor tensor_;
+    std::size_t count_;
+    GuardedBuffer weight_;
+    GuardedBuffer gradient_;
+    std::vector<float> gradient_values_;
+};
+
+using MakeOptimizer = std::function<std::unique_ptr<Optimizer>(const Device&)>;
+
+// Optimizers, each with its tensors, in one plan.
+class Training {
+public:
+    struct Group {
+        MakeOptimizer make;
+        std::vector<TestTensor> tensors;
+    };
+
+    Training(Device& device, std::vector<Group> groups, const StepOptions& options = {}, unsigned seed = 1)
+        : device_(&device) {
+        std::vector<const Optimizer*> pointers;
+        for (const Group& group : groups) {
+            optimizers_.push_back(group.make(device));
+            for (const TestTensor& tensor : group.tensors) {
+                tensors_.emplace_back(device, tensor, seed++);
+                optimizers_.back()->add(tensors_.back().parameter());
+            }
+            pointers.push_back(optimizers_.back().get());
+        }
+        plan_ = compile(device, pointers, options);
+        plan_.allocate();
+        plan_.initialize();
+        hazards_ = plan_.hazards();
+    }
+    Training(Device& device, const MakeOptimizer& make, std::vector<TestTensor> tensors,
+             const StepOptions& options = {}, unsigned seed = 1)
+        : Training(device, std::vector<Group>{{make, std::move(tensors)}}, options, seed) {}
+    ~Training() {
+        for (const TrainedTensor& tensor : tensors_) EXPECT_TRUE(tensor.intact()) << tensor.tensor().name;
+        EXPECT_EQ(hazards_, std::vector<std::string>{});
+    }
+    Training(const Training&) = delete;
+    Training& operator=(const Training&) = delete;
+
+    Plan& plan() { return plan_; }
+    std::size_t size() const { return tensors_.size(); }
+    TrainedTensor& tensor(std::size_t index = 0) { return tensors_[index]; }
+    // New gradients for every tensor, the same for the same step and seed.
+    void draw_gradients(unsigned step, double scale = 1.0) {
+        for (std::size_t i = 0; i < tensors_.size(); ++i)
+            tensors_[i].set_gradient(normal_values(tensors_[i].count(),
+                                                   1000 * step + static_cast<unsigned>(i), scale,
+                                                   tensors_[i].tensor().gradient_dtype));
+    }
+    void steps(unsigned first, unsigned count) {
+        for (unsigned step = first; step < first + count; ++step) {
+            draw_gradients(step);
+            plan_.run();
+        }
+    }
+
+    std::vector<std::byte> state_bytes(const std::string& name) const {
+        std::vector<std::byte> bytes(plan_.state_view(name).span_bytes());
+        plan_.read_state(name, bytes);
+        return bytes;
+    }
+    std::vector<float> state(const std::string& name) const { return decode(state_bytes(name), DType::f32); }
+    void set_state(const std::string& name, const std::vector<float>& values) {
+        plan_.write_state(name, std::as_bytes(std::span(values)));
+    }
+    gpu::StepControl control() const {
+        gpu::StepControl control;
+        plan_.read_state("heron.control", std::as_writable_bytes(std::span(&control, 1)));
+        return control;
+    }
+    void set_control(const gpu::StepControl& control) {
+        plan_.write_state("heron.control", std::as_bytes(std::span(&control, 1)));
+    }
+
+    // Every bit that a step may change, but the control block.
+    std::map<std::string, std::vector<std::byte>> bits() const {
+        std::map<std::string, std::vector<std::byte>> all;
+        for (const TrainedTensor& tensor : tensors_) all[tensor.tensor().name] = tensor.weight_bytes();
+        for (const Plan::StateEntry& entry : plan_.states())
+            if (entry.name != "heron.control") all[entry.name] = state_bytes(entry.name);
+        return all;
+    }
+    // Names of tensors and states with a NaN or an infinity.
+    std::vector<std::string> nonfinite() const {
+        std::vector<std::string> names;
+        const auto look = [&](const std::string& name, const std::vector<float>& values) {
+            for (const float value : values)
+                if (!std::isfinite(value)) {
+                    names.push_back(name);
+                    return;
+                }
+        };
+        for (const TrainedTensor& tensor : tensors_) look(tensor.tensor().name, tensor.weight());
+        for (const Plan::StateEntry& entry : plan_.states())
+            if (entry.dtype == DType::f32) look(entry.name, state(entry.name));
+        return names;
+    }
+
+private:
+    Device* device_;
+    std::vector<std::unique_ptr<Optimizer>> optimizers_;
+    std::deque<TrainedTensor> tensors_;
+    Plan plan_;
+    std::vector<std::string> hazards_;
+};
+
+// Command buffers as an engine has them.
+class Commands {
+public:
+    explicit Commands(Device& device) : impl_(device.impl()) {
+        VkCommandPoolCreateInfo info{VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO};
+        info.queueFamilyIndex = impl_.queue_family;
+        impl_.check(impl_.vk.CreateCommandPool(impl_.device, &info, nullptr, &pool_), "vkCreateCommandPool");
+    }
+    ~Commands() { impl_.vk.DestroyCommandPool(impl_.device, pool_, nullptr); }
+    Commands(const Commands&) = delete;
+    Commands& operator=(const Commands&) = delete;
+
+    VkCommandBuffer begin() {
+        VkCommandBufferAllocateInfo info{VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO};
+        info.commandPool = pool_;
+        info.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY;
+        info.commandBufferCount = 1;
+        VkCommandBuffer commands = VK_NULL_HANDLE;
+        impl_.check(impl_.vk.AllocateCommandBuffers(impl_.device, &info, &commands),
+                    "vkAllocateCommandBuffers");
+        VkCommandBufferBeginInfo begin{VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
+        begin.flags = VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT;
+        impl_.check(impl_.vk.BeginCommandBuffer(commands, &begin), "vkBeginCommandBuffer");
+        return commands;
+    }
+    void end(VkCommandBuffer commands) {
+        impl_.check(impl_.vk.EndCommandBuffer(commands), "vkEndCommandBuffer");
+    }
+    void submit(VkCommandBuffer commands) {
+        ASSERT_TRUE(impl_.wait(impl_.submit(std::span<const VkCommandBuffer>(&commands, 1)), 60'000'000'000));
+    }
+
+private:
+    Device::Impl& impl_;
+    VkCommandPool pool_ = VK_NULL_HANDLE;
+};
+
+// One step in slices of one dispatch.
+inline void run_sliced(Training& training, Commands& commands) {
+    bool complete = false;
+    for (int slice = 0; slice < 1000 && !complete; ++slice) {
+        VkCommandBuffer buffer = commands.begin();
+        complete = training.plan().record_slice(buffer, {1, 1e30}).complete;
+        commands.end(buffer);
+        commands.submit(buffer);
+    }
+    EXPECT_TRUE(complete);
+}
+
+// |actual - expected| against `allowed`, per element; the message names the worst.
+inline ::testing::AssertionResult within(const std::vector<float>& actual,
+                                         const std::vector<double>& expected,
+                                         const std::function<double(std::size_t)>& allowed) {
+    if (actual.size() != expected.size())
+        return ::testing::AssertionFailure() << actual.size() << " elements, expected " << expected.size();
+    double worst = 0;
+    std::size_t at = 0;
+    for (std::size_t i = 0; i < actual.size(); ++i) {
+        const double error = std::abs(static_cast<double>(actual[i]) - expected[i]);
+        const double ratio = error == 0 ? 0 : error / allowed(i);
+        if (!(ratio <= worst)) {
+            worst = ratio;
+            at = i;
+        }
+    }
+    if (worst <= 1.0) return ::testing::AssertionSuccess();
+    return ::testing::AssertionFailure()
+           << "element " << at << " of " << actual.size() << ": " << actual[at] << ", expected "
+           << expected[at] << ", " << worst << " times what is allowed";
+}
+
+}  // namespace heron::test
