@@ -200,6 +200,16 @@ else
     quietly "the build" cmake --build "$build" --parallel "$jobs"
 fi
 
+# A driver that the loader cannot use vanishes without a word, and its tests with it: show who is there.
+report=$build/samples/device_report/device_report
+if [ -x "$report" ]; then
+    devices=$("$report" --no-test | grep -E '^ *\[[0-9]+\]|not usable' || true)
+    printf '%s\n' "-- Vulkan devices:" "$devices"
+    if [ -n "${swiftshader_icd:-}" ] && [[ $VK_DRIVER_FILES == *"$swiftshader_icd"* && $devices != *SwiftShader* ]]; then
+        fail "SwiftShader is installed, but the Vulkan loader does not offer it (VK_LOADER_DEBUG=all says why)"
+    fi
+fi
+
 say "testing${label:+ (label $label)}"
 arguments=(--test-dir "$build" --output-on-failure --no-tests=error --parallel "$jobs")
 [ -z "$label" ] || arguments+=(--label-regex "$label")
