@@ -92,7 +92,8 @@ TensorView Device::view(const BufferRange& range, DType dtype, const Shape& shap
 
 void Device::Impl::abandon(VkCommandPool pool, Buffer staging) noexcept {
     const std::lock_guard lock(submit_mutex_);
-    abandoned_.push_back({pool, std::move(staging)});  // out of host memory here ends the process: nothing else is safe
+    abandoned_.push_back(
+        {pool, std::move(staging)});  // out of host memory here ends the process: nothing else is safe
 }
 
 void Device::Impl::copy(const BufferRange& from, const BufferRange& to, Buffer& staging) {

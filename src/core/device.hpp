@@ -133,6 +133,7 @@ struct BufferAccess {
     // As Device::create_buffer, with a purpose and an alignment.
     static Buffer create(Device::Impl& device, const MemoryRequest& request, std::string_view name = {});
     static Device::Impl* device(const Buffer& buffer) { return buffer.device_; }
+    static void* allocation(const Buffer& buffer) { return buffer.allocation_; }
 };
 
 }  // namespace heron

@@ -112,7 +112,18 @@ Memory::Memory(Device::Impl& device, MemoryCallbacks callbacks)
     properties_ = properties.memoryProperties;
 }
 
-Memory::~Memory() = default;
+Memory::~Memory() {
+    std::size_t live = 0;
+    for (const auto& block : blocks_) live += block->live;
+    if (live == 0) return;
+    try {
+        device_.log(
+            Severity::error,
+            std::to_string(live) + " buffers outlive their device; their memory is gone, do not touch them");
+    } catch (...) {
+        // A destructor: there is nobody else to tell.
+    }
+}
 
 // Types of memory for a kind, best first.
 std::vector<std::uint32_t> Memory::types_for(MemoryKind kind, std::uint32_t allowed) const {

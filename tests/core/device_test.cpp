@@ -226,6 +226,52 @@ TEST_P(DeviceTest, SwitchesCapabilitiesOff) {
     EXPECT_GE(device().capabilities().shared_memory_bytes, 16384u);
 }
 
+TEST_P(DeviceTest, GivesEveryObjectAName) {
+    for (bool names : {true, false}) {
+        VulkanProxy proxy(test::plain_entry());
+        DeviceOptions options = test::device_options(GetParam());
+        options.get_instance_proc_addr = proxy.entry();
+        options.debug_names = names;
+        const Device device = Device::create(options);
+        if (names && !device.capabilities().debug_utils) GTEST_SKIP() << "no VK_EXT_debug_utils";
+        EXPECT_EQ(device.capabilities().debug_utils, names);
+        Buffer buffer = device.create_buffer(4000, MemoryKind::device, "small");
+        Buffer large = device.create_buffer(20 << 20, MemoryKind::device, "large");
+        test::pattern_pipeline(device.impl(), 64, 1);
+        const std::pair<const char*, VkObjectType> kinds[] = {
+            {"vkCreateBuffer", VK_OBJECT_TYPE_BUFFER},
+            {"vkAllocateMemory", VK_OBJECT_TYPE_DEVICE_MEMORY},
+            {"vkCreateSemaphore", VK_OBJECT_TYPE_SEMAPHORE},
+            {"vkCreatePipelineLayout", VK_OBJECT_TYPE_PIPELINE_LAYOUT},
+            {"vkCreatePipelineCache", VK_OBJECT_TYPE_PIPELINE_CACHE},
+            {"vkCreateShaderModule", VK_OBJECT_TYPE_SHADER_MODULE},
+            {"vkCreateComputePipelines", VK_OBJECT_TYPE_PIPELINE},
+            {"vkCreateDevice", VK_OBJECT_TYPE_DEVICE},
+        };
+        for (const auto& [maker, type] : kinds) {
+            EXPECT_GE(proxy.calls(maker), 1u) << maker;
+            EXPECT_EQ(proxy.names_given(type), names ? proxy.calls(maker) : 0) << maker;
+        }
+    }
+}
+
+TEST_P(DeviceTest, TellsTheLogAboutBuffersThatOutliveIt) {
+    std::string told;
+    DeviceOptions options = test::device_options(GetParam());
+    options.log = [&](Severity severity, std::string_view text) {
+        if (severity == Severity::error) told = text;
+    };
+    alignas(Buffer) std::byte storage[sizeof(Buffer)];
+    {
+        const Device device = Device::create(options);
+        // Never destroyed: that would be the mistake itself.
+        new (storage) Buffer(device.create_buffer(4000));
+        delete static_cast<Memory::Allocation*>(
+            BufferAccess::allocation(*reinterpret_cast<Buffer*>(storage)));
+    }
+    EXPECT_TRUE(says(told, "1 buffers outlive their device"));
+}
+
 TEST_P(DeviceTest, EveryDeviceHasItsOwnId) {
     const Device one = Device::create(test::device_options(GetParam()));
     const Device two = Device::create(test::device_options(GetParam()));

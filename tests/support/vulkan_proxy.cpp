@@ -81,6 +81,7 @@ struct State {
     std::map<std::string, VkResult> always;
     std::string failed;
     std::map<VkDeviceMemory, Shadow> shadows;
+    std::map<VkObjectType, std::uint64_t> names;
 };
 
 State* active = nullptr;
@@ -333,7 +334,7 @@ struct Query<Name, void(VKAPI_PTR*)(Args...)> {
     }
 };
 
-// Five functions that do more than the templates.
+// Functions that do more than the templates.
 
 VKAPI_ATTR VkResult VKAPI_CALL enumerate_extensions(VkPhysicalDevice device, const char* layer,
                                                     std::uint32_t* count, VkExtensionProperties* list) {
@@ -410,6 +411,14 @@ VKAPI_ATTR VkResult VKAPI_CALL invalidate_ranges(VkDevice device, std::uint32_t 
     return result;
 }
 
+VKAPI_ATTR VkResult VKAPI_CALL set_name(VkDevice device, const VkDebugUtilsObjectNameInfoEXT* info) {
+    if (info->pObjectName && *info->pObjectName) {
+        const std::lock_guard lock(active->mutex);
+        ++active->names[info->objectType];
+    }
+    return real<PFN_vkSetDebugUtilsObjectNameEXT>("vkSetDebugUtilsObjectNameEXT")(device, info);
+}
+
 VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_instance_proc_addr(VkInstance instance, const char* name);
 VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_device_proc_addr(VkDevice device, const char* name);
 
@@ -441,6 +450,7 @@ const std::map<std::string, PFN_vkVoidFunction>& hooks() {
         all.emplace("vkEnumerateDeviceExtensionProperties", pointer_to(enumerate_extensions));
         all.emplace("vkAllocateMemory", pointer_to(allocate_memory));
         all.emplace("vkFreeMemory", pointer_to(free_memory));
+        all.emplace("vkSetDebugUtilsObjectNameEXT", pointer_to(set_name));
         all.emplace("vkMapMemory", pointer_to(map_memory));
         all.emplace("vkFlushMappedMemoryRanges", pointer_to(flush_ranges));
         all.emplace("vkInvalidateMappedMemoryRanges", pointer_to(invalidate_ranges));
@@ -459,9 +469,9 @@ const std::map<std::string, PFN_vkVoidFunction>& hooks() {
 
 PFN_vkVoidFunction get_instance_proc_addr(VkInstance instance, const char* name) {
     if (instance) remember_instance(instance);
+    const PFN_vkVoidFunction function = active->next(instance, name);
     const auto hook = hooks().find(name);
-    if (hook != hooks().end()) return hook->second;
-    return active->next(instance, name);
+    return function && hook != hooks().end() ? hook->second : function;
 }
 
 PFN_vkVoidFunction get_device_proc_addr(VkDevice device, const char* name) {
@@ -502,6 +512,12 @@ std::uint64_t VulkanProxy::calls(const std::string& name) const {
     const std::lock_guard lock(active->mutex);
     const auto found = active->calls.find(name);
     return found == active->calls.end() ? 0 : found->second;
+}
+
+std::uint64_t VulkanProxy::names_given(VkObjectType type) const {
+    const std::lock_guard lock(active->mutex);
+    const auto found = active->names.find(type);
+    return found == active->names.end() ? 0 : found->second;
 }
 
 std::uint64_t VulkanProxy::fallible_calls() const {

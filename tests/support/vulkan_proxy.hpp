@@ -54,6 +54,9 @@ public:
         const std::string& name) const;    // of a counted function (those that can fail, and destroyers)
     std::uint64_t fallible_calls() const;  // since construction or the last fail_call()
 
+    std::uint64_t names_given(
+        VkObjectType type) const;  // by vkSetDebugUtilsObjectNameEXT, empty ones left out
+
     // The call `index` (from 0, counted from now) of those that can fail returns `result` and does nothing.
     void fail_call(std::uint64_t index, VkResult result);
     // Every call of this function returns `result`.
