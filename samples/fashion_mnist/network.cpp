@@ -134,7 +134,8 @@ std::vector<heron::Parameter> Network::parameters() const {
     for (const Layer& layer : layers) {
         result.push_back({.name = layer.name + ".weight",
                           .weight = layer.view(layer.weight),
-                          .gradient = layer.view(layer.weight_gradient)});
+                          .gradient = layer.view(layer.weight_gradient),
+                          .role = &layer == &layers.back() ? heron::Role::head : heron::Role::hidden_matrix});
         result.push_back({.name = layer.name + ".bias",
                           .weight = layer.view(layer.bias),
                           .gradient = layer.view(layer.bias_gradient)});

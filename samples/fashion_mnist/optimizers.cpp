@@ -34,16 +34,16 @@ Optimizers whole(const OptimizerRequest& request, std::unique_ptr<heron::Optimiz
 }
 
 constexpr NamedOptimizer kOptimizers[] = {
-    {"muon", "Muon for the matrices of the hidden layers, AdamW for the rest", 0.02f,
+    {"muon", "Muon for the matrices of the hidden layers, AdamW for the rest", 0.02f, true,
      [](const OptimizerRequest& request) {
          return split(request, std::make_unique<heron::Muon>(
                                    request.device, heron::MuonOptions{.lr = request.lr,
                                                                       .weight_decay = kWeightDecay,
                                                                       .schedule = request.schedule}));
      }},
-    {"adamw", "AdamW for everything", kAdamWLr,
+    {"adamw", "AdamW for everything", kAdamWLr, false,
      [](const OptimizerRequest& request) { return whole(request, adamw(request, request.lr)); }},
-    {"sgd", "SGD with Nesterov momentum 0.9 for everything", 0.05f,
+    {"sgd", "SGD with Nesterov momentum 0.9 for everything", 0.05f, false,
      [](const OptimizerRequest& request) {
          return whole(request, std::make_unique<heron::Sgd>(request.device,
                                                             heron::SgdOptions{.lr = request.lr,

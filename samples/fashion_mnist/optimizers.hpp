@@ -23,7 +23,8 @@ using Optimizers = std::vector<std::unique_ptr<heron::Optimizer>>;
 struct NamedOptimizer {
     std::string_view name;
     std::string_view summary;
-    float lr;  // tuned for this network; --lr replaces it
+    float lr;     // tuned for this network; --lr replaces it
+    bool routes;  // parameters go to two optimizers, by the routing report
     Optimizers (*create)(const OptimizerRequest& request);
 };
 

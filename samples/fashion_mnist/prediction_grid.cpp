@@ -110,9 +110,7 @@ void write_prediction_grid(const std::filesystem::path& path, const DataSet& dat
                 canvas.fill(left + col * zoom, top + kBorder + row * zoom, zoom, zoom, {pixel, pixel, pixel});
             }
         const int below = top + rows * zoom + 2 * kBorder + 4;
-        const auto name = [&](std::uint32_t c) {
-            return c < data.classes ? data.class_names[c] : std::string("?");
-        };
+        const auto name = [&](std::uint32_t c) { return printable(data.class_names[c], 10); };
         canvas.centred(centre, below, name(prediction), colour, 2);
         if (label != prediction) canvas.centred(centre, below + 20, "is " + name(label), kInk, 2);
     }

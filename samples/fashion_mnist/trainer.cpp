@@ -187,7 +187,7 @@ private:
         for (const auto& optimizer : optimizers_) pointers.push_back(optimizer.get());
         optimizer_ = heron::compile(device_, pointers, {.name = "optimizer", .seed = settings_.seed});
 
-        observer_.note(heron::routing_report(request.routes));
+        if (settings_.optimizer->routes) observer_.note(heron::routing_report(request.routes));
         for (heron::Plan* plan : {&forward_, &backward_, &test_, &optimizer_}) plan->allocate();
         optimizer_.initialize();
         if (settings_.describe)

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+// The engine's network and what it has to learn. The includer has declared the push constants as `p`.
+
+const float TAU = 6.2831853;
+
+// Four frequencies along each of eight directions, sine and cosine of each.
+float feature(uint index, vec2 uv) {
+    uint octave = (index >> 1) & 3;
+    float angle = float(index >> 3) * (TAU / 16.0);
+    float phase = TAU * 0.5 * float(1u << octave) * dot(uv - 0.5, vec2(cos(angle), sin(angle)));
+    return (index & 1) == 0 ? sin(phase) : cos(phase);
+}
+
+// Rings, a disc and a grid: smooth parts and edges.
+vec3 target(vec2 uv) {
+    float radius = length(uv - vec2(0.5));
+    vec3 colour = 0.5 + 0.35 * cos(vec3(0.0, 2.1, 4.2) + 14.0 * radius);
+    if (length(uv - vec2(0.68, 0.34)) < 0.17)
+        colour = vec3(0.95, 0.75, 0.2);
+    if (uv.y > 0.72 && ((int(uv.x * 8.0) + int(uv.y * 8.0)) & 1) == 0)
+        colour *= 0.45;
+    return colour;
+}

@@ -1,0 +1,213 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Builds a sample and runs it, from a bare clone; installs what is missing (Debian, Ubuntu).
+set -euo pipefail
+
+usage() {
+    cat <<'TEXT'
+Usage: samples/run.sh [options] [the sample's own options]
+
+  Installs what is missing (Debian packages, each named with its reason; root is asked for only then), builds, and
+  trains a network on Fashion-MNIST on the best Vulkan device of this machine: with Muon, then with AdamW alone.
+
+  --sample NAME     fashion_mnist (default), device_report, adopted_device or first_step
+  --build-dir DIR   where to build (default: build/samples in the repository)
+  --jobs N          parallel compilers (default: number of processors)
+  --build-only      stop after the build
+  --no-install      never install: say what is missing and stop
+  --help
+
+  Everything else goes to the sample. Of fashion_mnist, for instance: --list-devices, --device SELECT,
+  --optimizer muon,adamw, --seed N, --hidden 256,128, --batch N, --epochs N, --data DIR, --out DIR.
+TEXT
+}
+
+say() { printf '%s\n' "-- $*"; }
+fail() {
+    printf '%s\n' "samples/run.sh: $*" >&2
+    exit 2
+}
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+sample=fashion_mnist build=$root/build/samples jobs=$(nproc 2>/dev/null || echo 2) build_only=0 install=1 help=0 own_data=0
+arguments=()
+while [ $# -gt 0 ]; do
+    case $1 in
+    --sample | --build-dir | --jobs) [ $# -ge 2 ] || fail "$1 needs a value" ;;&
+    --sample) sample=$2 && shift ;;
+    --build-dir) build=$2 && shift ;;
+    --jobs) jobs=$2 && shift ;;
+    --build-only) build_only=1 ;;
+    --no-install) install=0 ;;
+    --help | -h) help=1 ;;
+    *)
+        case $1 in --data | --data=* | --list-devices) own_data=1 ;; esac
+        arguments+=("$1")
+        ;;
+    esac
+    shift
+done
+case $sample in
+fashion_mnist) ;;
+device_report | adopted_device | first_step) own_data=1 ;;
+*) fail "there is no sample '$sample': fashion_mnist, device_report, adopted_device or first_step" ;;
+esac
+case $jobs in '' | *[!0-9]* | 0) fail "--jobs takes a positive number, not '$jobs'" ;; esac
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        fail "root is needed, and there is no sudo. As root, run:  $*"
+    fi
+}
+
+# Runs a command with its output in a log that is shown when it fails.
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+quietly() {
+    local what=$1
+    shift
+    if ! "$@" >"$log" 2>&1; then
+        tail -n 80 "$log" >&2
+        fail "$what failed (its last lines are above)"
+    fi
+}
+
+has_driver() {
+    local file given=${VK_DRIVER_FILES:-${VK_ICD_FILENAMES:-}}
+    [ -z "$given" ] || return 0
+    for file in {/usr/local/share,/usr/share,/etc,/usr/local/etc,"${XDG_DATA_HOME:-${HOME:-/root}/.local/share}"}/vulkan/icd.d/*.json; do
+        [ ! -e "$file" ] || return 0
+    done
+    return 1
+}
+
+# Fills `missing` and `reasons`.
+find_missing() {
+    local entry package
+    missing=() reasons=()
+    local wanted=(
+        "cmake:configures the build"
+        "ninja-build:runs the build"
+        "libvulkan-dev:Vulkan headers and loader"
+        "libvulkan-volk-dev:loads Vulkan functions"
+        "glslang-tools:compiles shaders"
+        "spirv-tools:validates and optimizes shaders"
+        "nlohmann-json3-dev:reads the headers of state files"
+        "libcli11-dev:command lines of the samples"
+        "libfmt-dev:text of the samples"
+        "libstb-dev:PNG files of the samples"
+        "zlib1g-dev:reads gzipped data sets"
+    )
+    [ -n "${CXX:-}" ] || command -v c++ >/dev/null || wanted=("g++:compiles C++" "${wanted[@]}")
+    has_driver || wanted+=("mesa-vulkan-drivers:Vulkan drivers, one for the CPU among them")
+    for entry in "${wanted[@]}"; do
+        package=${entry%%:*}
+        dpkg-query -W -f '${Status}\n' "$package" 2>/dev/null | grep -q '^install ok installed' && continue
+        missing+=("$package")
+        reasons+=("$package (${entry#*:})")
+    done
+}
+
+apt_install() {
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qy -o Dpkg::Use-Pty=0 install --no-install-recommends "$@"
+}
+
+apt_updated=0
+apt_update() {
+    [ $apt_updated = 1 ] && return
+    quietly "apt-get update" as_root apt-get -q update
+    apt_updated=1
+}
+
+install_packages() {
+    find_missing
+    [ ${#missing[@]} -gt 0 ] || return 0
+    say "missing:"
+    printf '     %s\n' "${reasons[@]}"
+    [ $install = 1 ] || fail "these are needed; as root, run:  apt-get install ${missing[*]}"
+    [ "$(id -u)" = 0 ] || say "root is needed to install them"
+    apt_update
+    quietly "apt-get install" apt_install "${missing[@]}"
+    say "installed"
+}
+
+get_data() {
+    [ $own_data = 0 ] && [ ! -e /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz ] || return 0
+    if [ $debian = 1 ] && [ $install = 1 ]; then
+        say "missing: dataset-fashion-mnist (60,000 training and 10,000 test images, 30 MB)"
+        [ "$(id -u)" = 0 ] || say "root is needed to install it"
+        apt_update
+        if (apt_install dataset-fashion-mnist) >"$log" 2>&1; then
+            say "installed"
+            return 0
+        fi
+        tail -n 5 "$log" >&2
+    fi
+    cat >&2 <<'TEXT'
+samples/run.sh: Fashion-MNIST is not there (on Debian: apt-get install dataset-fashion-mnist). To get it by hand, take
+    train-images-idx3-ubyte.gz  train-labels-idx1-ubyte.gz  t10k-images-idx3-ubyte.gz  t10k-labels-idx1-ubyte.gz
+from https://github.com/zalandoresearch/fashion-mnist (folder data/fashion) into a folder of yours and give it:
+    samples/run.sh --data FOLDER
+Files of MNIST, or of your own in the same format, will do as well.
+TEXT
+    exit 2
+}
+
+check_tools() {
+    local lacking=()
+    command -v cmake >/dev/null || lacking+=("cmake 3.22 or newer")
+    [ -n "${CXX:-}" ] || command -v c++ >/dev/null || lacking+=("a C++20 compiler")
+    command -v ninja >/dev/null || command -v make >/dev/null || lacking+=("ninja or make")
+    command -v glslangValidator >/dev/null || command -v glslang >/dev/null || lacking+=("glslang")
+    command -v spirv-val >/dev/null || lacking+=("SPIRV-Tools")
+    if [ ${#lacking[@]} -gt 0 ]; then
+        printf '     %s\n' "${lacking[@]}" >&2
+        fail "this is no Debian system, and the programs above are missing; also needed are Vulkan headers and loader,
+    volk, nlohmann-json, CLI11, fmt, stb and zlib with their headers, and a Vulkan 1.3 driver"
+    fi
+}
+
+build_sample() {
+    local generator=() launcher=()
+    if [ ! -e "$build/CMakeCache.txt" ] && command -v ninja >/dev/null; then generator=(-G Ninja); fi
+    if command -v ccache >/dev/null; then launcher=(-DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
+    quietly "configuring" cmake -S "$root" -B "$build" "${generator[@]}" "${launcher[@]}" -DCMAKE_BUILD_TYPE=Release \
+        -DHERON_BUILD_SAMPLES=ON -DHERON_BUILD_TESTS=OFF -DHERON_BUILD_BENCH=OFF
+    quietly "the build" cmake --build "$build" --parallel "$jobs" --target "$sample"
+}
+
+debian=0
+if command -v dpkg-query >/dev/null && command -v apt-get >/dev/null; then debian=1; fi
+program=$build/samples/$sample/$sample
+
+if [ $help = 1 ]; then
+    usage
+    if [ ! -x "$program" ] && [ $debian = 1 ] && find_missing && [ ${#missing[@]} = 0 ]; then
+        printf '\n(building %s to show its own options ...)\n' "$sample"
+        (build_sample) || exit
+    fi
+    if [ -x "$program" ]; then
+        printf '\n'
+        exec "$program" --help
+    fi
+    printf '\nOnce it is built, --help also shows the options of %s and the devices found.\n' "$sample"
+    exit 0
+fi
+
+if [ $debian = 1 ]; then
+    install_packages
+else
+    check_tools
+fi
+get_data
+say "building $sample in $build ($jobs jobs)"
+build_sample
+[ $build_only = 0 ] || exit 0
+say "running $sample ${arguments[*]}"
+printf '\n'
+rm -f "$log"
+exec "$program" "${arguments[@]}"
