@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: MIT
+// What optimizers, steps and checkpoints refuse: each with a message that names the culprit, before anything
+// changes.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <limits>
+
+#include "optim/training.hpp"
+
+namespace heron::test {
+namespace {
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+class BadInputTest : public DeviceTest {
+protected:
+    // `act` must throw invalid_argument with every one of `words` in its text.
+    template <class Act>
+    static void refused(const Act& act, std::initializer_list<const char*> words) {
+        try {
+            act();
+            ADD_FAILURE() << "not refused: " << *words.begin();
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), ErrorCode::invalid_argument) << error.what();
+            for (const char* word : words)
+                EXPECT_NE(std::string(error.what()).find(word), std::string::npos)
+                    << error.what() << " lacks " << word;
+        }
+    }
+    // A parameter in one buffer: weight, then gradient.
+    Parameter parameter(const std::string& name, const Shape& shape = {6, 4}) {
+        GuardedBuffer& memory = guarded(std::vector<float>(2 * shape.count() + 8, 0.5f));
+        Parameter p;
+        p.name = name;
+        p.weight = memory.view(DType::f32, shape);
+        p.gradient = memory.view(DType::f32, shape, (shape.count() + 4) * 4);
+        return p;
+    }
+};
+
+TEST_P(BadInputTest, ParametersThatNoStepCouldUse) {
+    AdamW adamw(device());
+    const auto add = [&](auto&& change) {
+        Parameter p = parameter("layer.weight");
+        change(p);
+        return [&adamw, p] { adamw.add(p); };
+    };
+    refused(add([](Parameter& p) { p.name.clear(); }), {"no name"});
+    refused(add([](Parameter& p) { p.weight.address = 0; }), {"layer.weight", "weight", "null"});
+    refused(add([](Parameter& p) { p.gradient.address = 0; }), {"layer.weight", "gradient", "null"});
+    refused(add([](Parameter& p) { p.weight.address += 2; }), {"layer.weight", "multiple of 4"});
+    refused(add([](Parameter& p) { p.weight.dtype = DType::u32; }), {"layer.weight", "u32", "f16"});
+    refused(add([](Parameter& p) { p.gradient.shape = Shape{4, 6}; }), {"layer.weight", "6x4", "4x6"});
+    refused(add([](Parameter& p) { p.weight.row_stride = 8; }),
+            {"layer.weight", "row stride of 8", "contiguous"});
+    refused(add([](Parameter& p) { p.gradient.address = p.weight.address + 16; }),
+            {"layer.weight", "overlap"});
+    refused(add([](Parameter& p) { p.gradient = p.weight; }), {"layer.weight", "overlap"});
+    refused(add([](Parameter& p) { p.lr_scale = -1.0f; }), {"layer.weight", "lr_scale", "-1"});
+    refused(add([](Parameter& p) { p.weight_decay_scale = kNan; }),
+            {"layer.weight", "weight_decay_scale", "nan"});
+    refused(add([](Parameter& p) {
+                p.weight.shape = p.gradient.shape = Shape{1u << 20, 1u << 20};
+            }),
+            {"layer.weight", "2^32"});
+    refused(add([&](Parameter& p) { p.weight.device = device().id() + 1000; }),
+            {"layer.weight", "another device"});
+    EXPECT_TRUE(adamw.parameters().empty());
+    adamw.add(parameter("layer.weight"));
+    refused([&] { adamw.add(parameter("layer.weight")); }, {"layer.weight", "unique"});
+    EXPECT_EQ(adamw.parameters().size(), 1u);
+}
+
+TEST_P(BadInputTest, ShapesAndViewsThatMuonCannotTake) {
+    Muon muon(device());
+    const auto add = [&](const Shape& shape, const MatrixView& view) {
+        Parameter p = parameter("qkv", shape);
+        p.view = view;
+        return [&muon, p] { muon.add(p); };
+    };
+    refused(add({7}, {}), {"qkv", "7", "matrices", "AdamW"});
+    refused(add({6, 4}, {.row_splits = {3, 2}}), {"qkv", "sum to 5", "6"});
+    refused(add({6, 4}, {.row_splits = {6, 0}}), {"qkv", "block of 0"});
+    refused(add({6, 4}, {.heads = 4}), {"qkv", "heads is 4", "6 rows"});
+    refused(add({6, 4}, {.row_splits = {3, 3}, .heads = 2}), {"qkv", "heads", "row_splits"});
+    refused(add({6, 4}, {.batch = true}), {"qkv", "batch", "three axes"});
+}
+
+TEST_P(BadInputTest, OptionsOutOfRange) {
+    Device& d = device();
+    refused([&] { AdamW(d, {.lr = -1.0f}); }, {"AdamW", "lr", "-1"});
+    refused([&] { AdamW(d, {.lr = kNan}); }, {"AdamW", "lr", "nan"});
+    refused([&] { AdamW(d, {.beta1 = 1.0}); }, {"AdamW", "beta1", "[0, 1)"});
+    refused([&] { AdamW(d, {.beta2 = -0.1}); }, {"AdamW", "beta2", "-0.1"});
+    refused([&] { AdamW(d, {.eps = -1e-8f}); }, {"AdamW", "eps"});
+    refused([&] { AdamW(d, {.eps = kInfinity}); }, {"AdamW", "eps", "inf"});
+    refused([&] { AdamW(d, {.weight_decay = kInfinity}); }, {"AdamW", "weight_decay"});
+    refused([&] { Sgd(d, {.lr = kInfinity}); }, {"Sgd", "lr"});
+    refused([&] { Sgd(d, {.momentum = 1.0}); }, {"Sgd", "momentum"});
+    refused([&] { Sgd(d, {.momentum = 0.9, .dampening = 2.0}); }, {"Sgd", "dampening"});
+    refused([&] { Sgd(d, {.nesterov = true}); }, {"Sgd", "nesterov", "momentum"});
+    refused([&] { Sgd(d, {.momentum = 0.9, .dampening = 0.1, .nesterov = true}); },
+            {"Sgd", "dampening", "nesterov"});
+    refused([&] { Sgd(d, {.weight_decay = -1.0f}); }, {"Sgd", "weight_decay"});
+    refused([&] { Muon(d, {.lr = kNan}); }, {"Muon", "lr"});
+    refused([&] { Muon(d, {.momentum = 1.5}); }, {"Muon", "momentum", "1.5"});
+    refused([&] { Muon(d, {.weight_decay = -1.0f}); }, {"Muon", "weight_decay"});
+    refused([&] { Muon(d, {.polar = {.eps = -1.0}}); }, {"Muon", "polar.eps"});
+    refused([&] { Muon(d, {.polar = {.norm_factor = 0.0}}); }, {"Muon", "norm_factor"});
+    refused(
+        [&] {
+            Muon(d, {.polar = {.coefficients = {{1.0, std::nan(""), 0.0}}}});
+        },
+        {"Muon", "coefficient"});
+    refused([&] { Muon(d, {.polar = {.precision = DType::u32}}); }, {"Muon", "precision", "u32"});
+
+    Sgd sgd(d);
+    sgd.add(parameter("a"));
+    const auto step = [&](auto&& change) {
+        StepOptions options;
+        change(options);
+        return [&, options] { compile(d, {&sgd}, options); };
+    };
+    refused(step([](StepOptions& o) { o.clip_norm = -1.0f; }), {"clip_norm", "-1"});
+    refused(step([](StepOptions& o) { o.clip_norm = kInfinity; }), {"clip_norm", "inf"});
+    refused(step([](StepOptions& o) { o.clip_value = kNan; }), {"clip_value", "nan"});
+    refused(step([](StepOptions& o) { o.ema_decay = 1.0f; }), {"ema_decay", "[0, 1)"});
+    refused(step([](StepOptions& o) { o.loss_scale.initial = 0.0f; }), {"loss_scale.initial"});
+    refused(step([](StepOptions& o) { o.loss_scale.growth = 0.5f; }), {"loss_scale.growth"});
+    refused(step([](StepOptions& o) { o.loss_scale.backoff = 2.0f; }), {"loss_scale.backoff"});
+    refused(step([](StepOptions& o) { o.loss_scale.growth_interval = 0; }), {"growth_interval"});
+    refused(step([](StepOptions& o) {
+                o.loss_scale.dynamic = true;
+                o.skip_nonfinite = false;
+            }),
+            {"dynamic", "skip_nonfinite"});
+}
+
+TEST_P(BadInputTest, OptimizersThatDoNotGoTogether) {
+    Device& d = device();
+    Sgd one(d), two(d), other_name(d), elsewhere(device({.shader_float16 = true}));
+    other_name.set_name("other");
+    const Parameter shared = parameter("shared");
+    one.add(shared);
+    refused([&] { compile(d, {&one, nullptr}); }, {"null"});
+    refused([&] { compile(d, {&one, &one}); }, {"sgd", "twice"});
+    refused([&] { compile(d, {&one, &two}); }, {"sgd", "set_name"});
+    refused([&] { compile(d, {&one, &elsewhere}); }, {"sgd", "another device"});
+    other_name.add(parameter("shared"));
+    refused([&] { compile(d, {&one, &other_name}); }, {"shared", "unique"});
+
+    // The same memory under another name; a weight in another's gradient; but gradients may be shared.
+    const auto pair_with = [&](auto&& change) {
+        Parameter p = parameter("second");
+        change(p);
+        return [&d, &one, p] {
+            Sgd second(d);
+            second.set_name("second");
+            second.add(p);
+            compile(d, {&one, &second});
+        };
+    };
+    refused(pair_with([&](Parameter& p) { p.weight.address = shared.weight.address; }),
+            {"shared", "second", "overlap"});
+    refused(pair_with([&](Parameter& p) { p.weight.address = shared.weight.address + 92; }),
+            {"shared", "second", "overlap"});
+    refused(pair_with([&](Parameter& p) { p.weight.address = shared.gradient.address; }),
+            {"shared", "second", "overlap"});
+    refused(pair_with([&](Parameter& p) { p.gradient.address = shared.weight.address; }),
+            {"shared", "second", "overlap"});
+    EXPECT_NO_THROW(pair_with([&](Parameter& p) { p.gradient.address = shared.gradient.address; })());
+    // A parameter called like another's gradient.
+    Sgd third(d);
+    third.set_name("third");
+    third.add(parameter("shared.grad"));
+    refused([&] { compile(d, {&one, &third}); }, {"shared.grad"});
+
+    Graph graph(d);
+    Plan no_step = graph.compile({});
+    refused([&] { status(no_step); }, {"status", "heron::compile"});
+    refused([&] { set_learning_rate(no_step, "sgd", 0.1f); }, {"set_learning_rate", "heron::compile"});
+}
+
+TEST_P(BadInputTest, CheckpointsOfAnotherPlanChangeNothing) {
+    const std::filesystem::path file = std::filesystem::temp_directory_path() /
+                                       ("heron_foreign_" + std::to_string(GetParam().index) + ".safetensors");
+    const MakeOptimizer adamw = [](const Device& on) {
+        return std::make_unique<AdamW>(on, AdamWOptions{.lr = 0.1f});
+    };
+    const MakeOptimizer other_beta = [](const Device& on) {
+        return std::make_unique<AdamW>(on, AdamWOptions{.lr = 0.1f, .beta2 = 0.95});
+    };
+    const MakeOptimizer other_rate = [](const Device& on) {
+        return std::make_unique<AdamW>(on, AdamWOptions{.lr = 0.5f});
+    };
+    const MakeOptimizer scheduled = [](const Device& on) {
+        return std::make_unique<AdamW>(on, AdamWOptions{.lr = 0.1f, .schedule = Schedule::constant(0.5f)});
+    };
+    const MakeOptimizer sgd = [](const Device& on) {
+        return std::make_unique<Sgd>(on, SgdOptions{.lr = 0.1f, .momentum = 0.9});
+    };
+    const std::vector<TestTensor> tensors{{.name = "a", .shape = {6, 4}}};
+    {
+        Training saved(device(), adamw, tensors);
+        saved.steps(1, 2);
+        refused([&] { save_checkpoint(saved.plan(), file, {{"heron.plan", "x"}}); }, {"heron.plan"});
+        set_learning_rate(saved.plan(), "adamw", 0.0123f);
+        save_checkpoint(saved.plan(), file);
+    }
+    const auto refuses = [&](const MakeOptimizer& make, const std::vector<TestTensor>& into,
+                             const StepOptions& options, std::initializer_list<const char*> words) {
+        Training training(device(), make, into, options, 9);
+        training.steps(1, 1);
+        const auto bits = training.bits();
+        refused([&] { load_checkpoint(training.plan(), file); }, words);
+        EXPECT_TRUE(training.bits() == bits);
+        EXPECT_EQ(training.control().step, 1u);
+    };
+    refuses(other_beta, tensors, {}, {"another plan", "beta2=0.999", "beta2=0.95"});
+    refuses(scheduled, tensors, {}, {"another plan", "schedule"});
+    refuses(sgd, tensors, {}, {"another plan", "sgd"});
+    refuses(adamw, {{.name = "b", .shape = {6, 4}}}, {}, {"another plan", "\"a\"", "\"b\""});
+    refuses(adamw, {{.name = "a", .shape = {4, 6}}}, {}, {"another plan", "6x4", "4x6"});
+    refuses(adamw, {{.name = "a", .shape = {6, 4}, .weight_dtype = DType::f16}}, {}, {"another plan", "f16"});
+    StepOptions options;
+    options.ema_decay = 0.5f;
+    refuses(adamw, tensors, options, {"another plan", "ema_decay"});
+    // The rate that was set is part of the checkpoint; the one that the options begin with is not.
+    {
+        Training training(device(), other_rate, tensors);
+        load_checkpoint(training.plan(), file);
+        const std::filesystem::path again = file.string() + ".again";
+        save_checkpoint(training.plan(), again);
+        std::ifstream a(file, std::ios::binary), b(again, std::ios::binary);
+        EXPECT_TRUE(std::equal(std::istreambuf_iterator<char>(a), {}, std::istreambuf_iterator<char>(b), {}));
+        std::filesystem::remove(again);
+    }
+    std::filesystem::resize_file(file, std::filesystem::file_size(file) - 1);
+    Training training(device(), adamw, tensors);
+    const auto bits = training.bits();
+    EXPECT_THROW(load_checkpoint(training.plan(), file), Error);
+    EXPECT_THROW(load_checkpoint(training.plan(), file.string() + ".none"), Error);
+    EXPECT_TRUE(training.bits() == bits);
+    std::filesystem::remove(file);
+}
+
+HERON_DEVICE_TESTS(BadInputTest);
+
+}  // namespace
+}  // namespace heron::test

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT
+// Schedules and routing on the host.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+#include "heron/heron.hpp"
+
+namespace heron::test {
+namespace {
+
+TEST(Schedule, IsOneWhereNothingIsSaid) {
+    EXPECT_EQ(Schedule().factor(1), 1.0);
+    EXPECT_EQ(Schedule().factor(std::uint64_t{1} << 40), 1.0);
+    EXPECT_EQ(Schedule::constant().factor(7), 1.0);
+}
+
+TEST(Schedule, PiecesFollowEachOtherAndTheLastFactorStays) {
+    const Schedule schedule =
+        Schedule::linear(0.0f, 1.0f, 10).then_constant(5).then_cosine(0.1f, 20).then_exponential(0.001f, 4);
+    EXPECT_EQ(schedule.factor(1), 0.0);
+    EXPECT_EQ(schedule.factor(6), 0.5);
+    EXPECT_EQ(schedule.factor(11), 1.0);
+    EXPECT_EQ(schedule.factor(15), 1.0);
+    EXPECT_EQ(schedule.factor(16), 1.0);
+    EXPECT_NEAR(schedule.factor(26), 0.55, 1e-7);
+    EXPECT_NEAR(schedule.factor(31), 1 - 0.9 * 0.5 * (1 - std::cos(std::numbers::pi * 0.75)), 1e-7);
+    EXPECT_NEAR(schedule.factor(36), 0.1, 1e-7);
+    EXPECT_NEAR(schedule.factor(38), 0.01, 1e-8);
+    EXPECT_NEAR(schedule.factor(40), 0.001, 1e-9);
+    EXPECT_NEAR(schedule.factor(1'000'000'000'000), 0.001, 1e-9);
+}
+
+TEST(Schedule, NamedFormsReachTheirEnds) {
+    const Schedule cosine = Schedule::warmup_cosine(10, 110, 0.2f);
+    EXPECT_EQ(cosine.factor(1), 0.0);
+    EXPECT_EQ(cosine.factor(11), 1.0);
+    EXPECT_NEAR(cosine.factor(61), 0.6, 1e-7);
+    EXPECT_NEAR(cosine.factor(111), 0.2, 1e-7);
+    const Schedule stable = Schedule::warmup_stable_decay(10, 100, 20);
+    EXPECT_EQ(stable.factor(6), 0.5);
+    EXPECT_EQ(stable.factor(80), 1.0);
+    EXPECT_EQ(stable.factor(91), 0.5);
+    EXPECT_EQ(stable.factor(101), 0.0);
+    EXPECT_EQ(Schedule::warmup_stable_decay(0, 5, 5).factor(1), 1.0);
+}
+
+TEST(Schedule, RefusesWhatCannotBeFollowed) {
+    const float nan = std::numeric_limits<float>::quiet_NaN();
+    EXPECT_THROW(Schedule::constant(nan), Error);
+    EXPECT_THROW(Schedule::constant(-1.0f), Error);
+    EXPECT_THROW(Schedule::linear(0.0f, std::numeric_limits<float>::infinity(), 3), Error);
+    EXPECT_THROW(Schedule::linear(0.0f, 1.0f, 0), Error);
+    EXPECT_THROW(Schedule::exponential(0.0f, 1.0f, 3), Error);
+    EXPECT_THROW(Schedule::constant().then_linear(0.0f, 3), Error);
+    EXPECT_THROW(Schedule::warmup_cosine(10, 10), Error);
+    EXPECT_THROW(Schedule::warmup_stable_decay(60, 100, 41), Error);
+    EXPECT_THROW(Schedule::warmup_stable_decay(0, 100, 0), Error);
+    try {
+        Schedule::constant().then_cosine(0.0f, 3);
+        FAIL();
+    } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+        EXPECT_NE(std::string(error.what()).find("lasts for ever"), std::string::npos) << error.what();
+    }
+}
+
+Parameter named(std::string name, const Shape& shape, Role role = Role::automatic) {
+    Parameter parameter;
+    parameter.name = std::move(name);
+    parameter.weight.shape = parameter.gradient.shape = shape;
+    parameter.role = role;
+    return parameter;
+}
+
+TEST(Routing, SendsHiddenMatricesToTheMatrixOptimizerAndNothingElse) {
+    const std::vector<Parameter> parameters{named("blocks.0.fc.weight", {64, 32}),
+                                            named("blocks.0.fc.bias", {64}),
+                                            named("tok_EMBED.weight", {1000, 32}),
+                                            named("model.wte", {1000, 32}),
+                                            named("pos.wpe", {128, 32}),
+                                            named("unembed", {1000, 32}),
+                                            named("lm_head.weight", {1000, 32}),
+                                            named("vocab_out", {1000, 32}),
+                                            named("gate", {1, 32}),
+                                            named("column", {32, 1}),
+                                            named("conv.weight", {16, 8, 3, 3}),
+                                            named("scalar", {})};
+    const std::vector<Route> routes = route(parameters);
+    ASSERT_EQ(routes.size(), parameters.size());
+    const Role expected[] = {Role::hidden_matrix, Role::vector, Role::embedding,     Role::embedding,
+                             Role::embedding,     Role::head,   Role::head,          Role::embedding,
+                             Role::vector,        Role::vector, Role::hidden_matrix, Role::vector};
+    for (std::size_t i = 0; i < routes.size(); ++i) {
+        EXPECT_EQ(routes[i].role, expected[i]) << routes[i].name;
+        EXPECT_EQ(routes[i].matrix, expected[i] == Role::hidden_matrix) << routes[i].name;
+        EXPECT_FALSE(routes[i].reason.empty());
+    }
+    const std::string report = routing_report(routes);
+    for (const Parameter& parameter : parameters) EXPECT_NE(report.find(parameter.name), std::string::npos);
+}
+
+TEST(Routing, ExplicitRolesWinAndSuspiciousShapesAreNamed) {
+    std::vector<Parameter> parameters{named("embed", {100, 32}, Role::hidden_matrix),
+                                      named("bias", {64}, Role::hidden_matrix),
+                                      named("fc", {64, 32}, Role::head),
+                                      named("tokens", {50000, 64}),
+                                      named("depthwise", {64, 1, 3, 3}),
+                                      named("experts", {8, 64, 32}),
+                                      named("more_experts", {8, 64, 32}),
+                                      named("attn.head_proj", {64, 32})};
+    parameters[6].view.batch = true;
+    const std::vector<Route> routes = route(parameters);
+    EXPECT_TRUE(routes[0].matrix);
+    EXPECT_FALSE(routes[0].warning.empty());
+    EXPECT_TRUE(routes[1].matrix);
+    EXPECT_FALSE(routes[1].warning.empty());
+    EXPECT_FALSE(routes[2].matrix);
+    EXPECT_TRUE(routes[2].warning.empty());
+    for (const std::size_t suspicious : {3, 4, 5, 7})
+        EXPECT_FALSE(routes[suspicious].warning.empty()) << suspicious;
+    EXPECT_TRUE(routes[6].warning.empty());
+    EXPECT_NE(routing_report(routes).find("warning"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace heron::test
