@@ -21,7 +21,7 @@ namespace gpu = heron::gpu;
 
 struct Options {
     std::uint32_t device = 0;
-    std::uint32_t frames = 400;
+    std::uint32_t frames = 200;
     std::uint32_t slice = 0;
     std::string image;
 };
@@ -42,7 +42,7 @@ void initial_weights(float* weights) {
 }
 
 int run(const Options& options) {
-    constexpr std::uint32_t kImageSize = 128;
+    constexpr std::uint32_t kImageSize = 96;
     Engine engine(options.device);
 
     // The engine's own memory. Weights are mapped here, to keep the upload short; Heron takes any kind.

@@ -83,8 +83,7 @@ int main(int argc, char** argv) {
         return app.exit(error) == 0 ? 0 : 2;
     }
 
-    const heron::Version version = heron::library_version();
-    fmt::print("Heron {}.{}.{}\n", version.major, version.minor, version.patch);
+    fmt::print("Heron {}.{}.{}\n", HERON_VERSION_MAJOR, HERON_VERSION_MINOR, HERON_VERSION_PATCH);
     std::uint32_t usable = 0;
     bool good = true;
     try {

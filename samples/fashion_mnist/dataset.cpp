@@ -157,8 +157,8 @@ DataSet read_data_set(const fs::path& folder) {
     };
     data.classes = std::max<std::uint32_t>(2, std::uint32_t{highest(data.train)} + 1);
     if (highest(data.test) >= data.classes)
-        throw BadInput(folder.string() + ": the test set has label " + std::to_string(highest(data.test)) +
-                       ", which the training set lacks");
+        throw BadInput(find_file(folder, "t10k", "labels-idx1").string() + ": has label " +
+                       std::to_string(highest(data.test)) + ", which the training set lacks");
     data.class_names = read_class_names(folder, data.classes);
 
     double sum = 0;

@@ -21,7 +21,7 @@ HERON_SHARED_BEGIN
 const uint FEATURES = 64;
 const uint HIDDEN = 64;
 const uint COLOURS = 3;
-const uint SAMPLES = 1024; // a step
+const uint SAMPLES = 512; // a step
 const uint THREADS = 64;
 
 // Offsets in floats, the same for weights and gradients.

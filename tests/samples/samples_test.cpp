@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: MIT
+// The samples as programs: what they print, leave behind, and refuse. fashion_mnist gets a small data set
+// written here.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <sstream>
+#include <string>
+#include <vector>
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Outcome {
+    int code = -1;
+    std::string text;  // standard output and error
+};
+
+Outcome run(const std::string& command) {
+    Outcome outcome;
+    FILE* pipe = popen((command + " 2>&1").c_str(), "r");
+    if (!pipe) return outcome;
+    std::array<char, 4096> piece{};
+    while (const std::size_t got = fread(piece.data(), 1, piece.size(), pipe))
+        outcome.text.append(piece.data(), got);
+    const int status = pclose(pipe);
+    outcome.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    return outcome;
+}
+
+// All lines that contain `part`, in order.
+std::vector<std::string> lines_with(const std::string& text, const std::string& part) {
+    std::vector<std::string> lines;
+    std::istringstream stream(text);
+    for (std::string line; std::getline(stream, line);)
+        if (line.find(part) != std::string::npos) lines.push_back(line);
+    return lines;
+}
+
+using Bytes = std::vector<std::uint8_t>;
+
+Bytes idx(const std::vector<std::uint32_t>& extents, const Bytes& data) {
+    Bytes file = {0, 0, 8, static_cast<std::uint8_t>(extents.size())};
+    for (const std::uint32_t extent : extents)
+        for (const int shift : {24, 16, 8, 0}) file.push_back(static_cast<std::uint8_t>(extent >> shift));
+    file.insert(file.end(), data.begin(), data.end());
+    return file;
+}
+
+void write(const fs::path& path, const Bytes& bytes) {
+    std::ofstream file(path, std::ios::binary);
+    file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+    ASSERT_TRUE(file.good()) << path;
+}
+
+// Three classes of 9 x 7 images (an odd number of pixels): a bright bar at the left, in the middle, at the
+// right, in noise.
+struct Images {
+    Bytes pixels;
+    Bytes labels;
+
+    Images(std::uint32_t count, std::uint32_t seed) {
+        std::mt19937 random(seed);
+        for (std::uint32_t i = 0; i < count; ++i) {
+            const std::uint32_t label = random() % 3;
+            labels.push_back(static_cast<std::uint8_t>(label));
+            for (std::uint32_t row = 0; row < 9; ++row)
+                for (std::uint32_t col = 0; col < 7; ++col)
+                    pixels.push_back(
+                        static_cast<std::uint8_t>(random() % 120 + (col / 3 == label ? 100 : 0)));
+        }
+    }
+};
+
+constexpr std::uint32_t kTrain = 610;
+constexpr std::uint32_t kTest = 131;
+
+class FashionMnist : public testing::Test {
+protected:
+    void SetUp() override {
+        folder_ = fs::temp_directory_path() / ("heron_samples_test_" + std::to_string(getpid()));
+        fs::remove_all(folder_);
+        write_data("data");
+    }
+    void TearDown() override { fs::remove_all(folder_); }
+
+    void write_data(const std::string& name) {
+        fs::create_directories(folder_ / name);
+        const Images train(kTrain, 1), test(kTest, 2);
+        write(folder_ / name / "train-images-idx3-ubyte", idx({kTrain, 9, 7}, train.pixels));
+        write(folder_ / name / "train-labels-idx1-ubyte", idx({kTrain}, train.labels));
+        write(folder_ / name / "t10k-images-idx3-ubyte", idx({kTest, 9, 7}, test.pixels));
+        write(folder_ / name / "t10k-labels-idx1-ubyte", idx({kTest}, test.labels));
+    }
+
+    Outcome train(const std::string& arguments, const std::string& out = "out",
+                  const std::string& data = "data") const {
+        return run(std::string(FASHION_MNIST_PROGRAM) + " --hidden 32,16 --batch 50 --epochs 2 --data " +
+                   (folder_ / data).string() + " --out " + (folder_ / out).string() + " " + arguments);
+    }
+
+    // The file of the data set is replaced by `bytes`, and refused with a message that names it and says
+    // `reason`.
+    void expect_refused(const std::string& file, const Bytes& bytes, const std::string& reason) {
+        write_data("bad");
+        write(folder_ / "bad" / file, bytes);
+        const Outcome outcome = train("", "out", "bad");
+        EXPECT_EQ(outcome.code, 2) << outcome.text;
+        EXPECT_NE(outcome.text.find(file), std::string::npos) << outcome.text;
+        EXPECT_NE(outcome.text.find(reason), std::string::npos) << outcome.text;
+    }
+
+    fs::path folder_;
+};
+
+TEST_F(FashionMnist, LearnsAndLeavesItsFilesBehind) {
+    const Outcome outcome = train("--optimizer muon,adamw,sgd");
+    ASSERT_EQ(outcome.code, 0) << outcome.text;
+    for (const char* name : {"curves.svg", "curves.csv", "predictions.png", "checkpoint-muon.safetensors",
+                             "checkpoint-adamw.safetensors", "checkpoint-sgd.safetensors"})
+        EXPECT_GT(fs::file_size(folder_ / "out" / name), 100u) << name;
+    const auto accuracies = lines_with(outcome.text, "test accuracy");
+    double best = 0;
+    for (const std::string& line : accuracies) {
+        const std::size_t at = line.find("accuracy ");
+        if (at != std::string::npos) best = std::max(best, std::atof(line.c_str() + at + 9));
+    }
+    EXPECT_GT(best, 95) << outcome.text;
+    // 24 steps and 3 evaluations a run, and the head.
+    std::ifstream csv(folder_ / "out" / "curves.csv");
+    std::size_t count = 0;
+    for (std::string line; std::getline(csv, line);) ++count;
+    EXPECT_EQ(count, 3u * (24 + 3) + 1);
+}
+
+TEST_F(FashionMnist, SameSeedGivesSameWeights) {
+    const auto first = lines_with(train("").text, "weights ");
+    const auto second = lines_with(train("").text, "weights ");
+    const auto other = lines_with(train("--seed 2").text, "weights ");
+    ASSERT_EQ(first.size(), 2u);
+    EXPECT_EQ(first, second);
+    ASSERT_EQ(other.size(), 2u);
+    EXPECT_NE(first[0], other[0]);
+    EXPECT_NE(first[0], first[1]);
+}
+
+TEST_F(FashionMnist, ResumedRunEqualsUninterruptedOne) {
+    for (const std::string optimizer : {"muon", "adamw", "sgd"}) {
+        const auto whole = lines_with(train("--optimizer " + optimizer).text, "weights ");
+        ASSERT_EQ(whole.size(), 1u);
+        const Outcome begun = train("--stop-after 1 --optimizer " + optimizer, "begun");
+        ASSERT_EQ(begun.code, 0) << begun.text;
+        const std::string file = (folder_ / "begun" / ("checkpoint-" + optimizer + ".safetensors")).string();
+        const Outcome resumed = train("--optimizer " + optimizer + " --resume " + file, "resumed");
+        ASSERT_EQ(resumed.code, 0) << resumed.text;
+        EXPECT_EQ(lines_with(resumed.text, "weights "), whole) << optimizer;
+        EXPECT_NE(lines_with(begun.text, "weights "), whole) << optimizer;
+    }
+}
+
+TEST_F(FashionMnist, ReadsGzippedFilesAlike) {
+    const auto plain = lines_with(train("").text, "weights ");
+    for (const auto& entry : fs::directory_iterator(folder_ / "data")) {
+        std::ifstream in(entry.path(), std::ios::binary);
+        std::ostringstream content;
+        content << in.rdbuf();
+        gzFile out = gzopen((entry.path().string() + ".gz").c_str(), "wb");
+        gzwrite(out, content.str().data(), static_cast<unsigned>(content.str().size()));
+        gzclose(out);
+        in.close();
+        fs::remove(entry.path());
+    }
+    const Outcome packed = train("");
+    EXPECT_EQ(lines_with(packed.text, "weights "), plain) << packed.text;
+}
+
+TEST_F(FashionMnist, RefusesBadData) {
+    const Images train_images(kTrain, 1), test_images(kTest, 2);
+    const std::string file = "train-images-idx3-ubyte";
+    Bytes good = idx({kTrain, 9, 7}, train_images.pixels);
+    Bytes bytes = good;
+    bytes.pop_back();
+    expect_refused(file, bytes, "too short");
+    bytes = good;
+    bytes.push_back(0);
+    expect_refused(file, bytes, "longer");
+    bytes = good;
+    bytes[0] = 1;
+    expect_refused(file, bytes, "no IDX file");
+    bytes = good;
+    bytes[2] = 13;
+    expect_refused(file, bytes, "type 13");
+    bytes = good;
+    bytes[3] = 2;
+    expect_refused(file, bytes, "axes");
+    expect_refused(file, {0, 0}, "too short");
+    expect_refused(file, {}, "too short");
+    expect_refused(file, idx({0, 9, 7}, {}), "empty");
+    expect_refused(file, idx({0xffffffff, 4096, 4096}, {}), "4 GiB");
+    expect_refused(file, idx({kTrain, 9, 70000}, {}), "4096");
+    expect_refused("train-labels-idx1-ubyte", idx({kTrain - 1}, Bytes(kTrain - 1, 0)), "labels for");
+    expect_refused("t10k-labels-idx1-ubyte", idx({kTest}, Bytes(kTest, 7)), "label 7");
+    EXPECT_EQ(train("", "out", "nowhere").code, 2);
+}
+
+TEST_F(FashionMnist, RefusesBadArguments) {
+    for (const std::string arguments :
+         {"--optimizer nonsense", "--optimizer muon,muon", "--lr muon", "--lr muon=x", "--lr muon=-1",
+          "--lr nonsense=1", "--batch 0", "--batch 1000", "--epochs 0", "--hidden 0", "--hidden 8,x",
+          "--seed -1", "--device nonsense", "--resume nowhere", "--resume nowhere --optimizer muon",
+          "--nonsense", "--out /dev/null/x"}) {
+        const Outcome outcome = train(arguments);
+        EXPECT_EQ(outcome.code, 2) << arguments << "\n" << outcome.text;
+        EXPECT_FALSE(outcome.text.empty()) << arguments;
+    }
+}
+
+TEST_F(FashionMnist, RefusesACheckpointOfAnotherRun) {
+    ASSERT_EQ(train("--stop-after 1 --optimizer muon").code, 0);
+    const std::string file = (folder_ / "out" / "checkpoint-muon.safetensors").string();
+    for (const std::string change :
+         {"--optimizer adamw", "--optimizer muon --seed 7", "--optimizer muon --hidden 32"}) {
+        // CLI11 takes the last of repeated options only where told so: another command line without the
+        // common part.
+        const Outcome outcome =
+            run(std::string(FASHION_MNIST_PROGRAM) + " --batch 50 --epochs 2 --data " +
+                (folder_ / "data").string() + " --out " + (folder_ / "out2").string() + " --resume " + file +
+                " " + change + (change.find("hidden") == std::string::npos ? " --hidden 32,16" : ""));
+        EXPECT_EQ(outcome.code, 2) << outcome.text;
+        EXPECT_NE(outcome.text.find("was made with"), std::string::npos) << outcome.text;
+    }
+}
+
+TEST_F(FashionMnist, HelpListsDevicesAndOptimizers) {
+    const Outcome outcome = train("--help");
+    EXPECT_EQ(outcome.code, 0);
+    for (const char* word :
+         {"--seed", "--epochs", "--hidden", "--batch", "--out", "muon", "adamw", "Devices", "uuid"})
+        EXPECT_NE(outcome.text.find(word), std::string::npos) << word;
+}
+
+TEST(FirstStep, ShrinksTheGradient) {
+    const Outcome outcome = run(FIRST_STEP_PROGRAM);
+    EXPECT_EQ(outcome.code, 0) << outcome.text;
+    EXPECT_EQ(lines_with(outcome.text, "gradient norm").size(), 10u);
+}
+
+TEST(DeviceReport, PassesOnEveryDevice) {
+    const Outcome outcome = run(DEVICE_REPORT_PROGRAM);
+    EXPECT_EQ(outcome.code, 0) << outcome.text;
+    EXPECT_NE(outcome.text.find("all checks passed"), std::string::npos) << outcome.text;
+    EXPECT_EQ(run(std::string(DEVICE_REPORT_PROGRAM) + " --device nonsense").code, 2);
+}
+
+TEST(AdoptedDevice, LearnsInWholeStepsAndInSlicesAlike) {
+    const std::string program = std::string(ADOPTED_DEVICE_PROGRAM) + " --frames 40";
+    const Outcome whole = run(program);
+    EXPECT_EQ(whole.code, 0) << whole.text;
+    const Outcome sliced = run(program + " --slice 2");
+    EXPECT_EQ(sliced.code, 0) << sliced.text;
+    const auto result = [](const Outcome& outcome) {
+        const auto lines = lines_with(outcome.text, "mean squared error");
+        return lines.empty() ? std::string("none") : lines[0].substr(lines[0].find("steps"));
+    };
+    EXPECT_EQ(result(whole), result(sliced));
+}
+
+}  // namespace
