@@ -1,0 +1,501 @@
+// SPDX-License-Identifier: MIT
+// gemm() and syrk() against float64, on every device and with every variant that it can run.
+#include "linalg/gemm.hpp"
+
+#include <cmath>
+#include <cstring>
+#include <deque>
+#include <functional>
+#include <heron/plan.hpp>
+#include <limits>
+#include <ostream>
+
+#include "cases/gemm_cases.hpp"
+#include "support/device_fixture.hpp"
+#include "support/reference.hpp"
+
+namespace heron::test {
+namespace {
+
+struct GemmCase {
+    std::uint64_t m = 1, n = 1, k = 1, batch = 1;
+    bool transpose_a = false, transpose_b = false, symmetric = false;
+    bool shared_a = false, shared_b = false;  // one matrix for the whole batch
+    bool shared_c = false, in_place = false;
+    float alpha = 1, beta = 0;
+    DType a = DType::f32, b = DType::f32, c = DType::f32, d = DType::f32;
+    std::uint64_t gap = 0;  // elements between the rows of all operands
+    MatrixKind kind = MatrixKind::random;
+    std::string variant;
+};
+
+std::ostream& operator<<(std::ostream& out, const GemmCase& x) {
+    out << (x.symmetric ? "symmetric " : "") << x.m << "x" << x.n << "x" << x.k << " batch " << x.batch
+        << (x.transpose_a ? " A^T" : "") << (x.transpose_b ? " B^T" : "") << (x.shared_a ? " one A" : "")
+        << (x.shared_b ? " one B" : "") << (x.shared_c ? " one C" : "") << (x.in_place ? " in place" : "")
+        << " alpha " << x.alpha << " beta " << x.beta << " " << to_string(x.a) << " " << to_string(x.b) << " "
+        << to_string(x.c) << " -> " << to_string(x.d) << " gap " << x.gap << " " << to_string(x.kind)
+        << " matrices";
+    return x.variant.empty() ? out : out << ", " << x.variant;
+}
+
+// A tensor in guarded device memory, with what it held at first.
+struct Placed {
+    std::vector<Matrix> items;
+    DType dtype;
+    std::uint64_t rows, cols, stride;
+    GuardedBuffer* buffer;
+    Tensor tensor;
+};
+
+class GemmTest : public DeviceTest {
+protected:
+    Placed place(Graph& graph, const std::vector<Matrix>& items, DType dtype, std::uint64_t gap) {
+        Placed placed{{},
+                      dtype,
+                      static_cast<std::uint64_t>(items[0].rows()),
+                      static_cast<std::uint64_t>(items[0].cols()),
+                      0,
+                      nullptr,
+                      {}};
+        placed.stride = placed.cols + gap;
+        for (const Matrix& item : items) placed.items.push_back(rounded(item, dtype));
+        std::vector<std::byte> bytes = encode(placed.items, dtype, placed.stride);
+        if (bytes.empty()) bytes.resize(4);
+        placed.buffer = &guarded_on(graph.device(), bytes);
+        const Shape shape = items.size() == 1 ? Shape{placed.rows, placed.cols}
+                                              : Shape{items.size(), placed.rows, placed.cols};
+        const TensorView view{placed.buffer->address(), dtype, shape, gap == 0 ? 0 : placed.stride};
+        placed.tensor = graph.external("tensor" + std::to_string(names_++), view);
+        return placed;
+    }
+
+    struct Pending {
+        GemmCase gemm;
+        Placed a, b, c, d;
+        bool has_c;
+    };
+
+    void add(Graph& graph, const GemmCase& x) {
+        const std::uint64_t seed = 1000 + names_;
+        const auto matrices = [&](std::uint64_t items, std::uint64_t rows, std::uint64_t cols,
+                                  std::uint64_t salt) {
+            std::vector<Matrix> all;
+            for (std::uint64_t item = 0; item < items; ++item)
+                all.push_back(make_matrix(x.kind, rows, cols, seed * 7 + salt + item * 31));
+            return all;
+        };
+        Pending p;
+        p.gemm = x;
+        p.a =
+            place(graph,
+                  matrices(x.shared_a ? 1 : x.batch, x.transpose_a ? x.k : x.m, x.transpose_a ? x.m : x.k, 1),
+                  x.a, x.gap);
+        if (x.symmetric)
+            p.b = p.a;
+        else
+            p.b = place(
+                graph,
+                matrices(x.shared_b ? 1 : x.batch, x.transpose_b ? x.n : x.k, x.transpose_b ? x.k : x.n, 2),
+                x.b, x.gap);
+        p.has_c = x.beta != 0;
+        std::vector<Matrix> c = matrices(x.shared_c ? 1 : x.batch, x.m, x.n, 3);
+        if (x.symmetric)
+            for (Matrix& item : c) item = ((item + item.transpose()) / 2).eval();
+        if (p.has_c) p.c = place(graph, c, x.in_place ? x.d : x.c, x.gap);
+        // What D holds at first must not matter.
+        const double nan = std::numeric_limits<double>::quiet_NaN();
+        const std::vector<Matrix> nothing(
+            x.batch, Matrix::Constant(static_cast<Eigen::Index>(x.m), static_cast<Eigen::Index>(x.n), nan));
+        p.d = x.in_place ? p.c : place(graph, nothing, x.d, x.gap);
+
+        GemmOptions options;
+        options.transpose_a = x.transpose_a ? Transpose::yes : Transpose::no;
+        options.transpose_b = x.transpose_b ? Transpose::yes : Transpose::no;
+        options.alpha = x.alpha;
+        options.beta = x.beta;
+        options.variant = x.variant;
+        const Tensor c_tensor = p.has_c ? p.c.tensor : Tensor{};
+        if (x.symmetric)
+            syrk(graph, p.a.tensor, c_tensor, p.d.tensor, options);
+        else
+            gemm(graph, p.a.tensor, p.b.tensor, c_tensor, p.d.tensor, options);
+        pending_.push_back(std::move(p));
+    }
+
+    static void run(const Graph& graph, const PlanOptions& options = {}) {
+        Plan plan = graph.compile(options);
+        plan.allocate();
+        EXPECT_TRUE(plan.hazards().empty());
+        plan.run();
+    }
+
+    // Compares all products added since the last call. Returns the worst ratio of error to bound.
+    double check() {
+        double worst = 0;
+        for (const Pending& p : pending_) {
+            const GemmCase& x = p.gemm;
+            if (x.m == 0 || x.n == 0) continue;
+            const auto bytes = p.d.buffer->read<std::byte>();
+            EXPECT_TRUE(gaps_intact(bytes, x.d, x.batch, x.m, x.n, p.d.stride))
+                << x << ": wrote between the rows";
+            const std::vector<Matrix> results = decode(bytes, x.d, x.batch, x.m, x.n, p.d.stride);
+            for (std::uint64_t item = 0; item < x.batch; ++item) {
+                Matrix a = p.a.items[x.shared_a ? 0 : item];
+                if (x.transpose_a) a = a.transpose().eval();
+                Matrix b = x.symmetric ? Matrix(a.transpose()) : p.b.items[x.shared_b ? 0 : item];
+                if (!x.symmetric && x.transpose_b) b = b.transpose().eval();
+                const Matrix c = p.has_c ? p.c.items[x.shared_c ? 0 : item] : Matrix();
+                const double alpha = static_cast<double>(x.alpha), beta = static_cast<double>(x.beta);
+                const Matrix expected = gemm_reference(alpha, a, b, beta, c);
+                const double ratio = gemm_error_ratio(results[item], expected, alpha, a, b, beta, c, x.d);
+                if (!(ratio <= 1)) {
+                    Eigen::Index row = 0, col = 0;
+                    (results[item] - expected).cwiseAbs().maxCoeff(&row, &col);
+                    ADD_FAILURE() << GetParam().name << ": " << x << ", item " << item << ": error is "
+                                  << ratio << " of what is allowed, worst at (" << row << ", " << col
+                                  << "): expected " << expected(row, col) << ", is "
+                                  << results[item](row, col);
+                }
+                if (x.symmetric) {
+                    EXPECT_TRUE(results[item] == results[item].transpose())
+                        << x << ": not symmetric bit for bit";
+                }
+                worst = std::max(worst, ratio);
+            }
+        }
+        pending_.clear();
+        return worst;
+    }
+
+    std::vector<std::string> variants(Device& device) {
+        std::vector<std::string> names;
+        for (const GemmKernel& kernel : gemm_kernels())
+            if (kernel.missing(device.capabilities()).empty()) names.emplace_back(kernel.info.name);
+        return names;
+    }
+
+    std::vector<Pending> pending_;
+    std::uint64_t names_ = 0;
+};
+
+std::vector<GemmCase> awkward_cases() {
+    std::vector<GemmCase> cases;
+    for (const GemmSize& size : awkward_gemm_sizes()) {
+        const bool small = size.m * size.n * size.k < 100000;
+        for (int transposes = 0; transposes < 4; ++transposes) {
+            if (!small && transposes != static_cast<int>(size.m % 4)) continue;
+            cases.push_back({.m = size.m,
+                             .n = size.n,
+                             .k = size.k,
+                             .transpose_a = (transposes & 1) != 0,
+                             .transpose_b = (transposes & 2) != 0});
+        }
+    }
+    return cases;
+}
+
+TEST_P(GemmTest, MatchesFloat64ForAwkwardSizesWithEveryVariant) {
+    for (const std::string& variant : variants(device())) {
+        Graph graph(device());
+        for (GemmCase x : awkward_cases()) {
+            x.variant = variant;
+            add(graph, x);
+        }
+        run(graph);
+        RecordProperty(variant, std::to_string(check()));
+    }
+}
+
+TEST_P(GemmTest, MatchesFloat64WithEveryOption) {
+    for (const std::string& variant : variants(device())) {
+        Graph graph(device());
+        for (GemmCase x : {
+                 GemmCase{.m = 33, .n = 65, .k = 17, .alpha = -0.5f, .beta = 2.0f},
+                 GemmCase{.m = 33, .n = 65, .k = 17, .in_place = true, .alpha = 0.25f, .beta = 1.0f},
+                 GemmCase{.m = 40, .n = 24, .k = 31, .alpha = 0.0f, .beta = -1.0f},
+                 GemmCase{.m = 9, .n = 70, .k = 0, .alpha = 1.0f, .beta = 3.0f},
+                 GemmCase{.m = 9, .n = 70, .k = 0},
+                 GemmCase{.m = 9, .n = 7, .k = 0, .batch = 3, .shared_c = true, .beta = 0.5f},
+                 GemmCase{.m = 35, .n = 41, .k = 29, .gap = 3},
+                 GemmCase{.m = 35,
+                 .n = 41,
+                 .k = 29,
+                 .transpose_a = true,
+                 .transpose_b = true,
+                 .beta = 1.0f,
+                 .gap = 5},
+                 GemmCase{.m = 17, .n = 20, .k = 40, .batch = 5},
+                 GemmCase{.m = 70, .n = 20, .k = 40, .batch = 5, .transpose_b = true, .shared_a = true},
+                 GemmCase{
+                     .m = 17, .n = 67, .k = 40, .batch = 5, .transpose_a = true, .shared_b = true, .gap = 1},
+                 GemmCase{.m = 17, .n = 67, .k = 4, .batch = 4, .shared_c = true, .beta = -2.0f},
+                 GemmCase{.m = 17, .n = 67, .k = 4, .batch = 4, .shared_a = true, .shared_b = true},
+             }) {
+            x.variant = variant;
+            add(graph, x);
+        }
+        run(graph);
+        check();
+    }
+}
+
+TEST_P(GemmTest, SymmetricProductsMatchFloat64) {
+    for (const std::string& variant : variants(device())) {
+        Graph graph(device());
+        for (std::uint64_t n :
+             {1u, 2u, 3u, 8u, 15u, 16u, 17u, 31u, 33u, 63u, 64u, 65u, 127u, 128u, 129u, 200u, 257u})
+            for (bool transpose : {false, true}) {
+                GemmCase x{
+                    .m = n, .n = n, .k = 35, .transpose_a = transpose, .symmetric = true, .variant = variant};
+                if (n % 2 == 1) x.alpha = 0.5f, x.beta = -1.5f, x.in_place = transpose, x.gap = n % 3;
+                if (n == 33) x.batch = 3;
+                add(graph, x);
+            }
+        run(graph);
+        check();
+    }
+}
+
+TEST_P(GemmTest, TakesEveryElementTypeWithoutFeaturesOf16Bits) {
+    const DType f32 = DType::f32, f16 = DType::f16, bf16 = DType::bf16;
+    struct Types {
+        DType a, b, c, d;
+    };
+    DisabledCapabilities without;
+    without.shader_float16 = without.storage_16bit = without.storage_8bit = without.bfloat16 = true;
+    for (Device* on : {&device(), &device(without)})
+        for (const std::string& variant : on == &device() ? variants(*on) : std::vector<std::string>{""}) {
+            Graph graph(*on);
+            for (const Types& t :
+                 {Types{f16, f16, f32, f32}, Types{bf16, f16, bf16, f16}, Types{f32, bf16, f16, bf16}})
+                for (std::uint64_t gap : {0u, 1u})
+                    for (std::uint64_t n : {1u, 2u, 33u, 64u, 77u}) {
+                        GemmCase x{
+                            .m = 21, .n = n, .k = 19, .a = t.a, .b = t.b, .c = t.c, .d = t.d, .gap = gap};
+                        x.variant = variant;
+                        add(graph, x);
+                        x.transpose_a = x.transpose_b = true;
+                        x.batch = 3;
+                        x.beta = 0.5f;
+                        add(graph, x);
+                        GemmCase s{.m = n,
+                                   .n = n,
+                                   .k = 19,
+                                   .symmetric = true,
+                                   .a = t.a,
+                                   .b = t.a,
+                                   .c = t.c,
+                                   .d = t.d,
+                                   .gap = gap,
+                                   .variant = variant};
+                        add(graph, s);
+                        s.beta = 1;
+                        s.in_place = true;
+                        add(graph, s);
+                    }
+            run(graph);
+            check();
+        }
+}
+
+TEST_P(GemmTest, MatchesFloat64ForEveryKindOfMatrix) {
+    Graph graph(device());
+    for (MatrixKind kind : finite_matrix_kinds()) {
+        add(graph, {.m = 37, .n = 29, .k = 31, .kind = kind});
+        add(graph, {.m = 37, .n = 37, .k = 31, .symmetric = true, .beta = 1, .kind = kind});
+    }
+    run(graph);
+    check();
+}
+
+TEST_P(GemmTest, SmallestLimitsOfVulkanSuffice) {
+    DisabledCapabilities smallest;
+    smallest.cpu = true;
+    smallest.max_invocations = 128;
+    smallest.max_shared_memory = 16384;
+    Device& small = device(smallest);
+    EXPECT_EQ(variants(small), std::vector<std::string>{"gemm_tiled"});
+    EXPECT_STREQ(choose_gemm(small.capabilities(), {4096, 4096, 4096, 1, false}).info.name, "gemm_tiled");
+    Graph graph(small);
+    add(graph, {.m = 130, .n = 70, .k = 45, .beta = 1});
+    add(graph, {.m = 130, .n = 130, .k = 45, .symmetric = true});
+    run(graph);
+    check();
+}
+
+TEST_P(GemmTest, BetaZeroReadsNoC) {
+    Graph graph(device());
+    const Matrix nan = Matrix::Constant(20, 30, std::numeric_limits<double>::quiet_NaN());
+    const Matrix a = random_matrix(20, 10, 1), b = random_matrix(10, 30, 2);
+    const Placed pa = place(graph, {a}, DType::f32, 0), pb = place(graph, {b}, DType::f32, 0);
+    const Placed pc = place(graph, {nan}, DType::f32, 0), pd = place(graph, {nan}, DType::f32, 0);
+    gemm(graph, pa.tensor, pb.tensor, pc.tensor, pd.tensor, {.beta = 0.0f});
+    run(graph);
+    const Matrix d = decode(pd.buffer->read<std::byte>(), DType::f32, 1, 20, 30, 30)[0];
+    EXPECT_TRUE(d.allFinite());
+}
+
+// A NaN of A makes its row of D NaN, an infinity makes it non-finite, and neither touches another row.
+TEST_P(GemmTest, NonfiniteElementsStayInTheirRow) {
+    for (const std::string& variant : variants(device()))
+        for (MatrixKind kind : {MatrixKind::one_nan, MatrixKind::one_inf}) {
+            Graph graph(device());
+            const Matrix a = make_matrix(kind, 35, 21, 5), b = random_matrix(21, 67, 6);
+            const Placed pa = place(graph, {a}, DType::f32, 0), pb = place(graph, {b}, DType::f32, 0);
+            const Placed pd = place(graph, {Matrix::Zero(35, 67)}, DType::f32, 0);
+            gemm(graph, pa.tensor, pb.tensor, {}, pd.tensor, {.variant = variant});
+            run(graph);
+            const Matrix d = decode(pd.buffer->read<std::byte>(), DType::f32, 1, 35, 67, 67)[0];
+            for (Eigen::Index i = 0; i < 35; ++i)
+                for (Eigen::Index j = 0; j < 67; ++j) {
+                    if (a.row(i).allFinite()) {
+                        ASSERT_TRUE(std::isfinite(d(i, j))) << variant << " " << i << " " << j;
+                    } else if (kind == MatrixKind::one_nan) {
+                        ASSERT_TRUE(std::isnan(d(i, j))) << variant << " " << i << " " << j;
+                    } else {
+                        ASSERT_TRUE(std::isinf(d(i, j))) << variant << " " << i << " " << j;
+                    }
+                }
+        }
+}
+
+// The same bits again, in another plan, and split into many dispatches.
+TEST_P(GemmTest, SameBitsWholeOrSplitAndEveryTime) {
+    for (const std::string& variant : variants(device())) {
+        std::vector<std::vector<std::byte>> results;
+        for (int round = 0; round < 3; ++round) {
+            Graph graph(device());
+            const Placed pa = place(graph, {random_matrix(150, 70, 1)}, DType::f32, 0);
+            const Placed pb = place(graph, {random_matrix(70, 140, 2)}, DType::f32, 0);
+            const Placed pd = place(graph, {Matrix::Zero(150, 140)}, DType::f32, 0);
+            const Placed ps = place(graph, {Matrix::Zero(150, 150)}, DType::f32, 0);
+            gemm(graph, pa.tensor, pb.tensor, {}, pd.tensor, {.variant = variant});
+            syrk(graph, pa.tensor, {}, ps.tensor, {.variant = variant});
+            PlanOptions options;
+            if (round == 2) options.max_dispatch_flops = 5e5;
+            Plan plan = graph.compile(options);
+            if (round == 2) {
+                EXPECT_GT(plan.dispatch_count(), 2u);
+            }
+            plan.allocate();
+            for (int repeat = 0; repeat < 3; ++repeat) {
+                plan.run();
+                results.push_back(pd.buffer->read<std::byte>());
+                const auto symmetric = ps.buffer->read<std::byte>();
+                results.back().insert(results.back().end(), symmetric.begin(), symmetric.end());
+            }
+        }
+        for (const auto& result : results) EXPECT_TRUE(result == results[0]) << variant;
+    }
+}
+
+TEST_P(GemmTest, MergesShapesOfALevelIntoOneDispatch) {
+    DisabledCapabilities gpu;
+    gpu.cpu = true;
+    Graph graph(device(gpu));
+    for (std::uint64_t i = 1; i < 20; ++i)
+        add(graph, {.m = i * 3, .n = 50 - i, .k = i, .transpose_a = i % 2 == 0, .transpose_b = i % 3 == 0});
+    Plan plan = graph.compile({});
+    EXPECT_EQ(plan.dispatch_count(), 1u);
+    EXPECT_EQ(plan.level_count(), 1u);
+    plan.allocate();
+    plan.run();
+    check();
+}
+
+TEST_P(GemmTest, RefusesWhatDoesNotFitAndAddsNothing) {
+    Graph graph(device());
+    const auto placed = [&](std::uint64_t rows, std::uint64_t cols, DType dtype = DType::f32) {
+        return graph.temporary(dtype, Shape{rows, cols});
+    };
+    const Tensor a = placed(4, 6), b = placed(6, 5), d = placed(4, 5), square = placed(6, 6),
+                 tall = placed(5, 5);
+    Tensor short_rows = d;
+    short_rows.row_stride = 3;
+    Tensor shifted = graph.temporary(DType::f16, Shape{5, 5});
+    shifted.byte_offset = 10;
+    shifted.shape = Shape{4, 5};
+    Tensor foreign = a;
+    foreign.id = 4000;
+    Graph big(device());  // of its own: its memory would not fit
+    const Tensor huge = big.temporary(DType::f32, {65536, 65536});
+    struct Refusal {
+        const char* needle;
+        std::function<void()> call;
+    };
+    const Refusal refusals[] = {
+        {"A is empty", [&] { gemm(graph, {}, b, {}, d); }},
+        {"B is empty", [&] { gemm(graph, a, {}, {}, d); }},
+        {"D is empty", [&] { gemm(graph, a, b, {}, {}); }},
+        {"belongs to another graph", [&] { gemm(graph, foreign, b, {}, d); }},
+        {"op(B) must have as many rows", [&] { gemm(graph, a, placed(7, 5), {}, d); }},
+        {"op(A) op(B) is 4x5", [&] { gemm(graph, a, b, {}, placed(5, 4)); }},
+        {"op(B) must have as many rows", [&] { gemm(graph, a, b, {}, d, {.transpose_a = Transpose::yes}); }},
+        {"C is empty", [&] { gemm(graph, a, b, {}, d, {.beta = 1}); }},
+        {"C is 5x4", [&] { gemm(graph, a, b, placed(5, 4), d, {.beta = 1}); }},
+        {"f32, f16 or bf16", [&] { gemm(graph, placed(4, 6, DType::u32), b, {}, d); }},
+        {"rows overlap", [&] { gemm(graph, a, b, {}, short_rows); }},
+        {"multiple of 4 bytes", [&] { gemm(graph, a, b, {}, shifted); }},
+        {"overlaps A", [&] { gemm(graph, square, placed(6, 6), {}, square); }},
+        {"overlaps B", [&] { gemm(graph, placed(6, 6), square, {}, square); }},
+        {"overlaps C", [&] { gemm(graph, a, b, tall.row_range(0, 4), tall.row_range(1, 4), {.beta = 1}); }},
+        {"square", [&] { gemm(graph, a, b, {}, d, {.symmetric = true}); }},
+        {"3 matrices",
+         [&] {
+             gemm(graph, graph.temporary(DType::f32, {3, 4, 6}), b, {}, d);
+         }},
+        {"no variant \"nonsense\"", [&] { gemm(graph, a, b, {}, d, {.variant = "nonsense"}); }},
+        {"overlaps A", [&] { syrk(graph, square, {}, square); }},
+        {"2^32",
+         [&] {
+             gemm(big, huge, big.temporary(DType::f32, {65536, 2}), {},
+                  big.temporary(DType::f32, {65536, 2}));
+         }},
+    };
+    for (const Refusal& refusal : refusals) {
+        try {
+            refusal.call();
+            ADD_FAILURE() << "not refused: " << refusal.needle;
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), ErrorCode::invalid_argument) << error.what();
+            EXPECT_NE(std::string(error.what()).find(refusal.needle), std::string::npos) << error.what();
+        }
+    }
+    EXPECT_EQ(graph.compile({}).dispatch_count(), 0u);
+}
+
+HERON_DEVICE_TESTS(GemmTest);
+
+// The choice itself needs no device.
+TEST(GemmChoice, TakesTheFirstKernelThatFits) {
+    Capabilities cpu;
+    cpu.cpu = true;
+    cpu.subgroup_size = 8;
+    EXPECT_STREQ(choose_gemm(cpu, {256, 256, 256, 1, false}).info.name, "gemm_cpu");
+    EXPECT_STREQ(choose_gemm(cpu, {4, 4, 256, 1, false}).info.name, "gemm_cpu_small");
+    cpu.subgroup_size = 128;
+    EXPECT_STREQ(choose_gemm(cpu, {256, 256, 256, 1, false}).info.name, "gemm_tiled");
+    Capabilities gpu;
+    gpu.subgroup_size = 32;
+    gpu.max_workgroup_invocations = gpu.max_workgroup_size_x = 1024;
+    gpu.shared_memory_bytes = 49152;
+    EXPECT_STREQ(choose_gemm(gpu, {4096, 4096, 4096, 1, false}).info.name, "gemm_tiled_large");
+    EXPECT_STREQ(choose_gemm(gpu, {256, 256, 256, 1, false}).info.name, "gemm_tiled");
+    EXPECT_STREQ(choose_gemm(gpu, {256, 256, 256, 64, false}).info.name, "gemm_tiled_large");
+    gpu.shared_memory_bytes = 16384;
+    EXPECT_STREQ(choose_gemm(gpu, {4096, 4096, 4096, 1, false}).info.name, "gemm_tiled");
+}
+
+TEST(GemmChoice, ForcedVariantThatCannotRunIsRefusedWithTheReason) {
+    try {
+        choose_gemm(Capabilities{}, {8, 8, 8, 1, false}, "gemm_cpu");
+        ADD_FAILURE() << "not refused";
+    } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ErrorCode::unsupported);
+        EXPECT_NE(std::string(error.what()).find("not a CPU driver"), std::string::npos) << error.what();
+    }
+}
+
+}  // namespace
+}  // namespace heron::test
