@@ -1,0 +1,656 @@
+// SPDX-License-Identifier: MIT
+// polar() on every device against the same polynomials in float64: both forms, all dtypes, awkward shapes and
+// inputs.
+#include "linalg/polar.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "heron/heron.hpp"
+#include "support/device_fixture.hpp"
+#include "support/golden.hpp"
+#include "support/polar_reference.hpp"
+
+namespace heron::test {
+namespace {
+
+constexpr double kF32Bound = 1e-5;  // expectations for a given polynomial, f32
+
+// The only singular value of a matrix with one row or column is its norm, at which the polynomials of some
+// sets are so steep that the rounding of the norm shows: 8 u times the slope there, by differences.
+double bound_of(std::uint64_t rows, std::uint64_t cols, const PolarOptions& options) {
+    if (std::min(rows, cols) != 1) return kF32Bound;
+    const auto map = [&](double x) {
+        for (const auto& [a, b, c] : options.coefficients) x = x * (a + x * x * (b + x * x * c));
+        return x;
+    };
+    const double at = 1.0 / options.norm_factor;
+    const double slope = at * (map(at + 1e-6) - map(at - 1e-6)) / 2e-6 / map(at);
+    return kF32Bound + 8 * 0x1p-24 * std::abs(slope);
+}
+
+double precision_bound(DType dtype) {
+    return dtype == DType::f32 ? kF32Bound : dtype == DType::f16 ? 0.02 : 0.15;
+}
+
+// Elements of a tensor with a row stride, packed; gaps hold a pattern that no result contains.
+std::vector<std::uint32_t> pack(const std::vector<double>& values, std::uint64_t cols, DType dtype,
+                                std::uint64_t stride) {
+    const std::uint64_t rows = cols == 0 ? 0 : values.size() / cols;
+    const std::uint64_t elements = rows == 0 ? 0 : (rows - 1) * stride + cols;
+    const std::uint64_t bytes = bytes_of(dtype);
+    std::vector<std::uint32_t> words((elements * bytes + 3) / 4, 0x7fc57fc5u);  // NaN in every type
+    auto* at = reinterpret_cast<unsigned char*>(words.data());
+    for (std::uint64_t row = 0; row < rows; ++row)
+        for (std::uint64_t col = 0; col < cols; ++col) {
+            const auto value = static_cast<float>(values[row * cols + col]);
+            const std::uint64_t offset = (row * stride + col) * bytes;
+            if (dtype == DType::f32) {
+                std::memcpy(at + offset, &value, 4);
+            } else {
+                const std::uint16_t half = dtype == DType::f16 ? f32_to_f16(value) : f32_to_bf16(value);
+                std::memcpy(at + offset, &half, 2);
+            }
+        }
+    return words;
+}
+
+std::vector<double> unpack(const std::vector<std::uint32_t>& words, std::uint64_t rows, std::uint64_t cols,
+                           DType dtype, std::uint64_t stride) {
+    const auto* at = reinterpret_cast<const unsigned char*>(words.data());
+    std::vector<double> values;
+    for (std::uint64_t row = 0; row < rows; ++row)
+        for (std::uint64_t col = 0; col < cols; ++col) {
+            const std::uint64_t offset = (row * stride + col) * bytes_of(dtype);
+            if (dtype == DType::f32) {
+                float value;
+                std::memcpy(&value, at + offset, 4);
+                values.push_back(value);
+            } else {
+                std::uint16_t half;
+                std::memcpy(&half, at + offset, 2);
+                values.push_back(dtype == DType::f16 ? f16_to_f32(half) : bf16_to_f32(half));
+            }
+        }
+    return values;
+}
+
+struct Layout {
+    DType dtype = DType::f32;
+    std::uint64_t padding = 0;  // elements between two rows
+};
+
+struct Case {
+    std::uint64_t rows = 0, cols = 0, batch = 1;
+    PolarOptions options;
+    Layout in, out;
+    bool in_place = false;
+
+    Shape shape() const { return batch == 1 ? Shape{rows, cols} : Shape{batch, rows, cols}; }
+};
+
+std::string describe(const Case& c) {
+    return c.shape().text() + " " + to_string(c.in.dtype) + "+" + std::to_string(c.in.padding) + " -> " +
+           to_string(c.out.dtype) + "+" + std::to_string(c.out.padding) + ", precision " +
+           to_string(c.options.precision) + (c.options.one_workgroup ? ", one workgroup" : ", products") +
+           (c.in_place ? ", in place" : "");
+}
+
+PolarOptions named(const char* set, std::uint32_t steps = 0) {
+    PolarOptions options;
+    options.coefficients = newton_schulz_coefficients(set, steps);
+    if (std::string(set).starts_with("pe")) options.norm_factor = 1.01;
+    return options;
+}
+
+class PolarTest : public DeviceTest {
+protected:
+    struct Built {
+        GuardedBuffer* in;
+        GuardedBuffer* out;
+    };
+
+    // Adds one case to a graph, in memory of its own.
+    Built add(Graph& graph, const Device& on, const Case& c, const std::vector<double>& values,
+              const std::string& name) {
+        const auto in_words = pack(values, c.cols, c.in.dtype, c.cols + c.in.padding);
+        GuardedBuffer& in = guarded_on(on, in_words);
+        const Tensor a =
+            graph.external(name + ".a", in.view(c.in.dtype, c.shape(), 0, c.cols + c.in.padding));
+        if (c.in_place) {
+            polar(graph, a, a, c.options);
+            return {&in, &in};
+        }
+        const std::vector<double> nothing(values.size(), std::nan(""));
+        GuardedBuffer& out = guarded_on(on, pack(nothing, c.cols, c.out.dtype, c.cols + c.out.padding));
+        polar(graph, a,
+              graph.external(name + ".out", out.view(c.out.dtype, c.shape(), 0, c.cols + c.out.padding)),
+              c.options);
+        return {&in, &out};
+    }
+
+    static void run(const Graph& graph, int times = 1) {
+        Plan plan = graph.compile({.name = "polar test"});
+        plan.allocate();
+        plan.initialize();
+        for (int i = 0; i < times; ++i) plan.run();
+        EXPECT_TRUE(plan.hazards().empty());
+    }
+
+    std::vector<double> result(const Case& c, const Built& built) {
+        const Layout& layout = c.in_place ? c.in : c.out;
+        const auto words = built.out->read<std::uint32_t>();
+        const std::uint64_t stride = c.cols + layout.padding;
+        // The gaps between rows are not ours.
+        const auto whole = unpack(words, 1, (c.batch * c.rows - 1) * stride + c.cols, layout.dtype, 1);
+        for (std::uint64_t i = 0; i < whole.size(); ++i)
+            if (i % stride >= c.cols) {
+                EXPECT_TRUE(std::isnan(whole[i])) << describe(c) << ": gap written at " << i;
+            }
+        return unpack(words, c.batch * c.rows, c.cols, layout.dtype, stride);
+    }
+
+    std::vector<double> run_one(const Case& c, const std::vector<double>& values,
+                                const DisabledCapabilities& disable = {}) {
+        Device& on = device(disable);
+        Graph graph(on);
+        const Built built = add(graph, on, c, values, "x");
+        run(graph);
+        return result(c, built);
+    }
+
+    // The worst relative Frobenius error over the batch. `values` is what the input tensor holds, rounded to
+    // its dtype.
+    static double error(const Case& c, const std::vector<double>& values,
+                        const std::vector<double>& computed) {
+        double worst = 0.0;
+        const std::size_t item = c.rows * c.cols;
+        for (std::size_t at = 0; at < values.size(); at += item) {
+            const Matrix64 expected =
+                polar_reference(matrix_of({&values[at], item}, c.rows, c.cols), c.options);
+            worst = std::max(worst, frobenius_error({&computed[at], item}, {expected.data(), item}));
+        }
+        return worst;
+    }
+
+    static std::vector<double> round_to(const std::vector<double>& values, DType dtype) {
+        std::vector<double> rounded;
+        for (const double v : values) {
+            const auto f = static_cast<float>(v);
+            rounded.push_back(dtype == DType::f32   ? f
+                              : dtype == DType::f16 ? f16_to_f32(f32_to_f16(f))
+                                                    : bf16_to_f32(f32_to_bf16(f)));
+        }
+        return rounded;
+    }
+
+    std::vector<double> random_batch(const Case& c, double low = 0.1) {
+        std::vector<double> values;
+        for (std::uint64_t i = 0; i < c.batch; ++i) {
+            const Matrix64 a = well_conditioned(c.rows, c.cols, low, random_);
+            values.insert(values.end(), a.data(), a.data() + a.size());
+        }
+        return round_to(values, c.in.dtype);
+    }
+
+    void expect_matches(const Case& c, double bound, const DisabledCapabilities& disable = {},
+                        double low = 0.1) {
+        const std::vector<double> values = random_batch(c, low);
+        EXPECT_LE(error(c, values, run_one(c, values, disable)), bound) << describe(c);
+    }
+
+    std::mt19937 random_{7};
+};
+
+constexpr std::uint64_t kShapes[][2] = {{1, 1},    {1, 7},    {7, 1},   {2, 3},    {3, 2},    {4, 4},
+                                        {5, 5},    {7, 13},   {13, 7},  {16, 16},  {17, 17},  {31, 33},
+                                        {33, 31},  {64, 64},  {1, 300}, {300, 1},  {9, 200},  {200, 9},
+                                        {3, 1000}, {1000, 5}, {63, 65}, {127, 40}, {100, 129}};
+
+TEST_P(PolarTest, MatchesFloat64ForAwkwardShapes) {
+    Graph graph(device());
+    std::vector<Case> cases;
+    std::vector<std::vector<double>> inputs;
+    std::vector<Built> built;
+    for (const auto& [rows, cols] : kShapes)
+        for (const bool one_workgroup : {true, false})
+            for (const char* set : {"muon", "pe-basic", "cubic5"}) {
+                Case c{.rows = rows, .cols = cols, .options = named(set)};
+                c.options.one_workgroup = one_workgroup;
+                inputs.push_back(random_batch(c));
+                built.push_back(add(graph, device(), c, inputs.back(), "x" + std::to_string(cases.size())));
+                cases.push_back(c);
+            }
+    run(graph);
+    for (std::size_t i = 0; i < cases.size(); ++i)
+        EXPECT_LE(error(cases[i], inputs[i], result(cases[i], built[i])),
+                  bound_of(cases[i].rows, cases[i].cols, cases[i].options))
+            << describe(cases[i]);
+}
+
+TEST_P(PolarTest, TakesBatchesStridesAndEveryDtype) {
+    Graph graph(device());
+    std::vector<Case> cases;
+    std::vector<std::vector<double>> inputs;
+    std::vector<Built> built;
+    const auto add_case = [&](const Case& c) {
+        inputs.push_back(random_batch(c));
+        built.push_back(add(graph, device(), c, inputs.back(), "x" + std::to_string(cases.size())));
+        cases.push_back(c);
+    };
+    for (const DType in : {DType::f32, DType::f16, DType::bf16})
+        for (const DType out : {DType::f32, DType::f16, DType::bf16})
+            for (const bool one_workgroup : {true, false})
+                for (const auto& [rows, cols] : {std::pair{5, 7}, std::pair{7, 5}, std::pair{12, 8}}) {
+                    Case c{.rows = static_cast<std::uint64_t>(rows),
+                           .cols = static_cast<std::uint64_t>(cols),
+                           .batch = 3,
+                           .options = named("you5"),
+                           .in = {in, 0},
+                           .out = {out, 0}};
+                    c.options.one_workgroup = one_workgroup;
+                    add_case(c);
+                    c.in.padding = 3;
+                    c.out.padding = 1;
+                    add_case(c);
+                }
+    run(graph);
+    for (std::size_t i = 0; i < cases.size(); ++i) {
+        // The result is rounded once more when it is stored.
+        const DType stored = cases[i].out.dtype;
+        const double bound = kF32Bound + (stored == DType::f32   ? 0.0
+                                          : stored == DType::f16 ? 0x1p-11
+                                                                 : 0x1p-8);
+        EXPECT_LE(error(cases[i], inputs[i], result(cases[i], built[i])), bound) << describe(cases[i]);
+    }
+}
+
+TEST_P(PolarTest, IteratesInSixteenBits) {
+    for (const DType precision : {DType::f16, DType::bf16})
+        for (const bool one_workgroup : {true, false})
+            for (const auto& [rows, cols] :
+                 {std::pair{16, 16}, std::pair{33, 20}, std::pair{20, 70}, std::pair{96, 130}})
+                for (const DType out : {DType::f32, precision}) {
+                    Case c{.rows = static_cast<std::uint64_t>(rows),
+                           .cols = static_cast<std::uint64_t>(cols),
+                           .options = named("muon"),
+                           .out = {out, 0}};
+                    c.options.one_workgroup = one_workgroup;
+                    c.options.precision = precision;
+                    expect_matches(c, precision_bound(precision));
+                }
+}
+
+TEST_P(PolarTest, WorksInPlace) {
+    for (const bool one_workgroup : {true, false})
+        for (const std::uint32_t steps : {4u, 5u})
+            for (const Layout layout :
+                 {Layout{DType::f32, 0}, Layout{DType::f32, 2}, Layout{DType::bf16, 0}}) {
+                Case c{.rows = 9,
+                       .cols = 21,
+                       .batch = 2,
+                       .options = named("muon", steps),
+                       .in = layout,
+                       .in_place = true};
+                c.options.one_workgroup = one_workgroup;
+                expect_matches(c, layout.dtype == DType::f32 ? kF32Bound : 0x1p-8 + kF32Bound);
+            }
+}
+
+TEST_P(PolarTest, DividesByEveryNormRule) {
+    for (const NormRule rule : {NormRule::added, NormRule::clamped})
+        for (const double factor : {1.0, 1.02})
+            for (const double eps : {0.0, 1e-7, 0.5, 30.0})
+                for (const bool one_workgroup : {true, false}) {
+                    Case c{.rows = 8, .cols = 11, .options = named("you5")};
+                    c.options.norm_rule = rule;
+                    c.options.norm_factor = factor;
+                    c.options.eps = eps;
+                    c.options.one_workgroup = one_workgroup;
+                    expect_matches(c, kF32Bound);
+                }
+}
+
+TEST_P(PolarTest, ZeroStaysExactlyZero) {
+    for (const double eps : {0.0, 1e-7})
+        for (const bool one_workgroup : {true, false})
+            for (const PolarForm form : {PolarForm::standard, PolarForm::gram}) {
+                Case c{.rows = 6, .cols = 9, .batch = 2, .options = named("pe-basic")};
+                c.options.eps = eps;
+                c.options.one_workgroup = one_workgroup;
+                c.options.form = form;
+                for (const double value : run_one(c, std::vector<double>(2 * 6 * 9, 0.0)))
+                    EXPECT_EQ(value, 0.0) << describe(c);
+            }
+}
+
+TEST_P(PolarTest, NeitherOverflowsNorUnderflows) {
+    // Below 1.2e-38 a driver may take an element for zero, so the smallest scale leaves three digits above
+    // that.
+    for (const double scale : {3e37, 1e18, 1e-18, 1e-30, 1e-34})
+        for (const bool one_workgroup : {true, false}) {
+            Case c{.rows = 40, .cols = 24, .options = named("muon")};
+            c.options.eps = 0.0;
+            c.options.one_workgroup = one_workgroup;
+            std::vector<double> values = random_batch(c);
+            double largest = 0.0;
+            for (const double v : values) largest = std::max(largest, std::abs(v));
+            for (double& v : values) v = static_cast<float>(v / largest * scale * 10.0);
+            EXPECT_LE(error(c, values, run_one(c, values)), kF32Bound) << describe(c) << " scale " << scale;
+        }
+}
+
+TEST_P(PolarTest, MixesTinyAndHugeElements) {
+    for (const bool one_workgroup : {true, false}) {
+        Case c{.rows = 12, .cols = 12, .options = named("muon")};
+        c.options.one_workgroup = one_workgroup;
+        std::vector<double> values(144, 0.0);
+        for (std::size_t i = 0; i < 12; ++i)
+            values[i * 13] = std::pow(10.0, 38.0 - 6.5 * static_cast<double>(i));
+        values = round_to(values, DType::f32);
+        EXPECT_LE(error(c, values, run_one(c, values)), kF32Bound) << describe(c);
+    }
+}
+
+// Zero singular values stay zero but for rounding noise, which the polynomial amplifies by its slope at 0
+// (485).
+TEST_P(PolarTest, KeepsTheRank) {
+    for (const bool one_workgroup : {true, false})
+        for (const auto& [rows, cols] : {std::pair{20, 30}, std::pair{30, 20}}) {
+            Case c{.rows = static_cast<std::uint64_t>(rows),
+                   .cols = static_cast<std::uint64_t>(cols),
+                   .options = named("muon")};
+            c.options.one_workgroup = one_workgroup;
+            for (const std::size_t rank : {std::size_t{1}, std::size_t{10}}) {
+                std::vector<double> sigma(20, 0.0);
+                for (std::size_t i = 0; i < rank; ++i) sigma[i] = 1.0 / static_cast<double>(1 + i);
+                const Matrix64 a = with_singular_values(c.rows, c.cols, sigma, random_);
+                const std::vector<double> values = round_to({a.data(), a.data() + a.size()}, DType::f32);
+                EXPECT_LE(error(c, values, run_one(c, values)), 1e-4) << describe(c) << " rank " << rank;
+            }
+        }
+}
+
+TEST_P(PolarTest, BothFormsAgree) {
+    for (const auto& [rows, cols] : {std::pair{64, 64}, std::pair{30, 45}, std::pair{45, 30}}) {
+        Case c{.rows = static_cast<std::uint64_t>(rows),
+               .cols = static_cast<std::uint64_t>(cols),
+               .batch = 2,
+               .options = named("muon")};
+        const std::vector<double> values = random_batch(c, 0.02);
+        const std::vector<double> fused = run_one(c, values);
+        c.options.one_workgroup = false;
+        EXPECT_LE(frobenius_error(run_one(c, values), fused), kF32Bound) << describe(c);
+    }
+}
+
+TEST_P(PolarTest, GramFormMatchesThePolynomial) {
+    const std::vector<std::uint32_t> restart_lists[] = {{}, {1}, {2}, {2, 4}, {1, 2, 3, 4}};
+    for (const auto& restarts : restart_lists)
+        for (const char* set : {"muon", "pe-gram", "you5", "cubic5"})
+            for (const auto& [rows, cols] : {std::pair{10, 24}, std::pair{24, 10}, std::pair{12, 12}}) {
+                Case c{.rows = static_cast<std::uint64_t>(rows),
+                       .cols = static_cast<std::uint64_t>(cols),
+                       .batch = 2,
+                       .options = named(set)};
+                c.options.one_workgroup = false;
+                c.options.form = PolarForm::gram;
+                c.options.restarts = restarts;
+                expect_matches(c, 2e-5);  // one product more than the standard form in a row
+            }
+}
+
+TEST_P(PolarTest, GramFormIteratesInSixteenBits) {
+    for (const DType precision : {DType::f16, DType::bf16})
+        for (const auto& [rows, cols] : {std::pair{24, 75}, std::pair{75, 24}}) {
+            Case c{.rows = static_cast<std::uint64_t>(rows),
+                   .cols = static_cast<std::uint64_t>(cols),
+                   .options = named("pe-gram"),
+                   .out = {precision, 0}};
+            c.options.one_workgroup = false;
+            c.options.form = PolarForm::gram;
+            c.options.precision = precision;
+            expect_matches(c, precision_bound(precision));
+        }
+}
+
+TEST_P(PolarTest, ASmallNetworkTakesOneDispatch) {
+    Graph graph(device());
+    std::vector<Case> cases;
+    std::vector<std::vector<double>> inputs;
+    std::vector<Built> built;
+    const char* sets[] = {"muon", "pe-basic", "cubic5", "deepseekv4"};
+    for (std::uint64_t i = 0; i < 40; ++i) {
+        Case c{.rows = 1 + 5 * i % 37,
+               .cols = 1 + 11 * i % 41,
+               .batch = 1 + i % 3,
+               .options = named(sets[i % 4])};
+        c.in.dtype = i % 5 == 0 ? DType::f16 : DType::f32;
+        c.out.dtype = i % 7 == 0 ? DType::f16 : DType::f32;
+        ASSERT_TRUE(polar_fits_one_workgroup(device(), c.rows, c.cols, c.options));
+        inputs.push_back(random_batch(c));
+        built.push_back(add(graph, device(), c, inputs.back(), "x" + std::to_string(i)));
+        cases.push_back(c);
+    }
+    Plan plan = graph.compile({});
+    EXPECT_EQ(plan.level_count(), 1u);
+    EXPECT_EQ(plan.dispatch_count(), 1u);
+    plan.allocate();
+    plan.initialize();
+    plan.run();
+    for (std::size_t i = 0; i < cases.size(); ++i)
+        EXPECT_LE(error(cases[i], inputs[i], result(cases[i], built[i])),
+                  cases[i].out.dtype == DType::f32 ? kF32Bound : 0x1p-11 + kF32Bound)
+            << describe(cases[i]);
+}
+
+TEST_P(PolarTest, ProductsTakeThreeLevelsAnIterationAndTwo) {
+    for (const std::uint32_t steps : {1u, 5u, 8u}) {
+        Graph graph(device());
+        for (int i = 0; i < 3; ++i) {
+            Case c{
+                .rows = 20, .cols = 20 + static_cast<std::uint64_t>(i) * 7, .options = named("muon", steps)};
+            c.options.one_workgroup = false;
+            add(graph, device(), c, random_batch(c), "x" + std::to_string(i));
+        }
+        EXPECT_EQ(graph.compile({}).level_count(), 3 * steps + 2);
+    }
+}
+
+TEST_P(PolarTest, TakesMoreIterationsThanOneDispatchHolds) {
+    for (const DType out : {DType::f32, DType::f16})
+        for (const std::uint32_t steps : {16u, 17u, 40u}) {
+            Case c{.rows = 12, .cols = 9, .options = named("quintic", steps), .out = {out, 0}};
+            ASSERT_TRUE(polar_fits_one_workgroup(device(), c.rows, c.cols, c.options));
+            expect_matches(c, out == DType::f32 ? kF32Bound : 0x1p-11 + kF32Bound);
+        }
+}
+
+TEST_P(PolarTest, RepeatsItsBits) {
+    for (const bool one_workgroup : {true, false})
+        for (const auto& [rows, cols] : {std::pair{48, 48}, std::pair{150, 90}}) {
+            Case c{.rows = static_cast<std::uint64_t>(rows),
+                   .cols = static_cast<std::uint64_t>(cols),
+                   .options = named("muon")};
+            c.options.one_workgroup = one_workgroup;
+            const std::vector<double> values = random_batch(c);
+            const std::vector<double> first = run_one(c, values);
+            for (int i = 0; i < 3; ++i) EXPECT_EQ(run_one(c, values), first) << describe(c);
+        }
+}
+
+TEST_P(PolarTest, NonFiniteInputEndsAndStaysInItsMatrix) {
+    for (const double poison : {std::nan(""), static_cast<double>(INFINITY)})
+        for (const bool one_workgroup : {true, false}) {
+            Case c{.rows = 10, .cols = 14, .batch = 3, .options = named("muon")};
+            c.options.one_workgroup = one_workgroup;
+            std::vector<double> values = random_batch(c);
+            const std::vector<double> clean = run_one(c, values);
+            values[140 + 33] = poison;
+            const std::vector<double> poisoned = run_one(c, values);
+            bool any = false;
+            for (std::size_t i = 0; i < 140; ++i) {
+                EXPECT_EQ(poisoned[i], clean[i]);
+                EXPECT_EQ(poisoned[280 + i], clean[280 + i]);
+                any = any || !std::isfinite(poisoned[140 + i]);
+            }
+            EXPECT_TRUE(any) << describe(c);
+        }
+}
+
+TEST_P(PolarTest, FitsEveryLimitOfSharedMemoryAndInvocations) {
+    for (const std::uint32_t bytes : {16384u, 32768u, 49152u, 65536u})
+        for (const std::uint32_t invocations : {0u, 128u}) {
+            DisabledCapabilities disable;
+            disable.max_shared_memory = bytes;
+            disable.max_invocations = invocations;
+            disable.cpu = invocations == 128;  // the variants of GPUs
+            const Capabilities& capabilities = device(disable).capabilities();
+            const PolarWorkgroupVariant variant = choose_polar_workgroup(capabilities);
+            EXPECT_LE(variant.pool * 16, std::min(bytes, capabilities.shared_memory_bytes));
+            EXPECT_LE(variant.threads, capabilities.max_workgroup_invocations);
+            std::uint64_t k = 4;
+            const PolarOptions options = named("muon");
+            const auto fits = [&](std::uint64_t rows, std::uint64_t cols) {
+                return polar_fits_one_workgroup(device(disable), rows, cols, options);
+            };
+            while (fits(k + 1, k + 1)) ++k;
+            EXPECT_GE(8 * (k + 4) * (k + 4), std::min(bytes, capabilities.shared_memory_bytes));
+            std::uint64_t K = k;
+            while (fits(K + 1, 3)) ++K;
+            // The largest square and the longest column.
+            expect_matches({.rows = k, .cols = k, .options = options}, kF32Bound, disable);
+            expect_matches({.rows = K, .cols = 3, .options = options}, kF32Bound, disable);
+        }
+    // Products with the smallest limits.
+    DisabledCapabilities disable;
+    disable.max_shared_memory = 16384;
+    disable.max_invocations = 128;
+    disable.cpu = true;
+    expect_matches({.rows = 70, .cols = 50, .options = named("muon")}, kF32Bound, disable);
+}
+
+TEST_P(PolarTest, IteratesWhatARecipeNormalised) {
+    for (const bool one_workgroup : {true, false})
+        for (const PolarForm form : {PolarForm::standard, PolarForm::gram})
+            for (const std::uint32_t steps : {4u, 5u})
+                for (const DType precision : {DType::f32, DType::bf16}) {
+                    Case c{.rows = 12, .cols = 20, .options = named("muon", steps), .in = {precision, 0}};
+                    c.options.one_workgroup = one_workgroup;
+                    c.options.form = form;
+                    c.options.precision = precision;
+                    const std::vector<double> values = random_batch(c);
+                    const auto words = pack(values, c.cols, precision, c.cols);
+                    GuardedBuffer& in = guarded(words);
+                    GuardedBuffer& out = guarded(c.rows * c.cols * sizeof(float));
+                    Graph graph(device());
+                    const Tensor x = graph.external("x", in.view(precision, c.shape()));
+                    const Tensor end = polar_iterate(graph, x, c.options);
+                    EXPECT_TRUE(end.shape == x.shape);
+                    convert(graph, end, graph.external("out", out.view(DType::f32, c.shape())));
+                    run(graph);
+                    const std::vector<float> floats = out.floats();
+                    Case reference = c;
+                    reference.options.norm_factor = 1e-300;  // nu = 1
+                    reference.options.eps = 1.0;
+                    EXPECT_LE(error(reference, values, {floats.begin(), floats.end()}),
+                              precision_bound(precision))
+                        << describe(c);
+                }
+}
+
+TEST_P(PolarTest, RefusesWhatItCannotDo) {
+    Graph graph(device());
+    GuardedBuffer& memory = guarded(64 * 64 * sizeof(float));
+    const Tensor a = graph.external("a", memory.view(DType::f32, Shape{8, 12}));
+    const Tensor apart = graph.temporary(DType::f32, Shape{8, 12});
+    const auto refused = [&](const Tensor& in, const Tensor& out, const PolarOptions& options,
+                             const char* culprit) {
+        try {
+            polar(graph, in, out, options);
+            ADD_FAILURE() << "not refused: " << culprit;
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+            EXPECT_NE(std::string(error.what()).find(culprit), std::string::npos) << error.what();
+        }
+    };
+    refused(Tensor{}, apart, {}, "a is empty");
+    refused(a, Tensor{}, {}, "out is empty");
+    refused(a, graph.temporary(DType::f32, Shape{12, 8}), {}, "12x8");
+    refused(graph.temporary(DType::u32, Shape{8, 12}), apart, {}, "u32");
+    Tensor shifted = a;
+    shifted.byte_offset += 48;
+    refused(a, shifted, {}, "overlaps");
+    PolarOptions options;
+    options.eps = -1.0;
+    refused(a, apart, options, "eps");
+    options.eps = std::nan("");
+    refused(a, apart, options, "eps");
+    options = {};
+    options.norm_factor = 0.0;
+    refused(a, apart, options, "norm_factor");
+    options.norm_factor = INFINITY;
+    refused(a, apart, options, "norm_factor");
+    options = {};
+    options.coefficients = {{1.0, std::nan(""), 0.0}};
+    refused(a, apart, options, "coefficient 0");
+    options.coefficients = {{1e300, 0.0, 0.0}};
+    refused(a, apart, options, "coefficient 0");
+    options = {};
+    options.precision = DType::u32;
+    refused(a, apart, options, "precision");
+    EXPECT_THROW(polar_iterate(graph, graph.temporary(DType::f16, Shape{4, 4}), {}), Error);
+    EXPECT_EQ(graph.compile({}).dispatch_count(), 0u);
+}
+
+TEST_P(PolarTest, EmptyMatricesAddNothing) {
+    Graph graph(device());
+    GuardedBuffer& memory = guarded(64 * sizeof(float));
+    for (const Shape& shape : {Shape{0, 5}, Shape{5, 0}, Shape{0, 3, 3}})
+        polar(graph, graph.temporary(DType::f32, shape), graph.temporary(DType::f32, shape));
+    EXPECT_EQ(graph.compile({}).dispatch_count(), 0u);
+    (void)memory;
+}
+
+HERON_DEVICE_TESTS(PolarTest);
+
+// Section 1 of the specification counts these for five steps: T = 5, one restart after two.
+TEST(PolarFlops, AreThoseOfTheClosedForms) {
+    const double k = 100, K = 700;
+    PolarOptions options = named("muon");
+    EXPECT_DOUBLE_EQ(polar_standard_flops(k, K, options), 15 * k * k * K + 5 * k * k * k);
+    EXPECT_DOUBLE_EQ(polar_gram_flops(k, K, options), 6 * k * k * K + 14 * k * k * k);
+    options.restarts.clear();
+    EXPECT_DOUBLE_EQ(polar_gram_flops(k, K, options), 3 * k * k * K + 17 * k * k * k);
+    options = named("cubic5");
+    EXPECT_DOUBLE_EQ(polar_standard_flops(k, K, options), 15 * k * k * K);
+}
+
+TEST(PolarForms, AutomaticTakesFewerFlopsAndNeedsRestarts) {
+    PolarOptions options = named("muon");
+    EXPECT_EQ(choose_polar_form(100, 800, options), PolarForm::standard);  // the default
+    options.form = PolarForm::automatic;
+    EXPECT_EQ(choose_polar_form(100, 800, options), PolarForm::gram);
+    EXPECT_EQ(choose_polar_form(800, 100, options), PolarForm::gram);
+    EXPECT_EQ(choose_polar_form(100, 100, options), PolarForm::standard);
+    options.precision = DType::f16;
+    EXPECT_EQ(choose_polar_form(100, 800, options), PolarForm::gram);
+    options.restarts = {3};
+    EXPECT_EQ(choose_polar_form(100, 800, options), PolarForm::standard);  // R is too old in 16 bits
+    options.precision = DType::f32;
+    EXPECT_EQ(choose_polar_form(100, 800, options), PolarForm::gram);
+    options.restarts = {};
+    EXPECT_EQ(choose_polar_form(100, 800, options), PolarForm::standard);
+    options.form = PolarForm::gram;
+    EXPECT_EQ(choose_polar_form(100, 800, options), PolarForm::gram);
+    EXPECT_EQ(choose_polar_form(100, 100, options), PolarForm::standard);
+}
+
+}  // namespace
+}  // namespace heron::test
