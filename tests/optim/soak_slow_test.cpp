@@ -2,23 +2,25 @@
 // 100,000 small steps: device memory stays constant to the byte, host memory grows by at most 1 MiB, and a
 // second run gives the same bits.
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <cstdio>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include "optim/training.hpp"
 
 namespace heron::test {
 namespace {
 
-// Resident bytes of this process; 0 where the system does not tell.
-std::uint64_t resident_bytes() {
-    unsigned long long total = 0, resident = 0;
-    std::FILE* file = std::fopen("/proc/self/statm", "r");
-    if (file == nullptr) return 0;
-    const bool read = std::fscanf(file, "%llu %llu", &total, &resident) == 2;
-    std::fclose(file);
-    return read ? resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE)) : 0;
+// Bytes of the heap that are in use; 0 where the system does not tell. Not the resident size, which also
+// depends on how many steps happened to be in flight at once.
+std::uint64_t heap_bytes() {
+#ifdef __GLIBC__
+    const struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+#else
+    return 0;
+#endif
 }
 
 class SoakTest : public DeviceTest {
@@ -44,10 +46,10 @@ protected:
         };
         run(2000);  // the driver's own caches fill up
         const std::uint64_t device_before = own.impl().memory->allocated_bytes();
-        const std::uint64_t host_before = resident_bytes();
+        const std::uint64_t host_before = heap_bytes();
         run(98000);
         device_growth = own.impl().memory->allocated_bytes() - device_before;
-        const std::uint64_t host_after = resident_bytes();
+        const std::uint64_t host_after = heap_bytes();
         host_growth = host_after > host_before ? host_after - host_before : 0;
         EXPECT_EQ(status(plan).step, 100002u);
         return training.bits();
