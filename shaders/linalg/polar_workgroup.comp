@@ -12,7 +12,9 @@
 //
 // k is padded to a multiple of 4 with zeros, which every product keeps. An invocation computes tiles of 4 x 4. What
 // replaces its own input (B, X) stays in registers until a barrier; X in strips of columns, which depend on nothing else.
-// S and B are symmetric: tiles on and above the diagonal, written twice. Everything is f32, also for 16-bit results.
+// S and B are symmetric: tiles on and above the diagonal, written twice. For long matrices, whose S has few tiles, the sum
+// over K is split among the idle invocations (scratch behind S, where there is room). Everything is f32, also for 16-bit
+// results.
 //
 // Needs 16 q (K + 4 q) bytes of shared memory (POOL vectors), q (q + 1) / 2 <= TILES invocations, POOL >= invocations, and
 // at most 256 invocations.
@@ -146,15 +148,40 @@ void main() {
     uint symmetric_tiles = q * (q + 1) / 2;
     uint strip_width = threads * TILES / q; // tile columns of X that are computed between two barriers
     uint tile_columns = (K + 3) / 4;
+    uint scratch = s_base + 4 * q * q;
+    uint splits = min(min(threads / symmetric_tiles, K / 32), 1 + (POOL - scratch) / (4 * symmetric_tiles));
+    splits = clamp(splits, 1, 8);
+    uint share = (K + splits - 1) / splits;
     uint iterations = p.jobs.job[j].iterations;
     for (uint iteration = 0; iteration < iterations; ++iteration) {
         float ca = p.jobs.job[j].coefficients[3 * iteration];
         float cb = p.jobs.job[j].coefficients[3 * iteration + 1];
         float cc = p.jobs.job[j].coefficients[3 * iteration + 2];
 
-        for (uint tile = t; tile < symmetric_tiles; tile += threads) {
+        if (splits == 1) {
+            for (uint tile = t; tile < symmetric_tiles; tile += threads) {
+                uvec2 ij = upper_tile(tile, q);
+                write_symmetric_tile(s_base, q, ij, symmetric_tile(0, K, q, ij));
+            }
+        } else {
+            uint part = t / symmetric_tiles;
+            uint tile = t - part * symmetric_tiles;
             uvec2 ij = upper_tile(tile, q);
-            write_symmetric_tile(s_base, q, ij, symmetric_tile(0, K, q, ij));
+            mat4 sum = mat4(0.0);
+            if (part < splits) {
+                uint begin = part * share;
+                sum = symmetric_tile(begin * q, min(share, K - begin), q, ij);
+            }
+            if (part > 0 && part < splits)
+                for (uint r = 0; r < 4; ++r)
+                    pool[scratch + 4 * (t - symmetric_tiles) + r] = sum[r];
+            barrier();
+            if (part == 0) {
+                for (uint other = 1; other < splits; ++other)
+                    for (uint r = 0; r < 4; ++r)
+                        sum[r] += pool[scratch + 4 * (tile + (other - 1) * symmetric_tiles) + r];
+                write_symmetric_tile(s_base, q, ij, sum);
+            }
         }
         barrier();
 

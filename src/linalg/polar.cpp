@@ -98,10 +98,12 @@ Side side_of(std::uint64_t rows, std::uint64_t cols) { return {std::min(rows, co
 
 bool fits_workgroup(const Capabilities& capabilities, std::uint64_t rows, std::uint64_t cols,
                     const PolarOptions& options) {
+    if (!options.one_workgroup || rows == 0 || cols == 0) return false;
     const auto [k, K] = side_of(rows, cols);
     const std::uint64_t q = divide_up(k, 4);
-    return options.one_workgroup && k > 0 && K < 65536 &&
-           q * (K + 4 * q) <= choose_polar_workgroup(capabilities).pool;
+    // Long matrices also need room to split the sums over K, 7 partial results for each tile of S.
+    const std::uint64_t scratch = K >= 16 * q ? 7 * 2 * q * (q + 1) : 0;
+    return q * (K + 4 * q) + scratch <= choose_polar_workgroup(capabilities).pool;
 }
 
 // `coefficients` is at most POLAR_MAX_ITERATIONS long.
@@ -188,7 +190,7 @@ public:
         gemm_options.alpha = static_cast<float>(alpha);
         gemm_options.beta = static_cast<float>(beta);
         gemm_options.symmetric = true;
-        gemm(graph_, a, b, c, d, gemm_options);
+        gemm(graph_, a, b, beta == 0.0 ? Tensor{} : c, d, gemm_options);
     }
 
     // d = B X + beta X (X B + beta X for tall matrices)
@@ -258,7 +260,7 @@ void iterate_standard(Graph& graph, Iterates& x, const PolarOptions& options) {
     }
 }
 
-// Q = Z + a I
+// Q = Z + a I; Q may be Z
 void add_identity(Graph& graph, const Tensor& z, const Tensor& q, double a, bool guarded) {
     constexpr std::uint32_t kThreads = 64;
     gpu::PolarIdentityJob job{};
@@ -281,14 +283,18 @@ void add_identity(Graph& graph, const Tensor& z, const Tensor& q, double a, bool
     graph.add(std::move(operation));
 }
 
-// Each iteration's polynomial a I + Z, Z = b R + c R R, is multiplied into Q, and R follows: R <- (a I + Z)^2
-// R. The multiples of I stay out of the products: they are added as a Q, a R, which keeps the sums accurate
-// in 16 bits.
+// Each iteration multiplies its polynomial a I + Z, Z = b R + c R R, into Q, and R follows: R <- (a I + Z) R
+// (a I + Z).
+//
+// In f32, a I is added to Z first: on ill-conditioned matrices that is three times as accurate as adding a Q
+// and a R to the products, since Z cancels most of a I. In 16 bits it is the other way round: the sum would
+// be rounded to 16 bits.
 void iterate_gram(Graph& graph, Iterates& x, const PolarOptions& options) {
     const std::uint64_t k = std::min(x.current().rows(), x.current().cols());
     const Products products(graph, x.current(), options);
     const auto square = [&] { return temporary_like(graph, x.current(), options.precision, k, k); };
     const auto coefficients = coefficients_of(options);
+    const bool full = options.precision == DType::f32;
     Tensor r = square(), r_next = square(), z = square(), rz = square(), q = square(), q_next = square();
     bool q_is_identity = true;
     products.square_of(x.current(), r, 1.0);
@@ -311,16 +317,20 @@ void iterate_gram(Graph& graph, Iterates& x, const PolarOptions& options) {
             if (!last) products.square_of(x.current(), r, 1.0);
             continue;
         }
-        if (q_is_identity) {
-            add_identity(graph, z, q, ca, options.guarded);
-            q_is_identity = false;
-        } else {
-            products.symmetric(q, z, q, q_next, 1.0, ca);
-            std::swap(q, q_next);
-        }
-        products.symmetric(r, z, r, rz, 1.0, ca);
-        products.symmetric(z, rz, rz, r_next, 1.0, ca);
+        const double outside = full ? 0.0 : ca;  // the multiple of I that is not in z
+        if (full) add_identity(graph, z, z, ca, options.guarded);
+        products.symmetric(r, z, r, rz, 1.0, outside);
+        products.symmetric(z, rz, rz, r_next, 1.0, outside);
         std::swap(r, r_next);
+        if (!q_is_identity) {
+            products.symmetric(q, z, q, q_next, 1.0, outside);
+            std::swap(q, q_next);
+        } else if (full) {
+            std::swap(q, z);
+        } else {
+            add_identity(graph, z, q, ca, options.guarded);
+        }
+        q_is_identity = false;
     }
 }
 
