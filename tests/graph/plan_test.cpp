@@ -458,6 +458,87 @@ TEST_P(PlanTest, SavesAndLoadsStatesBitForBit) {
     std::filesystem::remove(path);
 }
 
+VkSemaphore make_timeline(Device::Impl& impl) {
+    VkSemaphoreTypeCreateInfo type{VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO};
+    type.semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE;
+    const VkSemaphoreCreateInfo info{VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, &type, 0};
+    VkSemaphore semaphore = VK_NULL_HANDLE;
+    impl.check(impl.vk.CreateSemaphore(impl.device, &info, nullptr, &semaphore), "vkCreateSemaphore");
+    return semaphore;
+}
+
+TEST_P(PlanTest, SubmissionsWaitForAndSignalTheCallersSemaphores) {
+    Device::Impl& impl = device().impl();
+    Chain chain(device());
+    Plan plan = chain.graph.compile({});
+    plan.allocate();
+    plan.initialize();
+    const VkSemaphore start = make_timeline(impl), done = make_timeline(impl);
+    const SemaphoreValue wait_for{start, 3}, signal{done, 7};
+    const std::uint64_t ticket = plan.submit({.wait = {&wait_for, 1}, .signal = {&signal, 1}, .submit = {}});
+    EXPECT_FALSE(plan.finished(ticket));
+    try {
+        plan.wait(ticket, 1'000'000);
+        ADD_FAILURE() << "finished before its semaphore was signalled";
+    } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ErrorCode::timeout);
+    }
+    VkSemaphoreSignalInfo go{VK_STRUCTURE_TYPE_SEMAPHORE_SIGNAL_INFO};
+    go.semaphore = start;
+    go.value = 3;
+    impl.check(impl.vk.SignalSemaphore(impl.device, &go), "vkSignalSemaphore");
+    plan.wait(ticket);
+    std::uint64_t value = 0;
+    impl.check(impl.vk.GetSemaphoreCounterValue(impl.device, done, &value), "vkGetSemaphoreCounterValue");
+    EXPECT_EQ(value, 7u);
+    expect_close(chain.actual()[4], chain.expected(1)[4], 3);
+    impl.vk.DestroySemaphore(impl.device, start, nullptr);
+    impl.vk.DestroySemaphore(impl.device, done, nullptr);
+}
+
+// An engine that keeps its queue to itself: adopted without a queue, submits through the callback.
+TEST_P(PlanTest, AnAdoptedDeviceWithoutAQueueSubmitsThroughTheCallback) {
+    Device::Impl& engine = device().impl();
+    const FeatureChain features(engine.vk.GetInstanceProcAddr, device().instance(),
+                                device().physical_device());
+    AdoptedDevice handles;
+    handles.get_instance_proc_addr = engine.vk.GetInstanceProcAddr;
+    handles.instance = device().instance();
+    handles.physical_device = device().physical_device();
+    handles.device = device().handle();
+    handles.queue_family = device().queue_family();
+    handles.enabled_features = features.features();
+    handles.enabled_extensions = features.extensions();
+    Device adopted = Device::adopt(handles);
+    Chain chain(adopted);
+    Plan plan = chain.graph.compile({});
+    plan.allocate();
+    EXPECT_THROW(plan.initialize(), Error) << "there is no queue";
+    EXPECT_THROW(plan.submit(), Error);
+    const VkCommandBuffer first = command_buffer();
+    plan.record_initialize(first);
+    end(first);
+    submit(first);
+    int calls = 0;
+    const SubmitInfo info{.wait = {}, .signal = {}, .submit = [&](const VkSubmitInfo2& submission) {
+                              ++calls;
+                              return engine.vk.QueueSubmit2(engine.queue, 1, &submission, VK_NULL_HANDLE);
+                          }};
+    for (int step = 0; step < 2; ++step) plan.wait(plan.submit(info));
+    EXPECT_EQ(calls, 2);
+    expect_close(chain.actual()[3], chain.expected(2)[3], 6);
+    try {
+        plan.submit({.wait = {}, .signal = {}, .submit = [](const VkSubmitInfo2&) {
+                         return VK_ERROR_OUT_OF_HOST_MEMORY;
+                     }});
+        ADD_FAILURE() << "the callback's failure was lost";
+    } catch (const Error& error) {
+        EXPECT_EQ(error.vk_result(), VK_ERROR_OUT_OF_HOST_MEMORY);
+    }
+    plan.wait(plan.submit(info));
+    expect_close(chain.actual()[3], chain.expected(3)[3], 9);
+}
+
 TEST_P(PlanTest, TimingsBecomeCosts) {
     if (!device().capabilities().timestamps) GTEST_SKIP() << "no timestamps on this queue family";
     Chain chain(device());
