@@ -537,6 +537,19 @@ TEST_P(PolarTest, FitsEveryLimitOfSharedMemoryAndInvocations) {
     expect_matches({.rows = 70, .cols = 50, .options = named("muon")}, kF32Bound, disable);
 }
 
+TEST_P(PolarTest, VariantsOfGpusRunAnywhere) {
+    DisabledCapabilities disable;
+    disable.cpu = true;
+    for (const bool one_workgroup : {true, false})
+        for (const auto& [rows, cols] : {std::pair{17, 33}, std::pair{64, 64}, std::pair{200, 6}}) {
+            Case c{.rows = static_cast<std::uint64_t>(rows),
+                   .cols = static_cast<std::uint64_t>(cols),
+                   .options = named("muon")};
+            c.options.one_workgroup = one_workgroup;
+            expect_matches(c, kF32Bound, disable);
+        }
+}
+
 TEST_P(PolarTest, IteratesWhatARecipeNormalised) {
     for (const bool one_workgroup : {true, false})
         for (const PolarForm form : {PolarForm::standard, PolarForm::gram})
