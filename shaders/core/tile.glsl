@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Tiles of a matrix: which one a workgroup computes, and how a run of results is stored.
+// Tiles of a matrix: which one a workgroup computes, and how its results are stored.
 #ifndef HERON_CORE_TILE_GLSL
 #define HERON_CORE_TILE_GLSL
 
-#extension GL_EXT_control_flow_attributes : require
 #include "core/half.glsl"
 
 // (tile row, tile column) of workgroup t of rows x cols tiles, in bands of eight tile rows, so that workgroups that run at
@@ -31,19 +30,16 @@ uvec2 triangle_tile(uint t, uint side) {
     return uvec2(row, row + c - (side - h));
 }
 
-// Stores `bits` (to_bits() of four values) to the four elements from `first` on that `mask` has bits for. `pairs`: `first` is
-// even, and this invocation owns both halves of each word whose two bits are set.
-void store_run(U32 x, uint first, uvec4 bits, uint mask, bool pairs, uint dtype) {
-    [[unroll]] for (uint i = 0; i < 4; i += 2) {
-        uint both = (mask >> i) & 3u;
-        if (both == 3u && pairs) {
-            store_bits_pair(x, first + i, bits[i], bits[i + 1], dtype);
-        } else {
-            if ((both & 1u) != 0u)
-                store_bits(x, first + i, bits[i], dtype);
-            if ((both & 2u) != 0u)
-                store_bits(x, first + i + 1, bits[i + 1], dtype);
-        }
+// Stores two neighbouring elements, to_bits() of their values, of which either may be left out. `pairs`: the first one has an
+// even index, and both are this invocation's alone.
+void store_two(U32 x, uint first, uvec2 bits, bool keep0, bool keep1, bool pairs, uint dtype) {
+    if (keep0 && keep1 && pairs) {
+        store_bits_pair(x, first, bits.x, bits.y, dtype);
+    } else {
+        if (keep0)
+            store_bits(x, first, bits.x, dtype);
+        if (keep1)
+            store_bits(x, first + 1, bits.y, dtype);
     }
 }
 

@@ -149,23 +149,14 @@ void main() {
                 if (keep1)
                     value.y += beta * load(c, at + 1, DTYPE_C);
             }
-            uint bits0 = to_bits(value.x, DTYPE_D);
-            uint bits1 = to_bits(value.y, DTYPE_D);
-            uint at = d_item + row * d_row + col;
-            if (keep0 && keep1 && pairs) {
-                store_bits_pair(d, at, bits0, bits1, DTYPE_D);
-            } else {
-                if (keep0)
-                    store_bits(d, at, bits0, DTYPE_D);
-                if (keep1)
-                    store_bits(d, at + 1, bits1, DTYPE_D);
-            }
+            uvec2 bits = uvec2(to_bits(value.x, DTYPE_D), to_bits(value.y, DTYPE_D));
+            store_two(d, d_item + row * d_row + col, bits, keep0, keep1, pairs, DTYPE_D);
             if (symmetric) {
                 uint below = d_item + col * d_row + row;
                 if (keep0 && col != row)
-                    store_bits(d, below, bits0, DTYPE_D);
+                    store_bits(d, below, bits.x, DTYPE_D);
                 if (keep1 && col + 1 != row)
-                    store_bits(d, below + d_row, bits1, DTYPE_D);
+                    store_bits(d, below + d_row, bits.y, DTYPE_D);
             }
         }
     }

@@ -36,8 +36,14 @@ const uint THREADS = THREADS_X * THREADS_Y;
 const uint LOADS = TILE * STEP / THREADS; // of each operand by each invocation
 const uint PITCH = TILE / 4 + 1;          // one vec4 more, against bank conflicts
 
-shared vec4 tile_a[STEP * PITCH]; // op(A)[row0 + i][k0 + k] is component i % 4 of [k PITCH + i / 4]
-shared vec4 tile_b[STEP * PITCH]; // op(B)[k0 + k][col0 + j] likewise
+// While multiplying: op(A)[row0 + i][k0 + k] is component i % 4 of [k PITCH + i / 4], and op(B)[k0 + k][col0 + j] likewise,
+// TILE_B further. While storing: one block of each invocation, as a matrix.
+shared vec4 pool[2 * STEP * PITCH];
+const uint TILE_B = STEP * PITCH;
+const uint STAGE_ROWS = THREADS_Y * 4;
+const uint STAGE_COLS = THREADS_X * 4;
+const uint STAGE_PITCH = STAGE_COLS + 1;
+#define STAGED(r, s) pool[((r) * STAGE_PITCH + (s)) / 4][((r) * STAGE_PITCH + (s)) % 4]
 
 // The place of element e of a TILE x STEP piece: x across the tile, y along k. Neighbouring invocations load neighbouring
 // elements of memory, whichever way the operand lies.
@@ -95,9 +101,9 @@ void main() {
             barrier(); // the piece before has been multiplied by all
             [[unroll]] for (uint q = 0; q < LOADS; ++q) {
                 uvec2 at = place(q * THREADS + thread, a_along_k);
-                tile_a[at.y * PITCH + at.x / 4][at.x % 4] = next_a[q];
+                pool[at.y * PITCH + at.x / 4][at.x % 4] = next_a[q];
                 at = place(q * THREADS + thread, b_along_k);
-                tile_b[at.y * PITCH + at.x / 4][at.x % 4] = next_b[q];
+                pool[TILE_B + at.y * PITCH + at.x / 4][at.x % 4] = next_b[q];
             }
             barrier();
         }
@@ -118,9 +124,9 @@ void main() {
                 vec4 a_now[ROW_BLOCKS];
                 vec4 b_now[COL_BLOCKS];
                 [[unroll]] for (uint r = 0; r < ROW_BLOCKS; ++r)
-                    a_now[r] = tile_a[k * PITCH + r * THREADS_Y + y];
+                    a_now[r] = pool[k * PITCH + r * THREADS_Y + y];
                 [[unroll]] for (uint s = 0; s < COL_BLOCKS; ++s)
-                    b_now[s] = tile_b[k * PITCH + s * THREADS_X + x];
+                    b_now[s] = pool[TILE_B + k * PITCH + s * THREADS_X + x];
                 [[unroll]] for (uint r = 0; r < ROW_BLOCKS * 4; ++r)
                     [[unroll]] for (uint s = 0; s < COL_BLOCKS; ++s)
                         acc[r][s] += a_now[r / 4][r % 4] * b_now[s];
@@ -136,35 +142,48 @@ void main() {
     uint d_row = p.jobs.job[j].d_row;
     bool has_c = (flags & GEMM_HAS_C) != 0;
     bool pairs = (flags & GEMM_D_PAIRS) != 0;
-    // Block by block, shifting the accumulators: unrolled, this would be most of the code.
-    [[dont_unroll]] for (uint block = 0; block < ROW_BLOCKS * COL_BLOCKS; ++block) {
-        uint row = row0 + (block / COL_BLOCKS * THREADS_Y + y) * 4;
-        uint col = col0 + (block % COL_BLOCKS * THREADS_X + x) * 4;
-        uvec4 bits[4];
-        uint masks[4]; // bit s of masks[r]: element (row + r, col + s) is stored
-        [[unroll]] for (uint r = 0; r < 4; ++r) {
-            vec4 values = alpha * acc[r][0];
-            masks[r] = 0;
-            [[unroll]] for (uint s = 0; s < 4; ++s) {
-                // Of a symmetric result, what lies below the diagonal comes from above it.
-                if (row + r < m && col + s < n && !(symmetric && col + s < row + r)) {
-                    masks[r] |= 1u << s;
-                    if (has_c)
-                        values[s] += beta * load(c, c_item + (row + r) * c_row + col + s, DTYPE_C);
-                }
-                bits[r][s] = to_bits(values[s], DTYPE_D);
-            }
-        }
+    // One block of each invocation at a time goes through shared memory, so that rows are stored by neighbours (and, below
+    // the diagonal, columns). The accumulators are shifted: unrolled, this would be most of the code.
+    for (uint block = 0; block < ROW_BLOCKS * COL_BLOCKS; ++block) {
+        barrier(); // what was in shared memory has been read by all
         [[unroll]] for (uint r = 0; r < 4; ++r)
-            store_run(d, d_item + (row + r) * d_row + col, bits[r], masks[r], pairs, DTYPE_D);
+            [[unroll]] for (uint s = 0; s < 4; ++s)
+                STAGED(y * 4 + r, x * 4 + s) = acc[r][0][s];
+        barrier();
+        uint block_row = row0 + block / COL_BLOCKS * STAGE_ROWS;
+        uint block_col = col0 + block % COL_BLOCKS * STAGE_COLS;
+        for (uint e = thread; e < STAGE_ROWS * STAGE_COLS / 2; e += THREADS) {
+            uint r = e / (STAGE_COLS / 2);
+            uint s = e % (STAGE_COLS / 2) * 2;
+            uint row = block_row + r;
+            uint col = block_col + s;
+            // Of a symmetric result, what lies below the diagonal comes from above it.
+            bool keep0 = row < m && col < n && !(symmetric && col < row);
+            bool keep1 = row < m && col + 1 < n && !(symmetric && col + 1 < row);
+            vec2 value = alpha * vec2(STAGED(r, s), STAGED(r, s + 1));
+            if (has_c) {
+                uint at = c_item + row * c_row + col;
+                if (keep0)
+                    value.x += beta * load(c, at, DTYPE_C);
+                if (keep1)
+                    value.y += beta * load(c, at + 1, DTYPE_C);
+            }
+            uvec2 bits = uvec2(to_bits(value.x, DTYPE_D), to_bits(value.y, DTYPE_D));
+            store_two(d, d_item + row * d_row + col, bits, keep0, keep1, pairs, DTYPE_D);
+            STAGED(r, s) = value.x;
+            STAGED(r, s + 1) = value.y;
+        }
         if (symmetric) {
-            [[unroll]] for (uint s = 0; s < 4; ++s) {
-                uint mask = 0;
-                [[unroll]] for (uint r = 0; r < 4; ++r)
-                    if ((masks[r] & (1u << s)) != 0 && row + r != col + s)
-                        mask |= 1u << r;
-                uvec4 column = uvec4(bits[0][s], bits[1][s], bits[2][s], bits[3][s]);
-                store_run(d, d_item + (col + s) * d_row + row, column, mask, pairs, DTYPE_D);
+            barrier();
+            for (uint e = thread; e < STAGE_ROWS * STAGE_COLS / 2; e += THREADS) {
+                uint r = e % (STAGE_ROWS / 2) * 2;
+                uint s = e / (STAGE_ROWS / 2);
+                uint row = block_row + r;
+                uint col = block_col + s;
+                bool keep0 = row < m && col < n && col > row;
+                bool keep1 = row + 1 < m && col < n && col > row + 1;
+                uvec2 bits = uvec2(to_bits(STAGED(r, s), DTYPE_D), to_bits(STAGED(r + 1, s), DTYPE_D));
+                store_two(d, d_item + col * d_row + row, bits, keep0, keep1, pairs, DTYPE_D);
             }
         }
         [[unroll]] for (uint q = 0; q + 1 < ROW_BLOCKS * COL_BLOCKS; ++q)
