@@ -11,6 +11,8 @@ HERON_SHARED_BEGIN
 using uint = std::uint32_t;
 using F32 = std::uint64_t;  // device address of floats
 using U32 = std::uint64_t;  // device address of 32-bit words: indices, or elements of any dtype (core/half.glsl)
+using F32x4 = std::uint64_t;  // the same four at a time, where the address is a multiple of 16
+using U32x4 = std::uint64_t;
 HERON_SHARED_END
 #else
 #extension GL_EXT_buffer_reference : require
@@ -19,25 +21,35 @@ HERON_SHARED_END
 #define HERON_SHARED_END
 layout(buffer_reference, scalar, buffer_reference_align = 4) buffer F32 { float v[]; };
 layout(buffer_reference, scalar, buffer_reference_align = 4) buffer U32 { uint v[]; };
+layout(buffer_reference, scalar, buffer_reference_align = 16) buffer F32x4 { vec4 v[]; };
+layout(buffer_reference, scalar, buffer_reference_align = 16) buffer U32x4 { uvec4 v[]; };
 #endif
 
 HERON_SHARED_BEGIN
-const uint SPEC_THREADS = 0;  // invocations per workgroup
-const uint SPEC_TILE_M = 1;   // rows of C per workgroup
-const uint SPEC_TILE_N = 2;   // columns of C per workgroup
-const uint SPEC_DTYPE_A = 3;  // element type of the first operand, one of DTYPE_
-const uint SPEC_DTYPE_B = 4;  // of the second
-const uint SPEC_DTYPE_C = 5;  // of the third
-const uint SPEC_DTYPE_D = 6;  // of the result
+// Ids of specialization constants, one meaning each in the whole project; kSpecNames below has their names.
+const uint SPEC_THREADS = 0;    // invocations per workgroup
+const uint SPEC_TILE_M = 1;     // rows of C per workgroup
+const uint SPEC_TILE_N = 2;     // columns of C per workgroup
+const uint SPEC_DTYPE_A = 3;    // element type of the first operand, one of DTYPE_
+const uint SPEC_DTYPE_B = 4;    // of the second
+const uint SPEC_DTYPE_C = 5;    // of the third
+const uint SPEC_DTYPE_D = 6;    // of the result
 const uint SPEC_OPERATION = 7;  // which of a kernel's operations (a constant of the kernel's own header)
 const uint SPEC_PER_THREAD = 8; // elements per invocation
-const uint SPEC_POOL = 20;      // vec4 of shared memory
-const uint SPEC_TILES = 21;     // tiles of a result per invocation
+const uint SPEC_POOL = 9;       // vec4 of shared memory
+const uint SPEC_TILES = 10;     // tiles of a result per invocation
 
 // heron::DType.
 const uint DTYPE_F32 = 0;
 const uint DTYPE_F16 = 1;
 const uint DTYPE_BF16 = 2;
 HERON_SHARED_END
+
+#ifdef __cplusplus
+HERON_SHARED_BEGIN
+inline constexpr const char* kSpecNames[] = {"threads", "tile_m",    "tile_n",     "a",    "b",    "c",
+                                             "d",       "operation", "per_thread", "pool", "tiles"};
+HERON_SHARED_END
+#endif
 
 #endif

@@ -5,17 +5,13 @@
 
 #include "core/shared.h"
 
-#ifdef __cplusplus
-namespace heron::gpu {
-using U32x4 = std::uint64_t;  // device address of words, four at a time where the address allows it
-using F32x4 = std::uint64_t;  // device address of floats, likewise
-}  // namespace heron::gpu
-#else
-layout(buffer_reference, scalar, buffer_reference_align = 16) buffer U32x4 { uvec4 v[]; };
-layout(buffer_reference, scalar, buffer_reference_align = 16) buffer F32x4 { vec4 v[]; };
-#endif
-
 HERON_SHARED_BEGIN
+
+// SPEC_OPERATION of element-wise kernels: bits for what changes the accesses to memory; algorithms have bits of their
+// own from 16. Without ELEMENTS_SINGLE (GPUs): 16 bytes at once, neighbouring invocations side by side.
+const uint ELEMENTS_SINGLE = 1;  // CPU drivers, which pay for every word of every invocation and run both sides of a
+                                 // branch: word by word, an invocation's elements side by side
+const uint ELEMENTS_AVERAGE = 2; // parameters have a moving average
 
 // A tensor of the caller, read. The address stands here twice: shaders cannot look at the bits of a reference
 // everywhere (SwiftShader), and the plan may move the tensor, so the kernel tests the alignment itself.
@@ -32,7 +28,7 @@ struct ParameterOperand {
     uint  low;         // the same address
     uint  high;
     F32x4 master;      // f32 copy that the step works on (PARAMETER_MASTER)
-    F32x4 average;     // f32 moving average (PARAMETER_AVERAGE)
+    F32x4 average;     // f32 moving average (ELEMENTS_AVERAGE)
     float average_rate;  // 1 - decay of the average
     float lr_scale;
     float weight_decay_scale;
@@ -40,7 +36,6 @@ struct ParameterOperand {
 };
 
 const uint PARAMETER_MASTER = 1;
-const uint PARAMETER_AVERAGE = 2;
 
 // The job's part of the parameter: elements [first, first + count). A workgroup takes `rounds` times four elements an
 // invocation.

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Plan: counts, the readable description, and the hazard check.
 #include <cstdio>
+#include <iterator>
 
+#include "core/shared.h"
 #include "graph/plan.hpp"
 
 namespace heron {
@@ -22,9 +24,12 @@ std::string scaled(double value, const char* unit) {
 
 std::string constants_text(const Operation& operation) {
     std::string text;
-    for (const SpecConstant& constant : operation.constants)
-        text +=
-            (text.empty() ? "" : " ") + std::to_string(constant.id) + "=" + std::to_string(constant.value);
+    for (const SpecConstant& constant : operation.constants) {
+        const bool named = constant.id < std::size(gpu::kSpecNames);
+        text += (text.empty() ? "" : " ") +
+                (named ? gpu::kSpecNames[constant.id] : std::to_string(constant.id)) + "=" +
+                std::to_string(constant.value);
+    }
     return text;
 }
 

@@ -12,7 +12,7 @@
 
 namespace heron {
 
-static_assert(sizeof(gpu::CopyJob) == 24);
+static_assert(sizeof(gpu::CopyJob) == 48);
 
 namespace {
 
@@ -65,7 +65,11 @@ Transfer::~Transfer() {
 
 void Transfer::copy(VkDeviceAddress from, VkDeviceAddress to, std::uint64_t words) {
     Device::Impl& impl = device_.impl();
-    gpu::CopyJob job{from, to, static_cast<std::uint32_t>(words), 0};
+    gpu::CopyJob job{};
+    job.from = job.from_words = from;
+    job.to = job.to_words = to;
+    job.quads = (from | to) % 16 == 0 ? static_cast<std::uint32_t>(words / 4) : 0;
+    job.words = static_cast<std::uint32_t>(words - std::uint64_t{4} * job.quads);
     std::memcpy(static_cast<std::byte*>(staging_.mapped()) + kPieceBytes, &job, sizeof(job));
     impl.flush(staging_.range());
 
@@ -90,8 +94,7 @@ void Transfer::copy(VkDeviceAddress from, VkDeviceAddress to, std::uint64_t word
     impl.vk.CmdBindPipeline(commands_, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline_);
     Push push{};
     push.jobs = staging_.address() + kPieceBytes;
-    push.group_end =
-        static_cast<std::uint32_t>((words + gpu::COPY_WORDS_PER_GROUP - 1) / gpu::COPY_WORDS_PER_GROUP);
+    push.group_end = std::max(1u, (job.quads + gpu::COPY_QUADS_PER_GROUP - 1) / gpu::COPY_QUADS_PER_GROUP);
     impl.vk.CmdPushConstants(commands_, impl.pipelines->layout(), VK_SHADER_STAGE_COMPUTE_BIT, 0,
                              sizeof(push), &push);
     impl.vk.CmdDispatch(commands_, push.group_end, 1, 1);

@@ -96,16 +96,17 @@ double record_us(Device& device, Plan& plan) {
 // A copy that reads and writes `bytes` in all.
 Times copy_times(const Device& device, double bytes, int repeats) {
     static const KernelInfo kCopy = make_kernel<gpu::CopyJob>("copy", spirv::copy);
-    const std::uint64_t words = std::max<std::uint64_t>(1, static_cast<std::uint64_t>(bytes / 8));
-    const Buffer from = device.create_buffer(words * 4), to = device.create_buffer(words * 4);
+    const std::uint64_t quads = std::max<std::uint64_t>(1, static_cast<std::uint64_t>(bytes / 32));
+    const Buffer from = device.create_buffer(quads * 16), to = device.create_buffer(quads * 16);
     Graph graph(device);
     gpu::CopyJob job{};
-    job.words = static_cast<std::uint32_t>(words);
+    job.quads = static_cast<std::uint32_t>(quads);
+    const Shape shape{quads * 4};
     Operation operation = make_operation(
         kCopy, job,
-        {{offsetof(gpu::CopyJob, from), graph.external("from", from.view(DType::u32, {words})), Access::read},
-         {offsetof(gpu::CopyJob, to), graph.external("to", to.view(DType::u32, {words})), Access::write}},
-        (words + gpu::COPY_WORDS_PER_GROUP - 1) / gpu::COPY_WORDS_PER_GROUP);
+        {{offsetof(gpu::CopyJob, from), graph.external("from", from.view(DType::u32, shape)), Access::read},
+         {offsetof(gpu::CopyJob, to), graph.external("to", to.view(DType::u32, shape)), Access::write}},
+        (quads + gpu::COPY_QUADS_PER_GROUP - 1) / gpu::COPY_QUADS_PER_GROUP);
     operation.constants = {{gpu::SPEC_THREADS, 64}};
     graph.add(std::move(operation));
     PlanOptions options;
