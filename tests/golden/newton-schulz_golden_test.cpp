@@ -38,7 +38,7 @@ constexpr Errors kPe12 = {{1e-6, 2e-4, 1e-3, 2e-6, 2e-6}};
 constexpr Errors kPeDion = {{6e-6, 1e-5, 2e-5, 2e-5, 2e-6}};
 constexpr Errors kGramRestart = {{1e-6, 8e-6, 1e-5, 4e-6, 3e-7}};
 // Without a restart rank-deficient matrices are the limit of ill-conditioned ones: the published 3e-5 is one
-// summation order's luck, others give 2e-4 to 8e-3 on the same input.
+// summation order's luck, others give 2e-4 to 8e-2 on the same input.
 constexpr Errors kGramPlain = {{1e-6, 3e-3, 3e-3, 4e-6, 2e-7}};
 constexpr Errors kCans = {{1e-5, 5e-5, 8e-5, 2e-3, 6e-6}};
 constexpr Errors kDeepseek = {{5e-7, 4e-4, 1e-3, 4e-7, 5e-7}};
