@@ -34,10 +34,10 @@ struct Options {
     std::vector<std::string> optimizers = {"muon", "adamw"};
     std::vector<std::string> learning_rates;
     std::vector<std::uint32_t> hidden = {256, 128};
-    std::uint32_t batch = 256;
-    std::uint32_t epochs = 6;
+    std::uint32_t batch = 512;
+    std::uint32_t epochs = 4;
     std::uint32_t seed = 1;
-    std::uint32_t stop_after = 0;
+    std::uint32_t stop_after = 100000;
     std::string resume;
     bool describe = false;
 };
@@ -67,39 +67,50 @@ std::string help_footer() {
            "Exit code: 0 done, 1 failed, 2 bad input.";
 }
 
+// A number from 1; without CLI11's own text about the range, which would double the length of the help.
+CLI::Validator at_most(std::uint32_t most) {
+    CLI::Validator range = CLI::Range(1u, most);
+    range.description("");
+    return range;
+}
+
 void add_options(CLI::App& app, Options& options) {
     app.option_defaults()->take_last();
     app.add_option("--data", options.data,
                    "folder with {train,t10k}-{images-idx3,labels-idx1}-ubyte, plain or .gz: Fashion-MNIST, "
                    "MNIST, your "
                    "own; class names in labels.txt, if there is one")
+        ->type_name("DIR")
         ->capture_default_str();
-    app.add_option("--out", options.out, "output folder")->capture_default_str();
+    app.add_option("--out", options.out, "output folder")->type_name("DIR")->capture_default_str();
     app.add_option("--device", options.device,
-                   "index, UUID or part of the name; default: the first usable, GPUs first");
+                   "index, UUID or part of the name; default: the first usable, GPUs first")
+        ->type_name("SELECT");
     app.add_flag("--list-devices", options.list_devices, "list the devices and end");
     app.add_option("--optimizer", options.optimizers, "one run each, separated by commas")
         ->delimiter(',')
+        ->type_name("NAMES")
         ->capture_default_str();
-    app.add_option("--lr", options.learning_rates,
-                   "NAME=VALUE: learning rate of an optimizer; separated by commas")
-        ->delimiter(',');
+    app.add_option("--lr", options.learning_rates, "learning rate of an optimizer; separated by commas")
+        ->delimiter(',')
+        ->type_name("NAME=VALUE");
     app.add_option("--hidden", options.hidden, "widths of the hidden layers, separated by commas")
         ->delimiter(',')
-        ->check(CLI::Range(1u, 32768u))
+        ->check(at_most(32768))
+        ->type_name("WIDTHS")
         ->capture_default_str();
-    app.add_option("--batch", options.batch, "images a step")
-        ->check(CLI::Range(1u, 65536u))
-        ->capture_default_str();
-    app.add_option("--epochs", options.epochs, "passes over the training images")
-        ->check(CLI::Range(1u, 100000u))
-        ->capture_default_str();
+    const auto number = [&app](const char* name, std::uint32_t& value, std::uint32_t most, const char* text) {
+        app.add_option(name, value, text)->check(at_most(most))->type_name("N")->capture_default_str();
+    };
+    number("--batch", options.batch, 65536, "images a step");
+    number("--epochs", options.epochs, 100000, "passes over the training images");
     app.add_option("--seed", options.seed, "of the first weights and of the order of the images")
+        ->type_name("N")
         ->capture_default_str();
-    app.add_option("--stop-after", options.stop_after, "end after that many epochs, to be resumed later")
-        ->check(CLI::Range(1u, 100000u));
+    number("--stop-after", options.stop_after, 100000, "end after that many epochs, to be resumed later");
     app.add_option("--resume", options.resume,
-                   "checkpoint to go on from; with one optimizer and the same settings");
+                   "checkpoint to go on from; with one optimizer and the same settings")
+        ->type_name("FILE");
     app.add_flag("--describe", options.describe, "print the stages, kernels and costs of each plan");
     app.footer(help_footer);
 }

@@ -142,8 +142,7 @@ public:
         if (!settings_.resume.empty()) epoch = resume();
         done_ = std::uint64_t{epoch} * training_.batches;
         evaluate(epoch);
-        const std::uint32_t last =
-            settings_.stop_after == 0 ? settings_.epochs : std::min(settings_.epochs, settings_.stop_after);
+        const std::uint32_t last = std::min(settings_.epochs, settings_.stop_after);
         while (epoch < last) {
             ++epoch;
             train_epoch(epoch);

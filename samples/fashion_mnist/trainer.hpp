@@ -20,7 +20,7 @@ struct RunSettings {
     std::vector<std::uint32_t> hidden;
     std::uint32_t batch = 0;
     std::uint32_t epochs = 0;
-    std::uint32_t stop_after = 0;  // epochs; the schedule is for `epochs` all the same
+    std::uint32_t stop_after = ~0u;  // epochs; the schedule is for `epochs` all the same
     std::uint32_t seed = 0;
     std::filesystem::path checkpoint;  // written after every epoch
     std::filesystem::path resume;      // empty: from the beginning
