@@ -17,16 +17,20 @@ void main() {
     uint group = workgroup_index();
     uint j = find_job(group);
     uint count = p.jobs.job[j].range.count;
-    uint quads = count / 4u + uint((count & 3u) != 0u);
+    uint quads = quad_count(j);
     uint rounds = p.jobs.job[j].range.rounds;
+    uint begin = quad_begin(j, group, rounds);
+    begin_gradient(j);
     StepControlRef control = p.jobs.job[j].control;
     bool first = control.c.micro_batches == 0u;
     F32x4 accumulator = p.jobs.job[j].accumulator;
 
-    uint q = quad_begin(j, group);
-    for (uint r = 0u; r < rounds && q < quads; ++r, q += gl_WorkGroupSize.x) {
+    for (uint r = 0u; r < rounds; ++r) {
+        uint q = quad_at(begin, r);
+        if (q >= quads)
+            break;
         uint valid = min(4u, count - 4u * q);
-        vec4 sum = load_raw_gradient(j, 4u * q, valid);
+        vec4 sum = load_raw_gradient(4u * q, valid);
         if (!first)
             sum += load_state(accumulator, 4u * q, valid);
         store_state(accumulator, 4u * q, valid, sum);

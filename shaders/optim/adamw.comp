@@ -24,8 +24,11 @@ void main() {
     uint group = workgroup_index();
     uint j = find_job(group);
     uint count = p.jobs.job[j].range.count;
-    uint quads = count / 4u + uint((count & 3u) != 0u);
+    uint quads = quad_count(j);
     uint rounds = p.jobs.job[j].range.rounds;
+    uint begin = quad_begin(j, group, rounds);
+    begin_gradient(j);
+    begin_weight(j);
     uint flags = p.jobs.job[j].flags;
     F32x4 moment1 = p.jobs.job[j].moment1;
     F32x4 moment2 = p.jobs.job[j].moment2;
@@ -34,12 +37,14 @@ void main() {
     float lr = h.lr * p.jobs.job[j].parameter.lr_scale;
     float decay = lr * (h.weight_decay * p.jobs.job[j].parameter.weight_decay_scale);
 
-    uint q = quad_begin(j, group);
-    for (uint r = 0u; r < rounds && q < quads; ++r, q += gl_WorkGroupSize.x) {
+    for (uint r = 0u; r < rounds; ++r) {
+        uint q = quad_at(begin, r);
+        if (q >= quads)
+            break;
         uint i = 4u * q;
         uint valid = min(4u, count - i);
-        vec4 g = load_gradient(j, i, valid);
-        vec4 w = load_weight(j, i, valid);
+        vec4 g = load_gradient(i, valid);
+        vec4 w = load_weight(i, valid);
         vec4 m = load_state(moment1, i, valid);
         vec4 v = load_state(moment2, i, valid);
 
@@ -50,7 +55,7 @@ void main() {
         store_state(moment2, i, valid, v);
 
         vec4 x = v;
-        if ((flags & ADAMW_AMSGRAD) != 0u) {
+        if ((OPERATION & ADAMW_AMSGRAD) != 0u) {
             F32x4 moment2_max = p.jobs.job[j].moment2_max;
             x = max(load_state(moment2_max, i, valid), v);
             store_state(moment2_max, i, valid, x);
@@ -63,6 +68,6 @@ void main() {
         vec4 kept = vec4(1.0 - decay);
         if ((flags & ADAMW_CAUTIOUS) != 0u)
             kept = mix(vec4(1.0), kept, same_direction(m, w));
-        store_weight(j, i, valid, kept * w - update);
+        store_weight(i, valid, kept * w - update);
     }
 }

@@ -31,12 +31,13 @@ struct AdamWJob {
     F32x4            moment2_max; // ADAMW_AMSGRAD
     AdamWHyperRef    hyper;
     ElementRange     range;
-    uint             flags;       // ADAMW_
+    uint             flags;       // ADAMW_CAUTIOUS
     uint             first_group;
 };
 
-const uint ADAMW_AMSGRAD = 1;
-const uint ADAMW_CAUTIOUS = 2;
+const uint ADAMW_CAUTIOUS = 1;
+
+const uint ADAMW_AMSGRAD = 65536; // bit of SPEC_OPERATION
 
 HERON_SHARED_END
 

@@ -24,14 +24,18 @@ void main() {
     uint j = find_job(group);
     uint lane = gl_LocalInvocationID.x;
     uint count = p.jobs.job[j].range.count;
-    uint quads = count / 4u + uint((count & 3u) != 0u);
+    uint quads = quad_count(j);
     uint rounds = p.jobs.job[j].range.rounds;
+    uint begin = quad_begin(j, group, rounds);
+    begin_gradient(j);
 
     vec3 sums = vec3(0.0);
     uint nonfinite = 0u;
-    uint q = quad_begin(j, group);
-    for (uint r = 0u; r < rounds && q < quads; ++r, q += gl_WorkGroupSize.x) {
-        vec4 g = load_raw_gradient(j, 4u * q, min(4u, count - 4u * q));
+    for (uint r = 0u; r < rounds; ++r) {
+        uint q = quad_at(begin, r);
+        if (q >= quads)
+            break;
+        vec4 g = load_raw_gradient(4u * q, min(4u, count - 4u * q));
         for (uint k = 0u; k < 4u; ++k) {
             if (is_nonfinite(g[k]))
                 ++nonfinite;

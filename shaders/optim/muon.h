@@ -25,7 +25,7 @@ layout(buffer_reference, scalar, buffer_reference_align = 4) readonly buffer Muo
 struct MuonMomentumJob {
     GradientOperand gradient;
     F32x4           momentum;
-    F32x4           update;   // U, indexed from the block's first element (MUON_STORE_UPDATE)
+    F32x4           update;   // U, indexed from the block's first element (without MUON_NORM)
     F32             partials; // Blue's three sums of U's squares a workgroup (MUON_NORM)
     MuonHyperRef    hyper;
     ElementRange    range;
@@ -62,10 +62,10 @@ struct MuonUpdateJob {
 };
 
 const uint MUON_NESTEROV = 1;
-const uint MUON_STORE_UPDATE = 2;
-const uint MUON_NORM = 4;
-const uint MUON_CLAMPED = 8;  // divisor max(factor norm, eps) instead of factor norm + eps
-const uint MUON_CAUTIOUS = 16;
+const uint MUON_CLAMPED = 2; // divisor max(factor norm, eps) instead of factor norm + eps
+const uint MUON_CAUTIOUS = 4;
+
+const uint MUON_NORM = 65536; // bit of SPEC_OPERATION: partial norms of U; without it U itself
 
 HERON_SHARED_END
 

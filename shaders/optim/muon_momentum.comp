@@ -23,32 +23,35 @@ void main() {
     uint j = find_job(group);
     uint first = p.jobs.job[j].range.first;
     uint count = p.jobs.job[j].range.count;
-    uint quads = count / 4u + uint((count & 3u) != 0u);
+    uint quads = quad_count(j);
     uint rounds = p.jobs.job[j].range.rounds;
+    uint begin = quad_begin(j, group, rounds);
+    begin_gradient(j);
     uint flags = p.jobs.job[j].flags;
     F32x4 momentum = p.jobs.job[j].momentum;
+    F32x4 update = p.jobs.job[j].update;
     MuonHyperRef hyper = p.jobs.job[j].hyper;
     MuonHyper h = hyper.h;
 
     vec3 sums = vec3(0.0);
-    uint q = quad_begin(j, group);
-    for (uint r = 0u; r < rounds && q < quads; ++r, q += gl_WorkGroupSize.x) {
+    for (uint r = 0u; r < rounds; ++r) {
+        uint q = quad_at(begin, r);
+        if (q >= quads)
+            break;
         uint valid = min(4u, count - 4u * q);
         uint i = first + 4u * q;
-        vec4 g = load_gradient(j, i, valid);
+        vec4 g = load_gradient(i, valid);
         vec4 m = h.momentum * load_state(momentum, i, valid) + h.rate * g;
         store_state(momentum, i, valid, m);
         vec4 u = muon_direction(m, g, h.momentum, h.rate, flags);
-        if ((flags & MUON_STORE_UPDATE) != 0u) {
-            F32x4 update = p.jobs.job[j].update;
+        if ((OPERATION & MUON_NORM) == 0u) {
             store_state(update, 4u * q, valid, u);
-        }
-        if ((flags & MUON_NORM) != 0u) {
+        } else {
             for (uint k = 0u; k < 4u; ++k)
                 blue_add(sums, u[k]); // components beyond `valid` are zero
         }
     }
-    if ((flags & MUON_NORM) == 0u)
+    if ((OPERATION & MUON_NORM) == 0u)
         return;
     sums = workgroup_sum(sums);
     if (gl_LocalInvocationID.x == 0u) {

@@ -27,8 +27,10 @@ void main() {
     uint j = find_job(group);
     uint first = p.jobs.job[j].range.first;
     uint count = p.jobs.job[j].range.count;
-    uint quads = count / 4u + uint((count & 3u) != 0u);
+    uint quads = quad_count(j);
     uint rounds = p.jobs.job[j].range.rounds;
+    uint begin = quad_begin(j, group, rounds);
+    begin_gradient(j);
     uint flags = p.jobs.job[j].flags;
     F32x4 momentum = p.jobs.job[j].momentum;
     U32x4 iterate = p.jobs.job[j].iterate;
@@ -45,11 +47,13 @@ void main() {
     float nu = (flags & MUON_CLAMPED) != 0u ? max(norm, eps) : norm + eps;
     nu = nu > 0.0 ? nu : 1.0;
 
-    uint q = quad_begin(j, group);
-    for (uint r = 0u; r < rounds && q < quads; ++r, q += gl_WorkGroupSize.x) {
+    for (uint r = 0u; r < rounds; ++r) {
+        uint q = quad_at(begin, r);
+        if (q >= quads)
+            break;
         uint valid = min(4u, count - 4u * q);
         uint i = first + 4u * q;
-        vec4 u = muon_direction(load_state(momentum, i, valid), load_gradient(j, i, valid), h.momentum, h.rate, flags);
+        vec4 u = muon_direction(load_state(momentum, i, valid), load_gradient(i, valid), h.momentum, h.rate, flags);
         store_temporary(iterate, 4u * q, valid, u / nu, ITERATE_DTYPE);
     }
 }

@@ -21,8 +21,10 @@ void main() {
     uint j = find_job(group);
     uint first = p.jobs.job[j].range.first;
     uint count = p.jobs.job[j].range.count;
-    uint quads = count / 4u + uint((count & 3u) != 0u);
+    uint quads = quad_count(j);
     uint rounds = p.jobs.job[j].range.rounds;
+    uint begin = quad_begin(j, group, rounds);
+    begin_weight(j);
     uint flags = p.jobs.job[j].flags;
     U32x4 factor = p.jobs.job[j].factor;
     MuonHyperRef hyper = p.jobs.job[j].hyper;
@@ -31,15 +33,17 @@ void main() {
     float decay = lr * (h.weight_decay * p.jobs.job[j].parameter.weight_decay_scale);
     float scale = lr * p.jobs.job[j].shape_factor;
 
-    uint q = (group - p.jobs.job[j].first_group) * rounds * gl_WorkGroupSize.x + gl_LocalInvocationID.x;
-    for (uint r = 0u; r < rounds && q < quads; ++r, q += gl_WorkGroupSize.x) {
+    for (uint r = 0u; r < rounds; ++r) {
+        uint q = quad_at(begin, r);
+        if (q >= quads)
+            break;
         uint valid = min(4u, count - 4u * q);
         uint i = first + 4u * q;
-        vec4 w = load_weight(j, i, valid);
-        vec4 o = load_quad(factor, 4u * q, valid, valid == 4u, FACTOR_DTYPE);
+        vec4 w = load_weight(i, valid);
+        vec4 o = load_quad(factor, 4u * q, valid, is_wide(0u, 4u * q, valid), FACTOR_DTYPE);
         vec4 kept = vec4(1.0 - decay);
         if ((flags & MUON_CAUTIOUS) != 0u)
             kept = mix(vec4(1.0), kept, same_direction(w, o));
-        store_weight(j, i, valid, kept * w - scale * o);
+        store_weight(i, valid, kept * w - scale * o);
     }
 }

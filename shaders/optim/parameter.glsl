@@ -1,65 +1,87 @@
 // SPDX-License-Identifier: MIT
 // Loads and stores of four neighbouring elements ("quads") of gradients, states and parameters. The includer has included
-// core/half.glsl and optim/parameter.h.
+// core/kernel.glsl, core/half.glsl and optim/parameter.h, and its job struct has the member `ElementRange range`.
 //
-// A quad is elements i .. i + valid - 1 of a tensor, valid = 1..4; the components beyond are zero. Where i is a multiple
-// of 4, the address of 16, and valid is 4, f32 goes through one 16-byte access; else element by element. Values are the
-// same both ways.
+// A quad is elements i .. i + valid - 1 of a tensor, valid = 1..4; the components beyond are zero. Without ELEMENTS_SINGLE: where i is
+// a multiple of 4, the address of 16, and valid is 4, f32 goes through one 16-byte access. Values are the same both ways.
 #ifndef HERON_OPTIM_PARAMETER_GLSL
 #define HERON_OPTIM_PARAMETER_GLSL
 
-bool is_aligned(uint address_low, uint i, uint valid) { return ((address_low & 15u) | (i & 3u) | (4u - valid)) == 0u; }
+layout(constant_id = SPEC_OPERATION) const uint OPERATION = 0;
+const bool SINGLE = (OPERATION & ELEMENTS_SINGLE) != 0u;
+
+// --- Which quads are whose: `rounds` for every invocation, quad(begin, r) for r = 0, 1, ..., below quad_count().
+
+uint quad_count(uint j) { return (p.jobs.job[j].range.count >> 2) + uint((p.jobs.job[j].range.count & 3u) != 0u); }
+
+uint quad_begin(uint j, uint group, uint rounds) {
+    uint before = (group - p.jobs.job[j].first_group) * gl_WorkGroupSize.x;
+    return SINGLE ? (before + gl_LocalInvocationID.x) * rounds : before * rounds + gl_LocalInvocationID.x;
+}
+
+uint quad_at(uint begin, uint r) { return SINGLE ? begin + r : begin + r * gl_WorkGroupSize.x; }
+
+// --- Access
+
+bool is_wide(uint address_low, uint i, uint valid) {
+    return !SINGLE && ((address_low & 15u) | (i & 3u) | (4u - valid)) == 0u;
+}
 
 uint load_word(U32x4 x, uint w) { return x.v[w >> 2][w & 3u]; }
+float load_float(F32x4 x, uint i) { return x.v[i >> 2][i & 3u]; }
 
-// Elements of a tensor of dtype `dtype`; `wide`: see is_aligned().
+// The first `valid` components, zeros behind.
+vec4 keep_valid(vec4 quad, uint valid) {
+    return mix(vec4(0.0), quad, lessThan(uvec4(0u, 1u, 2u, 3u), uvec4(valid)));
+}
+
+// Elements of a tensor of dtype `dtype`; `wide`: see is_wide().
 vec4 load_quad(U32x4 x, uint i, uint valid, bool wide, uint dtype) {
-    if (dtype == DTYPE_F32) {
-        if (wide)
-            return uintBitsToFloat(x.v[i >> 2]);
-        vec4 quad = vec4(0.0);
-        for (uint k = 0; k < valid; ++k)
-            quad[k] = uintBitsToFloat(load_word(x, i + k));
-        return quad;
-    }
-    if ((i & 1u) == 0u && valid == 4u)
-        return vec4(from_word(load_word(x, i >> 1), dtype), from_word(load_word(x, (i >> 1) + 1u), dtype));
-    vec4 quad = vec4(0.0);
-    for (uint k = 0; k < valid; ++k) {
-        vec2 pair = from_word(load_word(x, (i + k) >> 1), dtype);
-        quad[k] = ((i + k) & 1u) == 0u ? pair.x : pair.y;
-    }
-    return quad;
+    if (dtype == DTYPE_F32 && wide)
+        return uintBitsToFloat(x.v[i >> 2]);
+    uint last = i + valid - 1u;
+    uvec4 at = min(i + uvec4(0u, 1u, 2u, 3u), uvec4(last));
+    if (dtype == DTYPE_F32)
+        return keep_valid(uintBitsToFloat(uvec4(load_word(x, at.x), load_word(x, at.y), load_word(x, at.z), load_word(x, at.w))),
+                          valid);
+    // Four elements lie in two words, or, where i is odd, in three.
+    uint w = i >> 1;
+    uint w_last = last >> 1;
+    vec2 first = from_word(load_word(x, w), dtype);
+    vec2 second = from_word(load_word(x, min(w + 1u, w_last)), dtype);
+    if ((i & 1u) == 0u)
+        return keep_valid(vec4(first, second), valid);
+    vec2 third = from_word(load_word(x, min(w + 2u, w_last)), dtype);
+    return keep_valid(vec4(first.y, second, third.x), valid);
 }
 
 // States lie on multiples of 16 bytes: only i and valid decide.
 vec4 load_state(F32x4 x, uint i, uint valid) {
-    if (is_aligned(0u, i, valid))
+    if (is_wide(0u, i, valid))
         return x.v[i >> 2];
-    vec4 quad = vec4(0.0);
-    for (uint k = 0; k < valid; ++k)
-        quad[k] = x.v[(i + k) >> 2][(i + k) & 3u];
-    return quad;
+    uvec4 at = min(i + uvec4(0u, 1u, 2u, 3u), uvec4(i + valid - 1u));
+    return keep_valid(vec4(load_float(x, at.x), load_float(x, at.y), load_float(x, at.z), load_float(x, at.w)), valid);
 }
 
 void store_state(F32x4 x, uint i, uint valid, vec4 quad) {
-    if (is_aligned(0u, i, valid)) {
+    if (is_wide(0u, i, valid)) {
         x.v[i >> 2] = quad;
         return;
     }
-    for (uint k = 0; k < valid; ++k)
-        x.v[(i + k) >> 2][(i + k) & 3u] = quad[k];
+    x.v[i >> 2][i & 3u] = quad.x;
+    if (valid > 1u)
+        x.v[(i + 1u) >> 2][(i + 1u) & 3u] = quad.y;
+    if (valid > 2u)
+        x.v[(i + 2u) >> 2][(i + 2u) & 3u] = quad.z;
+    if (valid > 3u)
+        x.v[(i + 3u) >> 2][(i + 3u) & 3u] = quad.w;
 }
 
-// A temporary of dtype `dtype` that lies on a multiple of 16 bytes and whose quads are all this kernel's: its memory is
-// padded to 16 bytes, so whole words are written at the end.
+// A temporary of dtype `dtype`, i a multiple of 4, that lies on a multiple of 16 bytes and whose quads are all this
+// kernel's: its memory is padded to 16 bytes, so whole words are written at the end.
 void store_temporary(U32x4 x, uint i, uint valid, vec4 quad, uint dtype) {
     if (dtype == DTYPE_F32) {
-        if (valid == 4u)
-            x.v[i >> 2] = floatBitsToUint(quad);
-        else
-            for (uint k = 0; k < valid; ++k)
-                x.v[i >> 2][k] = floatBitsToUint(quad[k]);
+        x.v[i >> 2] = floatBitsToUint(quad);
         return;
     }
     uint w = i >> 1;
@@ -78,11 +100,17 @@ vec4 round_to(vec4 quad, uint dtype) {
 // `words` is the same address: a word of two 16-bit elements may be shared with another job of the same dispatch.
 void store_quad(U32x4 x, U32 words, uint i, uint valid, bool wide, vec4 quad, uint dtype) {
     if (dtype == DTYPE_F32) {
-        if (wide)
+        if (wide) {
             x.v[i >> 2] = floatBitsToUint(quad);
-        else
-            for (uint k = 0; k < valid; ++k)
-                words.v[i + k] = floatBitsToUint(quad[k]);
+            return;
+        }
+        words.v[i] = floatBitsToUint(quad.x);
+        if (valid > 1u)
+            words.v[i + 1u] = floatBitsToUint(quad.y);
+        if (valid > 2u)
+            words.v[i + 2u] = floatBitsToUint(quad.z);
+        if (valid > 3u)
+            words.v[i + 3u] = floatBitsToUint(quad.w);
     } else if ((i & 1u) == 0u && valid == 4u) {
         words.v[i >> 1] = to_word(quad.xy, dtype);
         words.v[(i >> 1) + 1u] = to_word(quad.zw, dtype);
@@ -90,12 +118,6 @@ void store_quad(U32x4 x, U32 words, uint i, uint valid, bool wide, vec4 quad, ui
         for (uint k = 0; k < valid; ++k)
             store(words, i + k, quad[k], dtype);
     }
-}
-
-// Gradients as the step sees them: scaled (loss scale, micro-batches, clipping by norm), then clamped. The clamp is there
-// without clipping by value too: it keeps squares and long sums of any finite gradient finite (StepControl::clip_value).
-vec4 scaled_gradient(vec4 g, float gradient_scale, float clip_value) {
-    return clamp(g * gradient_scale, -clip_value, clip_value);
 }
 
 // sqrt may be computed as x * inversesqrt(x), which is NaN at 0 and, where subnormals are flushed, wrong below 2^-126.

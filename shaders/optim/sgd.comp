@@ -22,8 +22,11 @@ void main() {
     uint group = workgroup_index();
     uint j = find_job(group);
     uint count = p.jobs.job[j].range.count;
-    uint quads = count / 4u + uint((count & 3u) != 0u);
+    uint quads = quad_count(j);
     uint rounds = p.jobs.job[j].range.rounds;
+    uint begin = quad_begin(j, group, rounds);
+    begin_gradient(j);
+    begin_weight(j);
     uint flags = p.jobs.job[j].flags;
     SgdHyperRef hyper = p.jobs.job[j].hyper;
     SgdHyper h = hyper.h;
@@ -31,22 +34,24 @@ void main() {
     float decay = h.weight_decay * p.jobs.job[j].parameter.weight_decay_scale;
     bool decoupled = (flags & SGD_DECOUPLED) != 0u;
 
-    uint q = quad_begin(j, group);
-    for (uint r = 0u; r < rounds && q < quads; ++r, q += gl_WorkGroupSize.x) {
+    for (uint r = 0u; r < rounds; ++r) {
+        uint q = quad_at(begin, r);
+        if (q >= quads)
+            break;
         uint i = 4u * q;
         uint valid = min(4u, count - i);
-        vec4 g = load_gradient(j, i, valid);
-        vec4 w = load_weight(j, i, valid);
+        vec4 g = load_gradient(i, valid);
+        vec4 w = load_weight(i, valid);
         if (!decoupled)
             g = g + decay * w;
         vec4 update = g;
-        if ((flags & SGD_MOMENTUM) != 0u) {
+        if ((OPERATION & SGD_MOMENTUM) != 0u) {
             F32x4 momentum = p.jobs.job[j].momentum;
             vec4 b = h.momentum * load_state(momentum, i, valid) + h.rate * g;
             store_state(momentum, i, valid, b);
             update = (flags & SGD_NESTEROV) != 0u ? g + h.momentum * b : b;
         }
         vec4 kept = decoupled ? (1.0 - lr * decay) * w : w;
-        store_weight(j, i, valid, kept - lr * update);
+        store_weight(i, valid, kept - lr * update);
     }
 }

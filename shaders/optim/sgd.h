@@ -26,13 +26,14 @@ struct SgdJob {
     F32x4            momentum; // SGD_MOMENTUM
     SgdHyperRef      hyper;
     ElementRange     range;
-    uint             flags;    // SGD_
+    uint             flags;    // SGD_NESTEROV, SGD_DECOUPLED
     uint             first_group;
 };
 
-const uint SGD_MOMENTUM = 1;
-const uint SGD_NESTEROV = 2;
-const uint SGD_DECOUPLED = 4;
+const uint SGD_NESTEROV = 1;
+const uint SGD_DECOUPLED = 2;
+
+const uint SGD_MOMENTUM = 65536; // bit of SPEC_OPERATION
 
 HERON_SHARED_END
 

@@ -18,21 +18,24 @@ void main() {
     uint group = workgroup_index();
     uint j = find_job(group);
     uint count = p.jobs.job[j].range.count;
-    uint quads = count / 4u + uint((count & 3u) != 0u);
+    uint quads = quad_count(j);
     uint rounds = p.jobs.job[j].range.rounds;
+    uint begin = quad_begin(j, group, rounds);
     U32x4 weight = p.jobs.job[j].parameter.weight;
     uint low = p.jobs.job[j].parameter.low;
     uint flags = p.jobs.job[j].parameter.flags;
 
-    uint q = (group - p.jobs.job[j].first_group) * rounds * gl_WorkGroupSize.x + gl_LocalInvocationID.x;
-    for (uint r = 0u; r < rounds && q < quads; ++r, q += gl_WorkGroupSize.x) {
+    for (uint r = 0u; r < rounds; ++r) {
+        uint q = quad_at(begin, r);
+        if (q >= quads)
+            break;
         uint valid = min(4u, count - 4u * q);
-        vec4 w = load_quad(weight, 4u * q, valid, is_aligned(low, 4u * q, valid), WEIGHT_DTYPE);
+        vec4 w = load_quad(weight, 4u * q, valid, is_wide(low, 4u * q, valid), WEIGHT_DTYPE);
         if ((flags & PARAMETER_MASTER) != 0u) {
             F32x4 master = p.jobs.job[j].parameter.master;
             store_state(master, 4u * q, valid, w);
         }
-        if ((flags & PARAMETER_AVERAGE) != 0u) {
+        if ((OPERATION & ELEMENTS_AVERAGE) != 0u) {
             F32x4 average = p.jobs.job[j].parameter.average;
             store_state(average, 4u * q, valid, w);
         }

@@ -81,6 +81,7 @@ void AdamW::build(StepBuilder& step) const {
 
         Operation operation = make_operation(kAdamW, job, std::move(operands), grid.groups);
         operation.constants = {{gpu::SPEC_THREADS, grid.threads},
+                               step.variant(options_.amsgrad ? gpu::ADAMW_AMSGRAD : 0),
                                {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(item.weight.dtype)},
                                {gpu::SPEC_DTYPE_B, static_cast<std::uint32_t>(item.gradient.dtype)}};
         operation.reason = "the only implementation";

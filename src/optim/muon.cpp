@@ -111,7 +111,7 @@ private:
     void add_momentum(const Tensor& u, const Tensor& partials, const ElementGrid& grid) {
         gpu::MuonMomentumJob job{};
         job.range = StepBuilder::range(block_.first, count_, grid);
-        job.flags = flags() | (u ? gpu::MUON_STORE_UPDATE : 0) | (partials ? gpu::MUON_NORM : 0);
+        job.flags = flags();
         std::vector<Operand> operands{{offsetof(gpu::MuonMomentumJob, hyper), step_.hyper(), Access::read}};
         add_gradient(operands, offsetof(gpu::MuonMomentumJob, gradient));
         StepBuilder::add_part(operands, offsetof(gpu::MuonMomentumJob, momentum), momentum_, block_.first,
@@ -119,7 +119,9 @@ private:
         if (u) operands.push_back({offsetof(gpu::MuonMomentumJob, update), u, Access::write});
         if (partials) operands.push_back({offsetof(gpu::MuonMomentumJob, partials), partials, Access::write});
         Operation operation = make_operation(kMomentum, job, std::move(operands), grid.groups);
-        operation.constants = {{gpu::SPEC_THREADS, grid.threads}, {gpu::SPEC_DTYPE_B, gradient_dtype()}};
+        operation.constants = {{gpu::SPEC_THREADS, grid.threads},
+                               step_.variant(partials ? gpu::MUON_NORM : 0),
+                               {gpu::SPEC_DTYPE_B, gradient_dtype()}};
         operation.reason = u ? "stores U for polar" : "U is formed again by muon_normalize";
         operation.flops = 6.0 * elements();
         operation.bytes = (8.0 + StepBuilder::gradient_bytes(item_) + (u ? 4.0 : 0.0)) * elements();
@@ -142,6 +144,7 @@ private:
                               count_, Access::read);
         Operation operation = make_operation(kNormalize, job, std::move(operands), grid.groups);
         operation.constants = {{gpu::SPEC_THREADS, grid.threads},
+                               step_.variant(),
                                {gpu::SPEC_DTYPE_B, gradient_dtype()},
                                {gpu::SPEC_DTYPE_D, static_cast<std::uint32_t>(x.dtype)}};
         operation.reason = "the only implementation";
@@ -164,6 +167,7 @@ private:
                                    count_);
         Operation operation = make_operation(kUpdate, job, std::move(operands), grid.groups);
         operation.constants = {{gpu::SPEC_THREADS, grid.threads},
+                               step_.variant(),
                                {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(item_.weight.dtype)},
                                {gpu::SPEC_DTYPE_D, static_cast<std::uint32_t>(factor_.dtype)}};
         operation.reason = "the only implementation";

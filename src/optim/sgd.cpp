@@ -56,8 +56,8 @@ void Sgd::build(StepBuilder& step) const {
         gpu::SgdJob job{};
         job.parameter = step.parameter_operand(item);
         job.range = StepBuilder::range(0, count, grid);
-        job.flags = (has_momentum ? gpu::SGD_MOMENTUM : 0) | (options_.nesterov ? gpu::SGD_NESTEROV : 0) |
-                    (options_.decoupled_decay ? gpu::SGD_DECOUPLED : 0);
+        job.flags =
+            (options_.nesterov ? gpu::SGD_NESTEROV : 0) | (options_.decoupled_decay ? gpu::SGD_DECOUPLED : 0);
         std::vector<Operand> operands{{offsetof(gpu::SgdJob, hyper), step.hyper(), Access::read}};
         if (b) operands.push_back({offsetof(gpu::SgdJob, momentum), b, Access::read_write});
         StepBuilder::add_parameter(operands, offsetof(gpu::SgdJob, parameter), item, 0, count);
@@ -65,6 +65,7 @@ void Sgd::build(StepBuilder& step) const {
 
         Operation operation = make_operation(kSgd, job, std::move(operands), grid.groups);
         operation.constants = {{gpu::SPEC_THREADS, grid.threads},
+                               step.variant(has_momentum ? gpu::SGD_MOMENTUM : 0),
                                {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(item.weight.dtype)},
                                {gpu::SPEC_DTYPE_B, static_cast<std::uint32_t>(item.gradient.dtype)}};
         operation.reason = "the only implementation";

@@ -233,15 +233,28 @@ void StepBuilder::make_slots() {
     layout_.status = graph_.readback(sizeof(gpu::StepControl));
 }
 
+SpecConstant StepBuilder::variant(std::uint32_t bits) const {
+    if (device().capabilities().cpu) bits |= gpu::ELEMENTS_SINGLE;
+    if (options_.ema_decay > 0) bits |= gpu::ELEMENTS_AVERAGE;
+    return {gpu::SPEC_OPERATION, bits};
+}
+
 ElementGrid StepBuilder::elements(std::uint64_t count, std::uint64_t max_groups) const {
     const Capabilities& capabilities = device().capabilities();
-    ElementGrid grid;
-    grid.threads = threads_of(capabilities, capabilities.cpu ? 64 : 256);
-    // Small tensors: enough workgroups to fill the device. Large ones: several rounds, so that finding the
-    // job and reading the hyperparameters is paid for by more elements.
     const std::uint64_t quads = (count + 3) / 4;
-    const std::uint64_t rounds_wanted = capabilities.cpu ? 16 : std::clamp<std::uint64_t>(count >> 22, 1, 4);
-    std::uint64_t rounds = std::min(rounds_wanted, (quads + grid.threads - 1) / grid.threads);
+    ElementGrid grid{};
+    std::uint64_t rounds = 1;
+    if (capabilities.cpu) {
+        // Every word of the job costs an invocation as much as a word of a tensor: many elements for each of
+        // few.
+        grid.threads = threads_of(capabilities, 32);
+        rounds = 4;
+    } else {
+        // Large tensors: several rounds, so that finding the job is paid for by more elements.
+        grid.threads = threads_of(capabilities, 256);
+        rounds = std::clamp<std::uint64_t>(count >> 22, 1, 4);
+    }
+    rounds = std::min(rounds, (quads + grid.threads - 1) / grid.threads);
     if (max_groups > 0)
         rounds = std::max(rounds, (quads + max_groups * grid.threads - 1) / (max_groups * grid.threads));
     grid.rounds = static_cast<std::uint32_t>(std::max<std::uint64_t>(rounds, 1));
@@ -281,7 +294,7 @@ gpu::ParameterOperand StepBuilder::parameter_operand(const Item& item) const {
     operand.average_rate = static_cast<float>(1.0 - static_cast<double>(options_.ema_decay));
     operand.lr_scale = item.parameter->lr_scale;
     operand.weight_decay_scale = item.parameter->weight_decay_scale;
-    operand.flags = (item.master ? gpu::PARAMETER_MASTER : 0) | (item.average ? gpu::PARAMETER_AVERAGE : 0);
+    operand.flags = (item.master ? gpu::PARAMETER_MASTER : 0);
     return operand;
 }
 
@@ -330,6 +343,7 @@ void StepBuilder::add_initialize() {
                      item.average, Access::write});
             Operation operation = make_operation(kStartCopies, job, std::move(operands), grid.groups);
             operation.constants = {{gpu::SPEC_THREADS, grid.threads},
+                                   variant(),
                                    {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(item.weight.dtype)}};
             operation.reason = "the only implementation";
             operation.bytes = parameter_bytes(item) * static_cast<double>(count);
@@ -356,6 +370,7 @@ void StepBuilder::add_accumulate() {
                 operands.push_back({offsetof(gpu::AccumulateJob, control), layout_.control, Access::read});
                 Operation operation = make_operation(kAccumulate, job, std::move(operands), grid.groups);
                 operation.constants = {{gpu::SPEC_THREADS, grid.threads},
+                                       variant(),
                                        {gpu::SPEC_DTYPE_B, static_cast<std::uint32_t>(gradient.dtype)}};
                 operation.reason = "the only implementation";
                 operation.bytes = (8.0 + gradient_bytes(item)) * static_cast<double>(count);
@@ -412,6 +427,7 @@ void StepBuilder::add_statistics() {
         first += part.grid.groups;
         Operation operation = make_operation(kGradientStats, job, std::move(operands), part.grid.groups);
         operation.constants = {{gpu::SPEC_THREADS, part.grid.threads},
+                               variant(),
                                {gpu::SPEC_DTYPE_B, static_cast<std::uint32_t>(part.item->gradient.dtype)}};
         operation.reason = "the only implementation";
         operation.flops = 2.0 * static_cast<double>(count);
