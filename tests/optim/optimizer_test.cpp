@@ -62,8 +62,9 @@ protected:
             check(entry);
         }
     }
-    void check_first_step(const OptimizerCase& entry, double gradient_scale) {
-        Training training(device(), entry.make, tensors_of(entry));
+    void check_first_step(const OptimizerCase& entry, double gradient_scale,
+                          const DisabledCapabilities& disable = {}) {
+        Training training(device(disable), entry.make, tensors_of(entry));
         training.draw_gradients(3, gradient_scale);
         std::vector<std::vector<float>> before;
         for (std::size_t i = 0; i < training.size(); ++i) before.push_back(training.tensor(i).weight());
@@ -83,6 +84,12 @@ TEST_P(OptimizerTest, FirstStepMatchesFloat64) {
 
 TEST_P(OptimizerTest, FirstStepWithZeroGradientMatchesFloat64) {
     for_every_optimizer([&](const OptimizerCase& entry) { check_first_step(entry, 0.0); });
+}
+
+// A CPU driver takes other ways through memory than a GPU.
+TEST_P(OptimizerTest, GpuVariantsMatchFloat64) {
+    if (!device().capabilities().cpu) GTEST_SKIP() << "the other tests run them";
+    for_every_optimizer([&](const OptimizerCase& entry) { check_first_step(entry, 1.0, {.cpu = true}); });
 }
 
 TEST_P(OptimizerTest, HundredStepsMatchFloat64) {
@@ -298,18 +305,30 @@ TEST_P(OptimizerTest, SixteenBitParametersAreRoundedOnce) {
 
 // Addresses that are multiples of 4 and not of 16 take another way through memory, to the same bits.
 TEST_P(OptimizerTest, MisalignedTensorsGiveTheSameBits) {
-    for_every_optimizer([&](const OptimizerCase& entry) {
-        for (const DType dtype : {DType::f32, DType::f16}) {
-            std::vector<TestTensor> tensors = tensors_of(entry);
-            for (TestTensor& tensor : tensors) tensor.weight_dtype = tensor.gradient_dtype = dtype;
-            Training aligned(device(), entry.make, tensors);
-            for (TestTensor& tensor : tensors) tensor.shift_bytes = 4;
-            Training shifted(device(), entry.make, tensors);
-            aligned.steps(1, 2);
-            shifted.steps(1, 2);
-            EXPECT_TRUE(aligned.bits() == shifted.bits());
-        }
-    });
+    for (const bool gpu_variants : {false, true})
+        for_every_optimizer([&](const OptimizerCase& entry) {
+            Device& with = device({.cpu = gpu_variants});
+            for (const DType dtype : {DType::f32, DType::f16}) {
+                std::vector<TestTensor> tensors = two_tensors(entry);
+                for (TestTensor& tensor : tensors) tensor.weight_dtype = tensor.gradient_dtype = dtype;
+                StepOptions options;
+                options.master_weights = options.accumulate = true;
+                options.ema_decay = 0.5f;
+                const auto run = [&](Training& training) {
+                    for (unsigned step = 1; step <= 2; ++step) {
+                        training.draw_gradients(step);
+                        training.plan().wait(training.plan().submit_accumulate());
+                        training.plan().run();
+                    }
+                };
+                Training aligned(with, entry.make, tensors, options);
+                for (TestTensor& tensor : tensors) tensor.shift_bytes = 4;
+                Training shifted(with, entry.make, tensors, options);
+                run(aligned);
+                run(shifted);
+                EXPECT_TRUE(aligned.bits() == shifted.bits());
+            }
+        });
 }
 
 HERON_DEVICE_TESTS(OptimizerTest);
