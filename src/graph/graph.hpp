@@ -59,8 +59,8 @@ struct Graph::Impl {
     Tensor control;
     Tensor section_table;
     Tensor section_arguments;
-    // Where heron::compile put what status() and its siblings look for; null in other graphs. Never changes, so the
-    // graph and its plans share it.
+    // Where heron::compile put what status() and its siblings look for; null in other graphs. Never changes,
+    // so the graph and its plans share it.
     std::shared_ptr<const StepLayout> step_layout;
 };
 

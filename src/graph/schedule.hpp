@@ -80,6 +80,6 @@ struct DispatchLimits {
 // Throws (invalid_argument) for temporaries that are read before they are written, or that cross a phase or a
 // section.
 DispatchSchedule schedule(const Graph::Impl& graph, const Domains& domains, Phase phase,
-                  const DispatchLimits& limits);
+                          const DispatchLimits& limits);
 
 }  // namespace heron
