@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <limits>
 
+#include "graph/plan.hpp"
 #include "optim/registry.hpp"
 
 namespace heron::test {
@@ -329,6 +330,95 @@ TEST_P(OptimizerTest, MisalignedTensorsGiveTheSameBits) {
                 EXPECT_TRUE(aligned.bits() == shifted.bits());
             }
         });
+}
+
+TEST_P(OptimizerTest, RateOfZeroLeavesTheParameters) {
+    for_every_optimizer([&](const OptimizerCase& entry) {
+        Training training(device(), entry.make, two_tensors(entry));
+        const std::string name = training.optimizer_name();
+        set_learning_rate(training.plan(), name, 0.0f);
+        const std::vector<std::byte> a = training.tensor(0).weight_bytes(),
+                                     b = training.tensor(1).weight_bytes();
+        training.steps(1, 3);
+        EXPECT_TRUE(training.tensor(0).weight_bytes() == a && training.tensor(1).weight_bytes() == b);
+        EXPECT_EQ(status(training.plan()).step, 3u);
+    });
+}
+
+TEST_P(OptimizerTest, TensorsWithoutElementsAreNoTrouble) {
+    for_every_optimizer([&](const OptimizerCase& entry) {
+        StepOptions options;
+        options.accumulate = options.master_weights = true;
+        options.ema_decay = 0.5f;
+        Training training(device(), entry.make,
+                          {{.name = "none", .shape = {0, 5}},
+                           {.name = "a", .shape = {3, 4}},
+                           {.name = "nothing", .shape = {5, 0}}},
+                          options);
+        const std::vector<float> before = training.tensor(1).weight();
+        training.plan().wait(training.plan().submit_accumulate());
+        training.plan().run();
+        EXPECT_NE(training.tensor(1).weight(), before);
+        Training only_none(device(), entry.make, {{.name = "none", .shape = {0, 5}}});
+        only_none.plan().run();
+        EXPECT_EQ(status(only_none.plan()).step, 1u);
+    });
+}
+
+// Gradients that move between steps, as an engine's frames do, also to addresses with another alignment.
+TEST_P(OptimizerTest, MovedGradientsGiveTheSameBits) {
+    for_every_optimizer([&](const OptimizerCase& entry) {
+        Training still(device(), entry.make, two_tensors(entry)),
+            moving(device(), entry.make, two_tensors(entry));
+        still.steps(1, 2);
+        TestTensor elsewhere = moving.tensor(0).tensor();
+        elsewhere.shift_bytes = 4;
+        TrainedTensor other(device(), elsewhere, 77);
+        moving.steps(1, 1);
+        moving.draw_gradients(2);
+        other.set_gradient(moving.tensor(0).gradient_values());
+        moving.tensor(0).set_gradient(std::vector<float>(moving.tensor(0).count(), 100.0f));
+        const Plan::Rebinding rebinding{"a.grad", other.parameter().gradient};
+        moving.plan().rebind(std::span(&rebinding, 1));
+        moving.plan().run();
+        EXPECT_TRUE(still.bits() == moving.bits());
+    });
+}
+
+// The hazard checker misses no barrier that is taken away (and finds nothing in the plan as it is: see
+// Training).
+TEST_P(OptimizerTest, EveryBarrierIsNeededAndMissed) {
+    for_every_optimizer([&](const OptimizerCase& entry) {
+        StepOptions options;
+        options.clip_norm = 1.0f;
+        Training training(device(), entry.make, tensors_of(entry), options);
+        const std::vector<RecordedDispatch> recorded = training.plan().impl().recorded(Phase::step);
+        EXPECT_TRUE(find_hazards(recorded).empty());
+        std::size_t barriers = 0;
+        for (std::size_t d = 1; d < recorded.size(); ++d) {
+            if (!recorded[d].barrier_before) continue;
+            ++barriers;
+            std::vector<RecordedDispatch> mutated = recorded;
+            mutated[d].barrier_before = false;
+            EXPECT_FALSE(find_hazards(mutated).empty()) << "before dispatch " << d;
+        }
+        EXPECT_EQ(barriers + 1, training.plan().level_count());
+    });
+}
+
+TEST_P(OptimizerTest, TenThousandEqualStepsStayFinite) {
+    for (const OptimizerCase& entry : optimizer_registry()) {
+        if (entry.name != "sgd_momentum" && entry.name != "adamw" && entry.name != "muon") continue;
+        SCOPED_TRACE(entry.name);
+        Training training(device(), entry.make, {{.name = "a", .shape = {5, 4}}});
+        std::uint64_t ticket = 0;
+        for (int step = 1; step <= 10000; ++step) {
+            ticket = training.plan().submit();
+            if (step % 100 == 0) training.plan().wait(ticket);
+        }
+        EXPECT_EQ(status(training.plan()).step, 10000u);
+        EXPECT_EQ(training.nonfinite(), std::vector<std::string>{});
+    }
 }
 
 HERON_DEVICE_TESTS(OptimizerTest);

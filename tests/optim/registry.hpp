@@ -27,7 +27,8 @@ inline std::vector<Shape> any_shapes() {
     return {{}, {1}, {7}, {256}, {1021}, {1, 1}, {3, 5}, {64, 65}, {2, 3, 5, 7}, {1, 10000}, {300, 217}};
 }
 inline std::vector<Shape> matrix_shapes() {
-    return {{1, 1}, {1, 9}, {9, 1}, {6, 10}, {17, 13}, {64, 64}, {200, 33}, {40, 310}, {150, 150}};
+    return {{1, 1},    {1, 9},    {9, 1},     {6, 10},    {17, 13},  {64, 64},
+            {200, 33}, {40, 310}, {150, 150}, {1, 10000}, {10000, 1}};
 }
 
 inline OptimizerCase adamw(std::string name, const AdamWOptions& options) {

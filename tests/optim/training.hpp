@@ -91,8 +91,8 @@ public:
     TrainedTensor(const Device& device, const TestTensor& tensor, unsigned seed)
         : tensor_(tensor),
           count_(tensor.shape.count()),
-          weight_(device, count_ * bytes_of(tensor.weight_dtype) + tensor.shift_bytes),
-          gradient_(device, count_ * bytes_of(tensor.gradient_dtype) + tensor.shift_bytes) {
+          weight_(device, memory_bytes(tensor.weight_dtype)),
+          gradient_(device, memory_bytes(tensor.gradient_dtype)) {
         set_weight(normal_values(count_, seed, 1.0, tensor.weight_dtype));
         set_gradient(normal_values(count_, seed + 7777, 1.0, tensor.gradient_dtype));
     }
@@ -129,6 +129,10 @@ public:
     }
 
 private:
+    std::uint64_t memory_bytes(DType dtype) const {
+        return std::max<std::uint64_t>(count_ * bytes_of(dtype), 4) + tensor_.shift_bytes;
+    }
+
     TestTensor tensor_;
     std::size_t count_;
     GuardedBuffer weight_;
@@ -173,6 +177,7 @@ public:
     Training& operator=(const Training&) = delete;
 
     Plan& plan() { return plan_; }
+    const std::string& optimizer_name(std::size_t index = 0) const { return optimizers_[index]->name(); }
     std::size_t size() const { return tensors_.size(); }
     TrainedTensor& tensor(std::size_t index = 0) { return tensors_[index]; }
     // New gradients for every tensor, the same for the same step and seed.
