@@ -268,7 +268,10 @@ TEST_P(GemmTest, TakesEveryElementTypeWithoutFeaturesOf16Bits) {
         for (const std::string& variant : on == &device() ? variants(*on) : std::vector<std::string>{""}) {
             Graph graph(*on);
             for (const Types& t :
-                 {Types{f16, f16, f32, f32}, Types{bf16, f16, bf16, f16}, Types{f32, bf16, f16, bf16}})
+                 {Types{f16, f16, f32, f32}, Types{bf16, f16, bf16, f16}, Types{f32, bf16, f16, bf16}}) {
+                // The two CPU variants are one source, as the tiled ones are; each combination is a pipeline
+                // of its own.
+                if (t.d != f32 && variant != "gemm_cpu_small" && variant != "gemm_tiled") continue;
                 for (std::uint64_t gap : {0u, 1u})
                     for (std::uint64_t n : {1u, 2u, 33u, 64u, 77u}) {
                         GemmCase x{
@@ -294,6 +297,7 @@ TEST_P(GemmTest, TakesEveryElementTypeWithoutFeaturesOf16Bits) {
                         s.in_place = true;
                         add(graph, s);
                     }
+            }
             run(graph);
             check();
         }
