@@ -13,6 +13,7 @@
 #include "cases/gemm_cases.hpp"
 #include "support/device_fixture.hpp"
 #include "support/reference.hpp"
+#include "support/vulkan_proxy.hpp"
 
 namespace heron::test {
 namespace {
@@ -326,6 +327,47 @@ TEST_P(GemmTest, SmallestLimitsOfVulkanSuffice) {
     add(graph, {.m = 130, .n = 130, .k = 45, .symmetric = true});
     run(graph);
     check();
+}
+
+// A device that reports another subgroup size than it has: the CPU variant's workgroups become part of a
+// subgroup, or several, and must still be right.
+TEST_P(GemmTest, CpuVariantNeedsNoTruthAboutSubgroups) {
+    if (!device().capabilities().cpu) GTEST_SKIP() << "not a CPU driver";
+    const Matrix a = random_matrix(35, 50, 1), b = random_matrix(50, 70, 2);
+    for (std::uint32_t subgroup_size : {4u, 8u, 16u}) {
+        Emulation emulation;
+        emulation.subgroup_size = subgroup_size;
+        VulkanProxy proxy(validated_entry(), emulation);
+        DeviceOptions options = device_options(GetParam());
+        options.get_instance_proc_addr = proxy.entry();
+        Device emulated = Device::create(options);
+        ASSERT_EQ(emulated.capabilities().subgroup_size, subgroup_size);
+        const auto upload_matrix = [&](const Matrix& matrix) {
+            return upload(emulated, encode({matrix}, DType::f32, static_cast<std::uint64_t>(matrix.cols())));
+        };
+        const Buffer buffer_a = upload_matrix(rounded(a, DType::f32)),
+                     buffer_b = upload_matrix(rounded(b, DType::f32));
+        const Buffer buffer_d = emulated.create_buffer(35 * 70 * 4),
+                     buffer_s = emulated.create_buffer(35 * 35 * 4);
+        Graph graph(emulated);
+        const Tensor ta = graph.external("a", buffer_a.view(DType::f32, {35, 50}));
+        const Tensor tb = graph.external("b", buffer_b.view(DType::f32, {50, 70}));
+        gemm(graph, ta, tb, {}, graph.external("d", buffer_d.view(DType::f32, {35, 70})),
+             {.variant = "gemm_cpu"});
+        syrk(graph, ta, {}, graph.external("s", buffer_s.view(DType::f32, {35, 35})),
+             {.variant = "gemm_cpu"});
+        Plan plan = graph.compile({});
+        plan.allocate();
+        plan.run();
+        const auto ratio = [&](const Buffer& result, const Matrix& left, const Matrix& right) {
+            const auto cols = static_cast<std::uint64_t>(right.cols());
+            const Matrix is = decode(download<std::byte>(result), DType::f32, 1, 35, cols, cols)[0];
+            return gemm_error_ratio(is, left * right, 1, left, right, 0, {}, DType::f32);
+        };
+        const Matrix ra = rounded(a, DType::f32), rb = rounded(b, DType::f32);
+        EXPECT_LE(ratio(buffer_d, ra, rb), 1) << subgroup_size;
+        EXPECT_LE(ratio(buffer_s, ra, ra.transpose()), 1) << subgroup_size;
+    }
 }
 
 TEST_P(GemmTest, BetaZeroReadsNoC) {
