@@ -88,7 +88,7 @@ std::vector<float> random_floats(std::uint64_t count, std::uint64_t seed) {
 
 Sample run_case(const Device& device, const Case& x, const std::string& variant, Sgemm sgemm,
                 const Options& options, const Sample* plain) {
-    const auto [m, n, k] = x.size;
+    const std::uint64_t m = x.size.m, n = x.size.n, k = x.size.k;
     const std::vector<float> a = random_floats(x.batch * m * k, 1), b = random_floats(x.batch * k * n, 2);
     const auto upload = [&](const std::vector<float>& values) {
         Buffer buffer = device.create_buffer(values.size() * 4);
