@@ -5,7 +5,6 @@
 #include <filesystem>
 #include <limits>
 
-#include "graph/plan.hpp"
 #include "optim/registry.hpp"
 
 namespace heron::test {
@@ -382,27 +381,6 @@ TEST_P(OptimizerTest, MovedGradientsGiveTheSameBits) {
         moving.plan().rebind(std::span(&rebinding, 1));
         moving.plan().run();
         EXPECT_TRUE(still.bits() == moving.bits());
-    });
-}
-
-// The hazard checker misses no barrier that is taken away (and finds nothing in the plan as it is: see
-// Training).
-TEST_P(OptimizerTest, EveryBarrierIsNeededAndMissed) {
-    for_every_optimizer([&](const OptimizerCase& entry) {
-        StepOptions options;
-        options.clip_norm = 1.0f;
-        Training training(device(), entry.make, tensors_of(entry), options);
-        const std::vector<RecordedDispatch> recorded = training.plan().impl().recorded(Phase::step);
-        EXPECT_TRUE(find_hazards(recorded).empty());
-        std::size_t barriers = 0;
-        for (std::size_t d = 1; d < recorded.size(); ++d) {
-            if (!recorded[d].barrier_before) continue;
-            ++barriers;
-            std::vector<RecordedDispatch> mutated = recorded;
-            mutated[d].barrier_before = false;
-            EXPECT_FALSE(find_hazards(mutated).empty()) << "before dispatch " << d;
-        }
-        EXPECT_EQ(barriers + 1, training.plan().level_count());
     });
 }
 

@@ -150,8 +150,7 @@ public:
         std::vector<TestTensor> tensors;
     };
 
-    Training(Device& device, std::vector<Group> groups, const StepOptions& options = {}, unsigned seed = 1)
-        : device_(&device) {
+    Training(Device& device, std::vector<Group> groups, const StepOptions& options = {}, unsigned seed = 1) {
         std::vector<const Optimizer*> pointers;
         for (const Group& group : groups) {
             optimizers_.push_back(group.make(device));
@@ -237,7 +236,6 @@ public:
     }
 
 private:
-    Device* device_;
     std::vector<std::unique_ptr<Optimizer>> optimizers_;
     std::deque<TrainedTensor> tensors_;
     Plan plan_;
