@@ -2,7 +2,7 @@
 // GEMM for GPUs without matrix units: D = alpha op(A) op(B) + beta C, tiles in shared memory, many jobs in one dispatch.
 //
 // A workgroup computes a TILE x TILE piece of D, invocation (x, y) ROW_BLOCKS x COL_BLOCKS blocks of 4 x 4 elements, so far
-// apart that neighbours read neighbouring vec4 of shared memory:
+// apart that neighbours read neighbouring groups of four from shared memory:
 //
 //            columns 4 x .. 4 x + 3     and the same + TILE / COL_BLOCKS ...
 //   rows     +---------+                +---------+
@@ -34,20 +34,25 @@ const uint THREADS_X = TILE / (4 * COL_BLOCKS);
 const uint THREADS_Y = TILE / (4 * ROW_BLOCKS);
 const uint THREADS = THREADS_X * THREADS_Y;
 const uint LOADS = TILE * STEP / THREADS; // of each operand by each invocation
-const uint PITCH = TILE / 4 + 1;          // one vec4 more, against bank conflicts
+const uint PITCH = TILE + 4;              // against bank conflicts
 
-// While multiplying: op(A)[row0 + i][k0 + k] is component i % 4 of [k PITCH + i / 4], and op(B)[k0 + k][col0 + j] likewise,
-// TILE_B further. While storing: one block of each invocation, as a matrix.
-shared vec4 pool[2 * STEP * PITCH];
+// While multiplying: op(A)[row0 + i][k0 + k] at [k PITCH + i], and op(B)[k0 + k][col0 + j] likewise, TILE_B further. While
+// storing: one block of each invocation, as a matrix. Floats, since a store to a component of a vec4 that is not known
+// beforehand becomes a ladder of branches.
+shared float pool[2 * STEP * PITCH];
 const uint TILE_B = STEP * PITCH;
 const uint STAGE_ROWS = THREADS_Y * 4;
 const uint STAGE_COLS = THREADS_X * 4;
 const uint STAGE_PITCH = STAGE_COLS + 1;
-#define STAGED(r, s) pool[((r) * STAGE_PITCH + (s)) / 4][((r) * STAGE_PITCH + (s)) % 4]
 
-// The place of element e of a TILE x STEP piece: x across the tile, y along k. Neighbouring invocations load neighbouring
-// elements of memory, whichever way the operand lies.
-uvec2 place(uint e, bool along_k) { return along_k ? uvec2(e / STEP, e % STEP) : uvec2(e % TILE, e / TILE); }
+vec4 four(uint at) { return vec4(pool[at], pool[at + 1], pool[at + 2], pool[at + 3]); }
+
+// An invocation loads the LOADS elements of a TILE x STEP piece that begin at first_place() and lie next_place() apart: x
+// across the tile, y along k. Neighbours load neighbouring elements of memory, whichever way the operand lies.
+uvec2 first_place(uint thread, bool along_k) {
+    return along_k ? uvec2(thread / STEP, thread % STEP) : uvec2(thread % TILE, thread / TILE);
+}
+uvec2 next_place(bool along_k) { return along_k ? uvec2(THREADS / STEP, 0) : uvec2(0, THREADS / TILE); }
 
 void main() {
     if (nothing_to_do())
@@ -92,7 +97,15 @@ void main() {
         [[unroll]] for (uint s = 0; s < COL_BLOCKS; ++s)
             acc[r][s] = vec4(0.0);
 
-    // Rows and columns outside of D repeat the last one and are not stored; what lies past the end of k counts as zero.
+    uvec2 a_first = first_place(thread, a_along_k);
+    uvec2 b_first = first_place(thread, b_along_k);
+    uvec2 a_next = next_place(a_along_k);
+    uvec2 b_next = next_place(b_along_k);
+    uint a_at = a_item + (row0 + a_first.x) * a_row + a_first.y * a_col;
+    uint b_at = b_item + (col0 + b_first.x) * b_col + b_first.y * b_row;
+    uint a_step = a_next.x * a_row + a_next.y * a_col;
+    uint b_step = b_next.x * b_col + b_next.y * b_row;
+
     float next_a[LOADS];
     float next_b[LOADS];
     for (uint k0 = 0; k0 < k_count + STEP; k0 += STEP) {
@@ -100,23 +113,24 @@ void main() {
         if (k0 > 0) {
             barrier(); // the piece before has been multiplied by all
             [[unroll]] for (uint q = 0; q < LOADS; ++q) {
-                uvec2 at = place(q * THREADS + thread, a_along_k);
-                pool[at.y * PITCH + at.x / 4][at.x % 4] = next_a[q];
-                at = place(q * THREADS + thread, b_along_k);
-                pool[TILE_B + at.y * PITCH + at.x / 4][at.x % 4] = next_b[q];
+                uvec2 at = a_first + q * a_next;
+                pool[at.y * PITCH + at.x] = next_a[q];
+                at = b_first + q * b_next;
+                pool[TILE_B + at.y * PITCH + at.x] = next_b[q];
             }
             barrier();
         }
         if (k0 < k_count) {
+            // What lies outside of an operand counts as zero; the item's first element is read in its place.
             [[unroll]] for (uint q = 0; q < LOADS; ++q) {
-                uvec2 at = place(q * THREADS + thread, a_along_k);
-                uint k = k0 + at.y;
-                float value = load(a, a_item + min(row0 + at.x, m - 1) * a_row + min(k, k_count - 1) * a_col, DTYPE_A);
-                next_a[q] = k < k_count ? value : 0.0;
-                at = place(q * THREADS + thread, b_along_k);
-                k = k0 + at.y;
-                value = load(b, b_item + min(col0 + at.x, n - 1) * b_col + min(k, k_count - 1) * b_row, DTYPE_B);
-                next_b[q] = k < k_count ? value : 0.0;
+                uvec2 at = a_first + q * a_next;
+                bool inside = at.x < m - row0 && at.y < k_count - k0;
+                float value = load(a, inside ? a_at + q * a_step + k0 * a_col : a_item, DTYPE_A);
+                next_a[q] = inside ? value : 0.0;
+                at = b_first + q * b_next;
+                inside = at.x < n - col0 && at.y < k_count - k0;
+                value = load(b, inside ? b_at + q * b_step + k0 * b_row : b_item, DTYPE_B);
+                next_b[q] = inside ? value : 0.0;
             }
         }
         if (k0 > 0) {
@@ -124,9 +138,9 @@ void main() {
                 vec4 a_now[ROW_BLOCKS];
                 vec4 b_now[COL_BLOCKS];
                 [[unroll]] for (uint r = 0; r < ROW_BLOCKS; ++r)
-                    a_now[r] = pool[k * PITCH + r * THREADS_Y + y];
+                    a_now[r] = four(k * PITCH + (r * THREADS_Y + y) * 4);
                 [[unroll]] for (uint s = 0; s < COL_BLOCKS; ++s)
-                    b_now[s] = pool[TILE_B + k * PITCH + s * THREADS_X + x];
+                    b_now[s] = four(TILE_B + k * PITCH + (s * THREADS_X + x) * 4);
                 [[unroll]] for (uint r = 0; r < ROW_BLOCKS * 4; ++r)
                     [[unroll]] for (uint s = 0; s < COL_BLOCKS; ++s)
                         acc[r][s] += a_now[r / 4][r % 4] * b_now[s];
@@ -148,7 +162,7 @@ void main() {
         barrier(); // what was in shared memory has been read by all
         [[unroll]] for (uint r = 0; r < 4; ++r)
             [[unroll]] for (uint s = 0; s < 4; ++s)
-                STAGED(y * 4 + r, x * 4 + s) = acc[r][0][s];
+                pool[(y * 4 + r) * STAGE_PITCH + x * 4 + s] = acc[r][0][s];
         barrier();
         uint block_row = row0 + block / COL_BLOCKS * STAGE_ROWS;
         uint block_col = col0 + block % COL_BLOCKS * STAGE_COLS;
@@ -160,7 +174,7 @@ void main() {
             // Of a symmetric result, what lies below the diagonal comes from above it.
             bool keep0 = row < m && col < n && !(symmetric && col < row);
             bool keep1 = row < m && col + 1 < n && !(symmetric && col + 1 < row);
-            vec2 value = alpha * vec2(STAGED(r, s), STAGED(r, s + 1));
+            vec2 value = alpha * vec2(pool[r * STAGE_PITCH + s], pool[r * STAGE_PITCH + s + 1]);
             if (has_c) {
                 uint at = c_item + row * c_row + col;
                 if (keep0)
@@ -170,8 +184,8 @@ void main() {
             }
             uvec2 bits = uvec2(to_bits(value.x, DTYPE_D), to_bits(value.y, DTYPE_D));
             store_two(d, d_item + row * d_row + col, bits, keep0, keep1, pairs, DTYPE_D);
-            STAGED(r, s) = value.x;
-            STAGED(r, s + 1) = value.y;
+            pool[r * STAGE_PITCH + s] = value.x;
+            pool[r * STAGE_PITCH + s + 1] = value.y;
         }
         if (symmetric) {
             barrier();
@@ -182,7 +196,7 @@ void main() {
                 uint col = block_col + s;
                 bool keep0 = row < m && col < n && col > row;
                 bool keep1 = row + 1 < m && col < n && col > row + 1;
-                uvec2 bits = uvec2(to_bits(STAGED(r, s), DTYPE_D), to_bits(STAGED(r + 1, s), DTYPE_D));
+                uvec2 bits = uvec2(to_bits(pool[r * STAGE_PITCH + s], DTYPE_D), to_bits(pool[(r + 1) * STAGE_PITCH + s], DTYPE_D));
                 store_two(d, d_item + col * d_row + row, bits, keep0, keep1, pairs, DTYPE_D);
             }
         }
