@@ -60,8 +60,15 @@ as_root() {
     elif command -v sudo >/dev/null; then
         sudo "$@"
     else
-        fail "root is needed, and there is no sudo. As root, run:  $*"
+        return 1
     fi
+}
+
+# Says that root is needed, or stops with what root has to do. Not in as_root, whose output goes to a log.
+announce_root() {
+    [ "$(id -u)" != 0 ] || return 0
+    command -v sudo >/dev/null || fail "root is needed, and there is no sudo. As root, run:  apt-get install $*"
+    say "root is needed to install that: sudo may ask for your password"
 }
 
 # Runs a command with its output in a log that is shown when it fails.
@@ -129,7 +136,7 @@ install_packages() {
     say "missing:"
     printf '     %s\n' "${reasons[@]}"
     [ $install = 1 ] || fail "these are needed; as root, run:  apt-get install ${missing[*]}"
-    [ "$(id -u)" = 0 ] || say "root is needed to install them"
+    announce_root "${missing[@]}"
     apt_update
     quietly "apt-get install" apt_install "${missing[@]}"
     say "installed"
@@ -137,9 +144,9 @@ install_packages() {
 
 get_data() {
     [ $own_data = 0 ] && [ ! -e /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz ] || return 0
-    if [ $debian = 1 ] && [ $install = 1 ]; then
+    if [ $debian = 1 ] && [ $install = 1 ] && { [ "$(id -u)" = 0 ] || command -v sudo >/dev/null; }; then
         say "missing: dataset-fashion-mnist (60,000 training and 10,000 test images, 30 MB)"
-        [ "$(id -u)" = 0 ] || say "root is needed to install it"
+        announce_root dataset-fashion-mnist
         apt_update
         if (apt_install dataset-fashion-mnist) >"$log" 2>&1; then
             say "installed"

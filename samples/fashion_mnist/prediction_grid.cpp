@@ -24,7 +24,6 @@ std::string printable(std::string text, std::size_t length) {
 }
 
 using Colour = std::array<std::uint8_t, 3>;
-constexpr Colour kPaper{255, 255, 255};
 constexpr Colour kInk{45, 50, 58};
 constexpr Colour kRight{38, 140, 82};
 constexpr Colour kWrong{205, 50, 65};
