@@ -69,8 +69,8 @@ private:
 enum class Role { automatic, hidden_matrix, embedding, head, vector };
 HERON_API const char* to_string(Role role);
 
-// How a matrix optimizer sees a parameter (specification section 22). Blocks are separate matrices: for the
-// norm, the iteration and the shape factor.
+// How a matrix optimizer sees a parameter. Blocks are separate matrices: for the norm, the iteration and the
+// shape factor.
 struct MatrixView {
     std::vector<std::uint64_t> row_splits;  // rows of each block, summing to the matrix's rows (q, k, v)
     std::uint32_t heads = 0;                // or: that many equal row blocks
@@ -98,7 +98,7 @@ struct Route {
     std::string reason;
     std::string warning;  // empty, or why the choice looks suspicious
 };
-// The rules of specification section 22: an explicit role wins; a vector (fewer than two axes, or one row or
+// An explicit role wins; a vector (fewer than two axes, or one row or
 // column) and names that contain embed, wte, wpe, head, unembed, vocab are not hidden matrices.
 HERON_API std::vector<Route> route(std::span<const Parameter> parameters);
 // The table as text, one line a parameter.

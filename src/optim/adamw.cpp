@@ -84,7 +84,7 @@ void AdamW::build(StepBuilder& step) const {
                                step.variant(options_.amsgrad ? gpu::ADAMW_AMSGRAD : 0),
                                {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(item.weight.dtype)},
                                {gpu::SPEC_DTYPE_B, static_cast<std::uint32_t>(item.gradient.dtype)}};
-        operation.reason = "the only implementation";
+        operation.reason = step.variant_reason();
         operation.flops = 12.0 * static_cast<double>(count);
         operation.bytes = (StepBuilder::parameter_bytes(item) + StepBuilder::gradient_bytes(item) +
                            (options_.amsgrad ? 24.0 : 16.0)) *

@@ -147,7 +147,7 @@ private:
                                step_.variant(),
                                {gpu::SPEC_DTYPE_B, gradient_dtype()},
                                {gpu::SPEC_DTYPE_D, static_cast<std::uint32_t>(x.dtype)}};
-        operation.reason = "the only implementation";
+        operation.reason = step_.variant_reason();
         operation.flops = 4.0 * elements();
         operation.bytes =
             (4.0 + StepBuilder::gradient_bytes(item_) + static_cast<double>(bytes_of(x.dtype))) * elements();
@@ -170,7 +170,7 @@ private:
                                step_.variant(),
                                {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(item_.weight.dtype)},
                                {gpu::SPEC_DTYPE_D, static_cast<std::uint32_t>(factor_.dtype)}};
-        operation.reason = "the only implementation";
+        operation.reason = step_.variant_reason();
         operation.flops = 3.0 * elements();
         operation.bytes =
             (StepBuilder::parameter_bytes(item_) + static_cast<double>(bytes_of(factor_.dtype))) * elements();

@@ -68,7 +68,7 @@ void Sgd::build(StepBuilder& step) const {
                                step.variant(has_momentum ? gpu::SGD_MOMENTUM : 0),
                                {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(item.weight.dtype)},
                                {gpu::SPEC_DTYPE_B, static_cast<std::uint32_t>(item.gradient.dtype)}};
-        operation.reason = "the only implementation";
+        operation.reason = step.variant_reason();
         operation.flops = 6.0 * static_cast<double>(count);
         operation.bytes =
             (StepBuilder::parameter_bytes(item) + StepBuilder::gradient_bytes(item) + (b ? 8.0 : 0.0)) *

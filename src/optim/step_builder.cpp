@@ -239,6 +239,11 @@ SpecConstant StepBuilder::variant(std::uint32_t bits) const {
     return {gpu::SPEC_OPERATION, bits};
 }
 
+std::string_view StepBuilder::variant_reason() const {
+    return device().capabilities().cpu ? "CPU driver: word by word, neighbours in one invocation"
+                                       : "16 bytes an access where addresses allow it";
+}
+
 ElementGrid StepBuilder::elements(std::uint64_t count, std::uint64_t max_groups) const {
     const Capabilities& capabilities = device().capabilities();
     const std::uint64_t quads = (count + 3) / 4;
@@ -345,7 +350,7 @@ void StepBuilder::add_initialize() {
             operation.constants = {{gpu::SPEC_THREADS, grid.threads},
                                    variant(),
                                    {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(item.weight.dtype)}};
-            operation.reason = "the only implementation";
+            operation.reason = variant_reason();
             operation.bytes = parameter_bytes(item) * static_cast<double>(count);
             operation.guarded = false;
             graph_.add(std::move(operation));
@@ -372,7 +377,7 @@ void StepBuilder::add_accumulate() {
                 operation.constants = {{gpu::SPEC_THREADS, grid.threads},
                                        variant(),
                                        {gpu::SPEC_DTYPE_B, static_cast<std::uint32_t>(gradient.dtype)}};
-                operation.reason = "the only implementation";
+                operation.reason = variant_reason();
                 operation.bytes = (8.0 + gradient_bytes(item)) * static_cast<double>(count);
                 operation.guarded = false;
                 graph_.add(std::move(operation));
@@ -429,7 +434,7 @@ void StepBuilder::add_statistics() {
         operation.constants = {{gpu::SPEC_THREADS, part.grid.threads},
                                variant(),
                                {gpu::SPEC_DTYPE_B, static_cast<std::uint32_t>(part.item->gradient.dtype)}};
-        operation.reason = "the only implementation";
+        operation.reason = variant_reason();
         operation.flops = 2.0 * static_cast<double>(count);
         operation.bytes = gradient_bytes(*part.item) * static_cast<double>(count);
         operation.guarded = false;

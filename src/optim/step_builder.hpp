@@ -56,6 +56,7 @@ public:
     // SPEC_OPERATION of an element-wise kernel: ELEMENTS_ bits for this device and step, and the algorithm's
     // own `bits`.
     SpecConstant variant(std::uint32_t bits = 0) const;
+    std::string_view variant_reason() const;
     // At most `max_groups` workgroups (0: as many as suit the device) for `count` elements.
     ElementGrid elements(std::uint64_t count, std::uint64_t max_groups = 0) const;
 

@@ -9,11 +9,11 @@ class AdamWGoldenTest : public OptimizerGoldenTest {
 protected:
     void run_file(const GoldenCase& golden, GoldenResult& result, bool amsgrad) {
         AdamWOptions options;
-        options.lr = static_cast<float>(golden.number("lr"));
+        options.lr = static_cast<float>(golden.number("lr", options.lr));
         const std::vector<double> betas = golden.numbers("betas", {});
-        options.beta1 = betas.empty() ? golden.number("beta1") : betas.at(0);
-        options.beta2 = betas.empty() ? golden.number("beta2") : betas.at(1);
-        options.eps = static_cast<float>(golden.has("eps") ? golden.number("eps") : golden.number("epsilon"));
+        options.beta1 = betas.empty() ? golden.number("beta1", options.beta1) : betas.at(0);
+        options.beta2 = betas.empty() ? golden.number("beta2", options.beta2) : betas.at(1);
+        options.eps = static_cast<float>(golden.number(golden.has("eps") ? "eps" : "epsilon", options.eps));
         // The paper's form has neither decay nor bias correction; its files do not name the former.
         const bool paper = golden.metadata("kind") == "transcription";
         options.weight_decay = static_cast<float>(golden.number("weight_decay", paper ? 0.0 : 0.01));

@@ -22,7 +22,8 @@ protected:
 
     static std::vector<NewtonSchulzCoefficients> muon_steps(const GoldenCase& golden) {
         const std::uint32_t steps = static_cast<std::uint32_t>(golden.number("ns_steps", 5));
-        const std::vector<double> coeff = golden.numbers("coeff", {3.4445, -4.7750, 2.0315});
+        const std::vector<double> coeff =
+            golden.numbers(golden.has("coeff") ? "coeff" : "ns_coefficients", {3.4445, -4.7750, 2.0315});
         return std::vector<NewtonSchulzCoefficients>(steps, {coeff.at(0), coeff.at(1), coeff.at(2)});
     }
 };

@@ -125,7 +125,7 @@ TEST_P(MuonTest, EveryViewIsItsBlocks) {
         }
 }
 
-// Newton-Schulz multiplies the error of a 16-bit iterate (specification 1.8): f16 stays below 0.02, bf16
+// Newton-Schulz multiplies the error of a 16-bit iterate: f16 stays below 0.02, bf16
 // below 0.15.
 TEST_P(MuonTest, SixteenBitIteratesAndTheGramFormStayWithinTheirClass) {
     const ViewCase wide{"wide", {96, 256}, {}, ConvFactor::matrix, {{96, 256, 1.0}}};

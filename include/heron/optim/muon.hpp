@@ -52,7 +52,7 @@ struct MuonOptions {
     PolarOptions polar;  // muon x 5, norm + 1e-7
     Schedule schedule;
 
-    // The published forms, with their authors' defaults (specification sections 2 to 5).
+    // The published forms, with their authors' defaults.
     HERON_API static MuonOptions keller_jordan();  // the factor of a convolution from kh and kw
     HERON_API static MuonOptions torch();          // lr 1e-3, weight decay 0.1, clamped norm
     HERON_API static MuonOptions moonlight();      // lr 1e-3, weight decay 0.1, sum, match_rms
