@@ -11,6 +11,7 @@ Usage: tests/run.sh [options] [-- CMake arguments]
   device found: the real GPUs, Mesa's lavapipe and SwiftShader.
 
   --label REGEX     only tests with such a label: unit, device, golden, slow, package
+  --exclude REGEX   no tests with such a label
   --build-dir DIR   where to build (default: build/tests, or build/tests-debug, ...)
   --jobs N          parallel compilers and tests (default: number of processors)
   --debug           Debug instead of Release
@@ -35,11 +36,12 @@ fail() {
 }
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-label='' build='' jobs=$(nproc 2>/dev/null || echo 2) type=Release sanitize='' werror=OFF install=1 install_only=0 cpu_only=0
+label='' exclude='' build='' jobs=$(nproc 2>/dev/null || echo 2) type=Release sanitize='' werror=OFF install=1 install_only=0 cpu_only=0
 while [ $# -gt 0 ]; do
     case $1 in
-    --label | --build-dir | --jobs | --sanitize) [ $# -ge 2 ] || fail "$1 needs a value" ;;&
+    --label | --exclude | --build-dir | --jobs | --sanitize) [ $# -ge 2 ] || fail "$1 needs a value" ;;&
     --label) label=$2 && shift ;;
+    --exclude) exclude=$2 && shift ;;
     --build-dir) build=$2 && shift ;;
     --jobs) jobs=$2 && shift ;;
     --sanitize) sanitize=${2//,/;} type=Debug && shift ;;
@@ -213,6 +215,7 @@ fi
 say "testing${label:+ (label $label)}"
 arguments=(--test-dir "$build" --output-on-failure --no-tests=error --parallel "$jobs")
 [ -z "$label" ] || arguments+=(--label-regex "$label")
+[ -z "$exclude" ] || arguments+=(--label-exclude "$exclude")
 if ctest "${arguments[@]}" | grep -vE '^( +Start +[0-9]+:|Internal ctest|Test project)'; then
     say "all tests passed"
 else
