@@ -349,13 +349,13 @@ TEST_P(GemmTest, CpuVariantNeedsNoTruthAboutSubgroups) {
                      buffer_b = upload_matrix(rounded(b, DType::f32));
         const Buffer buffer_d = emulated.create_buffer(35 * 70 * 4),
                      buffer_s = emulated.create_buffer(35 * 35 * 4);
+        const std::string_view variant = subgroup_size == 4 ? "gemm_cpu_small" : "gemm_cpu";
         Graph graph(emulated);
         const Tensor ta = graph.external("a", buffer_a.view(DType::f32, {35, 50}));
         const Tensor tb = graph.external("b", buffer_b.view(DType::f32, {50, 70}));
         gemm(graph, ta, tb, {}, graph.external("d", buffer_d.view(DType::f32, {35, 70})),
-             {.variant = "gemm_cpu"});
-        syrk(graph, ta, {}, graph.external("s", buffer_s.view(DType::f32, {35, 35})),
-             {.variant = "gemm_cpu"});
+             {.variant = variant});
+        syrk(graph, ta, {}, graph.external("s", buffer_s.view(DType::f32, {35, 35})), {.variant = variant});
         Plan plan = graph.compile({});
         plan.allocate();
         plan.run();
@@ -519,6 +519,9 @@ TEST(GemmChoice, TakesTheFirstKernelThatFits) {
     cpu.cpu = true;
     cpu.subgroup_size = 8;
     EXPECT_STREQ(choose_gemm(cpu, {256, 256, 256, 1, false}).info.name, "gemm_cpu");
+    EXPECT_STREQ(choose_gemm(cpu, {4, 4, 256, 1, false}).info.name, "gemm_cpu_small");
+    cpu.subgroup_size = 4;
+    EXPECT_STREQ(choose_gemm(cpu, {256, 256, 256, 1, false}).info.name, "gemm_tiled");
     EXPECT_STREQ(choose_gemm(cpu, {4, 4, 256, 1, false}).info.name, "gemm_cpu_small");
     cpu.subgroup_size = 128;
     EXPECT_STREQ(choose_gemm(cpu, {256, 256, 256, 1, false}).info.name, "gemm_tiled");
