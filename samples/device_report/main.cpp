@@ -83,7 +83,8 @@ int main(int argc, char** argv) {
         return app.exit(error) == 0 ? 0 : 2;
     }
 
-    fmt::print("Heron {}.{}.{}\n", HERON_VERSION_MAJOR, HERON_VERSION_MINOR, HERON_VERSION_PATCH);
+    const heron::Version version = heron::library_version();
+    fmt::print("Heron {}.{}.{}\n", version.major, version.minor, version.patch);
     std::uint32_t usable = 0;
     bool good = true;
     try {
