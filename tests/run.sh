@@ -65,13 +65,14 @@ fi
 cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/heron
 
 as_root() {
-    if [ "$(id -u)" = 0 ]; then
-        "$@"
-    elif command -v sudo >/dev/null; then
-        sudo "$@"
-    else
-        fail "root is needed for: $* (there is no sudo; run that yourself, then this again)"
-    fi
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# need_root <command to run by hand>: asks for the password here, where the question can be seen.
+need_root() {
+    [ "$(id -u)" != 0 ] || return 0
+    command -v sudo >/dev/null || fail "root is needed and there is no sudo; run this as root, then this script again: $*"
+    sudo -v || fail "root is needed for: $*"
 }
 
 # Runs a command with its output in a log that is shown when it fails.
@@ -106,6 +107,7 @@ install_packages() {
     [ ${#missing[@]} -gt 0 ] || return 0
     [ $install = 1 ] || fail "missing: ${missing[*]} (without --no-install they would be installed)"
     say "installing: ${missing[*]}"
+    need_root "apt-get install ${missing[*]}"
     apt_update
     quietly "apt-get install" as_root env DEBIAN_FRONTEND=noninteractive apt-get -qy -o Dpkg::Use-Pty=0 install \
         --no-install-recommends "${missing[@]}"
@@ -128,6 +130,7 @@ get_swiftshader() {
         work=$(mktemp -d)
         chmod 755 "$work"
         if ! (cd "$work" && apt-get -q download chromium-common) >"$work/log" 2>&1; then
+            need_root "apt-get update"
             apt_update
             (cd "$work" && quietly "downloading chromium-common" apt-get -q download chromium-common)
         fi
