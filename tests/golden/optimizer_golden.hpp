@@ -5,8 +5,7 @@
 // The steps run on from w.0; at each one the update w.t - w.(t-1) is compared, since weights hide it:
 //   matrix methods   relative Frobenius distance 1e-4 t (1e-3 after ten steps), plus three roundings of W
 //   element-wise     per element 16 u t (|w| + |update| + lr)
-// States: largest error over largest value, ten times what float32 arithmetic costs (specification section
-// 0.5).
+// States: largest error over largest value, ten times what float32 arithmetic costs.
 #pragma once
 
 #include <cmath>
