@@ -7,6 +7,7 @@
 #include <string>
 
 #include "heron/spirv/gemm_cpu.hpp"
+#include "heron/spirv/gemm_cpu_medium.hpp"
 #include "heron/spirv/gemm_cpu_small.hpp"
 #include "heron/spirv/gemm_tiled.hpp"
 #include "heron/spirv/gemm_tiled_large.hpp"
@@ -29,9 +30,9 @@ std::string_view missing_for_cpu(const Capabilities& device) {
     return {};
 }
 
-// 32 x 8 elements an invocation: on subgroups of 4 (SwiftShader) no faster than tiles in shared memory, and
-// compiled in 6 s instead of 0.6.
-std::string_view missing_for_cpu_tiles(const Capabilities& device) {
+// SwiftShader (subgroups of 4) compiles 32 x 8 elements an invocation seven times longer than 16 x 4, for a
+// fifth of speed.
+std::string_view missing_for_cpu_large(const Capabilities& device) {
     return device.cpu && device.subgroup_size == 4 ? "subgroups are 4 wide" : missing_for_cpu(device);
 }
 
@@ -47,29 +48,47 @@ std::string_view always_suitable(const Capabilities&, const GemmShape&) { return
 
 std::uint32_t subgroup_threads(const Capabilities& device) { return device.subgroup_size; }
 
+// The CPU variants differ in the tile of a workgroup, `cols` for each invocation. A tile costs the same
+// however little of it is used; the rates are GFLOP/s of full tiles on one core of lavapipe 22.3 (bench_gemm,
+// 512 x 512).
+struct CpuTile {
+    std::uint32_t rows, cols;
+    double rate;
+};
+// rows and cols as in shaders/CMakeLists.txt.
+constexpr CpuTile kLarge{32, 8, 13.6}, kMedium{16, 4, 9.8}, kSmall{8, 2, 6.6};
+
+double cpu_cost(const CpuTile& tile, const Capabilities& device, const GemmShape& s) {
+    const std::uint64_t cols = tile.cols * device.subgroup_size;
+    const auto tiles = static_cast<double>(ceil_div(s.m, tile.rows) * ceil_div(s.n, cols) * s.batch);
+    // Fewer tiles than eight leave cores idle.
+    return std::max(tiles, 8.0) * tile.rows * static_cast<double>(cols) / tile.rate;
+}
+
 // Best first; the last one takes everything.
 constexpr GemmKernel kGemmKernels[] = {
     {make_kernel<gpu::GemmJob>("gemm_cpu", spirv::gemm_cpu), subgroup_threads,
-     [](std::uint32_t) { return 32u; }, [](std::uint32_t threads) { return 8 * threads; },
-     missing_for_cpu_tiles,
+     [](std::uint32_t) { return kLarge.rows; }, [](std::uint32_t threads) { return kLarge.cols * threads; },
+     missing_for_cpu_large,
      [](const Capabilities& device, const GemmShape& s) -> std::string_view {
-         // A tile costs the same however little of it is used, and four times less per element than a small
-         // one.
-         const double cols = 8.0 * device.subgroup_size;
-         const double used = static_cast<double>(s.m) * static_cast<double>(s.n);
-         const double area = static_cast<double>(ceil_div(s.m, 32)) * 32 * cols *
-                             static_cast<double>(ceil_div(s.n, 8 * device.subgroup_size));
-         return used < 0.25 * area ? "the result fills less than a quarter of its tiles" : std::string_view{};
+         const double cost = cpu_cost(kLarge, device, s);
+         return cost > std::min(cpu_cost(kMedium, device, s), cpu_cost(kSmall, device, s))
+                    ? "smaller tiles fit the result better"
+                    : std::string_view{};
      },
      "CPU driver: registers and shuffles, 32 rows a workgroup"},
-    {make_kernel<gpu::GemmJob>("gemm_cpu_small", spirv::gemm_cpu_small), subgroup_threads,
-     [](std::uint32_t) { return 8u; }, [](std::uint32_t threads) { return 2 * threads; }, missing_for_cpu,
+    {make_kernel<gpu::GemmJob>("gemm_cpu_medium", spirv::gemm_cpu_medium), subgroup_threads,
+     [](std::uint32_t) { return kMedium.rows; }, [](std::uint32_t threads) { return kMedium.cols * threads; },
+     missing_for_cpu,
      [](const Capabilities& device, const GemmShape& s) -> std::string_view {
-         // Twice as slow as 64 x 64 tiles in shared memory where they are filled (SwiftShader, 512 x 512).
-         return device.subgroup_size == 4 && s.m >= 64 && s.n >= 64 ? "the result fills tiles of 64 x 64"
-                                                                    : std::string_view{};
+         return cpu_cost(kMedium, device, s) > cpu_cost(kSmall, device, s)
+                    ? "smaller tiles fit the result better"
+                    : std::string_view{};
      },
-     "CPU driver, result too small for larger tiles"},
+     "CPU driver: registers and shuffles, 16 rows a workgroup"},
+    {make_kernel<gpu::GemmJob>("gemm_cpu_small", spirv::gemm_cpu_small), subgroup_threads,
+     [](std::uint32_t) { return kSmall.rows; }, [](std::uint32_t threads) { return kSmall.cols * threads; },
+     missing_for_cpu, always_suitable, "CPU driver: registers and shuffles, 8 rows a workgroup"},
     {make_kernel<gpu::GemmJob>("gemm_tiled_large", spirv::gemm_tiled_large),
      [](const Capabilities&) { return 256u; }, [](std::uint32_t) { return 128u; },
      [](std::uint32_t) { return 128u; }, missing_for_large_tiles,
@@ -85,6 +104,9 @@ constexpr GemmKernel kGemmKernels[] = {
      [](std::uint32_t) { return 64u; }, [](std::uint32_t) { return 64u; }, nothing_missing, always_suitable,
      "64 x 64 tiles in shared memory; fits the smallest limits of Vulkan"},
 };
+
+// Loops over k go one tile beyond it.
+constexpr std::uint64_t kMaxExtent = std::uint64_t{1} << 31;
 
 std::uint32_t dtype_code(const Tensor& tensor) { return static_cast<std::uint32_t>(tensor.dtype); }
 
@@ -126,6 +148,10 @@ void add_gemm(std::string_view who, Graph& graph, const Tensor& a, const Tensor&
     }
     check_no_overlap(who, "D", d, "A", a, graph);
     check_no_overlap(who, "D", d, "B", b, graph);
+
+    if (m > kMaxExtent || n > kMaxExtent || k > kMaxExtent)
+        refuse(who, "op(A) is " + std::to_string(m) + "x" + std::to_string(k) + ", op(B) " +
+                        std::to_string(k) + "x" + std::to_string(n) + "; extents may be at most 2^31");
 
     const GemmShape shape{m, n, k, d.batch(), options.symmetric};
     const Capabilities& device = graph.device().capabilities();

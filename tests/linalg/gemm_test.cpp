@@ -270,7 +270,7 @@ TEST_P(GemmTest, TakesEveryElementTypeWithoutFeaturesOf16Bits) {
             Graph graph(*on);
             for (const Types& t :
                  {Types{f16, f16, f32, f32}, Types{bf16, f16, bf16, f16}, Types{f32, bf16, f16, bf16}}) {
-                // The two CPU variants are one source, as the tiled ones are; each combination is a pipeline
+                // The CPU variants are one source, as the tiled ones are; each combination is a pipeline
                 // of its own.
                 if (t.d != f32 && variant != "gemm_cpu_small" && variant != "gemm_tiled") continue;
                 for (std::uint64_t gap : {0u, 1u})
@@ -349,7 +349,7 @@ TEST_P(GemmTest, CpuVariantNeedsNoTruthAboutSubgroups) {
                      buffer_b = upload_matrix(rounded(b, DType::f32));
         const Buffer buffer_d = emulated.create_buffer(35 * 70 * 4),
                      buffer_s = emulated.create_buffer(35 * 35 * 4);
-        const std::string_view variant = subgroup_size == 4 ? "gemm_cpu_small" : "gemm_cpu";
+        const std::string_view variant = "gemm_cpu_medium";
         Graph graph(emulated);
         const Tensor ta = graph.external("a", buffer_a.view(DType::f32, {35, 50}));
         const Tensor tb = graph.external("b", buffer_b.view(DType::f32, {50, 70}));
@@ -519,9 +519,11 @@ TEST(GemmChoice, TakesTheFirstKernelThatFits) {
     cpu.cpu = true;
     cpu.subgroup_size = 8;
     EXPECT_STREQ(choose_gemm(cpu, {256, 256, 256, 1, false}).info.name, "gemm_cpu");
+    EXPECT_STREQ(choose_gemm(cpu, {64, 64, 256, 1, false}).info.name, "gemm_cpu_medium");
+    EXPECT_STREQ(choose_gemm(cpu, {64, 64, 256, 10, false}).info.name, "gemm_cpu");
     EXPECT_STREQ(choose_gemm(cpu, {4, 4, 256, 1, false}).info.name, "gemm_cpu_small");
     cpu.subgroup_size = 4;
-    EXPECT_STREQ(choose_gemm(cpu, {256, 256, 256, 1, false}).info.name, "gemm_tiled");
+    EXPECT_STREQ(choose_gemm(cpu, {256, 256, 256, 1, false}).info.name, "gemm_cpu_medium");
     EXPECT_STREQ(choose_gemm(cpu, {4, 4, 256, 1, false}).info.name, "gemm_cpu_small");
     cpu.subgroup_size = 128;
     EXPECT_STREQ(choose_gemm(cpu, {256, 256, 256, 1, false}).info.name, "gemm_tiled");
