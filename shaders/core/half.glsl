@@ -60,13 +60,6 @@ float load(U32 x, uint i, uint dtype) {
     return dtype == DTYPE_F16 ? f16_to_f32(bits) : bf16_to_f32(bits);
 }
 
-// Elements i and i + 1 with i even.
-vec2 load_pair(U32 x, uint i, uint dtype) {
-    if (dtype == DTYPE_F32)
-        return vec2(uintBitsToFloat(x.v[i]), uintBitsToFloat(x.v[i + 1]));
-    return from_word(x.v[i >> 1], dtype);
-}
-
 // The bits that `value` has in a tensor of that type: 32 of them, or the lower 16.
 uint to_bits(float value, uint dtype) { return dtype == DTYPE_F32 ? floatBitsToUint(value) : to_16bit(value, dtype); }
 

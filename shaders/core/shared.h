@@ -28,8 +28,6 @@ layout(buffer_reference, scalar, buffer_reference_align = 16) buffer U32x4 { uve
 HERON_SHARED_BEGIN
 // Ids of specialization constants, one meaning each in the whole project; kSpecNames below has their names.
 const uint SPEC_THREADS = 0;    // invocations per workgroup
-const uint SPEC_TILE_M = 1;     // rows of C per workgroup
-const uint SPEC_TILE_N = 2;     // columns of C per workgroup
 const uint SPEC_DTYPE_A = 3;    // element type of the first operand, one of DTYPE_
 const uint SPEC_DTYPE_B = 4;    // of the second
 const uint SPEC_DTYPE_C = 5;    // of the third
