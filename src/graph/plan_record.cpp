@@ -86,7 +86,8 @@ void Plan::Impl::record(VkCommandBuffer commands, Phase phase, std::uint32_t fir
         }
         Push push{};
         push.jobs = tables.address(batch.job_offset);
-        push.control = graph.control ? address(graph.control) : 0;
+        // Never null: lavapipe 26.1 reads control.skip before it looks at the flag. Any readable bytes will do.
+        push.control = graph.control ? address(graph.control) : push.jobs;
         push.job_count = static_cast<std::uint32_t>(batch.nodes.size());
         push.group_offset = static_cast<std::uint32_t>(dispatch.first_group);
         push.flags = node.operation.guarded ? gpu::FLAG_GUARDED : 0;
