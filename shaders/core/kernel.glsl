@@ -15,7 +15,7 @@ layout(buffer_reference, scalar, buffer_reference_align = 4) readonly buffer Con
 
 layout(push_constant, scalar) uniform Push {
     Jobs    jobs;
-    Control control;      // a valid address only when flags say so, or when the kernel is one that needs it
+    Control control;      // control words when flags say so, or when the kernel needs it; else any readable bytes
     uint    job_count;
     uint    group_offset; // added to the workgroup index: a long dispatch is split into several
     uint    flags;

@@ -21,7 +21,7 @@ constexpr std::uint64_t kJobBytes = 256;
 
 struct Push {
     VkDeviceAddress jobs;
-    VkDeviceAddress control = 0;
+    VkDeviceAddress control;  // not used, but never null: see Plan::Impl::record
     std::uint32_t job_count = 1;
     std::uint32_t group_offset = 0;
     std::uint32_t flags = 0;
@@ -94,6 +94,7 @@ void Transfer::copy(VkDeviceAddress from, VkDeviceAddress to, std::uint64_t word
     impl.vk.CmdBindPipeline(commands_, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline_);
     Push push{};
     push.jobs = staging_.address() + kPieceBytes;
+    push.control = push.jobs;
     push.group_end = std::max(1u, (job.quads + gpu::COPY_QUADS_PER_GROUP - 1) / gpu::COPY_QUADS_PER_GROUP);
     impl.vk.CmdPushConstants(commands_, impl.pipelines->layout(), VK_SHADER_STAGE_COMPUTE_BIT, 0,
                              sizeof(push), &push);
