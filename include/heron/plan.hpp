@@ -73,7 +73,7 @@ struct DispatchTiming {
 // plan is used by one thread at a time. const functions are safe from many threads.
 class HERON_API Plan {
 public:
-    Plan();  // empty; assign a compiled one
+    Plan();  // empty; assign a compiled one, everything else refuses (invalid_argument)
     Plan(Plan&&) noexcept;
     Plan& operator=(Plan&&) noexcept;
     ~Plan();  // does not wait: the last submission that uses the plan must have finished
@@ -92,7 +92,7 @@ public:
     // Uses the caller's memory. Throws (invalid_argument) naming the range that is too small, misaligned, not
     // mapped, or without the device-address flag, with need and offer.
     void bind(const PlanMemory& memory);
-    // Zeroes the state and runs the initialize phase: records it (the caller submits it before the first
+    // Zeroes the state and runs the initialize phase; a plan with states refuses to run before. Records it (the caller submits it before the first
     // step) ...
     void record_initialize(VkCommandBuffer commands);
     // ... or submits it on the device's queue and waits.
@@ -176,7 +176,7 @@ public:
     const Device& device() const;
 
     struct Impl;
-    Impl& impl() const { return *impl_; }
+    Impl& impl() const;
 
 private:
     friend class Graph;

@@ -207,6 +207,18 @@ void Plan::Impl::require_memory(const char* what) const {
         refuse(std::string(what) + ": the plan has no memory yet; call allocate() or bind() first");
 }
 
+void Plan::Impl::require_commands(VkCommandBuffer commands, const char* what) const {
+    if (commands == VK_NULL_HANDLE) refuse(std::string(what) + ": the command buffer is null");
+}
+
+void Plan::Impl::require_initialized(const char* what) const {
+    if (initialized) return;
+    if (region(RegionKind::state).bytes == 0 && program(Phase::initialize).schedule.dispatches.empty())
+        return;
+    refuse(std::string(what) +
+           ": the states hold nothing yet; call initialize() or record_initialize() first");
+}
+
 void Plan::Impl::set_block(RegionKind kind, const BufferRange& range, VkDeviceAddress address) {
     region(kind).blocks.push_back(range);
     region(kind).addresses.push_back(address);
@@ -272,18 +284,25 @@ Plan::Plan(Plan&&) noexcept = default;
 Plan& Plan::operator=(Plan&&) noexcept = default;
 Plan::~Plan() = default;
 
-std::uint64_t Plan::state_bytes() const { return impl_->region(RegionKind::state).bytes; }
-std::uint64_t Plan::workspace_bytes() const { return impl_->region(RegionKind::workspace).bytes; }
-std::uint64_t Plan::table_bytes() const { return impl_->region(RegionKind::tables).bytes; }
-std::uint64_t Plan::readback_bytes() const { return impl_->region(RegionKind::readback).bytes; }
+Plan::Impl& Plan::impl() const {
+    if (!impl_)
+        throw Error(ErrorCode::invalid_argument,
+                    "the plan is empty; assign one that Graph::compile or heron::compile made");
+    return *impl_;
+}
+
+std::uint64_t Plan::state_bytes() const { return impl().region(RegionKind::state).bytes; }
+std::uint64_t Plan::workspace_bytes() const { return impl().region(RegionKind::workspace).bytes; }
+std::uint64_t Plan::table_bytes() const { return impl().region(RegionKind::tables).bytes; }
+std::uint64_t Plan::readback_bytes() const { return impl().region(RegionKind::readback).bytes; }
 
 void Plan::prewarm() {
-    impl_->vk().check_alive();
-    if (impl_->prewarmed) return;
-    for (Program& program : impl_->programs) {
+    impl().vk().check_alive();
+    if (impl().prewarmed) return;
+    for (Program& program : impl().programs) {
         program.pipelines.clear();
         for (const Batch& batch : program.schedule.batches) {
-            const Operation& operation = impl_->graph.nodes[batch.nodes.front()].operation;
+            const Operation& operation = impl().graph.nodes[batch.nodes.front()].operation;
             std::vector<SpecializationConstant> constants;
             KernelDesc description;
             for (const SpecConstant& constant : operation.constants) {
@@ -293,71 +312,71 @@ void Plan::prewarm() {
             description.spirv = operation.kernel->spirv;
             description.name = operation.kernel->name;
             description.constants = constants;
-            program.pipelines.push_back(impl_->vk().pipelines->get(description));
+            program.pipelines.push_back(impl().vk().pipelines->get(description));
         }
     }
-    impl_->create_queries();
-    impl_->prewarmed = true;
+    impl().create_queries();
+    impl().prewarmed = true;
 }
 
 void Plan::allocate() {
-    if (impl_->has_memory) impl_->refuse("allocate: the plan has its memory already");
+    if (impl().has_memory) impl().refuse("allocate: the plan has its memory already");
     prewarm();
-    const Device& device = *impl_->graph.device;
+    const Device& device = *impl().graph.device;
     std::array<Region, kRegionCount> regions = [&] {
         std::array<Region, kRegionCount> fresh;
         for (std::size_t r = 0; r < kRegionCount; ++r) {
             const auto kind = static_cast<RegionKind>(r);
             Region& region = fresh[r];
-            region.bytes = impl_->regions[r].bytes;
-            region.block_bytes = impl_->regions[r].block_bytes;
+            region.bytes = impl().regions[r].bytes;
+            region.block_bytes = impl().regions[r].block_bytes;
             for (std::uint64_t begin = 0; begin < region.bytes; begin += region.block_bytes) {
                 const std::uint64_t bytes = std::min(region.block_bytes, region.bytes - begin);
                 region.owned.push_back(
-                    device.create_buffer(bytes, memory_of(kind), impl_->options.name + " " + name_of(kind)));
+                    device.create_buffer(bytes, memory_of(kind), impl().options.name + " " + name_of(kind)));
                 region.blocks.push_back(region.owned.back().range());
                 region.addresses.push_back(region.owned.back().address());
             }
         }
         return fresh;
     }();
-    impl_->regions = std::move(regions);
-    impl_->write_tables();
-    impl_->has_memory = true;
+    impl().regions = std::move(regions);
+    impl().write_tables();
+    impl().has_memory = true;
 }
 
 void Plan::bind(const PlanMemory& memory) {
-    if (impl_->has_memory) impl_->refuse("bind: the plan has its memory already");
+    if (impl().has_memory) impl().refuse("bind: the plan has its memory already");
     const std::array<BufferRange, kRegionCount> ranges{memory.state, memory.workspace, memory.tables,
                                                        memory.readback};
     for (std::size_t r = 0; r < kRegionCount; ++r) {
-        const Region& region = impl_->regions[r];
+        const Region& region = impl().regions[r];
         const BufferRange& range = ranges[r];
         if (region.bytes == 0) continue;
         const std::string who = std::string("bind: the range for ") + name_of(static_cast<RegionKind>(r));
-        if (range.buffer == VK_NULL_HANDLE) impl_->refuse(who + " has no buffer");
+        if (range.buffer == VK_NULL_HANDLE) impl().refuse(who + " has no buffer");
         if (range.bytes < region.bytes)
-            impl_->refuse(who + " has " + std::to_string(range.bytes) + " bytes, the plan needs " +
+            impl().refuse(who + " has " + std::to_string(range.bytes) + " bytes, the plan needs " +
                           std::to_string(region.bytes));
         if (range.offset % kRangeAlignment != 0)
-            impl_->refuse(who + " does not start at a multiple of 256 bytes");
+            impl().refuse(who + " does not start at a multiple of 256 bytes");
         if ((range.usage & VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT) == 0)
-            impl_->refuse(who + " was created without VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT");
+            impl().refuse(who + " was created without VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT");
         const auto kind = static_cast<RegionKind>(r);
         if (kind == RegionKind::state && (range.usage & VK_BUFFER_USAGE_TRANSFER_DST_BIT) == 0)
-            impl_->refuse(who +
+            impl().refuse(who +
                           " was created without VK_BUFFER_USAGE_TRANSFER_DST_BIT, which clearing it needs");
-        if (kind == RegionKind::state && !impl_->section_dispatches.empty() &&
+        if (kind == RegionKind::state && !impl().section_dispatches.empty() &&
             (range.usage & VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT) == 0)
-            impl_->refuse(who +
+            impl().refuse(who +
                           " was created without VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT, which sections need");
         if ((kind == RegionKind::tables || kind == RegionKind::readback) && range.mapped == nullptr)
-            impl_->refuse(who + " is not mapped");
+            impl().refuse(who + " is not mapped");
     }
     prewarm();
-    Device::Impl& device = impl_->vk();
+    Device::Impl& device = impl().vk();
     for (std::size_t r = 0; r < kRegionCount; ++r) {
-        Region& region = impl_->regions[r];
+        Region& region = impl().regions[r];
         if (region.bytes == 0) continue;
         BufferRange range = ranges[r];
         range.bytes = region.bytes;
@@ -365,77 +384,78 @@ void Plan::bind(const PlanMemory& memory) {
                                              range.buffer};
         const VkDeviceAddress base = device.vk.GetBufferDeviceAddress(device.device, &info) + range.offset;
         region.block_bytes = ~std::uint64_t{0};  // the caller's buffer is one piece
-        impl_->set_block(static_cast<RegionKind>(r), range, base);
+        impl().set_block(static_cast<RegionKind>(r), range, base);
     }
-    impl_->write_tables();
-    impl_->has_memory = true;
+    impl().write_tables();
+    impl().has_memory = true;
 }
 
 void Plan::rebind(std::span<const Rebinding> bindings) {
-    impl_->vk().check_alive();
-    std::vector<Object> moved = impl_->graph.objects;
+    impl().vk().check_alive();
+    std::vector<Object> moved = impl().graph.objects;
     for (const Rebinding& binding : bindings) {
-        const std::uint32_t id = impl_->object_named(binding.name, ObjectKind::external);
+        const std::uint32_t id = impl().object_named(binding.name, ObjectKind::external);
         Object& object = moved[id];
         const std::string who = "rebind \"" + object.name + "\": ";
         if (binding.view.device != 0 && binding.view.device != device().id())
-            impl_->refuse(who + "the memory belongs to another device");
+            impl().refuse(who + "the memory belongs to another device");
         if (binding.view.address == 0 || binding.view.address % 4 != 0)
-            impl_->refuse(who + "the address is null or not a multiple of 4 bytes");
+            impl().refuse(who + "the address is null or not a multiple of 4 bytes");
         if (binding.view.dtype != object.dtype || !(binding.view.shape == object.shape) ||
             binding.view.row_stride != object.view.row_stride)
-            impl_->refuse(who + "the new view is " + to_string(binding.view.dtype) + " " +
+            impl().refuse(who + "the new view is " + to_string(binding.view.dtype) + " " +
                           binding.view.shape.text() + ", the tensor is " + to_string(object.dtype) + " " +
                           object.shape.text() + "; dtype, shape and row stride must stay");
-        if (impl_->domains.shared(id)) impl_->refuse(who + "tensors that overlap others cannot be moved");
+        if (impl().domains.shared(id)) impl().refuse(who + "tensors that overlap others cannot be moved");
         object.view = binding.view;
     }
     const Domains domains(moved);
     for (std::uint32_t id = 0; id < moved.size(); ++id)
-        if (domains.shared(id) != impl_->domains.shared(id))
-            impl_->refuse("rebind: \"" + moved[id].name + "\" would overlap another tensor");
-    impl_->graph.objects = std::move(moved);
-    impl_->domains = domains;
-    if (!impl_->has_memory) return;
-    for (Phase phase : kPhases) impl_->write_jobs(phase);
-    for (const BufferRange& block : impl_->region(RegionKind::tables).blocks) impl_->vk().flush(block);
+        if (domains.shared(id) != impl().domains.shared(id))
+            impl().refuse("rebind: \"" + moved[id].name + "\" would overlap another tensor");
+    impl().graph.objects = std::move(moved);
+    impl().domains = domains;
+    if (!impl().has_memory) return;
+    for (Phase phase : kPhases) impl().write_jobs(phase);
+    for (const BufferRange& block : impl().region(RegionKind::tables).blocks) impl().vk().flush(block);
 }
 
 std::span<const std::byte> Plan::table(const Tensor& tensor) const {
-    impl_->require_memory("table");
-    if (tensor.id >= impl_->graph.objects.size() || impl_->graph.objects[tensor.id].kind != ObjectKind::table)
-        impl_->refuse("table: the tensor is not a table of this plan");
-    return impl_->region(RegionKind::tables)
-        .mapped(impl_->locations[tensor.id].offset + tensor.byte_offset, tensor.span_bytes());
+    impl().require_memory("table");
+    if (tensor.id >= impl().graph.objects.size() || impl().graph.objects[tensor.id].kind != ObjectKind::table)
+        impl().refuse("table: the tensor is not a table of this plan");
+    return impl()
+        .region(RegionKind::tables)
+        .mapped(impl().locations[tensor.id].offset + tensor.byte_offset, tensor.span_bytes());
 }
 
 void Plan::write_table(const Tensor& tensor, std::span<const std::byte> bytes, std::uint64_t byte_offset) {
     const std::span<const std::byte> whole = table(tensor);
     if (byte_offset > whole.size() || bytes.size() > whole.size() - byte_offset)
-        impl_->refuse("write_table: " + std::to_string(bytes.size()) + " bytes at " +
+        impl().refuse("write_table: " + std::to_string(bytes.size()) + " bytes at " +
                       std::to_string(byte_offset) + " of a table of " + std::to_string(whole.size()));
-    const Region& tables = impl_->region(RegionKind::tables);
-    const std::uint64_t offset = impl_->locations[tensor.id].offset + tensor.byte_offset + byte_offset;
+    const Region& tables = impl().region(RegionKind::tables);
+    const std::uint64_t offset = impl().locations[tensor.id].offset + tensor.byte_offset + byte_offset;
     std::memcpy(tables.mapped(offset, bytes.size()).data(), bytes.data(), bytes.size());
-    for (const BufferRange& block : tables.blocks) impl_->vk().flush(block);
+    for (const BufferRange& block : tables.blocks) impl().vk().flush(block);
 }
 
 std::span<const std::byte> Plan::readback(const Tensor& tensor) const {
-    impl_->require_memory("readback");
-    if (tensor.id >= impl_->graph.objects.size() ||
-        impl_->graph.objects[tensor.id].kind != ObjectKind::readback)
-        impl_->refuse("readback: the tensor is not readback memory of this plan");
-    const Region& region = impl_->region(RegionKind::readback);
-    for (const BufferRange& block : region.blocks) impl_->vk().invalidate(block);
-    return region.mapped(impl_->locations[tensor.id].offset + tensor.byte_offset, tensor.span_bytes());
+    impl().require_memory("readback");
+    if (tensor.id >= impl().graph.objects.size() ||
+        impl().graph.objects[tensor.id].kind != ObjectKind::readback)
+        impl().refuse("readback: the tensor is not readback memory of this plan");
+    const Region& region = impl().region(RegionKind::readback);
+    for (const BufferRange& block : region.blocks) impl().vk().invalidate(block);
+    return region.mapped(impl().locations[tensor.id].offset + tensor.byte_offset, tensor.span_bytes());
 }
 
 TensorView Plan::view(const Tensor& tensor) const {
-    impl_->require_memory("view");
-    if (tensor.id >= impl_->graph.objects.size()) impl_->refuse("view: the tensor is not of this plan");
-    return {impl_->address(tensor), tensor.dtype, tensor.shape, tensor.row_stride, device().id()};
+    impl().require_memory("view");
+    if (tensor.id >= impl().graph.objects.size()) impl().refuse("view: the tensor is not of this plan");
+    return {impl().address(tensor), tensor.dtype, tensor.shape, tensor.row_stride, device().id()};
 }
 
-const Device& Plan::device() const { return *impl_->graph.device; }
+const Device& Plan::device() const { return *impl().graph.device; }
 
 }  // namespace heron

@@ -70,6 +70,8 @@ struct Plan::Impl {
     void write_tables();
     void write_jobs(Phase phase);
     void require_memory(const char* what) const;
+    void require_commands(VkCommandBuffer commands, const char* what) const;
+    void require_initialized(const char* what) const;
 
     // plan_record.cpp
     void record(VkCommandBuffer commands, Phase phase, std::uint32_t first, std::uint32_t end);
@@ -90,6 +92,7 @@ struct Plan::Impl {
     std::vector<std::uint32_t> section_dispatches;  // indices in the step's program
     bool has_memory = false;
     bool prewarmed = false;
+    bool initialized = false;  // the initialize phase was recorded or submitted, or a checkpoint loaded
     std::uint32_t cursor = 0;  // next dispatch of a step that is being sliced
 
     VkCommandPool pool = VK_NULL_HANDLE;
@@ -97,6 +100,7 @@ struct Plan::Impl {
     VkSemaphore timeline = VK_NULL_HANDLE;
     std::uint64_t submitted = 0;
     VkQueryPool queries = VK_NULL_HANDLE;
+    bool queries_recorded = false;  // a whole step was; before that they must not even be asked
 };
 
 }  // namespace heron

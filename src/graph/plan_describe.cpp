@@ -36,25 +36,25 @@ std::string constants_text(const Operation& operation) {
 }  // namespace
 
 std::uint32_t Plan::dispatch_count(Phase phase) const {
-    return static_cast<std::uint32_t>(impl_->program(phase).schedule.dispatches.size());
+    return static_cast<std::uint32_t>(impl().program(phase).schedule.dispatches.size());
 }
 
-std::uint32_t Plan::level_count(Phase phase) const { return impl_->program(phase).schedule.levels; }
+std::uint32_t Plan::level_count(Phase phase) const { return impl().program(phase).schedule.levels; }
 
 double Plan::flops() const {
     double sum = 0;
-    for (const Batch& batch : impl_->program(Phase::step).schedule.batches) sum += batch.flops;
+    for (const Batch& batch : impl().program(Phase::step).schedule.batches) sum += batch.flops;
     return sum;
 }
 
 double Plan::bytes() const {
     double sum = 0;
-    for (const Batch& batch : impl_->program(Phase::step).schedule.batches) sum += batch.bytes;
+    for (const Batch& batch : impl().program(Phase::step).schedule.batches) sum += batch.bytes;
     return sum;
 }
 
 std::string Plan::describe() const {
-    const Plan::Impl& plan = *impl_;
+    const Plan::Impl& plan = impl();
     std::string text = plan.options.name + " on " + plan.graph.device->info().name + "\n";
     text += "memory: state " + scaled(static_cast<double>(state_bytes()), "B") + ", workspace " +
             scaled(static_cast<double>(workspace_bytes()), "B") + ", host-visible " +
@@ -112,14 +112,14 @@ std::vector<RecordedDispatch> Plan::Impl::recorded(Phase phase) const {
 }
 
 std::vector<std::string> Plan::hazards() const {
-    impl_->require_memory("hazards");
+    impl().require_memory("hazards");
     std::vector<std::string> texts;
     for (Phase phase : kPhases) {
-        const DispatchSchedule& schedule = impl_->program(phase).schedule;
-        for (const Hazard& hazard : find_hazards(impl_->recorded(phase))) {
+        const DispatchSchedule& schedule = impl().program(phase).schedule;
+        for (const Hazard& hazard : find_hazards(impl().recorded(phase))) {
             const auto kernel = [&](std::uint32_t batch) {
                 return std::string(
-                           impl_->graph.nodes[schedule.batches[batch].nodes.front()].operation.kernel->name) +
+                           impl().graph.nodes[schedule.batches[batch].nodes.front()].operation.kernel->name) +
                        " (batch " + std::to_string(batch) + ")";
             };
             texts.push_back(kernel(hazard.first) + " and " + kernel(hazard.second) + " at address " +

@@ -86,7 +86,8 @@ void Plan::Impl::record(VkCommandBuffer commands, Phase phase, std::uint32_t fir
         }
         Push push{};
         push.jobs = tables.address(batch.job_offset);
-        // Never null: lavapipe 26.1 reads control.skip before it looks at the flag. Any readable bytes will do.
+        // Never null: lavapipe 26.1 reads control.skip before it looks at the flag. Any readable bytes will
+        // do.
         push.control = graph.control ? address(graph.control) : push.jobs;
         push.job_count = static_cast<std::uint32_t>(batch.nodes.size());
         push.group_offset = static_cast<std::uint32_t>(dispatch.first_group);
@@ -106,6 +107,7 @@ void Plan::Impl::record(VkCommandBuffer commands, Phase phase, std::uint32_t fir
         if (timed) table.CmdWriteTimestamp2(commands, kCompute, queries, d + 1);
     }
     if (label != 0) device.end_label(commands);
+    if (timed && end == schedule.dispatches.size()) queries_recorded = true;
     barrier(table, commands, kCompute, kWrite,
             kCompute | kIndirect | VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT | VK_PIPELINE_STAGE_2_HOST_BIT,
             kReadWrite | kIndirectRead | VK_ACCESS_2_TRANSFER_READ_BIT | VK_ACCESS_2_TRANSFER_WRITE_BIT |
@@ -124,30 +126,38 @@ void Plan::Impl::record_clear(VkCommandBuffer commands) {
 }
 
 void Plan::record_initialize(VkCommandBuffer commands) {
-    impl_->require_memory("record_initialize");
-    impl_->record_clear(commands);
-    impl_->record(commands, Phase::initialize, 0, dispatch_count(Phase::initialize));
-    impl_->cursor = 0;
+    impl().require_memory("record_initialize");
+    impl().require_commands(commands, "record_initialize");
+    impl().record_clear(commands);
+    impl().record(commands, Phase::initialize, 0, dispatch_count(Phase::initialize));
+    impl().cursor = 0;
+    impl().initialized = true;
 }
 
 void Plan::record(VkCommandBuffer commands) {
-    impl_->require_memory("record");
-    if (impl_->cursor != 0)
-        impl_->refuse("record: a sliced step is not complete; finish it with record_slice()");
-    impl_->record(commands, Phase::step, 0, dispatch_count());
+    impl().require_memory("record");
+    impl().require_commands(commands, "record");
+    impl().require_initialized("record");
+    if (impl().cursor != 0)
+        impl().refuse("record: a sliced step is not complete; finish it with record_slice()");
+    impl().record(commands, Phase::step, 0, dispatch_count());
 }
 
 void Plan::record_accumulate(VkCommandBuffer commands) {
-    impl_->require_memory("record_accumulate");
+    impl().require_memory("record_accumulate");
+    impl().require_commands(commands, "record_accumulate");
+    impl().require_initialized("record_accumulate");
     if (dispatch_count(Phase::accumulate) == 0)
-        impl_->refuse("record_accumulate: the plan was compiled without StepOptions::accumulate");
-    impl_->record(commands, Phase::accumulate, 0, dispatch_count(Phase::accumulate));
+        impl().refuse("record_accumulate: the plan was compiled without StepOptions::accumulate");
+    impl().record(commands, Phase::accumulate, 0, dispatch_count(Phase::accumulate));
 }
 
 SliceResult Plan::record_slice(VkCommandBuffer commands, const SliceBudget& budget) {
-    impl_->require_memory("record_slice");
-    const std::vector<double>& costs = impl_->program(Phase::step).cost_ns;
-    const std::uint32_t first = impl_->cursor;
+    impl().require_memory("record_slice");
+    impl().require_commands(commands, "record_slice");
+    impl().require_initialized("record_slice");
+    const std::vector<double>& costs = impl().program(Phase::step).cost_ns;
+    const std::uint32_t first = impl().cursor;
     const std::uint32_t count = dispatch_count();
     SliceResult result;
     std::uint32_t end = first;
@@ -157,13 +167,13 @@ SliceResult Plan::record_slice(VkCommandBuffer commands, const SliceBudget& budg
         ++result.dispatches;
         ++end;
     }
-    impl_->record(commands, Phase::step, first, end);
+    impl().record(commands, Phase::step, first, end);
     result.complete = end == count;
-    impl_->cursor = result.complete ? 0 : end;
+    impl().cursor = result.complete ? 0 : end;
     return result;
 }
 
-bool Plan::slice_pending() const { return impl_->cursor != 0; }
+bool Plan::slice_pending() const { return impl().cursor != 0; }
 
 // All objects of submissions at once, so that later submissions create none.
 void Plan::Impl::create_submission_objects() {
@@ -219,6 +229,10 @@ std::uint64_t Plan::Impl::submit(Phase phase, const SubmitInfo& info) {
     if (info.wait.size() > kMaxSemaphores || info.signal.size() > kMaxSemaphores)
         refuse("submit: at most " + std::to_string(kMaxSemaphores) +
                " semaphores can be waited for or signalled");
+    for (const std::span<const SemaphoreValue> list : {info.wait, info.signal})
+        for (const SemaphoreValue& entry : list)
+            if (entry.semaphore == VK_NULL_HANDLE)
+                refuse("submit: a semaphore to wait for or to signal is null");
     Device::Impl& device = vk();
     if (device.queue == VK_NULL_HANDLE && !info.submit)
         throw Error(ErrorCode::unsupported, options.name +
@@ -261,73 +275,76 @@ std::uint64_t Plan::Impl::submit(Phase phase, const SubmitInfo& info) {
 }
 
 std::uint64_t Plan::submit(const SubmitInfo& info) {
-    impl_->require_memory("submit");
-    return impl_->submit(Phase::step, info);
+    impl().require_memory("submit");
+    impl().require_initialized("submit");
+    return impl().submit(Phase::step, info);
 }
 
 std::uint64_t Plan::submit_accumulate(const SubmitInfo& info) {
-    impl_->require_memory("submit_accumulate");
+    impl().require_memory("submit_accumulate");
+    impl().require_initialized("submit_accumulate");
     if (dispatch_count(Phase::accumulate) == 0)
-        impl_->refuse("submit_accumulate: the plan was compiled without StepOptions::accumulate");
-    return impl_->submit(Phase::accumulate, info);
+        impl().refuse("submit_accumulate: the plan was compiled without StepOptions::accumulate");
+    return impl().submit(Phase::accumulate, info);
 }
 
 void Plan::initialize() {
-    impl_->require_memory("initialize");
-    impl_->cursor = 0;
-    wait(impl_->submit(Phase::initialize, {}));
+    impl().require_memory("initialize");
+    impl().cursor = 0;
+    wait(impl().submit(Phase::initialize, {}));
+    impl().initialized = true;
 }
 
 bool Plan::finished(std::uint64_t ticket) const {
     if (ticket == 0) return true;
-    impl_->vk().check_alive();
-    if (ticket > impl_->submitted)
-        impl_->refuse("finished: no submission has the ticket " + std::to_string(ticket));
+    impl().vk().check_alive();
+    if (ticket > impl().submitted)
+        impl().refuse("finished: no submission has the ticket " + std::to_string(ticket));
     std::uint64_t reached = 0;
-    Device::Impl& device = impl_->vk();
-    device.check(device.vk.GetSemaphoreCounterValue(device.device, impl_->timeline, &reached),
-                 "vkGetSemaphoreCounterValue", impl_->options.name);
+    Device::Impl& device = impl().vk();
+    device.check(device.vk.GetSemaphoreCounterValue(device.device, impl().timeline, &reached),
+                 "vkGetSemaphoreCounterValue", impl().options.name);
     return reached >= ticket;
 }
 
 void Plan::wait(std::uint64_t ticket, std::uint64_t timeout_ns) const {
     if (ticket == 0) return;
-    impl_->vk().check_alive();
-    if (ticket > impl_->submitted)
-        impl_->refuse("wait: no submission has the ticket " + std::to_string(ticket));
-    Device::Impl& device = impl_->vk();
+    impl().vk().check_alive();
+    if (ticket > impl().submitted)
+        impl().refuse("wait: no submission has the ticket " + std::to_string(ticket));
+    Device::Impl& device = impl().vk();
     VkSemaphoreWaitInfo info{VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO};
     info.semaphoreCount = 1;
-    info.pSemaphores = &impl_->timeline;
+    info.pSemaphores = &impl().timeline;
     info.pValues = &ticket;
     const VkResult result = device.vk.WaitSemaphores(device.device, &info, timeout_ns);
     if (result == VK_TIMEOUT)
         throw Error(ErrorCode::timeout,
-                    impl_->options.name + ": submission " + std::to_string(ticket) +
+                    impl().options.name + ": submission " + std::to_string(ticket) +
                         " did not finish within " + std::to_string(timeout_ns / 1000000) + " ms",
                     result);
-    device.check(result, "vkWaitSemaphores", impl_->options.name);
+    device.check(result, "vkWaitSemaphores", impl().options.name);
 }
 
 std::vector<DispatchTiming> Plan::timings() {
-    impl_->vk().check_alive();
-    if (impl_->queries == VK_NULL_HANDLE) return {};
-    Device::Impl& device = impl_->vk();
-    Program& step = impl_->program(Phase::step);
+    impl().vk().check_alive();
+    if (!impl().queries_recorded) return {};
+    Device::Impl& device = impl().vk();
+    Program& step = impl().program(Phase::step);
     const auto count = static_cast<std::uint32_t>(step.schedule.dispatches.size());
     std::vector<std::uint64_t> stamps(count + 1);
-    const VkResult result = device.vk.GetQueryPoolResults(device.device, impl_->queries, 0, count + 1,
+    const VkResult result = device.vk.GetQueryPoolResults(device.device, impl().queries, 0, count + 1,
                                                           stamps.size() * sizeof(stamps[0]), stamps.data(),
                                                           sizeof(stamps[0]), VK_QUERY_RESULT_64_BIT);
     if (result == VK_NOT_READY) return {};
-    device.check(result, "vkGetQueryPoolResults", impl_->options.name);
+    device.check(result, "vkGetQueryPoolResults", impl().options.name);
     std::vector<DispatchTiming> timings;
     for (std::uint32_t d = 0; d < count; ++d) {
         const Node& node =
-            impl_->graph.nodes[step.schedule.batches[step.schedule.dispatches[d].batch].nodes.front()];
+            impl().graph.nodes[step.schedule.batches[step.schedule.dispatches[d].batch].nodes.front()];
         const double ns =
             static_cast<double>(stamps[d + 1] - stamps[d]) * device.capabilities.timestamp_period_ns;
-        timings.push_back({impl_->graph.stages[node.stage], node.operation.kernel->name, ns});
+        timings.push_back({impl().graph.stages[node.stage], node.operation.kernel->name, ns});
         step.cost_ns[d] = ns;
     }
     return timings;

@@ -45,19 +45,19 @@ std::vector<Saved> saved_tensors(const Plan::Impl& plan, std::span<const std::st
 
 std::vector<Plan::StateEntry> Plan::states() const {
     std::vector<StateEntry> entries;
-    for (const Object& object : impl_->graph.objects)
+    for (const Object& object : impl().graph.objects)
         if (object.kind == ObjectKind::state) entries.push_back({object.name, object.dtype, object.shape});
     return entries;
 }
 
 TensorView Plan::state_view(std::string_view name) const {
-    return view(impl_->graph.tensor_of(impl_->object_named(name, ObjectKind::state)));
+    return view(impl().graph.tensor_of(impl().object_named(name, ObjectKind::state)));
 }
 
 void Plan::read_state(std::string_view name, std::span<std::byte> to) const {
     const TensorView state = state_view(name);
     if (to.size() != state.span_bytes())
-        impl_->refuse("read_state \"" + std::string(name) + "\": the state has " +
+        impl().refuse("read_state \"" + std::string(name) + "\": the state has " +
                       std::to_string(state.span_bytes()) + " bytes, the destination " +
                       std::to_string(to.size()));
     Transfer(device()).read(state.address, to);
@@ -66,7 +66,7 @@ void Plan::read_state(std::string_view name, std::span<std::byte> to) const {
 void Plan::write_state(std::string_view name, std::span<const std::byte> from) {
     const TensorView state = state_view(name);
     if (from.size() != state.span_bytes())
-        impl_->refuse("write_state \"" + std::string(name) + "\": the state has " +
+        impl().refuse("write_state \"" + std::string(name) + "\": the state has " +
                       std::to_string(state.span_bytes()) + " bytes, the source " +
                       std::to_string(from.size()));
     Transfer(device()).write(state.address, from);
@@ -74,11 +74,11 @@ void Plan::write_state(std::string_view name, std::span<const std::byte> from) {
 
 void Plan::save(const std::filesystem::path& path, std::span<const std::string> externals,
                 const std::map<std::string, std::string>& metadata) const {
-    impl_->require_memory("save");
-    if (impl_->cursor != 0) impl_->refuse("save: a sliced step is not complete");
+    impl().require_memory("save");
+    if (impl().cursor != 0) impl().refuse("save: a sliced step is not complete");
     Transfer transfer(device());
     std::vector<FileTensorSource> sources;
-    for (const Saved& tensor : saved_tensors(*impl_, externals)) {
+    for (const Saved& tensor : saved_tensors(impl(), externals)) {
         FileTensorSource source;
         source.name = tensor.name;
         source.dtype = dtype_in_file(tensor.dtype);
@@ -94,13 +94,13 @@ void Plan::save(const std::filesystem::path& path, std::span<const std::string> 
 
 std::map<std::string, std::string> Plan::load(const std::filesystem::path& path,
                                               std::span<const std::string> externals) {
-    impl_->require_memory("load");
-    if (impl_->cursor != 0) impl_->refuse("load: a sliced step is not complete");
+    impl().require_memory("load");
+    if (impl().cursor != 0) impl().refuse("load: a sliced step is not complete");
     const SafetensorsReader file(path);
-    const std::vector<Saved> tensors = saved_tensors(*impl_, externals);
+    const std::vector<Saved> tensors = saved_tensors(impl(), externals);
     const auto mismatch = [&](const std::string& text) {
         throw Error(ErrorCode::invalid_argument,
-                    impl_->options.name + ": load " + path.string() + ": " + text);
+                    impl().options.name + ": load " + path.string() + ": " + text);
     };
     for (const Saved& tensor : tensors) {
         const FileTensor* stored = file.find(tensor.name);
@@ -126,6 +126,7 @@ std::map<std::string, std::string> Plan::load(const std::filesystem::path& path,
             file.read(tensor.name, offset, chunk);
             transfer.write(tensor.address + offset, chunk);
         }
+    impl().initialized = true;
     return file.metadata();
 }
 

@@ -7,6 +7,7 @@
 
 #include "core/device.hpp"
 #include "graph/affine_chain.hpp"
+#include "graph/plan.hpp"
 #include "support/vulkan_proxy.hpp"
 
 namespace heron {
@@ -96,6 +97,27 @@ TEST_P(PlanFaultTest, EveryFailureIsReportedAndLeaksNothing) {
         EXPECT_EQ(life_of_a_plan(proxy), expected) << "a retry gives the same bits";
         if (HasFailure()) return;
     }
+}
+
+// What the hazard check proves of the schedule is what is recorded: a barrier first, one between every two
+// levels, one at the end, and none elsewhere.
+TEST_P(PlanFaultTest, RecordsTheBarriersThatTheHazardCheckProves) {
+    VulkanProxy proxy(test::plain_entry());
+    DeviceOptions options = test::device_options(GetParam());
+    options.get_instance_proc_addr = proxy.entry();
+    Device device = Device::create(options);
+    Chain chain(device);
+    Plan plan = chain.graph.compile({});
+    plan.allocate();
+    plan.initialize();
+    std::string expected = "B";
+    for (const RecordedDispatch& dispatch : plan.impl().recorded(Phase::step))
+        expected += dispatch.barrier_before ? "BD" : "D";
+    expected += "B";
+    EXPECT_EQ(expected, "BDBDBDB");
+    proxy.take_recorded();
+    plan.run();
+    EXPECT_EQ(proxy.take_recorded(), expected);
 }
 
 TEST_P(PlanFaultTest, ALostDeviceStaysLostAndNeverHangs) {

@@ -353,6 +353,11 @@ TEST_P(PlanTest, RefusesMisuse) {
     add_affine(graph, temporary, y, 1, 1);
     EXPECT_THROW(graph.compile({}), Error) << "a temporary that nobody wrote";
 
+    Plan empty;
+    EXPECT_THROW(empty.run(), Error);
+    EXPECT_THROW(empty.describe(), Error);
+    EXPECT_THROW(empty.state_bytes(), Error);
+
     Chain chain(device());
     Plan plan = chain.graph.compile({});
     EXPECT_THROW(plan.submit(), Error) << "no memory yet";
@@ -360,6 +365,13 @@ TEST_P(PlanTest, RefusesMisuse) {
     EXPECT_THROW(plan.hazards(), Error);
     plan.allocate();
     EXPECT_THROW(plan.allocate(), Error);
+    EXPECT_THROW(plan.submit(), Error) << "not initialized";
+    EXPECT_THROW(plan.record_initialize(VK_NULL_HANDLE), Error);
+    plan.initialize();
+    EXPECT_THROW(plan.record(VK_NULL_HANDLE), Error);
+    EXPECT_THROW(plan.record_slice(VK_NULL_HANDLE, {}), Error);
+    const SemaphoreValue null_semaphore;
+    EXPECT_THROW(plan.submit({.wait = {&null_semaphore, 1}, .signal = {}, .submit = {}}), Error);
     EXPECT_THROW(plan.read_state("t0.x", {}), Error) << "an external is not a state";
     std::byte four[4];
     EXPECT_THROW(plan.read_state("t1.s", four), Error) << "wrong size";

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <stdexcept>
 #include <type_traits>
+#include <utility>
 
 namespace heron::test {
 namespace {
@@ -80,6 +81,7 @@ struct State {
     VkResult target_result = VK_SUCCESS;
     std::map<std::string, VkResult> always;
     std::string failed;
+    std::string recorded;
     std::map<VkDeviceMemory, Shadow> shadows;
     std::map<VkObjectType, std::uint64_t> names;
 };
@@ -419,6 +421,23 @@ VKAPI_ATTR VkResult VKAPI_CALL set_name(VkDevice device, const VkDebugUtilsObjec
     return real<PFN_vkSetDebugUtilsObjectNameEXT>("vkSetDebugUtilsObjectNameEXT")(device, info);
 }
 
+VKAPI_ATTR void VKAPI_CALL pipeline_barrier(VkCommandBuffer commands, const VkDependencyInfo* info) {
+    {
+        const std::lock_guard lock(active->mutex);
+        active->recorded += 'B';
+    }
+    real<PFN_vkCmdPipelineBarrier2>("vkCmdPipelineBarrier2")(commands, info);
+}
+
+VKAPI_ATTR void VKAPI_CALL dispatch(VkCommandBuffer commands, std::uint32_t x, std::uint32_t y,
+                                    std::uint32_t z) {
+    {
+        const std::lock_guard lock(active->mutex);
+        active->recorded += 'D';
+    }
+    real<PFN_vkCmdDispatch>("vkCmdDispatch")(commands, x, y, z);
+}
+
 VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_instance_proc_addr(VkInstance instance, const char* name);
 VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_device_proc_addr(VkDevice device, const char* name);
 
@@ -451,6 +470,8 @@ const std::map<std::string, PFN_vkVoidFunction>& hooks() {
         all.emplace("vkAllocateMemory", pointer_to(allocate_memory));
         all.emplace("vkFreeMemory", pointer_to(free_memory));
         all.emplace("vkSetDebugUtilsObjectNameEXT", pointer_to(set_name));
+        all.emplace("vkCmdPipelineBarrier2", pointer_to(pipeline_barrier));
+        all.emplace("vkCmdDispatch", pointer_to(dispatch));
         all.emplace("vkMapMemory", pointer_to(map_memory));
         all.emplace("vkFlushMappedMemoryRanges", pointer_to(flush_ranges));
         all.emplace("vkInvalidateMappedMemoryRanges", pointer_to(invalidate_ranges));
@@ -543,6 +564,11 @@ void VulkanProxy::stop_failing() {
     const std::lock_guard lock(active->mutex);
     active->target.reset();
     active->always.clear();
+}
+
+std::string VulkanProxy::take_recorded() {
+    const std::lock_guard lock(active->mutex);
+    return std::exchange(active->recorded, std::string());
 }
 
 std::string VulkanProxy::failed() const {
