@@ -155,6 +155,11 @@ list_drivers() {
     if [ -n "$given" ]; then
         IFS=: read -ra drivers <<<"$given"
     else
+        # Without a GPU, its drivers would only be loaded and unloaded again, a thousand times in some tests.
+        if ! compgen -G '/dev/dri/renderD*' >/dev/null && ! compgen -G '/dev/nvidia[0-9]*' >/dev/null &&
+            [ ! -e /dev/dxg ]; then
+            cpu_only=1
+        fi
         for folder in /usr/local/share /usr/share /etc /usr/local/etc "${XDG_DATA_HOME:-${HOME:-/root}/.local/share}"; do
             for file in "$folder"/vulkan/icd.d/*.json; do
                 case $file in *'*'* | *.i686.json | *.i386.json | *_i686.json) continue ;; esac
