@@ -92,8 +92,8 @@ public:
     // Uses the caller's memory. Throws (invalid_argument) naming the range that is too small, misaligned, not
     // mapped, or without the device-address flag, with need and offer.
     void bind(const PlanMemory& memory);
-    // Zeroes the state and runs the initialize phase; a plan with states refuses to run before. Records it (the caller submits it before the first
-    // step) ...
+    // Zeroes the state and runs the initialize phase; a plan with states refuses to run before. Records it
+    // (the caller submits it before the first step) ...
     void record_initialize(VkCommandBuffer commands);
     // ... or submits it on the device's queue and waits.
     void initialize();
