@@ -2,10 +2,11 @@
 // Polar factors by Newton-Schulz as graph operations, in three forms with the same result in exact
 // arithmetic:
 //
-//   one workgroup   norm and all iterations in shared memory, one dispatch for all small matrices
-//   (polar_workgroup.comp) standard        S = X X^T,  B = b S + c S S,  X <- a X + B X three levels an
-//   iteration gram            the same polynomials on R = X X^T alone, X <- Q X at restarts and at the end
-//   (arXiv 2505.16932, app. F)
+// - one workgroup (polar_workgroup.comp): norm and all iterations in shared memory, one dispatch for all
+//   small matrices.
+// - standard: S = X X^T, B = b S + c S S, X <- a X + B X; three levels an iteration.
+// - gram (arXiv 2505.16932, appendix F): the same polynomials on R = X X^T alone, X <- Q X at restarts and at
+//   the end.
 //
 // X is k x K with k the short side. For tall matrices S = X^T X and X <- a X + X B: nothing is transposed.
 #include "linalg/polar.hpp"
