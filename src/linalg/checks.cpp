@@ -56,6 +56,15 @@ void check_float_tensor(std::string_view operation, std::string_view operand, co
                               "; a tensor may span at most 2^32 - 1 elements, split it into row ranges");
 }
 
+void check_status_tensor(std::string_view operation, const Graph& graph, const Tensor& status,
+                         std::uint64_t items) {
+    if (!status) return;
+    if (status.id >= graph.impl().objects.size()) refuse(operation, "status belongs to another graph");
+    if (status.dtype != DType::u32 || status.shape.count() != items || status.stride() != status.cols())
+        refuse(operation, "status is " + text(status) + "; it must be a contiguous tensor of " +
+                              std::to_string(items) + " u32, one for each matrix");
+}
+
 bool overlap(const Graph& graph, const Tensor& a, const Tensor& b) {
     const Span x = span_of(graph, a);
     const Span y = span_of(graph, b);

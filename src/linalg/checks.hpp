@@ -20,6 +20,10 @@ std::string text(const Tensor& tensor);
 void check_float_tensor(std::string_view operation, std::string_view operand, const Graph& graph,
                         const Tensor& tensor);
 
+// `status` is empty, or has one u32 for each of `items` matrices, without gaps.
+void check_status_tensor(std::string_view operation, const Graph& graph, const Tensor& status,
+                         std::uint64_t items);
+
 // Whether the bytes from the first to the last element of both have a byte in common.
 bool overlap(const Graph& graph, const Tensor& a, const Tensor& b);
 // The same elements in the same places.

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+// Polar factors by Newton-Schulz as graph operations (heron/linalg.hpp).
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "heron/export.hpp"
+#include "heron/graph.hpp"
+
+namespace heron {
+
+// One step of an odd quintic: X <- a X + b (X X^T) X + c (X X^T)^2 X.
+struct NewtonSchulzCoefficients {
+    double a, b, c;
+};
+
+// What a matrix A is divided by before the iteration, with norm = ||A||_F:
+//   added:   factor * norm + eps          clamped: max(factor * norm, eps)
+enum class NormRule { added, clamped };
+
+enum class PolarForm {
+    // The one with fewer FLOPs among those that `precision` allows.
+    automatic,
+    // S = X X^T; B = b S + c S S; X <- a X + B X
+    standard,
+    // On the k x k Gram matrix with restarts (Polar Express, appendix F). Needs rows != columns, else
+    // standard.
+    gram,
+};
+
+struct PolarOptions {
+    std::vector<NewtonSchulzCoefficients> coefficients;  // one an iteration; empty: muon x 5
+    NormRule norm_rule = NormRule::added;
+    double norm_factor = 1.0;
+    double eps = 1e-7;
+    PolarForm form = PolarForm::standard;
+    // Gram form: iterations before which the Gram matrix is formed anew.
+    std::vector<std::uint32_t> restarts = {2};
+    DType precision = DType::f32;  // of the iterates; sums and the norm are f32
+    bool one_workgroup = true;     // allow the fused kernel for matrices that fit shared memory
+    bool guarded = true;
+};
+
+// Named coefficient sets (specification table: Jordan et al. 2024; You; Amsel et al. arXiv 2505.16932; CANS
+// arXiv 2506.10935; arXiv 2606.00371): "muon", "cubic", "quintic", "you5", "pe-raw", "pe-basic", "pe-gram",
+// "pe-dion", "pe-nv", "cans", "deepseekv4", "cubic5". `steps` = 0 takes the set's own length; more repeat the
+// last triple (deepseekv4, cubic5 and you5 have a fixed length). Throws (invalid_argument) for unknown names,
+// listing the known ones.
+HERON_API std::vector<NewtonSchulzCoefficients> newton_schulz_coefficients(std::string_view name,
+                                                                           std::uint32_t steps = 0);
+// Polar Express coefficients by the generator of arXiv 2505.16932 (float64, on the host): lower bound l in
+// (0, 1) on the singular values, number of steps, safety factor (0.02 or 0), cushion.
+HERON_API std::vector<NewtonSchulzCoefficients> polar_express_coefficients(double lower_bound,
+                                                                           std::uint32_t steps, double safety,
+                                                                           double cushion);
+
+// out = the polynomial iteration applied to A / nu, per matrix of the batch: approximately the polar factor U
+// V^T. Shapes of a and out are equal; they may be the same tensor. A zero matrix gives zero. Tall matrices
+// iterate on X^T X, so nothing is transposed. FLOPs (k short, K long side, T steps): T (3 k^2 K + k^3)
+// standard.
+HERON_API void polar(Graph& graph, const Tensor& a, const Tensor& out, const PolarOptions& options = {});
+
+// For recipes that produce the first iterate X = A / nu themselves. Iterates in `x` (dtype =
+// options.precision, contiguous) and returns the tensor that holds the result: x itself or a temporary of the
+// same shape.
+HERON_API Tensor polar_iterate(Graph& graph, const Tensor& x, const PolarOptions& options);
+// Whether polar() takes the one-workgroup form for a rows x cols matrix on this device.
+HERON_API bool polar_fits_one_workgroup(const Device& device, std::uint64_t rows, std::uint64_t cols,
+                                        const PolarOptions& options);
+
+}  // namespace heron

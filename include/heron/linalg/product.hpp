@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+// Matrix products as graph operations; what all of linalg has in common stands in heron/linalg.hpp.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "heron/export.hpp"
+#include "heron/graph.hpp"
+
+namespace heron {
+
+enum class Transpose : std::uint32_t { no = 0, yes = 1 };
+
+struct GemmOptions {
+    Transpose transpose_a = Transpose::no;
+    Transpose transpose_b = Transpose::no;
+    float alpha = 1.0f;
+    float beta = 0.0f;  // beta == 0 reads no C, so that its NaNs do not matter
+    // The result is known to be symmetric: half of the tiles are computed and mirrored.
+    bool symmetric = false;
+    // Forces an implementation by name ("gemm_tiled", "gemm_cpu", ...); empty: the table chooses.
+    std::string_view variant;
+    bool guarded = true;  // see Operation::guarded
+};
+
+// D = alpha op(A) op(B) + beta C, op(A) m x k, op(B) k x n. C may be D (in place) or empty (beta = 0); D may
+// not overlap A or B. Accuracy: norm_F(error) <= 3 u (sqrt(k + 2) |alpha| |A|_F |B|_F + 2 |beta| |C|_F), u =
+// 2^-24 (rounding of a 16-bit D comes on top). 2 m n k FLOPs, half of it when symmetric.
+HERON_API void gemm(Graph& graph, const Tensor& a, const Tensor& b, const Tensor& c, const Tensor& d,
+                    const GemmOptions& options = {});
+
+// D = alpha op(A) op(A)^T + beta C, symmetric, both halves stored. transpose_b is ignored.
+HERON_API void syrk(Graph& graph, const Tensor& a, const Tensor& c, const Tensor& d,
+                    const GemmOptions& options = {});
+
+}  // namespace heron

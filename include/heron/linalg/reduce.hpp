@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+// Reductions of whole matrices, and conversion of element types, as graph operations (heron/linalg.hpp).
+#pragma once
+
+#include "heron/export.hpp"
+#include "heron/graph.hpp"
+
+namespace heron {
+
+// Per matrix of the batch, one f32 each, by a fixed reduction tree (error <= 2 u ceil(log2 N) sum |x|).
+// `result` has batch() elements.
+HERON_API void sum(Graph& graph, const Tensor& x, const Tensor& result, bool guarded = true);
+// Frobenius norm; neither overflows nor underflows where the result is representable.
+HERON_API void frobenius_norm(Graph& graph, const Tensor& x, const Tensor& result, bool guarded = true);
+// Number of NaN and infinite elements, decided on bits; u32, saturating.
+HERON_API void count_nonfinite(Graph& graph, const Tensor& x, const Tensor& result, bool guarded = true);
+
+// to = scale * from, converting the dtype; same shape; strides may differ.
+HERON_API void convert(Graph& graph, const Tensor& from, const Tensor& to, float scale = 1.0f,
+                       bool guarded = true);
+
+}  // namespace heron
