@@ -41,14 +41,21 @@ struct DeviceInfo {
         const;  // "discrete GPU", "integrated GPU", "virtual GPU", "CPU", "other"
 };
 
+// Shape of one multiplication of matrix units: m x k times k x n.
+struct MatrixShape {
+    std::uint32_t m = 0, n = 0, k = 0;
+    bool operator==(const MatrixShape&) const = default;
+};
+
 // What a device offers beyond the baseline, and its limits, as Heron uses them.
 struct Capabilities {
     bool cpu = false;             // a CPU driver (lavapipe, SwiftShader): CPU variants are chosen
     bool shader_float16 = false;  // arithmetic on float16_t
     bool storage_16bit = false;   // 16-bit loads and stores
     bool storage_8bit = false;
-    bool subgroup_size_control = false;
+    bool subgroup_size_control = false;  // compute workgroups of full subgroups of `subgroup_size`
     bool cooperative_matrix = false;   // VK_KHR_cooperative_matrix with f16 operands and f32 sums
+    MatrixShape cooperative_f16;       // the one of its shapes that Heron's kernels use; zeros: none fits
     bool bfloat16 = false;             // VK_KHR_shader_bfloat16
     bool cooperative_matrix2 = false;  // VK_NV_cooperative_matrix2
     bool memory_budget = false;        // VK_EXT_memory_budget

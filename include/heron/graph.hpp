@@ -85,7 +85,7 @@ struct Operand {
 struct Operation {
     const KernelInfo* kernel = nullptr;
     std::vector<SpecConstant> constants;  // the variant
-    std::string_view reason;              // why this kernel and variant, for describe(); a literal
+    std::string reason;                   // why this kernel and variant, for describe()
     std::vector<std::byte> job;           // addresses and first_group are filled in by the plan
     std::vector<Operand> operands;
     std::uint64_t groups = 0;  // workgroups; 0 makes the operation vanish

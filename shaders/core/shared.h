@@ -36,6 +36,10 @@ const uint SPEC_OPERATION = 7;  // which of a kernel's operations (a constant of
 const uint SPEC_PER_THREAD = 8; // elements per invocation
 const uint SPEC_POOL = 9;       // vec4 of shared memory
 const uint SPEC_TILES = 10;     // tiles of a result per invocation
+const uint SPEC_SUBGROUP = 11;  // invocations per subgroup: a kernel that has it gets full subgroups of that size
+const uint SPEC_MATRIX_M = 12;  // rows of a cooperative matrix of sums
+const uint SPEC_MATRIX_N = 13;  // its columns
+const uint SPEC_MATRIX_K = 14;  // columns of op(A) that go into one multiplication
 
 // heron::DType.
 const uint DTYPE_F32 = 0;
@@ -46,7 +50,8 @@ HERON_SHARED_END
 #ifdef __cplusplus
 HERON_SHARED_BEGIN
 inline constexpr const char* kSpecNames[] = {"threads", "tile_m",    "tile_n",     "a",    "b",    "c",
-                                             "d",       "operation", "per_thread", "pool", "tiles"};
+                                             "d",       "operation", "per_thread", "pool", "tiles",
+                                             "subgroup", "matrix_m", "matrix_n", "matrix_k"};
 HERON_SHARED_END
 #endif
 

@@ -162,6 +162,22 @@ std::vector<CooperativeMatrixShape> cooperative_matrix_shapes(
     return shapes;
 }
 
+namespace {
+
+// The biggest shape that gemm_coopmat.comp can take: k divides its steps of 32, tiles are squares or lie side
+// by side, and the sums of a subgroup fit the shared memory that the operands used.
+MatrixShape choose_shape(std::span<const CooperativeMatrixShape> shapes, DType operands) {
+    MatrixShape best;
+    for (const CooperativeMatrixShape& s : shapes) {
+        const bool fits = s.operands == operands && s.m != 0 && s.m % 4 == 0 && s.n % s.m == 0 &&
+                          s.k % 8 == 0 && 32 % s.k == 0 && s.m * s.n <= 10 * (s.m + s.n);
+        if (fits && s.m * s.n * s.k > best.m * best.n * best.k) best = {s.m, s.n, s.k};
+    }
+    return best;
+}
+
+}  // namespace
+
 Capabilities capabilities_of(const Probe& probe, const Features& enabled,
                              std::span<const std::string> extensions, std::uint32_t queue_family,
                              std::span<const CooperativeMatrixShape> shapes,
@@ -178,18 +194,22 @@ Capabilities capabilities_of(const Probe& probe, const Features& enabled,
     // Loads and stores convert through 16-bit and 8-bit integers, so both features are needed.
     c.storage_16bit = f.storage_buffer_16bit && f.shader_int16;
     c.storage_8bit = f.storage_buffer_8bit && f.shader_int8;
-    c.subgroup_size_control = f.subgroup_size_control && f.compute_full_subgroups;
-    c.cooperative_matrix = f.cooperative_matrix && c.shader_float16 && c.storage_16bit &&
-                           std::any_of(shapes.begin(), shapes.end(), [](const CooperativeMatrixShape& shape) {
-                               return shape.operands == DType::f16;
-                           });
+    c.subgroup_size = std::max(1u, probe.v11.subgroupSize);
+    c.subgroup_size_control = f.subgroup_size_control && f.compute_full_subgroups &&
+                              (probe.v13.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0 &&
+                              probe.v13.minSubgroupSize <= c.subgroup_size &&
+                              c.subgroup_size <= probe.v13.maxSubgroupSize;
+    c.cooperative_matrix =
+        f.cooperative_matrix && f.vulkan_memory_model_device_scope && c.shader_float16 && c.storage_16bit &&
+        std::any_of(shapes.begin(), shapes.end(),
+                    [](const CooperativeMatrixShape& shape) { return shape.operands == DType::f16; });
+    if (c.cooperative_matrix) c.cooperative_f16 = choose_shape(shapes, DType::f16);
     c.bfloat16 = f.bfloat16;
     c.cooperative_matrix2 = c.cooperative_matrix && f.cooperative_matrix2 != 0;
     c.memory_budget = !disable.memory_budget && contains(extensions, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
     c.pipeline_statistics = f.pipeline_executable_info;
     c.timestamps = !disable.timestamps && limits.timestampPeriod > 0 &&
                    probe.queue_families[queue_family].timestampValidBits > 0;
-    c.subgroup_size = std::max(1u, probe.v11.subgroupSize);
     c.max_workgroup_invocations = lower(limits.maxComputeWorkGroupInvocations, disable.max_invocations);
     c.max_workgroup_size_x = std::min(limits.maxComputeWorkGroupSize[0], c.max_workgroup_invocations);
     std::copy_n(limits.maxComputeWorkGroupCount, 3, c.max_workgroup_count);

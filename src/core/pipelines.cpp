@@ -135,6 +135,11 @@ VkPipeline Pipelines::get(const KernelDesc& kernel) {
                                                 device_.info.name + " has " +
                                                 bytes_text(limits.shared_memory_bytes));
 
+    if (kernel.subgroup != 0 && (!limits.subgroup_size_control || kernel.subgroup != limits.subgroup_size))
+        throw Error(ErrorCode::unsupported,
+                    std::string("kernel ") + kernel.name + " needs full subgroups of " +
+                        std::to_string(kernel.subgroup) + ", which " + device_.info.name + " does not offer");
+
     const std::lock_guard lock(mutex_);
     const Key key{
         kernel.spirv.data(), kernel.spirv.size(), {kernel.constants.begin(), kernel.constants.end()}};
@@ -171,6 +176,13 @@ VkPipeline Pipelines::get(const KernelDesc& kernel) {
     create_info.stage.module = module;
     create_info.stage.pName = "main";
     create_info.stage.pSpecializationInfo = &specialization;
+    VkPipelineShaderStageRequiredSubgroupSizeCreateInfo subgroup{};
+    subgroup.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO;
+    subgroup.requiredSubgroupSize = kernel.subgroup;
+    if (kernel.subgroup != 0) {
+        create_info.stage.pNext = &subgroup;
+        create_info.stage.flags = VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT;
+    }
     create_info.layout = layout_;
     VkPipeline pipeline = VK_NULL_HANDLE;
     device_.name(VK_OBJECT_TYPE_SHADER_MODULE, module, name);

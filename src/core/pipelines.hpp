@@ -24,7 +24,8 @@ struct KernelDesc {
     std::span<const std::uint32_t> spirv;  // a constant of the program: its address is the cache's key
     const char* name = "";
     std::span<const SpecializationConstant> constants;
-    std::uint32_t threads = 1;       // invocations per workgroup, all in x
+    std::uint32_t threads = 1;   // invocations per workgroup, all in x
+    std::uint32_t subgroup = 0;  // full subgroups of exactly that many invocations; 0: as the driver likes
     std::uint32_t shared_bytes = 0;  // shared memory per workgroup, where it is much; 0 is not checked
 };
 

@@ -308,6 +308,7 @@ void Plan::prewarm() {
             for (const SpecConstant& constant : operation.constants) {
                 constants.push_back({constant.id, constant.value});
                 if (constant.id == gpu::SPEC_THREADS) description.threads = constant.value;
+                if (constant.id == gpu::SPEC_SUBGROUP) description.subgroup = constant.value;
             }
             description.spirv = operation.kernel->spirv;
             description.name = operation.kernel->name;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "heron/linalg.hpp"
@@ -13,6 +14,7 @@ namespace heron {
 struct GemmShape {
     std::uint64_t m, n, k, batch;
     bool symmetric;
+    DType a = DType::f32, b = DType::f32;
 };
 
 struct GemmKernel {
@@ -20,20 +22,26 @@ struct GemmKernel {
     std::uint32_t (*threads)(const Capabilities&);
     // Rows and columns of D that a workgroup computes. In symmetric products, as many workgroups as fit into
     // a square as wide as a tile belong together.
-    std::uint32_t (*tile_rows)(std::uint32_t threads);
-    std::uint32_t (*tile_cols)(std::uint32_t threads);
-    // Why the device cannot run it; empty when it can.
+    std::uint32_t (*tile_rows)(const Capabilities&);
+    std::uint32_t (*tile_cols)(const Capabilities&);
+    // Why the device cannot run it at all; empty when it can.
     std::string_view (*missing)(const Capabilities&);
-    // Why another one is better for this shape; empty when none is. Not asked when the variant is forced.
+    // Why another one is better for this product; empty when none is.
     std::string_view (*unsuitable)(const Capabilities&, const GemmShape&);
     std::string_view reason;  // why it was chosen
+    // Multiplies on matrix units, f16 by f16 only.
+    bool matrix_units = false;
 };
 
 std::span<const GemmKernel> gemm_kernels();
 
+struct GemmChoice {
+    const GemmKernel* kernel;
+    std::string reason;  // why this one, and why not those before it in the list
+};
+
 // The first kernel that neither lacks something nor is unsuitable; the last one suits everything. A forced
 // variant is refused (invalid_argument, unsupported) with the list or the reason.
-const GemmKernel& choose_gemm(const Capabilities& device, const GemmShape& shape,
-                              std::string_view variant = {});
+GemmChoice choose_gemm(const Capabilities& device, const GemmShape& shape, std::string_view variant = {});
 
 }  // namespace heron

@@ -191,6 +191,9 @@ public:
         gemm_options.alpha = static_cast<float>(alpha);
         gemm_options.beta = static_cast<float>(beta);
         gemm_options.symmetric = true;
+        // B is its own transpose, which lies in memory as matrix units like it best.
+        const Capabilities& device = graph_.device().capabilities();
+        if (device.cooperative_matrix && !device.cpu) gemm_options.transpose_b = Transpose::yes;
         gemm(graph_, a, b, beta == 0.0 ? Tensor{} : c, d, gemm_options);
     }
 

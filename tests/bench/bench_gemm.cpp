@@ -143,7 +143,7 @@ Sample run_case(const Device& device, const Case& x, const std::string& variant,
     line["dtype"] = to_string(x.dtype);
     line["transposed_b"] = x.transposed_b;
     line["symmetric"] = x.symmetric;
-    line["variant"] = choose_gemm(device.capabilities(), {m, n, k, x.batch, x.symmetric}, variant).info.name;
+    line["variant"] = choose_gemm(device.capabilities(), {m, n, k, x.batch, x.symmetric}, variant).kernel->info.name;
     line["forced"] = !variant.empty();
     line["wall_ms"] = wall.median;
     line["spread"] = wall.spread;

@@ -77,7 +77,12 @@ protected:
         bool has_c;
     };
 
-    void add(Graph& graph, const GemmCase& x) {
+    DType operand_type(const std::string& variant) {
+        return on_matrix_units(variant) ? DType::f16 : DType::f32;
+    }
+
+    void add(Graph& graph, GemmCase x) {
+        if (on_matrix_units(x.variant)) x.a = x.b = DType::f16;
         const std::uint64_t seed = 1000 + names_;
         const auto matrices = [&](std::uint64_t items, std::uint64_t rows, std::uint64_t cols,
                                   std::uint64_t salt) {
@@ -169,11 +174,23 @@ protected:
         return worst;
     }
 
-    std::vector<std::string> variants(Device& device) {
+    // Names of what the device can run. Those on matrix units take f16 operands only.
+    std::vector<std::string> variants(Device& device, bool matrix_units = false) {
         std::vector<std::string> names;
         for (const GemmKernel& kernel : gemm_kernels())
-            if (kernel.missing(device.capabilities()).empty()) names.emplace_back(kernel.info.name);
+            if (kernel.missing(device.capabilities()).empty() && kernel.matrix_units == matrix_units)
+                names.emplace_back(kernel.info.name);
         return names;
+    }
+    std::vector<std::string> all_variants(Device& device) {
+        std::vector<std::string> names = variants(device);
+        for (std::string& name : variants(device, true)) names.push_back(std::move(name));
+        return names;
+    }
+    bool on_matrix_units(const std::string& variant) {
+        for (const GemmKernel& kernel : gemm_kernels())
+            if (kernel.info.name == variant) return kernel.matrix_units;
+        return false;
     }
 
     std::vector<Pending> pending_;
@@ -197,7 +214,7 @@ std::vector<GemmCase> awkward_cases() {
 }
 
 TEST_P(GemmTest, MatchesFloat64ForAwkwardSizesWithEveryVariant) {
-    for (const std::string& variant : variants(device())) {
+    for (const std::string& variant : all_variants(device())) {
         Graph graph(device());
         for (GemmCase x : awkward_cases()) {
             x.variant = variant;
@@ -209,7 +226,7 @@ TEST_P(GemmTest, MatchesFloat64ForAwkwardSizesWithEveryVariant) {
 }
 
 TEST_P(GemmTest, MatchesFloat64WithEveryOption) {
-    for (const std::string& variant : variants(device())) {
+    for (const std::string& variant : all_variants(device())) {
         Graph graph(device());
         for (GemmCase x : {
                  GemmCase{.m = 33, .n = 65, .k = 17, .alpha = -0.5f, .beta = 2.0f},
@@ -242,7 +259,7 @@ TEST_P(GemmTest, MatchesFloat64WithEveryOption) {
 }
 
 TEST_P(GemmTest, SymmetricProductsMatchFloat64) {
-    for (const std::string& variant : variants(device())) {
+    for (const std::string& variant : all_variants(device())) {
         Graph graph(device());
         for (std::uint64_t n :
              {1u, 2u, 3u, 8u, 15u, 16u, 17u, 31u, 33u, 63u, 64u, 65u, 127u, 128u, 129u, 200u, 257u})
@@ -304,6 +321,38 @@ TEST_P(GemmTest, TakesEveryElementTypeWithoutFeaturesOf16Bits) {
         }
 }
 
+// Aligned rows are read sixteen bytes at a time, transposed ones in pairs, others one by one.
+TEST_P(GemmTest, MatrixUnitsTakeEveryLayoutAndResult) {
+    EXPECT_EQ(variants(device(), true).empty(),
+              !HERON_HAVE_COOPMAT || !device().capabilities().cooperative_matrix);
+    for (const std::string& variant : variants(device(), true)) {
+        Graph graph(device());
+        for (const auto& [c, d] :
+             {std::pair{DType::f32, DType::f32}, {DType::bf16, DType::f16}, {DType::f16, DType::bf16}})
+            for (int transposes = 0; transposes < 4; ++transposes)
+                for (std::uint64_t gap : {0u, 1u, 2u, 8u}) {
+                    GemmCase x{.m = 130,
+                               .n = 72,
+                               .k = 104,
+                               .transpose_a = (transposes & 1) != 0,
+                               .transpose_b = (transposes & 2) != 0,
+                               .alpha = 0.5f,
+                               .beta = 2.0f,
+                               .c = c,
+                               .d = d,
+                               .gap = gap,
+                               .variant = variant};
+                    add(graph, x);
+                    x.m = x.n = 136;
+                    x.symmetric = true;
+                    x.batch = 2;
+                    add(graph, x);
+                }
+        run(graph);
+        RecordProperty(variant, std::to_string(check()));
+    }
+}
+
 TEST_P(GemmTest, MatchesFloat64ForEveryKindOfMatrix) {
     Graph graph(device());
     for (MatrixKind kind : finite_matrix_kinds()) {
@@ -321,7 +370,8 @@ TEST_P(GemmTest, SmallestLimitsOfVulkanSuffice) {
     smallest.max_shared_memory = 16384;
     Device& small = device(smallest);
     EXPECT_EQ(variants(small), std::vector<std::string>{"gemm_tiled"});
-    EXPECT_STREQ(choose_gemm(small.capabilities(), {4096, 4096, 4096, 1, false}).info.name, "gemm_tiled");
+    EXPECT_STREQ(choose_gemm(small.capabilities(), {4096, 4096, 4096, 1, false}).kernel->info.name,
+                 "gemm_tiled");
     Graph graph(small);
     add(graph, {.m = 130, .n = 70, .k = 45, .beta = 1});
     add(graph, {.m = 130, .n = 130, .k = 45, .symmetric = true});
@@ -384,11 +434,12 @@ TEST_P(GemmTest, BetaZeroReadsNoC) {
 
 // A NaN of A makes its row of D NaN, an infinity makes it non-finite, and neither touches another row.
 TEST_P(GemmTest, NonfiniteElementsStayInTheirRow) {
-    for (const std::string& variant : variants(device()))
+    for (const std::string& variant : all_variants(device()))
         for (MatrixKind kind : {MatrixKind::one_nan, MatrixKind::one_inf}) {
             Graph graph(device());
             const Matrix a = make_matrix(kind, 35, 21, 5), b = random_matrix(21, 67, 6);
-            const Placed pa = place(graph, {a}, DType::f32, 0), pb = place(graph, {b}, DType::f32, 0);
+            const DType type = operand_type(variant);
+            const Placed pa = place(graph, {a}, type, 0), pb = place(graph, {b}, type, 0);
             const Placed pd = place(graph, {Matrix::Zero(35, 67)}, DType::f32, 0);
             gemm(graph, pa.tensor, pb.tensor, {}, pd.tensor, {.variant = variant});
             run(graph);
@@ -408,12 +459,12 @@ TEST_P(GemmTest, NonfiniteElementsStayInTheirRow) {
 
 // The same bits again, in another plan, and split into many dispatches.
 TEST_P(GemmTest, SameBitsWholeOrSplitAndEveryTime) {
-    for (const std::string& variant : variants(device())) {
+    for (const std::string& variant : all_variants(device())) {
         std::vector<std::vector<std::byte>> results;
         for (int round = 0; round < 3; ++round) {
             Graph graph(device());
-            const Placed pa = place(graph, {random_matrix(150, 70, 1)}, DType::f32, 0);
-            const Placed pb = place(graph, {random_matrix(70, 140, 2)}, DType::f32, 0);
+            const Placed pa = place(graph, {random_matrix(150, 70, 1)}, operand_type(variant), 0);
+            const Placed pb = place(graph, {random_matrix(70, 140, 2)}, operand_type(variant), 0);
             const Placed pd = place(graph, {Matrix::Zero(150, 140)}, DType::f32, 0);
             const Placed ps = place(graph, {Matrix::Zero(150, 150)}, DType::f32, 0);
             gemm(graph, pa.tensor, pb.tensor, {}, pd.tensor, {.variant = variant});
@@ -518,24 +569,48 @@ TEST(GemmChoice, TakesTheFirstKernelThatFits) {
     Capabilities cpu;
     cpu.cpu = true;
     cpu.subgroup_size = 8;
-    EXPECT_STREQ(choose_gemm(cpu, {256, 256, 256, 1, false}).info.name, "gemm_cpu");
-    EXPECT_STREQ(choose_gemm(cpu, {64, 64, 256, 1, false}).info.name, "gemm_cpu_medium");
-    EXPECT_STREQ(choose_gemm(cpu, {64, 64, 256, 10, false}).info.name, "gemm_cpu");
-    EXPECT_STREQ(choose_gemm(cpu, {4, 4, 256, 1, false}).info.name, "gemm_cpu_small");
+    EXPECT_STREQ(choose_gemm(cpu, {256, 256, 256, 1, false}).kernel->info.name, "gemm_cpu");
+    EXPECT_STREQ(choose_gemm(cpu, {64, 64, 256, 1, false}).kernel->info.name, "gemm_cpu_medium");
+    EXPECT_STREQ(choose_gemm(cpu, {64, 64, 256, 10, false}).kernel->info.name, "gemm_cpu");
+    EXPECT_STREQ(choose_gemm(cpu, {4, 4, 256, 1, false}).kernel->info.name, "gemm_cpu_small");
     cpu.subgroup_size = 4;
-    EXPECT_STREQ(choose_gemm(cpu, {256, 256, 256, 1, false}).info.name, "gemm_cpu_medium");
-    EXPECT_STREQ(choose_gemm(cpu, {4, 4, 256, 1, false}).info.name, "gemm_cpu_small");
+    EXPECT_STREQ(choose_gemm(cpu, {256, 256, 256, 1, false}).kernel->info.name, "gemm_cpu_medium");
+    EXPECT_STREQ(choose_gemm(cpu, {4, 4, 256, 1, false}).kernel->info.name, "gemm_cpu_small");
     cpu.subgroup_size = 128;
-    EXPECT_STREQ(choose_gemm(cpu, {256, 256, 256, 1, false}).info.name, "gemm_tiled");
+    EXPECT_STREQ(choose_gemm(cpu, {256, 256, 256, 1, false}).kernel->info.name, "gemm_tiled");
     Capabilities gpu;
     gpu.subgroup_size = 32;
     gpu.max_workgroup_invocations = gpu.max_workgroup_size_x = 1024;
     gpu.shared_memory_bytes = 49152;
-    EXPECT_STREQ(choose_gemm(gpu, {4096, 4096, 4096, 1, false}).info.name, "gemm_tiled_large");
-    EXPECT_STREQ(choose_gemm(gpu, {256, 256, 256, 1, false}).info.name, "gemm_tiled");
-    EXPECT_STREQ(choose_gemm(gpu, {256, 256, 256, 64, false}).info.name, "gemm_tiled_large");
+    EXPECT_STREQ(choose_gemm(gpu, {4096, 4096, 4096, 1, false}).kernel->info.name, "gemm_tiled_large");
+    EXPECT_STREQ(choose_gemm(gpu, {256, 256, 256, 1, false}).kernel->info.name, "gemm_tiled");
+    EXPECT_STREQ(choose_gemm(gpu, {256, 256, 256, 64, false}).kernel->info.name, "gemm_tiled_large");
     gpu.shared_memory_bytes = 16384;
-    EXPECT_STREQ(choose_gemm(gpu, {4096, 4096, 4096, 1, false}).info.name, "gemm_tiled");
+    EXPECT_STREQ(choose_gemm(gpu, {4096, 4096, 4096, 1, false}).kernel->info.name, "gemm_tiled");
+}
+
+TEST(GemmChoice, TakesMatrixUnitsForF16WhereTheDeviceHasThem) {
+    Capabilities gpu;
+    gpu.subgroup_size = 32;
+    gpu.subgroup_size_control = gpu.cooperative_matrix = true;
+    gpu.cooperative_f16 = {16, 16, 16};
+    gpu.max_workgroup_invocations = gpu.max_workgroup_size_x = 1024;
+    gpu.shared_memory_bytes = 49152;
+    GemmShape shape{4096, 4096, 4096, 1, false, DType::f16, DType::f16};
+    const std::string large = HERON_HAVE_COOPMAT ? "gemm_coopmat_large" : "gemm_tiled_large";
+    const std::string small = HERON_HAVE_COOPMAT ? "gemm_coopmat" : "gemm_tiled";
+    EXPECT_EQ(choose_gemm(gpu, shape).kernel->info.name, large);
+    shape.m = shape.n = 256;
+    EXPECT_EQ(choose_gemm(gpu, shape).kernel->info.name, small);
+    shape.b = DType::f32;
+    const GemmChoice f32 = choose_gemm(gpu, shape);
+    EXPECT_STREQ(f32.kernel->info.name, "gemm_tiled");
+    if (HERON_HAVE_COOPMAT)
+        EXPECT_NE(f32.reason.find("not gemm_coopmat: operands are not f16"), std::string::npos) << f32.reason;
+    shape.b = DType::f16;
+    gpu.cooperative_f16 = {};
+    EXPECT_STREQ(choose_gemm(gpu, shape).kernel->info.name, "gemm_tiled");
+    EXPECT_THROW(choose_gemm(gpu, shape, "gemm_coopmat"), Error);
 }
 
 TEST(GemmChoice, ForcedVariantThatCannotRunIsRefusedWithTheReason) {

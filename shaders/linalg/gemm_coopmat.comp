@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: MIT
+// GEMM on matrix units: D = alpha op(A) op(B) + beta C, 16-bit A and B, f32 sums, many jobs in one dispatch.
+//
+// A workgroup of 2 x 2 subgroups computes a tile of ROWS x COLS elements of D, each subgroup a quarter of it: BLOCKS x BLOCKS
+// cooperative matrices of M x N sums. Both operands lie in shared memory with k innermost (what matrix units read fastest),
+// op(A) as ROWS x STEP and op(B)^T as COLS x STEP; an operand that has k outermost in memory is transposed on the way. The
+// next piece of k is on its way from global memory into registers while the present one is multiplied.
+//
+//   pool:  op(A)  row 0      | 32 halves | pad |        later the same memory, a part for each subgroup:
+//                 row 1      | 32 halves | pad |        M rows of BLOCKS N sums, then (symmetric results)
+//                 ...                                   N rows of BLOCKS M sums, transposed
+//          op(B)^T column 0  | 32 halves | pad |
+//
+// Rows are padded to 80 bytes: eight of them, read 16 bytes at a time, touch every bank of shared memory once.
+//
+// Macros: BLOCKS. Needs VK_KHR_cooperative_matrix with M x N x K f16 operands and f32 sums at subgroup scope, K a divisor of
+// 32, and subgroups of exactly SUBGROUP invocations; SPEC_THREADS must be four times that.
+// Shared memory: 2 BLOCKS (M + N) 80 bytes.
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+#extension GL_EXT_buffer_reference_uvec2 : require
+#extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
+#extension GL_KHR_cooperative_matrix : require
+#extension GL_KHR_memory_scope_semantics : require
+#extension GL_KHR_shader_subgroup_basic : require
+#include "linalg/gemm.h"
+#define JOB GemmJob
+#include "core/kernel.glsl"
+#include "core/half.glsl"
+#include "core/tile.glsl"
+
+layout(constant_id = SPEC_DTYPE_C) const uint DTYPE_C = DTYPE_F32;
+layout(constant_id = SPEC_DTYPE_D) const uint DTYPE_D = DTYPE_F32;
+layout(constant_id = SPEC_SUBGROUP) const uint SUBGROUP = 32;
+layout(constant_id = SPEC_MATRIX_M) const uint M = 16;
+layout(constant_id = SPEC_MATRIX_N) const uint N = 16;
+layout(constant_id = SPEC_MATRIX_K) const uint K = 16;
+
+const uint DTYPE_AB = DTYPE_F16;
+const uint STEP = 32;              // of k
+const uint THREADS = 4 * SUBGROUP;
+const uint ROWS = 2 * BLOCKS * M;
+const uint COLS = 2 * BLOCKS * N;
+const uint PITCH = STEP / 8 + 1; // in units of eight halves
+
+#define Sums coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator>
+
+shared uvec4 pool[(ROWS + COLS) * PITCH];
+const uint POOL_B = ROWS * PITCH;
+
+// A unit is what an invocation brings into shared memory at once: eight elements along k of two neighbouring rows of an
+// operand (columns of op(B)). Neighbouring invocations read neighbouring memory, whichever way the operand lies.
+const uint UNITS_A = (ROWS * STEP / 16 + THREADS - 1) / THREADS;
+const uint UNITS_B = (COLS * STEP / 16 + THREADS - 1) / THREADS;
+
+// One operand: element (row, k) of op(A), or of op(B)^T, is element base + row * row_stride + k * k_stride of x.
+struct Layout {
+    uint base, rows, k_count, row_stride, k_stride;
+    bool vectors; // along k, in aligned groups of eight
+    bool words;   // along rows, in aligned pairs
+};
+
+Layout make_layout(U32 x, uint base, uint rows, uint k_count, uint row_stride, uint k_stride) {
+    bool vectors = k_stride == 1 && ((base | row_stride) & 7) == 0 && (uvec2(x).x & 15) == 0;
+    bool words = row_stride == 1 && ((base | k_stride) & 1) == 0;
+    return Layout(base, rows, k_count, row_stride, k_stride, vectors, words);
+}
+
+// First row and first k of a unit.
+uvec2 unit_place(Layout l, uint unit, uint tile_rows) {
+    return l.k_stride == 1 ? uvec2(unit / (STEP / 8) * 2, unit % (STEP / 8) * 8)
+                           : uvec2(unit % (tile_rows / 2) * 2, unit / (tile_rows / 2) * 8);
+}
+
+// The bits of element (row, k); zero outside. An element that exists is read in any case.
+uint element(U32 x, Layout l, uint row, uint k) {
+    bool inside = row < l.rows && k < l.k_count;
+    uint at = inside ? l.base + row * l.row_stride + k * l.k_stride : l.base;
+    uint bits = (x.v[at >> 1] >> ((at & 1) << 4)) & 0xffffu;
+    return inside ? bits : 0;
+}
+
+void fetch(U32 x, Layout l, uint row, uint k, out uvec4 first, out uvec4 second) {
+    first = second = uvec4(0);
+    if (row >= l.rows || k >= l.k_count)
+        return;
+    bool whole = row + 1 < l.rows && k + 7 < l.k_count;
+    if (whole && l.vectors) {
+        U32x4 v = U32x4(x);
+        uint at = (l.base + row * l.row_stride + k) / 8;
+        first = v.v[at];
+        second = v.v[at + l.row_stride / 8];
+    } else if (whole && l.words) {
+        uint at = l.base + row + k * l.k_stride;
+        [[unroll]] for (uint q = 0; q < 4; ++q) {
+            uint low = x.v[(at + 2 * q * l.k_stride) >> 1];
+            uint high = x.v[(at + (2 * q + 1) * l.k_stride) >> 1];
+            first[q] = (low & 0xffffu) | (high << 16);
+            second[q] = (low >> 16) | (high & 0xffff0000u);
+        }
+    } else {
+        [[unroll]] for (uint q = 0; q < 4; ++q) {
+            first[q] = element(x, l, row, k + 2 * q) | (element(x, l, row, k + 2 * q + 1) << 16);
+            second[q] = element(x, l, row + 1, k + 2 * q) | (element(x, l, row + 1, k + 2 * q + 1) << 16);
+        }
+    }
+}
+
+void put(uint begin, uvec2 place, uvec4 first, uvec4 second) {
+    uint at = begin + place.x * PITCH + place.y / 8;
+    pool[at] = first;
+    pool[at + PITCH] = second;
+}
+
+// Four neighbouring elements of a row of D, of which any may be left out. The rare ones are stored in a loop, for the sake
+// of code size: each is two atomic operations where D has 16 bits.
+void store_four(U32 d, uint at, vec4 value, bvec4 keep, bool pairs) {
+    if (pairs && all(keep)) {
+        [[unroll]] for (uint q = 0; q < 4; q += 2)
+            store_bits_pair(d, at + q, to_bits(value[q], DTYPE_D), to_bits(value[q + 1], DTYPE_D), DTYPE_D);
+    } else {
+        for (uint q = 0; q < 4; ++q)
+            if (keep[q])
+                store_bits(d, at + q, to_bits(value[q], DTYPE_D), DTYPE_D);
+    }
+}
+
+// All invocations of the subgroup have written their part of the pool, and may read that of the others.
+void exchange() {
+    controlBarrier(gl_ScopeSubgroup, gl_ScopeSubgroup, gl_StorageSemanticsShared, gl_SemanticsAcquireRelease);
+}
+
+void main() {
+    if (nothing_to_do())
+        return;
+    uint group = workgroup_index();
+    uint j = find_job(group);
+    group -= p.jobs.job[j].first_group;
+
+    U32 a = p.jobs.job[j].a;
+    U32 b = p.jobs.job[j].b;
+    uint m = p.jobs.job[j].m;
+    uint n = p.jobs.job[j].n;
+    uint k_count = p.jobs.job[j].k;
+    uint flags = p.jobs.job[j].flags;
+    uint tiles = p.jobs.job[j].tiles;
+    bool symmetric = (flags & GEMM_SYMMETRIC) != 0;
+
+    uint item = group / tiles;
+    uint t = group - item * tiles;
+    uvec2 tile;
+    if (symmetric) {
+        uint high = COLS / ROWS; // square pieces as wide as a tile
+        uvec2 square = triangle_tile(t / high, p.jobs.job[j].tiles_n);
+        tile = uvec2(square.x * high + t % high, square.y);
+    } else {
+        tile = band_tile(t, p.jobs.job[j].tiles_m, p.jobs.job[j].tiles_n);
+    }
+    uint row0 = tile.x * ROWS;
+    uint col0 = tile.y * COLS;
+    if (row0 >= m)
+        return; // the last square of a symmetric result
+
+    uint a_row = p.jobs.job[j].a_row;
+    uint b_col = p.jobs.job[j].b_col;
+    Layout la = make_layout(a, item * p.jobs.job[j].a_batch + row0 * a_row, m - row0, k_count, a_row, p.jobs.job[j].a_col);
+    Layout lb = make_layout(b, item * p.jobs.job[j].b_batch + col0 * b_col, n - col0, k_count, b_col, p.jobs.job[j].b_row);
+
+    uint thread = gl_LocalInvocationID.x;
+    uint wave_row = gl_SubgroupID / 2 * BLOCKS * M;
+    uint wave_col = gl_SubgroupID % 2 * BLOCKS * N;
+
+    Sums acc[BLOCKS][BLOCKS];
+    [[unroll]] for (uint r = 0; r < BLOCKS; ++r)
+        [[unroll]] for (uint s = 0; s < BLOCKS; ++s)
+            acc[r][s] = Sums(0.0);
+
+    uvec4 next_a[UNITS_A][2];
+    uvec4 next_b[UNITS_B][2];
+    for (uint k0 = 0; k0 < k_count + STEP; k0 += STEP) {
+        // The first round only loads, the last one only multiplies.
+        if (k0 > 0) {
+            barrier(); // the piece before has been multiplied by all
+            [[unroll]] for (uint q = 0; q < UNITS_A; ++q)
+                if (thread + q * THREADS < ROWS * STEP / 16)
+                    put(0, unit_place(la, thread + q * THREADS, ROWS), next_a[q][0], next_a[q][1]);
+            [[unroll]] for (uint q = 0; q < UNITS_B; ++q)
+                if (thread + q * THREADS < COLS * STEP / 16)
+                    put(POOL_B, unit_place(lb, thread + q * THREADS, COLS), next_b[q][0], next_b[q][1]);
+            barrier();
+        }
+        if (k0 < k_count) {
+            [[unroll]] for (uint q = 0; q < UNITS_A; ++q) {
+                uvec2 place = unit_place(la, thread + q * THREADS, ROWS);
+                fetch(a, la, place.x, k0 + place.y, next_a[q][0], next_a[q][1]);
+            }
+            [[unroll]] for (uint q = 0; q < UNITS_B; ++q) {
+                uvec2 place = unit_place(lb, thread + q * THREADS, COLS);
+                fetch(b, lb, place.x, k0 + place.y, next_b[q][0], next_b[q][1]);
+            }
+        }
+        if (k0 > 0) {
+            // Not forced to unroll: lavapipe would compile ten times as long, for slower code.
+            for (uint k = 0; k < STEP; k += K) {
+                coopmat<float16_t, gl_ScopeSubgroup, M, K, gl_MatrixUseA> a_now[BLOCKS];
+                [[unroll]] for (uint r = 0; r < BLOCKS; ++r)
+                    coopMatLoad(a_now[r], pool, (wave_row + r * M) * PITCH + k / 8, PITCH, gl_CooperativeMatrixLayoutRowMajor);
+                [[unroll]] for (uint s = 0; s < BLOCKS; ++s) {
+                    coopmat<float16_t, gl_ScopeSubgroup, K, N, gl_MatrixUseB> b_now;
+                    coopMatLoad(b_now, pool, POOL_B + (wave_col + s * N) * PITCH + k / 8, PITCH,
+                                gl_CooperativeMatrixLayoutColumnMajor);
+                    [[unroll]] for (uint r = 0; r < BLOCKS; ++r)
+                        acc[r][s] = coopMatMulAdd(a_now[r], b_now, acc[r][s]);
+                }
+            }
+        }
+    }
+    barrier(); // all have multiplied; the pool is free
+
+    U32 c = p.jobs.job[j].c;
+    U32 d = p.jobs.job[j].d;
+    float alpha = p.jobs.job[j].alpha;
+    float beta = p.jobs.job[j].beta;
+    uint c_item = item * p.jobs.job[j].c_batch;
+    uint d_item = item * p.jobs.job[j].d_batch;
+    uint c_row = p.jobs.job[j].c_row;
+    uint d_row = p.jobs.job[j].d_row;
+    bool has_c = (flags & GEMM_HAS_C) != 0;
+    bool pairs = (flags & GEMM_D_PAIRS) != 0;
+    uint lane = gl_SubgroupInvocationID;
+    row0 += wave_row;
+    col0 += wave_col;
+
+    // A row of matrices at a time goes through the subgroup's part of the pool, so that whole rows of D are stored, four
+    // elements by an invocation. The matrices are rotated: unrolled, this would be most of the code.
+    const uint WIDE = BLOCKS * N / 4;
+    uint part = gl_SubgroupID * M * WIDE;
+    for (uint block = 0; block < BLOCKS; ++block) {
+        [[unroll]] for (uint s = 0; s < BLOCKS; ++s)
+            coopMatStore(acc[0][s], pool, part + s * N / 4, WIDE, gl_CooperativeMatrixLayoutRowMajor);
+        exchange();
+        for (uint e = lane; e < M * WIDE; e += SUBGROUP) {
+            uint row = row0 + block * M + e / WIDE;
+            uint col = col0 + e % WIDE * 4;
+            vec4 value = alpha * uintBitsToFloat(pool[part + e]);
+            // Of a symmetric result, what lies below the diagonal comes from above it.
+            bvec4 keep;
+            [[unroll]] for (uint q = 0; q < 4; ++q) {
+                keep[q] = row < m && col + q < n && !(symmetric && col + q < row);
+                if (has_c && keep[q])
+                    value[q] += beta * load(c, c_item + row * c_row + col + q, DTYPE_C);
+            }
+            store_four(d, d_item + row * d_row + col, value, keep, pairs);
+            pool[part + e] = floatBitsToUint(value);
+        }
+        exchange();
+        [[unroll]] for (uint s = 0; s < BLOCKS; ++s) {
+            Sums finished;
+            coopMatLoad(finished, pool, part + s * N / 4, WIDE, gl_CooperativeMatrixLayoutRowMajor);
+            [[unroll]] for (uint r = 0; r + 1 < BLOCKS; ++r)
+                acc[r][s] = acc[r + 1][s];
+            acc[BLOCKS - 1][s] = finished;
+        }
+        exchange();
+    }
+    if (!symmetric)
+        return;
+
+    // The finished elements again, transposed: a column of matrices at a time becomes N rows of D below the diagonal.
+    const uint HIGH = BLOCKS * M / 4;
+    part = gl_SubgroupID * N * HIGH;
+    barrier(); // the parts are of another size now
+    for (uint block = 0; block < BLOCKS; ++block) {
+        [[unroll]] for (uint r = 0; r < BLOCKS; ++r)
+            coopMatStore(acc[r][0], pool, part + r * M / 4, HIGH, gl_CooperativeMatrixLayoutColumnMajor);
+        exchange();
+        for (uint e = lane; e < N * HIGH; e += SUBGROUP) {
+            uint row = col0 + block * N + e / HIGH; // below the diagonal
+            uint col = row0 + e % HIGH * 4;
+            bvec4 keep;
+            [[unroll]] for (uint q = 0; q < 4; ++q)
+                keep[q] = row < n && col + q < row;
+            store_four(d, d_item + row * d_row + col, uintBitsToFloat(pool[part + e]), keep, pairs);
+        }
+        exchange();
+        [[unroll]] for (uint r = 0; r < BLOCKS; ++r)
+            [[unroll]] for (uint s = 0; s + 1 < BLOCKS; ++s)
+                acc[r][s] = acc[r][s + 1];
+    }
+}
