@@ -1,26 +1,78 @@
 // SPDX-License-Identifier: MIT
-// Choices that polar() makes, for its tests. The operation itself is public: heron/linalg.hpp.
+// The pieces of polar(), one source file each; tests see its choices. The operation itself is public:
+// heron/linalg/polar.hpp.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <span>
 
 #include "heron/linalg.hpp"
 
 namespace heron {
 
+// --- What the pieces share.
+
+constexpr std::uint32_t u32(std::uint64_t value) { return static_cast<std::uint32_t>(value); }
+constexpr std::uint64_t divide_up(std::uint64_t value, std::uint64_t by) { return (value + by - 1) / by; }
+// Elements from one item of a batch to the next.
+inline std::uint64_t item_of(const Tensor& x) { return x.rows() * x.stride(); }
+
+// The options' list, or the default one.
+std::span<const NewtonSchulzCoefficients> polar_coefficients(const PolarOptions& options);
+// Whether the Gram matrix is formed anew before iteration i.
+bool polar_restarts_before(const PolarOptions& options, std::size_t i);
+
+// A temporary with the batch of `like`. Rows of 16-bit elements begin at multiples of 16 bytes, so that
+// kernels can write whole words and load vectors.
+Tensor polar_temporary(Graph& graph, const Tensor& like, DType dtype, std::uint64_t rows, std::uint64_t cols);
+
+// --- polar_form.cpp: standard or Gram form, by FLOPs and precision.
+
 // FLOPs of the iterations on one k x K matrix (k <= K), symmetric products at half price.
 double polar_standard_flops(double k, double K, const PolarOptions& options);
 double polar_gram_flops(double k, double K, const PolarOptions& options);
-
 // The form that polar() takes for matrices that do not fit one workgroup: standard or gram.
 PolarForm choose_polar_form(std::uint64_t rows, std::uint64_t cols, const PolarOptions& options);
+// Products with X, after each of which there is a new iterate.
+std::size_t polar_products_with_x(PolarForm form, const PolarOptions& options);
 
-// Constants of the one-workgroup kernel on a device.
+// --- polar_workgroup.cpp: norm and all iterations of a small matrix in one workgroup.
+
+// Constants of the kernel on a device.
 struct PolarWorkgroupVariant {
     std::uint32_t threads;
     std::uint32_t pool;   // vec4 of shared memory
     std::uint32_t tiles;  // of a result per invocation
 };
 PolarWorkgroupVariant choose_polar_workgroup(const Capabilities& capabilities);
+// All iterations, in as many dispatches as the list of coefficients takes (one, for every published set).
+// norm_rule is one of POLAR_NORM_ (linalg/polar_workgroup.h).
+void add_polar_workgroup(Graph& graph, const Tensor& x, const Tensor& result, std::uint32_t norm_rule,
+                         const PolarOptions& options);
+
+// --- polar_normalize.cpp: x = a / (norm of a, by the options' rule).
+void add_polar_normalize(Graph& graph, const Tensor& a, const Tensor& x, const PolarOptions& options);
+
+// --- polar_iterate.cpp: the iterations as matrix products.
+
+// The iterates X_0 .. X_n: two tensors in turn, and where the last one goes.
+class PolarIterates {
+public:
+    // `first` holds X_0 and may be overwritten.
+    PolarIterates(const Tensor& first, const Tensor& second, const Tensor& last, std::size_t count)
+        : buffers_{first, second}, last_(last), count_(count) {}
+
+    const Tensor& current() const { return at_ == count_ ? last_ : buffers_[at_ % 2]; }
+    const Tensor& next() const { return at_ + 1 == count_ ? last_ : buffers_[(at_ + 1) % 2]; }
+    void advance() { ++at_; }
+
+private:
+    std::array<Tensor, 2> buffers_;
+    Tensor last_;
+    std::size_t count_;
+    std::size_t at_ = 0;
+};
+void add_polar_iterations(Graph& graph, PolarForm form, PolarIterates& x, const PolarOptions& options);
 
 }  // namespace heron

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+// The first iterate of polar(): a matrix divided by its Frobenius norm, in two dispatches.
+#include "linalg/polar_normalize.h"
+
+#include <algorithm>
+#include <cstddef>
+
+#include "heron/spirv/polar_norm.hpp"
+#include "heron/spirv/polar_normalize.hpp"
+#include "linalg/polar.hpp"
+
+namespace heron {
+
+namespace {
+
+static_assert(sizeof(gpu::PolarNormJob) == 40);
+static_assert(sizeof(gpu::PolarNormalizeJob) == 72);
+
+constexpr KernelInfo kNorm = make_kernel<gpu::PolarNormJob>("polar_norm", spirv::polar_norm);
+constexpr KernelInfo kNormalize =
+    make_kernel<gpu::PolarNormalizeJob>("polar_normalize", spirv::polar_normalize);
+
+}  // namespace
+
+void add_polar_normalize(Graph& graph, const Tensor& a, const Tensor& x, const PolarOptions& options) {
+    // One subgroup's worth on CPU drivers, where a workgroup barrier costs as much as hundreds of elements.
+    const std::uint32_t threads = graph.device().capabilities().cpu ? 16 : 128;
+    const std::uint64_t count = a.rows() * a.cols();
+    const std::uint64_t norm_groups = std::clamp<std::uint64_t>(count / 16384, 1, 256);
+    const Tensor partials = graph.temporary(DType::f32, Shape{a.batch(), norm_groups, 3});
+
+    gpu::PolarNormJob norm{};
+    norm.cols = u32(a.cols());
+    norm.count = u32(count);
+    norm.x_stride = u32(a.stride());
+    norm.x_item = u32(item_of(a));
+    norm.groups_per_item = u32(norm_groups);
+    Operation norm_operation =
+        make_operation(kNorm, norm,
+                       {{offsetof(gpu::PolarNormJob, x), a, Access::read},
+                        {offsetof(gpu::PolarNormJob, partials), partials, Access::write}},
+                       a.batch() * norm_groups);
+    norm_operation.constants = {{gpu::SPEC_THREADS, threads},
+                                {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(a.dtype)}};
+    norm_operation.reason = "the only implementation";
+    norm_operation.flops = 2.0 * static_cast<double>(a.shape.count());
+    norm_operation.bytes = static_cast<double>(a.span_bytes());
+    norm_operation.guarded = options.guarded;
+    graph.add(std::move(norm_operation));
+
+    const std::uint64_t pairs = a.rows() * divide_up(a.cols(), 2);
+    const std::uint64_t groups = std::clamp<std::uint64_t>(pairs / 2048, 1, 65536);
+    gpu::PolarNormalizeJob job{};
+    job.cols = norm.cols;
+    job.count = norm.count;
+    job.x_stride = norm.x_stride;
+    job.x_item = norm.x_item;
+    job.result_stride = u32(x.stride());
+    job.result_item = u32(item_of(x));
+    job.partials_per_item = u32(norm_groups);
+    job.groups_per_item = u32(groups);
+    job.clamped = options.norm_rule == NormRule::clamped;
+    job.norm_factor = static_cast<float>(options.norm_factor);
+    job.eps = static_cast<float>(options.eps);
+    Operation operation =
+        make_operation(kNormalize, job,
+                       {{offsetof(gpu::PolarNormalizeJob, x), a, Access::read},
+                        {offsetof(gpu::PolarNormalizeJob, partials), partials, Access::read},
+                        {offsetof(gpu::PolarNormalizeJob, result), x, Access::write}},
+                       a.batch() * groups);
+    operation.constants = {{gpu::SPEC_THREADS, threads},
+                           {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(a.dtype)},
+                           {gpu::SPEC_DTYPE_D, static_cast<std::uint32_t>(x.dtype)}};
+    operation.reason = "the only implementation";
+    operation.flops = 2.0 * static_cast<double>(a.shape.count());
+    operation.bytes = static_cast<double>(a.span_bytes() + x.span_bytes());
+    operation.guarded = options.guarded;
+    graph.add(std::move(operation));
+}
+
+}  // namespace heron
