@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Plan: sizes, memory, job arrays.
+// Plan: what a compiled graph needs, where its objects lie in the plan's memory, and its pipelines.
 #include "graph/plan.hpp"
 
 #include <algorithm>
@@ -14,33 +14,6 @@ namespace heron {
 static_assert(sizeof(gpu::SectionEntry) == 4 * gpu::SECTION_TABLE_HEADER_WORDS);
 
 namespace {
-
-constexpr std::uint64_t kRangeAlignment = 256;
-
-const char* name_of(RegionKind kind) {
-    switch (kind) {
-        case RegionKind::state:
-            return "state";
-        case RegionKind::workspace:
-            return "workspace";
-        case RegionKind::tables:
-            return "tables";
-        case RegionKind::readback:
-            return "readback";
-    }
-    return "?";
-}
-
-MemoryKind memory_of(RegionKind kind) {
-    switch (kind) {
-        case RegionKind::tables:
-            return MemoryKind::upload;
-        case RegionKind::readback:
-            return MemoryKind::readback;
-        default:
-            return MemoryKind::device;
-    }
-}
 
 RegionKind region_of(ObjectKind kind) {
     switch (kind) {
@@ -67,11 +40,6 @@ double estimated_ns(const Dispatch& dispatch, bool cpu) {
 }
 
 }  // namespace
-
-std::span<std::byte> Region::mapped(std::uint64_t offset, std::uint64_t size) const {
-    const BufferRange& block = blocks[offset / block_bytes];
-    return {static_cast<std::byte*>(block.mapped) + offset % block_bytes, size};
-}
 
 void Plan::Impl::refuse(const std::string& text) const {
     throw Error(ErrorCode::invalid_argument, options.name + ": " + text);
@@ -219,11 +187,6 @@ void Plan::Impl::require_initialized(const char* what) const {
            ": the states hold nothing yet; call initialize() or record_initialize() first");
 }
 
-void Plan::Impl::set_block(RegionKind kind, const BufferRange& range, VkDeviceAddress address) {
-    region(kind).blocks.push_back(range);
-    region(kind).addresses.push_back(address);
-}
-
 // One query for the step's start and one for the end of each dispatch.
 void Plan::Impl::create_queries() {
     Device::Impl& device = vk();
@@ -239,43 +202,6 @@ void Plan::Impl::create_queries() {
     device.check(device.vk.CreateQueryPool(device.device, &info, device.allocator, &queries),
                  "vkCreateQueryPool", options.name);
     device.name(VK_OBJECT_TYPE_QUERY_POOL, queries, options.name);
-}
-
-void Plan::Impl::write_jobs(Phase phase) {
-    const Region& tables = region(RegionKind::tables);
-    for (const Batch& batch : program(phase).schedule.batches) {
-        const KernelInfo& kernel = *graph.nodes[batch.nodes.front()].operation.kernel;
-        std::byte* to = tables.mapped(batch.job_offset, batch.nodes.size() * kernel.job_bytes).data();
-        std::uint32_t first_group = 0;
-        for (std::uint32_t n : batch.nodes) {
-            const Operation& operation = graph.nodes[n].operation;
-            std::memcpy(to, operation.job.data(), kernel.job_bytes);
-            for (const Operand& operand : operation.operands) {
-                if (operand.field == Operand::kNoField) continue;
-                const VkDeviceAddress where = address(operand.tensor);
-                std::memcpy(to + operand.field, &where, sizeof(where));
-            }
-            std::memcpy(to + kernel.first_group_offset, &first_group, sizeof(first_group));
-            first_group += static_cast<std::uint32_t>(operation.groups);
-            to += kernel.job_bytes;
-        }
-    }
-}
-
-void Plan::Impl::write_tables() {
-    const Region& tables = region(RegionKind::tables);
-    for (std::uint32_t id = 0; id < graph.objects.size(); ++id) {
-        const Object& object = graph.objects[id];
-        if (object.kind == ObjectKind::table && object.bytes > 0)
-            std::memcpy(tables.mapped(locations[id].offset, object.bytes).data(), object.contents.data(),
-                        object.bytes);
-    }
-    for (Phase phase : kPhases) write_jobs(phase);
-    for (const BufferRange& block : tables.blocks) vk().flush(block);
-    for (const BufferRange& block : region(RegionKind::readback).blocks) {
-        std::memset(block.mapped, 0, block.bytes);
-        vk().flush(block);
-    }
 }
 
 Plan::Plan() = default;
@@ -318,143 +244,6 @@ void Plan::prewarm() {
     }
     impl().create_queries();
     impl().prewarmed = true;
-}
-
-void Plan::allocate() {
-    if (impl().has_memory) impl().refuse("allocate: the plan has its memory already");
-    prewarm();
-    const Device& device = *impl().graph.device;
-    std::array<Region, kRegionCount> regions = [&] {
-        std::array<Region, kRegionCount> fresh;
-        for (std::size_t r = 0; r < kRegionCount; ++r) {
-            const auto kind = static_cast<RegionKind>(r);
-            Region& region = fresh[r];
-            region.bytes = impl().regions[r].bytes;
-            region.block_bytes = impl().regions[r].block_bytes;
-            for (std::uint64_t begin = 0; begin < region.bytes; begin += region.block_bytes) {
-                const std::uint64_t bytes = std::min(region.block_bytes, region.bytes - begin);
-                region.owned.push_back(
-                    device.create_buffer(bytes, memory_of(kind), impl().options.name + " " + name_of(kind)));
-                region.blocks.push_back(region.owned.back().range());
-                region.addresses.push_back(region.owned.back().address());
-            }
-        }
-        return fresh;
-    }();
-    impl().regions = std::move(regions);
-    impl().write_tables();
-    impl().has_memory = true;
-}
-
-void Plan::bind(const PlanMemory& memory) {
-    if (impl().has_memory) impl().refuse("bind: the plan has its memory already");
-    const std::array<BufferRange, kRegionCount> ranges{memory.state, memory.workspace, memory.tables,
-                                                       memory.readback};
-    for (std::size_t r = 0; r < kRegionCount; ++r) {
-        const Region& region = impl().regions[r];
-        const BufferRange& range = ranges[r];
-        if (region.bytes == 0) continue;
-        const std::string who = std::string("bind: the range for ") + name_of(static_cast<RegionKind>(r));
-        if (range.buffer == VK_NULL_HANDLE) impl().refuse(who + " has no buffer");
-        if (range.bytes < region.bytes)
-            impl().refuse(who + " has " + std::to_string(range.bytes) + " bytes, the plan needs " +
-                          std::to_string(region.bytes));
-        if (range.offset % kRangeAlignment != 0)
-            impl().refuse(who + " does not start at a multiple of 256 bytes");
-        if ((range.usage & VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT) == 0)
-            impl().refuse(who + " was created without VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT");
-        const auto kind = static_cast<RegionKind>(r);
-        if (kind == RegionKind::state && (range.usage & VK_BUFFER_USAGE_TRANSFER_DST_BIT) == 0)
-            impl().refuse(who +
-                          " was created without VK_BUFFER_USAGE_TRANSFER_DST_BIT, which clearing it needs");
-        if (kind == RegionKind::state && !impl().section_dispatches.empty() &&
-            (range.usage & VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT) == 0)
-            impl().refuse(who +
-                          " was created without VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT, which sections need");
-        if ((kind == RegionKind::tables || kind == RegionKind::readback) && range.mapped == nullptr)
-            impl().refuse(who + " is not mapped");
-    }
-    prewarm();
-    Device::Impl& device = impl().vk();
-    for (std::size_t r = 0; r < kRegionCount; ++r) {
-        Region& region = impl().regions[r];
-        if (region.bytes == 0) continue;
-        BufferRange range = ranges[r];
-        range.bytes = region.bytes;
-        const VkBufferDeviceAddressInfo info{VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO, nullptr,
-                                             range.buffer};
-        const VkDeviceAddress base = device.vk.GetBufferDeviceAddress(device.device, &info) + range.offset;
-        region.block_bytes = ~std::uint64_t{0};  // the caller's buffer is one piece
-        impl().set_block(static_cast<RegionKind>(r), range, base);
-    }
-    impl().write_tables();
-    impl().has_memory = true;
-}
-
-void Plan::rebind(std::span<const Rebinding> bindings) {
-    impl().vk().check_alive();
-    std::vector<Object> moved = impl().graph.objects;
-    for (const Rebinding& binding : bindings) {
-        const std::uint32_t id = impl().object_named(binding.name, ObjectKind::external);
-        Object& object = moved[id];
-        const std::string who = "rebind \"" + object.name + "\": ";
-        if (binding.view.device != 0 && binding.view.device != device().id())
-            impl().refuse(who + "the memory belongs to another device");
-        if (binding.view.address == 0 || binding.view.address % 4 != 0)
-            impl().refuse(who + "the address is null or not a multiple of 4 bytes");
-        if (binding.view.dtype != object.dtype || !(binding.view.shape == object.shape) ||
-            binding.view.row_stride != object.view.row_stride)
-            impl().refuse(who + "the new view is " + to_string(binding.view.dtype) + " " +
-                          binding.view.shape.text() + ", the tensor is " + to_string(object.dtype) + " " +
-                          object.shape.text() + "; dtype, shape and row stride must stay");
-        if (impl().domains.shared(id)) impl().refuse(who + "tensors that overlap others cannot be moved");
-        object.view = binding.view;
-    }
-    const Domains domains(moved);
-    for (std::uint32_t id = 0; id < moved.size(); ++id)
-        if (domains.shared(id) != impl().domains.shared(id))
-            impl().refuse("rebind: \"" + moved[id].name + "\" would overlap another tensor");
-    impl().graph.objects = std::move(moved);
-    impl().domains = domains;
-    if (!impl().has_memory) return;
-    for (Phase phase : kPhases) impl().write_jobs(phase);
-    for (const BufferRange& block : impl().region(RegionKind::tables).blocks) impl().vk().flush(block);
-}
-
-std::span<const std::byte> Plan::table(const Tensor& tensor) const {
-    impl().require_memory("table");
-    if (tensor.id >= impl().graph.objects.size() || impl().graph.objects[tensor.id].kind != ObjectKind::table)
-        impl().refuse("table: the tensor is not a table of this plan");
-    return impl()
-        .region(RegionKind::tables)
-        .mapped(impl().locations[tensor.id].offset + tensor.byte_offset, tensor.span_bytes());
-}
-
-void Plan::write_table(const Tensor& tensor, std::span<const std::byte> bytes, std::uint64_t byte_offset) {
-    const std::span<const std::byte> whole = table(tensor);
-    if (byte_offset > whole.size() || bytes.size() > whole.size() - byte_offset)
-        impl().refuse("write_table: " + std::to_string(bytes.size()) + " bytes at " +
-                      std::to_string(byte_offset) + " of a table of " + std::to_string(whole.size()));
-    const Region& tables = impl().region(RegionKind::tables);
-    const std::uint64_t offset = impl().locations[tensor.id].offset + tensor.byte_offset + byte_offset;
-    std::memcpy(tables.mapped(offset, bytes.size()).data(), bytes.data(), bytes.size());
-    for (const BufferRange& block : tables.blocks) impl().vk().flush(block);
-}
-
-std::span<const std::byte> Plan::readback(const Tensor& tensor) const {
-    impl().require_memory("readback");
-    if (tensor.id >= impl().graph.objects.size() ||
-        impl().graph.objects[tensor.id].kind != ObjectKind::readback)
-        impl().refuse("readback: the tensor is not readback memory of this plan");
-    const Region& region = impl().region(RegionKind::readback);
-    for (const BufferRange& block : region.blocks) impl().vk().invalidate(block);
-    return region.mapped(impl().locations[tensor.id].offset + tensor.byte_offset, tensor.span_bytes());
-}
-
-TensorView Plan::view(const Tensor& tensor) const {
-    impl().require_memory("view");
-    if (tensor.id >= impl().graph.objects.size()) impl().refuse("view: the tensor is not of this plan");
-    return {impl().address(tensor), tensor.dtype, tensor.shape, tensor.row_stride, device().id()};
 }
 
 const Device& Plan::device() const { return *impl().graph.device; }

@@ -20,6 +20,7 @@ inline constexpr std::array<Phase, kPhaseCount> kPhases{Phase::step, Phase::init
 
 enum class RegionKind : std::uint8_t { state, workspace, tables, readback };
 inline constexpr std::size_t kRegionCount = 4;
+inline constexpr std::uint64_t kRangeAlignment = 256;  // bytes; of the caller's ranges, and of blocks
 
 // One kind of memory: a linear space, cut into blocks of at most `block_bytes` where the device limits
 // buffers.
@@ -62,16 +63,18 @@ struct Plan::Impl {
     VkDeviceAddress address(const Tensor& tensor) const;
     std::uint32_t object_named(std::string_view name, ObjectKind kind) const;
 
-    // plan.cpp: sizes and memory
+    // plan.cpp: sizes, places, pipelines
     void place_objects();
     void number_sections();
     void create_queries();
-    void set_block(RegionKind kind, const BufferRange& range, VkDeviceAddress address);
-    void write_tables();
-    void write_jobs(Phase phase);
     void require_memory(const char* what) const;
     void require_commands(VkCommandBuffer commands, const char* what) const;
     void require_initialized(const char* what) const;
+
+    // plan_memory.cpp
+    void set_block(RegionKind kind, const BufferRange& range, VkDeviceAddress address);
+    void write_tables();
+    void write_jobs(Phase phase);
 
     // plan_record.cpp
     void record(VkCommandBuffer commands, Phase phase, std::uint32_t first, std::uint32_t end);
