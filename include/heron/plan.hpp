@@ -27,12 +27,13 @@ struct PlanOptions {
     double max_dispatch_bytes = 1073741824.0;
 };
 
-// Memory for Plan::bind. Offsets are multiples of 256 bytes.
+// Memory for Plan::bind. Offsets are multiples of 256 bytes. Of each range the plan uses the first
+// ..._bytes(), which overlap neither those of another range nor an external tensor of the graph.
 struct PlanMemory {
     BufferRange state;  // at least state_bytes(); lives as long as the training
-    BufferRange
-        workspace;       // at least workspace_bytes(); may be shared by plans that never run at the same time
-    BufferRange tables;  // at least table_bytes(); mapped and coherent
+    // At least workspace_bytes(); may be shared by plans that never run at the same time.
+    BufferRange workspace;
+    BufferRange tables;    // at least table_bytes(); mapped and coherent
     BufferRange readback;  // at least readback_bytes(); mapped and coherent
 };
 
@@ -89,8 +90,9 @@ public:
     void prewarm();
     // Takes the memory from the device (its allocator or the caller's callbacks).
     void allocate();
-    // Uses the caller's memory. Throws (invalid_argument) naming the range that is too small, misaligned, not
-    // mapped, or without the device-address flag, with need and offer.
+    // Uses the caller's memory. Throws (invalid_argument), and changes nothing, naming the range that is too
+    // small, misaligned, not mapped, or without the device-address flag, with need and offer; or the two
+    // ranges that overlap.
     void bind(const PlanMemory& memory);
     // Zeroes the state and runs the initialize phase; a plan with states refuses to run before. Records it
     // (the caller submits it before the first step) ...
@@ -98,7 +100,8 @@ public:
     // ... or submits it on the device's queue and waits.
     void initialize();
     // Moves external tensors: same dtype, shape and stride. Throws (invalid_argument), and changes nothing,
-    // where tensors would overlap that did not before. No submission that uses the plan may be in flight.
+    // where tensors would overlap that did not before, or lie in the plan's own memory. No submission that
+    // uses the plan may be in flight.
     struct Rebinding {
         std::string_view name;
         TensorView view;

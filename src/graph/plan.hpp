@@ -37,6 +37,8 @@ struct Region {
     std::span<std::byte> mapped(std::uint64_t offset, std::uint64_t bytes) const;
 };
 
+using PlanRegions = std::array<Region, kRegionCount>;
+
 struct Location {
     RegionKind region = RegionKind::workspace;
     std::uint64_t offset = 0;
@@ -72,7 +74,10 @@ struct Plan::Impl {
     void require_initialized(const char* what) const;
 
     // plan_memory.cpp
-    void set_block(RegionKind kind, const BufferRange& range, VkDeviceAddress address);
+    PlanRegions bound_regions(const PlanMemory& memory) const;
+    void refuse_overlaps(const char* what, const PlanRegions& memory,
+                         const std::vector<Object>& objects) const;
+    void take(PlanRegions memory);
     void write_tables();
     void write_jobs(Phase phase);
 
@@ -90,7 +95,7 @@ struct Plan::Impl {
     PlanOptions options;
     Domains domains;
     std::array<Program, kPhaseCount> programs;
-    std::array<Region, kRegionCount> regions;
+    PlanRegions regions;
     std::vector<Location> locations;                // per object
     std::vector<std::uint32_t> section_dispatches;  // indices in the step's program
     bool has_memory = false;

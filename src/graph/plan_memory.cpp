@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Plan: the memory itself. Where it comes from, what the host writes into it, and externals that move.
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 
 #include "graph/plan.hpp"
@@ -41,11 +42,6 @@ std::span<std::byte> Region::mapped(std::uint64_t offset, std::uint64_t size) co
     return {static_cast<std::byte*>(block.mapped) + offset % block_bytes, size};
 }
 
-void Plan::Impl::set_block(RegionKind kind, const BufferRange& range, VkDeviceAddress address) {
-    region(kind).blocks.push_back(range);
-    region(kind).addresses.push_back(address);
-}
-
 void Plan::Impl::write_jobs(Phase phase) {
     const Region& tables = region(RegionKind::tables);
     for (const Batch& batch : program(phase).schedule.batches) {
@@ -83,75 +79,120 @@ void Plan::Impl::write_tables() {
     }
 }
 
+// The caller's ranges as regions, each checked for itself.
+PlanRegions Plan::Impl::bound_regions(const PlanMemory& memory) const {
+    const std::array<BufferRange, kRegionCount> ranges{memory.state, memory.workspace, memory.tables,
+                                                       memory.readback};
+    PlanRegions bound;
+    for (std::size_t r = 0; r < kRegionCount; ++r) {
+        const auto kind = static_cast<RegionKind>(r);
+        bound[r].bytes = regions[r].bytes;
+        bound[r].block_bytes = ~std::uint64_t{0};  // the caller's buffer is one piece
+        if (regions[r].bytes == 0) continue;
+        BufferRange range = ranges[r];
+        const std::string who = std::string("bind: the range for ") + name_of(kind);
+        if (range.buffer == VK_NULL_HANDLE) refuse(who + " has no buffer");
+        if (range.bytes < regions[r].bytes)
+            refuse(who + " has " + std::to_string(range.bytes) + " bytes, the plan needs " +
+                   std::to_string(regions[r].bytes));
+        if (range.offset % kRangeAlignment != 0) refuse(who + " does not start at a multiple of 256 bytes");
+        if ((range.usage & VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT) == 0)
+            refuse(who + " was created without VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT");
+        if (kind == RegionKind::state && (range.usage & VK_BUFFER_USAGE_TRANSFER_DST_BIT) == 0)
+            refuse(who + " was created without VK_BUFFER_USAGE_TRANSFER_DST_BIT, which clearing it needs");
+        if (kind == RegionKind::state && !section_dispatches.empty() &&
+            (range.usage & VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT) == 0)
+            refuse(who + " was created without VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT, which sections need");
+        if ((kind == RegionKind::tables || kind == RegionKind::readback) && range.mapped == nullptr)
+            refuse(who + " is not mapped");
+        range.bytes = regions[r].bytes;  // what is beyond stays the caller's
+        const VkBufferDeviceAddressInfo info{VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO, nullptr,
+                                             range.buffer};
+        bound[r].addresses.push_back(vk().vk.GetBufferDeviceAddress(vk().device, &info) + range.offset);
+        bound[r].blocks.push_back(range);
+    }
+    return bound;
+}
+
+// A plan trusts that its memory is its own: the schedule orders accesses to objects, and only those of
+// externals may share bytes, with each other.
+void Plan::Impl::refuse_overlaps(const char* what, const PlanRegions& memory,
+                                 const std::vector<Object>& objects) const {
+    struct Range {
+        std::string name;
+        VkDeviceAddress begin;
+        VkDeviceAddress end;
+        bool external;
+    };
+    std::vector<Range> ranges;
+    for (std::size_t r = 0; r < kRegionCount; ++r)
+        for (std::size_t b = 0; b < memory[r].blocks.size(); ++b)
+            ranges.push_back({std::string("the range for ") + name_of(static_cast<RegionKind>(r)),
+                              memory[r].addresses[b], memory[r].addresses[b] + memory[r].blocks[b].bytes,
+                              false});
+    for (const Object& object : objects)
+        if (object.kind == ObjectKind::external && object.bytes > 0)
+            ranges.push_back({"the tensor \"" + object.name + "\"", object.view.address,
+                              object.view.address + object.bytes, true});
+    std::sort(ranges.begin(), ranges.end(), [](const Range& a, const Range& b) { return a.begin < b.begin; });
+
+    const auto text = [](const Range& range) {
+        char addresses[64];
+        std::snprintf(addresses, sizeof(addresses), " [0x%llx, 0x%llx)",
+                      static_cast<unsigned long long>(range.begin),
+                      static_cast<unsigned long long>(range.end));
+        return range.name + addresses;
+    };
+    const Range* own = nullptr;    // of the plan's ranges so far, the one that ends last
+    const Range* other = nullptr;  // of the externals
+    for (const Range& range : ranges) {
+        for (const Range* before : {own, range.external ? nullptr : other})
+            if (before != nullptr && range.begin < before->end)
+                refuse(std::string(what) + ": " + text(*before) + " and " + text(range) +
+                       " overlap; nothing else may use the bytes that a plan was given");
+        const Range*& last = range.external ? other : own;
+        if (last == nullptr || range.end > last->end) last = &range;
+    }
+}
+
+void Plan::Impl::take(PlanRegions memory) {
+    std::swap(regions, memory);
+    try {
+        write_tables();
+    } catch (...) {
+        std::swap(regions, memory);
+        throw;
+    }
+    has_memory = true;
+}
+
 void Plan::allocate() {
     if (impl().has_memory) impl().refuse("allocate: the plan has its memory already");
     prewarm();
-    const Device& device = *impl().graph.device;
-    std::array<Region, kRegionCount> regions = [&] {
-        std::array<Region, kRegionCount> fresh;
-        for (std::size_t r = 0; r < kRegionCount; ++r) {
-            const auto kind = static_cast<RegionKind>(r);
-            Region& region = fresh[r];
-            region.bytes = impl().regions[r].bytes;
-            region.block_bytes = impl().regions[r].block_bytes;
-            for (std::uint64_t begin = 0; begin < region.bytes; begin += region.block_bytes) {
-                const std::uint64_t bytes = std::min(region.block_bytes, region.bytes - begin);
-                region.owned.push_back(
-                    device.create_buffer(bytes, memory_of(kind), impl().options.name + " " + name_of(kind)));
-                region.blocks.push_back(region.owned.back().range());
-                region.addresses.push_back(region.owned.back().address());
-            }
+    PlanRegions fresh;
+    for (std::size_t r = 0; r < kRegionCount; ++r) {
+        const auto kind = static_cast<RegionKind>(r);
+        Region& region = fresh[r];
+        region.bytes = impl().regions[r].bytes;
+        region.block_bytes = impl().regions[r].block_bytes;
+        for (std::uint64_t begin = 0; begin < region.bytes; begin += region.block_bytes) {
+            const std::uint64_t bytes = std::min(region.block_bytes, region.bytes - begin);
+            region.owned.push_back(
+                device().create_buffer(bytes, memory_of(kind), impl().options.name + " " + name_of(kind)));
+            region.blocks.push_back(region.owned.back().range());
+            region.addresses.push_back(region.owned.back().address());
         }
-        return fresh;
-    }();
-    impl().regions = std::move(regions);
-    impl().write_tables();
-    impl().has_memory = true;
+    }
+    impl().take(std::move(fresh));
 }
 
 void Plan::bind(const PlanMemory& memory) {
+    impl().vk().check_alive();
     if (impl().has_memory) impl().refuse("bind: the plan has its memory already");
-    const std::array<BufferRange, kRegionCount> ranges{memory.state, memory.workspace, memory.tables,
-                                                       memory.readback};
-    for (std::size_t r = 0; r < kRegionCount; ++r) {
-        const Region& region = impl().regions[r];
-        const BufferRange& range = ranges[r];
-        if (region.bytes == 0) continue;
-        const std::string who = std::string("bind: the range for ") + name_of(static_cast<RegionKind>(r));
-        if (range.buffer == VK_NULL_HANDLE) impl().refuse(who + " has no buffer");
-        if (range.bytes < region.bytes)
-            impl().refuse(who + " has " + std::to_string(range.bytes) + " bytes, the plan needs " +
-                          std::to_string(region.bytes));
-        if (range.offset % kRangeAlignment != 0)
-            impl().refuse(who + " does not start at a multiple of 256 bytes");
-        if ((range.usage & VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT) == 0)
-            impl().refuse(who + " was created without VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT");
-        const auto kind = static_cast<RegionKind>(r);
-        if (kind == RegionKind::state && (range.usage & VK_BUFFER_USAGE_TRANSFER_DST_BIT) == 0)
-            impl().refuse(who +
-                          " was created without VK_BUFFER_USAGE_TRANSFER_DST_BIT, which clearing it needs");
-        if (kind == RegionKind::state && !impl().section_dispatches.empty() &&
-            (range.usage & VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT) == 0)
-            impl().refuse(who +
-                          " was created without VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT, which sections need");
-        if ((kind == RegionKind::tables || kind == RegionKind::readback) && range.mapped == nullptr)
-            impl().refuse(who + " is not mapped");
-    }
+    PlanRegions bound = impl().bound_regions(memory);
+    impl().refuse_overlaps("bind", bound, impl().graph.objects);
     prewarm();
-    Device::Impl& device = impl().vk();
-    for (std::size_t r = 0; r < kRegionCount; ++r) {
-        Region& region = impl().regions[r];
-        if (region.bytes == 0) continue;
-        BufferRange range = ranges[r];
-        range.bytes = region.bytes;
-        const VkBufferDeviceAddressInfo info{VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO, nullptr,
-                                             range.buffer};
-        const VkDeviceAddress base = device.vk.GetBufferDeviceAddress(device.device, &info) + range.offset;
-        region.block_bytes = ~std::uint64_t{0};  // the caller's buffer is one piece
-        impl().set_block(static_cast<RegionKind>(r), range, base);
-    }
-    impl().write_tables();
-    impl().has_memory = true;
+    impl().take(std::move(bound));
 }
 
 void Plan::rebind(std::span<const Rebinding> bindings) {
@@ -177,6 +218,7 @@ void Plan::rebind(std::span<const Rebinding> bindings) {
     for (std::uint32_t id = 0; id < moved.size(); ++id)
         if (domains.shared(id) != impl().domains.shared(id))
             impl().refuse("rebind: \"" + moved[id].name + "\" would overlap another tensor");
+    impl().refuse_overlaps("rebind", impl().regions, moved);
     impl().graph.objects = std::move(moved);
     impl().domains = domains;
     if (!impl().has_memory) return;

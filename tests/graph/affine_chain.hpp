@@ -25,15 +25,16 @@ inline constexpr std::uint32_t kThreads = 64;
 
 inline std::uint64_t groups_for(std::uint64_t count) { return (count + kThreads - 1) / kThreads; }
 
-// y <- a x + b + y / 2
-inline void add_affine(Graph& graph, const Tensor& x, const Tensor& y, float a, float b, double flops = 0) {
+// y <- a x + b + y / 2. With Access::write, y may be a temporary that holds nothing yet; so does it
+// afterwards.
+inline void add_affine(Graph& graph, const Tensor& x, const Tensor& y, float a, float b, double flops = 0,
+                       Access access = Access::read_write) {
     AffineJob job{};
     job.a = a;
     job.b = b;
     job.count = static_cast<std::uint32_t>(y.shape.count());
     Operation operation = make_operation(
-        kAffine, job,
-        {{offsetof(AffineJob, x), x, Access::read}, {offsetof(AffineJob, y), y, Access::read_write}},
+        kAffine, job, {{offsetof(AffineJob, x), x, Access::read}, {offsetof(AffineJob, y), y, access}},
         groups_for(job.count));
     operation.constants = {{gpu::SPEC_THREADS, kThreads}};
     operation.flops = flops;

@@ -271,15 +271,7 @@ TEST_P(PlanTest, SectionsRunInTheirStepsOnlyWholeReplayedAndSliced) {
         for (std::uint32_t phase : {0u, 2u}) {  // two refreshes, staggered
             graph.set_section({3, phase});
             const Tensor temporary = graph.temporary(DType::f32, {200});
-            AffineJob copy{};
-            copy.a = 1.0f;
-            copy.count = 200;
-            Operation operation = make_operation(kAffine, copy,
-                                                 {{offsetof(AffineJob, x), tx, Access::read},
-                                                  {offsetof(AffineJob, y), temporary, Access::write}},
-                                                 groups_for(200));
-            operation.constants = {{gpu::SPEC_THREADS, kThreads}};
-            graph.add(std::move(operation));
+            add_affine(graph, tx, temporary, 1.0f, 0.0f, 0, Access::write);
             add_affine(graph, tx, state, 0.5f, static_cast<float>(phase));
         }
         graph.set_section({});
@@ -420,6 +412,70 @@ TEST_P(PlanTest, BindsTheCallersMemoryAndNamesWhatIsWrongWithIt) {
     const auto expected = chain.expected(1);
     const auto actual = chain.actual();
     for (std::size_t i = 0; i < Chain::kTensors; ++i) expect_close(actual[i], expected[i], 3);
+}
+
+// One buffer for everything, with room between the ranges: bytes that two of them use are refused, those that
+// are only offered twice are not.
+TEST_P(PlanTest, RefusesMemoryThatOverlapsItselfOrATensor) {
+    const std::uint64_t half = std::uint64_t{1} << 16;
+    const Buffer memory = device().create_buffer(6 * half, MemoryKind::upload);
+    const auto range = [&](std::uint64_t offset) {
+        BufferRange part = memory.range();
+        part.offset += offset;
+        part.bytes -= offset;
+        part.mapped = static_cast<std::byte*>(part.mapped) + offset;
+        return part;
+    };
+    Graph graph(device());
+    const Shape shape{100};
+    const Tensor x = graph.external("x", memory.view(DType::f32, shape, 5 * half));
+    const Tensor s = graph.state("s", DType::f32, shape);
+    const Tensor written = graph.readback(400);
+    add_affine(graph, x, graph.temporary(DType::f32, shape), 1.0f, 1.0f, 0, Access::write);
+    add_affine(graph, x, s, 1.0f, 1.0f);
+    add_affine(graph, s, written, 1.0f, 1.0f);
+    add_affine(graph, s, x, 1.0f, 1.0f);
+    Plan plan = graph.compile({});
+    const PlanMemory good{range(0), range(half), range(2 * half), range(3 * half)};
+    const auto refused = [&](const char* first, const char* second, auto&& call) {
+        const std::uint64_t compiled = device().pipelines_compiled();
+        try {
+            call();
+            ADD_FAILURE() << "accepted an overlap of " << first << " and " << second;
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+            for (const char* word : {first, second, "nothing else may use"})
+                EXPECT_NE(std::string(error.what()).find(word), std::string::npos) << error.what();
+        }
+        EXPECT_EQ(device().pipelines_compiled(), compiled);
+    };
+    const auto bind_refused = [&](const char* first, const char* second, BufferRange PlanMemory::*which,
+                                  std::uint64_t offset) {
+        PlanMemory bad = good;
+        bad.*which = range(offset);
+        refused(first, second, [&] { plan.bind(bad); });
+        EXPECT_THROW(plan.initialize(), Error) << "there is still no memory";
+    };
+    bind_refused("for state", "for tables", &PlanMemory::state, 2 * half);
+    bind_refused("for state", "for workspace", &PlanMemory::workspace, 256);
+    bind_refused("for state", "for readback", &PlanMemory::readback, 256);
+    bind_refused("for tables", "for readback", &PlanMemory::tables, 3 * half + 256);
+    bind_refused("for state", "\"x\"", &PlanMemory::state, 5 * half);
+    bind_refused("for readback", "\"x\"", &PlanMemory::readback, 5 * half + 256);
+    bind_refused("for tables", "\"x\"", &PlanMemory::tables, 5 * half - plan.table_bytes() / 256 * 256);
+
+    plan.bind(good);
+    plan.initialize();
+    const auto rebind_refused = [&](const char* which, std::uint64_t offset) {
+        const Plan::Rebinding binding{"x", memory.view(DType::f32, shape, offset)};
+        refused("\"x\"", which, [&] { plan.rebind({&binding, 1}); });
+    };
+    rebind_refused("for state", 0);
+    rebind_refused("for tables", 2 * half - 396);
+    rebind_refused("for readback", 3 * half + plan.readback_bytes() - 4);
+    const Plan::Rebinding behind{"x", memory.view(DType::f32, shape, 3 * half + plan.readback_bytes())};
+    plan.rebind({&behind, 1});
+    plan.run();
 }
 
 TEST_P(PlanTest, RebindsWithoutRecompiling) {
