@@ -134,7 +134,8 @@ void Plan::Impl::place_objects() {
         for (Batch& batch : program(phase).schedule.batches)
             batch.job_offset = tables.place(batch.nodes.size() *
                                             graph.nodes[batch.nodes.front()].operation.kernel->job_bytes);
-    for (std::size_t r = 0; r < kRegionCount; ++r) regions[r].bytes = arenas[r].bytes();
+    // Whole words: what clears the state fills words, past an odd number of halves too.
+    for (std::size_t r = 0; r < kRegionCount; ++r) regions[r].bytes = (arenas[r].bytes() + 3) / 4 * 4;
 
     for (Phase phase : kPhases) {
         std::vector<TimedRequest> requests;

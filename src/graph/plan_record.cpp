@@ -120,7 +120,7 @@ void Plan::Impl::record_clear(VkCommandBuffer commands) {
             VK_ACCESS_2_TRANSFER_WRITE_BIT);
     const Region& state = region(RegionKind::state);
     for (const BufferRange& block : state.blocks)
-        table.CmdFillBuffer(commands, block.buffer, block.offset, (block.bytes + 3) / 4 * 4, 0);
+        table.CmdFillBuffer(commands, block.buffer, block.offset, block.bytes, 0);
     barrier(table, commands, VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT, VK_ACCESS_2_TRANSFER_WRITE_BIT, kCompute,
             kReadWrite);
 }

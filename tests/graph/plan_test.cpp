@@ -414,6 +414,21 @@ TEST_P(PlanTest, BindsTheCallersMemoryAndNamesWhatIsWrongWithIt) {
     for (std::size_t i = 0; i < Chain::kTensors; ++i) expect_close(actual[i], expected[i], 3);
 }
 
+TEST_P(PlanTest, ClearsNothingBehindAStateOfAnOddNumberOfHalves) {
+    Graph graph(device());
+    graph.state("s", DType::bf16, {3});
+    Plan plan = graph.compile({});
+    const Buffer memory = test::upload(device(), std::vector<std::uint8_t>(256, 0xab));
+    PlanMemory ranges;
+    ranges.state = memory.range();
+    ranges.state.bytes = plan.state_bytes();
+    plan.bind(ranges);
+    plan.initialize();
+    const std::vector<std::uint8_t> bytes = test::download<std::uint8_t>(memory);
+    for (std::size_t i = 0; i < bytes.size(); ++i)
+        EXPECT_EQ(bytes[i], i < plan.state_bytes() ? 0 : 0xab) << "byte " << i;
+}
+
 // One buffer for everything, with room between the ranges: bytes that two of them use are refused, those that
 // are only offered twice are not.
 TEST_P(PlanTest, RefusesMemoryThatOverlapsItselfOrATensor) {
