@@ -279,12 +279,12 @@ private:
     VkCommandPool pool_ = VK_NULL_HANDLE;
 };
 
-// One step in slices of one dispatch.
-inline void run_sliced(Training& training, Commands& commands) {
+// One step in slices of at most `dispatches`.
+inline void run_sliced(Training& training, Commands& commands, std::uint32_t dispatches = 1) {
     bool complete = false;
     for (int slice = 0; slice < 1000 && !complete; ++slice) {
         VkCommandBuffer buffer = commands.begin();
-        complete = training.plan().record_slice(buffer, {1, 1e30}).complete;
+        complete = training.plan().record_slice(buffer, {dispatches, 1e30}).complete;
         commands.end(buffer);
         commands.submit(buffer);
     }
