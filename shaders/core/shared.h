@@ -5,6 +5,8 @@
 
 #ifdef __cplusplus
 #include <cstdint>
+#include <span>
+#include <string_view>
 #define HERON_SHARED_BEGIN namespace heron::gpu {
 #define HERON_SHARED_END }
 HERON_SHARED_BEGIN
@@ -26,13 +28,14 @@ layout(buffer_reference, scalar, buffer_reference_align = 16) buffer U32x4 { uve
 #endif
 
 HERON_SHARED_BEGIN
-// Ids of specialization constants, one meaning each in the whole project; kSpecNames below has their names.
+// Ids of specialization constants, one meaning each in the whole project; kSpecTexts below says how they read. Kernels
+// outside of Heron may have others, from 64.
 const uint SPEC_THREADS = 0;    // invocations per workgroup
 const uint SPEC_DTYPE_A = 3;    // element type of the first operand, one of DTYPE_
 const uint SPEC_DTYPE_B = 4;    // of the second
 const uint SPEC_DTYPE_C = 5;    // of the third
 const uint SPEC_DTYPE_D = 6;    // of the result
-const uint SPEC_OPERATION = 7;  // which of a kernel's operations (a constant of the kernel's own header)
+const uint SPEC_FLAGS = 7;      // what changes the accesses to memory: bits, each with one meaning in the project
 const uint SPEC_PER_THREAD = 8; // elements per invocation
 const uint SPEC_POOL = 9;       // vec4 of shared memory
 const uint SPEC_TILES = 10;     // tiles of a result per invocation
@@ -40,18 +43,58 @@ const uint SPEC_SUBGROUP = 11;  // invocations per subgroup: a kernel that has i
 const uint SPEC_MATRIX_M = 12;  // rows of a cooperative matrix of sums
 const uint SPEC_MATRIX_N = 13;  // its columns
 const uint SPEC_MATRIX_K = 14;  // columns of op(A) that go into one multiplication
+const uint SPEC_REDUCTION = 15; // one of REDUCE_
 
 // heron::DType.
 const uint DTYPE_F32 = 0;
 const uint DTYPE_F16 = 1;
 const uint DTYPE_BF16 = 2;
+
+// SPEC_REDUCTION.
+const uint REDUCE_SUM = 0;
+const uint REDUCE_NORM = 1;
+const uint REDUCE_NONFINITE = 2;
+
+// SPEC_FLAGS. Of element-wise kernels:
+const uint ELEMENTS_SINGLE = 1;  // word by word, an invocation's elements side by side (CPU drivers, which pay for every
+                                 // word of every invocation and run both sides of a branch); without it 16 bytes at
+                                 // once, neighbouring invocations side by side
+const uint ELEMENTS_AVERAGE = 2; // parameters have a moving average
+// Of one algorithm:
+const uint SGD_MOMENTUM = 4;
+const uint ADAMW_AMSGRAD = 8;
+const uint MUON_NORM = 16;       // partial norms of U; without it U itself
 HERON_SHARED_END
 
 #ifdef __cplusplus
 HERON_SHARED_BEGIN
-inline constexpr const char* kSpecNames[] = {"threads", "tile_m",    "tile_n",     "a",    "b",    "c",
-                                             "d",       "operation", "per_thread", "pool", "tiles",
-                                             "subgroup", "matrix_m", "matrix_n", "matrix_k"};
+// What describe() prints for a constant: "threads=64", "A=bf16", "ELEMENTS_SINGLE ADAMW_AMSGRAD".
+struct SpecText {
+    uint id;
+    std::string_view name;
+    std::span<const std::string_view> values = {}; // names of 0, 1, ...; empty: plain numbers
+    std::span<const std::string_view> bits = {};   // names of 1, 2, 4, ...
+};
+inline constexpr std::string_view kDTypeNames[] = {"f32", "f16", "bf16"};
+inline constexpr std::string_view kReductionNames[] = {"sum", "norm", "nonfinite"};
+inline constexpr std::string_view kFlagNames[] = {"ELEMENTS_SINGLE", "ELEMENTS_AVERAGE", "SGD_MOMENTUM", "ADAMW_AMSGRAD",
+                                                  "MUON_NORM"};
+inline constexpr SpecText kSpecTexts[] = {
+    {SPEC_THREADS, "threads"},
+    {SPEC_DTYPE_A, "A", kDTypeNames},
+    {SPEC_DTYPE_B, "B", kDTypeNames},
+    {SPEC_DTYPE_C, "C", kDTypeNames},
+    {SPEC_DTYPE_D, "D", kDTypeNames},
+    {SPEC_FLAGS, "flags", {}, kFlagNames},
+    {SPEC_PER_THREAD, "per_thread"},
+    {SPEC_POOL, "pool"},
+    {SPEC_TILES, "tiles"},
+    {SPEC_SUBGROUP, "subgroup"},
+    {SPEC_MATRIX_M, "matrix_m"},
+    {SPEC_MATRIX_N, "matrix_n"},
+    {SPEC_MATRIX_K, "matrix_k"},
+    {SPEC_REDUCTION, "reduction", kReductionNames},
+};
 HERON_SHARED_END
 #endif
 

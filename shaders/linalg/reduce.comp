@@ -16,7 +16,7 @@
 #include "core/half.glsl"
 #include "core/reduce.glsl"
 
-layout(constant_id = SPEC_OPERATION) const uint OPERATION = REDUCE_SUM;
+layout(constant_id = SPEC_REDUCTION) const uint REDUCTION = REDUCE_SUM;
 layout(constant_id = SPEC_DTYPE_A) const uint DTYPE_A = DTYPE_F32;
 layout(constant_id = SPEC_PER_THREAD) const uint PER_THREAD = 16; // a multiple of 8
 
@@ -29,9 +29,9 @@ bool is_nonfinite_element(U32 x, uint i) {
 }
 
 void add_element(inout vec3 state, U32 x, uint i) {
-    if (OPERATION == REDUCE_SUM)
+    if (REDUCTION == REDUCE_SUM)
         state.x += load(x, i, DTYPE_A);
-    else if (OPERATION == REDUCE_NORM)
+    else if (REDUCTION == REDUCE_NORM)
         blue_add(state, load(x, i, DTYPE_A));
     else
         state.x += is_nonfinite_element(x, i) ? 1.0 : 0.0;
@@ -83,7 +83,7 @@ void main() {
         state += ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
     }
     state = workgroup_sum(state);
-    if (OPERATION == REDUCE_NONFINITE) {
+    if (REDUCTION == REDUCE_NONFINITE) {
         float carry = floor(state.x * (1.0 / 4096.0));
         state.x -= carry * 4096.0;
         state.y += carry;
@@ -96,9 +96,9 @@ void main() {
         to.v[at] = floatBitsToUint(state.x);
         to.v[at + 1] = floatBitsToUint(state.y);
         to.v[at + 2] = floatBitsToUint(state.z);
-    } else if (OPERATION == REDUCE_SUM) {
+    } else if (REDUCTION == REDUCE_SUM) {
         to.v[item] = floatBitsToUint(state.x);
-    } else if (OPERATION == REDUCE_NORM) {
+    } else if (REDUCTION == REDUCE_NORM) {
         to.v[item] = floatBitsToUint(blue_norm(state));
     } else {
         to.v[item] = uint(state.y) * 4096u + uint(state.x);

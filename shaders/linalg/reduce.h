@@ -23,11 +23,6 @@ struct ReduceJob {
 const uint REDUCE_PARTIAL = 1; // `from` holds partial results, three words each
 const uint REDUCE_STRIDED = 2; // there are gaps between the rows
 
-// SPEC_OPERATION.
-const uint REDUCE_SUM = 0;
-const uint REDUCE_NORM = 1;
-const uint REDUCE_NONFINITE = 2;
-
 HERON_SHARED_END
 
 #endif

@@ -55,7 +55,7 @@ void main() {
         store_state(moment2, i, valid, v);
 
         vec4 x = v;
-        if ((OPERATION & ADAMW_AMSGRAD) != 0u) {
+        if ((FLAGS & ADAMW_AMSGRAD) != 0u) {
             F32x4 moment2_max = p.jobs.job[j].moment2_max;
             x = max(load_state(moment2_max, i, valid), v);
             store_state(moment2_max, i, valid, x);

@@ -37,8 +37,6 @@ struct AdamWJob {
 
 const uint ADAMW_CAUTIOUS = 1;
 
-const uint ADAMW_AMSGRAD = 65536; // bit of SPEC_OPERATION
-
 HERON_SHARED_END
 
 #endif

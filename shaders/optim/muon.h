@@ -65,8 +65,6 @@ const uint MUON_NESTEROV = 1;
 const uint MUON_CLAMPED = 2; // divisor max(factor norm, eps) instead of factor norm + eps
 const uint MUON_CAUTIOUS = 4;
 
-const uint MUON_NORM = 65536; // bit of SPEC_OPERATION: partial norms of U; without it U itself
-
 HERON_SHARED_END
 
 #endif

@@ -44,14 +44,14 @@ void main() {
         vec4 m = h.momentum * load_state(momentum, i, valid) + h.rate * g;
         store_state(momentum, i, valid, m);
         vec4 u = muon_direction(m, g, h.momentum, h.rate, flags);
-        if ((OPERATION & MUON_NORM) == 0u) {
+        if ((FLAGS & MUON_NORM) == 0u) {
             store_state(update, 4u * q, valid, u);
         } else {
             for (uint k = 0u; k < 4u; ++k)
                 blue_add(sums, u[k]); // components beyond `valid` are zero
         }
     }
-    if ((OPERATION & MUON_NORM) == 0u)
+    if ((FLAGS & MUON_NORM) == 0u)
         return;
     sums = workgroup_sum(sums);
     if (gl_LocalInvocationID.x == 0u) {

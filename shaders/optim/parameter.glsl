@@ -7,8 +7,8 @@
 #ifndef HERON_OPTIM_PARAMETER_GLSL
 #define HERON_OPTIM_PARAMETER_GLSL
 
-layout(constant_id = SPEC_OPERATION) const uint OPERATION = 0;
-const bool SINGLE = (OPERATION & ELEMENTS_SINGLE) != 0u;
+layout(constant_id = SPEC_FLAGS) const uint FLAGS = 0;
+const bool SINGLE = (FLAGS & ELEMENTS_SINGLE) != 0u;
 
 // --- Which quads are whose: `rounds` for every invocation, quad(begin, r) for r = 0, 1, ..., below quad_count().
 

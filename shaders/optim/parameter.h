@@ -7,12 +7,6 @@
 
 HERON_SHARED_BEGIN
 
-// SPEC_OPERATION of element-wise kernels: bits for what changes the accesses to memory; algorithms have bits of their
-// own from 16. Without ELEMENTS_SINGLE (GPUs): 16 bytes at once, neighbouring invocations side by side.
-const uint ELEMENTS_SINGLE = 1;  // CPU drivers, which pay for every word of every invocation and run both sides of a
-                                 // branch: word by word, an invocation's elements side by side
-const uint ELEMENTS_AVERAGE = 2; // parameters have a moving average
-
 // A tensor of the caller, read. The address stands here twice: shaders cannot look at the bits of a reference
 // everywhere (SwiftShader), and the plan may move the tensor, so the kernel tests the alignment itself.
 struct GradientOperand {

@@ -45,7 +45,7 @@ void main() {
         if (!decoupled)
             g = g + decay * w;
         vec4 update = g;
-        if ((OPERATION & SGD_MOMENTUM) != 0u) {
+        if ((FLAGS & SGD_MOMENTUM) != 0u) {
             F32x4 momentum = p.jobs.job[j].momentum;
             vec4 b = h.momentum * load_state(momentum, i, valid) + h.rate * g;
             store_state(momentum, i, valid, b);

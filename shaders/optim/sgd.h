@@ -33,8 +33,6 @@ struct SgdJob {
 const uint SGD_NESTEROV = 1;
 const uint SGD_DECOUPLED = 2;
 
-const uint SGD_MOMENTUM = 65536; // bit of SPEC_OPERATION
-
 HERON_SHARED_END
 
 #endif

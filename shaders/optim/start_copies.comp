@@ -35,7 +35,7 @@ void main() {
             F32x4 master = p.jobs.job[j].parameter.master;
             store_state(master, 4u * q, valid, w);
         }
-        if ((OPERATION & ELEMENTS_AVERAGE) != 0u) {
+        if ((FLAGS & ELEMENTS_AVERAGE) != 0u) {
             F32x4 average = p.jobs.job[j].parameter.average;
             store_state(average, 4u * q, valid, w);
         }

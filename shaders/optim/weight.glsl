@@ -36,7 +36,7 @@ void store_weight(uint i, uint valid, vec4 value) {
     store_quad(weight_address, weight_words, i, valid, is_wide(weight_low, i, valid), value, WEIGHT_DTYPE);
     if (WEIGHT_DTYPE != DTYPE_F32 && (weight_flags & PARAMETER_MASTER) != 0u)
         store_state(weight_master, i, valid, value);
-    if ((OPERATION & ELEMENTS_AVERAGE) != 0u) {
+    if ((FLAGS & ELEMENTS_AVERAGE) != 0u) {
         // Of what the step goes on with: the master copy, or the parameter as it was rounded.
         vec4 now = (weight_flags & PARAMETER_MASTER) != 0u ? value : round_to(value, WEIGHT_DTYPE);
         vec4 old = load_state(weight_average, i, valid);

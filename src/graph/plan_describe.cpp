@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Plan: counts, the readable description, and the hazard check.
+#include <algorithm>
 #include <cstdio>
 #include <iterator>
+#include <string_view>
 
 #include "core/shared.h"
 #include "graph/plan.hpp"
@@ -22,13 +24,25 @@ std::string scaled(double value, const char* unit) {
     return text;
 }
 
+// "threads=64 A=bf16 ELEMENTS_SINGLE"; what no table names stays a number.
 std::string constants_text(const Operation& operation) {
     std::string text;
+    const auto add = [&](std::string_view word) { text.append(text.empty() ? "" : " ").append(word); };
     for (const SpecConstant& constant : operation.constants) {
-        const bool named = constant.id < std::size(gpu::kSpecNames);
-        text += (text.empty() ? "" : " ") +
-                (named ? gpu::kSpecNames[constant.id] : std::to_string(constant.id)) + "=" +
-                std::to_string(constant.value);
+        const auto* known = std::find_if(std::begin(gpu::kSpecTexts), std::end(gpu::kSpecTexts),
+                                         [&](const gpu::SpecText& entry) { return entry.id == constant.id; });
+        if (known == std::end(gpu::kSpecTexts)) {
+            add(std::to_string(constant.id) + "=" + std::to_string(constant.value));
+            continue;
+        }
+        std::uint32_t rest = constant.value;
+        for (std::size_t bit = 0; bit < known->bits.size(); ++bit) {
+            if (((rest >> bit) & 1) != 0) add(known->bits[bit]);
+            rest &= ~(std::uint32_t{1} << bit);
+        }
+        if (known->bits.empty() || rest != 0)
+            add(std::string(known->name) + "=" +
+                (rest < known->values.size() ? std::string(known->values[rest]) : std::to_string(rest)));
     }
     return text;
 }

@@ -56,7 +56,7 @@ void add_reduction(std::string_view who, std::uint32_t kind, Graph& graph, const
                                               {offsetof(gpu::ReduceJob, to), to, Access::write}},
                                              items * chunks);
         operation.constants = {{gpu::SPEC_THREADS, threads},
-                               {gpu::SPEC_OPERATION, kind},
+                               {gpu::SPEC_REDUCTION, kind},
                                {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(x.dtype)},
                                {gpu::SPEC_PER_THREAD, kChunk / threads}};
         operation.reason =

@@ -236,7 +236,7 @@ void StepBuilder::make_slots() {
 SpecConstant StepBuilder::variant(std::uint32_t bits) const {
     if (device().capabilities().cpu) bits |= gpu::ELEMENTS_SINGLE;
     if (options_.ema_decay > 0) bits |= gpu::ELEMENTS_AVERAGE;
-    return {gpu::SPEC_OPERATION, bits};
+    return {gpu::SPEC_FLAGS, bits};
 }
 
 std::string_view StepBuilder::variant_reason() const {

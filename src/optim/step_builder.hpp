@@ -53,7 +53,7 @@ public:
     // A state that belongs to a parameter, called <parameter>.<name>.
     Tensor state(const Item& item, std::string_view name, DType dtype, const Shape& shape);
 
-    // SPEC_OPERATION of an element-wise kernel: ELEMENTS_ bits for this device and step, and the algorithm's
+    // SPEC_FLAGS of an element-wise kernel: ELEMENTS_ bits for this device and step, and the algorithm's
     // own `bits`.
     SpecConstant variant(std::uint32_t bits = 0) const;
     std::string_view variant_reason() const;

@@ -5,7 +5,9 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
+#include <iterator>
 #include <random>
 
 #include "core/device.hpp"
@@ -77,6 +79,35 @@ TEST_P(PlanTest, MergesTensorsIntoOneDispatchPerLevel) {
     EXPECT_GT(plan.state_bytes(), 0u);
     EXPECT_GT(plan.table_bytes(), 0u);
     EXPECT_NE(plan.describe().find("test_affine x 5 jobs"), std::string::npos) << plan.describe();
+}
+
+TEST_P(PlanTest, DescribeSaysWhatSpecializationConstantsMean) {
+    Graph graph(device());
+    Operation operation =
+        make_operation(kAffine, AffineJob{},
+                       {{offsetof(AffineJob, y), graph.state("s", DType::f32, {64}), Access::write}}, 1);
+    operation.constants = {{gpu::SPEC_THREADS, 64},
+                           {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(DType::bf16)},
+                           {gpu::SPEC_DTYPE_D, 9},
+                           {gpu::SPEC_FLAGS, gpu::ELEMENTS_AVERAGE | gpu::ADAMW_AMSGRAD | 1024},
+                           {gpu::SPEC_REDUCTION, gpu::REDUCE_NONFINITE},
+                           {77, 5}};
+    graph.add(operation);
+    operation.constants = {{gpu::SPEC_FLAGS, gpu::SGD_MOMENTUM | gpu::ELEMENTS_SINGLE}};
+    graph.add(operation);
+    const std::string text = graph.compile({}).describe();
+    for (const char* words : {"constants threads=64 A=bf16 D=9 ELEMENTS_AVERAGE ADAMW_AMSGRAD flags=1024 "
+                              "reduction=nonfinite 77=5\n",
+                              "constants ELEMENTS_SINGLE SGD_MOMENTUM\n"})
+        EXPECT_NE(text.find(words), std::string::npos) << text;
+}
+
+// The numbers in the tables of core/shared.h stand in the library's headers too.
+TEST(SpecTextTest, NamesEveryDTypeAsTheLibraryDoes) {
+    for (std::uint32_t value = 0; value < std::size(gpu::kDTypeNames); ++value)
+        EXPECT_EQ(gpu::kDTypeNames[value], to_string(static_cast<DType>(value)));
+    EXPECT_EQ(gpu::kFlagNames[std::countr_zero(gpu::MUON_NORM)], "MUON_NORM");
+    EXPECT_EQ(gpu::kFlagNames[std::countr_zero(gpu::ADAMW_AMSGRAD)], "ADAMW_AMSGRAD");
 }
 
 TEST_P(PlanTest, StepsMatchFloat64) {
