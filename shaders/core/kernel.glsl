@@ -11,16 +11,7 @@
 layout(local_size_x_id = SPEC_THREADS) in;
 
 layout(buffer_reference, scalar, buffer_reference_align = 8) readonly buffer Jobs { JOB job[]; };
-layout(buffer_reference, scalar, buffer_reference_align = 4) readonly buffer Control { StepControl c; };
-
-layout(push_constant, scalar) uniform Push {
-    Jobs    jobs;
-    Control control;      // control words when flags say so, or when the kernel needs it; else any readable bytes
-    uint    job_count;
-    uint    group_offset; // added to the workgroup index: a long dispatch is split into several
-    uint    flags;
-    uint    group_end;    // first workgroup index that is not part of this dispatch
-} p;
+layout(push_constant, scalar) uniform PushConstants { Push p; };
 
 // The grid has two axes because one may be limited to 65,535 workgroups.
 uint workgroup_index() { return gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x + p.group_offset; }

@@ -30,6 +30,24 @@ struct StepControl {
 
 const uint FLAG_GUARDED = 1; // Push::flags: the kernel returns at once when control.skip is set
 
+#ifdef __cplusplus
+using Jobs = std::uint64_t;    // device address of the kernel's jobs
+using Control = std::uint64_t; // device address of a StepControl
+#else
+layout(buffer_reference, scalar, buffer_reference_align = 8) readonly buffer Jobs; // core/kernel.glsl, which knows JOB
+layout(buffer_reference, scalar, buffer_reference_align = 4) readonly buffer Control { StepControl c; };
+#endif
+
+struct Push {
+    Jobs    jobs;
+    Control control;      // the step's control block where there is one; else any readable bytes, but never null:
+                          // lavapipe 26.1 reads control.skip before it looks at the flag
+    uint    job_count;
+    uint    group_offset; // added to the workgroup index: a long dispatch is split into several
+    uint    flags;        // FLAG_
+    uint    group_end;    // first workgroup index that is not part of this dispatch
+};
+
 HERON_SHARED_END
 
 #endif

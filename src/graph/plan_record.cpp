@@ -2,49 +2,22 @@
 // Plan: recording, slices, submission, timings. Nothing here allocates while it records.
 #include <algorithm>
 
-#include "core/push.h"
 #include "core/section.h"
+#include "graph/commands.hpp"
 #include "graph/plan.hpp"
 
 namespace heron {
 
 namespace {
 
-struct Push {
-    VkDeviceAddress jobs;
-    VkDeviceAddress control;
-    std::uint32_t job_count;
-    std::uint32_t group_offset;
-    std::uint32_t flags;
-    std::uint32_t group_end;
-};
-static_assert(sizeof(Push) == Pipelines::kPushBytes);
+constexpr VkAccessFlags2 kReadWrite = kShaderRead | kShaderWrite;
+constexpr VkPipelineStageFlags2 kIndirectStage = VK_PIPELINE_STAGE_2_DRAW_INDIRECT_BIT;
+constexpr VkPipelineStageFlags2 kTransferStage = VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT;
 
-void barrier(const FunctionTable& vk, VkCommandBuffer commands, VkPipelineStageFlags2 from_stage,
-             VkAccessFlags2 from, VkPipelineStageFlags2 to_stage, VkAccessFlags2 to) {
-    VkMemoryBarrier2 memory{VK_STRUCTURE_TYPE_MEMORY_BARRIER_2};
-    memory.srcStageMask = from_stage;
-    memory.srcAccessMask = from;
-    memory.dstStageMask = to_stage;
-    memory.dstAccessMask = to;
-    VkDependencyInfo dependency{VK_STRUCTURE_TYPE_DEPENDENCY_INFO};
-    dependency.memoryBarrierCount = 1;
-    dependency.pMemoryBarriers = &memory;
-    vk.CmdPipelineBarrier2(commands, &dependency);
-}
-
-constexpr VkPipelineStageFlags2 kCompute = VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT;
-constexpr VkPipelineStageFlags2 kIndirect = VK_PIPELINE_STAGE_2_DRAW_INDIRECT_BIT;
-constexpr VkAccessFlags2 kWrite = VK_ACCESS_2_SHADER_STORAGE_WRITE_BIT;
-constexpr VkAccessFlags2 kReadWrite =
-    VK_ACCESS_2_SHADER_STORAGE_READ_BIT | VK_ACCESS_2_SHADER_STORAGE_WRITE_BIT;
-constexpr VkAccessFlags2 kIndirectRead = VK_ACCESS_2_INDIRECT_COMMAND_READ_BIT;
-
-// From everything that compute wrote to everything that compute reads, arguments of indirect dispatches
-// included.
-void compute_barrier(const FunctionTable& vk, VkCommandBuffer commands) {
-    barrier(vk, commands, kCompute, kWrite, kCompute | kIndirect, kReadWrite | kIndirectRead);
-}
+// All that compute does with memory, arguments of indirect dispatches included.
+constexpr BarrierSide kCompute{kComputeStage | kIndirectStage,
+                               kReadWrite | VK_ACCESS_2_INDIRECT_COMMAND_READ_BIT};
+constexpr BarrierSide kComputeWrites{kComputeStage, kShaderWrite};
 
 constexpr std::uint32_t kNoSection = 0xffffffff;
 
@@ -64,8 +37,8 @@ void Plan::Impl::record(VkCommandBuffer commands, Phase phase, std::uint32_t fir
         const std::uint32_t first_query = first == 0 ? 0 : first + 1;
         table.CmdResetQueryPool(commands, queries, first_query, end + 1 - first_query);
     }
-    compute_barrier(table, commands);
-    if (timed && first == 0) table.CmdWriteTimestamp2(commands, kCompute, queries, 0);
+    record_barrier(device, commands, kComputeWrites, kCompute);
+    if (timed && first == 0) table.CmdWriteTimestamp2(commands, kComputeStage, queries, 0);
 
     VkPipeline bound = VK_NULL_HANDLE;
     std::uint32_t label = 0;
@@ -74,7 +47,7 @@ void Plan::Impl::record(VkCommandBuffer commands, Phase phase, std::uint32_t fir
         const Batch& batch = schedule.batches[dispatch.batch];
         const Node& node = graph.nodes[batch.nodes.front()];
         if (d > first && schedule.level_of(schedule.dispatches[d - 1]) != batch.level)
-            compute_barrier(table, commands);
+            record_barrier(device, commands, kComputeWrites, kCompute);
         if (node.stage != label) {
             if (label != 0) device.end_label(commands);
             if (node.stage != 0) device.begin_label(commands, graph.stages[node.stage].c_str());
@@ -84,17 +57,14 @@ void Plan::Impl::record(VkCommandBuffer commands, Phase phase, std::uint32_t fir
             bound = current.pipelines[dispatch.batch];
             table.CmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, bound);
         }
-        Push push{};
+        gpu::Push push{};
         push.jobs = tables.address(batch.job_offset);
-        // Never null: lavapipe 26.1 reads control.skip before it looks at the flag. Any readable bytes will
-        // do.
         push.control = graph.control ? address(graph.control) : push.jobs;
         push.job_count = static_cast<std::uint32_t>(batch.nodes.size());
         push.group_offset = static_cast<std::uint32_t>(dispatch.first_group);
         push.flags = node.operation.guarded ? gpu::FLAG_GUARDED : 0;
         push.group_end = static_cast<std::uint32_t>(dispatch.end_group);
-        table.CmdPushConstants(commands, device.pipelines->layout(), VK_SHADER_STAGE_COMPUTE_BIT, 0,
-                               sizeof(push), &push);
+        record_push(device, commands, push);
         if (dispatch.section_entry == kNoSection) {
             table.CmdDispatch(commands, dispatch.x, dispatch.y, 1);
         } else {
@@ -104,25 +74,23 @@ void Plan::Impl::record(VkCommandBuffer commands, Phase phase, std::uint32_t fir
             const BufferRange& block = state.blocks[offset / state.block_bytes];
             table.CmdDispatchIndirect(commands, block.buffer, block.offset + offset % state.block_bytes);
         }
-        if (timed) table.CmdWriteTimestamp2(commands, kCompute, queries, d + 1);
+        if (timed) table.CmdWriteTimestamp2(commands, kComputeStage, queries, d + 1);
     }
     if (label != 0) device.end_label(commands);
     if (timed && end == schedule.dispatches.size()) queries_recorded = true;
-    barrier(table, commands, kCompute, kWrite,
-            kCompute | kIndirect | VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT | VK_PIPELINE_STAGE_2_HOST_BIT,
-            kReadWrite | kIndirectRead | VK_ACCESS_2_TRANSFER_READ_BIT | VK_ACCESS_2_TRANSFER_WRITE_BIT |
-                VK_ACCESS_2_HOST_READ_BIT);
+    record_barrier(device, commands, kComputeWrites,
+                   {kCompute.stages | kTransferStage | VK_PIPELINE_STAGE_2_HOST_BIT,
+                    kCompute.accesses | VK_ACCESS_2_TRANSFER_READ_BIT | VK_ACCESS_2_TRANSFER_WRITE_BIT |
+                        VK_ACCESS_2_HOST_READ_BIT});
 }
 
 void Plan::Impl::record_clear(VkCommandBuffer commands) {
-    const FunctionTable& table = vk().vk;
-    barrier(table, commands, kCompute, kReadWrite, VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT,
-            VK_ACCESS_2_TRANSFER_WRITE_BIT);
-    const Region& state = region(RegionKind::state);
-    for (const BufferRange& block : state.blocks)
-        table.CmdFillBuffer(commands, block.buffer, block.offset, block.bytes, 0);
-    barrier(table, commands, VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT, VK_ACCESS_2_TRANSFER_WRITE_BIT, kCompute,
-            kReadWrite);
+    const Device::Impl& device = vk();
+    const BarrierSide clear{kTransferStage, VK_ACCESS_2_TRANSFER_WRITE_BIT};
+    record_barrier(device, commands, {kComputeStage, kReadWrite}, clear);
+    for (const BufferRange& block : region(RegionKind::state).blocks)
+        device.vk.CmdFillBuffer(commands, block.buffer, block.offset, block.bytes, 0);
+    record_barrier(device, commands, clear, {kComputeStage, kReadWrite});
 }
 
 void Plan::record_initialize(VkCommandBuffer commands) {

@@ -6,6 +6,7 @@
 
 #include "core/device.hpp"
 #include "core/shared.h"
+#include "graph/commands.hpp"
 #include "graph/copy.h"
 #include "heron/graph.hpp"
 #include "heron/spirv/copy.hpp"
@@ -18,15 +19,6 @@ namespace {
 
 constexpr std::uint64_t kPieceBytes = std::uint64_t{4} << 20;
 constexpr std::uint64_t kJobBytes = 256;
-
-struct Push {
-    VkDeviceAddress jobs;
-    VkDeviceAddress control;  // not used, but never null: see Plan::Impl::record
-    std::uint32_t job_count = 1;
-    std::uint32_t group_offset = 0;
-    std::uint32_t flags = 0;
-    std::uint32_t group_end;
-};
 
 }  // namespace
 
@@ -76,32 +68,19 @@ void Transfer::copy(VkDeviceAddress from, VkDeviceAddress to, std::uint64_t word
     VkCommandBufferBeginInfo begin{VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
     begin.flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT;
     impl.check(impl.vk.BeginCommandBuffer(commands_, &begin), "vkBeginCommandBuffer", "transfer");
-    const auto barrier = [&](VkPipelineStageFlags2 from_stage, VkAccessFlags2 from_access,
-                             VkPipelineStageFlags2 to_stage, VkAccessFlags2 to_access) {
-        VkMemoryBarrier2 memory{VK_STRUCTURE_TYPE_MEMORY_BARRIER_2};
-        memory.srcStageMask = from_stage;
-        memory.srcAccessMask = from_access;
-        memory.dstStageMask = to_stage;
-        memory.dstAccessMask = to_access;
-        VkDependencyInfo dependency{VK_STRUCTURE_TYPE_DEPENDENCY_INFO};
-        dependency.memoryBarrierCount = 1;
-        dependency.pMemoryBarriers = &memory;
-        impl.vk.CmdPipelineBarrier2(commands_, &dependency);
-    };
-    barrier(VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT, VK_ACCESS_2_MEMORY_WRITE_BIT,
-            VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT,
-            VK_ACCESS_2_SHADER_STORAGE_READ_BIT | VK_ACCESS_2_SHADER_STORAGE_WRITE_BIT);
+    record_barrier(impl, commands_, {VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT, VK_ACCESS_2_MEMORY_WRITE_BIT},
+                   {kComputeStage, kShaderRead | kShaderWrite});
     impl.vk.CmdBindPipeline(commands_, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline_);
-    Push push{};
+    gpu::Push push{};
     push.jobs = staging_.address() + kPieceBytes;
     push.control = push.jobs;
+    push.job_count = 1;
     push.group_end = std::max(1u, (job.quads + gpu::COPY_QUADS_PER_GROUP - 1) / gpu::COPY_QUADS_PER_GROUP);
-    impl.vk.CmdPushConstants(commands_, impl.pipelines->layout(), VK_SHADER_STAGE_COMPUTE_BIT, 0,
-                             sizeof(push), &push);
+    record_push(impl, commands_, push);
     impl.vk.CmdDispatch(commands_, push.group_end, 1, 1);
-    barrier(VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT, VK_ACCESS_2_SHADER_STORAGE_WRITE_BIT,
-            VK_PIPELINE_STAGE_2_HOST_BIT | VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT,
-            VK_ACCESS_2_HOST_READ_BIT | VK_ACCESS_2_MEMORY_READ_BIT | VK_ACCESS_2_MEMORY_WRITE_BIT);
+    record_barrier(impl, commands_, {kComputeStage, kShaderWrite},
+                   {VK_PIPELINE_STAGE_2_HOST_BIT | VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT,
+                    VK_ACCESS_2_HOST_READ_BIT | VK_ACCESS_2_MEMORY_READ_BIT | VK_ACCESS_2_MEMORY_WRITE_BIT});
     impl.check(impl.vk.EndCommandBuffer(commands_), "vkEndCommandBuffer", "transfer");
     const std::uint64_t ticket = impl.submit(std::span<const VkCommandBuffer>(&commands_, 1));
     in_flight_ = true;
