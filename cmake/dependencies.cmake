@@ -24,10 +24,7 @@ find_file(HERON_VOLK_SOURCE NAMES volk.c HINTS ${HERON_VOLK_INCLUDE_DIR} PATH_SU
 heron_need(HERON_VOLK_INCLUDE_DIR "volk.h" libvulkan-volk-dev)
 heron_need(HERON_VOLK_SOURCE "volk.c" libvulkan-volk-dev)
 
-# --- Shader tools. Programs, not CMake's FindVulkan components: those report success without the program.
-find_program(HERON_GLSLANG NAMES glslangValidator glslang)
-find_program(HERON_SPIRV_VAL NAMES spirv-val)
-find_program(HERON_SPIRV_OPT NAMES spirv-opt)
+# --- Shader tools: heron_shader.cmake looks for them.
 heron_need(HERON_GLSLANG "the shader compiler glslangValidator" glslang-tools)
 heron_need(HERON_SPIRV_VAL "the shader validator spirv-val" spirv-tools)
 

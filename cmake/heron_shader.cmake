@@ -7,14 +7,19 @@
 #   source     relative to the calling folder
 #   DEFINES    macros; only where a type or an extension changes (style: specialization constants otherwise)
 #   REQUIRES   toolchain features, as probed in dependencies.cmake: the variant is left out where HERON_HAVE_<feature> is 0
-#   TARGET     whose sources include the header; default heron. Must exist already.
+#              (in an installed Heron: as they were when Heron was built)
+#   TARGET     whose sources include the header; default heron, which only Heron's own kernels are for. Must exist already.
 #
 # Includes are searched in Heron's shaders/ and in the calling folder. Edited includes rebuild their shaders.
+#
+# Of the project's own build, and of projects that use Heron: find_package(heron) and add_subdirectory(heron) define it.
+# Whoever includes this file says where Heron's shaders are and where headers are written: HERON_SHADER_ROOT and
+# HERON_GENERATED_DIR, in the cache, because functions are known in parent folders and variables are not.
 
-# In the cache, so that heron_shader() also works for a parent project that added Heron as a subdirectory.
-set(HERON_SHADER_ROOT ${CMAKE_CURRENT_SOURCE_DIR}/shaders CACHE INTERNAL "")
-set(HERON_GENERATED_DIR ${CMAKE_CURRENT_BINARY_DIR}/generated CACHE INTERNAL "")
-set(HERON_EMBED_SCRIPT ${CMAKE_CURRENT_SOURCE_DIR}/cmake/embed_spirv.cmake CACHE INTERNAL "")
+# Programs, not CMake's FindVulkan components: those report success without the program.
+find_program(HERON_GLSLANG NAMES glslangValidator glslang)
+find_program(HERON_SPIRV_VAL NAMES spirv-val)
+find_program(HERON_SPIRV_OPT NAMES spirv-opt) # optional
 
 function(heron_shader variant source)
     cmake_parse_arguments(PARSE_ARGV 2 ARG "" "TARGET" "DEFINES;REQUIRES")
@@ -23,6 +28,13 @@ function(heron_shader variant source)
     endif()
     if(NOT ARG_TARGET)
         set(ARG_TARGET heron)
+    endif()
+    if(NOT TARGET ${ARG_TARGET})
+        message(FATAL_ERROR "heron_shader(${variant}): there is no target ${ARG_TARGET}; name yours with TARGET")
+    endif()
+    if(NOT HERON_GLSLANG OR NOT HERON_SPIRV_VAL)
+        message(FATAL_ERROR "heron_shader(${variant}): needs glslangValidator and spirv-val "
+            "(Debian: apt install glslang-tools spirv-tools)")
     endif()
     foreach(feature IN LISTS ARG_REQUIRES)
         if(NOT DEFINED HERON_HAVE_${feature})
@@ -34,6 +46,7 @@ function(heron_shader variant source)
     endforeach()
 
     cmake_path(ABSOLUTE_PATH source OUTPUT_VARIABLE path)
+    set(embed ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/embed_spirv.cmake)
     set(spv ${HERON_GENERATED_DIR}/spv/${variant}.spv)
     set(header ${HERON_GENERATED_DIR}/heron/spirv/${variant}.hpp)
     list(TRANSFORM ARG_DEFINES PREPEND -D)
@@ -49,9 +62,9 @@ function(heron_shader variant source)
                 ${ARG_DEFINES} --depfile ${spv}.d -o ${spv} ${path}
         ${optimize}
         COMMAND ${HERON_SPIRV_VAL} --target-env vulkan1.3 --scalar-block-layout ${spv}
-        COMMAND ${CMAKE_COMMAND} -DVARIANT=${variant} -DSPV=${spv} -DHEADER=${header} -P ${HERON_EMBED_SCRIPT}
+        COMMAND ${CMAKE_COMMAND} -DVARIANT=${variant} -DSPV=${spv} -DHEADER=${header} -P ${embed}
         MAIN_DEPENDENCY ${path}
-        DEPENDS ${HERON_EMBED_SCRIPT}
+        DEPENDS ${embed}
         DEPFILE ${spv}.d
         COMMENT "Shader ${variant}"
         VERBATIM)
@@ -67,7 +80,8 @@ function(heron_shader variant source)
             add_dependencies(heron_internal ${collector})
         endif()
         if(NOT ARG_TARGET STREQUAL heron)
-            target_include_directories(${ARG_TARGET} PRIVATE ${HERON_GENERATED_DIR})
+            # The array, and what the headers of jobs include.
+            target_include_directories(${ARG_TARGET} PRIVATE ${HERON_GENERATED_DIR} ${HERON_SHADER_ROOT})
         endif()
     endif()
     target_sources(${collector} PRIVATE ${spv} ${header})

@@ -3,6 +3,7 @@
 include(CMakePackageConfigHelpers)
 
 set(heron_cmake_dir ${CMAKE_INSTALL_LIBDIR}/cmake/heron)
+set(heron_shader_dir ${CMAKE_INSTALL_DATADIR}/heron/shaders)
 
 install(TARGETS heron EXPORT heron-targets
     ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
@@ -11,8 +12,13 @@ install(TARGETS heron EXPORT heron-targets
 install(DIRECTORY include/heron DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.hpp" PATTERN "*.h")
 install(EXPORT heron-targets NAMESPACE heron:: DESTINATION ${heron_cmake_dir})
 
+# What kernels of applications need: the frame they include, how to write one, and heron_shader().
+install(DIRECTORY shaders/core DESTINATION ${heron_shader_dir})
+install(FILES shaders/README.md DESTINATION ${heron_shader_dir})
+install(FILES cmake/heron_shader.cmake cmake/embed_spirv.cmake DESTINATION ${heron_cmake_dir})
+
 configure_package_config_file(cmake/heronConfig.cmake.in ${CMAKE_CURRENT_BINARY_DIR}/heronConfig.cmake
-    INSTALL_DESTINATION ${heron_cmake_dir})
+    INSTALL_DESTINATION ${heron_cmake_dir} PATH_VARS heron_shader_dir)
 write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/heronConfigVersion.cmake
     COMPATIBILITY SameMinorVersion) # before 1.0, minor versions may differ in their interface
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/heronConfig.cmake ${CMAKE_CURRENT_BINARY_DIR}/heronConfigVersion.cmake

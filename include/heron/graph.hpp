@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A graph collects operations on tensors; compile() turns it into a plan (plan.hpp). Optimizers are built on
-// it, and so can be an application's own kernels: every kernel is a grouped kernel, which does one stage for
-// many tensors at once.
+// it, and so can be an application's own kernels (KernelInfo): every kernel is a grouped kernel, which does
+// one stage for many tensors at once.
 #pragma once
 
 #include <cstddef>
@@ -50,7 +50,8 @@ struct HERON_API Tensor {
 
 enum class Access : std::uint8_t { read, write, read_write };
 
-// Value of a specialization constant; ids are the SPEC_ constants of shaders/core/shared.h.
+// Value of a specialization constant; ids are the SPEC_ constants of core/shared.h, or an application's own
+// from 64 on.
 struct SpecConstant {
     std::uint32_t id;
     std::uint32_t value;
@@ -58,7 +59,15 @@ struct SpecConstant {
 };
 
 // A grouped kernel: its SPIR-V and the layout of its job struct. Lives as long as the graphs and plans that
-// use it (in practice a constant). The shader side is shaders/core/kernel.glsl.
+// use it (in practice a constant).
+//
+// A kernel of an application's own is a job struct in a header that GLSL and C++ share (it includes
+// core/shared.h), a shader that includes core/kernel.glsl, and one line of CMake, after find_package(heron)
+// or add_subdirectory(heron):
+//
+//   heron_shader(decay decay.comp TARGET my_program)   # heron::spirv::decay, in heron/spirv/decay.hpp
+//
+// shaders/README.md shows it step by step; it is installed in share/heron/shaders, with core/ beside it.
 struct KernelInfo {
     const char* name;
     std::span<const std::uint32_t> spirv;
