@@ -5,6 +5,7 @@
 
 #include "core/pattern.hpp"
 #include "support/device_fixture.hpp"
+#include "support/fault_loop.hpp"
 #include "support/vulkan_proxy.hpp"
 
 namespace heron {
@@ -43,38 +44,7 @@ protected:
 
     void fail_everywhere(const Emulation& emulation) {
         VulkanProxy proxy(test::plain_entry(), emulation);
-        const std::vector<std::uint32_t> expected = life_of_a_device(proxy.entry());
-        ASSERT_EQ(proxy.live_text(), "");
-        const std::uint64_t calls = proxy.fallible_calls();
-        ASSERT_GT(calls, 40u);
-        for (VkResult result :
-             {VK_ERROR_OUT_OF_HOST_MEMORY, VK_ERROR_OUT_OF_DEVICE_MEMORY, VK_ERROR_DEVICE_LOST, VK_TIMEOUT}) {
-            std::uint64_t index = 0;
-            for (; index < 10 * calls; ++index) {
-                proxy.fail_call(index, result);
-                try {
-                    const std::vector<std::uint32_t> values = life_of_a_device(proxy.entry());
-                    // Only these may be survived: memory of another type serves as well.
-                    if (!proxy.failed().empty()) {
-                        EXPECT_EQ(proxy.failed(), "vkAllocateMemory") << index;
-                    }
-                    EXPECT_EQ(values, expected);
-                } catch (const Error& error) {
-                    if (proxy.failed() == "vkWaitSemaphores" || result != VK_TIMEOUT) {
-                        EXPECT_STREQ(to_string(error.code()), to_string(code_of(result)))
-                            << index << " " << proxy.failed() << ": " << error.what();
-                    }
-                    EXPECT_EQ(error.vk_result(), result) << error.what();
-                    EXPECT_FALSE(proxy.failed().empty()) << error.what();
-                }
-                EXPECT_EQ(proxy.live_text(), "") << "call " << index << ", " << proxy.failed();
-                if (proxy.failed().empty()) break;
-            }
-            EXPECT_GE(index, calls - 2) << "all calls were reached";
-            proxy.stop_failing();
-            EXPECT_EQ(life_of_a_device(proxy.entry()), expected);
-            if (HasFailure()) return;
-        }
+        test::fail_everywhere(proxy, [&] { return life_of_a_device(proxy.entry()); });
     }
 };
 HERON_DEVICE_TESTS(FaultTest);

@@ -8,6 +8,7 @@
 #include "core/device.hpp"
 #include "graph/affine_chain.hpp"
 #include "graph/plan.hpp"
+#include "support/fault_loop.hpp"
 #include "support/vulkan_proxy.hpp"
 
 namespace heron {
@@ -34,11 +35,15 @@ protected:
         DeviceTest::TearDown();
     }
 
-    // Compile, allocate, initialize, submit, accumulate timings, save, load, submit again.
-    std::vector<std::vector<float>> life_of_a_plan(VulkanProxy& proxy) {
+    Device device_through(const VulkanProxy& proxy) const {
         DeviceOptions options = test::device_options(GetParam());
         options.get_instance_proc_addr = proxy.entry();
-        Device device = Device::create(options);
+        return Device::create(options);
+    }
+
+    // Compile, allocate, initialize, submit, accumulate timings, save, load, submit again.
+    std::vector<std::vector<float>> life_of_a_plan(VulkanProxy& proxy) {
+        const Device device = device_through(proxy);
         Chain chain(device);
         PlanOptions plan_options;
         plan_options.profile = true;
@@ -70,42 +75,14 @@ HERON_DEVICE_TESTS(PlanFaultTest);
 
 TEST_P(PlanFaultTest, EveryFailureIsReportedAndLeaksNothing) {
     VulkanProxy proxy(test::plain_entry());
-    const auto expected = life_of_a_plan(proxy);
-    ASSERT_EQ(proxy.live_text(), "");
-    const std::uint64_t calls = proxy.fallible_calls();
-    ASSERT_GT(calls, 40u);
-    for (VkResult result :
-         {VK_ERROR_OUT_OF_HOST_MEMORY, VK_ERROR_OUT_OF_DEVICE_MEMORY, VK_ERROR_DEVICE_LOST, VK_TIMEOUT}) {
-        std::uint64_t index = 0;
-        for (; index < 10 * calls; ++index) {
-            proxy.fail_call(index, result);
-            try {
-                const auto values = life_of_a_plan(proxy);
-                if (!proxy.failed().empty()) EXPECT_EQ(proxy.failed(), "vkAllocateMemory") << index;
-                EXPECT_EQ(values, expected);
-            } catch (const Error& error) {
-                EXPECT_EQ(error.vk_result(), result)
-                    << index << " " << proxy.failed() << ": " << error.what();
-                if (result == VK_ERROR_DEVICE_LOST)
-                    EXPECT_EQ(error.code(), ErrorCode::device_lost) << error.what();
-            }
-            EXPECT_EQ(proxy.live_text(), "") << "call " << index << ", " << proxy.failed();
-            if (proxy.failed().empty()) break;
-        }
-        EXPECT_GE(index, calls - 4) << "all calls were reached";
-        proxy.stop_failing();
-        EXPECT_EQ(life_of_a_plan(proxy), expected) << "a retry gives the same bits";
-        if (HasFailure()) return;
-    }
+    test::fail_everywhere(proxy, [&] { return life_of_a_plan(proxy); });
 }
 
 // What the hazard check proves of the schedule is what is recorded: a barrier first, one between every two
 // levels, one at the end, and none elsewhere.
 TEST_P(PlanFaultTest, RecordsTheBarriersThatTheHazardCheckProves) {
     VulkanProxy proxy(test::plain_entry());
-    DeviceOptions options = test::device_options(GetParam());
-    options.get_instance_proc_addr = proxy.entry();
-    Device device = Device::create(options);
+    const Device device = device_through(proxy);
     Chain chain(device);
     Plan plan = chain.graph.compile({});
     plan.allocate();
@@ -122,9 +99,7 @@ TEST_P(PlanFaultTest, RecordsTheBarriersThatTheHazardCheckProves) {
 
 TEST_P(PlanFaultTest, ALostDeviceStaysLostAndNeverHangs) {
     VulkanProxy proxy(test::plain_entry());
-    DeviceOptions options = test::device_options(GetParam());
-    options.get_instance_proc_addr = proxy.entry();
-    Device device = Device::create(options);
+    const Device device = device_through(proxy);
     Chain chain(device);
     Plan plan = chain.graph.compile({});
     plan.allocate();
