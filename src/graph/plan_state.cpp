@@ -41,6 +41,14 @@ std::vector<Saved> saved_tensors(const Plan::Impl& plan, std::span<const std::st
     return result;
 }
 
+void require_size(const Plan::Impl& plan, const char* what, std::string_view name, const TensorView& state,
+                  std::size_t bytes) {
+    if (bytes != state.span_bytes())
+        plan.refuse(std::string(what) + " \"" + std::string(name) + "\": the state has " +
+                    std::to_string(state.span_bytes()) + " bytes, the caller's memory " +
+                    std::to_string(bytes));
+}
+
 }  // namespace
 
 std::vector<Plan::StateEntry> Plan::states() const {
@@ -56,19 +64,13 @@ TensorView Plan::state_view(std::string_view name) const {
 
 void Plan::read_state(std::string_view name, std::span<std::byte> to) const {
     const TensorView state = state_view(name);
-    if (to.size() != state.span_bytes())
-        impl().refuse("read_state \"" + std::string(name) + "\": the state has " +
-                      std::to_string(state.span_bytes()) + " bytes, the destination " +
-                      std::to_string(to.size()));
+    require_size(impl(), "read_state", name, state, to.size());
     Transfer(device()).read(state.address, to);
 }
 
 void Plan::write_state(std::string_view name, std::span<const std::byte> from) {
     const TensorView state = state_view(name);
-    if (from.size() != state.span_bytes())
-        impl().refuse("write_state \"" + std::string(name) + "\": the state has " +
-                      std::to_string(state.span_bytes()) + " bytes, the source " +
-                      std::to_string(from.size()));
+    require_size(impl(), "write_state", name, state, from.size());
     Transfer(device()).write(state.address, from);
 }
 

@@ -12,8 +12,10 @@
 
 #include "core/device.hpp"
 #include "graph/affine_chain.hpp"
+#include "graph/barrier_mutation.hpp"
 #include "heron/graph.hpp"
 #include "heron/plan.hpp"
+#include "support/commands.hpp"
 #include "support/device_fixture.hpp"
 
 namespace heron {
@@ -30,46 +32,7 @@ using test::kAffine;
 using test::kThreads;
 using test::random_values;
 
-class PlanTest : public test::DeviceTest {
-protected:
-    // A pool and a command buffer of the test's own, as an engine would have them.
-    VkCommandBuffer command_buffer(VkCommandBufferLevel level = VK_COMMAND_BUFFER_LEVEL_PRIMARY) {
-        Device::Impl& impl = device().impl();
-        if (pool_ == VK_NULL_HANDLE) {
-            VkCommandPoolCreateInfo info{VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO};
-            info.queueFamilyIndex = impl.queue_family;
-            impl.check(impl.vk.CreateCommandPool(impl.device, &info, nullptr, &pool_), "vkCreateCommandPool");
-        }
-        VkCommandBufferAllocateInfo info{VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO};
-        info.commandPool = pool_;
-        info.level = level;
-        info.commandBufferCount = 1;
-        VkCommandBuffer commands = VK_NULL_HANDLE;
-        impl.check(impl.vk.AllocateCommandBuffers(impl.device, &info, &commands), "vkAllocateCommandBuffers");
-        VkCommandBufferInheritanceInfo inheritance{VK_STRUCTURE_TYPE_COMMAND_BUFFER_INHERITANCE_INFO};
-        VkCommandBufferBeginInfo begin{VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
-        begin.flags = VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT;
-        begin.pInheritanceInfo = &inheritance;
-        impl.check(impl.vk.BeginCommandBuffer(commands, &begin), "vkBeginCommandBuffer");
-        return commands;
-    }
-    void end(VkCommandBuffer commands) {
-        Device::Impl& impl = device().impl();
-        impl.check(impl.vk.EndCommandBuffer(commands), "vkEndCommandBuffer");
-    }
-    void submit(VkCommandBuffer commands) {
-        Device::Impl& impl = device().impl();
-        ASSERT_TRUE(impl.wait(impl.submit(std::span<const VkCommandBuffer>(&commands, 1)), 60'000'000'000));
-    }
-    void TearDown() override {
-        Device::Impl& impl = device().impl();
-        if (pool_ != VK_NULL_HANDLE) impl.vk.DestroyCommandPool(impl.device, pool_, nullptr);
-        DeviceTest::TearDown();
-    }
-
-private:
-    VkCommandPool pool_ = VK_NULL_HANDLE;
-};
+class PlanTest : public test::DeviceTest {};
 
 TEST_P(PlanTest, MergesTensorsIntoOneDispatchPerLevel) {
     Chain chain(device());
@@ -139,6 +102,7 @@ TEST_P(PlanTest, ManySubmissionsInFlightGiveTheSameBits) {
 }
 
 TEST_P(PlanTest, ReplayedSecondaryCommandBufferGivesTheSameBits) {
+    test::Commands commands(device());
     Chain chain(device());
     Plan plan = chain.graph.compile({});
     plan.allocate();
@@ -147,17 +111,18 @@ TEST_P(PlanTest, ReplayedSecondaryCommandBufferGivesTheSameBits) {
     const auto expected = chain.actual();
     chain.clear();
     plan.initialize();
-    const VkCommandBuffer secondary = command_buffer(VK_COMMAND_BUFFER_LEVEL_SECONDARY);
+    const VkCommandBuffer secondary = commands.begin(VK_COMMAND_BUFFER_LEVEL_SECONDARY);
     plan.record(secondary);
-    end(secondary);
-    const VkCommandBuffer primary = command_buffer();
+    commands.end(secondary);
+    const VkCommandBuffer primary = commands.begin();
     for (int step = 0; step < 4; ++step) device().impl().vk.CmdExecuteCommands(primary, 1, &secondary);
-    end(primary);
-    submit(primary);
+    commands.end(primary);
+    commands.submit(primary);
     EXPECT_EQ(chain.actual(), expected);
 }
 
 TEST_P(PlanTest, SlicesGiveTheBitsOfTheWholeStep) {
+    test::Commands commands(device());
     Chain chain(device());
     PlanOptions options;
     Plan plan = chain.graph.compile(options);
@@ -172,10 +137,10 @@ TEST_P(PlanTest, SlicesGiveTheBitsOfTheWholeStep) {
         for (int step = 0; step < 3; ++step) {
             SliceResult result;
             do {
-                const VkCommandBuffer commands = command_buffer();
-                result = plan.record_slice(commands, budget);
-                end(commands);
-                submit(commands);
+                const VkCommandBuffer slice = commands.begin();
+                result = plan.record_slice(slice, budget);
+                commands.end(slice);
+                commands.submit(slice);
                 ++slices;
                 EXPECT_EQ(plan.slice_pending(), !result.complete);
                 if (!result.complete) EXPECT_THROW(plan.submit(), Error);
@@ -222,17 +187,7 @@ TEST_P(PlanTest, HazardCheckNoticesEveryMissingBarrier) {
     Chain chain(device());
     Plan plan = chain.graph.compile({});
     plan.allocate();
-    const std::vector<RecordedDispatch> recorded = plan.impl().recorded(Phase::step);
-    EXPECT_TRUE(find_hazards(recorded).empty());
-    int barriers = 0;
-    for (std::size_t d = 0; d < recorded.size(); ++d) {
-        if (!recorded[d].barrier_before) continue;
-        std::vector<RecordedDispatch> mutated = recorded;
-        mutated[d].barrier_before = false;
-        EXPECT_FALSE(find_hazards(mutated).empty()) << "barrier before dispatch " << d;
-        ++barriers;
-    }
-    EXPECT_EQ(barriers, 2);
+    EXPECT_EQ(test::remove_each_barrier(plan.impl().recorded(Phase::step)), 2);
 }
 
 // Random programs on a few tensors, their parts and temporaries: the schedule must equal program order, and
@@ -293,6 +248,7 @@ TEST_P(PlanTest, OverlappingExternalsAreOrdered) {
 }
 
 TEST_P(PlanTest, SectionsRunInTheirStepsOnlyWholeReplayedAndSliced) {
+    test::Commands commands(device());
     const auto build = [&](Graph& graph, const Buffer& x, const Buffer& y, const Buffer& z) {
         const Tensor tx = graph.external("x", x.view(DType::f32, {200}));
         const Tensor ty = graph.external("y", y.view(DType::f32, {200}));
@@ -336,19 +292,19 @@ TEST_P(PlanTest, SectionsRunInTheirStepsOnlyWholeReplayedAndSliced) {
         plan.initialize();
         for (int step = 0; step < 7; ++step)
             for (bool complete = false; !complete;) {
-                const VkCommandBuffer commands = command_buffer();
-                complete = plan.record_slice(commands, {dispatches, 1e30}).complete;
-                end(commands);
-                submit(commands);
+                const VkCommandBuffer slice = commands.begin();
+                complete = plan.record_slice(slice, {dispatches, 1e30}).complete;
+                commands.end(slice);
+                commands.submit(slice);
             }
         EXPECT_EQ(test::download(y), whole);
     }
     const_cast<Buffer&>(y).write(std::as_bytes(std::span(zeros)));
     plan.initialize();
-    const VkCommandBuffer replayed = command_buffer();
+    const VkCommandBuffer replayed = commands.begin();
     plan.record(replayed);
-    end(replayed);
-    for (int step = 0; step < 7; ++step) submit(replayed);
+    commands.end(replayed);
+    for (int step = 0; step < 7; ++step) commands.submit(replayed);
     EXPECT_EQ(test::download(y), whole);
 }
 
@@ -612,6 +568,7 @@ TEST_P(PlanTest, SubmissionsWaitForAndSignalTheCallersSemaphores) {
 
 // An engine that keeps its queue to itself: adopted without a queue, submits through the callback.
 TEST_P(PlanTest, AnAdoptedDeviceWithoutAQueueSubmitsThroughTheCallback) {
+    test::Commands commands(device());
     Device::Impl& engine = device().impl();
     const FeatureChain features(engine.vk.GetInstanceProcAddr, device().instance(),
                                 device().physical_device());
@@ -629,10 +586,10 @@ TEST_P(PlanTest, AnAdoptedDeviceWithoutAQueueSubmitsThroughTheCallback) {
     plan.allocate();
     EXPECT_THROW(plan.initialize(), Error) << "there is no queue";
     EXPECT_THROW(plan.submit(), Error);
-    const VkCommandBuffer first = command_buffer();
+    const VkCommandBuffer first = commands.begin();
     plan.record_initialize(first);
-    end(first);
-    submit(first);
+    commands.end(first);
+    commands.submit(first);
     int calls = 0;
     const SubmitInfo info{.wait = {}, .signal = {}, .submit = [&](const VkSubmitInfo2& submission) {
                               ++calls;

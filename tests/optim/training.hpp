@@ -17,6 +17,7 @@
 #include "core/device.hpp"
 #include "core/push.h"
 #include "heron/heron.hpp"
+#include "support/commands.hpp"
 #include "support/device_fixture.hpp"
 
 namespace heron::test {
@@ -240,43 +241,6 @@ private:
     std::deque<TrainedTensor> tensors_;
     Plan plan_;
     std::vector<std::string> hazards_;
-};
-
-// Command buffers as an engine has them.
-class Commands {
-public:
-    explicit Commands(Device& device) : impl_(device.impl()) {
-        VkCommandPoolCreateInfo info{VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO};
-        info.queueFamilyIndex = impl_.queue_family;
-        impl_.check(impl_.vk.CreateCommandPool(impl_.device, &info, nullptr, &pool_), "vkCreateCommandPool");
-    }
-    ~Commands() { impl_.vk.DestroyCommandPool(impl_.device, pool_, nullptr); }
-    Commands(const Commands&) = delete;
-    Commands& operator=(const Commands&) = delete;
-
-    VkCommandBuffer begin() {
-        VkCommandBufferAllocateInfo info{VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO};
-        info.commandPool = pool_;
-        info.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY;
-        info.commandBufferCount = 1;
-        VkCommandBuffer commands = VK_NULL_HANDLE;
-        impl_.check(impl_.vk.AllocateCommandBuffers(impl_.device, &info, &commands),
-                    "vkAllocateCommandBuffers");
-        VkCommandBufferBeginInfo begin{VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
-        begin.flags = VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT;
-        impl_.check(impl_.vk.BeginCommandBuffer(commands, &begin), "vkBeginCommandBuffer");
-        return commands;
-    }
-    void end(VkCommandBuffer commands) {
-        impl_.check(impl_.vk.EndCommandBuffer(commands), "vkEndCommandBuffer");
-    }
-    void submit(VkCommandBuffer commands) {
-        ASSERT_TRUE(impl_.wait(impl_.submit(std::span<const VkCommandBuffer>(&commands, 1)), 60'000'000'000));
-    }
-
-private:
-    Device::Impl& impl_;
-    VkCommandPool pool_ = VK_NULL_HANDLE;
 };
 
 // One step in slices of at most `dispatches`.
