@@ -14,16 +14,6 @@ namespace {
 
 [[noreturn]] void refuse(const std::string& text) { throw Error(ErrorCode::invalid_argument, text); }
 
-std::uint64_t span_elements(const Shape& shape, std::uint64_t row_stride, std::uint64_t rows,
-                            std::uint64_t cols) {
-    const std::uint64_t count = shape.count();
-    if (count == 0) return 0;
-    if (row_stride == 0 || row_stride == cols) return count;
-    const std::uint64_t all_rows = count / cols;
-    (void)rows;
-    return (all_rows - 1) * row_stride + cols;
-}
-
 }  // namespace
 
 std::uint64_t Tensor::rows() const { return shape.rank() < 2 ? 1 : shape[shape.rank() - 2]; }
@@ -37,9 +27,7 @@ std::uint64_t Tensor::batch() const {
 
 std::uint64_t Tensor::stride() const { return row_stride == 0 ? cols() : row_stride; }
 
-std::uint64_t Tensor::span_bytes() const {
-    return span_elements(shape, row_stride, rows(), cols()) * bytes_of(dtype);
-}
+std::uint64_t Tensor::span_bytes() const { return TensorView{0, dtype, shape, row_stride}.span_bytes(); }
 
 Tensor Tensor::row_range(std::uint64_t first, std::uint64_t count) const {
     if (shape.rank() != 2 || first > rows() || count > rows() - first)
@@ -210,7 +198,8 @@ void Graph::add(Operation operation) {
         // Sizes of section tables and arguments are not known yet.
         const bool sized =
             object.kind != ObjectKind::arguments && operand.tensor.id != impl_->section_table.id;
-        if (sized && operand.tensor.byte_offset + operand.tensor.span_bytes() > object.bytes)
+        const std::uint64_t span = operand.tensor.span_bytes();
+        if (sized && (span > object.bytes || operand.tensor.byte_offset > object.bytes - span))
             refuse(who + "an operand of shape " + operand.tensor.shape.text() + " does not fit its memory (" +
                    std::to_string(object.bytes) + " bytes)");
         if (operand.field != Operand::kNoField && operand.field + 8 > kernel.first_group_offset)

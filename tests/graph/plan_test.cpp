@@ -329,6 +329,12 @@ TEST_P(PlanTest, RefusesMisuse) {
     Tensor too_long = y;
     too_long.shape = Shape{65};
     EXPECT_THROW(add_affine(graph, too_long, y, 1, 1), Error);
+    Tensor far = y;
+    far.byte_offset = ~std::uint64_t{0} - 100;
+    EXPECT_THROW(add_affine(graph, far, y, 1, 1), Error) << "an end that overflows";
+    Tensor wide = y.reshape({2, 32});
+    wide.row_stride = (std::uint64_t{1} << 62) + 32;  // four of it overflow to the bytes of the tensor
+    EXPECT_THROW(add_affine(graph, wide, y, 1, 1), Error) << "a span that overflows";
     add_affine(graph, temporary, y, 1, 1);
     EXPECT_THROW(graph.compile({}), Error) << "a temporary that nobody wrote";
 
