@@ -78,7 +78,8 @@ struct MatrixView {
 };
 
 // In a plan the weight is the external tensor <name>, the gradient <name>.grad (for Plan::rebind), and states
-// are called <name>.momentum and the like.
+// are called <name>.momentum and the like. A step takes a weight, its master copy and its average to the
+// largest finite number of the weight's dtype and no further (65504 for f16).
 struct Parameter {
     std::string name;     // dotted, unique among all optimizers of a plan: "blocks.0.attn.qkv.weight"
     TensorView weight;    // f32, f16 or bf16; contiguous
@@ -164,7 +165,8 @@ struct StepOptions {
     float clip_value = 0.0f;
     LossScaleOptions loss_scale;
     // Gradient accumulation in f32 by Plan::record_accumulate(); the step uses the mean. A step without
-    // micro-batches is skipped.
+    // micro-batches is skipped. A sum that overflows is a non-finite gradient, and without skip_nonfinite the
+    // largest finite number.
     bool accumulate = false;
     bool master_weights = false;  // f32 master copies of 16-bit parameters, states "<parameter>.master"
     float ema_decay = 0.0f;       // (0, 1): an f32 moving average of every parameter, state "<parameter>.ema"

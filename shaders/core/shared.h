@@ -64,6 +64,7 @@ const uint ELEMENTS_AVERAGE = 2; // parameters have a moving average
 const uint SGD_MOMENTUM = 4;
 const uint ADAMW_AMSGRAD = 8;
 const uint MUON_NORM = 16;       // partial norms of U; without it U itself
+const uint ACCUMULATE_FINITE = 32; // sums of finite gradients stay finite
 HERON_SHARED_END
 
 #ifdef __cplusplus
@@ -78,7 +79,7 @@ struct SpecText {
 inline constexpr std::string_view kDTypeNames[] = {"f32", "f16", "bf16"};
 inline constexpr std::string_view kReductionNames[] = {"sum", "norm", "nonfinite"};
 inline constexpr std::string_view kFlagNames[] = {"ELEMENTS_SINGLE", "ELEMENTS_AVERAGE", "SGD_MOMENTUM", "ADAMW_AMSGRAD",
-                                                  "MUON_NORM"};
+                                                  "MUON_NORM", "ACCUMULATE_FINITE"};
 inline constexpr SpecText kSpecTexts[] = {
     {SPEC_THREADS, "threads"},
     {SPEC_DTYPE_A, "A", kDTypeNames},

@@ -8,6 +8,7 @@
 
 HERON_SHARED_BEGIN
 
+
 struct AccumulateJob {
     GradientOperand gradient;
     F32x4           accumulator;

@@ -34,8 +34,8 @@ void main() {
     F32x4 moment2 = p.jobs.job[j].moment2;
     AdamWHyperRef hyper = p.jobs.job[j].hyper;
     AdamWHyper h = hyper.h;
-    float lr = h.lr * p.jobs.job[j].parameter.lr_scale;
-    float decay = lr * (h.weight_decay * p.jobs.job[j].parameter.weight_decay_scale);
+    float lr = parameter_lr(j, h.lr);
+    float decay = clamp_finite(lr * parameter_decay(j, h.weight_decay));
 
     for (uint r = 0u; r < rounds; ++r) {
         uint q = quad_at(begin, r);
@@ -68,6 +68,6 @@ void main() {
         vec4 kept = vec4(1.0 - decay);
         if ((flags & ADAMW_CAUTIOUS) != 0u)
             kept = mix(vec4(1.0), kept, same_direction(m, w));
-        store_weight(i, valid, kept * w - update);
+        update_weight(i, valid, kept * w, update);
     }
 }

@@ -13,12 +13,12 @@
 
 #define JOB AdvanceJob
 #include "core/kernel.glsl"
+#include "core/half.glsl"
 #define REDUCE_WORKGROUP
 #include "core/reduce.glsl"
 #include "core/math.glsl"
 
 const uint STEP_CONTROL_WORDS = 16;
-const float FLT_MAX = 3.40282347e38;
 
 shared uint shared_counts[gl_WorkGroupSize.x];
 shared uint shared_step;
@@ -128,7 +128,7 @@ void main() {
         float scale = reciprocal(loss_scale);
         if (accumulates && micro_batches > 1u)
             scale *= reciprocal(float(micro_batches));
-        float norm = min((root * scale) * scaled.x, FLT_MAX);
+        float norm = clamp_finite((root * scale) * scaled.x);
         float clip_norm = p.jobs.job[0].clip_norm;
         if (clip_norm > 0.0 && norm > clip_norm)
             scale = (clip_norm / root) * (1.0 / scaled.x);
@@ -184,7 +184,7 @@ void main() {
     SchedulePieces pieces = p.jobs.job[0].pieces;
     F32 values = p.jobs.job[0].values;
     for (uint s = lane; s < p.jobs.job[0].slot_count; s += gl_WorkGroupSize.x)
-        values.v[s] = slot_value(slots, pieces, s, t);
+        values.v[s] = clamp_finite(slot_value(slots, pieces, s, t));
 
     if ((flags & ADVANCE_SECTIONS) != 0u) {
         SectionEntries sections = p.jobs.job[0].sections;

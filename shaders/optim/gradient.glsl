@@ -23,6 +23,9 @@ vec4 load_raw_gradient(uint i, uint valid) {
     return load_quad(gradient_address, i, valid, is_wide(gradient_low, i, valid), GRADIENT_DTYPE);
 }
 
+// Nothing that a step adds to a gradient may carry it beyond what the momentum can sum up.
+vec4 limit_gradient(vec4 g) { return clamp(g, -LARGEST_GRADIENT, LARGEST_GRADIENT); }
+
 // As the step sees it: scaled (loss scale, micro-batches, clipping by norm), then clamped. The clamp is there without
 // clipping by value too: it keeps squares and long sums of any finite gradient finite (StepControl::clip_value).
 vec4 load_gradient(uint i, uint valid) {

@@ -29,9 +29,9 @@ void main() {
     U32x4 factor = p.jobs.job[j].factor;
     MuonHyperRef hyper = p.jobs.job[j].hyper;
     MuonHyper h = hyper.h;
-    float lr = h.lr * p.jobs.job[j].parameter.lr_scale;
-    float decay = lr * (h.weight_decay * p.jobs.job[j].parameter.weight_decay_scale);
-    float scale = lr * p.jobs.job[j].shape_factor;
+    float lr = parameter_lr(j, h.lr);
+    float decay = clamp_finite(lr * parameter_decay(j, h.weight_decay));
+    float scale = clamp_finite(lr * p.jobs.job[j].shape_factor);
 
     for (uint r = 0u; r < rounds; ++r) {
         uint q = quad_at(begin, r);
@@ -44,6 +44,6 @@ void main() {
         vec4 kept = vec4(1.0 - decay);
         if ((flags & MUON_CAUTIOUS) != 0u)
             kept = mix(vec4(1.0), kept, same_direction(w, o));
-        store_weight(i, valid, kept * w - scale * o);
+        update_weight(i, valid, kept * w, scale * o);
     }
 }

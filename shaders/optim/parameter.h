@@ -7,6 +7,9 @@
 
 HERON_SHARED_BEGIN
 
+// Gradients are clamped to this: their squares, and sums of 2^60 of them, stay below 2^127.
+const float LARGEST_GRADIENT = 1.3e19f;
+
 // A tensor of the caller, read. The address stands here twice: shaders cannot look at the bits of a reference
 // everywhere (SwiftShader), and the plan may move the tensor, so the kernel tests the alignment itself.
 struct GradientOperand {

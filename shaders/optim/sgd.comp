@@ -30,8 +30,9 @@ void main() {
     uint flags = p.jobs.job[j].flags;
     SgdHyperRef hyper = p.jobs.job[j].hyper;
     SgdHyper h = hyper.h;
-    float lr = h.lr * p.jobs.job[j].parameter.lr_scale;
-    float decay = h.weight_decay * p.jobs.job[j].parameter.weight_decay_scale;
+    float lr = parameter_lr(j, h.lr);
+    float decay = parameter_decay(j, h.weight_decay);
+    float kept = clamp_finite(1.0 - lr * decay);
     bool decoupled = (flags & SGD_DECOUPLED) != 0u;
 
     for (uint r = 0u; r < rounds; ++r) {
@@ -43,7 +44,7 @@ void main() {
         vec4 g = load_gradient(i, valid);
         vec4 w = load_weight(i, valid);
         if (!decoupled)
-            g = g + decay * w;
+            g = limit_gradient(g + decay * w);
         vec4 update = g;
         if ((FLAGS & SGD_MOMENTUM) != 0u) {
             F32x4 momentum = p.jobs.job[j].momentum;
@@ -51,7 +52,6 @@ void main() {
             store_state(momentum, i, valid, b);
             update = (flags & SGD_NESTEROV) != 0u ? g + h.momentum * b : b;
         }
-        vec4 kept = decoupled ? (1.0 - lr * decay) * w : w;
-        store_weight(i, valid, kept - lr * update);
+        update_weight(i, valid, decoupled ? kept * w : w, lr * update);
     }
 }

@@ -2,6 +2,9 @@
 // Reads and writes the parameter of a job together with its master copy and moving average. The includer's job struct has
 // the member `ParameterOperand parameter`, and it has included optim/parameter.glsl. begin_weight() comes first: it reads
 // the job once, for all elements.
+//
+// Every optimizer's weights pass through update_weight(): it saturates, so that no rate, decay or gradient, however large,
+// makes an infinity or a NaN of finite numbers.
 #ifndef HERON_OPTIM_WEIGHT_GLSL
 #define HERON_OPTIM_WEIGHT_GLSL
 
@@ -32,7 +35,15 @@ vec4 load_weight(uint i, uint valid) {
     return load_quad(weight_address, i, valid, is_wide(weight_low, i, valid), WEIGHT_DTYPE);
 }
 
-void store_weight(uint i, uint valid, vec4 value) {
+// The optimizer's rate and weight decay for this parameter: finite, because an infinite one times 0 is NaN.
+float parameter_lr(uint j, float lr) { return clamp_finite(lr * p.jobs.job[j].parameter.lr_scale); }
+float parameter_decay(uint j, float weight_decay) {
+    return clamp_finite(weight_decay * p.jobs.job[j].parameter.weight_decay_scale);
+}
+
+// w <- decayed - update, each cut to the range of f32 (no inf - inf), their difference to that of the parameter's type.
+void update_weight(uint i, uint valid, vec4 decayed, vec4 update) {
+    vec4 value = clamp_finite(clamp_finite(decayed, DTYPE_F32) - clamp_finite(update, DTYPE_F32), WEIGHT_DTYPE);
     store_quad(weight_address, weight_words, i, valid, is_wide(weight_low, i, valid), value, WEIGHT_DTYPE);
     if (WEIGHT_DTYPE != DTYPE_F32 && (weight_flags & PARAMETER_MASTER) != 0u)
         store_state(weight_master, i, valid, value);
@@ -40,7 +51,7 @@ void store_weight(uint i, uint valid, vec4 value) {
         // Of what the step goes on with: the master copy, or the parameter as it was rounded.
         vec4 now = (weight_flags & PARAMETER_MASTER) != 0u ? value : round_to(value, WEIGHT_DTYPE);
         vec4 old = load_state(weight_average, i, valid);
-        store_state(weight_average, i, valid, old + weight_average_rate * (now - old));
+        store_state(weight_average, i, valid, old + weight_average_rate * clamp_finite(now - old, DTYPE_F32));
     }
 }
 

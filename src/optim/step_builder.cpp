@@ -38,8 +38,6 @@ constexpr KernelInfo kAdvance = make_kernel<gpu::AdvanceJob>("advance", spirv::a
 constexpr KernelInfo kAccumulate = make_kernel<gpu::AccumulateJob>("accumulate", spirv::accumulate);
 constexpr KernelInfo kStartCopies = make_kernel<gpu::StartCopiesJob>("start_copies", spirv::start_copies);
 
-// Any gradient is clamped to this: its square, and its sum with a weight decay, stay below 2^127.
-constexpr float kLargestGradient = 1.3e19f;
 // Partial statistics that the advance kernel combines: with 256 invocations 64 apiece.
 constexpr std::uint64_t kMaxPartials = 16384;
 constexpr float kSmallestLossScale = 0x1p-24f;
@@ -375,7 +373,7 @@ void StepBuilder::add_accumulate() {
                 operands.push_back({offsetof(gpu::AccumulateJob, control), layout_.control, Access::read});
                 Operation operation = make_operation(kAccumulate, job, std::move(operands), grid.groups);
                 operation.constants = {{gpu::SPEC_THREADS, grid.threads},
-                                       variant(),
+                                       variant(options_.skip_nonfinite ? 0 : gpu::ACCUMULATE_FINITE),
                                        {gpu::SPEC_DTYPE_B, static_cast<std::uint32_t>(gradient.dtype)}};
                 operation.reason = variant_reason();
                 operation.bytes = (8.0 + gradient_bytes(item)) * static_cast<double>(count);
@@ -452,8 +450,8 @@ void StepBuilder::add_advance(std::uint32_t mode) {
                 (options_.loss_scale.dynamic ? gpu::ADVANCE_DYNAMIC_LOSS_SCALE : 0) |
                 (options_.accumulate ? gpu::ADVANCE_ACCUMULATES : 0) | (stepping ? gpu::ADVANCE_SECTIONS : 0);
     job.clip_norm = options_.clip_norm;
-    job.clip_value =
-        options_.clip_value > 0 ? std::min(options_.clip_value, kLargestGradient) : kLargestGradient;
+    job.clip_value = options_.clip_value > 0 ? std::min(options_.clip_value, gpu::LARGEST_GRADIENT)
+                                             : gpu::LARGEST_GRADIENT;
     job.initial_loss_scale = options_.loss_scale.initial;
     job.growth = options_.loss_scale.growth;
     job.backoff = options_.loss_scale.backoff;

@@ -215,6 +215,72 @@ TEST_P(OptimizerTest, FiniteInputOfAnySizeGivesFiniteResults) {
     });
 }
 
+// Weights at the ends of their type's range, rates and decays of 1e38 on top of scales of 1e38, gradients of
+// any size: what overflows stops at the largest number of the type.
+TEST_P(OptimizerTest, WeightsSaturateAtTheLargestNumberOfTheirType) {
+    for_every_optimizer([&](const OptimizerCase& entry) {
+        for (const DType dtype : {DType::f32, DType::f16, DType::bf16})
+            for (const bool master : {false, true})
+                for (const bool decays : {false, true}) {
+                    SCOPED_TRACE(std::string(to_string(dtype)) + (master ? " master" : "") +
+                                 (decays ? " decay 1e38" : ""));
+                    std::vector<TestTensor> tensors = two_tensors(entry);
+                    for (TestTensor& tensor : tensors) tensor.weight_dtype = dtype;
+                    tensors[1].lr_scale = tensors[1].weight_decay_scale = 1e38f;
+                    StepOptions options;
+                    options.master_weights = master;
+                    options.ema_decay = 0.5f;
+                    Training training(device(), decays ? entry.make_extreme : entry.make, tensors, options);
+                    set_learning_rate(training.plan(), training.optimizer_name(), 1e38f);
+                    const float largest = largest_of(dtype);
+                    for (std::size_t i = 0; i < training.size(); ++i) {
+                        std::vector<float> weight(training.tensor(i).count());
+                        for (std::size_t k = 0; k < weight.size(); ++k)
+                            weight[k] = k % 5 == 0 ? 0.0f : k % 2 == 0 ? largest : -largest;
+                        training.tensor(i).set_weight(weight);
+                    }
+                    training.plan().initialize();
+                    bool saturated[2] = {};
+                    for (unsigned step = 1; step <= 4; ++step) {
+                        training.draw_gradients(step, step == 3 ? 3e37 : 1.0);
+                        std::vector<float> gradient = training.tensor(0).gradient_values();
+                        for (std::size_t k = 0; k < gradient.size(); k += 3) gradient[k] = 0.0f;
+                        training.tensor(0).set_gradient(gradient);
+                        training.plan().run();
+                        ASSERT_EQ(training.nonfinite(), std::vector<std::string>{}) << "step " << step;
+                        for (std::size_t i = 0; i < training.size(); ++i)
+                            for (const float weight : training.tensor(i).weight())
+                                saturated[i] = saturated[i] || std::abs(weight) == largest;
+                    }
+                    // (A coupled decay of 1e38 throws a weight at the end back to 0.)
+                    if (!decays) EXPECT_TRUE(saturated[0] && saturated[1]);
+                    EXPECT_EQ(status(training.plan()).step, 4u);
+                }
+    });
+}
+
+// The ends of the range are no trap.
+TEST_P(OptimizerTest, SaturatedWeightsComeBack) {
+    for (const DType dtype : {DType::f16, DType::bf16, DType::f32}) {
+        SCOPED_TRACE(to_string(dtype));
+        StepOptions options;
+        options.master_weights = true;
+        const float largest = largest_of(dtype), gradient = dtype == DType::f16 ? 1e4f : 1e19f;
+        const float lr = dtype == DType::f16 ? 1.0f : 1e19f;
+        Training training(device(), registry::sgd("", {.lr = lr}).make,
+                          {{.name = "a", .shape = {2}, .weight_dtype = dtype}}, options);
+        training.tensor().set_weight({largest, -largest});
+        training.plan().initialize();
+        training.tensor().set_gradient({-gradient, gradient});
+        for (int step = 0; step < 5; ++step) training.plan().run();
+        EXPECT_EQ(training.tensor().weight(), (std::vector<float>{largest, -largest}));
+        training.tensor().set_gradient({gradient, -gradient});
+        training.plan().run();
+        const float expected = rounded(static_cast<double>(largest - lr * gradient), dtype);
+        EXPECT_EQ(training.tensor().weight(), (std::vector<float>{expected, -expected}));
+    }
+}
+
 TEST_P(OptimizerTest, RepetitionSlicesAndManySubmissionsGiveTheSameBits) {
     for_every_optimizer([&](const OptimizerCase& entry) {
         StepOptions options;

@@ -16,6 +16,7 @@ namespace heron::test {
 struct OptimizerCase {
     std::string name;
     MakeOptimizer make;
+    MakeOptimizer make_extreme;  // with a learning rate and a weight decay of 1e38
     std::function<std::unique_ptr<Reference>(const Shape&)> reference;
     bool element_wise;          // bounds per element; else by relative Frobenius norm
     std::vector<Shape> shapes;  // awkward ones, that the algorithm takes
@@ -31,25 +32,47 @@ inline std::vector<Shape> matrix_shapes() {
             {200, 33}, {40, 310}, {150, 150}, {1, 10000}, {10000, 1}};
 }
 
+// A function that makes an Algorithm with these options.
+template <class Algorithm, class Options>
+MakeOptimizer maker(const Options& options) {
+    return [=](const Device& device) { return std::make_unique<Algorithm>(device, options); };
+}
+template <class Algorithm, class Options>
+MakeOptimizer extreme_maker(Options options) {
+    options.lr = options.weight_decay = 1e38f;
+    return maker<Algorithm>(options);
+}
+
 inline OptimizerCase adamw(std::string name, const AdamWOptions& options) {
-    return {std::move(name), [=](const Device& device) { return std::make_unique<AdamW>(device, options); },
-            [=](const Shape&) { return std::make_unique<AdamWReference>(options); }, true, any_shapes()};
+    return {std::move(name),
+            maker<AdamW>(options),
+            extreme_maker<AdamW>(options),
+            [=](const Shape&) { return std::make_unique<AdamWReference>(options); },
+            true,
+            any_shapes()};
 }
 
 inline OptimizerCase sgd(std::string name, const SgdOptions& options) {
-    return {std::move(name), [=](const Device& device) { return std::make_unique<Sgd>(device, options); },
-            [=](const Shape&) { return std::make_unique<SgdReference>(options); }, true, any_shapes()};
+    return {std::move(name),
+            maker<Sgd>(options),
+            extreme_maker<Sgd>(options),
+            [=](const Shape&) { return std::make_unique<SgdReference>(options); },
+            true,
+            any_shapes()};
 }
 
 inline OptimizerCase muon(std::string name, const MuonOptions& options,
                           std::function<double(double, double)> factor) {
-    return {std::move(name), [=](const Device& device) { return std::make_unique<Muon>(device, options); },
+    return {std::move(name),
+            maker<Muon>(options),
+            extreme_maker<Muon>(options),
             [=](const Shape& shape) {
                 const double m = static_cast<double>(shape[0]), n = static_cast<double>(shape[1]);
                 return std::make_unique<MuonReference>(
                     options, std::vector<ReferenceBlock>{{shape[0], shape[1], factor(m, n)}});
             },
-            false, matrix_shapes()};
+            false,
+            matrix_shapes()};
 }
 
 }  // namespace registry

@@ -314,6 +314,28 @@ TEST_P(StepTest, AccumulatedStepUsesTheMeanOfTheMicroBatches) {
     }
 }
 
+// The sum of finite micro-batches may not fit: then the step is skipped, or, where none ever is, goes on with
+// a finite sum.
+TEST_P(StepTest, AccumulatedOverflowIsSkippedOrSaturates) {
+    constexpr float kLargest = std::numeric_limits<float>::max();
+    for (const bool skips : {true, false}) {
+        StepOptions options;
+        options.accumulate = true;
+        options.skip_nonfinite = skips;
+        Training training(device(), plain_sgd(), {{.name = "a", .shape = {5}}}, options);
+        const std::vector<float> before = training.tensor().weight();
+        for (const float sign : {1.0f, 1.0f, -1.0f}) {
+            training.tensor().set_gradient({sign * kLargest, 1.0f, sign * 1e38f, -sign * kLargest, 0.0f});
+            training.plan().wait(training.plan().submit_accumulate());
+        }
+        if (!skips) EXPECT_EQ(training.nonfinite(), std::vector<std::string>{});
+        training.plan().run();
+        EXPECT_EQ(training.tensor().weight() == before, skips);
+        EXPECT_EQ(status(training.plan()).skipped, skips ? 1u : 0u);
+        if (!skips) EXPECT_EQ(training.nonfinite(), std::vector<std::string>{});
+    }
+}
+
 TEST_P(StepTest, AverageFollowsTheParameterFromItsFirstValue) {
     for (const DType dtype : {DType::f32, DType::bf16}) {
         StepOptions options;

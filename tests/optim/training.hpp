@@ -8,6 +8,7 @@
 #include <cstring>
 #include <deque>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <random>
@@ -25,6 +26,12 @@ namespace heron::test {
 // Unit roundoff of an element type.
 inline double unit_of(DType dtype) {
     return dtype == DType::f32 ? 0x1p-24 : dtype == DType::f16 ? 0x1p-11 : 0x1p-8;
+}
+
+inline float largest_of(DType dtype) {
+    return dtype == DType::f32   ? std::numeric_limits<float>::max()
+           : dtype == DType::f16 ? 65504.0f
+                                 : 0x1.fep127f;
 }
 
 inline float rounded(double value, DType dtype) {
