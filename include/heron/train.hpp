@@ -138,7 +138,8 @@ private:
     friend class StepBuilder;
     // The hyperparameters, in the order of the algorithm's hyper struct; the GPU evaluates them every step.
     virtual std::vector<HyperValue> hyper() const = 0;
-    // Every option but the learning rate, as text: a checkpoint is loaded only where it is the same.
+    // The algorithm's name, then every option but the learning rate as " name=value": a checkpoint is loaded
+    // only where all are the same.
     virtual std::string options_text() const = 0;
     // The recipe: adds the operations of one step for every parameter.
     virtual void build(StepBuilder& step) const = 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Checkpoints: a plan's state file with what a training needs beside tensors, as metadata under "heron.":
 //
-//   heron.plan           one line a fact that the loading plan has to share (StepLayout::identity)
+//   heron.plan           what the loading plan has to share (StepLayout::identity)
 //   heron.lr.<optimizer> the base learning rate, in the shortest form that reads back as the same float
 #include <charconv>
 #include <cstring>
@@ -25,21 +25,36 @@ constexpr const char* kIdentity = "heron.plan";
 
 std::string rate_key(const StepLayout::Rate& rate) { return "heron.lr." + rate.optimizer; }
 
-std::string_view take_line(std::string_view& text) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    const std::string_view line = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    return line;
+// Cuts off what stands before the first `separator`.
+std::string_view take(std::string_view& text, std::string_view separator) {
+    const std::size_t end = std::min(text.find(separator), text.size());
+    const std::string_view taken = text.substr(0, end);
+    text.remove_prefix(std::min(end + separator.size(), text.size()));
+    return taken;
 }
 
-// The first line that differs.
+// What differs first in two lines of an identity.
+std::string difference(std::string_view theirs, std::string_view ours) {
+    const auto or_nothing = [](std::string_view text) {
+        return text.empty() ? std::string("nothing") : std::string(text);
+    };
+    const std::string_view subject = take(theirs, ": "), our_subject = take(ours, ": ");
+    if (subject != our_subject)
+        return "the file has " + or_nothing(subject) + " where this plan has " + or_nothing(our_subject);
+    std::string_view field, our_field;
+    while (field == our_field && !(theirs.empty() && ours.empty())) {
+        field = take(theirs, " ");
+        our_field = take(ours, " ");
+    }
+    return std::string(subject) + " has " + or_nothing(field) + " in the file, " + or_nothing(our_field) +
+           " in this plan";
+}
+
 void check_identity(const std::string& who, std::string_view stored, std::string_view wanted) {
     while (!stored.empty() || !wanted.empty()) {
-        const std::string_view theirs = take_line(stored), ours = take_line(wanted);
+        const std::string_view theirs = take(stored, "\n"), ours = take(wanted, "\n");
         if (theirs != ours)
-            refuse(who + "it belongs to another plan. It has: " +
-                   (theirs.empty() ? "nothing more" : std::string(theirs)) +
-                   "; this plan has: " + (ours.empty() ? "nothing more" : std::string(ours)) +
+            refuse(who + "it belongs to another plan: " + difference(theirs, ours) +
                    ". Compile the plan as it was when the checkpoint was saved");
     }
 }

@@ -300,21 +300,21 @@ Muon::Muon(const Device& device, const MuonOptions& options) : Optimizer(device,
 void Muon::check(const Parameter& parameter) const { muon_blocks(parameter, options_); }
 
 std::string Muon::options_text() const {
-    std::string text = "muon momentum=" + number_text(options_.momentum) +
-                       " nesterov=" + std::to_string(options_.nesterov) +
-                       " weight_decay=" + number_text(options_.weight_decay) +
-                       " momentum_rule=" + std::to_string(static_cast<int>(options_.momentum_rule)) +
-                       " shape_factor=" + std::to_string(static_cast<int>(options_.shape_factor)) +
-                       " decay=" + std::to_string(static_cast<int>(options_.decay)) +
-                       " conv_factor=" + std::to_string(static_cast<int>(options_.conv_factor)) +
-                       " norm_rule=" + std::to_string(static_cast<int>(options_.polar.norm_rule)) +
-                       " norm_factor=" + number_text(options_.polar.norm_factor) +
-                       " eps=" + number_text(options_.polar.eps) +
-                       " form=" + std::to_string(static_cast<int>(options_.polar.form)) +
-                       " precision=" + to_string(options_.polar.precision) +
-                       " one_workgroup=" + std::to_string(options_.polar.one_workgroup) + " restarts=";
+    std::string text =
+        "muon momentum=" + number_text(options_.momentum) + " nesterov=" + std::to_string(options_.nesterov) +
+        " weight_decay=" + number_text(options_.weight_decay) +
+        " momentum_rule=" + std::to_string(static_cast<int>(options_.momentum_rule)) +
+        " shape_factor=" + std::to_string(static_cast<int>(options_.shape_factor)) +
+        " decay=" + std::to_string(static_cast<int>(options_.decay)) +
+        " conv_factor=" + std::to_string(static_cast<int>(options_.conv_factor)) +
+        " polar.norm_rule=" + std::to_string(static_cast<int>(options_.polar.norm_rule)) +
+        " polar.norm_factor=" + number_text(options_.polar.norm_factor) +
+        " polar.eps=" + number_text(options_.polar.eps) +
+        " polar.form=" + std::to_string(static_cast<int>(options_.polar.form)) +
+        " polar.precision=" + to_string(options_.polar.precision) +
+        " polar.one_workgroup=" + std::to_string(options_.polar.one_workgroup) + " polar.restarts=";
     for (const std::uint32_t restart : options_.polar.restarts) text += std::to_string(restart) + ",";
-    text += " coefficients=";
+    text += " polar.coefficients=";
     for (const NewtonSchulzCoefficients& c : options_.polar.coefficients)
         text += number_text(c.a) + "," + number_text(c.b) + "," + number_text(c.c) + ";";
     return text;

@@ -21,7 +21,9 @@ struct StepLayout {
     Tensor slots;                         // table of HyperSlot
     std::vector<Rate> rates;              // one an optimizer that has a learning rate
     std::vector<std::string> parameters;  // external tensors that a checkpoint holds
-    std::string identity;                 // one line a fact that a checkpoint's plan has to share
+    // What a checkpoint's plan has to share: a line each for the step, every optimizer and parameter, of the
+    // form `parameter "a": dtype=f32 shape=6x4 ...`.
+    std::string identity;
 };
 
 }  // namespace heron

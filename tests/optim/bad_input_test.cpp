@@ -202,6 +202,11 @@ TEST_P(BadInputTest, CheckpointsOfAnotherPlanChangeNothing) {
     const MakeOptimizer sgd = [](const Device& on) {
         return std::make_unique<Sgd>(on, SgdOptions{.lr = 0.1f, .momentum = 0.9});
     };
+    const MakeOptimizer sgd_called_adamw = [&](const Device& on) {
+        std::unique_ptr<Optimizer> made = sgd(on);
+        made->set_name("adamw");
+        return made;
+    };
     const std::vector<TestTensor> tensors{{.name = "a", .shape = {6, 4}}};
     {
         Training saved(device(), adamw, tensors);
@@ -219,15 +224,25 @@ TEST_P(BadInputTest, CheckpointsOfAnotherPlanChangeNothing) {
         EXPECT_TRUE(training.bits() == bits);
         EXPECT_EQ(training.control().step, 1u);
     };
-    refuses(other_beta, tensors, {}, {"another plan", "beta2=0.999", "beta2=0.95"});
-    refuses(scheduled, tensors, {}, {"another plan", "schedule"});
-    refuses(sgd, tensors, {}, {"another plan", "sgd"});
-    refuses(adamw, {{.name = "b", .shape = {6, 4}}}, {}, {"another plan", "\"a\"", "\"b\""});
-    refuses(adamw, {{.name = "a", .shape = {4, 6}}}, {}, {"another plan", "6x4", "4x6"});
-    refuses(adamw, {{.name = "a", .shape = {6, 4}, .weight_dtype = DType::f16}}, {}, {"another plan", "f16"});
+    refuses(other_beta, tensors, {},
+            {"another plan: optimizer \"adamw\" has beta2=0.999 in the file, beta2=0.95 in this plan."});
+    refuses(scheduled, tensors, {},
+            {"has schedule=none in the file, schedule=constant(0.5,0.5,0) in this plan."});
+    refuses(sgd, tensors, {},
+            {"another plan: the file has optimizer \"adamw\" where this plan has optimizer \"sgd\"."});
+    refuses(sgd_called_adamw, tensors, {},
+            {"optimizer \"adamw\" has algorithm=adamw in the file, algorithm=sgd in this plan."});
+    refuses(adamw, {{.name = "b", .shape = {6, 4}}}, {},
+            {"the file has parameter \"a\" where this plan has parameter \"b\"."});
+    refuses(adamw, {{.name = "a", .shape = {4, 6}}}, {},
+            {"parameter \"a\" has shape=6x4 in the file, shape=4x6 in this plan."});
+    refuses(adamw, {{.name = "a", .shape = {6, 4}, .weight_dtype = DType::f16}}, {},
+            {"parameter \"a\" has dtype=f32 in the file, dtype=f16 in this plan."});
+    refuses(adamw, {tensors[0], {.name = "b", .shape = {1}}}, {},
+            {"the file has nothing where this plan has parameter \"b\"."});
     StepOptions options;
     options.ema_decay = 0.5f;
-    refuses(adamw, tensors, options, {"another plan", "ema_decay"});
+    refuses(adamw, tensors, options, {"step has ema_decay=0 in the file, ema_decay=0.5 in this plan."});
     // The rate that was set is part of the checkpoint; the one that the options begin with is not.
     {
         Training training(device(), other_rate, tensors);
