@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "heron/device.hpp"
@@ -147,6 +148,7 @@ private:
     const Device* device_;
     std::string name_;
     std::vector<Parameter> parameters_;
+    std::unordered_set<std::string> names_;  // of the parameters
 };
 
 struct LossScaleOptions {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Optimizer: collecting parameters, and refusing what no step could use.
-#include <algorithm>
 #include <charconv>
 #include <utility>
 
@@ -53,9 +52,7 @@ void Optimizer::check(const Parameter&) const {}
 void Optimizer::add(Parameter parameter) {
     if (parameter.name.empty()) refuse(name_ + ": a parameter has no name; states are saved under it");
     const std::string who = name_ + ": parameter \"" + parameter.name + "\"";
-    if (std::any_of(parameters_.begin(), parameters_.end(),
-                    [&](const Parameter& other) { return other.name == parameter.name; }))
-        refuse(who + " was added before; names are unique");
+    if (names_.contains(parameter.name)) refuse(who + " was added before; names are unique");
     check_view(*device_, who, ": its weight", parameter.weight);
     check_view(*device_, who, ": its gradient", parameter.gradient);
     const TensorView& weight = parameter.weight;
@@ -71,6 +68,7 @@ void Optimizer::add(Parameter parameter) {
                  "finite and not below 0");
     check(parameter);
     parameters_.push_back(std::move(parameter));
+    names_.insert(parameters_.back().name);
 }
 
 }  // namespace heron

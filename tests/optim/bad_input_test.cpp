@@ -71,7 +71,9 @@ TEST_P(BadInputTest, ParametersThatNoStepCouldUse) {
     EXPECT_TRUE(adamw.parameters().empty());
     adamw.add(parameter("layer.weight"));
     refused([&] { adamw.add(parameter("layer.weight")); }, {"layer.weight", "unique"});
-    EXPECT_EQ(adamw.parameters().size(), 1u);
+    adamw.add(parameter("layer.bias"));
+    refused([&] { adamw.add(parameter("layer.weight")); }, {"layer.weight", "unique"});
+    EXPECT_EQ(adamw.parameters().size(), 2u);
 }
 
 TEST_P(BadInputTest, ShapesAndViewsThatMuonCannotTake) {
