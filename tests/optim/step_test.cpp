@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <limits>
+#include <numbers>
 
 #include "optim/hyper.hpp"
 #include "optim/reference.hpp"
@@ -123,6 +124,30 @@ TEST_P(StepTest, SchedulesOnTheDeviceEqualThoseOnTheHost) {
             // Cancellation near a factor of 0 costs units of the piece's largest factor; 14 = |log 1e-6|.
             EXPECT_NEAR(actual[i], expected, 8 * kU * 0.02 + 16 * kU * std::abs(expected))
                 << "schedule " << i << " step " << t;
+        }
+    }
+}
+
+// What shaders/core/math.glsl says of itself: schedules whose factor is the function alone, at exact
+// arguments.
+TEST_P(StepTest, ExponentialsAndCosinesAreAccurateToFourUlp) {
+    constexpr std::uint32_t kSteps = 1 << 20;
+    const std::vector<float> ends{1e-30f, 1e-6f, 0.5f, 0.999f, 3.0f, 1e30f};
+    std::vector<HyperValue> values{HyperValue::scheduled(1.0f, Schedule::cosine(0.0f, 1.0f, kSteps))};
+    for (const float end : ends)
+        values.push_back(HyperValue::scheduled(1.0f, Schedule::exponential(1.0f, end, kSteps)));
+    Probe probe(device(), values);
+    for (const std::uint32_t elapsed : {1u, 2u, 3u, 1000u, 77777u, 262144u, 400001u, 524287u, 524288u,
+                                        524289u, 777777u, 1000003u, 1048575u}) {
+        const std::vector<float> actual = probe.at(elapsed + 1);
+        const float x = static_cast<float>(elapsed) / static_cast<float>(kSteps);
+        const double sine = std::sin(0.5 * std::numbers::pi * static_cast<double>(x));
+        EXPECT_NEAR(actual[0], sine * sine, 8 * kU * sine * sine) << "cosine at " << elapsed;
+        for (std::size_t i = 0; i < ends.size(); ++i) {
+            const float argument = x * static_cast<float>(std::log(static_cast<double>(ends[i])));
+            const double expected = std::exp(static_cast<double>(argument));
+            EXPECT_NEAR(actual[i + 1], expected, 8 * kU * expected)
+                << "exp to " << ends[i] << " at " << elapsed;
         }
     }
 }
