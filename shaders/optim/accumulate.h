@@ -8,7 +8,6 @@
 
 HERON_SHARED_BEGIN
 
-
 struct AccumulateJob {
     GradientOperand gradient;
     F32x4           accumulator;

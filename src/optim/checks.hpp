@@ -12,6 +12,8 @@ namespace heron {
 
 [[noreturn]] inline void refuse(const std::string& text) { throw Error(ErrorCode::invalid_argument, text); }
 
+inline std::string in_quotes(std::string_view text) { return "\"" + std::string(text) + "\""; }
+
 // The shortest text that reads back as the same number.
 std::string number_text(double value);
 std::string number_text(float value);

@@ -28,6 +28,9 @@ struct ElementGrid {
     std::uint64_t groups;
 };
 
+// Invocations of a workgroup: a power of two, `wanted` where the device can.
+std::uint32_t threads_of(const Capabilities& device, std::uint32_t wanted);
+
 class StepBuilder {
 public:
     // Tensors of one parameter.
@@ -43,7 +46,7 @@ public:
     static Plan compile(const Device& device, std::span<const Optimizer* const> optimizers,
                         const StepOptions& options);
 
-    // --- For recipes. A recipe sees the items and hyperparameters of its own optimizer.
+    // --- For recipes (step_recipe.cpp). A recipe sees the items and hyperparameters of its own optimizer.
     Graph& graph() { return graph_; }
     const Device& device() const { return graph_.device(); }
     const StepOptions& options() const { return options_; }
@@ -81,15 +84,14 @@ private:
     StepBuilder(const Device& device, std::span<const Optimizer* const> optimizers,
                 const StepOptions& options);
 
-    static void check(const Device& device, std::span<const Optimizer* const> optimizers,
-                      const StepOptions& options);
     void make_items();
     void make_slots();
+    // step_kernels.cpp
     void add_initialize();
     void add_accumulate();
     void add_statistics();
     void add_advance(std::uint32_t mode);
-    std::string identity() const;
+    std::string identity() const;  // step_identity.cpp
 
     Graph graph_;
     StepOptions options_;

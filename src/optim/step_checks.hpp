@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+// What heron::compile refuses.
+#pragma once
+
+#include <span>
+
+#include "heron/train.hpp"
+
+namespace heron {
+
+// Throws (invalid_argument) for options out of range, optimizers that do not go together or belong to another
+// device, repeated names, parameters that overlap.
+void check_step(const Device& device, std::span<const Optimizer* const> optimizers,
+                const StepOptions& options);
+
+}  // namespace heron
