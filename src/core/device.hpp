@@ -13,6 +13,7 @@
 
 #include "core/check.hpp"
 #include "core/features.hpp"
+#include "core/instance.hpp"
 #include "core/loader.hpp"
 #include "core/memory.hpp"
 #include "core/pipelines.hpp"
@@ -20,24 +21,6 @@
 #include "heron/device.hpp"
 
 namespace heron {
-
-// A VkInstance with the loader behind it; destroyed only where Heron created it.
-struct Instance {
-    LoaderLibrary library;
-    FunctionTable vk;
-    VkInstance handle = VK_NULL_HANDLE;
-    const VkAllocationCallbacks* allocator = nullptr;
-    bool owned = false;
-    bool debug_utils = false;
-
-    Instance() = default;
-    ~Instance();
-    Instance(const Instance&) = delete;
-    Instance& operator=(const Instance&) = delete;
-
-    void create(const DeviceOptions& options);
-    std::vector<VkPhysicalDevice> physical_devices() const;
-};
 
 struct Device::Impl {
     Impl() = default;
@@ -112,7 +95,13 @@ struct Device::Impl {
     void abandon(VkCommandPool pool, Buffer staging) noexcept;
 
     // --- For Device::create and Device::adopt.
-    struct Opening;
+    struct Opening {
+        const Probe& probe;
+        Features features;                        // enabled
+        std::span<const std::string> extensions;  // enabled
+        VkPipelineCache pipeline_cache = VK_NULL_HANDLE;
+        std::string reason;
+    };
     void open(const Opening& opening, const DeviceOptions& options);
 
 private:
@@ -127,6 +116,9 @@ private:
     std::uint64_t submitted_ = 0;
     std::vector<Abandoned> abandoned_;
 };
+
+// Throws (invalid_argument) for options that contradict each other or contain null pointers.
+void check_device_options(const DeviceOptions& options);
 
 // How core and the layers above make buffers and look into them.
 struct BufferAccess {
