@@ -46,6 +46,15 @@ BufferRange part(const BufferRange& range, std::uint64_t offset, std::uint64_t b
     return piece;
 }
 
+// Host memory through which `bytes` go, in pieces where they are many.
+Buffer make_staging(Device::Impl& device, MemoryKind kind, std::uint64_t bytes, std::string_view name) {
+    MemoryRequest request;
+    request.kind = kind;
+    request.bytes = std::min(bytes, std::uint64_t{kStagingBytes});
+    request.purpose = "staging";
+    return BufferAccess::create(device, request, name);
+}
+
 }  // namespace
 
 // --- Device
@@ -195,11 +204,7 @@ void Buffer::write(std::span<const std::byte> data, std::uint64_t byte_offset) {
         device_->flush(part(range_, byte_offset, data.size()));
         return;
     }
-    MemoryRequest request;
-    request.kind = MemoryKind::upload;
-    request.bytes = std::min<std::uint64_t>(data.size(), kStagingBytes);
-    request.purpose = "staging";
-    Buffer staging = BufferAccess::create(*device_, request, "write");
+    Buffer staging = make_staging(*device_, MemoryKind::upload, data.size(), "write");
     for (std::uint64_t done = 0; done < data.size();) {
         const std::uint64_t count = std::min<std::uint64_t>(data.size() - done, staging.bytes());
         std::memcpy(staging.mapped(), data.data() + done, count);
@@ -220,11 +225,7 @@ void Buffer::read(std::span<std::byte> data, std::uint64_t byte_offset) const {
         std::memcpy(data.data(), static_cast<const std::byte*>(range_.mapped) + byte_offset, data.size());
         return;
     }
-    MemoryRequest request;
-    request.kind = MemoryKind::readback;
-    request.bytes = std::min<std::uint64_t>(data.size(), kStagingBytes);
-    request.purpose = "staging";
-    Buffer staging = BufferAccess::create(*device_, request, "read");
+    Buffer staging = make_staging(*device_, MemoryKind::readback, data.size(), "read");
     for (std::uint64_t done = 0; done < data.size();) {
         const std::uint64_t count = std::min<std::uint64_t>(data.size() - done, staging.bytes());
         const BufferRange to = part(staging.range(), 0, count);

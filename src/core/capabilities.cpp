@@ -14,19 +14,12 @@ std::string text_of(const Text& text) {  // fixed arrays of char, which a driver
 }
 
 std::vector<std::string> device_extensions(const FunctionTable& vk, VkPhysicalDevice handle) {
-    std::vector<VkExtensionProperties> list;
-    VkResult result;
-    do {
-        std::uint32_t count = 0;
-        check_result(vk.EnumerateDeviceExtensionProperties(handle, nullptr, &count, nullptr),
-                     "vkEnumerateDeviceExtensionProperties", "");
-        list.resize(count);
-        result = vk.EnumerateDeviceExtensionProperties(handle, nullptr, &count, list.data());
-        check_result(result, "vkEnumerateDeviceExtensionProperties", "");
-        list.resize(count);
-    } while (result == VK_INCOMPLETE);
     std::vector<std::string> names;
-    for (const VkExtensionProperties& item : list) names.push_back(text_of(item.extensionName));
+    for (const VkExtensionProperties& item : enumerate<VkExtensionProperties>(
+             "vkEnumerateDeviceExtensionProperties", [&](std::uint32_t*count, VkExtensionProperties*items) {
+                 return vk.EnumerateDeviceExtensionProperties(handle, nullptr, count, items);
+             }))
+        names.push_back(text_of(item.extensionName));
     return names;
 }
 

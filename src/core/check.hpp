@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "heron/error.hpp"
 
@@ -18,9 +19,26 @@ std::string version_text(std::uint32_t value);  // "1.3.239"
 // "vkCreateBuffer failed with VK_ERROR_OUT_OF_HOST_MEMORY: <what>"
 [[noreturn]] void throw_result(VkResult result, const char* call, std::string_view what);
 
-// For calls before there is a device. VK_INCOMPLETE passes: callers that list things ask again.
+// For calls before there is a device. VK_INCOMPLETE passes: enumerate() asks again.
 inline void check_result(VkResult result, const char* call, std::string_view what) {
     if (result != VK_SUCCESS && result != VK_INCOMPLETE) throw_result(result, call, what);
+}
+
+// What a Vulkan call lists: call(std::uint32_t* count, Item* items) asks for the number, then for the items,
+// and again where their number has grown meanwhile.
+template <class Item, class Call>
+std::vector<Item> enumerate(const char* name, const Call& call) {
+    std::vector<Item> items;
+    VkResult result;
+    do {
+        std::uint32_t count = 0;
+        check_result(call(&count, nullptr), name, "");
+        items.resize(count);
+        result = call(&count, items.data());
+        check_result(result, name, "");
+        items.resize(count);
+    } while (result == VK_INCOMPLETE);
+    return items;
 }
 
 }  // namespace heron

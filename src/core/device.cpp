@@ -50,12 +50,7 @@ Device::Impl::~Impl() {
         // A copy timed out. Its memory must not go while the queue may still use it, but a device that hangs
         // must not hang its owner for ever.
         constexpr std::uint64_t kPatience_ns = 2'000'000'000;
-        VkSemaphoreWaitInfo wait_info{};
-        wait_info.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO;
-        wait_info.semaphoreCount = 1;
-        wait_info.pSemaphores = &timeline;
-        wait_info.pValues = &submitted_;
-        vk.WaitSemaphores(device, &wait_info, kPatience_ns);
+        (void)wait_result(submitted_, kPatience_ns);
         for (Abandoned& item : abandoned_) vk.DestroyCommandPool(device, item.pool, allocator);
         abandoned_.clear();
     }

@@ -106,6 +106,7 @@ struct Device::Impl {
 
 private:
     friend struct BufferAccess;
+    VkResult wait_result(std::uint64_t value, std::uint64_t timeout_ns) const;
     struct Abandoned {  // what a copy that did not end in time still uses
         VkCommandPool pool = VK_NULL_HANDLE;
         Buffer staging;

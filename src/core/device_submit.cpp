@@ -64,14 +64,18 @@ std::uint64_t Device::Impl::completed() const {
     return value;
 }
 
-bool Device::Impl::wait(std::uint64_t value, std::uint64_t timeout_ns) const {
-    check_alive();
+VkResult Device::Impl::wait_result(std::uint64_t value, std::uint64_t timeout_ns) const {
     VkSemaphoreWaitInfo wait_info{};
     wait_info.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO;
     wait_info.semaphoreCount = 1;
     wait_info.pSemaphores = &timeline;
     wait_info.pValues = &value;
-    const VkResult result = vk.WaitSemaphores(device, &wait_info, timeout_ns);
+    return vk.WaitSemaphores(device, &wait_info, timeout_ns);
+}
+
+bool Device::Impl::wait(std::uint64_t value, std::uint64_t timeout_ns) const {
+    check_alive();
+    const VkResult result = wait_result(value, timeout_ns);
     if (result == VK_TIMEOUT) return false;
     check(result, "vkWaitSemaphores");
     return true;

@@ -14,19 +14,12 @@ namespace {
 constexpr const char* kPortabilityEnumeration = "VK_KHR_portability_enumeration";
 
 bool has_instance_extension(const FunctionTable& vk, const char* layer, std::string_view name) {
-    std::vector<VkExtensionProperties> list;
-    VkResult result;
-    do {
-        std::uint32_t count = 0;
-        result = vk.EnumerateInstanceExtensionProperties(layer, &count, nullptr);
-        // vkCreateInstance says more plainly that a layer is missing.
-        if (layer && result == VK_ERROR_LAYER_NOT_PRESENT) return false;
-        check_result(result, "vkEnumerateInstanceExtensionProperties", "");
-        list.resize(count);
-        result = vk.EnumerateInstanceExtensionProperties(layer, &count, list.data());
-        check_result(result, "vkEnumerateInstanceExtensionProperties", "");
-        list.resize(count);
-    } while (result == VK_INCOMPLETE);
+    const auto list = enumerate<VkExtensionProperties>(
+        "vkEnumerateInstanceExtensionProperties", [&](std::uint32_t* count, VkExtensionProperties* items) {
+            const VkResult result = vk.EnumerateInstanceExtensionProperties(layer, count, items);
+            // Without a layer there are no extensions; vkCreateInstance says more plainly that it is missing.
+            return layer && result == VK_ERROR_LAYER_NOT_PRESENT ? VK_SUCCESS : result;
+        });
     return std::any_of(list.begin(), list.end(),
                        [&](const VkExtensionProperties& item) { return name == item.extensionName; });
 }
@@ -98,21 +91,14 @@ void Instance::create(const DeviceOptions& options) {
 }
 
 std::vector<VkPhysicalDevice> Instance::physical_devices() const {
-    std::vector<VkPhysicalDevice> handles;
-    VkResult result;
-    do {
-        std::uint32_t count = 0;
-        result = vk.EnumeratePhysicalDevices(handle, &count, nullptr);
+    constexpr const char* kCall = "vkEnumeratePhysicalDevices";
+    return enumerate<VkPhysicalDevice>(kCall, [&](std::uint32_t* count, VkPhysicalDevice* items) {
+        const VkResult result = vk.EnumeratePhysicalDevices(handle, count, items);
         // Some loaders say so when an ICD found no device of its own.
         if (result == VK_ERROR_INITIALIZATION_FAILED)
-            throw_result(result, "vkEnumeratePhysicalDevices", "no driver could be initialised");
-        check_result(result, "vkEnumeratePhysicalDevices", "");
-        handles.resize(count);
-        result = vk.EnumeratePhysicalDevices(handle, &count, handles.data());
-        check_result(result, "vkEnumeratePhysicalDevices", "");
-        handles.resize(count);
-    } while (result == VK_INCOMPLETE);
-    return handles;
+            throw_result(result, kCall, "no driver could be initialised");
+        return result;
+    });
 }
 
 }  // namespace heron

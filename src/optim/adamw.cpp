@@ -79,17 +79,9 @@ void AdamW::build(StepBuilder& step) const {
         StepBuilder::add_parameter(operands, offsetof(gpu::AdamWJob, parameter), item, 0, count);
         StepBuilder::add_gradient(operands, offsetof(gpu::AdamWJob, gradient), item);
 
-        Operation operation = make_operation(kAdamW, job, std::move(operands), grid.groups);
-        operation.constants = {{gpu::SPEC_THREADS, grid.threads},
-                               step.variant(options_.amsgrad ? gpu::ADAMW_AMSGRAD : 0),
-                               {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(item.weight.dtype)},
-                               {gpu::SPEC_DTYPE_B, static_cast<std::uint32_t>(item.gradient.dtype)}};
-        operation.reason = step.variant_reason();
-        operation.flops = 12.0 * static_cast<double>(count);
-        operation.bytes = (StepBuilder::parameter_bytes(item) + StepBuilder::gradient_bytes(item) +
-                           (options_.amsgrad ? 24.0 : 16.0)) *
-                          static_cast<double>(count);
-        step.graph().add(std::move(operation));
+        step.add_element_wise(make_operation(kAdamW, job, std::move(operands), grid.groups), item, grid,
+                              options_.amsgrad ? gpu::ADAMW_AMSGRAD : 0, 12.0,
+                              options_.amsgrad ? 24.0 : 16.0);
     }
 }
 

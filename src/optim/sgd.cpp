@@ -63,17 +63,8 @@ void Sgd::build(StepBuilder& step) const {
         StepBuilder::add_parameter(operands, offsetof(gpu::SgdJob, parameter), item, 0, count);
         StepBuilder::add_gradient(operands, offsetof(gpu::SgdJob, gradient), item);
 
-        Operation operation = make_operation(kSgd, job, std::move(operands), grid.groups);
-        operation.constants = {{gpu::SPEC_THREADS, grid.threads},
-                               step.variant(has_momentum ? gpu::SGD_MOMENTUM : 0),
-                               {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(item.weight.dtype)},
-                               {gpu::SPEC_DTYPE_B, static_cast<std::uint32_t>(item.gradient.dtype)}};
-        operation.reason = step.variant_reason();
-        operation.flops = 6.0 * static_cast<double>(count);
-        operation.bytes =
-            (StepBuilder::parameter_bytes(item) + StepBuilder::gradient_bytes(item) + (b ? 8.0 : 0.0)) *
-            static_cast<double>(count);
-        step.graph().add(std::move(operation));
+        step.add_element_wise(make_operation(kSgd, job, std::move(operands), grid.groups), item, grid,
+                              has_momentum ? gpu::SGD_MOMENTUM : 0, 6.0, has_momentum ? 8.0 : 0.0);
     }
 }
 

@@ -73,6 +73,11 @@ public:
     gpu::ParameterOperand parameter_operand(const Item& item) const;
     static void add_parameter(std::vector<Operand>& operands, std::uint32_t field, const Item& item,
                               std::uint64_t first, std::uint64_t count);
+    // Adds a kernel that updates all elements of a parameter by its gradient: with the kernel's
+    // specialization, and the costs of an element (`state_bytes`: traffic of its states). `bits`: see
+    // variant().
+    void add_element_wise(Operation operation, const Item& item, const ElementGrid& grid, std::uint32_t bits,
+                          double flops, double state_bytes);
     // Bytes of traffic per element of reading and writing the parameter with its copies, and of reading the
     // gradient.
     static double parameter_bytes(const Item& item);

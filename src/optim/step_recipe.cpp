@@ -104,6 +104,19 @@ void StepBuilder::add_parameter(std::vector<Operand>& operands, std::uint32_t fi
         add_part(operands, at(offsetof(Member, average)), item.average, first, count, Access::read_write);
 }
 
+void StepBuilder::add_element_wise(Operation operation, const Item& item, const ElementGrid& grid,
+                                   std::uint32_t bits, double flops, double state_bytes) {
+    operation.constants = {{gpu::SPEC_THREADS, grid.threads},
+                           variant(bits),
+                           {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(item.weight.dtype)},
+                           {gpu::SPEC_DTYPE_B, static_cast<std::uint32_t>(item.gradient.dtype)}};
+    operation.reason = variant_reason();
+    const double count = static_cast<double>(item.weight.shape.count());
+    operation.flops = flops * count;
+    operation.bytes = (parameter_bytes(item) + gradient_bytes(item) + state_bytes) * count;
+    graph_.add(std::move(operation));
+}
+
 double StepBuilder::parameter_bytes(const Item& item) {
     const double weight = static_cast<double>(bytes_of(item.weight.dtype));
     return weight + (item.master ? 8.0 : weight) + (item.average ? 8.0 : 0.0);
