@@ -2,11 +2,15 @@
 // Runs the kernel of pattern.comp on a device and gives what it should have written.
 #pragma once
 
+#include <gtest/gtest.h>
+
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
 #include "core/device.hpp"
 #include "heron/spirv/core_test_pattern.hpp"
+#include "support/device_fixture.hpp"
 
 namespace heron::test {
 
@@ -73,6 +77,13 @@ inline std::vector<std::uint32_t> expected_pattern(std::size_t count, std::uint3
     std::vector<std::uint32_t> values(count);
     for (std::size_t i = 0; i < count; ++i) values[i] = seed + factor * static_cast<std::uint32_t>(i);
     return values;
+}
+
+// Buffers and a kernel give the right values.
+inline void expect_works(const Device& device) {
+    Buffer buffer = device.create_buffer(4000);
+    run_pattern(device.impl(), buffer, 5, 3, std::min(64u, device.capabilities().max_workgroup_invocations));
+    EXPECT_EQ(download<std::uint32_t>(buffer), expected_pattern(1000, 5, 3));
 }
 
 }  // namespace heron::test
