@@ -37,8 +37,8 @@ struct DeviceInfo {
     std::string reason;  // why it cannot be used, or, for a chosen device, why it was chosen
 
     HERON_API std::string uuid_text() const;  // 32 hexadecimal digits
-    HERON_API std::string type_text()
-        const;  // "discrete GPU", "integrated GPU", "virtual GPU", "CPU", "other"
+    // "discrete GPU", "integrated GPU", "virtual GPU", "CPU", "other"
+    HERON_API std::string type_text() const;
 };
 
 // Shape of one multiplication of matrix units: m x k times k x n.
@@ -54,14 +54,14 @@ struct Capabilities {
     bool storage_16bit = false;   // 16-bit loads and stores
     bool storage_8bit = false;
     bool subgroup_size_control = false;  // compute workgroups of full subgroups of `subgroup_size`
-    bool cooperative_matrix = false;   // VK_KHR_cooperative_matrix with f16 operands and f32 sums
-    MatrixShape cooperative_f16;       // the one of its shapes that Heron's kernels use; zeros: none fits
-    bool bfloat16 = false;             // VK_KHR_shader_bfloat16
-    bool cooperative_matrix2 = false;  // VK_NV_cooperative_matrix2
-    bool memory_budget = false;        // VK_EXT_memory_budget
-    bool pipeline_statistics = false;  // VK_KHR_pipeline_executable_properties
-    bool timestamps = false;           // on the queue family in use
-    bool debug_utils = false;          // names and labels are set
+    bool cooperative_matrix = false;     // VK_KHR_cooperative_matrix with f16 operands and f32 sums
+    MatrixShape cooperative_f16;         // the one of its shapes that Heron's kernels use; zeros: none fits
+    bool bfloat16 = false;               // VK_KHR_shader_bfloat16
+    bool cooperative_matrix2 = false;    // VK_NV_cooperative_matrix2
+    bool memory_budget = false;          // VK_EXT_memory_budget
+    bool pipeline_statistics = false;    // VK_KHR_pipeline_executable_properties
+    bool timestamps = false;             // on the queue family in use
+    bool debug_utils = false;            // names and labels are set
     std::uint32_t subgroup_size = 1;
     std::uint32_t max_workgroup_invocations = 128;
     std::uint32_t max_workgroup_size_x = 128;
@@ -119,8 +119,8 @@ struct DeviceOptions {
     LogCallback log;
     MemoryCallbacks memory;                            // default: Heron's own arenas
     const VkAllocationCallbacks* allocator = nullptr;  // host memory; must outlive the device
-    std::span<const std::byte> pipeline_cache;  // from pipeline_cache_bytes(); a foreign or damaged one is
-                                                // ignored with a warning
+    // From pipeline_cache_bytes(); a foreign or damaged one is ignored with a warning.
+    std::span<const std::byte> pipeline_cache;
     // Entry point of the loader; null loads libvulkan at run time. (Tests put their fault injectors here.)
     PFN_vkGetInstanceProcAddr get_instance_proc_addr = nullptr;
     std::vector<const char*> instance_layers;  // e.g. "VK_LAYER_KHRONOS_validation"

@@ -30,11 +30,10 @@ struct PlanOptions {
 // Memory for Plan::bind. Offsets are multiples of 256 bytes. Of each range the plan uses the first
 // ..._bytes(), which overlap neither those of another range nor an external tensor of the graph.
 struct PlanMemory {
-    BufferRange state;  // at least state_bytes(); lives as long as the training
-    // At least workspace_bytes(); may be shared by plans that never run at the same time.
-    BufferRange workspace;
-    BufferRange tables;    // at least table_bytes(); mapped and coherent
-    BufferRange readback;  // at least readback_bytes(); mapped and coherent
+    BufferRange state;      // at least state_bytes(); lives as long as the training
+    BufferRange workspace;  // at least workspace_bytes(); plans that do not run at the same time may share it
+    BufferRange tables;     // at least table_bytes(); mapped and coherent
+    BufferRange readback;   // at least readback_bytes(); mapped and coherent
 };
 
 struct SemaphoreValue {
@@ -112,9 +111,8 @@ public:
     // Records one step into a primary or secondary command buffer in the recording state. Allocates nothing,
     // submits nothing, waits for nothing, compiles nothing; the commands can be executed any number of times.
     // Before: what the step reads is written and visible to compute shaders. The first command is a barrier
-    // from compute
-    //         writes to compute, so steps that follow each other in submission order need no other.
-    // After:  what it wrote is visible to compute shaders, transfers and the host.
+    // from compute writes to compute, so steps that follow each other in submission order need no other.
+    // After: what it wrote is visible to compute shaders, transfers and the host.
     void record(VkCommandBuffer commands);
     // Adds the current gradients to the accumulators (StepOptions::accumulate). Before and after: as
     // record().
@@ -130,8 +128,8 @@ public:
     std::uint64_t submit(const SubmitInfo& info = {});
     std::uint64_t submit_accumulate(const SubmitInfo& info = {});
     bool finished(std::uint64_t ticket) const;
-    void wait(std::uint64_t ticket,
-              std::uint64_t timeout_ns = 60'000'000'000) const;  // throws (timeout, device_lost)
+    // Throws (timeout, device_lost).
+    void wait(std::uint64_t ticket, std::uint64_t timeout_ns = 60'000'000'000) const;
     void run() { wait(submit()); }
 
     // --- Looking inside ---
@@ -173,8 +171,8 @@ public:
     std::span<const std::byte> table(const Tensor& tensor) const;
     void write_table(const Tensor& tensor, std::span<const std::byte> bytes, std::uint64_t byte_offset = 0);
     std::span<const std::byte> readback(const Tensor& tensor) const;
-    TensorView view(
-        const Tensor& tensor) const;  // where a tensor lies; temporaries: valid during the step only
+    // Where a tensor lies; temporaries: valid during the step only.
+    TensorView view(const Tensor& tensor) const;
 
     const Device& device() const;
 

@@ -111,8 +111,8 @@ using FillChunk = std::function<void(std::uint64_t offset, std::span<std::byte> 
 // One tensor to write. borrow() refers to the caller's memory, scalar_*() own their value; or set `fill`
 // yourself.
 struct FileTensorSource {
-    std::string
-        name;  // UTF-8, unique in the file, not "__metadata__"; by convention dotted: "fc1.weight.momentum"
+    // UTF-8, unique in the file, not "__metadata__"; by convention dotted: "fc1.weight.momentum".
+    std::string name;
     FileDType dtype = FileDType::f32;
     std::vector<std::uint64_t> shape;  // empty means one element
     FillChunk fill;                    // may be empty only where the tensor has no elements
@@ -130,10 +130,9 @@ struct FileTensorSource {
 };
 
 struct SafetensorsWriteOptions {
-    std::uint64_t chunk_bytes = std::uint64_t{4}
-                                << 20;  // multiple of 8; the longest chunk asked of a FillChunk
-    bool sync =
-        true;  // wait until the file has reached the disk; false survives a killed process, not a power cut
+    std::uint64_t chunk_bytes = 4 << 20;  // multiple of 8; the longest chunk asked of a FillChunk
+    // Wait until the file has reached the disk; false survives a killed process, not a power cut.
+    bool sync = true;
 };
 
 // Writes `path` so that at every moment, whatever ends the process, it is the old file or the new one,

@@ -100,8 +100,8 @@ struct Route {
     std::string reason;
     std::string warning;  // empty, or why the choice looks suspicious
 };
-// An explicit role wins; a vector (fewer than two axes, or one row or
-// column) and names that contain embed, wte, wpe, head, unembed, vocab are not hidden matrices.
+// An explicit role wins; a vector (fewer than two axes, or one row or column) and names that contain embed,
+// wte, wpe, head, unembed, vocab are not hidden matrices.
 HERON_API std::vector<Route> route(std::span<const Parameter> parameters);
 // The table as text, one line a parameter.
 HERON_API std::string routing_report(std::span<const Route> routes);
@@ -161,8 +161,8 @@ struct LossScaleOptions {
 
 struct StepOptions {
     std::string name = "step";
-    bool skip_nonfinite =
-        true;                // a step with a NaN or infinity in any gradient changes nothing and is counted
+    // A step with a NaN or infinity in any gradient changes nothing and is counted.
+    bool skip_nonfinite = true;
     float clip_norm = 0.0f;  // > 0: gradients are scaled to at most this global norm
     // > 0: then every element is clamped to +- this. In any case to +- 1.3e19, so that no square overflows.
     float clip_value = 0.0f;

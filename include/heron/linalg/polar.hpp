@@ -56,10 +56,10 @@ HERON_API std::vector<NewtonSchulzCoefficients> polar_express_coefficients(doubl
                                                                            std::uint32_t steps, double safety,
                                                                            double cushion);
 
-// out = the polynomial iteration applied to A / nu, per matrix of the batch: approximately the polar factor U
-// V^T. Shapes of a and out are equal; they may be the same tensor. A zero matrix gives zero. Tall matrices
-// iterate on X^T X, so nothing is transposed. FLOPs (k short, K long side, T steps): T (3 k^2 K + k^3)
-// standard.
+// out = the polynomial iteration applied to A / nu, per matrix of the batch: approximately the polar factor
+// U V^T of A. Shapes of a and out are equal; they may be the same tensor. A zero matrix gives zero. Tall
+// matrices iterate on X^T X, so nothing is transposed. FLOPs of T steps in the standard form, k the short and
+// K the long side: T (3 k^2 K + k^3).
 HERON_API void polar(Graph& graph, const Tensor& a, const Tensor& out, const PolarOptions& options = {});
 
 // For recipes that produce the first iterate X = A / nu themselves. Iterates in `x` (dtype =
