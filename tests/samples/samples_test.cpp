@@ -51,6 +51,12 @@ std::vector<std::string> lines_with(const std::string& text, const std::string& 
     return lines;
 }
 
+std::string text_of(const fs::path& path) {
+    std::ostringstream text;
+    text << std::ifstream(path, std::ios::binary).rdbuf();
+    return text.str();
+}
+
 using Bytes = std::vector<std::uint8_t>;
 
 Bytes idx(const std::vector<std::uint32_t>& extents, const Bytes& data) {
@@ -141,10 +147,7 @@ TEST_F(FashionMnist, LearnsAndLeavesItsFilesBehind) {
     }
     EXPECT_GT(best, 95) << outcome.text;
     // 24 steps and 3 evaluations a run, and the head.
-    std::ifstream csv(folder_ / "out" / "curves.csv");
-    std::size_t count = 0;
-    for (std::string line; std::getline(csv, line);) ++count;
-    EXPECT_EQ(count, 3u * (24 + 3) + 1);
+    EXPECT_EQ(lines_with(text_of(folder_ / "out" / "curves.csv"), "").size(), 3u * (24 + 3) + 1);
 }
 
 TEST_F(FashionMnist, SameSeedGivesSameWeights) {
@@ -175,13 +178,10 @@ TEST_F(FashionMnist, ResumedRunEqualsUninterruptedOne) {
 TEST_F(FashionMnist, ReadsGzippedFilesAlike) {
     const auto plain = lines_with(train("").text, "weights ");
     for (const auto& entry : fs::directory_iterator(folder_ / "data")) {
-        std::ifstream in(entry.path(), std::ios::binary);
-        std::ostringstream content;
-        content << in.rdbuf();
+        const std::string content = text_of(entry.path());
         gzFile out = gzopen((entry.path().string() + ".gz").c_str(), "wb");
-        gzwrite(out, content.str().data(), static_cast<unsigned>(content.str().size()));
+        gzwrite(out, content.data(), static_cast<unsigned>(content.size()));
         gzclose(out);
-        in.close();
         fs::remove(entry.path());
     }
     const Outcome packed = train("");
@@ -257,6 +257,17 @@ TEST(FirstStep, ShrinksTheGradient) {
     const Outcome outcome = run(FIRST_STEP_PROGRAM);
     EXPECT_EQ(outcome.code, 0) << outcome.text;
     EXPECT_EQ(lines_with(outcome.text, "gradient norm").size(), 10u);
+}
+
+TEST(FirstStep, IsWhatTheReadmeShows) {
+    const fs::path root = HERON_SOURCE_DIR;
+    const std::string readme = text_of(root / "README.md");
+    const std::string fence = "```cpp\n";
+    const std::size_t begin = readme.find(fence) + fence.size();
+    const std::string shown = readme.substr(begin, readme.find("```", begin) - begin);
+    const std::string program = text_of(root / "samples" / "first_step" / "main.cpp");
+    EXPECT_NE(shown.find("int main()"), std::string::npos) << shown;
+    EXPECT_TRUE(program.ends_with(shown)) << "README shows:\n" << shown;
 }
 
 TEST(DeviceReport, PassesOnEveryDevice) {
