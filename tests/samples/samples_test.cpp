@@ -290,4 +290,17 @@ TEST(AdoptedDevice, LearnsInWholeStepsAndInSlicesAlike) {
     EXPECT_EQ(result(whole), result(sliced));
 }
 
+TEST(AdoptedDevice, TakesAnyNumberOfFrames) {
+    const std::string program = std::string(ADOPTED_DEVICE_PROGRAM) + " --frames ";
+    for (const int frames : {1, 2, 20, 21}) {
+        const Outcome outcome = run(program + std::to_string(frames));
+        EXPECT_EQ(outcome.code, 0) << outcome.text;
+        const std::string steps = std::to_string(frames) + " frames, " + std::to_string(frames) + " steps";
+        EXPECT_EQ(lines_with(outcome.text, steps).size(), 1u) << outcome.text;
+    }
+    const Outcome none = run(program + "0");
+    EXPECT_EQ(none.code, 2) << none.text;
+    EXPECT_EQ(none.text.find("Engine:"), std::string::npos) << none.text;
+}
+
 }  // namespace
