@@ -51,15 +51,17 @@ constexpr std::uint64_t divide_up(std::uint64_t a, std::uint64_t b) { return (a 
 // The address field that a tensor goes to.
 #define FIELD(job, member) static_cast<std::uint32_t>(offsetof(gpu::job, member))
 
+// `bytes` of memory traffic; where it is not given, every operand once.
 template <class Job>
 void add(Graph& graph, const heron::KernelInfo& kernel, const Job& job, std::vector<Operand> operands,
-         std::uint64_t groups, std::uint32_t threads = kThreads) {
+         std::uint64_t groups, std::uint32_t threads = kThreads, std::uint64_t bytes = 0) {
     heron::Operation operation = heron::make_operation(kernel, job, std::move(operands), groups);
     operation.constants = {{gpu::SPEC_THREADS, threads}};
     operation.reason = "the sample's only variant";
     operation.guarded = false;
-    for (const Operand& operand : operation.operands)
-        operation.bytes += static_cast<double>(operand.tensor.span_bytes());
+    if (bytes == 0)
+        for (const Operand& operand : operation.operands) bytes += operand.tensor.span_bytes();
+    operation.bytes = static_cast<double>(bytes);
     graph.add(std::move(operation));
 }
 
@@ -219,7 +221,7 @@ heron::Plan forward_plan(const heron::Device& device, const Network& network, co
          {FIELD(SampleRowsJob, labels), words(graph, "labels", images.labels), Access::read},
          {FIELD(SampleRowsJob, row_index), row_index, Access::write},
          {FIELD(SampleRowsJob, row_label), row_label, Access::write}},
-        divide_up(batch, kThreads));
+        divide_up(batch, kThreads), kThreads, 4 + 12 * std::uint64_t{batch});
 
     Tensor x = external(graph, "x0", passes.activations[0], DType::f32, Shape{batch, images.pixels});
     const std::uint64_t groups_per_row = divide_up(images.pixels, kThreads);
@@ -233,7 +235,7 @@ heron::Plan forward_plan(const heron::Device& device, const Network& network, co
         {{FIELD(GatherJob, images), words(graph, "images", images.images), Access::read},
          {FIELD(GatherJob, row_index), row_index, Access::read},
          {FIELD(GatherJob, rows), x, Access::write}},
-        groups_per_row * batch);
+        groups_per_row * batch, kThreads, batch * (4 + std::uint64_t{images.pixels} * (1 + 4)));
 
     graph.set_stage("layers");
     for (std::size_t l = 0; l < network.layers.size(); ++l) {
@@ -263,14 +265,15 @@ heron::Plan forward_plan(const heron::Device& device, const Network& network, co
     add(graph, kSoftmaxLoss,
         gpu::SoftmaxLossJob{
             .rows = batch, .classes = static_cast<std::uint32_t>(x.cols()), .evaluate = passes.evaluate()},
-        std::move(operands), divide_up(batch, kThreads));
+        std::move(operands), divide_up(batch, kThreads), kThreads,
+        batch * (4 * x.cols() + 12 + (passes.evaluate() ? 8 : 4 * x.cols())));
     add(graph, kFinishBatch, gpu::FinishBatchJob{.rows = batch, .capacity = Passes::kHistory},
         {{FIELD(FinishBatchJob, row_result), row_result, Access::read},
          {FIELD(FinishBatchJob, history),
           external(graph, "history", passes.history, DType::f32, Shape{Passes::kHistory, 2}),
           Access::read_write},
          {FIELD(FinishBatchJob, cursor), cursor, Access::read_write}},
-        1, kFinishThreads);
+        1, kFinishThreads, 8 * std::uint64_t{batch} + 12);
     return graph.compile(options);
 }
 

@@ -217,6 +217,20 @@ TEST_F(FashionMnist, RefusesBadData) {
     EXPECT_EQ(train("", "out", "nowhere").code, 2);
 }
 
+// Of what a kernel takes from the whole data set, one batch.
+TEST_F(FashionMnist, DescribesTheTrafficOfABatch) {
+    const Outcome outcome = train("--optimizer sgd --describe");
+    const auto expect = [&outcome](const std::string& kernel, const std::string& bytes) {
+        const auto lines = lines_with(outcome.text, kernel + " x 1 jobs");
+        ASSERT_EQ(lines.size(), 1u) << kernel << "\n" << outcome.text;
+        EXPECT_NE(lines[0].find(", " + bytes + ","), std::string::npos) << lines[0];
+    };
+    expect("sample_rows", "604 B");    // 50 labels read, 50 indices and labels written, the cursor
+    expect("gather", "15.9 kB");       // 50 x 63 pixels as bytes and as floats, 50 indices
+    expect("softmax_loss", "1.8 kB");  // 50 x 3 logits and gradients, labels, two results
+    expect("finish_batch", "412 B");   // 50 x 2 results, two sums, the cursor
+}
+
 TEST_F(FashionMnist, RefusesBadArguments) {
     for (const std::string arguments :
          {"--optimizer nonsense", "--optimizer muon,muon", "--lr muon", "--lr muon=x", "--lr muon=-1",
