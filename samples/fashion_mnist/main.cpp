@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "curve.hpp"
 #include "dataset.hpp"
 #include "heron/heron.hpp"
 #include "network.hpp"
@@ -25,6 +26,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kBadInput = 2;
+constexpr const char* kCurveFile = "curves.csv";
 
 struct Options {
     std::string data = kDefaultDataFolder;
@@ -64,7 +66,7 @@ std::string help_footer() {
            "\nWritten to the output folder: curves.svg, curves.csv, predictions.png, "
            "checkpoint-<optimizer>.safetensors\n"
            "The same seed on the same device and driver gives the same bits: compare the printed hashes.\n"
-           "Exit code: 0 done, 1 failed, 2 bad input.";
+           "Exit code: 0 done, 1 failed (also: the training diverged), 2 bad input.";
 }
 
 // A number from 1; without CLI11's own text about the range, which would double the length of the help.
@@ -91,7 +93,9 @@ void add_options(CLI::App& app, Options& options) {
         ->delimiter(',')
         ->type_name("NAMES")
         ->capture_default_str();
-    app.add_option("--lr", options.learning_rates, "learning rate of an optimizer; separated by commas")
+    app.add_option(
+           "--lr", options.learning_rates,
+           "learning rate of an optimizer; separated by commas; with --resume instead of the checkpoint's")
         ->delimiter(',')
         ->type_name("NAME=VALUE");
     app.add_option("--hidden", options.hidden, "widths of the hidden layers, separated by commas")
@@ -108,8 +112,10 @@ void add_options(CLI::App& app, Options& options) {
         ->type_name("N")
         ->capture_default_str();
     number("--stop-after", options.stop_after, 100000, "end after that many epochs, to be resumed later");
-    app.add_option("--resume", options.resume,
-                   "checkpoint to go on from; with one optimizer and the same settings")
+    app.add_option(
+           "--resume", options.resume,
+           "checkpoint to go on from, with one optimizer and the same settings; the curves go on from the "
+           "curves.csv in its folder")
         ->type_name("FILE");
     app.add_flag("--describe", options.describe, "print the stages, kernels and costs of each plan");
     app.footer(help_footer);
@@ -166,7 +172,7 @@ std::vector<RunSettings> plan_runs(const Options& options, const DataSet& data) 
         }
         for (const RunSettings& other : runs)
             if (other.optimizer == run.optimizer) throw BadInput("--optimizer: " + name + " is given twice");
-        run.lr = rates.contains(name) ? rates[name] : run.optimizer->lr;
+        if (const auto rate = rates.extract(name)) run.lr = rate.mapped();
         run.hidden = options.hidden;
         run.batch = options.batch;
         run.epochs = options.epochs;
@@ -174,9 +180,12 @@ std::vector<RunSettings> plan_runs(const Options& options, const DataSet& data) 
         run.seed = options.seed;
         run.checkpoint = fs::path(options.out) / ("checkpoint-" + name + ".safetensors");
         run.resume = options.resume;
+        run.curve = run.resume.parent_path() / kCurveFile;
         run.describe = options.describe;
         runs.push_back(std::move(run));
     }
+    if (!rates.empty())
+        throw BadInput("--lr " + rates.begin()->first + ": --optimizer does not ask for that optimizer");
     return runs;
 }
 
@@ -190,43 +199,66 @@ std::string bytes_text(std::uint64_t bytes) {
                                : fmt::format("{:.2f} MiB", static_cast<double>(bytes) / (1024 * 1024));
 }
 
-RunObserver observe(Progress& progress, const RunSettings& run) {
+RunObserver observe(Progress& progress, CurveFile& curve_file, const RunSettings& run) {
     RunObserver observer;
     observer.note = [&progress](const std::string& text) {
         progress.line(text.ends_with('\n') ? text.substr(0, text.size() - 1) : text);
     };
-    observer.progress = [&progress, &run](std::uint32_t epoch, std::uint32_t step, std::uint32_t steps,
-                                          double loss, double rate) {
-        const double left = (double(run.epochs - epoch) * steps + (steps - step)) / std::max(rate, 1e-9);
-        progress.bar(double(step) / steps, fmt::format("  epoch {}/{}", epoch, run.epochs),
-                     fmt::format("loss {:.4f}  {:.1f} steps/s  {} left", loss, rate, clock_text(left)));
+    observer.progress = [&progress, &run](const RunProgress& now) {
+        const double left = double(now.total - now.done) / std::max(now.steps_per_second, 1e-9);
+        progress.show(double(now.done - now.begun) / double(now.total - now.begun),
+                      fmt::format("  epoch {}/{}", now.epoch, run.epochs),
+                      fmt::format("step {}/{}  loss {:.4f}  {:.0f} images/s  {} left", now.done, now.total,
+                                  now.loss, now.steps_per_second * run.batch, clock_text(left)));
     };
-    observer.evaluated = [&progress, &run](const Curve::Evaluation& evaluation, double train_loss) {
-        const std::string trained = evaluation.epoch == 0 || train_loss == 0
-                                        ? std::string(17, ' ')
-                                        : fmt::format("train loss {:.4f}", train_loss);
+    observer.evaluated = [&progress, &curve_file, &run](const Curve& curve, double train_loss) {
+        const Curve::Evaluation& evaluation = curve.evaluations.back();
+        const std::string trained =
+            curve.steps.empty() ? std::string(17, ' ') : fmt::format("train loss {:.4f}", train_loss);
         progress.line(fmt::format("  epoch {:>{}}/{}  {}  test loss {:.4f}  test accuracy {:.2f} %  {:.1f} s",
                                   evaluation.epoch, fmt::formatted_size("{}", run.epochs), run.epochs,
                                   trained, evaluation.loss, 100 * evaluation.accuracy, evaluation.seconds));
+        curve_file.append(std::string(run.optimizer->name), curve);
     };
     return observer;
 }
 
 void print_result(const RunResult& run) {
+    fmt::print("  {} parameters ({}), optimizer state {}\n", run.parameters, bytes_text(4 * run.parameters),
+               bytes_text(run.state_bytes));
     fmt::print("  test accuracy {:.2f} %, {} steps in {:.1f} s, skipped {}\n", 100 * run.accuracy(),
-               run.curve.steps.size(), run.seconds, run.skipped_steps);
+               run.steps, run.seconds, run.skipped);
     if (run.time.total() > 0) {
         const double all = run.time.total();
         const auto share = [all](double part) {
             return fmt::format("{:.2f} s ({:.0f} %)", part, 100 * part / all);
         };
-        fmt::print("  GPU time: forward {}, backward {}, optimizer {}\n", share(run.time.forward),
-                   share(run.time.backward), share(run.time.optimizer));
-    } else if (!run.curve.steps.empty()) {
+        fmt::print("  GPU time of {} steps: forward {}, backward {}, optimizer {}\n", run.time.steps,
+                   share(run.time.forward), share(run.time.backward), share(run.time.optimizer));
+    } else if (run.steps > 0) {
         fmt::print("  GPU time: not known, the device has no timestamps on this queue\n");
     }
     fmt::print("  weights {:016x} (hash of all parameters)\n\n", run.hash);
     std::fflush(stdout);
+}
+
+// Why a run was in vain, and what to try; empty where it was not.
+std::string failure(const RunResult& run) {
+    std::string what;
+    if (!std::isfinite(run.loss()))
+        what = fmt::format(
+            "the test loss is not finite after {} steps ({} of them were skipped, because their "
+            "gradients were not): the training has diverged",
+            run.steps, run.skipped);
+    else if (run.steps > 0 && run.skipped == run.steps)
+        what = fmt::format(
+            "all {} steps were skipped, because their gradients were not finite: nothing was "
+            "learned",
+            run.steps);
+    else
+        return {};
+    return fmt::format("{}: {}. Try a lower learning rate: --lr {}={:.2g}", run.name, what, run.name,
+                       run.lr / 10);
 }
 
 int run(const Options& options) {
@@ -252,37 +284,46 @@ int run(const Options& options) {
 
     const DeviceImages train_images(device, data.train, "train");
     const DeviceImages test_images(device, data.test, "test");
+    const fs::path out = options.out;
+    CurveFile curve_file(out / kCurveFile);
     std::vector<RunResult> results;
     for (const RunSettings& settings : runs) {
         Progress progress;
-        progress.line(fmt::format("{}: {}, lr {:g}", settings.optimizer->name, settings.optimizer->summary,
-                                  settings.lr));
-        results.push_back(
-            train(device, data, train_images, test_images, settings, observe(progress, settings)));
-        const RunResult& result = results.back();
-        progress.line(fmt::format("  {} parameters ({}), optimizer state {}", result.parameters,
-                                  bytes_text(4 * result.parameters), bytes_text(result.state_bytes)));
-        print_result(result);
+        const NamedOptimizer& optimizer = *settings.optimizer;
+        progress.line(settings.resume.empty()
+                          ? fmt::format("{}: {}, lr {:g}", optimizer.name, optimizer.summary,
+                                        settings.lr.value_or(optimizer.lr))
+                          : fmt::format("{}: {}", optimizer.name, optimizer.summary));
+        results.push_back(train(device, data, train_images, test_images, settings,
+                                observe(progress, curve_file, settings)));
+        print_result(results.back());
     }
 
     fmt::print("{:<10} {:>8} {:>10} {:>14} {:>10} {:>16}\n", "optimizer", "lr", "test loss", "test accuracy",
                "seconds", "optimizer state");
     for (const RunResult& result : results)
         fmt::print("{:<10} {:>8g} {:>10.4f} {:>12.2f} % {:>10.1f} {:>16}\n", result.name, result.lr,
-                   result.loss(), 100 * result.accuracy(), result.seconds, bytes_text(result.state_bytes));
+                   result.loss(), 100 * result.accuracy(), result.total_seconds(),
+                   bytes_text(result.state_bytes));
 
-    const fs::path out = options.out;
     const fs::path folder = fs::weakly_canonical(options.data);
     write_curves_svg(
         out / "curves.svg", results,
         fmt::format("{}, perceptron {}-{}", folder.filename().string(), widths, data.classes),
         fmt::format("batch {}, seed {}, on {}", options.batch, options.seed, device.info().name));
-    write_curves_csv(out / "curves.csv", results);
     write_prediction_grid(out / "predictions.png", data, results.front());
     fmt::print("\nWritten to {}: curves.svg, curves.csv, predictions.png", out.string());
     for (const RunSettings& settings : runs) fmt::print(", {}", settings.checkpoint.filename().string());
     fmt::print("\n");
-    return 0;
+
+    bool good = true;
+    for (const RunResult& result : results)
+        if (const std::string why = failure(result); !why.empty()) {
+            std::fflush(stdout);
+            fmt::print(stderr, "fashion_mnist: {}\n", why);
+            good = false;
+        }
+    return good ? 0 : 1;
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the sample leaves behind: curves as SVG and CSV, test images with predictions as PNG.
+// The pictures that the sample leaves behind: curves as SVG, test images with predictions as PNG.
 #pragma once
 
 #include <filesystem>
@@ -8,13 +8,10 @@
 #include "dataset.hpp"
 #include "trainer.hpp"
 
-// All three throw heron::Error (io) naming the file that could not be written.
+// Both throw heron::Error (io) naming the file that could not be written.
 
 // Training loss by step and test accuracy by epoch, one line a run.
 void write_curves_svg(const std::filesystem::path& path, std::span<const RunResult> runs,
                       const std::string& title, const std::string& subtitle);
-// run, epoch, step, train loss, train accuracy, test loss, test accuracy, seconds; a line for every step and
-// evaluation.
-void write_curves_csv(const std::filesystem::path& path, std::span<const RunResult> runs);
 // The first test images, framed green where the prediction is right, else red with both names.
 void write_prediction_grid(const std::filesystem::path& path, const DataSet& data, const RunResult& run);

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
-// One training run: three plans (forward, backward, optimizer) recorded once into a command buffer that is
+// One training run: three plans (forward, backward, optimizer) recorded once into command buffers that are
 // then replayed.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "curve.hpp"
 #include "dataset.hpp"
 #include "heron/heron.hpp"
 #include "network.hpp"
@@ -16,7 +18,7 @@
 
 struct RunSettings {
     const NamedOptimizer* optimizer = nullptr;
-    float lr = 0;
+    std::optional<float> lr;  // where it is given; else the checkpoint's, else the optimizer's own
     std::vector<std::uint32_t> hidden;
     std::uint32_t batch = 0;
     std::uint32_t epochs = 0;
@@ -24,59 +26,52 @@ struct RunSettings {
     std::uint32_t seed = 0;
     std::filesystem::path checkpoint;  // written after every epoch
     std::filesystem::path resume;      // empty: from the beginning
+    std::filesystem::path curve;       // curves.csv with the steps before the resumption, if it is there
     bool describe = false;             // print the plans
 };
 
-struct Curve {
-    struct Step {
-        std::uint64_t step;  // from 1
-        float loss;          // mean of the batch
-        float accuracy;      // of the batch
-    };
-    struct Evaluation {
-        std::uint32_t epoch;
-        std::uint64_t step;
-        double loss;
-        double accuracy;
-        double seconds;  // of training so far, evaluations not counted
-    };
-    std::vector<Step> steps;
-    std::vector<Evaluation> evaluations;
-};
-
-// Seconds of GPU time in a whole run, extrapolated from the steps that were measured. All zero without
-// timestamps.
+// Seconds of GPU time; all zero without timestamps.
 struct TimeSplit {
     double forward = 0;
     double backward = 0;
     double optimizer = 0;
+    std::uint64_t steps = 0;  // that were measured
     double total() const { return forward + backward + optimizer; }
 };
 
 struct RunResult {
     std::string name;
     float lr = 0;
-    std::uint32_t steps_per_epoch = 0;
-    Curve curve;
+    Curve curve;  // of the whole training, what came before a resumption included where it is known
     TimeSplit time;
     std::uint64_t state_bytes = 0;
     std::uint64_t parameters = 0;
-    std::uint32_t skipped_steps = 0;
-    double seconds = 0;  // training, wall clock
+    std::uint64_t steps = 0;    // of this run, without those before a resumption
+    std::uint64_t skipped = 0;  // of these, because of non-finite gradients
+    double seconds = 0;         // training, wall clock, of this run
     std::uint64_t hash = 0;
     std::vector<std::uint32_t> predictions;  // of the test images
     double accuracy() const { return curve.evaluations.back().accuracy; }
     double loss() const { return curve.evaluations.back().loss; }
+    double total_seconds() const { return curve.evaluations.back().seconds; }
+};
+
+// Where a run stands. Steps are counted from the beginning of the training.
+struct RunProgress {
+    std::uint32_t epoch;  // from 1
+    std::uint64_t begun;  // steps before this run
+    std::uint64_t done;
+    std::uint64_t total;  // when this run ends
+    double loss;          // of the last batches
+    double steps_per_second;
 };
 
 // What a run tells while it goes on.
 struct RunObserver {
     std::function<void(const std::string& text)> note;
-    // After every submission: epoch from 1, steps of it that are done, loss of the last batches.
-    std::function<void(std::uint32_t epoch, std::uint32_t step_in_epoch, std::uint32_t steps_per_epoch,
-                       double loss, double steps_per_second)>
-        progress;
-    std::function<void(const Curve::Evaluation& evaluation, double train_loss)> evaluated;
+    std::function<void(const RunProgress& progress)> progress;  // after every submission
+    // Of the curve the last evaluation is new.
+    std::function<void(const Curve& curve, double train_loss)> evaluated;
 };
 
 // Throws heron::Error, BadInput (a checkpoint of another network) or std::runtime_error.

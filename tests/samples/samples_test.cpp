@@ -175,6 +175,99 @@ TEST_F(FashionMnist, ResumedRunEqualsUninterruptedOne) {
     }
 }
 
+TEST_F(FashionMnist, TellsItsProgressWhereThereIsNoTerminal) {
+    const Outcome outcome = train("--optimizer sgd");
+    const auto lines = lines_with(outcome.text, "images/s");
+    EXPECT_GE(lines.size(), 2u) << outcome.text;  // at the least with each epoch
+    EXPECT_LE(lines.size(), 10u) << outcome.text;
+    for (const std::string& line : lines)
+        for (const char* part : {"epoch ", "step ", "/24", "loss ", " left"})
+            EXPECT_NE(line.find(part), std::string::npos) << line;
+    EXPECT_EQ(outcome.text.find('\r'), std::string::npos);
+}
+
+TEST_F(FashionMnist, MeasuresTheGpuTimeOfEveryStep) {
+    const Outcome outcome = train("--optimizer sgd");
+    const auto lines = lines_with(outcome.text, "GPU time");
+    ASSERT_EQ(lines.size(), 1u) << outcome.text;
+    EXPECT_TRUE(lines[0].find("of 24 steps") != std::string::npos ||
+                lines[0].find("no timestamps") != std::string::npos)
+        << lines[0];
+}
+
+// Lines of curves.csv without the last column, the seconds.
+std::vector<std::string> curve_of(const fs::path& folder) {
+    std::vector<std::string> lines = lines_with(text_of(folder / "curves.csv"), ",");
+    for (std::string& line : lines) line.resize(line.rfind(','));
+    return lines;
+}
+
+TEST_F(FashionMnist, ResumedRunContinuesTheCurves) {
+    ASSERT_EQ(train("--optimizer sgd", "whole").code, 0);
+    ASSERT_EQ(train("--optimizer sgd --stop-after 1").code, 0);
+    const std::string resume =
+        "--optimizer sgd --resume " + (folder_ / "out" / "checkpoint-sgd.safetensors").string();
+    fs::copy(folder_ / "out", folder_ / "copy");
+    const Outcome resumed = train(resume);
+    ASSERT_EQ(resumed.code, 0) << resumed.text;
+    EXPECT_EQ(resumed.text.find("the curves begin here"), std::string::npos) << resumed.text;
+    const auto whole = curve_of(folder_ / "whole");
+    EXPECT_EQ(whole.size(), 1u + 24 + 3);
+    EXPECT_EQ(curve_of(folder_ / "out"), whole);
+
+    // The file of another run is not continued.
+    ASSERT_EQ(train("--optimizer sgd --seed 3 --stop-after 1", "other").code, 0);
+    fs::copy_file(folder_ / "other" / "curves.csv", folder_ / "copy" / "curves.csv",
+                  fs::copy_options::overwrite_existing);
+    const Outcome apart = train(
+        "--optimizer sgd --resume " + (folder_ / "copy" / "checkpoint-sgd.safetensors").string(), "apart");
+    ASSERT_EQ(apart.code, 0) << apart.text;
+    EXPECT_NE(apart.text.find("the curves begin here"), std::string::npos) << apart.text;
+    EXPECT_EQ(curve_of(folder_ / "apart").size(), 1u + 12 + 2);
+}
+
+// A resumption that is refused leaves the curves alone.
+TEST_F(FashionMnist, RefusedResumptionKeepsTheCurves) {
+    ASSERT_EQ(train("--optimizer sgd --stop-after 1").code, 0);
+    const auto before = curve_of(folder_ / "out");
+    EXPECT_EQ(train("--optimizer sgd --seed 3 --resume " +
+                    (folder_ / "out" / "checkpoint-sgd.safetensors").string())
+                  .code,
+              2);
+    EXPECT_EQ(curve_of(folder_ / "out"), before);
+}
+
+TEST_F(FashionMnist, ResumedRunTakesAGivenLearningRate) {
+    const Outcome begun = train("--stop-after 1 --optimizer muon --lr muon=0.03");
+    ASSERT_EQ(begun.code, 0) << begun.text;
+    const std::string resume =
+        "--optimizer muon --resume " + (folder_ / "out" / "checkpoint-muon.safetensors").string();
+    const Outcome kept = train(resume, "kept");
+    const Outcome same = train(resume + " --lr muon=0.03", "same");
+    const Outcome changed = train(resume + " --lr muon=0.01", "changed");
+    const Outcome still = train(resume + " --lr muon=0", "still");
+    EXPECT_NE(kept.text.find("lr 0.03 as in the checkpoint"), std::string::npos) << kept.text;
+    EXPECT_NE(changed.text.find("lr 0.01 instead of the checkpoint's 0.03"), std::string::npos)
+        << changed.text;
+    const auto weights = [](const Outcome& outcome) { return lines_with(outcome.text, "weights "); };
+    ASSERT_EQ(weights(kept).size(), 1u);
+    EXPECT_EQ(weights(same), weights(kept));
+    EXPECT_NE(weights(changed), weights(kept));
+    EXPECT_NE(weights(still), weights(changed));
+    // What is said of the run itself.
+    EXPECT_EQ(lines_with(kept.text, "muon           0.03").size(), 1u) << kept.text;
+    EXPECT_EQ(lines_with(changed.text, "muon           0.01").size(), 1u) << changed.text;
+}
+
+TEST_F(FashionMnist, FailsWhereTheTrainingDiverges) {
+    const Outcome outcome = train("--optimizer sgd,adamw --lr sgd=1e30");
+    EXPECT_EQ(outcome.code, 1) << outcome.text;
+    const auto lines = lines_with(outcome.text, "fashion_mnist: ");
+    ASSERT_EQ(lines.size(), 1u) << outcome.text;
+    for (const char* part : {"sgd: ", "diverged", "lower learning rate", "--lr sgd="})
+        EXPECT_NE(lines[0].find(part), std::string::npos) << lines[0];
+}
+
 TEST_F(FashionMnist, ReadsGzippedFilesAlike) {
     const auto plain = lines_with(train("").text, "weights ");
     for (const auto& entry : fs::directory_iterator(folder_ / "data")) {
@@ -234,9 +327,9 @@ TEST_F(FashionMnist, DescribesTheTrafficOfABatch) {
 TEST_F(FashionMnist, RefusesBadArguments) {
     for (const std::string arguments :
          {"--optimizer nonsense", "--optimizer muon,muon", "--lr muon", "--lr muon=x", "--lr muon=-1",
-          "--lr nonsense=1", "--batch 0", "--batch 1000", "--epochs 0", "--hidden 0", "--hidden 8,x",
-          "--seed -1", "--device nonsense", "--resume nowhere", "--resume nowhere --optimizer muon",
-          "--nonsense", "--out /dev/null/x"}) {
+          "--lr nonsense=1", "--lr adamw=0.1 --optimizer muon", "--batch 0", "--batch 1000", "--epochs 0",
+          "--hidden 0", "--hidden 8,x", "--seed -1", "--device nonsense", "--resume nowhere",
+          "--resume nowhere --optimizer muon", "--nonsense", "--out /dev/null/x"}) {
         const Outcome outcome = train(arguments);
         EXPECT_EQ(outcome.code, 2) << arguments << "\n" << outcome.text;
         EXPECT_FALSE(outcome.text.empty()) << arguments;

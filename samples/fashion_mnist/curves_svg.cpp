@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The curves of all runs, as SVG drawn by hand and as CSV.
+// The curves of all runs, as SVG drawn by hand.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -201,7 +201,7 @@ void write_curves_svg(const std::filesystem::path& path, std::span<const RunResu
     double legend_x = 70;
     for (std::size_t r = 0; r < runs.size(); ++r) {
         const std::string text = fmt::format("{} (lr {:g}): {:.2f} % after {:.0f} s", runs[r].name,
-                                             runs[r].lr, 100 * runs[r].accuracy(), runs[r].seconds);
+                                             runs[r].lr, 100 * runs[r].accuracy(), runs[r].total_seconds());
         svg += fmt::format(
             "<line x1='{0}' y1='78' x2='{1}' y2='78' stroke='{2}' stroke-width='3'/><text x='{3}' "
             "y='82'>{4}</text>\n",
@@ -214,25 +214,4 @@ void write_curves_svg(const std::filesystem::path& path, std::span<const RunResu
     for (const Line& line : accuracies) svg += accuracy_panel.draw(line);
     svg += "</svg>\n";
     write_file(path, svg);
-}
-
-void write_curves_csv(const std::filesystem::path& path, std::span<const RunResult> runs) {
-    std::string csv = "run,epoch,step,train_loss,train_accuracy,test_loss,test_accuracy,seconds\n";
-    for (const RunResult& run : runs) {
-        auto evaluation = run.curve.evaluations.begin();
-        const auto evaluations_until = [&](std::uint64_t step) {
-            for (; evaluation != run.curve.evaluations.end() && evaluation->step <= step; ++evaluation)
-                csv += fmt::format("{},{},{},,,{:.6f},{:.6f},{:.3f}\n", run.name, evaluation->epoch,
-                                   evaluation->step, evaluation->loss, evaluation->accuracy,
-                                   evaluation->seconds);
-        };
-        for (const Curve::Step& step : run.curve.steps) {
-            evaluations_until(step.step - 1);
-            csv +=
-                fmt::format("{},{},{},{:.6f},{:.6f},,,\n", run.name,
-                            (step.step - 1) / run.steps_per_epoch + 1, step.step, step.loss, step.accuracy);
-        }
-        evaluations_until(~std::uint64_t{0});
-    }
-    write_file(path, csv);
 }
