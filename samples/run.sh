@@ -15,10 +15,28 @@ Usage: samples/run.sh [options] [the sample's own options]
   --jobs N          parallel compilers (default: number of processors)
   --build-only      stop after the build
   --no-install      never install: say what is missing and stop
-  --help
+  --help            this text; builds nothing. With --sample NAME: of that sample
+TEXT
+}
 
-  Everything else goes to the sample. Of fashion_mnist, for instance: --list-devices, --device SELECT,
-  --optimizer muon,adamw, --seed N, --hidden 256,128, --batch N, --epochs N, --data DIR, --out DIR.
+# The options of fashion_mnist, for those who have not built it yet. A test compares them with the program's.
+fashion_mnist_usage() {
+    cat <<'TEXT'
+
+Options of fashion_mnist:
+  --list-devices        list the Vulkan devices and end
+  --device SELECT       index, UUID or part of the name (default: the first usable, GPUs first)
+  --optimizer NAMES     muon, adamw, sgd: one run each, separated by commas (default: muon,adamw)
+  --lr NAME=VALUE,...   learning rates (default: muon=0.02,adamw=0.01,sgd=0.05)
+  --seed N              of the first weights and of the order of the images (default: 1)
+  --hidden WIDTHS       widths of the hidden layers (default: 256,128)
+  --batch N             images a step (default: 512)
+  --epochs N            passes over the training images (default: 4)
+  --stop-after N        end after that many epochs, to be resumed later
+  --resume FILE         checkpoint to go on from
+  --data DIR            data set in IDX files (default: Debian's dataset-fashion-mnist)
+  --out DIR             output folder (default: out): curves.svg, curves.csv, predictions.png, checkpoints
+  --describe            print the stages, kernels and costs of each plan
 TEXT
 }
 
@@ -193,15 +211,23 @@ program=$build/samples/$sample/$sample
 
 if [ $help = 1 ]; then
     usage
-    if [ ! -x "$program" ] && [ $debian = 1 ] && find_missing && [ ${#missing[@]} = 0 ]; then
-        printf '\n(building %s to show its own options ...)\n' "$sample"
-        (build_sample) || exit
-    fi
-    if [ -x "$program" ]; then
-        printf '\n'
-        exec "$program" --help
-    fi
-    printf '\nOnce it is built, --help also shows the options of %s and the devices found.\n' "$sample"
+    rm -f "$log"
+    case $sample in
+    fashion_mnist)
+        fashion_mnist_usage
+        printf '\nDevices found:\n'
+        [ ! -x "$program" ] || exec "$program" --list-devices
+        printf '  (known once the sample is built: samples/run.sh --list-devices builds it and lists them)\n'
+        ;;
+    first_step)
+        printf '\nfirst_step has no options.\n'
+        ;;
+    *)
+        printf '\nOptions of %s:\n' "$sample"
+        [ ! -x "$program" ] || exec "$program" --help
+        printf '  (known once it is built: samples/run.sh --sample %s --build-only)\n' "$sample"
+        ;;
+    esac
     exit 0
 fi
 

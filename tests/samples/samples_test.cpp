@@ -360,6 +360,45 @@ TEST_F(FashionMnist, HelpListsDevicesAndOptimizers) {
         EXPECT_NE(outcome.text.find(word), std::string::npos) << word;
 }
 
+const std::string kRunScript = std::string(HERON_SOURCE_DIR) + "/samples/run.sh";
+
+// Before anything is built, the script's help has the options of the sample that it runs.
+TEST(RunScript, HelpNeedsNoBuild) {
+    const fs::path nowhere = fs::temp_directory_path() / ("heron_run_script_" + std::to_string(getpid()));
+    const Outcome script = run(kRunScript + " --help --build-dir " + nowhere.string());
+    EXPECT_EQ(script.code, 0) << script.text;
+    EXPECT_FALSE(fs::exists(nowhere));
+    EXPECT_NE(script.text.find("samples/run.sh --list-devices"), std::string::npos) << script.text;
+    const std::string program = run(std::string(FASHION_MNIST_PROGRAM) + " --help").text;
+    std::istringstream words(program);
+    std::size_t options = 0;
+    for (std::string word; words >> word;)
+        if (word.starts_with("--")) {
+            EXPECT_NE(script.text.find("  " + word + " "), std::string::npos) << word << "\n" << script.text;
+            ++options;
+        }
+    EXPECT_GE(options, 12u) << program;
+    // Optimizers with their rates: "  muon     Muon for ... (lr 0.02)".
+    for (const std::string& line : lines_with(program, "(lr ")) {
+        const std::string name = line.substr(2, line.find(' ', 2) - 2);
+        const std::size_t rate = line.find("(lr ") + 4;
+        const std::string entry = name + "=" + line.substr(rate, line.find(')') - rate);
+        EXPECT_NE(script.text.find(entry), std::string::npos) << entry << "\n" << script.text;
+    }
+    EXPECT_NE(run(kRunScript + " --help --sample device_report --build-dir " + nowhere.string())
+                  .text.find("--sample device_report --build-only"),
+              std::string::npos);
+}
+
+TEST(RunScript, HelpOfABuiltSampleHasTheDevices) {
+    const fs::path build = fs::path(FASHION_MNIST_PROGRAM).parent_path().parent_path().parent_path();
+    const Outcome script = run(kRunScript + " --help --build-dir " + build.string());
+    EXPECT_EQ(script.code, 0) << script.text;
+    EXPECT_NE(script.text.find("uuid"), std::string::npos) << script.text;
+    const Outcome other = run(kRunScript + " --help --sample adopted_device --build-dir " + build.string());
+    EXPECT_NE(other.text.find("--frames"), std::string::npos) << other.text;
+}
+
 TEST(FirstStep, ShrinksTheGradient) {
     const Outcome outcome = run(FIRST_STEP_PROGRAM);
     EXPECT_EQ(outcome.code, 0) << outcome.text;
