@@ -6,30 +6,19 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <exception>
 #include <string>
 #include <vector>
 
+#include "hardware.hpp"
 #include "heron/heron.hpp"
 #include "self_test.hpp"
+#include "support/text.hpp"
 
 namespace {
 
-std::string version_text(std::uint32_t version) {
-    return fmt::format("{}.{}.{}", VK_API_VERSION_MAJOR(version), VK_API_VERSION_MINOR(version),
-                       VK_API_VERSION_PATCH(version));
-}
-
-std::string bytes_text(std::uint64_t bytes) {
-    if (bytes >= std::uint64_t{1} << 60) return "unlimited";
-    if (bytes >= std::uint64_t{1} << 30) return fmt::format("{:.2f} GiB", double(bytes) / double(1 << 30));
-    return fmt::format("{} KiB", bytes >> 10);
-}
-
 void print_capabilities(const heron::Capabilities& c) {
-    const auto line = [](const char* name, const std::string& value) {
-        fmt::print("    {:<28} {}\n", name, value);
-    };
-    const auto flag = [&line](const char* name, bool value) { line(name, value ? "yes" : "no"); };
+    const auto flag = [](const char* name, bool value) { print_line(name, value ? "yes" : "no"); };
     flag("CPU driver", c.cpu);
     flag("f16 arithmetic", c.shader_float16);
     flag("16-bit storage", c.storage_16bit);
@@ -40,29 +29,29 @@ void print_capabilities(const heron::Capabilities& c) {
     flag("subgroup size control", c.subgroup_size_control);
     flag("memory budget", c.memory_budget);
     flag("pipeline statistics", c.pipeline_statistics);
-    line("timestamps", c.timestamps ? fmt::format("yes, {:g} ns", c.timestamp_period_ns) : "no");
+    print_line("timestamps", c.timestamps ? fmt::format("yes, {:g} ns", c.timestamp_period_ns) : "no");
     flag("debug names", c.debug_utils);
-    line("subgroup size", std::to_string(c.subgroup_size));
-    line("workgroup",
-         fmt::format("{} invocations, {} in x", c.max_workgroup_invocations, c.max_workgroup_size_x));
-    line("workgroups", fmt::format("{} x {} x {}", c.max_workgroup_count[0], c.max_workgroup_count[1],
-                                   c.max_workgroup_count[2]));
-    line("shared memory", bytes_text(c.shared_memory_bytes));
-    line("largest buffer", bytes_text(c.max_buffer_bytes));
-    line("largest allocation", bytes_text(c.max_allocation_bytes));
+    print_line("subgroup size in use", std::to_string(c.subgroup_size));
+    print_line("workgroup",
+               fmt::format("{} invocations, {} in x", c.max_workgroup_invocations, c.max_workgroup_size_x));
+    print_line("workgroups", fmt::format("{} x {} x {}", c.max_workgroup_count[0], c.max_workgroup_count[1],
+                                         c.max_workgroup_count[2]));
+    print_line("shared memory", samples::bytes_text(c.shared_memory_bytes));
+    print_line("largest buffer", samples::bytes_text(c.max_buffer_bytes));
+    print_line("largest allocation", samples::bytes_text(c.max_allocation_bytes));
 }
 
 // Returns whether every check passed.
 bool print_self_test(const heron::Device& device) {
     bool good = true;
-    fmt::print("    {:<30} {:>11} {:>11}\n", "self-test", "error", "allowed");
+    fmt::print("    {:<34} {:>11} {:>11}\n", "self-test", "error", "allowed");
     self_test(device, [&good](const CheckResult& result) {
         good = good && result.passed();
         if (result.failure.empty())
-            fmt::print("    {:<30} {:>11.3g} {:>11.3g}  {}\n", result.name, result.error, result.allowed,
+            fmt::print("    {:<34} {:>11.3g} {:>11.3g}  {}\n", result.name, result.error, result.allowed,
                        result.passed() ? "ok" : "FAILED");
         else
-            fmt::print("    {:<30} FAILED: {}\n", result.name, result.failure);
+            fmt::print("    {:<34} FAILED: {}\n", result.name, result.failure);
         std::fflush(stdout);
     });
     return good;
@@ -85,6 +74,7 @@ int main(int argc, char** argv) {
 
     const heron::Version version = heron::library_version();
     fmt::print("Heron {}.{}.{}\n", version.major, version.minor, version.patch);
+    print_toolchain();
     std::uint32_t usable = 0;
     bool good = true;
     try {
@@ -106,9 +96,10 @@ int main(int argc, char** argv) {
             try {
                 const heron::Device device = heron::Device::create({.select = std::to_string(info.index)});
                 print_capabilities(device.capabilities());
+                print_hardware(device);
                 if (!only_list) good = print_self_test(device) && good;
-            } catch (const heron::Error& error) {
-                fmt::print("    FAILED ({}): {}\n", heron::to_string(error.code()), error.what());
+            } catch (const std::exception& error) {
+                fmt::print("    FAILED: {}\n", error.what());
                 good = false;
             }
         }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The checks, each with a plain float64 reference and a bound that its comment explains. u = 2^-24.
+// The checks, each with a plain float64 reference and a bound that its comment explains. u = 2^-24. Kernels
+// that take 16-bit elements are checked with them too.
 #include "self_test.hpp"
 
 #include <algorithm>
@@ -31,11 +32,25 @@ struct Matrix {
     double operator()(std::size_t r, std::size_t c) const { return v[r * cols + c]; }
 };
 
-// Values are exact in f32, so that host and device begin with the same matrix.
-Matrix random_matrix(std::size_t rows, std::size_t cols, std::uint32_t seed) {
+// Largest relative error of rounding to a 16-bit type; that of f32 is within the other bounds.
+double rounding(DType dtype) { return dtype == DType::f16 ? 0x1p-11 : dtype == DType::bf16 ? 0x1p-8 : 0; }
+
+std::uint16_t to_half(DType dtype, float value) {
+    return dtype == DType::f16 ? heron::f32_to_f16(value) : heron::f32_to_bf16(value);
+}
+
+float from_half(DType dtype, std::uint16_t bits) {
+    return dtype == DType::f16 ? heron::f16_to_f32(bits) : heron::bf16_to_f32(bits);
+}
+
+// Values are exact in `dtype`, so that host and device begin with the same matrix.
+Matrix random_matrix(std::size_t rows, std::size_t cols, std::uint32_t seed, DType dtype = DType::f32) {
     std::mt19937 random(seed);  // its numbers are fixed by the standard; those of the distributions are not
     Matrix m(rows, cols);
-    for (double& x : m.v) x = static_cast<float>((static_cast<double>(random()) / 0x1p31 - 1.0));
+    for (double& x : m.v) {
+        const auto value = static_cast<float>(static_cast<double>(random()) / 0x1p31 - 1.0);
+        x = dtype == DType::f32 ? value : from_half(dtype, to_half(dtype, value));
+    }
     return m;
 }
 
@@ -86,21 +101,35 @@ class Bench {
 public:
     explicit Bench(const heron::Device& device) : device_(device) {}
 
-    heron::Buffer upload(const Matrix& m) const {
-        const std::vector<float> values(m.v.begin(), m.v.end());
-        heron::Buffer buffer = device_.create_buffer(values.size() * sizeof(float));
-        buffer.write(std::as_bytes(std::span(values)));
+    heron::Buffer upload(const Matrix& m, DType dtype = DType::f32) const {
+        heron::Buffer buffer = device_.create_buffer((m.v.size() * heron::bytes_of(dtype) + 3) / 4 * 4);
+        write(buffer, m, dtype);
         return buffer;
     }
-    Matrix download(const heron::Buffer& buffer, std::size_t rows, std::size_t cols) const {
-        std::vector<float> values(rows * cols);
-        buffer.read(std::as_writable_bytes(std::span(values)));
+    static void write(heron::Buffer& buffer, const Matrix& m, DType dtype = DType::f32) {
+        const std::vector<float> values(m.v.begin(), m.v.end());
+        if (dtype == DType::f32) return buffer.write(std::as_bytes(std::span(values)));
+        std::vector<std::uint16_t> halves;
+        for (const float value : values) halves.push_back(to_half(dtype, value));
+        halves.resize((halves.size() + 1) / 2 * 2);
+        buffer.write(std::as_bytes(std::span(halves)));
+    }
+    static Matrix download(const heron::Buffer& buffer, std::size_t rows, std::size_t cols,
+                           DType dtype = DType::f32) {
         Matrix m(rows, cols);
-        std::ranges::copy(values, m.v.begin());
+        if (dtype == DType::f32) {
+            std::vector<float> values(rows * cols);
+            buffer.read(std::as_writable_bytes(std::span(values)));
+            std::ranges::copy(values, m.v.begin());
+        } else {
+            std::vector<std::uint16_t> halves((rows * cols + 1) / 2 * 2);
+            buffer.read(std::as_writable_bytes(std::span(halves)));
+            for (std::size_t i = 0; i < m.v.size(); ++i) m.v[i] = from_half(dtype, halves[i]);
+        }
         return m;
     }
-    static heron::TensorView view(const heron::Buffer& buffer, const Matrix& like) {
-        return buffer.view(DType::f32, {like.rows, like.cols});
+    static heron::TensorView view(const heron::Buffer& buffer, const Matrix& like, DType dtype = DType::f32) {
+        return buffer.view(dtype, {like.rows, like.cols});
     }
     const heron::Device& device() const { return device_; }
 
@@ -120,30 +149,38 @@ double ratio(double error, double scale) {
     return std::isfinite(value) ? value : std::numeric_limits<double>::infinity();
 }
 
-// norm(D - D_ref) <= 3 u (sqrt(k + 2) |alpha| |A| |B| + 2 |beta| |C|), the bound of linalg.hpp; all four
-// transposes.
-CheckResult check_gemm(const Bench& bench) {
-    CheckResult result{.name = "gemm, all transposes", .allowed = 3};
+// "gemm", or "gemm f16".
+std::string with_type(const std::string& name, DType dtype) {
+    return dtype == DType::f32 ? name : name + " " + heron::to_string(dtype);
+}
+
+// norm(D - D_ref) <= 3 u (sqrt(k + 2) |alpha| |A| |B| + 2 |beta| |C|), and the rounding of a 16-bit D on top,
+// the bound of heron::gemm; all four transposes.
+CheckResult check_gemm(const Bench& bench, DType dtype) {
+    CheckResult result{.name = with_type("gemm", dtype) + ", all transposes", .allowed = 3};
     const std::size_t m = 67, n = 129, k = 301;
     const float alpha = 1.25f, beta = -0.5f;
-    const Matrix a = random_matrix(m, k, 1), b = random_matrix(k, n, 2), c = random_matrix(m, n, 3);
+    const Matrix a = random_matrix(m, k, 1, dtype), b = random_matrix(k, n, 2, dtype),
+                 c = random_matrix(m, n, 3, dtype);
     const Matrix expected = combined(alpha, product(a, b), beta, c);
     const double scale =
-        kU * (std::sqrt(double(k + 2)) * std::abs(alpha) * norm(a) * norm(b) + 2 * std::abs(beta) * norm(c));
+        kU * (std::sqrt(double(k + 2)) * std::abs(alpha) * norm(a) * norm(b) + 2 * std::abs(beta) * norm(c)) +
+        rounding(dtype) * norm(expected) / result.allowed;
     for (const Transpose ta : {Transpose::no, Transpose::yes})
         for (const Transpose tb : {Transpose::no, Transpose::yes}) {
             const Matrix stored_a = ta == Transpose::yes ? transposed(a) : a;
             const Matrix stored_b = tb == Transpose::yes ? transposed(b) : b;
-            const heron::Buffer ba = bench.upload(stored_a), bb = bench.upload(stored_b),
-                                bc = bench.upload(c);
+            const heron::Buffer ba = bench.upload(stored_a, dtype), bb = bench.upload(stored_b, dtype),
+                                bc = bench.upload(c, dtype);
             heron::Graph graph(bench.device());
-            const Tensor d = graph.external("c", Bench::view(bc, c));
+            const Tensor d = graph.external("c", Bench::view(bc, c, dtype));
             heron::gemm(
-                graph, graph.external("a", Bench::view(ba, stored_a)),
-                graph.external("b", Bench::view(bb, stored_b)), d, d,
+                graph, graph.external("a", Bench::view(ba, stored_a, dtype)),
+                graph.external("b", Bench::view(bb, stored_b, dtype)), d, d,
                 {.transpose_a = ta, .transpose_b = tb, .alpha = alpha, .beta = beta, .guarded = false});
             run(graph);
-            result.error = std::max(result.error, ratio(distance(bench.download(bc, m, n), expected), scale));
+            result.error =
+                std::max(result.error, ratio(distance(bench.download(bc, m, n, dtype), expected), scale));
         }
     return result;
 }
@@ -201,56 +238,72 @@ CheckResult check_reductions(const Bench& bench) {
     return result;
 }
 
-// Distance to the same polynomial in float64, relative to the result: expectations for f32 are 1e-5.
-CheckResult check_polar(const Bench& bench, const char* name, std::size_t rows, std::size_t cols,
+// Distance to the same polynomial in float64, relative to the result: 1e-5 with f32 iterates; with 16-bit
+// ones, whose rounding the iteration's slopes of up to 3.4 amplify, the bounds of the library's own tests.
+CheckResult check_polar(const Bench& bench, const char* name, std::size_t rows, std::size_t cols, DType dtype,
                         bool one_workgroup) {
-    CheckResult result{.name = name, .allowed = 1e-5};
-    const Matrix a = random_matrix(rows, cols, 6);
-    const heron::Buffer ba = bench.upload(a), bo = bench.upload(Matrix(rows, cols));
+    CheckResult result{.name = with_type(name, dtype) + (one_workgroup ? ", one workgroup" : ", tiled"),
+                       .allowed = dtype == DType::f32   ? 1e-5
+                                  : dtype == DType::f16 ? 0.02
+                                                        : 0.15};
+    const Matrix a = random_matrix(rows, cols, 6, dtype);
+    const heron::Buffer ba = bench.upload(a, dtype), bo = bench.upload(Matrix(rows, cols), dtype);
     heron::Graph graph(bench.device());
-    heron::polar(graph, graph.external("a", Bench::view(ba, a)), graph.external("o", Bench::view(bo, a)),
-                 {.one_workgroup = one_workgroup, .guarded = false});
+    heron::polar(graph, graph.external("a", Bench::view(ba, a, dtype)),
+                 graph.external("o", Bench::view(bo, a, dtype)),
+                 {.precision = dtype, .one_workgroup = one_workgroup, .guarded = false});
     run(graph);
     const Matrix expected = polar_reference(a);
-    result.error = ratio(distance(bench.download(bo, rows, cols), expected), norm(expected));
+    result.error = ratio(distance(bench.download(bo, rows, cols, dtype), expected), norm(expected));
     return result;
 }
 
-// What a step changes, against float64, relative: weights themselves would hide an update that is wrong.
+// What a step changes, against float64, relative: weights themselves would hide an update that is wrong. With
+// 16-bit weights and gradients the f32 master weights are compared, and the weights must be these, rounded.
 template <class Make, class Reference>
-CheckResult check_optimizer(const Bench& bench, const char* name, std::size_t rows, std::size_t cols,
-                            Make make, Reference reference) {
-    CheckResult result{.name = name, .allowed = 1e-4};
+CheckResult check_optimizer(const Bench& bench, const std::string& name, std::size_t rows, std::size_t cols,
+                            DType dtype, Make make, Reference reference) {
+    CheckResult result{.name = with_type(name, dtype) + ", 3 steps", .allowed = 1e-4};
     constexpr int kSteps = 3;
-    const Matrix start = random_matrix(rows, cols, 7);
-    const heron::Buffer weight = bench.upload(start);
-    heron::Buffer gradient = bench.upload(Matrix(rows, cols));
+    const Matrix start = random_matrix(rows, cols, 7, dtype);
+    const heron::Buffer weight = bench.upload(start, dtype);
+    heron::Buffer gradient = bench.upload(Matrix(rows, cols), dtype);
     const auto optimizer = make(bench.device());
-    optimizer->add(
-        {.name = "w", .weight = Bench::view(weight, start), .gradient = Bench::view(gradient, start)});
-    heron::Plan plan = heron::compile(bench.device(), {optimizer.get()});
+    optimizer->add({.name = "w",
+                    .weight = Bench::view(weight, start, dtype),
+                    .gradient = Bench::view(gradient, start, dtype)});
+    heron::Plan plan =
+        heron::compile(bench.device(), {optimizer.get()}, {.master_weights = dtype != DType::f32});
     plan.allocate();
     plan.initialize();
     Matrix expected = start;
     for (int step = 1; step <= kSteps; ++step) {
-        const Matrix g = random_matrix(rows, cols, 100 + static_cast<std::uint32_t>(step));
-        const std::vector<float> values(g.v.begin(), g.v.end());
-        gradient.write(std::as_bytes(std::span(values)));
+        const Matrix g = random_matrix(rows, cols, 100 + static_cast<std::uint32_t>(step), dtype);
+        Bench::write(gradient, g, dtype);
         plan.run();
         reference(step, g, expected);
     }
-    const Matrix update = combined(1, bench.download(weight, rows, cols), -1, start);
+    Matrix found = bench.download(weight, rows, cols, dtype);
+    if (dtype != DType::f32) {
+        std::vector<float> master(rows * cols);
+        plan.read_state("w.master", std::as_writable_bytes(std::span(master)));
+        for (std::size_t i = 0; i < master.size(); ++i) {
+            if (found.v[i] != from_half(dtype, to_half(dtype, master[i])))
+                result.failure = "a weight is not its master weight, rounded";
+            found.v[i] = master[i];
+        }
+    }
     const Matrix expected_update = combined(1, expected, -1, start);
-    result.error = ratio(distance(update, expected_update), norm(expected_update));
+    result.error = ratio(distance(combined(1, found, -1, start), expected_update), norm(expected_update));
     if (heron::status(plan).step != kSteps) result.failure = "the status does not show three steps";
     return result;
 }
 
-CheckResult check_adamw(const Bench& bench) {
+CheckResult check_adamw(const Bench& bench, DType dtype) {
     const heron::AdamWOptions o{.lr = 0.01f};
     Matrix m(83, 57), v(83, 57);
     return check_optimizer(
-        bench, "AdamW, 3 steps", 83, 57,
+        bench, "AdamW", 83, 57, dtype,
         [&](const heron::Device& device) { return std::make_unique<heron::AdamW>(device, o); },
         [&](int step, const Matrix& g, Matrix& w) {
             const double b1 = o.beta1, b2 = o.beta2, lr = o.lr;
@@ -264,11 +317,11 @@ CheckResult check_adamw(const Bench& bench) {
         });
 }
 
-CheckResult check_muon(const Bench& bench, const char* name, std::size_t rows, std::size_t cols) {
+CheckResult check_muon(const Bench& bench, std::size_t rows, std::size_t cols, DType dtype) {
     const heron::MuonOptions o{.lr = 0.02f, .weight_decay = 0.1f};
     Matrix m(rows, cols);
     return check_optimizer(
-        bench, name, rows, cols,
+        bench, "Muon " + std::to_string(rows) + " x " + std::to_string(cols), rows, cols, dtype,
         [&](const heron::Device& device) { return std::make_unique<heron::Muon>(device, o); },
         [&](int, const Matrix& g, Matrix& w) {
             m = combined(o.momentum, m, 1.0 - o.momentum, g);
@@ -282,17 +335,7 @@ CheckResult check_muon(const Bench& bench, const char* name, std::size_t rows, s
 
 void self_test(const heron::Device& device, const std::function<void(const CheckResult&)>& report) {
     const Bench bench(device);
-    const std::pair<const char*, std::function<CheckResult()>> checks[] = {
-        {"gemm", [&] { return check_gemm(bench); }},
-        {"syrk", [&] { return check_syrk(bench); }},
-        {"reductions", [&] { return check_reductions(bench); }},
-        {"polar 24 x 40", [&] { return check_polar(bench, "polar 24 x 40, one workgroup", 24, 40, true); }},
-        {"polar 150 x 70", [&] { return check_polar(bench, "polar 150 x 70, tiled", 150, 70, false); }},
-        {"AdamW", [&] { return check_adamw(bench); }},
-        {"Muon 33 x 20", [&] { return check_muon(bench, "Muon 33 x 20, 3 steps", 33, 20); }},
-        {"Muon 96 x 160", [&] { return check_muon(bench, "Muon 96 x 160, 3 steps", 96, 160); }},
-    };
-    for (const auto& [name, check] : checks) {
+    const auto attempt = [&report](const std::string& name, const std::function<CheckResult()>& check) {
         CheckResult result{.name = name};
         try {
             result = check();
@@ -300,5 +343,17 @@ void self_test(const heron::Device& device, const std::function<void(const Check
             result.failure = error.what();
         }
         report(result);
+    };
+    attempt("syrk", [&] { return check_syrk(bench); });
+    attempt("reductions", [&] { return check_reductions(bench); });
+    for (const DType dtype : {DType::f32, DType::f16, DType::bf16}) {
+        attempt(with_type("gemm", dtype), [&] { return check_gemm(bench, dtype); });
+        attempt(with_type("polar 24 x 40", dtype),
+                [&] { return check_polar(bench, "polar 24 x 40", 24, 40, dtype, true); });
+        attempt(with_type("polar 150 x 70", dtype),
+                [&] { return check_polar(bench, "polar 150 x 70", 150, 70, dtype, false); });
+        attempt(with_type("AdamW", dtype), [&] { return check_adamw(bench, dtype); });
+        attempt(with_type("Muon 33 x 20", dtype), [&] { return check_muon(bench, 33, 20, dtype); });
+        attempt(with_type("Muon 96 x 160", dtype), [&] { return check_muon(bench, 96, 160, dtype); });
     }
 }

@@ -19,6 +19,7 @@
 #include "optimizers.hpp"
 #include "pictures.hpp"
 #include "progress.hpp"
+#include "support/text.hpp"
 #include "trainer.hpp"
 
 namespace {
@@ -194,11 +195,6 @@ std::string clock_text(double seconds) {
     return fmt::format("{}:{:02}", whole / 60, whole % 60);
 }
 
-std::string bytes_text(std::uint64_t bytes) {
-    return bytes < 1024 * 1024 ? fmt::format("{:.1f} KiB", static_cast<double>(bytes) / 1024)
-                               : fmt::format("{:.2f} MiB", static_cast<double>(bytes) / (1024 * 1024));
-}
-
 RunObserver observe(Progress& progress, CurveFile& curve_file, const RunSettings& run) {
     RunObserver observer;
     observer.note = [&progress](const std::string& text) {
@@ -224,8 +220,8 @@ RunObserver observe(Progress& progress, CurveFile& curve_file, const RunSettings
 }
 
 void print_result(const RunResult& run) {
-    fmt::print("  {} parameters ({}), optimizer state {}\n", run.parameters, bytes_text(4 * run.parameters),
-               bytes_text(run.state_bytes));
+    fmt::print("  {} parameters ({}), optimizer state {}\n", run.parameters,
+               samples::bytes_text(4 * run.parameters), samples::bytes_text(run.state_bytes));
     fmt::print("  test accuracy {:.2f} %, {} steps in {:.1f} s, skipped {}\n", 100 * run.accuracy(),
                run.steps, run.seconds, run.skipped);
     if (run.time.total() > 0) {
@@ -304,7 +300,7 @@ int run(const Options& options) {
     for (const RunResult& result : results)
         fmt::print("{:<10} {:>8g} {:>10.4f} {:>12.2f} % {:>10.1f} {:>16}\n", result.name, result.lr,
                    result.loss(), 100 * result.accuracy(), result.total_seconds(),
-                   bytes_text(result.state_bytes));
+                   samples::bytes_text(result.state_bytes));
 
     const fs::path folder = fs::weakly_canonical(options.data);
     write_curves_svg(

@@ -46,8 +46,10 @@ inline void check(VkResult result, const char* what) {
 #define SAMPLES_INSTANCE_FUNCTIONS(X)         \
     X(EnumeratePhysicalDevices)               \
     X(GetPhysicalDeviceProperties)            \
+    X(GetPhysicalDeviceProperties2)           \
     X(GetPhysicalDeviceQueueFamilyProperties) \
     X(GetPhysicalDeviceMemoryProperties)      \
+    X(GetPhysicalDeviceMemoryProperties2)     \
     X(CreateDevice)                           \
     X(DestroyInstance)                        \
     X(GetDeviceProcAddr)

@@ -420,6 +420,17 @@ TEST(DeviceReport, PassesOnEveryDevice) {
     const Outcome outcome = run(DEVICE_REPORT_PROGRAM);
     EXPECT_EQ(outcome.code, 0) << outcome.text;
     EXPECT_NE(outcome.text.find("all checks passed"), std::string::npos) << outcome.text;
+    for (const char* part : {"Vulkan headers", "glslang", "Vulkan loader", "VK_KHR_cooperative_matrix"})
+        EXPECT_EQ(lines_with(outcome.text, part).size(), 1u) << part << "\n" << outcome.text;
+    const std::size_t devices = lines_with(outcome.text, "workgroups ").size();
+    EXPECT_GE(devices, 1u);
+    for (const char* part : {"memory heap 0", "memory type 0", "budget ", "subgroup sizes offered"})
+        EXPECT_GE(lines_with(outcome.text, part).size(), devices) << part << "\n" << outcome.text;
+    for (const std::string check : {"gemm", "polar 24 x 40", "polar 150 x 70", "AdamW", "Muon 33 x 20"})
+        for (const char* dtype : {"", " f16", " bf16"})
+            EXPECT_EQ(lines_with(outcome.text, "    " + check + dtype + ",").size(), devices)
+                << check << dtype << "\n"
+                << outcome.text;
     EXPECT_EQ(run(std::string(DEVICE_REPORT_PROGRAM) + " --device nonsense").code, 2);
 }
 
