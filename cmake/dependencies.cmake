@@ -39,9 +39,12 @@ if(HERON_BUILD_TESTS OR HERON_BUILD_BENCH)
     heron_need(Eigen3_FOUND "Eigen 3" libeigen3-dev)
 endif()
 
-if(HERON_BUILD_SAMPLES)
+if(HERON_BUILD_SAMPLES OR HERON_BUILD_BENCH)
     find_package(CLI11 QUIET)
     heron_need(CLI11_FOUND "CLI11" libcli11-dev)
+endif()
+
+if(HERON_BUILD_SAMPLES)
     find_package(fmt QUIET)
     heron_need(fmt_FOUND "fmt" libfmt-dev)
     find_path(HERON_STB_INCLUDE_DIR stb_image_write.h PATH_SUFFIXES stb)

@@ -2,25 +2,16 @@
 // How fast are matrix products, and how far are they from the CPU's best library?
 //
 // One line of JSON a case: the shapes of tests/cases/gemm_cases.hpp with each variant that the device can
-// run, plain and transposed, the symmetric product X X^T of the squares, and a batch. Times are medians from
-// submission to completion; `spread` is the distance between the quartiles over the median; gpu_ms comes from
-// timestamps (null where there are none). `peer` is OpenBLAS's sgemm in the same run (null where the library
-// is not installed), which is a yardstick for CPU drivers only; `plain_ratio` of a symmetric product is the
-// full product's time over its own.
-//
-//   bench_gemm [--device SELECT] [--variant NAME] [--repeats N] [--size MxNxK]
+// run, plain and transposed, the symmetric product X X^T of the squares, and a batch. The peer is OpenBLAS's
+// sgemm (null where the library is not installed), which is a yardstick for CPU drivers only; `plain_ratio`
+// of a symmetric product is the full product's time over its own.
 #include <dlfcn.h>
 
-#include <algorithm>
-#include <chrono>
 #include <cstdio>
-#include <cstdlib>
-#include <functional>
-#include <iostream>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "bench.hpp"
 #include "cases/gemm_cases.hpp"
 #include "heron/heron.hpp"
 #include "linalg/gemm.hpp"
@@ -29,31 +20,7 @@
 namespace {
 
 using namespace heron;
-using Clock = std::chrono::steady_clock;
-
-struct Sample {
-    double median;
-    double spread;
-};
-
-Sample summarize(std::vector<double> values) {
-    std::sort(values.begin(), values.end());
-    const auto at = [&](double q) {
-        return values[static_cast<std::size_t>(q * static_cast<double>(values.size() - 1))];
-    };
-    return {at(0.5), at(0.5) > 0 ? (at(0.75) - at(0.25)) / at(0.5) : 0};
-}
-
-Sample time_ms(int repeats, const std::function<void()>& once) {
-    std::vector<double> values;
-    for (int repeat = -2; repeat < repeats; ++repeat) {
-        const auto begin = Clock::now();
-        once();
-        if (repeat >= 0)
-            values.push_back(std::chrono::duration<double, std::milli>(Clock::now() - begin).count());
-    }
-    return summarize(values);
-}
+using namespace heron::bench;
 
 // cblas_sgemm, found at run time: no build dependency for a yardstick.
 using Sgemm = void (*)(int order, int transpose_a, int transpose_b, int m, int n, int k, float alpha,
@@ -65,9 +32,8 @@ Sgemm find_sgemm() {
 }
 
 struct Options {
-    DeviceOptions device;
     std::string variant;
-    int repeats = 9;
+    int repeats = 0;
     std::vector<test::GemmSize> sizes = test::gemm_benchmark_sizes();
 };
 
@@ -122,51 +88,40 @@ Sample run_case(const Device& device, const Case& x, const std::string& variant,
     Plan plan = graph.compile({.profile = true});
     plan.allocate();
     plan.initialize();
-    std::vector<double> gpu;
-    const Sample wall = time_ms(options.repeats, [&] {
-        plan.run();
-        double sum = 0;
-        const std::vector<DispatchTiming> timings = plan.timings();
-        for (const DispatchTiming& timing : timings) sum += timing.ns * 1e-6;
-        if (!timings.empty()) gpu.push_back(sum);
-    });
+    const Times times = time_plan(plan, options.repeats);
+    const Sample wall = times.wall_ms;
 
     const double flops = 2.0 * static_cast<double>(m * n) * static_cast<double>(k * x.batch);
-    nlohmann::ordered_json line;
-    line["benchmark"] = "gemm";
-    line["device"] = device.info().name;
-    line["driver"] = device.info().driver;
-    line["m"] = m;
-    line["n"] = n;
-    line["k"] = k;
-    line["batch"] = x.batch;
-    line["dtype"] = to_string(x.dtype);
-    line["transposed_b"] = x.transposed_b;
-    line["symmetric"] = x.symmetric;
-    line["variant"] = choose_gemm(device.capabilities(), {m, n, k, x.batch, x.symmetric}, variant).kernel->info.name;
-    line["forced"] = !variant.empty();
-    line["wall_ms"] = wall.median;
-    line["spread"] = wall.spread;
-    line["gpu_ms"] = gpu.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(summarize(gpu).median);
-    line["gflops"] = flops / wall.median * 1e-6;  // of the full product, symmetric ones too
-    line["peer"] = nullptr;
+    Line line("gemm", device);
+    line.fields["m"] = m;
+    line.fields["n"] = n;
+    line.fields["k"] = k;
+    line.fields["batch"] = x.batch;
+    line.fields["dtype"] = to_string(x.dtype);
+    line.fields["transposed_b"] = x.transposed_b;
+    line.fields["symmetric"] = x.symmetric;
+    line.fields["variant"] =
+        choose_gemm(device.capabilities(), {m, n, k, x.batch, x.symmetric}, variant).kernel->info.name;
+    line.fields["forced"] = !variant.empty();
+    line.times(times);
+    line.fields["gflops"] = flops / wall.median * 1e-6;  // of the full product, symmetric ones too
     if (sgemm && x.batch == 1 && x.dtype == DType::f32) {
         std::vector<float> d(m * n);
         const auto narrow = [](std::uint64_t value) { return static_cast<int>(value); };
+        const bool transposed = x.transposed_b || x.symmetric;
+        // 101: row major; 111, 112: as is, transposed
         const Sample peer = time_ms(options.repeats, [&] {
-            const bool transposed =
-                x.transposed_b || x.symmetric;  // 101: row major; 111, 112: as is, transposed
             sgemm(101, 111, transposed ? 112 : 111, narrow(m), narrow(n), narrow(k), 1.0f, a.data(),
                   narrow(k), x.symmetric ? a.data() : b.data(), narrow(transposed ? k : n), 0.0f, d.data(),
                   narrow(n));
         });
-        line["peer"] = "OpenBLAS sgemm";
-        line["peer_ms"] = peer.median;
-        line["peer_gflops"] = flops / peer.median * 1e-6;
-        line["peer_ratio"] = peer.median / wall.median;
+        line.peer("OpenBLAS sgemm", {peer, {}});
+        line.fields["peer_gflops"] = flops / peer.median * 1e-6;
+    } else {
+        line.no_peer();
     }
-    if (plain) line["plain_ratio"] = plain->median / wall.median;
-    std::cout << line.dump() << std::endl;
+    if (plain) line.fields["plain_ratio"] = plain->median / wall.median;
+    line.print();
     return wall;
 }
 
@@ -195,27 +150,24 @@ void run(const Device& device, const Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    CLI::App app("Times matrix products beside OpenBLAS; one line of JSON a case.", "bench_gemm");
     Options options;
-    for (int i = 1; i + 1 < argc; i += 2) {
-        const std::string key = argv[i];
-        if (key == "--device") options.device.select = argv[i + 1];
-        if (key == "--variant") options.variant = argv[i + 1];
-        if (key == "--repeats") options.repeats = std::max(3, std::atoi(argv[i + 1]));
-        if (key == "--size") {
+    std::string size;
+    app.add_option("--variant", options.variant, "only this implementation, e.g. gemm_tiled")
+        ->type_name("NAME");
+    app.add_option("--size", size, "only this shape")
+        ->type_name("MxNxK")
+        ->check([&options](const std::string& text) -> std::string {
             unsigned long m = 0, n = 0, k = 0;
-            if (std::sscanf(argv[i + 1], "%lux%lux%lu", &m, &n, &k) != 3 || m * n * k == 0) {
-                std::cerr << "bench_gemm: --size takes MxNxK, not " << argv[i + 1] << "\n";
-                return 1;
-            }
+            char end = 0;
+            if (std::sscanf(text.c_str(), "%lux%lux%lu%c", &m, &n, &k, &end) != 3 || m == 0 || n == 0 ||
+                k == 0)
+                return "must be MxNxK, e.g. 256x128x512";
             options.sizes = {{m, n, k}};
-        }
-    }
-    try {
-        const Device device = Device::create(options.device);
-        std::cerr << device.explain() << "\n";
+            return {};
+        });
+    return run_program(app, argc, argv, 9, [&](Device& device, int repeats) {
+        options.repeats = repeats;
         run(device, options);
-    } catch (const std::exception& error) {
-        std::cerr << "bench_gemm: " << error.what() << "\n";
-        return 1;
-    }
+    });
 }

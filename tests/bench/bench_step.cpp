@@ -2,22 +2,13 @@
 // What does a whole optimizer step cost, and how far is it from the memory's speed?
 //
 // One line of JSON a case: the step of the fashion_mnist sample's network, and element-wise steps of 1, 100
-// and 10,000 tensors, each beside a plain copy of as many bytes on the same device in the same run.
-// `copy_ratio` is the copy's time over the step's: 1 means that the step moves its bytes as fast as a copy
-// does. Times are medians; `spread` is the distance between the quartiles over the median. gpu_ms comes from
-// timestamps (null where there are none), wall_ms from submission to completion, record_us is the CPU time of
-// Plan::record.
-//
-//   bench_step [--device SELECT] [--elements N] [--repeats N]
+// and 10,000 tensors. The peer is a plain copy of as many bytes on the same device in the same run: a ratio
+// of 1 means that the step moves its bytes as fast as a copy does. record_us is the CPU time of Plan::record.
 #include <algorithm>
-#include <chrono>
-#include <cstdio>
-#include <cstdlib>
-#include <iostream>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "bench.hpp"
 #include "core/device.hpp"
 #include "core/shared.h"
 #include "graph/copy.h"
@@ -27,44 +18,7 @@
 namespace {
 
 using namespace heron;
-using Clock = std::chrono::steady_clock;
-
-struct Sample {
-    double median;
-    double spread;
-};
-
-Sample summarize(std::vector<double> values) {
-    std::sort(values.begin(), values.end());
-    const auto at = [&](double q) {
-        return values[static_cast<std::size_t>(q * static_cast<double>(values.size() - 1))];
-    };
-    return {at(0.5), at(0.5) > 0 ? (at(0.75) - at(0.25)) / at(0.5) : 0};
-}
-
-struct Times {
-    Sample wall_ms;
-    Sample gpu_ms;
-    bool has_gpu = false;
-};
-
-Times measure(Plan& plan, int repeats) {
-    std::vector<double> wall, gpu;
-    for (int repeat = -2; repeat < repeats; ++repeat) {
-        const auto begin = Clock::now();
-        plan.run();
-        const double ms = std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
-        double sum = 0;
-        const std::vector<DispatchTiming> timings = plan.timings();
-        for (const DispatchTiming& timing : timings) sum += timing.ns * 1e-6;
-        if (repeat < 0) continue;
-        wall.push_back(ms);
-        if (!timings.empty()) gpu.push_back(sum);
-    }
-    Times times{summarize(wall), {}, !gpu.empty()};
-    if (times.has_gpu) times.gpu_ms = summarize(gpu);
-    return times;
-}
+using namespace heron::bench;
 
 // CPU microseconds of recording one step into a command buffer.
 double record_us(Device& device, Plan& plan) {
@@ -86,7 +40,7 @@ double record_us(Device& device, Plan& plan) {
         impl.check(impl.vk.BeginCommandBuffer(commands, &begin_info), "vkBeginCommandBuffer");
         const auto begin = Clock::now();
         plan.record(commands);
-        times.push_back(std::chrono::duration<double, std::micro>(Clock::now() - begin).count());
+        times.push_back(1000 * milliseconds_since(begin));
         impl.check(impl.vk.EndCommandBuffer(commands), "vkEndCommandBuffer");
     }
     impl.vk.DestroyCommandPool(impl.device, pool, nullptr);
@@ -113,7 +67,7 @@ Times copy_times(const Device& device, double bytes, int repeats) {
     options.profile = true;
     Plan plan = graph.compile(options);
     plan.allocate();
-    return measure(plan, repeats);
+    return time_plan(plan, repeats);
 }
 
 // Parameters and gradients of one network, in two buffers.
@@ -163,40 +117,25 @@ void report(Device& device, const std::string& name, const Network& network,
     Plan plan = compile(device, optimizers, options);
     plan.allocate();
     plan.initialize();
-    const double compile_ms = std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
-    const Times times = measure(plan, repeats);
-    const Times copy = copy_times(device, plan.bytes(), repeats);
-    const bool gpu = times.has_gpu && copy.has_gpu;
-    const double step_ms = gpu ? times.gpu_ms.median : times.wall_ms.median;
-    const double copy_ms = gpu ? copy.gpu_ms.median : copy.wall_ms.median;
-    nlohmann::ordered_json line;
-    line["benchmark"] = "step";
-    line["case"] = name;
-    line["device"] = device.info().name;
-    line["driver"] = device.info().driver;
-    line["tensors"] = network.size();
-    line["elements"] = network.elements();
-    line["dispatches"] = plan.dispatch_count();
-    line["levels"] = plan.level_count();
-    line["bytes"] = plan.bytes();
-    line["flops"] = plan.flops();
-    line["state_bytes"] = plan.state_bytes();
-    line["compile_ms"] = compile_ms;
-    line["record_us"] = record_us(device, plan);
-    line["wall_ms"] = times.wall_ms.median;
-    line["wall_spread"] = times.wall_ms.spread;
-    if (times.has_gpu) {
-        line["gpu_ms"] = times.gpu_ms.median;
-        line["gpu_spread"] = times.gpu_ms.spread;
-    } else {
-        line["gpu_ms"] = nullptr;
-    }
-    line["gbytes_per_s"] = plan.bytes() / step_ms * 1e-6;
-    line["gflops"] = plan.flops() / step_ms * 1e-6;
-    line["copy_ms"] = copy_ms;
-    line["copy_gbytes_per_s"] = plan.bytes() / copy_ms * 1e-6;
-    line["copy_ratio"] = copy_ms / step_ms;
-    std::cout << line.dump() << std::endl;
+    const double compile_ms = milliseconds_since(begin);
+    const Times times = time_plan(plan, repeats);
+    const double step_ms = times.gpu_ms.value_or(times.wall_ms).median;
+    Line line("step", device);
+    line.fields["case"] = name;
+    line.fields["tensors"] = network.size();
+    line.fields["elements"] = network.elements();
+    line.fields["dispatches"] = plan.dispatch_count();
+    line.fields["levels"] = plan.level_count();
+    line.fields["bytes"] = plan.bytes();
+    line.fields["flops"] = plan.flops();
+    line.fields["state_bytes"] = plan.state_bytes();
+    line.fields["compile_ms"] = compile_ms;
+    line.fields["record_us"] = record_us(device, plan);
+    line.times(times);
+    line.fields["gbytes_per_s"] = plan.bytes() / step_ms * 1e-6;
+    line.fields["gflops"] = plan.flops() / step_ms * 1e-6;
+    line.peer("copy", copy_times(device, plan.bytes(), repeats));
+    line.print();
 }
 
 void run(Device& device, std::uint64_t elements, int repeats) {
@@ -240,21 +179,13 @@ void run(Device& device, std::uint64_t elements, int repeats) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    DeviceOptions device_options;
-    std::uint64_t elements = 0;
-    int repeats = 15;
-    for (int i = 1; i + 1 < argc; i += 2) {
-        const std::string key = argv[i];
-        if (key == "--device") device_options.select = argv[i + 1];
-        if (key == "--elements") elements = std::strtoull(argv[i + 1], nullptr, 10);
-        if (key == "--repeats") repeats = std::max(3, std::atoi(argv[i + 1]));
-    }
-    try {
-        Device device = Device::create(device_options);
-        std::cerr << device.explain() << "\n";
-        run(device, elements != 0 ? elements : 16'777'216, repeats);
-    } catch (const std::exception& error) {
-        std::cerr << "bench_step: " << error.what() << "\n";
-        return 1;
-    }
+    CLI::App app("Times whole optimizer steps beside a copy of as many bytes; one line of JSON a case.",
+                 "bench_step");
+    std::uint64_t elements = 16'777'216;
+    app.add_option("--elements", elements, "of all tensors together")
+        ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 32))
+        ->type_name("N")
+        ->capture_default_str();
+    return run_program(app, argc, argv, 15,
+                       [&](Device& device, int repeats) { run(device, elements, repeats); });
 }
