@@ -26,9 +26,10 @@ struct DataSet {
     LabelledImages train;
     LabelledImages test;
     std::uint32_t classes = 0;
-    std::vector<std::string>
-        class_names;  // from labels.txt, one name a line; else Fashion-MNIST's, else the numbers
-    float mean = 0;   // of the training pixels as 0..1
+    // From labels.txt, one name a line; else Fashion-MNIST's, else the numbers.
+    std::vector<std::string> class_names;
+    // Of the training pixels as 0..1.
+    float mean = 0;
     float deviation = 1;
 };
 

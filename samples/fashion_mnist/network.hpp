@@ -58,7 +58,8 @@ struct Passes {
     std::uint32_t batch = 0;
     std::uint32_t batches = 0;  // per epoch
     heron::Buffer cursor;       // [0]: batches taken
-    heron::Buffer history;  // mapped; per batch, modulo kHistory: sum of losses, number of right predictions
+    // Mapped; per batch, modulo kHistory: sum of losses, number of right predictions.
+    heron::Buffer history;
     heron::Buffer predictions;  // mapped; per image; only when evaluating
     heron::Buffer row_index, row_label, row_result;
     std::vector<heron::Buffer> activations;  // X_0 ... X_(L-1), logits

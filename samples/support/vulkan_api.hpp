@@ -95,16 +95,16 @@ inline void check(VkResult result, const char* what) {
     X(DestroyPipeline)
 
 #define SAMPLES_DECLARE(name) PFN_vk##name name = nullptr;
+#define SAMPLES_LOAD(name)                                         \
+    name = reinterpret_cast<PFN_vk##name>(get(owner, "vk" #name)); \
+    if (!name) throw std::runtime_error("the Vulkan driver has no vk" #name);
+
 struct InstanceFunctions {
     SAMPLES_INSTANCE_FUNCTIONS(SAMPLES_DECLARE)
 
     InstanceFunctions() = default;
-    InstanceFunctions(PFN_vkGetInstanceProcAddr get, VkInstance instance) {
-#define SAMPLES_LOAD(name)                                            \
-    name = reinterpret_cast<PFN_vk##name>(get(instance, "vk" #name)); \
-    if (!name) throw std::runtime_error("the Vulkan loader has no vk" #name);
+    InstanceFunctions(PFN_vkGetInstanceProcAddr get, VkInstance owner) {
         SAMPLES_INSTANCE_FUNCTIONS(SAMPLES_LOAD)
-#undef SAMPLES_LOAD
     }
 };
 
@@ -112,14 +112,10 @@ struct DeviceFunctions {
     SAMPLES_DEVICE_FUNCTIONS(SAMPLES_DECLARE)
 
     DeviceFunctions() = default;
-    DeviceFunctions(PFN_vkGetDeviceProcAddr get, VkDevice device) {
-#define SAMPLES_LOAD(name)                                          \
-    name = reinterpret_cast<PFN_vk##name>(get(device, "vk" #name)); \
-    if (!name) throw std::runtime_error("the Vulkan device has no vk" #name);
-        SAMPLES_DEVICE_FUNCTIONS(SAMPLES_LOAD)
-#undef SAMPLES_LOAD
-    }
+    DeviceFunctions(PFN_vkGetDeviceProcAddr get, VkDevice owner) { SAMPLES_DEVICE_FUNCTIONS(SAMPLES_LOAD) }
 };
+
+#undef SAMPLES_LOAD
 #undef SAMPLES_DECLARE
 
 }  // namespace samples
