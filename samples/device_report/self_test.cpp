@@ -15,7 +15,6 @@
 namespace {
 
 using heron::DType;
-using heron::Shape;
 using heron::Tensor;
 using heron::Transpose;
 

@@ -138,7 +138,8 @@ std::vector<RunSettings> plan_runs(const Options& options, const DataSet& data) 
         if (equals == std::string::npos)
             throw BadInput("--lr " + entry + ": must be NAME=VALUE, e.g. muon=0.02");
         const std::string name = entry.substr(0, equals);
-        if (!find_optimizer(name)) throw BadInput("--lr " + entry + ": there is no optimizer '" + name + "'");
+        if (!find_optimizer(name))
+            throw BadInput(fmt::format("--lr {}: there is no optimizer '{}'", entry, name));
         rates[name] = parse_learning_rate(name, entry.substr(equals + 1));
     }
     if (!options.resume.empty() && options.optimizers.size() != 1)
@@ -169,7 +170,7 @@ std::vector<RunSettings> plan_runs(const Options& options, const DataSet& data) 
             std::string known;
             for (const NamedOptimizer& optimizer : named_optimizers())
                 known += " " + std::string(optimizer.name);
-            throw BadInput("--optimizer " + name + ": there is no such optimizer; known:" + known);
+            throw BadInput(fmt::format("--optimizer {}: there is no such optimizer; known:{}", name, known));
         }
         for (const RunSettings& other : runs)
             if (other.optimizer == run.optimizer) throw BadInput("--optimizer: " + name + " is given twice");
@@ -191,7 +192,7 @@ std::vector<RunSettings> plan_runs(const Options& options, const DataSet& data) 
 }
 
 std::string clock_text(double seconds) {
-    const auto whole = static_cast<long>(std::max(0.0, seconds) + 0.5);
+    const auto whole = std::lround(std::max(0.0, seconds));
     return fmt::format("{}:{:02}", whole / 60, whole % 60);
 }
 

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <string>
 
@@ -48,7 +49,7 @@ private:
 
     void draw_bar(double fraction, const std::string& before, const std::string& after) {
         constexpr int kCells = 16;
-        const int full = static_cast<int>(fraction * kCells + 0.5);
+        const int full = static_cast<int>(std::lround(fraction * kCells));
         clear();
         // Without wrapping: the next bar could not be drawn over a second line.
         std::fputs(fmt::format("\033[?7l{} [{}{}]  {}\033[?7h", before, std::string(std::size_t(full), '#'),

@@ -211,8 +211,8 @@ private:
         };
         for (const auto& [key, wanted] : identity())
             if (value(key) != wanted)
-                throw BadInput(file + ": was made with " + key + " " + value(key) + ", this run has " +
-                               wanted);
+                throw BadInput(
+                    fmt::format("{}: was made with {} {}, this run has {}", file, key, value(key), wanted));
         const std::string epoch_text = value("epoch");
         if (epoch_text.empty() || epoch_text.size() > 9 ||
             epoch_text.find_first_not_of("0123456789") != std::string::npos)
