@@ -38,6 +38,27 @@ const uint GEMM_HAS_C = 1;     // beta != 0
 const uint GEMM_SYMMETRIC = 2; // only tiles on or above the diagonal; what is above it is stored below it too
 const uint GEMM_D_PAIRS = 4;   // elements of D with an even column share a word with the next one, in every row
 
+// Sums the products of pieces of k: D = alpha sum_s P[item][s] + beta C.
+struct GemmCombineJob {
+    F32   partial;     // items x pieces x m x n, contiguous
+    U32   c;           // valid only with GEMM_HAS_C
+    U32   d;
+    uint  m;
+    uint  n;
+    uint  pieces;
+    uint  c_row;       // elements between rows, and between items, as in GemmJob
+    uint  d_row;
+    uint  c_batch;
+    uint  d_batch;
+    uint  flags;       // GEMM_ bits
+    float alpha;
+    float beta;
+    uint  pairs;       // items m ceil(n / 2)
+    uint  per_thread;  // pairs
+    uint  reserved;
+    uint  first_group;
+};
+
 HERON_SHARED_END
 
 #endif

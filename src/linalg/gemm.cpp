@@ -1,20 +1,12 @@
 // SPDX-License-Identifier: MIT
-// gemm() and syrk(): checks, the table of kernels, and the job.
+// gemm() and syrk(): checks, split-K, and the jobs.
 #include "linalg/gemm.hpp"
 
 #include <algorithm>
 #include <cstddef>
 #include <string>
 
-#include "heron/spirv/gemm_cpu.hpp"
-#include "heron/spirv/gemm_cpu_medium.hpp"
-#include "heron/spirv/gemm_cpu_small.hpp"
-#if HERON_HAVE_COOPMAT
-#include "heron/spirv/gemm_coopmat.hpp"
-#include "heron/spirv/gemm_coopmat_large.hpp"
-#endif
-#include "heron/spirv/gemm_tiled.hpp"
-#include "heron/spirv/gemm_tiled_large.hpp"
+#include "heron/spirv/gemm_combine.hpp"
 #include "linalg/checks.hpp"
 #include "linalg/convert.hpp"
 #include "linalg/gemm.h"
@@ -22,159 +14,192 @@
 namespace heron {
 
 static_assert(sizeof(gpu::GemmJob) == 112 && offsetof(gpu::GemmJob, first_group) == 108);
+static_assert(sizeof(gpu::GemmCombineJob) == 80 && offsetof(gpu::GemmCombineJob, first_group) == 76);
 
 namespace {
 
+constexpr KernelInfo kCombine = make_kernel<gpu::GemmCombineJob>("gemm_combine", spirv::gemm_combine);
+
 std::uint64_t ceil_div(std::uint64_t a, std::uint64_t b) { return (a + b - 1) / b; }
-
-std::string_view missing_for_cpu(const Capabilities& device) {
-    if (!device.cpu) return "device is not a CPU driver";
-    if (device.subgroup_size != 4 && device.subgroup_size != 8 && device.subgroup_size != 16)
-        return "subgroups are not 4, 8 or 16 wide";
-    return {};
-}
-
-// SwiftShader (subgroups of 4) compiles 32 x 8 elements an invocation seven times longer than 16 x 4, for a
-// fifth of speed.
-std::string_view missing_for_cpu_large(const Capabilities& device) {
-    return device.cpu && device.subgroup_size == 4 ? "subgroups are 4 wide" : missing_for_cpu(device);
-}
-
-std::string_view missing_for_large_tiles(const Capabilities& device) {
-    if (device.max_workgroup_invocations < 256 || device.max_workgroup_size_x < 256)
-        return "workgroups of 256 invocations are not allowed";
-    if (device.shared_memory_bytes < 32 * (128 + 4) * 4) return "less than 16.5 KiB of shared memory";
-    return {};
-}
-
-std::string_view nothing_missing(const Capabilities&) { return {}; }
-std::string_view always_suitable(const Capabilities&, const GemmShape&) { return {}; }
-
-std::uint32_t subgroup_threads(const Capabilities& device) { return device.subgroup_size; }
-
-std::uint64_t tile_count(const GemmShape& s, std::uint64_t rows, std::uint64_t cols) {
-    return ceil_div(s.m, rows) * ceil_div(s.n, cols) * s.batch / (s.symmetric ? 2 : 1);
-}
-
-// The CPU variants differ in the tile of a workgroup, `cols` for each invocation. A tile costs the same
-// however little of it is used; the rates are GFLOP/s of full tiles on one core of lavapipe 22.3 (bench_gemm,
-// 512 x 512). Rows and columns are those of shaders/CMakeLists.txt.
-struct CpuTile {
-    std::uint32_t rows, cols;
-    double rate;
-};
-constexpr CpuTile kLarge{32, 8, 13.6}, kMedium{16, 4, 9.8}, kSmall{8, 2, 6.6};
-
-double cpu_cost(const CpuTile& tile, const Capabilities& device, const GemmShape& s) {
-    const std::uint64_t cols = tile.cols * device.subgroup_size;
-    const auto tiles = static_cast<double>(ceil_div(s.m, tile.rows) * ceil_div(s.n, cols) * s.batch);
-    // Fewer tiles than eight leave cores idle.
-    return std::max(tiles, 8.0) * tile.rows * static_cast<double>(cols) / tile.rate;
-}
-
-constexpr std::string_view kSmallerTiles = "smaller tiles fit the result better";
-
-template <const CpuTile& kTile>
-constexpr std::uint32_t cpu_rows(const Capabilities&) {
-    return kTile.rows;
-}
-template <const CpuTile& kTile>
-constexpr std::uint32_t cpu_cols(const Capabilities& device) {
-    return kTile.cols * device.subgroup_size;
-}
-
-// 2 x 2 subgroups of kBlocks x kBlocks cooperative matrices.
-constexpr std::uint32_t kBlocks = 2, kBlocksLarge = 4;
-#if HERON_HAVE_COOPMAT
-constexpr std::span<const std::uint32_t> kCoopmat = spirv::gemm_coopmat;
-constexpr std::span<const std::uint32_t> kCoopmatLarge = spirv::gemm_coopmat_large;
-#else
-constexpr std::span<const std::uint32_t> kCoopmat, kCoopmatLarge;
-#endif
-
-template <std::uint32_t kCount>
-std::string_view missing_for_coopmat(const Capabilities& device) {
-    const MatrixShape& shape = device.cooperative_f16;
-    if (!HERON_HAVE_COOPMAT) return "built with tools that do not know cooperative matrices";
-    if (!device.cooperative_matrix) return "device has no f16 cooperative matrices with f32 sums";
-    if (shape.m == 0) return "no shape of the device's cooperative matrices fits";
-    if (!device.subgroup_size_control) return "device cannot promise full subgroups";
-    if (device.max_workgroup_size_x < 4 * device.subgroup_size)
-        return "workgroups of four subgroups are not allowed";
-    if (device.shared_memory_bytes < 2 * kCount * (shape.m + shape.n) * 80) return "too little shared memory";
-    return {};
-}
-
-std::string_view unsuitable_for_coopmat(const Capabilities& device, const GemmShape& s) {
-    if (s.a != DType::f16 || s.b != DType::f16) return "operands are not f16";
-    if (device.cpu) return "a CPU driver only emulates matrix units";
-    return {};
-}
-
-template <std::uint32_t kCount>
-constexpr std::uint32_t coopmat_rows(const Capabilities& device) {
-    return 2 * kCount * device.cooperative_f16.m;
-}
-template <std::uint32_t kCount>
-constexpr std::uint32_t coopmat_cols(const Capabilities& device) {
-    return 2 * kCount * device.cooperative_f16.n;
-}
-std::uint32_t four_subgroups(const Capabilities& device) { return 4 * device.subgroup_size; }
-
-template <std::uint32_t kValue>
-constexpr std::uint32_t always(const Capabilities&) {
-    return kValue;
-}
-
-// Best first; the last one takes everything.
-constexpr GemmKernel kGemmKernels[] = {
-    {make_kernel<gpu::GemmJob>("gemm_coopmat_large", kCoopmatLarge), four_subgroups,
-     coopmat_rows<kBlocksLarge>, coopmat_cols<kBlocksLarge>, missing_for_coopmat<kBlocksLarge>,
-     [](const Capabilities& device, const GemmShape& s) -> std::string_view {
-         if (const std::string_view why = unsuitable_for_coopmat(device, s); !why.empty()) return why;
-         return tile_count(s, coopmat_rows<kBlocksLarge>(device), coopmat_cols<kBlocksLarge>(device)) < 128
-                    ? "fewer than 128 tiles"
-                    : std::string_view{};
-     },
-     "matrix units, 4 x 4 cooperative matrices a subgroup", true},
-    {make_kernel<gpu::GemmJob>("gemm_coopmat", kCoopmat), four_subgroups, coopmat_rows<kBlocks>,
-     coopmat_cols<kBlocks>, missing_for_coopmat<kBlocks>, unsuitable_for_coopmat,
-     "matrix units, 2 x 2 cooperative matrices a subgroup", true},
-    {make_kernel<gpu::GemmJob>("gemm_cpu", spirv::gemm_cpu), subgroup_threads, cpu_rows<kLarge>,
-     cpu_cols<kLarge>, missing_for_cpu_large,
-     [](const Capabilities& device, const GemmShape& s) -> std::string_view {
-         const double cost = cpu_cost(kLarge, device, s);
-         return cost > std::min(cpu_cost(kMedium, device, s), cpu_cost(kSmall, device, s))
-                    ? kSmallerTiles
-                    : std::string_view{};
-     },
-     "CPU driver: registers and shuffles, 32 rows a workgroup"},
-    {make_kernel<gpu::GemmJob>("gemm_cpu_medium", spirv::gemm_cpu_medium), subgroup_threads,
-     cpu_rows<kMedium>, cpu_cols<kMedium>, missing_for_cpu,
-     [](const Capabilities& device, const GemmShape& s) -> std::string_view {
-         return cpu_cost(kMedium, device, s) > cpu_cost(kSmall, device, s) ? kSmallerTiles
-                                                                           : std::string_view{};
-     },
-     "CPU driver: registers and shuffles, 16 rows a workgroup"},
-    {make_kernel<gpu::GemmJob>("gemm_cpu_small", spirv::gemm_cpu_small), subgroup_threads, cpu_rows<kSmall>,
-     cpu_cols<kSmall>, missing_for_cpu, always_suitable,
-     "CPU driver: registers and shuffles, 8 rows a workgroup"},
-    {make_kernel<gpu::GemmJob>("gemm_tiled_large", spirv::gemm_tiled_large), always<256>, always<128>,
-     always<128>, missing_for_large_tiles,
-     [](const Capabilities&, const GemmShape& s) -> std::string_view {
-         // 16 columns of multiplications per load instead of 8, if there is work for every compute unit of a
-         // big GPU.
-         return tile_count(s, 128, 128) < 128 ? "fewer than 128 tiles of 128 x 128" : std::string_view{};
-     },
-     "128 x 128 tiles in shared memory"},
-    {make_kernel<gpu::GemmJob>("gemm_tiled", spirv::gemm_tiled), always<128>, always<64>, always<64>,
-     nothing_missing, always_suitable, "64 x 64 tiles in shared memory; fits the smallest limits of Vulkan"},
-};
-
 // Loops over k go one tile beyond it.
 constexpr std::uint64_t kMaxExtent = std::uint64_t{1} << 31;
 
 std::uint32_t dtype_code(const Tensor& tensor) { return static_cast<std::uint32_t>(tensor.dtype); }
+
+std::uint32_t narrow(std::uint64_t value) { return static_cast<std::uint32_t>(value); }
+
+// One job: `items` products of op(A) and op(B) with k columns and rows, whose operands lie a_item and b_item
+// elements apart.
+struct Product {
+    Tensor a, b, c, d;
+    std::uint64_t k, items;
+    std::uint32_t a_item, b_item;
+};
+
+void add_product(Graph& graph, const GemmChoice& choice, const Product& x, const GemmOptions& options) {
+    const GemmKernel& kernel = *choice.kernel;
+    const Capabilities& device = graph.device().capabilities();
+    const bool transposed_a = options.transpose_a == Transpose::yes;
+    const bool transposed_b = options.transpose_b == Transpose::yes;
+    const bool has_c = static_cast<bool>(x.c);
+    const std::uint64_t m = x.d.rows(), n = x.d.cols();
+    const std::uint32_t threads = kernel.threads(device);
+    const std::uint32_t tile_rows = kernel.tile_rows(device);
+    const std::uint32_t tile_cols = kernel.tile_cols(device);
+    gpu::GemmJob job{};
+    job.m = narrow(m);
+    job.n = narrow(n);
+    job.k = narrow(x.k);
+    job.a_row = transposed_a ? 1 : narrow(x.a.stride());
+    job.a_col = transposed_a ? narrow(x.a.stride()) : 1;
+    job.b_row = transposed_b ? 1 : narrow(x.b.stride());
+    job.b_col = transposed_b ? narrow(x.b.stride()) : 1;
+    job.c_row = has_c ? narrow(x.c.stride()) : 0;
+    job.d_row = narrow(x.d.stride());
+    job.a_batch = x.a_item;
+    job.b_batch = x.b_item;
+    job.c_batch = has_c ? batch_stride(x.c) : 0;
+    job.d_batch = batch_stride(x.d);
+    const bool even_rows = (m == 1 || x.d.stride() % 2 == 0) && job.d_batch % 2 == 0;
+    job.flags = (has_c ? gpu::GEMM_HAS_C : 0) | (options.symmetric ? gpu::GEMM_SYMMETRIC : 0) |
+                (even_rows ? gpu::GEMM_D_PAIRS : 0);
+    job.alpha = options.alpha;
+    job.beta = options.beta;
+    job.tiles_m = narrow(ceil_div(m, tile_rows));
+    job.tiles_n = narrow(ceil_div(n, tile_cols));
+    std::uint64_t tiles = ceil_div(m, tile_rows) * ceil_div(n, tile_cols);
+    if (options.symmetric)
+        tiles = std::uint64_t{job.tiles_n} * (job.tiles_n + 1) / 2 * (tile_cols / tile_rows);
+    job.tiles = narrow(tiles);
+
+    std::vector<Operand> operands{{offsetof(gpu::GemmJob, a), x.a, Access::read},
+                                  {offsetof(gpu::GemmJob, b), x.b, Access::read},
+                                  {offsetof(gpu::GemmJob, d), x.d, Access::write}};
+    if (has_c) operands.push_back({offsetof(gpu::GemmJob, c), x.c, Access::read});
+    Operation operation = make_operation(kernel.info, job, std::move(operands), tiles * x.items);
+    operation.constants = {{gpu::SPEC_THREADS, threads},
+                           {gpu::SPEC_DTYPE_A, dtype_code(x.a)},
+                           {gpu::SPEC_DTYPE_B, dtype_code(x.b)},
+                           {gpu::SPEC_DTYPE_C, dtype_code(has_c ? x.c : x.d)},
+                           {gpu::SPEC_DTYPE_D, dtype_code(x.d)}};
+    if (kernel.matrix_units) {
+        const MatrixShape& unit = device.cooperative_f16;
+        for (const SpecConstant& constant :
+             {SpecConstant{gpu::SPEC_SUBGROUP, device.subgroup_size},
+              SpecConstant{gpu::SPEC_MATRIX_M, unit.m}, SpecConstant{gpu::SPEC_MATRIX_N, unit.n},
+              SpecConstant{gpu::SPEC_MATRIX_K, unit.k}})
+            operation.constants.push_back(constant);
+    }
+    operation.reason = choice.reason;
+    const double columns = options.symmetric ? static_cast<double>(n + 1) : 2.0 * static_cast<double>(n);
+    operation.flops =
+        columns * static_cast<double>(m) * static_cast<double>(x.k) * static_cast<double>(x.items);
+    operation.bytes = static_cast<double>(x.a.span_bytes() + x.b.span_bytes() + x.d.span_bytes() +
+                                          (has_c ? x.c.span_bytes() : 0));
+    operation.guarded = options.guarded;
+    graph.add(std::move(operation));
+}
+
+// Split-K: products of pieces of k, summed in a fixed order by a second dispatch.
+
+// Of one workgroup. lavapipe gives up, silently, when the loops of an invocation have run 65,535 times
+// altogether (22.3); and 2^15 of a tile of 128 x 128 are a GFLOP, which the plan could not divide.
+constexpr std::uint64_t kMaxPiece = std::uint64_t{1} << 15;
+// Fewer are not worth the second dispatch, where nothing forces it.
+constexpr std::uint64_t kMinPiece = 1024;
+
+std::uint64_t split_count(const Capabilities& device, const GemmKernel& kernel, const GemmShape& s,
+                          const GemmOptions& options) {
+    const std::uint64_t needed = ceil_div(s.k, kMaxPiece);
+    if (options.split == SplitK::when_needed) return needed;
+    const std::uint64_t tiles = ceil_div(s.m, kernel.tile_rows(device)) *
+                                ceil_div(s.n, kernel.tile_cols(device)) * s.batch / (s.symmetric ? 2 : 1);
+    const std::uint64_t wanted = device.cpu ? 8 : 128;  // workgroups that keep the device busy
+    const std::uint64_t useful = std::min(wanted / std::max<std::uint64_t>(tiles, 1), s.k / kMinPiece);
+    return std::max({needed, useful, std::uint64_t{1}});
+}
+
+// `count` of the columns of op(A), or rows of op(B), from `first` on.
+Tensor piece(const Tensor& x, bool along_columns, std::uint64_t first, std::uint64_t count) {
+    Tensor part = x;
+    part.row_stride = x.stride();
+    part.byte_offset += first * (along_columns ? 1 : x.stride()) * bytes_of(x.dtype);
+    part.shape = along_columns ? Shape{x.rows(), count} : Shape{count, x.cols()};
+    return part;
+}
+
+void add_split_product(Graph& graph, const GemmChoice& choice, const Tensor& a, const Tensor& b,
+                       const Tensor& c, const Tensor& d, std::uint64_t k, std::uint64_t splits,
+                       const GemmOptions& options) {
+    const bool a_columns = options.transpose_a == Transpose::no;
+    const bool b_columns = options.transpose_b == Transpose::yes;
+    // A multiple of what every kernel's steps and vectors divide.
+    const std::uint64_t step = ceil_div(ceil_div(k, splits), 32) * 32;
+    const std::uint64_t pieces = ceil_div(k, step);
+    const std::uint64_t m = d.rows(), n = d.cols(), items = d.batch();
+    const Tensor partial = graph.temporary(DType::f32, Shape{items, pieces, m, n});
+    GemmOptions plain = options;
+    plain.alpha = 1.0f;
+    plain.beta = 0.0f;
+    GemmChoice why = choice;
+    why.reason += "; k in " + std::to_string(pieces) + " pieces";
+    const auto item = [](const Tensor& x, std::uint64_t index) {
+        return x.batch() == 1 ? x : x.batch_item(index);
+    };
+    const auto distance = [&](const Tensor& x, bool along_columns) {
+        return narrow(step * (along_columns ? 1 : x.stride()));
+    };
+    for (std::uint64_t i = 0; i < items; ++i) {
+        const Tensor ai = item(a, i), bi = item(b, i);
+        // All pieces but the last one are one job.
+        for (const std::uint64_t first : {std::uint64_t{0}, pieces - 1}) {
+            const bool last = first != 0;
+            const std::uint64_t count = last ? 1 : pieces - 1;
+            Tensor to = partial;
+            to.byte_offset += (i * pieces + first) * m * n * sizeof(float);
+            to.shape = Shape{count, m, n};
+            const std::uint64_t covered = last ? k - first * step : count * step;
+            add_product(graph, why,
+                        {piece(ai, a_columns, first * step, covered),
+                         piece(bi, b_columns, first * step, covered), Tensor{}, to, last ? covered : step,
+                         count, distance(ai, a_columns), distance(bi, b_columns)},
+                        plain);
+        }
+    }
+
+    const bool has_c = options.beta != 0.0f;
+    constexpr std::uint64_t kPairsPerThread = 4;
+    const std::uint32_t threads = graph.device().capabilities().cpu ? 8 : 128;
+    gpu::GemmCombineJob job{};
+    job.m = narrow(m);
+    job.n = narrow(n);
+    job.pieces = narrow(pieces);
+    job.c_row = has_c ? narrow(c.stride()) : 0;
+    job.d_row = narrow(d.stride());
+    job.c_batch = has_c ? batch_stride(c) : 0;
+    job.d_batch = batch_stride(d);
+    const bool even_rows = (m == 1 || d.stride() % 2 == 0) && job.d_batch % 2 == 0;
+    job.flags = (has_c ? gpu::GEMM_HAS_C : 0) | (options.symmetric ? gpu::GEMM_SYMMETRIC : 0) |
+                (even_rows ? gpu::GEMM_D_PAIRS : 0);
+    job.alpha = options.alpha;
+    job.beta = options.beta;
+    job.pairs = narrow(items * m * ceil_div(n, 2));
+    job.per_thread = kPairsPerThread;
+    std::vector<Operand> operands{{offsetof(gpu::GemmCombineJob, partial), partial, Access::read},
+                                  {offsetof(gpu::GemmCombineJob, d), d, Access::write}};
+    if (has_c) operands.push_back({offsetof(gpu::GemmCombineJob, c), c, Access::read});
+    Operation operation =
+        make_operation(kCombine, job, std::move(operands), ceil_div(job.pairs, threads * kPairsPerThread));
+    operation.constants = {{gpu::SPEC_THREADS, threads},
+                           {gpu::SPEC_DTYPE_C, dtype_code(has_c ? c : d)},
+                           {gpu::SPEC_DTYPE_D, dtype_code(d)}};
+    operation.reason = "sums the pieces of k in a fixed order";
+    operation.flops = static_cast<double>(pieces * items * m * n);
+    operation.bytes =
+        static_cast<double>(partial.span_bytes() + d.span_bytes() + (has_c ? c.span_bytes() : 0));
+    operation.guarded = options.guarded;
+    graph.add(std::move(operation));
+}
 
 void check_batch(std::string_view who, const char* name, const Tensor& tensor, const Tensor& d) {
     if (tensor.batch() != 1 && tensor.batch() != d.batch())
@@ -222,103 +247,20 @@ void add_gemm(std::string_view who, Graph& graph, const Tensor& a, const Tensor&
     const GemmShape shape{m, n, k, d.batch(), options.symmetric, a.dtype, b.dtype};
     const Capabilities& device = graph.device().capabilities();
     const GemmChoice choice = choose_gemm(device, shape, options.variant);
-    const GemmKernel& kernel = *choice.kernel;
     if (m == 0 || n == 0 || d.batch() == 0) return;
     if (k == 0 || options.alpha == 0.0f) {
         add_convert(graph, has_c ? c : Tensor{}, d, options.beta, options.guarded);
         return;
     }
-
-    const auto narrow = [](std::uint64_t value) { return static_cast<std::uint32_t>(value); };
-    const std::uint32_t threads = kernel.threads(device);
-    const std::uint32_t tile_rows = kernel.tile_rows(device);
-    const std::uint32_t tile_cols = kernel.tile_cols(device);
-    gpu::GemmJob job{};
-    job.m = narrow(m);
-    job.n = narrow(n);
-    job.k = narrow(k);
-    job.a_row = transposed_a ? 1 : narrow(a.stride());
-    job.a_col = transposed_a ? narrow(a.stride()) : 1;
-    job.b_row = transposed_b ? 1 : narrow(b.stride());
-    job.b_col = transposed_b ? narrow(b.stride()) : 1;
-    job.c_row = has_c ? narrow(c.stride()) : 0;
-    job.d_row = narrow(d.stride());
-    job.a_batch = batch_stride(a);
-    job.b_batch = batch_stride(b);
-    job.c_batch = has_c ? batch_stride(c) : 0;
-    job.d_batch = batch_stride(d);
-    const bool even_rows = (m == 1 || d.stride() % 2 == 0) && job.d_batch % 2 == 0;
-    job.flags = (has_c ? gpu::GEMM_HAS_C : 0) | (options.symmetric ? gpu::GEMM_SYMMETRIC : 0) |
-                (even_rows ? gpu::GEMM_D_PAIRS : 0);
-    job.alpha = options.alpha;
-    job.beta = options.beta;
-    job.tiles_m = narrow(ceil_div(m, tile_rows));
-    job.tiles_n = narrow(ceil_div(n, tile_cols));
-    std::uint64_t tiles = ceil_div(m, tile_rows) * ceil_div(n, tile_cols);
-    if (options.symmetric)
-        tiles = std::uint64_t{job.tiles_n} * (job.tiles_n + 1) / 2 * (tile_cols / tile_rows);
-    job.tiles = narrow(tiles);
-
-    std::vector<Operand> operands{{offsetof(gpu::GemmJob, a), a, Access::read},
-                                  {offsetof(gpu::GemmJob, b), b, Access::read},
-                                  {offsetof(gpu::GemmJob, d), d, Access::write}};
-    if (has_c) operands.push_back({offsetof(gpu::GemmJob, c), c, Access::read});
-    Operation operation = make_operation(kernel.info, job, std::move(operands), tiles * d.batch());
-    operation.constants = {{gpu::SPEC_THREADS, threads},
-                           {gpu::SPEC_DTYPE_A, dtype_code(a)},
-                           {gpu::SPEC_DTYPE_B, dtype_code(b)},
-                           {gpu::SPEC_DTYPE_C, dtype_code(has_c ? c : d)},
-                           {gpu::SPEC_DTYPE_D, dtype_code(d)}};
-    if (kernel.matrix_units) {
-        const MatrixShape& unit = device.cooperative_f16;
-        for (const SpecConstant& constant :
-             {SpecConstant{gpu::SPEC_SUBGROUP, device.subgroup_size},
-              SpecConstant{gpu::SPEC_MATRIX_M, unit.m}, SpecConstant{gpu::SPEC_MATRIX_N, unit.n},
-              SpecConstant{gpu::SPEC_MATRIX_K, unit.k}})
-            operation.constants.push_back(constant);
-    }
-    operation.reason = choice.reason;
-    const double columns = options.symmetric ? static_cast<double>(n + 1) : 2.0 * static_cast<double>(n);
-    operation.flops =
-        columns * static_cast<double>(m) * static_cast<double>(k) * static_cast<double>(d.batch());
-    operation.bytes =
-        static_cast<double>(a.span_bytes() + b.span_bytes() + d.span_bytes() + (has_c ? c.span_bytes() : 0));
-    operation.guarded = options.guarded;
-    graph.add(std::move(operation));
+    const std::uint64_t splits = split_count(device, *choice.kernel, shape, options);
+    if (splits > 1)
+        add_split_product(graph, choice, a, b, c, d, k, splits, options);
+    else
+        add_product(graph, choice,
+                    {a, b, has_c ? c : Tensor{}, d, k, d.batch(), batch_stride(a), batch_stride(b)}, options);
 }
 
 }  // namespace
-
-std::span<const GemmKernel> gemm_kernels() { return kGemmKernels; }
-
-GemmChoice choose_gemm(const Capabilities& device, const GemmShape& shape, std::string_view variant) {
-    if (!variant.empty()) {
-        const auto found =
-            std::find_if(std::begin(kGemmKernels), std::end(kGemmKernels),
-                         [&](const GemmKernel& kernel) { return kernel.info.name == variant; });
-        if (found == std::end(kGemmKernels)) {
-            std::string names;
-            for (const GemmKernel& kernel : kGemmKernels)
-                names += std::string(names.empty() ? "" : ", ") + kernel.info.name;
-            refuse("gemm", "there is no variant \"" + std::string(variant) + "\"; known are " + names);
-        }
-        std::string_view why = found->missing(device);
-        if (why.empty() && found->matrix_units && (shape.a != DType::f16 || shape.b != DType::f16))
-            why = "operands are not f16";
-        if (!why.empty())
-            throw Error(ErrorCode::unsupported, "gemm: variant " + std::string(variant) + " cannot run: " +
-                                                    std::string(why) + "; leave the variant empty");
-        return {found, "forced by GemmOptions::variant"};
-    }
-    std::string refusals;
-    for (const GemmKernel& kernel : kGemmKernels) {
-        std::string_view why = kernel.missing(device);
-        if (why.empty()) why = kernel.unsuitable(device, shape);
-        if (why.empty()) return {&kernel, std::string(kernel.reason) + refusals};
-        refusals += std::string("; not ") + kernel.info.name + ": " + std::string(why);
-    }
-    throw Error(ErrorCode::internal, "gemm: no kernel takes this shape");
-}
 
 void gemm(Graph& graph, const Tensor& a, const Tensor& b, const Tensor& c, const Tensor& d,
           const GemmOptions& options) {

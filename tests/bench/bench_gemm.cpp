@@ -101,7 +101,8 @@ Sample run_case(const Device& device, const Case& x, const std::string& variant,
     line.fields["transposed_b"] = x.transposed_b;
     line.fields["symmetric"] = x.symmetric;
     line.fields["variant"] =
-        choose_gemm(device.capabilities(), {m, n, k, x.batch, x.symmetric}, variant).kernel->info.name;
+        choose_gemm(device.capabilities(), {m, n, k, x.batch, x.symmetric, x.dtype, x.dtype}, variant)
+            .kernel->info.name;
     line.fields["forced"] = !variant.empty();
     line.times(times);
     line.fields["gflops"] = flops / wall.median * 1e-6;  // of the full product, symmetric ones too
@@ -131,19 +132,29 @@ void run(const Device& device, const Options& options) {
     if (options.variant.empty())
         for (const GemmKernel& kernel : gemm_kernels())
             if (kernel.missing(device.capabilities()).empty()) variants.emplace_back(kernel.info.name);
+    const auto operands_of = [](const std::string& variant) {
+        for (const GemmKernel& kernel : gemm_kernels())
+            if (kernel.info.name == variant && kernel.matrix_units) return DType::f16;
+        return DType::f32;
+    };
     for (const test::GemmSize& size : options.sizes)
         for (const std::string& variant : variants) {
             // What the table does not choose is only of interest where it is near.
             if (!variant.empty() && options.variant.empty() && size.m * size.n * size.k > 512 * 512 * 512)
                 continue;
-            const Sample plain = run_case(device, {.size = size}, variant, sgemm, options, nullptr);
+            const DType dtype = operands_of(variant);
+            const Sample plain =
+                run_case(device, {.size = size, .dtype = dtype}, variant, sgemm, options, nullptr);
             if (!variant.empty() && options.variant.empty()) continue;
-            run_case(device, {.size = size, .transposed_b = true}, variant, sgemm, options, nullptr);
+            run_case(device, {.size = size, .transposed_b = true, .dtype = dtype}, variant, sgemm, options,
+                     nullptr);
             run_case(device, {.size = size, .dtype = DType::f16}, variant, sgemm, options, nullptr);
             if (size.m == size.n)
-                run_case(device, {.size = size, .symmetric = true}, variant, sgemm, options, &plain);
+                run_case(device, {.size = size, .symmetric = true, .dtype = dtype}, variant, sgemm, options,
+                         &plain);
             if (size.m * size.n * size.k <= 128 * 128 * 128)
-                run_case(device, {.size = size, .batch = 64}, variant, sgemm, options, nullptr);
+                run_case(device, {.size = size, .batch = 64, .dtype = dtype}, variant, sgemm, options,
+                         nullptr);
         }
 }
 

@@ -321,6 +321,51 @@ TEST_P(GemmTest, TakesEveryElementTypeWithoutFeaturesOf16Bits) {
         }
 }
 
+// A long sum is split over workgroups. 100,000 is more than lavapipe 22.3 can loop in one.
+TEST_P(GemmTest, SplitsLongSums) {
+    Graph graph(device());
+    for (bool transpose : {false, true})
+        for (std::uint64_t k : {4099u, 33000u, 100000u}) {
+            add(graph, {.m = 5, .n = 3, .k = k, .transpose_a = transpose, .transpose_b = !transpose});
+            GemmCase s{.m = 7,
+                       .n = 7,
+                       .k = k,
+                       .transpose_a = transpose,
+                       .symmetric = true,
+                       .alpha = 0.5f,
+                       .beta = 2.0f};
+            s.gap = 1;
+            add(graph, s);
+            s.in_place = true;
+            s.batch = 2;
+            s.a = s.b = s.d = DType::f16;
+            add(graph, s);
+        }
+    add(graph, {.m = 3,
+                .n = 4,
+                .k = 4100,
+                .batch = 3,
+                .shared_b = true,
+                .shared_c = true,
+                .beta = 1.0f,
+                .d = DType::bf16});
+    Plan plan = graph.compile({});
+    EXPECT_EQ(plan.level_count(), 2u);
+    plan.allocate();
+    EXPECT_TRUE(plan.hazards().empty());
+    plan.run();
+    RecordProperty("split", std::to_string(check()));
+}
+
+TEST_P(GemmTest, SplitsOnlyWhereNeededWhenAsked) {
+    for (const auto& [k, levels] : {std::pair{32768u, 1u}, {32769u, 2u}}) {
+        Graph graph(device());
+        const Tensor a = graph.state("a", DType::f32, {4, k}), d = graph.state("d", DType::f32, {4, 4});
+        syrk(graph, a, {}, d, {.split = SplitK::when_needed});
+        EXPECT_EQ(graph.compile({}).level_count(), levels) << k;
+    }
+}
+
 // Aligned rows are read sixteen bytes at a time, transposed ones in pairs, others one by one.
 TEST_P(GemmTest, MatrixUnitsTakeEveryLayoutAndResult) {
     EXPECT_EQ(variants(device(), true).empty(),

@@ -12,6 +12,12 @@ namespace heron {
 
 enum class Transpose : std::uint32_t { no = 0, yes = 1 };
 
+// Whether the sum over k may be split over workgroups, which costs a second dispatch (a level of the plan).
+enum class SplitK : std::uint32_t {
+    automatic,    // where few tiles would leave the device idle
+    when_needed,  // only above 2^15, which one workgroup cannot do
+};
+
 struct GemmOptions {
     Transpose transpose_a = Transpose::no;
     Transpose transpose_b = Transpose::no;
@@ -21,6 +27,7 @@ struct GemmOptions {
     bool symmetric = false;
     // Forces an implementation by name ("gemm_tiled", "gemm_cpu", ...); empty: the table chooses.
     std::string_view variant;
+    SplitK split = SplitK::automatic;
     bool guarded = true;  // see Operation::guarded
 };
 

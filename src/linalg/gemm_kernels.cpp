@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT
+// The table of GEMM kernels, best first, and the choice between them.
+#include <algorithm>
+#include <iterator>
+#include <string>
+
+#include "heron/spirv/gemm_cpu.hpp"
+#include "heron/spirv/gemm_cpu_medium.hpp"
+#include "heron/spirv/gemm_cpu_small.hpp"
+#if HERON_HAVE_COOPMAT
+#include "heron/spirv/gemm_coopmat.hpp"
+#include "heron/spirv/gemm_coopmat_large.hpp"
+#endif
+#include "heron/spirv/gemm_tiled.hpp"
+#include "heron/spirv/gemm_tiled_large.hpp"
+#include "linalg/checks.hpp"
+#include "linalg/gemm.h"
+#include "linalg/gemm.hpp"
+
+namespace heron {
+
+namespace {
+
+std::uint64_t ceil_div(std::uint64_t a, std::uint64_t b) { return (a + b - 1) / b; }
+
+std::string_view missing_for_cpu(const Capabilities& device) {
+    if (!device.cpu) return "device is not a CPU driver";
+    if (device.subgroup_size != 4 && device.subgroup_size != 8 && device.subgroup_size != 16)
+        return "subgroups are not 4, 8 or 16 wide";
+    return {};
+}
+
+// SwiftShader (subgroups of 4) compiles 32 x 8 elements an invocation seven times longer than 16 x 4, for a
+// fifth of speed.
+std::string_view missing_for_cpu_large(const Capabilities& device) {
+    return device.cpu && device.subgroup_size == 4 ? "subgroups are 4 wide" : missing_for_cpu(device);
+}
+
+std::string_view missing_for_large_tiles(const Capabilities& device) {
+    if (device.max_workgroup_invocations < 256 || device.max_workgroup_size_x < 256)
+        return "workgroups of 256 invocations are not allowed";
+    if (device.shared_memory_bytes < 32 * (128 + 4) * 4) return "less than 16.5 KiB of shared memory";
+    return {};
+}
+
+std::string_view nothing_missing(const Capabilities&) { return {}; }
+std::string_view always_suitable(const Capabilities&, const GemmShape&) { return {}; }
+
+std::uint32_t subgroup_threads(const Capabilities& device) { return device.subgroup_size; }
+
+std::uint64_t tile_count(const GemmShape& s, std::uint64_t rows, std::uint64_t cols) {
+    return ceil_div(s.m, rows) * ceil_div(s.n, cols) * s.batch / (s.symmetric ? 2 : 1);
+}
+
+// The CPU variants differ in the tile of a workgroup, `cols` for each invocation. A tile costs the same
+// however little of it is used; the rates are GFLOP/s of full tiles on one core of lavapipe 22.3 (bench_gemm,
+// 512 x 512). Rows and columns are those of shaders/CMakeLists.txt.
+struct CpuTile {
+    std::uint32_t rows, cols;
+    double rate;
+};
+constexpr CpuTile kLarge{32, 8, 13.6}, kMedium{16, 4, 9.8}, kSmall{8, 2, 6.6};
+
+double cpu_cost(const CpuTile& tile, const Capabilities& device, const GemmShape& s) {
+    const std::uint64_t cols = tile.cols * device.subgroup_size;
+    const auto tiles = static_cast<double>(ceil_div(s.m, tile.rows) * ceil_div(s.n, cols) * s.batch);
+    // Fewer tiles than eight leave cores idle.
+    return std::max(tiles, 8.0) * tile.rows * static_cast<double>(cols) / tile.rate;
+}
+
+constexpr std::string_view kSmallerTiles = "smaller tiles fit the result better";
+
+template <const CpuTile& kTile>
+constexpr std::uint32_t cpu_rows(const Capabilities&) {
+    return kTile.rows;
+}
+template <const CpuTile& kTile>
+constexpr std::uint32_t cpu_cols(const Capabilities& device) {
+    return kTile.cols * device.subgroup_size;
+}
+
+// 2 x 2 subgroups of kBlocks x kBlocks cooperative matrices.
+constexpr std::uint32_t kBlocks = 2, kBlocksLarge = 4;
+#if HERON_HAVE_COOPMAT
+constexpr std::span<const std::uint32_t> kCoopmat = spirv::gemm_coopmat;
+constexpr std::span<const std::uint32_t> kCoopmatLarge = spirv::gemm_coopmat_large;
+#else
+constexpr std::span<const std::uint32_t> kCoopmat, kCoopmatLarge;
+#endif
+
+template <std::uint32_t kCount>
+std::string_view missing_for_coopmat(const Capabilities& device) {
+    const MatrixShape& shape = device.cooperative_f16;
+    if (!HERON_HAVE_COOPMAT) return "built with tools that do not know cooperative matrices";
+    if (!device.cooperative_matrix) return "device has no f16 cooperative matrices with f32 sums";
+    if (shape.m == 0) return "no shape of the device's cooperative matrices fits";
+    if (!device.subgroup_size_control) return "device cannot promise full subgroups";
+    if (device.max_workgroup_size_x < 4 * device.subgroup_size)
+        return "workgroups of four subgroups are not allowed";
+    if (device.shared_memory_bytes < 2 * kCount * (shape.m + shape.n) * 80) return "too little shared memory";
+    return {};
+}
+
+std::string_view unsuitable_for_coopmat(const Capabilities& device, const GemmShape& s) {
+    if (s.a != DType::f16 || s.b != DType::f16) return "operands are not f16";
+    if (device.cpu) return "a CPU driver only emulates matrix units";
+    return {};
+}
+
+template <std::uint32_t kCount>
+constexpr std::uint32_t coopmat_rows(const Capabilities& device) {
+    return 2 * kCount * device.cooperative_f16.m;
+}
+template <std::uint32_t kCount>
+constexpr std::uint32_t coopmat_cols(const Capabilities& device) {
+    return 2 * kCount * device.cooperative_f16.n;
+}
+std::uint32_t four_subgroups(const Capabilities& device) { return 4 * device.subgroup_size; }
+
+template <std::uint32_t kValue>
+constexpr std::uint32_t always(const Capabilities&) {
+    return kValue;
+}
+
+// Best first; the last one takes everything.
+constexpr GemmKernel kGemmKernels[] = {
+    {make_kernel<gpu::GemmJob>("gemm_coopmat_large", kCoopmatLarge), four_subgroups,
+     coopmat_rows<kBlocksLarge>, coopmat_cols<kBlocksLarge>, missing_for_coopmat<kBlocksLarge>,
+     [](const Capabilities& device, const GemmShape& s) -> std::string_view {
+         if (const std::string_view why = unsuitable_for_coopmat(device, s); !why.empty()) return why;
+         return tile_count(s, coopmat_rows<kBlocksLarge>(device), coopmat_cols<kBlocksLarge>(device)) < 128
+                    ? "fewer than 128 tiles"
+                    : std::string_view{};
+     },
+     "matrix units, 4 x 4 cooperative matrices a subgroup", true},
+    {make_kernel<gpu::GemmJob>("gemm_coopmat", kCoopmat), four_subgroups, coopmat_rows<kBlocks>,
+     coopmat_cols<kBlocks>, missing_for_coopmat<kBlocks>, unsuitable_for_coopmat,
+     "matrix units, 2 x 2 cooperative matrices a subgroup", true},
+    {make_kernel<gpu::GemmJob>("gemm_cpu", spirv::gemm_cpu), subgroup_threads, cpu_rows<kLarge>,
+     cpu_cols<kLarge>, missing_for_cpu_large,
+     [](const Capabilities& device, const GemmShape& s) -> std::string_view {
+         const double cost = cpu_cost(kLarge, device, s);
+         return cost > std::min(cpu_cost(kMedium, device, s), cpu_cost(kSmall, device, s))
+                    ? kSmallerTiles
+                    : std::string_view{};
+     },
+     "CPU driver: registers and shuffles, 32 rows a workgroup"},
+    {make_kernel<gpu::GemmJob>("gemm_cpu_medium", spirv::gemm_cpu_medium), subgroup_threads,
+     cpu_rows<kMedium>, cpu_cols<kMedium>, missing_for_cpu,
+     [](const Capabilities& device, const GemmShape& s) -> std::string_view {
+         return cpu_cost(kMedium, device, s) > cpu_cost(kSmall, device, s) ? kSmallerTiles
+                                                                           : std::string_view{};
+     },
+     "CPU driver: registers and shuffles, 16 rows a workgroup"},
+    {make_kernel<gpu::GemmJob>("gemm_cpu_small", spirv::gemm_cpu_small), subgroup_threads, cpu_rows<kSmall>,
+     cpu_cols<kSmall>, missing_for_cpu, always_suitable,
+     "CPU driver: registers and shuffles, 8 rows a workgroup"},
+    {make_kernel<gpu::GemmJob>("gemm_tiled_large", spirv::gemm_tiled_large), always<256>, always<128>,
+     always<128>, missing_for_large_tiles,
+     [](const Capabilities&, const GemmShape& s) -> std::string_view {
+         // 16 columns of multiplications per load instead of 8, if there is work for every compute unit of a
+         // big GPU.
+         return tile_count(s, 128, 128) < 128 ? "fewer than 128 tiles of 128 x 128" : std::string_view{};
+     },
+     "128 x 128 tiles in shared memory"},
+    {make_kernel<gpu::GemmJob>("gemm_tiled", spirv::gemm_tiled), always<128>, always<64>, always<64>,
+     nothing_missing, always_suitable, "64 x 64 tiles in shared memory; fits the smallest limits of Vulkan"},
+};
+
+}  // namespace
+
+std::span<const GemmKernel> gemm_kernels() { return kGemmKernels; }
+
+GemmChoice choose_gemm(const Capabilities& device, const GemmShape& shape, std::string_view variant) {
+    if (!variant.empty()) {
+        const auto found =
+            std::find_if(std::begin(kGemmKernels), std::end(kGemmKernels),
+                         [&](const GemmKernel& kernel) { return kernel.info.name == variant; });
+        if (found == std::end(kGemmKernels)) {
+            std::string names;
+            for (const GemmKernel& kernel : kGemmKernels)
+                names += std::string(names.empty() ? "" : ", ") + kernel.info.name;
+            refuse("gemm", "there is no variant \"" + std::string(variant) + "\"; known are " + names);
+        }
+        std::string_view why = found->missing(device);
+        if (why.empty() && found->matrix_units && (shape.a != DType::f16 || shape.b != DType::f16))
+            why = "operands are not f16";
+        if (!why.empty())
+            throw Error(ErrorCode::unsupported, "gemm: variant " + std::string(variant) + " cannot run: " +
+                                                    std::string(why) + "; leave the variant empty");
+        return {found, "forced by GemmOptions::variant"};
+    }
+    std::string refusals;
+    for (const GemmKernel& kernel : kGemmKernels) {
+        std::string_view why = kernel.missing(device);
+        if (why.empty()) why = kernel.unsuitable(device, shape);
+        if (why.empty()) return {&kernel, std::string(kernel.reason) + refusals};
+        refusals += std::string("; not ") + kernel.info.name + ": " + std::string(why);
+    }
+    throw Error(ErrorCode::internal, "gemm: no kernel takes this shape");
+}
+
+}  // namespace heron
