@@ -11,6 +11,7 @@
 // be computed is reported by MatrixStatus.
 #pragma once
 
+#include "heron/linalg/eigh.hpp"
 #include "heron/linalg/polar.hpp"
 #include "heron/linalg/product.hpp"
 #include "heron/linalg/reduce.hpp"

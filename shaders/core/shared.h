@@ -44,6 +44,10 @@ const uint SPEC_MATRIX_M = 12;  // rows of a cooperative matrix of sums
 const uint SPEC_MATRIX_N = 13;  // its columns
 const uint SPEC_MATRIX_K = 14;  // columns of op(A) that go into one multiplication
 const uint SPEC_REDUCTION = 15; // one of REDUCE_
+const uint SPEC_ORDER = 16;     // order of the largest matrix in shared memory
+const uint SPEC_LANES = 17;     // invocations that share the rows of a tile
+const uint SPEC_PREPARE = 18;   // one of PREPARE_
+const uint SPEC_POWER = 19;     // one of POWER_
 
 // heron::DType.
 const uint DTYPE_F32 = 0;
@@ -78,6 +82,8 @@ struct SpecText {
 };
 inline constexpr std::string_view kDTypeNames[] = {"f32", "f16", "bf16"};
 inline constexpr std::string_view kReductionNames[] = {"sum", "norm", "nonfinite"};
+inline constexpr std::string_view kPrepareNames[] = {"symmetric", "copy", "transpose", "basis", "identity"};
+inline constexpr std::string_view kPowerNames[] = {"start", "step"};
 inline constexpr std::string_view kFlagNames[] = {"ELEMENTS_SINGLE", "ELEMENTS_AVERAGE", "SGD_MOMENTUM", "ADAMW_AMSGRAD",
                                                   "MUON_NORM", "ACCUMULATE_FINITE"};
 inline constexpr SpecText kSpecTexts[] = {
@@ -95,6 +101,10 @@ inline constexpr SpecText kSpecTexts[] = {
     {SPEC_MATRIX_N, "matrix_n"},
     {SPEC_MATRIX_K, "matrix_k"},
     {SPEC_REDUCTION, "reduction", kReductionNames},
+    {SPEC_ORDER, "order"},
+    {SPEC_LANES, "lanes"},
+    {SPEC_PREPARE, "prepare", kPrepareNames},
+    {SPEC_POWER, "power", kPowerNames},
 };
 HERON_SHARED_END
 #endif

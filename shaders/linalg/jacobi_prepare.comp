@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+// First step of eigh and svd: the input as f32, symmetrised, copied or transposed, divided by a power of two near its
+// Frobenius norm, padded with zeros (JacobiPrepareJob).
+//
+// A chunk of 1024 elements a workgroup.
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "linalg/jacobi.h"
+#include "linalg/status.h"
+#define JOB JacobiPrepareJob
+#include "core/kernel.glsl"
+#include "core/half.glsl"
+#include "core/math.glsl"
+#include "core/reduce.glsl"
+
+layout(constant_id = SPEC_DTYPE_A) const uint DTYPE_A = DTYPE_F32;
+layout(constant_id = SPEC_PREPARE) const uint PREPARE = PREPARE_COPY;
+
+const uint CHUNK = 1024;
+
+void main() {
+    if (nothing_to_do())
+        return;
+    uint group = workgroup_index();
+    uint j = find_job(group);
+    group -= p.jobs.job[j].first_group;
+    U32 x = p.jobs.job[j].x;
+    F32 y = p.jobs.job[j].y;
+    F32 norms = p.jobs.job[j].norm;
+    U32 nonfinite = p.jobs.job[j].nonfinite;
+    U32 state = p.jobs.job[j].state;
+    uint rows = p.jobs.job[j].rows;
+    uint cols = p.jobs.job[j].cols;
+    uint x_stride = p.jobs.job[j].x_stride;
+    uint y_cols = p.jobs.job[j].y_cols;
+    uint count = p.jobs.job[j].y_rows * y_cols;
+    uint chunks = p.jobs.job[j].chunks;
+    uint item = group / chunks;
+    uint chunk = group - item * chunks;
+
+    float factor = 1.0;
+    bool usable = true;
+    if (PREPARE == PREPARE_BASIS) {
+        float distance = norms.v[item];
+        usable = !is_nonfinite(distance) && distance <= BASIS_TOLERANCE;
+    } else if (PREPARE != PREPARE_IDENTITY) {
+        usable = nonfinite.v[item] == 0u;
+        uint bits = floatBitsToUint(norms.v[item]);
+        int exponent = int((bits >> 23) & 0xffu) - 127;
+        // A zero matrix keeps its scale. The norm of finite elements may be infinite.
+        if (bits == 0u || !usable)
+            exponent = 0;
+        exponent = clamp(exponent, -126, 126);
+        factor = power_of_two(-exponent);
+        if (chunk == 0u && gl_LocalInvocationID.x == 0u) {
+            state.v[item * JACOBI_STATE_WORDS + JACOBI_FROZEN] = 0u;
+            state.v[item * JACOBI_STATE_WORDS + JACOBI_STATUS] = usable ? STATUS_OK : STATUS_NONFINITE;
+            state.v[item * JACOBI_STATE_WORDS + JACOBI_SCALE] = floatBitsToUint(power_of_two(exponent));
+            state.v[item * JACOBI_STATE_WORDS + 3u] = 0u;
+        }
+    }
+
+    uint x_at = item * p.jobs.job[j].x_item;
+    uint y_at = item * count;
+    for (uint i = chunk * CHUNK + gl_LocalInvocationID.x; i < min(count, chunk * CHUNK + CHUNK); i += gl_WorkGroupSize.x) {
+        uint row = i / y_cols;
+        uint col = i - row * y_cols;
+        float value = 0.0;
+        if (PREPARE == PREPARE_IDENTITY || (PREPARE == PREPARE_BASIS && (!usable || row >= rows || col >= cols))) {
+            value = row == col ? 1.0 : 0.0;
+        } else if (usable) {
+            uint from_row = PREPARE == PREPARE_TRANSPOSE ? col : row;
+            uint from_col = PREPARE == PREPARE_TRANSPOSE ? row : col;
+            if (from_row < rows && from_col < cols) {
+                value = load(x, x_at + from_row * x_stride + from_col, DTYPE_A) * factor;
+                if (PREPARE == PREPARE_SYMMETRIC)
+                    value = 0.5 * value + 0.5 * (load(x, x_at + from_col * x_stride + from_row, DTYPE_A) * factor);
+            }
+        }
+        y.v[y_at + i] = value;
+    }
+}

@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: MIT
+// Jacobi's method: choices, jobs, and the order of the steps.
+#include "linalg/jacobi.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+
+#include "heron/linalg.hpp"
+#include "heron/spirv/jacobi_gram.hpp"
+#include "heron/spirv/jacobi_prepare.hpp"
+#include "heron/spirv/jacobi_rotate.hpp"
+#include "heron/spirv/jacobi_settle.hpp"
+#include "heron/spirv/jacobi_solve.hpp"
+#include "heron/spirv/spectrum_columns.hpp"
+#include "heron/spirv/spectrum_gather.hpp"
+#include "heron/spirv/spectrum_order.hpp"
+#include "linalg/jacobi.h"
+#include "linalg/spectrum.h"
+
+namespace heron {
+
+namespace {
+
+constexpr KernelInfo kPrepare = make_kernel<gpu::JacobiPrepareJob>("jacobi_prepare", spirv::jacobi_prepare);
+constexpr KernelInfo kSolve = make_kernel<gpu::JacobiSolveJob>("jacobi_solve", spirv::jacobi_solve);
+constexpr KernelInfo kRotate = make_kernel<gpu::JacobiRotateJob>("jacobi_rotate", spirv::jacobi_rotate);
+constexpr KernelInfo kGram = make_kernel<gpu::JacobiGramJob>("jacobi_gram", spirv::jacobi_gram);
+constexpr KernelInfo kSettle = make_kernel<gpu::JacobiSettleJob>("jacobi_settle", spirv::jacobi_settle);
+constexpr KernelInfo kColumns =
+    make_kernel<gpu::SpectrumColumnsJob>("spectrum_columns", spirv::spectrum_columns);
+constexpr KernelInfo kOrder = make_kernel<gpu::SpectrumOrderJob>("spectrum_order", spirv::spectrum_order);
+constexpr KernelInfo kGather = make_kernel<gpu::SpectrumGatherJob>("spectrum_gather", spirv::spectrum_gather);
+
+constexpr double kEps = 0x1p-23;
+constexpr std::uint64_t kChunk = 1024;  // elements of a workgroup of jacobi_prepare and spectrum_gather
+
+// Sweeps of one dispatch over a whole matrix: as many as lavapipe has loop iterations for
+// (jacobi_solve.comp). Over a pair of blocks one is enough: with two, a random 256 x 256 matrix takes as many
+// sweeps.
+constexpr std::uint32_t kSweepsAtOnce = 2;
+
+std::uint32_t narrow(std::uint64_t value) { return static_cast<std::uint32_t>(value); }
+std::uint64_t divide_up(std::uint64_t value, std::uint64_t by) { return (value + by - 1) / by; }
+double real(std::uint64_t value) { return static_cast<double>(value); }
+
+}  // namespace
+
+JacobiVariant choose_jacobi(const Capabilities& device) {
+    JacobiVariant variant{};
+    // More shared memory would keep other workgroups from a GPU's core. On CPU drivers, 32 KiB keep two
+    // sweeps within the loop iterations that lavapipe allows (jacobi_solve.comp).
+    const std::uint32_t bytes =
+        std::min<std::uint32_t>(device.shared_memory_bytes, device.cpu ? 32768 : 65536);
+    variant.order = 2;
+    while (4 * (variant.order + 2) * (variant.order + 3) + 8 * (variant.order + 2) <= bytes)
+        variant.order += 2;
+    variant.block = variant.order >= 64 ? 32 : 16;
+    const std::uint32_t limit = std::min(device.max_workgroup_invocations, device.max_workgroup_size_x);
+    const std::uint32_t subgroup = std::clamp<std::uint32_t>(device.subgroup_size, 4, 16);
+    variant.threads = std::min<std::uint32_t>(device.cpu ? std::max(subgroup, 8u) : 256, limit);
+    variant.rotate_threads = std::min<std::uint32_t>(device.cpu ? subgroup : 128, limit);
+    variant.rotate_lanes = device.cpu ? variant.rotate_threads : 16;
+    return variant;
+}
+
+Jacobi::Jacobi(Graph& graph, std::uint64_t items, std::uint64_t rotated, std::uint64_t rank_scale,
+               bool guarded)
+    : graph_(graph),
+      variant_(choose_jacobi(graph.device().capabilities())),
+      items_(items),
+      rotated_(rotated),
+      rank_scale_(rank_scale),
+      guarded_(guarded),
+      state_(graph.temporary(DType::u32, Shape{items, gpu::JACOBI_STATE_WORDS})) {}
+
+Tensor Jacobi::matrix(std::uint64_t rows, std::uint64_t cols) const {
+    return graph_.temporary(DType::f32, Shape{items_, rows, cols});
+}
+
+namespace {
+
+Operation prepare_operation(const Capabilities& device, const Tensor& y, std::uint32_t how, DType dtype,
+                            gpu::JacobiPrepareJob job, std::vector<Operand> operands, bool guarded) {
+    job.y_rows = narrow(y.rows());
+    job.y_cols = narrow(y.cols());
+    const std::uint64_t chunks = divide_up(y.rows() * y.cols(), kChunk);
+    job.chunks = narrow(chunks);
+    operands.push_back({offsetof(gpu::JacobiPrepareJob, y), y, Access::write});
+    double bytes = 0;
+    for (const Operand& operand : operands) bytes += real(operand.tensor.span_bytes());
+    Operation operation = make_operation(kPrepare, job, std::move(operands), y.batch() * chunks);
+    operation.constants = {{gpu::SPEC_THREADS, device.cpu ? 8u : 128u},
+                           {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(dtype)},
+                           {gpu::SPEC_PREPARE, how}};
+    operation.reason = "1024 elements a workgroup";
+    operation.bytes = bytes;
+    operation.guarded = guarded;
+    return operation;
+}
+
+}  // namespace
+
+void Jacobi::prepare(const Tensor& x, const Tensor& y, std::uint32_t how) {
+    const Tensor norm = graph_.temporary(DType::f32, Shape{items_});
+    const Tensor nonfinite = graph_.temporary(DType::u32, Shape{items_});
+    frobenius_norm(graph_, x, norm, guarded_);
+    count_nonfinite(graph_, x, nonfinite, guarded_);
+    gpu::JacobiPrepareJob job{};
+    job.rows = narrow(x.rows());
+    job.cols = narrow(x.cols());
+    job.x_stride = narrow(x.stride());
+    job.x_item = narrow(x.rows() * x.stride());
+    graph_.add(prepare_operation(graph_.device().capabilities(), y, how, x.dtype, job,
+                                 {{offsetof(gpu::JacobiPrepareJob, x), x, Access::read},
+                                  {offsetof(gpu::JacobiPrepareJob, norm), norm, Access::read},
+                                  {offsetof(gpu::JacobiPrepareJob, nonfinite), nonfinite, Access::read},
+                                  {offsetof(gpu::JacobiPrepareJob, state), state_, Access::write}},
+                                 guarded_));
+}
+
+void Jacobi::identity(const Tensor& y) const {
+    graph_.add(prepare_operation(graph_.device().capabilities(), y, gpu::PREPARE_IDENTITY, DType::f32, {}, {},
+                                 guarded_));
+}
+
+void Jacobi::prepare_basis(const Tensor& x, const Tensor& y) {
+    const std::uint64_t n = x.cols();
+    const Tensor one = graph_.temporary(DType::f32, Shape{n, n});
+    identity(one);
+    const Tensor distance = matrix(n, n);
+    syrk(graph_, x, one, distance, {.transpose_a = Transpose::yes, .beta = -1.0f, .guarded = guarded_});
+    const Tensor norm = graph_.temporary(DType::f32, Shape{items_});
+    frobenius_norm(graph_, distance, norm, guarded_);
+    gpu::JacobiPrepareJob job{};
+    job.rows = narrow(x.rows());
+    job.cols = narrow(x.cols());
+    job.x_stride = narrow(x.stride());
+    job.x_item = narrow(x.rows() * x.stride());
+    graph_.add(prepare_operation(graph_.device().capabilities(), y, gpu::PREPARE_BASIS, x.dtype, job,
+                                 {{offsetof(gpu::JacobiPrepareJob, x), x, Access::read},
+                                  {offsetof(gpu::JacobiPrepareJob, norm), norm, Access::read}},
+                                 guarded_));
+}
+
+void Jacobi::start_sweeps(std::uint64_t pairs, std::uint64_t order, std::uint64_t partials) {
+    scratch_ = graph_.temporary(DType::f32, Shape{items_ * pairs, order, order});
+    partials_ = graph_.temporary(DType::f32, Shape{items_, partials});
+}
+
+void Jacobi::add_solve(const Tensor& x, const Tensor& j, const Pairs& pairs, std::uint32_t sweeps,
+                       double tolerance, double floor, std::uint32_t flags, std::uint32_t partial_at) {
+    gpu::JacobiSolveJob job{};
+    job.order = pairs.order;
+    job.x_stride = narrow(pairs.x_stride);
+    job.x_item = narrow(pairs.x_item);
+    job.x_pair = narrow(pairs.x_pair);
+    job.block = pairs.block;
+    job.blocks = pairs.blocks;
+    job.round = pairs.round;
+    job.pairs = pairs.pairs;
+    job.partial_at = partial_at;
+    job.partial_item = narrow(partials_.cols());
+    job.sweeps = sweeps;
+    job.tolerance = static_cast<float>(tolerance);
+    job.floor = static_cast<float>(floor);
+    job.flags = flags;
+    Operation operation =
+        make_operation(kSolve, job,
+                       {{offsetof(gpu::JacobiSolveJob, x), x,
+                         (flags & gpu::SOLVE_KEEP) != 0 ? Access::read_write : Access::read},
+                        {offsetof(gpu::JacobiSolveJob, jt), scratch_,
+                         (flags & gpu::SOLVE_CONTINUED) != 0 ? Access::read_write : Access::write},
+                        {offsetof(gpu::JacobiSolveJob, j), j, Access::write},
+                        {offsetof(gpu::JacobiSolveJob, partials), partials_, Access::write},
+                        {offsetof(gpu::JacobiSolveJob, state), state_, Access::read}},
+                       items_ * pairs.pairs);
+    operation.constants = {{gpu::SPEC_THREADS, variant_.threads}, {gpu::SPEC_ORDER, variant_.order}};
+    operation.reason = "one workgroup for each matrix, or pair of blocks";
+    const double m = real(pairs.order + pairs.order % 2);
+    operation.flops = real(operation.groups) * sweeps * m * m * m * 7;
+    operation.bytes = real(operation.groups) * m * m * 4 * (3 + 2.0 * sweeps * m);
+    operation.guarded = guarded_;
+    graph_.add(std::move(operation));
+}
+
+void Jacobi::add_rotate(const Tensor& x, const Tensor& y, const Tensor& j, const Pairs& pairs,
+                        bool transposed) const {
+    const std::uint32_t rows = 4 * (variant_.rotate_threads / variant_.rotate_lanes);
+    gpu::JacobiRotateJob job{};
+    job.rows = narrow(x.rows());
+    job.stride = narrow(x.cols());
+    job.item = narrow(x.rows() * x.cols());
+    job.block = pairs.block;
+    job.blocks = pairs.blocks;
+    job.round = pairs.round;
+    job.chunks = narrow(divide_up(x.rows(), rows));
+    job.flags = transposed ? gpu::ROTATE_TRANSPOSED : 0;
+    std::vector<Operand> operands{{offsetof(gpu::JacobiRotateJob, j), j, Access::read},
+                                  {offsetof(gpu::JacobiRotateJob, state), state_, Access::read}};
+    const bool in_place = x.id == y.id;
+    operands.push_back({offsetof(gpu::JacobiRotateJob, x), x, in_place ? Access::read_write : Access::read});
+    operands.push_back({offsetof(gpu::JacobiRotateJob, y), y, in_place ? Access::read_write : Access::write});
+    Operation operation =
+        make_operation(kRotate, job, std::move(operands), items_ * pairs.pairs * job.chunks);
+    operation.constants = {{gpu::SPEC_THREADS, variant_.rotate_threads},
+                           {gpu::SPEC_LANES, variant_.rotate_lanes},
+                           {gpu::SPEC_POOL, rows * pairs.order / 4}};
+    operation.reason = "four rows for each group of lanes";
+    operation.flops = 2.0 * real(items_ * x.rows() * x.cols()) * pairs.order;
+    operation.bytes = real(x.span_bytes() + y.span_bytes() + j.span_bytes());
+    operation.guarded = guarded_;
+    graph_.add(std::move(operation));
+}
+
+void Jacobi::add_gram(const Tensor& x, const Tensor& g, const Pairs& pairs) const {
+    const std::uint32_t threads = graph_.device().capabilities().cpu ? 8 : 64;
+    const std::uint64_t quads = pairs.order / 4;
+    gpu::JacobiGramJob job{};
+    job.rows = narrow(x.rows());
+    job.stride = narrow(x.cols());
+    job.item = narrow(x.rows() * x.cols());
+    job.block = pairs.block;
+    job.blocks = pairs.blocks;
+    job.round = pairs.round;
+    job.chunks = narrow(divide_up(quads * (quads + 1) / 2, threads));
+    Operation operation = make_operation(kGram, job,
+                                         {{offsetof(gpu::JacobiGramJob, x), x, Access::read},
+                                          {offsetof(gpu::JacobiGramJob, g), g, Access::write},
+                                          {offsetof(gpu::JacobiGramJob, state), state_, Access::read}},
+                                         items_ * pairs.pairs * job.chunks);
+    operation.constants = {{gpu::SPEC_THREADS, threads}};
+    operation.reason = "a 4 x 4 tile for each invocation";
+    operation.flops = real(items_ * x.rows() * x.cols()) * (pairs.order + 4);
+    operation.bytes = real(x.span_bytes() + g.span_bytes());
+    operation.guarded = guarded_;
+    graph_.add(std::move(operation));
+}
+
+void Jacobi::add_settle(double tolerance, double limit) const {
+    gpu::JacobiSettleJob job{};
+    job.count = narrow(partials_.cols());
+    job.tolerance = static_cast<float>(tolerance);
+    job.limit = static_cast<float>(limit);
+    Operation operation =
+        make_operation(kSettle, job,
+                       {{offsetof(gpu::JacobiSettleJob, partials), partials_, Access::read},
+                        {offsetof(gpu::JacobiSettleJob, state), state_, Access::read_write}},
+                       items_);
+    operation.constants = {{gpu::SPEC_THREADS, graph_.device().capabilities().cpu ? 8u : 64u}};
+    operation.reason = "one workgroup for each matrix";
+    operation.bytes = real(partials_.span_bytes());
+    operation.guarded = guarded_;
+    graph_.add(std::move(operation));
+}
+
+// The matrix has norm 1 to 2. Off-diagonal elements are to become smaller than its rounding errors.
+constexpr double kEigenTolerance = kEps * kEps;
+
+void Jacobi::solve(const Tensor& x, const Tensor& v, std::uint32_t sweeps) {
+    const std::uint64_t n = x.cols();
+    start_sweeps(1, n + n % 2, 1);
+    for (std::uint32_t done = 0; done < sweeps; done += kSweepsAtOnce) {
+        const std::uint32_t flags =
+            gpu::SOLVE_LAST | gpu::SOLVE_KEEP | (done == 0 ? 0 : gpu::SOLVE_CONTINUED);
+        const bool last = done + kSweepsAtOnce >= sweeps;
+        add_solve(x, v, {narrow(n), 0, 0, 0, 1, 0, n, n * n}, std::min(kSweepsAtOnce, sweeps - done),
+                  kEigenTolerance, 0.0, flags, 0);
+        add_settle(kEigenTolerance, last ? std::pow(real(n) * kEps, 2) : -1.0);
+    }
+}
+
+void Jacobi::eigen_sweeps(const Tensor& x, const Tensor& v, std::uint32_t sweeps) {
+    const std::uint64_t size = x.cols();
+    const std::uint32_t m = 2 * variant_.block;
+    const std::uint32_t blocks = narrow(size / variant_.block);
+    const std::uint32_t pairs = blocks / 2;
+    start_sweeps(pairs, m, std::uint64_t{blocks - 1} * pairs);
+    const Tensor j = graph_.temporary(DType::f32, Shape{items_ * pairs, m, m});
+    const Tensor other = matrix(size, size);
+    for (std::uint32_t sweep = 0; sweep < sweeps; ++sweep) {
+        for (std::uint32_t round = 0; round + 1 < blocks; ++round) {
+            const Pairs at{m, variant_.block, blocks, round, pairs, 0, size, size * size};
+            add_solve(x, j, at, 1, kEigenTolerance / blocks, 0.0, 0, round * pairs);
+            // J^T X J = (X J)^T J for symmetric X.
+            add_rotate(x, other, j, at, true);
+            add_rotate(v, v, j, at, false);
+            add_rotate(other, x, j, at, false);
+        }
+        add_settle(kEigenTolerance, sweep + 1 == sweeps ? std::pow(real(rotated_) * kEps, 2) : -1.0);
+    }
+}
+
+void Jacobi::column_sweeps(const Tensor& x, const Tensor& v, std::uint32_t block, std::uint32_t sweeps) {
+    const std::uint32_t m = 2 * block;
+    const std::uint32_t blocks = narrow(x.cols() / block);
+    const std::uint32_t pairs = blocks / 2;
+    start_sweeps(pairs, m, std::uint64_t{blocks - 1} * pairs);
+    const Tensor g = graph_.temporary(DType::f32, Shape{items_ * pairs, m, m});
+    const Tensor j = graph_.temporary(DType::f32, Shape{items_ * pairs, m, m});
+    // A scalar product is off by about u: so is each of the cosines, however long the method goes on.
+    const double tolerance = std::pow(real(rotated_) * kEps, 2);
+    // Columns that are surely below the numerical rank, of a matrix of norm 1 to 2.
+    const double floor = std::pow(real(rank_scale_) * kEps, 2) / real(rotated_);
+    for (std::uint32_t sweep = 0; sweep < sweeps; ++sweep) {
+        for (std::uint32_t round = 0; round + 1 < blocks; ++round) {
+            const Pairs at{
+                m, block, blocks, round, pairs, std::uint64_t{m} * m, m, std::uint64_t{m} * m * pairs};
+            add_gram(x, g, at);
+            add_solve(g, j, at, pairs == 1 ? kSweepsAtOnce : 1, kEps * kEps, floor, gpu::SOLVE_RELATIVE,
+                      round * pairs);
+            add_rotate(x, x, j, at, false);
+            add_rotate(v, v, j, at, false);
+        }
+        add_settle(tolerance, sweep + 1 == sweeps ? 64 * tolerance : -1.0);
+    }
+}
+
+Tensor Jacobi::orthonormalized(const Tensor& v) const {
+    const Tensor gram = matrix(v.cols(), v.cols());
+    syrk(graph_, v, Tensor{}, gram, {.transpose_a = Transpose::yes, .guarded = guarded_});
+    const Tensor result = matrix(v.rows(), v.cols());
+    gemm(graph_, v, gram, v, result, {.alpha = -0.5f, .beta = 1.5f, .guarded = guarded_});
+    return result;
+}
+
+Tensor Jacobi::column_products(const Tensor& x, const Tensor& y, std::uint64_t cols) const {
+    const std::uint32_t threads = graph_.device().capabilities().cpu ? 8 : 32;
+    const Tensor d = graph_.temporary(DType::f32, Shape{items_, cols});
+    gpu::SpectrumColumnsJob job{};
+    job.rows = narrow(x.rows());
+    job.cols = narrow(cols);
+    job.stride = narrow(x.cols());
+    job.item = narrow(x.rows() * x.cols());
+    job.chunks = narrow(divide_up(cols, threads));
+    Operation operation = make_operation(kColumns, job,
+                                         {{offsetof(gpu::SpectrumColumnsJob, x), x, Access::read},
+                                          {offsetof(gpu::SpectrumColumnsJob, y), y, Access::read},
+                                          {offsetof(gpu::SpectrumColumnsJob, d), d, Access::write}},
+                                         items_ * job.chunks);
+    operation.constants = {{gpu::SPEC_THREADS, threads}};
+    operation.reason = "one invocation for each column";
+    operation.flops = 2.0 * real(items_ * x.rows() * cols);
+    operation.bytes = real(x.span_bytes() + y.span_bytes());
+    operation.guarded = guarded_;
+    graph_.add(std::move(operation));
+    return d;
+}
+
+void Jacobi::order(const Tensor& d, bool squared, const Tensor& values, const Tensor& status) {
+    const std::uint32_t threads = graph_.device().capabilities().cpu ? 8 : 64;
+    order_ = graph_.temporary(DType::u32, d.shape);
+    sorted_ = graph_.temporary(DType::f32, d.shape);
+    gpu::SpectrumOrderJob job{};
+    job.count = narrow(d.cols());
+    job.flags = (squared ? gpu::ORDER_SQUARED : 0) | (status ? gpu::ORDER_HAS_STATUS : 0);
+    job.rank_scale = narrow(rank_scale_);
+    job.chunks = narrow(divide_up(d.cols(), threads));
+    std::vector<Operand> operands{{offsetof(gpu::SpectrumOrderJob, d), d, Access::read},
+                                  {offsetof(gpu::SpectrumOrderJob, state), state_, Access::read},
+                                  {offsetof(gpu::SpectrumOrderJob, values), values, Access::write},
+                                  {offsetof(gpu::SpectrumOrderJob, sorted), sorted_, Access::write},
+                                  {offsetof(gpu::SpectrumOrderJob, order), order_, Access::write}};
+    if (status) operands.push_back({offsetof(gpu::SpectrumOrderJob, status), status, Access::write});
+    Operation operation = make_operation(kOrder, job, std::move(operands), items_ * job.chunks);
+    operation.constants = {{gpu::SPEC_THREADS, threads}};
+    operation.reason = "one invocation for each value";
+    operation.flops = real(items_ * d.cols() * d.cols());
+    operation.bytes = real(d.span_bytes() * 4);
+    operation.guarded = guarded_;
+    graph_.add(std::move(operation));
+}
+
+void Jacobi::gather(const Tensor& x, const Tensor& y, bool transposed, bool normalized) const {
+    gpu::SpectrumGatherJob job{};
+    job.rows = narrow(transposed ? y.cols() : y.rows());
+    job.cols = narrow(transposed ? y.rows() : y.cols());
+    job.x_stride = narrow(x.cols());
+    job.x_item = narrow(x.rows() * x.cols());
+    job.order_item = narrow(order_.cols());
+    job.y_stride = narrow(y.stride());
+    job.y_item = narrow(y.rows() * y.stride());
+    job.flags = (transposed ? gpu::GATHER_TRANSPOSED : 0) | (normalized ? gpu::GATHER_NORMALIZED : 0);
+    job.rank_scale = narrow(rank_scale_);
+    job.chunks = narrow(divide_up(y.rows() * y.cols(), kChunk));
+    Operation operation = make_operation(kGather, job,
+                                         {{offsetof(gpu::SpectrumGatherJob, x), x, Access::read},
+                                          {offsetof(gpu::SpectrumGatherJob, order), order_, Access::read},
+                                          {offsetof(gpu::SpectrumGatherJob, sorted), sorted_, Access::read},
+                                          {offsetof(gpu::SpectrumGatherJob, y), y, Access::write}},
+                                         items_ * job.chunks);
+    operation.constants = {{gpu::SPEC_THREADS, graph_.device().capabilities().cpu ? 8u : 128u}};
+    operation.reason = "1024 elements a workgroup";
+    operation.bytes = real(x.span_bytes() + y.span_bytes());
+    operation.guarded = guarded_;
+    graph_.add(std::move(operation));
+}
+
+}  // namespace heron

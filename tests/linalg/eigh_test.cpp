@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: MIT
+// eigh() on every device: LAPACK-style residual ratios in float64, eigenvalues against Eigen.
+#include <gtest/gtest.h>
+
+#include <Eigen/Eigenvalues>
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <heron/linalg.hpp>
+#include <heron/plan.hpp>
+#include <string>
+#include <vector>
+
+#include "support/device_fixture.hpp"
+#include "support/reference.hpp"
+
+namespace heron::test {
+namespace {
+
+constexpr double kEps = 0x1p-23;
+constexpr std::uint32_t kOk = static_cast<std::uint32_t>(MatrixStatus::ok);
+
+// A symmetric matrix of a kind: eigenvalues are the kind's singular values, where it has any, with changing
+// signs.
+Matrix symmetric_matrix(MatrixKind kind, std::uint64_t n, std::uint64_t seed) {
+    const Matrix x = make_matrix(kind, n, n, seed);
+    if (kind == MatrixKind::clustered || kind == MatrixKind::geometric) {
+        const Matrix square = x * x.transpose();
+        Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(square);
+        Eigen::VectorXd values = solver.eigenvalues().cwiseMax(0.0).cwiseSqrt();
+        for (Eigen::Index i = 1; i < values.size(); i += 2) values[i] = -values[i];
+        return solver.eigenvectors() * values.asDiagonal() * solver.eigenvectors().transpose();
+    }
+    if (kind == MatrixKind::rank_one || kind == MatrixKind::half_rank) return x * x.transpose();
+    return (x + x.transpose()) / 2;
+}
+
+struct Case {
+    std::vector<Matrix> items;
+    DType dtype = DType::f32;
+    std::uint64_t gap = 0;
+    EighOptions options;
+    std::vector<Matrix> basis;
+};
+
+struct Ratios {
+    double residual = 0, orthogonality = 0, values = 0;
+};
+
+class EighTest : public DeviceTest {
+protected:
+    struct Added {
+        Case c;
+        std::uint64_t n;
+        GuardedBuffer *values, *vectors, *status;
+    };
+
+    void add(Graph& graph, const Case& c) {
+        const auto n = static_cast<std::uint64_t>(c.items[0].cols());
+        const std::uint64_t items = c.items.size();
+        const std::string name = std::to_string(added_.size());
+        const Shape shape = items == 1 ? Shape{n, n} : Shape{items, n, n};
+        GuardedBuffer& a = guarded_on(graph.device(), encode(c.items, c.dtype, n + c.gap));
+        const std::vector<Matrix> nothing(items,
+                                          Matrix::Constant(c.items[0].rows(), c.items[0].cols(), 77.0));
+        GuardedBuffer& vectors = guarded_on(graph.device(), encode(nothing, DType::f32, n + c.gap));
+        GuardedBuffer& values = guarded_on(graph.device(), std::vector<float>(items * n, 77.0f));
+        GuardedBuffer& status = guarded_on(graph.device(), std::vector<std::uint32_t>(items, 77));
+        const std::uint64_t stride = c.gap == 0 ? 0 : n + c.gap;
+        EighOptions options = c.options;
+        options.status = graph.external("status" + name, status.view(DType::u32, Shape{items}));
+        if (!c.basis.empty())
+            options.basis = graph.external(
+                "basis" + name,
+                guarded_on(graph.device(), encode(c.basis, DType::f32, n)).view(DType::f32, shape));
+        eigh(graph, graph.external("a" + name, {a.address(), c.dtype, shape, stride}),
+             graph.external("values" + name, values.view(DType::f32, Shape{items, n})),
+             graph.external("vectors" + name, {vectors.address(), DType::f32, shape, stride}), options);
+        added_.push_back({c, n, &values, &vectors, &status});
+    }
+
+    static void run(const Graph& graph, const PlanOptions& options = {}) {
+        Plan plan = graph.compile(options);
+        plan.allocate();
+        EXPECT_TRUE(plan.hazards().empty());
+        plan.run();
+    }
+
+    Matrix vectors(const Added& added, std::size_t item) const {
+        const auto bytes = added.vectors->read<std::byte>();
+        EXPECT_TRUE(
+            gaps_intact(bytes, DType::f32, added.c.items.size(), added.n, added.n, added.n + added.c.gap));
+        const Matrix v =
+            decode(bytes, DType::f32, added.c.items.size(), added.n, added.n, added.n + added.c.gap)[item];
+        return added.c.options.vectors_as_rows ? Matrix(v.transpose()) : v;
+    }
+    Eigen::VectorXd values(const Added& added, std::size_t item) const {
+        const std::vector<float> all = added.values->floats();
+        Eigen::VectorXd result(static_cast<Eigen::Index>(added.n));
+        for (std::uint64_t i = 0; i < added.n; ++i)
+            result[static_cast<Eigen::Index>(i)] = static_cast<double>(all[item * added.n + i]);
+        return result;
+    }
+
+    // The bars of the specification, section 11.13.
+    Ratios check(const Added& added, std::size_t item) const {
+        Matrix a = rounded(added.c.items[item], added.c.dtype);
+        a = ((a + a.transpose()) / 2).eval();
+        const Matrix v = vectors(added, item);
+        const Eigen::VectorXd d = values(added, item);
+        const auto n = static_cast<double>(added.n);
+        const double norm = a.stableNorm();
+        Ratios is;
+        is.residual = (a - v * d.asDiagonal() * v.transpose()).stableNorm() / (n * norm * kEps);
+        is.orthogonality = (v.transpose() * v - Matrix::Identity(a.rows(), a.cols())).norm() / (n * kEps);
+        const Eigen::VectorXd expected =
+            Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd>(a / (norm == 0 ? 1 : norm)).eigenvalues() * norm;
+        is.values = (d - expected).cwiseAbs().maxCoeff() / (expected.cwiseAbs().maxCoeff() * n * kEps);
+        if (norm == 0) is.residual = is.values = d.norm() == 0 ? 0 : INFINITY;
+        const std::string where = GetParam().name + ": " + std::to_string(added.n) + "x" +
+                                  std::to_string(added.n) + " " + to_string(added.c.dtype);
+        EXPECT_LE(is.residual, 1.0) << where;
+        EXPECT_LE(is.orthogonality, 1.0) << where;
+        EXPECT_LE(is.values, 5.0) << where;
+        for (Eigen::Index i = 1; i < d.size(); ++i) EXPECT_LE(d[i - 1], d[i]) << where;
+        return is;
+    }
+
+    // All that was added; the worst ratios go into the report.
+    void check_all() {
+        Ratios worst;
+        for (const Added& added : added_)
+            for (std::size_t item = 0; item < added.c.items.size(); ++item) {
+                EXPECT_EQ(added.status->read<std::uint32_t>()[item], kOk) << added.n;
+                const Ratios is = check(added, item);
+                worst.residual = std::max(worst.residual, is.residual);
+                worst.orthogonality = std::max(worst.orthogonality, is.orthogonality);
+                worst.values = std::max(worst.values, is.values);
+            }
+        RecordProperty("residual", std::to_string(worst.residual));
+        RecordProperty("orthogonality", std::to_string(worst.orthogonality));
+        RecordProperty("values", std::to_string(worst.values));
+    }
+
+    std::vector<Added> added_;
+};
+
+TEST_P(EighTest, MatchesFloat64ForEverySizeInOneWorkgroup) {
+    Graph graph(device());
+    for (std::uint64_t n : {1u, 2u, 3u, 5u, 7u, 8u, 15u, 16u, 17u, 31u, 32u, 33u, 63u, 64u, 87u, 88u})
+        add(graph, {{symmetric_matrix(MatrixKind::random, n, n)}});
+    run(graph);
+    check_all();
+}
+
+TEST_P(EighTest, MatchesFloat64ForEveryKindOfMatrix) {
+    Graph graph(device());
+    for (std::uint64_t n : {6u, 33u, 62u})
+        for (MatrixKind kind : finite_matrix_kinds()) add(graph, {{symmetric_matrix(kind, n, n)}});
+    run(graph);
+    check_all();
+}
+
+TEST_P(EighTest, MatchesFloat64InBlocks) {
+    Graph graph(device());
+    for (std::uint64_t n : {127u, 128u, 129u}) add(graph, {{symmetric_matrix(MatrixKind::random, n, n)}});
+    run(graph);
+    check_all();
+}
+
+TEST_P(EighTest, TakesBatchesStridesRowsAndEveryType) {
+    Graph graph(device());
+    for (DType dtype : {DType::f32, DType::f16, DType::bf16}) {
+        Case c{{symmetric_matrix(MatrixKind::random, 13, 1), symmetric_matrix(MatrixKind::random, 13, 2),
+                symmetric_matrix(MatrixKind::hilbert, 13, 3)},
+               dtype,
+               dtype == DType::f32 ? 3u : 1u,
+               {},
+               {}};
+        add(graph, c);
+        c.options.vectors_as_rows = true;
+        add(graph, c);
+        if (dtype != DType::f16) continue;
+        c.items = {random_matrix(100, 100, 4), random_matrix(100, 100, 5)};  // symmetrised
+        c.gap = 2;
+        add(graph, c);
+    }
+    run(graph);
+    check_all();
+}
+
+TEST_P(EighTest, NormsFromTheSmallestToTheLargestWork) {
+    Graph graph(device());
+    for (double scale : {1e-30, 1e-18, 1e18, 1e37})
+        add(graph, {{symmetric_matrix(MatrixKind::random, 10, 10) * scale}});
+    add(graph, {{symmetric_matrix(MatrixKind::random, 100, 1) * 1e18}});
+    run(graph);
+    check_all();
+}
+
+TEST_P(EighTest, DiagonalMatricesAreExact) {
+    Graph graph(device());
+    for (std::uint64_t n : {5u, 100u}) {
+        add(graph, {{symmetric_matrix(MatrixKind::diagonal, n, 1)}});
+        add(graph, {{Matrix::Zero(static_cast<Eigen::Index>(n), static_cast<Eigen::Index>(n))}});
+    }
+    run(graph);
+    for (const Added& added : added_) {
+        Eigen::VectorXd expected = added.c.items[0].diagonal();
+        std::sort(expected.begin(), expected.end());
+        EXPECT_EQ(values(added, 0), expected);
+        const Matrix v = vectors(added, 0);
+        EXPECT_EQ(Matrix(v * values(added, 0).asDiagonal() * v.transpose()), added.c.items[0]);
+        EXPECT_EQ(Matrix(v.transpose() * v), Matrix(Matrix::Identity(v.rows(), v.cols())));
+    }
+}
+
+TEST_P(EighTest, BadMatricesAreReportedAndDoNotTouchTheOthers) {
+    for (std::uint64_t n : {20u, 96u}) {
+        added_.clear();
+        const Matrix good = symmetric_matrix(MatrixKind::random, n, 4);
+        Graph graph(device());
+        add(graph, {{good, make_matrix(MatrixKind::one_nan, n, n, 1), good,
+                     make_matrix(MatrixKind::one_inf, n, n, 2)}});
+        add(graph, {{good}});
+        run(graph);
+        EXPECT_EQ(added_[0].status->read<std::uint32_t>(),
+                  (std::vector<std::uint32_t>{0, static_cast<std::uint32_t>(MatrixStatus::nonfinite), 0,
+                                              static_cast<std::uint32_t>(MatrixStatus::nonfinite)}));
+        for (std::size_t item : {0u, 2u}) {
+            EXPECT_EQ(vectors(added_[0], item), vectors(added_[1], 0));
+            EXPECT_EQ(values(added_[0], item), values(added_[1], 0));
+        }
+        for (std::size_t item : {1u, 3u}) {
+            EXPECT_EQ(vectors(added_[0], item), Matrix(Matrix::Identity(good.rows(), good.cols())));
+            EXPECT_EQ(values(added_[0], item).norm(), 0.0);
+        }
+    }
+}
+
+TEST_P(EighTest, SaysWhenTheSweepsRanOut) {
+    Graph graph(device());
+    for (std::uint64_t n : {40u, 100u}) {
+        Case c{{symmetric_matrix(MatrixKind::random, n, n)}};
+        c.options.max_sweeps = 2;
+        add(graph, c);
+    }
+    run(graph);
+    for (const Added& added : added_) {
+        EXPECT_EQ(added.status->read<std::uint32_t>()[0],
+                  static_cast<std::uint32_t>(MatrixStatus::not_converged));
+        const Matrix v = vectors(added, 0);  // orthonormal all the same
+        EXPECT_LE((v.transpose() * v - Matrix::Identity(v.rows(), v.cols())).norm(),
+                  static_cast<double>(added.n) * kEps);
+    }
+}
+
+// From the basis of a matrix that is 5 % off, fewer sweeps are enough; without it they are not.
+TEST_P(EighTest, StartsFromABasis) {
+    Graph graph(device());
+    for (std::uint64_t n : {48u, 128u}) {
+        const Matrix before = symmetric_matrix(MatrixKind::random, n, 1);
+        const Matrix now = before + 0.001 * symmetric_matrix(MatrixKind::random, n, 2);
+        const Matrix basis = Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd>(before).eigenvectors();
+        Case c{{now}};
+        c.options.max_sweeps = 4;
+        add(graph, c);
+        c.basis = {basis};
+        add(graph, c);
+    }
+    run(graph);
+    for (std::size_t i = 0; i < added_.size(); i += 2) {
+        EXPECT_EQ(added_[i].status->read<std::uint32_t>()[0],
+                  static_cast<std::uint32_t>(MatrixStatus::not_converged));
+        EXPECT_EQ(added_[i + 1].status->read<std::uint32_t>()[0], kOk);
+        check(added_[i + 1], 0);
+    }
+}
+
+TEST_P(EighTest, ABasisThatIsNoneIsNotUsed) {
+    const Matrix a = symmetric_matrix(MatrixKind::random, 30, 1);
+    Graph graph(device());
+    add(graph, {{a}});
+    Case c{{a, a, a}};
+    c.basis = {Matrix::Zero(30, 30), random_matrix(30, 30, 2), make_matrix(MatrixKind::one_nan, 30, 30, 3)};
+    add(graph, c);
+    run(graph);
+    for (std::size_t item = 0; item < 3; ++item) {
+        EXPECT_EQ(vectors(added_[1], item), vectors(added_[0], 0)) << item;
+        EXPECT_EQ(values(added_[1], item), values(added_[0], 0)) << item;
+    }
+}
+
+TEST_P(EighTest, TheBasisMayBeWhereTheVectorsGo) {
+    const std::uint64_t n = 24;
+    const Matrix a = symmetric_matrix(MatrixKind::random, n, 6);
+    GuardedBuffer& v = guarded(std::vector<float>(n * n, 0.0f));
+    GuardedBuffer& values = guarded(std::vector<float>(n, 0.0f));
+    Graph graph(device());
+    const Tensor vectors = graph.external("v", v.view(DType::f32, {n, n}));
+    eigh(graph, graph.external("a", guarded(encode({a}, DType::f32, n)).view(DType::f32, {n, n})),
+         graph.external("values", values.view(DType::f32, {n})), vectors, {.basis = vectors});
+    Plan plan = graph.compile({});
+    plan.allocate();
+    for (int step = 0; step < 3; ++step) {
+        plan.run();
+        const Matrix x = decode(v.read<std::byte>(), DType::f32, 1, n, n, n)[0];
+        const std::vector<float> d = values.floats();
+        const Eigen::VectorXd diagonal = Eigen::Map<const Eigen::VectorXf>(d.data(), n).cast<double>();
+        EXPECT_LE((a - x * diagonal.asDiagonal() * x.transpose()).norm() / (n * a.norm() * kEps), 1.0)
+            << step;
+    }
+}
+
+TEST_P(EighTest, SmallestLimitsOfVulkanSufficeAndVariantsForGpusRunAnywhere) {
+    std::vector<DisabledCapabilities> kinds(4);
+    kinds[0].cpu = true;
+    kinds[1].cpu = true;
+    kinds[1].max_shared_memory = 16384;
+    kinds[1].max_invocations = 128;
+    kinds[2].max_shared_memory = 16384;
+    kinds[3].max_shared_memory = 24576;
+    for (const DisabledCapabilities& kind : kinds) {
+        added_.clear();
+        Graph graph(device(kind));
+        for (std::uint64_t n : {1u, 2u, 33u, 62u, 63u, 70u})
+            add(graph, {{symmetric_matrix(MatrixKind::random, n, n)}});
+        run(graph);
+        check_all();
+    }
+}
+
+TEST_P(EighTest, SameBitsWholeOrSplitAndEveryTime) {
+    std::vector<Matrix> results;
+    for (int round = 0; round < 3; ++round) {
+        added_.clear();
+        Graph graph(device());
+        for (std::uint64_t n : {40u, 110u})
+            add(graph,
+                {{symmetric_matrix(MatrixKind::random, n, 1), symmetric_matrix(MatrixKind::random, n, 2)}});
+        run(graph, round == 2 ? PlanOptions{.max_dispatch_flops = 1e5} : PlanOptions{});
+        for (const Added& added : added_)
+            for (std::size_t item = 0; item < 2; ++item) results.push_back(vectors(added, item));
+    }
+    for (std::size_t i = 4; i < results.size(); ++i) EXPECT_EQ(results[i], results[i - 4]) << i;
+}
+
+// Small matrices of all shapes go together through a few dispatches, however many there are.
+TEST_P(EighTest, MergesShapesIntoOneDispatchEach) {
+    std::uint64_t dispatches[2];
+    for (int many = 0; many < 2; ++many) {
+        Graph graph(device());
+        const std::uint64_t largest = many == 0 ? 20 : 40;
+        for (std::uint64_t n = 20; n <= largest; n += 5)
+            eigh(graph, graph.external("a" + std::to_string(n), guarded(n * n * 4).view(DType::f32, {n, n})),
+                 graph.temporary(DType::f32, {n}), graph.temporary(DType::f32, {n, n}));
+        dispatches[many] = graph.compile({}).dispatch_count();
+    }
+    // The products choose their tiles by shape.
+    EXPECT_LE(dispatches[0], 26u);
+    EXPECT_LE(dispatches[1], dispatches[0] + 6);
+}
+
+TEST_P(EighTest, RefusesWhatDoesNotFitAndAddsNothing) {
+    Graph graph(device());
+    const Tensor a = graph.temporary(DType::f32, {2, 4, 4}), v = graph.temporary(DType::f32, {2, 4, 4});
+    const Tensor d = graph.temporary(DType::f32, {2, 4});
+    const auto with = [](auto change) {
+        EighOptions options;
+        change(options);
+        return options;
+    };
+    struct Refusal {
+        const char* needle;
+        std::function<void()> call;
+    };
+    const Refusal refusals[] = {
+        {"A is empty", [&] { eigh(graph, {}, d, v); }},
+        {"A is 4x5 f32; it must be square",
+         [&] {
+             eigh(graph, graph.temporary(DType::f32, {4, 5}), d, v);
+         }},
+        {"at most 4096",
+         [&] {
+             const Tensor big = graph.temporary(DType::f32, {4097, 4097});
+             eigh(graph, big, graph.temporary(DType::f32, {4097}), graph.temporary(DType::f32, {4097, 4097}));
+         }},
+        {"vectors is 4x4 f32",
+         [&] {
+             eigh(graph, a, d, graph.temporary(DType::f32, {4, 4}));
+         }},
+        {"it must be f32",
+         [&] {
+             eigh(graph, a, d, graph.temporary(DType::f16, {2, 4, 4}));
+         }},
+        {"values is 2x3 f32",
+         [&] {
+             eigh(graph, a, graph.temporary(DType::f32, {2, 3}), v);
+         }},
+        {"overlaps A", [&] { eigh(graph, a, d, a); }},
+        {"overlaps",
+         [&] {
+             eigh(graph, a, v.batch_item(0).row_range(0, 2).reshape({2, 4}), v);
+         }},
+        {"2 u32", [&] { eigh(graph, a, d, v, with([&](EighOptions& o) { o.status = d; })); }},
+        {"max_sweeps is 65", [&] { eigh(graph, a, d, v, with([&](EighOptions& o) { o.max_sweeps = 65; })); }},
+        {"basis is",
+         [&] {
+             eigh(graph, a, d, v, with([&](EighOptions& o) {
+                      o.basis = graph.temporary(DType::f32, {4, 4});
+                  }));
+         }},
+    };
+    for (const Refusal& refusal : refusals) {
+        try {
+            refusal.call();
+            ADD_FAILURE() << "not refused: " << refusal.needle;
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), ErrorCode::invalid_argument) << error.what();
+            EXPECT_NE(std::string(error.what()).find(refusal.needle), std::string::npos) << error.what();
+        }
+    }
+    eigh(graph, graph.temporary(DType::f32, {0, 4, 4}), graph.temporary(DType::f32, {0, 4}),
+         graph.temporary(DType::f32, {0, 4, 4}));
+    eigh(graph, graph.temporary(DType::f32, {2, 0, 0}), graph.temporary(DType::f32, {2, 0}),
+         graph.temporary(DType::f32, {2, 0, 0}));
+    EXPECT_EQ(graph.compile({}).dispatch_count(), 0u);
+}
+
+HERON_DEVICE_TESTS(EighTest);
+
+}  // namespace
+}  // namespace heron::test
