@@ -12,6 +12,7 @@
 #pragma once
 
 #include "heron/linalg/eigh.hpp"
+#include "heron/linalg/matrix_power.hpp"
 #include "heron/linalg/polar.hpp"
 #include "heron/linalg/product.hpp"
 #include "heron/linalg/reduce.hpp"

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+// Real powers of symmetric positive (semi)definite matrices as graph operations, through their eigenvalues.
+#pragma once
+
+#include "heron/export.hpp"
+#include "heron/graph.hpp"
+
+namespace heron {
+
+// What becomes of eigenvalues that are too small, after damping; largest is the largest of them then.
+enum class SpectrumFloor {
+    // They are raised to floor * largest.
+    raise,
+    // All eigenvalues move up by as much as the smallest lies below 0 (Distributed Shampoo's "perturb"); then
+    // as raise.
+    shift,
+    // Their powers are 0: a pseudo-inverse for negative exponents.
+    drop,
+};
+
+struct MatrixPowerOptions {
+    double exponent = -0.5;         // any finite number
+    float damping = 0.0f;           // eps of A + eps I
+    float relative_damping = 0.0f;  // times the largest eigenvalue of A, added too
+    SpectrumFloor floor_rule = SpectrumFloor::raise;
+    float floor = 0.0f;  // relative to the largest damped eigenvalue; 0: n 2^-23, what f32 can tell from zero
+    Tensor basis;        // warm start, see EighOptions::basis; eigenvectors as columns
+    Tensor vectors;      // where the eigenvectors go, n x n f32, if they are wanted (may be `basis`)
+    Tensor values;       // and the eigenvalues of A, ascending
+    // ok; nonfinite; not_converged; indefinite: an eigenvalue was below -floor * largest; jittered: some were
+    // raised or shifted; rank_deficient: some were dropped; singular: no eigenvalue of A + eps I is positive.
+    Tensor status;
+    bool guarded = true;
+};
+
+// result = V diag(f(lambda)) V^T with A = V diag(lambda) V^T: f(lambda) = (lambda + damping)^exponent under
+// the rules above. A: n x n, f32, f16 or bf16, (A + A^T) / 2 is taken; result: n x n f32, exactly symmetric,
+// apart from A.
+//
+// Powers are computed to 4 u and end at 2^126. Accuracy for p = 1, 2, 4: |X^p (A + eps I) - I|_F <= 2 n kappa
+// u, kappa the condition number after damping and floor. Cost: eigh() and n^3 FLOPs. A matrix that is not
+// finite, or singular in the sense above (with an exponent other than 0), gives the zero matrix.
+HERON_API void matrix_power(Graph& graph, const Tensor& a, const Tensor& result,
+                            const MatrixPowerOptions& options = {});
+
+}  // namespace heron

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+// W = V diag(f(lambda)), f(lambda) = (lambda + damping)^exponent with a rule for what is too small (MatrixPowerJob). An
+// invocation takes 64 rows of one column.
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "linalg/matrix_power.h"
+#include "linalg/status.h"
+#define JOB MatrixPowerJob
+#include "core/kernel.glsl"
+#include "core/math.glsl"
+
+// log(x) for x in [0.7, 1.42], by the series of 2 artanh(s); the first term left out is s^13 / 13, 2^-37 of the result.
+float log_near_one(float x) {
+    precise float s = (x - 1.0) / (x + 1.0);
+    precise float z = s * s;
+    precise float sum = 1.0 / 11.0;
+    sum = sum * z + 1.0 / 9.0;
+    sum = sum * z + 1.0 / 7.0;
+    sum = sum * z + 1.0 / 5.0;
+    sum = sum * z + 1.0 / 3.0;
+    precise float result = 2.0 * s + 2.0 * s * (z * sum);
+    return result;
+}
+
+// x^(high + low) for a positive normal x, held within 2^-126 .. 2^126. With x = 2^e m the exponent's whole part is taken
+// out of e (high + low) exactly, so that what goes through exp is small.
+float power(float x, float high, float low) {
+    uint bits = floatBitsToUint(x);
+    int e = int(bits >> 23) - 127;
+    float m = uintBitsToFloat((bits & 0x7fffffu) | 0x3f800000u);
+    if (m > 1.4142135) {
+        m *= 0.5;
+        e += 1;
+    }
+    precise float product = float(e) * high;
+    precise float whole = floor(product + float(e) * low + 0.5);
+    precise float part = ((product - whole) + float(e) * low) * 0.6931471806;
+    precise float log_m = log_near_one(m);
+    precise float y = part + (high * log_m + low * log_m);
+    // Two factors: exp may exceed what is left of the range.
+    int k;
+    float r = reduce_exponent(clamp(y, -100.0, 88.0), k);
+    float total = clamp(whole + float(k), -126.0, 125.0);
+    precise float result = power_of_two(int(total)) * (1.0 + expm1_reduced(r));
+    return result;
+}
+
+void main() {
+    if (nothing_to_do())
+        return;
+    uint group = workgroup_index();
+    uint j = find_job(group);
+    group -= p.jobs.job[j].first_group;
+    F32 v = p.jobs.job[j].v;
+    F32 values = p.jobs.job[j].values;
+    F32 w = p.jobs.job[j].w;
+    U32 eigh_status = p.jobs.job[j].eigh_status;
+    uint order = p.jobs.job[j].order;
+    uint chunks = p.jobs.job[j].chunks;
+    uint row_chunks = p.jobs.job[j].row_chunks;
+    uint rule = p.jobs.job[j].rule;
+    float high = p.jobs.job[j].exponent_high;
+    float low = p.jobs.job[j].exponent_low;
+    uint item = group / chunks;
+    uint t = (group - item * chunks) * gl_WorkGroupSize.x + gl_LocalInvocationID.x;
+    if (t >= order * row_chunks)
+        return;
+    uint row0 = t / order * POWER_ROWS;
+    uint col = t % order;
+
+    uint status = eigh_status.v[item];
+    uint at = item * order;
+    float smallest = values.v[at];
+    float largest = values.v[at + order - 1u];
+    float damping = p.jobs.job[j].damping + p.jobs.job[j].relative_damping * max(largest, 0.0);
+    float shift = damping;
+    if (rule == FLOOR_SHIFT && smallest < 0.0)
+        shift -= smallest;
+    float top = largest + shift;
+    float least = p.jobs.job[j].floor * top;
+    float value = values.v[at + col] + shift;
+    float weight = 0.0;
+    bool none = high == 0.0 && low == 0.0;
+    bool usable = status != STATUS_NONFINITE && (top >= 1.1754944e-38 || none);
+    if (usable) {
+        bool low_value = value < least || (rule == FLOOR_DROP && value <= least);
+        if (none)
+            weight = rule == FLOOR_DROP && low_value ? 0.0 : 1.0;
+        else if (!(rule == FLOOR_DROP && low_value))
+            weight = power(max(max(value, least), 1.1754944e-38), high, low);
+    }
+    if (t == 0u && p.jobs.job[j].has_status != 0u) {
+        U32 out_status = p.jobs.job[j].status;
+        if (status == STATUS_OK) {
+            float lowest = smallest + shift;
+            if (top < 1.1754944e-38)
+                status = STATUS_SINGULAR;
+            else if (smallest + damping < -least)
+                status = STATUS_INDEFINITE;
+            else if (rule == FLOOR_DROP && lowest <= least)
+                status = STATUS_RANK_DEFICIENT;
+            else if (lowest < least || shift > damping)
+                status = STATUS_JITTERED;
+        }
+        out_status.v[item] = status;
+    }
+
+    uint stride = p.jobs.job[j].v_stride;
+    uint v_at = item * p.jobs.job[j].v_item + col;
+    uint w_at = item * order * order + col;
+    for (uint row = row0; row < min(row0 + POWER_ROWS, order); ++row)
+        w.v[w_at + row * order] = weight * v.v[v_at + min(row, order - 1u) * stride];
+}

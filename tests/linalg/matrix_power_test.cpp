@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: MIT
+// matrix_power() on every device against float64: exponents, damping, the rules for small eigenvalues.
+#include <gtest/gtest.h>
+
+#include <Eigen/Eigenvalues>
+#include <cmath>
+#include <functional>
+#include <heron/linalg.hpp>
+#include <heron/plan.hpp>
+#include <string>
+#include <vector>
+
+#include "support/device_fixture.hpp"
+#include "support/reference.hpp"
+
+namespace heron::test {
+namespace {
+
+constexpr double kEps = 0x1p-23;
+
+std::uint32_t code(MatrixStatus status) { return static_cast<std::uint32_t>(status); }
+
+// Eigenvalues from 1 down to 1 / condition, evenly spaced in the logarithm, times `scale`.
+Matrix positive_matrix(std::uint64_t n, double condition, double scale, std::uint64_t seed) {
+    const Matrix x = random_matrix(n, n, seed);
+    Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(x + x.transpose());
+    Eigen::VectorXd values(static_cast<Eigen::Index>(n));
+    for (Eigen::Index i = 0; i < values.size(); ++i)
+        values[i] = scale * std::pow(condition, -static_cast<double>(i) /
+                                                    std::max(1.0, static_cast<double>(values.size() - 1)));
+    const Matrix v = solver.eigenvectors();
+    return v * values.asDiagonal() * v.transpose();
+}
+
+Matrix symmetric(const Matrix& a) { return (a + a.transpose()) / 2; }
+
+// V f(lambda) V^T in float64 of what the device sees.
+Matrix reference(const Matrix& a, const std::function<double(double)>& f) {
+    const Matrix x = symmetric(rounded(a, DType::f32));
+    const double scale = x.cwiseAbs().maxCoeff();
+    Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(x / scale);
+    const Matrix v = solver.eigenvectors();
+    Eigen::VectorXd values = solver.eigenvalues() * scale;
+    for (double& value : values) value = f(value);
+    return v * values.asDiagonal() * v.transpose();
+}
+
+class MatrixPowerTest : public DeviceTest {
+protected:
+    struct Added {
+        std::vector<Matrix> items;
+        GuardedBuffer *result, *status;
+    };
+
+    void add(Graph& graph, const std::vector<Matrix>& items, MatrixPowerOptions options) {
+        const auto n = static_cast<std::uint64_t>(items[0].cols());
+        const std::string name = std::to_string(added_.size());
+        const Shape shape{items.size(), n, n};
+        GuardedBuffer& result = guarded_on(graph.device(), std::vector<float>(items.size() * n * n, 77.0f));
+        GuardedBuffer& status = guarded_on(graph.device(), std::vector<std::uint32_t>(items.size(), 77));
+        options.status = graph.external("status" + name, status.view(DType::u32, Shape{items.size()}));
+        matrix_power(
+            graph,
+            graph.external("a" + name,
+                           guarded_on(graph.device(), encode(items, DType::f32, n)).view(DType::f32, shape)),
+            graph.external("result" + name, result.view(DType::f32, shape)), options);
+        added_.push_back({items, &result, &status});
+    }
+
+    static void run(const Graph& graph) {
+        Plan plan = graph.compile({});
+        plan.allocate();
+        EXPECT_TRUE(plan.hazards().empty());
+        plan.run();
+    }
+
+    Matrix result(std::size_t index, std::size_t item = 0) const {
+        const Added& added = added_[index];
+        const auto n = static_cast<std::uint64_t>(added.items[0].cols());
+        const Matrix x =
+            decode(added.result->read<std::byte>(), DType::f32, added.items.size(), n, n, n)[item];
+        EXPECT_EQ((x - x.transpose()).cwiseAbs().maxCoeff(), 0.0) << "not exactly symmetric";
+        return x;
+    }
+    std::uint32_t status(std::size_t index, std::size_t item = 0) const {
+        return added_[index].status->read<std::uint32_t>()[item];
+    }
+
+    std::vector<Added> added_;
+};
+
+// ||X^p A - I|| / (n kappa eps), the bar of the specification for inverse roots of any kind.
+TEST_P(MatrixPowerTest, InverseRootsPassTheResidualTest) {
+    struct Run {
+        std::uint64_t n;
+        double condition;
+        int p;
+    };
+    std::vector<Run> runs;
+    for (std::uint64_t n : {1u, 2u, 3u, 16u, 33u})
+        for (double condition : {10.0, 1e4, 1e6})
+            for (int p : {1, 2, 4}) runs.push_back({n, n == 1 ? 1.0 : condition, p});
+    Graph graph(device());
+    for (const Run& run : runs)
+        add(graph, {positive_matrix(run.n, run.condition, 1.0, run.n)},
+            {.exponent = -1.0 / run.p, .floor = 1e-9f});
+    run(graph);
+    double worst = 0;
+    for (std::size_t i = 0; i < runs.size(); ++i) {
+        const Matrix a = symmetric(rounded(added_[i].items[0], DType::f32)), x = result(i);
+        Matrix product = a;
+        for (int p = 0; p < runs[i].p; ++p) product = x * product;
+        const Matrix distance = product - Matrix::Identity(a.rows(), a.cols());
+        const double ratio = distance.norm() / (static_cast<double>(runs[i].n) * runs[i].condition * kEps);
+        worst = std::max(worst, ratio);
+        EXPECT_LE(ratio, 1.0) << GetParam().name << ": n " << runs[i].n << ", condition " << runs[i].condition
+                              << ", p " << runs[i].p;
+        EXPECT_EQ(status(i), code(MatrixStatus::ok));
+    }
+    RecordProperty("residual", std::to_string(worst));
+}
+
+// The powers of a diagonal matrix are those of its elements, so that only the power function errs: 4 u, and
+// as much again for eigenvalues that are off by an ulp.
+TEST_P(MatrixPowerTest, PowersOfNumbersAreAccurate) {
+    const std::vector<double> exponents{-0.25, 0.5, -0.5, 1.0, -1.0, 1.0 / 3, -1.0 / 6, -0.7, 2.0, 0.0, -2.5};
+    std::vector<Matrix> items;
+    Random random(5);
+    for (int i = 0; i < 40; ++i)
+        items.push_back(rounded(Matrix::Constant(1, 1, std::exp2(24 * random.uniform() - 12)), DType::f32));
+    for (double value : {1.0, 2.0, 0.5, 0.70710678, 1.4142135, 1e-12, 1e12})
+        items.push_back(rounded(Matrix::Constant(1, 1, value), DType::f32));
+    Graph graph(device());
+    for (double exponent : exponents) add(graph, items, {.exponent = exponent});
+    run(graph);
+    for (std::size_t e = 0; e < exponents.size(); ++e)
+        for (std::size_t i = 0; i < items.size(); ++i) {
+            const double expected = std::pow(items[i](0, 0), exponents[e]);
+            EXPECT_NEAR(result(e, i)(0, 0) / expected, 1.0, (4 + 4 * std::abs(exponents[e])) * 0x1p-24)
+                << items[i](0, 0) << "^" << exponents[e];
+        }
+}
+
+TEST_P(MatrixPowerTest, DampingAndRulesForSmallEigenvalues) {
+    const Matrix v = positive_matrix(9, 10, 1, 3);
+    Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(v);
+    const auto with = [&](std::vector<double> values) {
+        values.resize(9, 0.0);
+        return Matrix(solver.eigenvectors() * Eigen::Map<Eigen::VectorXd>(values.data(), 9).asDiagonal() *
+                      solver.eigenvectors().transpose());
+    };
+    const Matrix full = with({1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2});
+    const Matrix deficient = with({1, 0.5, 0.25, 0.2});
+    const Matrix indefinite = with({1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, -0.2});
+    Graph graph(device());
+    add(graph, {full}, {.exponent = -0.5, .damping = 0.1f});
+    add(graph, {full}, {.exponent = -0.5, .relative_damping = 0.2f});
+    add(graph, {deficient}, {.exponent = -0.5, .floor = 0.01f});
+    add(graph, {deficient}, {.exponent = -0.5, .floor_rule = SpectrumFloor::drop, .floor = 0.01f});
+    add(graph, {indefinite}, {.exponent = -0.5, .damping = 0.1f, .floor_rule = SpectrumFloor::shift});
+    add(graph, {indefinite}, {.exponent = -0.5, .floor = 0.01f});
+    add(graph, {deficient}, {.exponent = 0.5, .floor_rule = SpectrumFloor::drop});
+    run(graph);
+    const auto inverse_root = [](double x) { return 1 / std::sqrt(x); };
+    struct Expected {
+        std::function<double(double)> f;
+        MatrixStatus status;
+    };
+    const double damping = static_cast<double>(0.1f), floor = static_cast<double>(0.01f);
+    const std::vector<Expected> expected{
+        {[&](double x) { return inverse_root(x + damping); }, MatrixStatus::ok},
+        {[&](double x) { return inverse_root(x + static_cast<double>(0.2f)); }, MatrixStatus::ok},
+        {[&](double x) { return inverse_root(std::max(x, floor)); }, MatrixStatus::jittered},
+        {[&](double x) { return x <= floor ? 0.0 : inverse_root(x); }, MatrixStatus::rank_deficient},
+        {[&](double x) { return inverse_root(x + 0.2 + damping); }, MatrixStatus::indefinite},
+        {[&](double x) { return inverse_root(std::max(x, floor)); }, MatrixStatus::indefinite},
+        {[&](double x) { return x <= 1e-5 ? 0.0 : std::sqrt(x); }, MatrixStatus::rank_deficient},
+    };
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+        const Matrix should = reference(added_[i].items[0], expected[i].f), is = result(i);
+        // Errors of 9 u in an eigenvalue count 0.5 lambda^-1.5, at most 500 here.
+        EXPECT_LE((is - should).norm() / should.norm(), i == 2 || i == 5 ? 1e-5 : 5e-6) << "case " << i;
+        EXPECT_EQ(status(i), code(expected[i].status)) << "case " << i;
+    }
+}
+
+TEST_P(MatrixPowerTest, ScalesThatSquareToNothingWork) {
+    Graph graph(device());
+    for (double scale : {1e-18, 1e18, 1e-30, 1e30})
+        add(graph, {positive_matrix(12, 100, scale, 7)}, {.exponent = -0.25});
+    run(graph);
+    for (std::size_t i = 0; i < added_.size(); ++i) {
+        const Matrix should = reference(added_[i].items[0], [](double x) { return std::pow(x, -0.25); });
+        EXPECT_LE((result(i) - should).norm() / should.norm(), 1e-5) << i;
+        EXPECT_EQ(status(i), code(MatrixStatus::ok));
+    }
+}
+
+TEST_P(MatrixPowerTest, BadMatricesGiveZeroAndDoNotTouchTheOthers) {
+    const Matrix good = positive_matrix(20, 100, 1, 4);
+    Graph graph(device());
+    add(graph,
+        {good, make_matrix(MatrixKind::one_nan, 20, 20, 1), good, Matrix::Zero(20, 20),
+         make_matrix(MatrixKind::one_inf, 20, 20, 2), -good},
+        {});
+    add(graph, {good}, {});
+    add(graph, {Matrix::Zero(5, 5)}, {.damping = 0.25f});
+    run(graph);
+    const std::vector<MatrixStatus> expected{MatrixStatus::ok,        MatrixStatus::nonfinite,
+                                             MatrixStatus::ok,        MatrixStatus::singular,
+                                             MatrixStatus::nonfinite, MatrixStatus::singular};
+    for (std::size_t item = 0; item < expected.size(); ++item) {
+        EXPECT_EQ(status(0, item), code(expected[item])) << item;
+        if (expected[item] == MatrixStatus::ok)
+            EXPECT_EQ(result(0, item), result(1)) << item;
+        else
+            EXPECT_EQ(result(0, item), Matrix(Matrix::Zero(20, 20))) << item;
+    }
+    EXPECT_EQ(result(2), Matrix(2 * Matrix::Identity(5, 5)));
+}
+
+TEST_P(MatrixPowerTest, RefusesWhatDoesNotFit) {
+    Graph graph(device());
+    const Tensor a = graph.temporary(DType::f32, {2, 4, 4}), x = graph.temporary(DType::f32, {2, 4, 4});
+    struct Refusal {
+        const char* needle;
+        std::function<void()> call;
+    };
+    const Refusal refusals[] = {
+        {"A is empty", [&] { matrix_power(graph, {}, x); }},
+        {"must be square",
+         [&] {
+             matrix_power(graph, graph.temporary(DType::f32, {4, 5}), x);
+         }},
+        {"of the same shape",
+         [&] {
+             matrix_power(graph, a, graph.temporary(DType::f32, {4, 4}));
+         }},
+        {"of the same shape",
+         [&] {
+             matrix_power(graph, a, graph.temporary(DType::f16, {2, 4, 4}));
+         }},
+        {"result (2x4x4 f32) overlaps", [&] { matrix_power(graph, a, a); }},
+        {"exponent is", [&] { matrix_power(graph, a, x, {.exponent = NAN}); }},
+        {"damping is -", [&] { matrix_power(graph, a, x, {.damping = -1.0f}); }},
+        {"floor is 1", [&] { matrix_power(graph, a, x, {.floor = 1.0f}); }},
+        {"2 u32", [&] { matrix_power(graph, a, x, {.status = graph.temporary(DType::u32, {3})}); }},
+        {"basis is",
+         [&] {
+             matrix_power(graph, a, x, {.basis = graph.temporary(DType::f32, {4, 4})});
+         }},
+    };
+    for (const Refusal& refusal : refusals) {
+        try {
+            refusal.call();
+            ADD_FAILURE() << "not refused: " << refusal.needle;
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), ErrorCode::invalid_argument) << error.what();
+            EXPECT_NE(std::string(error.what()).find(refusal.needle), std::string::npos) << error.what();
+        }
+    }
+    EXPECT_EQ(graph.compile({}).dispatch_count(), 0u);
+}
+
+HERON_DEVICE_TESTS(MatrixPowerTest);
+
+}  // namespace
+}  // namespace heron::test
