@@ -17,3 +17,4 @@
 #include "heron/linalg/product.hpp"
 #include "heron/linalg/reduce.hpp"
 #include "heron/linalg/status.hpp"
+#include "heron/linalg/svd.hpp"

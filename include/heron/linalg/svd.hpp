@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+// Singular value decompositions as graph operations; what all of linalg has in common stands in
+// heron/linalg.hpp.
+#pragma once
+
+#include <cstdint>
+
+#include "heron/export.hpp"
+#include "heron/graph.hpp"
+
+namespace heron {
+
+struct SvdOptions {
+    std::uint32_t max_sweeps = 0;  // 1 to 64; 0: as many as are needed, with a reserve
+    Tensor status;                 // ok, nonfinite, not_converged, rank_deficient
+    bool guarded = true;
+};
+
+// A = U diag(S) V^T for each matrix of the batch, k = min(m, n). A: m x n, f32, f16 or bf16; U: m x k, V: n x
+// k, f32, either may be empty (Tensor{}); S: k f32 for each matrix, contiguous, descending. k up to 4096.
+//
+// One-sided block Jacobi on the columns of A, or of A^T where that is narrower (Hestenes 1958; Golub and Van
+// Loan, 8.6): the Gram matrix of each pair of blocks is made diagonal in one workgroup, and its rotation
+// applied by products, until all columns are orthogonal. Columns beyond the numerical rank (S_i <= max(m, n)
+// 2^-23 S_0) are not orthogonal to anything: those columns of the left factor (of the right one where m < n)
+// are zero, and the status is rank_deficient.
+//
+// Accuracy, u = 2^-24, k columns: |A - U S V^T|_F <= 4 max(m, n) u |A|_F; orthonormality of V, and of U
+// within the rank, 10 max(m, n) u. Cost of a sweep, l = max(m, n): k^2 (6 l + 4 k) FLOPs and 40 l k^2 / 64
+// bytes; 6 to 10 sweeps, 15 where singular values span 2^24. A matrix with a NaN or an infinity: S = 0, the
+// left factor zero, the right one I, nonfinite.
+HERON_API void svd(Graph& graph, const Tensor& a, const Tensor& u, const Tensor& s, const Tensor& v,
+                   const SvdOptions& options = {});
+
+// The exact polar factor U V^T over the nonzero singular values; `result` has A's shape, f32, and lies apart
+// from it. Orthonormal rows or columns for matrices of full rank, else a partial isometry (and
+// rank_deficient). polar() approximates it for a fraction of the cost.
+HERON_API void polar_by_svd(Graph& graph, const Tensor& a, const Tensor& result,
+                            const SvdOptions& options = {});
+
+struct TruncatedSvdOptions {
+    // Multiplications by A A^T between two orthonormalisations each. More separate close singular values
+    // better; one is enough where `basis` comes from the step before.
+    std::uint32_t iterations = 2;
+    // Start: m x r f32, of full column rank, such as U of an earlier step, or random numbers. Dependent columns
+    // lower the rank of what is found; from a zero basis, or one that is not finite, nothing is found, and U
+    // is zero.
+    Tensor basis;
+    Tensor status;  // as SvdOptions::status
+    bool guarded = true;
+};
+
+// The r largest singular values and vectors, approximately: U m x r, S r, V n x r, r = columns of U. Subspace
+// iteration Q <- orth(A A^T Q) (Halko, Martinsson and Tropp 2011, algorithm 4.4), then the SVD of the r x n
+// matrix Q^T A. Errors fall by (S_r / S_(r-1))^2 an iteration (S_0 the largest). `basis` may be U itself.
+HERON_API void truncated_svd(Graph& graph, const Tensor& a, const Tensor& u, const Tensor& s, const Tensor& v,
+                             const TruncatedSvdOptions& options);
+
+}  // namespace heron

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+// svd(), polar_by_svd() and truncated_svd(): checks, and the order of the steps.
+#include <algorithm>
+#include <string>
+
+#include "heron/linalg.hpp"
+#include "linalg/checks.hpp"
+#include "linalg/jacobi.h"
+#include "linalg/jacobi.hpp"
+
+namespace heron {
+
+namespace {
+
+constexpr std::uint64_t kMaxOrder = 4096;
+constexpr std::uint32_t kSweeps = 12;  // of a single pair: two sweeps over its Gram matrix each
+// A random 129 x 97 matrix takes 8, one with singular values from 1 to 2^-24 takes 15.
+constexpr std::uint32_t kBlockedSweeps = 20;
+
+void check_factor(std::string_view who, const char* name, const Graph& graph, const Tensor& factor,
+                  std::uint64_t rows, std::uint64_t cols, const Tensor& a, const Tensor& input) {
+    check_float_tensor(who, name, graph, factor);
+    if (factor.dtype != DType::f32 || factor.rows() != rows || factor.cols() != cols ||
+        factor.batch() != a.batch())
+        refuse(who, std::string(name) + " is " + text(factor) + ", A is " + text(a) + "; it must be f32, " +
+                        std::to_string(a.batch()) + " times " + std::to_string(rows) + "x" +
+                        std::to_string(cols));
+    check_no_overlap(who, name, factor, "A", input, graph);
+}
+
+void check_values(std::string_view who, const Graph& graph, const Tensor& s, std::uint64_t count,
+                  const Tensor& a) {
+    check_float_tensor(who, "S", graph, s);
+    if (s.dtype != DType::f32 || s.shape.count() != a.batch() * count || s.stride() != s.cols())
+        refuse(who, "S is " + text(s) + ", A is " + text(a) + "; it must be contiguous with " +
+                        std::to_string(count) + " f32 for each matrix");
+    check_no_overlap(who, "S", s, "A", a, graph);
+}
+
+void check_input(std::string_view who, const Graph& graph, const Tensor& a) {
+    check_float_tensor(who, "A", graph, a);
+    if (std::min(a.rows(), a.cols()) > kMaxOrder)
+        refuse(who, "A is " + text(a) + "; the shorter side may be at most " + std::to_string(kMaxOrder));
+}
+
+void check_options(std::string_view who, const Graph& graph, const Tensor& a, const SvdOptions& options) {
+    check_status_tensor(who, graph, options.status, a.batch());
+    if (options.max_sweeps > 64)
+        refuse(who, "max_sweeps is " + std::to_string(options.max_sweeps) + "; it may be at most 64");
+}
+
+// Without checks. Columns of `left` (and rows of x) belong to the longer side.
+void add_svd(Graph& graph, const Tensor& a, const Tensor& u, const Tensor& s, const Tensor& v,
+             const SvdOptions& options) {
+    const bool tall = a.rows() >= a.cols();
+    const std::uint64_t k = std::min(a.rows(), a.cols()), length = std::max(a.rows(), a.cols());
+    Jacobi jacobi(graph, a.batch(), k, length, options.guarded);
+    const JacobiVariant& variant = jacobi.variant();
+    // A single pair, which needs no more than its own width, or pairs of full blocks.
+    const std::uint64_t single = (k + 7) / 8 * 8, wide = 2 * variant.block;
+    const bool whole = single <= variant.order;
+    const std::uint64_t size = whole ? single : (k + wide - 1) / wide * wide;
+    const Tensor x = jacobi.matrix(length, size);
+    const Tensor rotation = jacobi.matrix(size, size);
+    jacobi.prepare(a, x, tall ? gpu::PREPARE_COPY : gpu::PREPARE_TRANSPOSE);
+    jacobi.identity(rotation);
+    jacobi.column_sweeps(x, rotation, whole ? static_cast<std::uint32_t>(size / 2) : variant.block,
+                         options.max_sweeps != 0 ? options.max_sweeps
+                         : whole                 ? kSweeps
+                                                 : kBlockedSweeps);
+    jacobi.order(jacobi.column_products(x, x, k), true, s, options.status);
+    const Tensor& left = tall ? u : v;
+    const Tensor& right = tall ? v : u;
+    if (left) jacobi.gather(x, left, false, true);
+    if (right) jacobi.gather(rotation, right, false, false);
+}
+
+}  // namespace
+
+void svd(Graph& graph, const Tensor& a, const Tensor& u, const Tensor& s, const Tensor& v,
+         const SvdOptions& options) {
+    check_input("svd", graph, a);
+    const std::uint64_t k = std::min(a.rows(), a.cols());
+    if (u) check_factor("svd", "U", graph, u, a.rows(), k, a, a);
+    if (v) check_factor("svd", "V", graph, v, a.cols(), k, a, a);
+    check_values("svd", graph, s, k, a);
+    if (u) check_no_overlap("svd", "U", u, "S", s, graph);
+    if (v) check_no_overlap("svd", "V", v, "S", s, graph);
+    if (u && v) check_no_overlap("svd", "U", u, "V", v, graph);
+    check_options("svd", graph, a, options);
+    if (a.shape.count() == 0) return;
+    add_svd(graph, a, u, s, v, options);
+}
+
+void polar_by_svd(Graph& graph, const Tensor& a, const Tensor& result, const SvdOptions& options) {
+    check_input("polar_by_svd", graph, a);
+    check_factor("polar_by_svd", "result", graph, result, a.rows(), a.cols(), a, a);
+    check_options("polar_by_svd", graph, a, options);
+    if (a.shape.count() == 0) return;
+    const std::uint64_t k = std::min(a.rows(), a.cols()), items = a.batch();
+    const Tensor u = graph.temporary(DType::f32, Shape{items, a.rows(), k});
+    const Tensor v = graph.temporary(DType::f32, Shape{items, a.cols(), k});
+    const Tensor s = graph.temporary(DType::f32, Shape{items, k});
+    add_svd(graph, a, u, s, v, options);
+    gemm(graph, u, v, Tensor{}, result, {.transpose_b = Transpose::yes, .guarded = options.guarded});
+}
+
+void truncated_svd(Graph& graph, const Tensor& a, const Tensor& u, const Tensor& s, const Tensor& v,
+                   const TruncatedSvdOptions& options) {
+    constexpr std::string_view kWho = "truncated_svd";
+    check_input(kWho, graph, a);
+    check_float_tensor(kWho, "U", graph, u);
+    const std::uint64_t r = u.cols(), items = a.batch();
+    if (r > std::min(a.rows(), a.cols()))
+        refuse(kWho, "U is " + text(u) + ", A is " + text(a) + "; the rank may be at most the shorter side");
+    check_factor(kWho, "U", graph, u, a.rows(), r, a, a);
+    check_factor(kWho, "V", graph, v, a.cols(), r, a, a);
+    check_values(kWho, graph, s, r, a);
+    if (!options.basis) refuse(kWho, "the option basis is empty; give random numbers or an earlier U");
+    check_factor(kWho, "basis", graph, options.basis, a.rows(), r, a, a);
+    if (!same_place(graph, options.basis, u)) check_no_overlap(kWho, "U", u, "basis", options.basis, graph);
+    check_no_overlap(kWho, "V", v, "basis", options.basis, graph);
+    check_no_overlap(kWho, "S", s, "basis", options.basis, graph);
+    check_no_overlap(kWho, "U", u, "V", v, graph);
+    check_no_overlap(kWho, "U", u, "S", s, graph);
+    check_no_overlap(kWho, "V", v, "S", s, graph);
+    check_status_tensor(kWho, graph, options.status, items);
+    if (options.iterations > 64)
+        refuse(kWho, "iterations is " + std::to_string(options.iterations) + "; it may be at most 64");
+    if (a.shape.count() == 0 || r == 0) return;
+
+    const GemmOptions plain{.guarded = options.guarded};
+    const GemmOptions transposed{.transpose_a = Transpose::yes, .guarded = options.guarded};
+    const SvdOptions inner{.guarded = options.guarded};
+    // The polar factor is the orthonormal basis that is closest, and keeps columns of very different size
+    // apart.
+    const auto orthonormal = [&](const Tensor& x) {
+        const Tensor q = graph.temporary(DType::f32, Shape{items, x.rows(), r});
+        polar_by_svd(graph, x, q, inner);
+        return q;
+    };
+    Tensor q = orthonormal(options.basis);
+    for (std::uint32_t i = 0; i < options.iterations; ++i) {
+        const Tensor right = graph.temporary(DType::f32, Shape{items, a.cols(), r});
+        gemm(graph, a, q, Tensor{}, right, transposed);
+        const Tensor left = graph.temporary(DType::f32, Shape{items, a.rows(), r});
+        gemm(graph, a, orthonormal(right), Tensor{}, left, plain);
+        q = orthonormal(left);
+    }
+    const Tensor small = graph.temporary(DType::f32, Shape{items, r, a.cols()});
+    gemm(graph, q, a, Tensor{}, small, transposed);
+    const Tensor u_small = graph.temporary(DType::f32, Shape{items, r, r});
+    add_svd(graph, small, u_small, s, v, {.status = options.status, .guarded = options.guarded});
+    gemm(graph, q, u_small, Tensor{}, u, plain);
+}
+
+}  // namespace heron

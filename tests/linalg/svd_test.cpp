@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: MIT
+// svd(), polar_by_svd() and truncated_svd() on every device: residual ratios in float64, singular values
+// against Eigen.
+#include <gtest/gtest.h>
+
+#include <Eigen/SVD>
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <heron/linalg.hpp>
+#include <heron/plan.hpp>
+#include <string>
+#include <vector>
+
+#include "support/device_fixture.hpp"
+#include "support/reference.hpp"
+
+namespace heron::test {
+namespace {
+
+constexpr double kEps = 0x1p-23;
+constexpr std::uint32_t kOk = static_cast<std::uint32_t>(MatrixStatus::ok);
+constexpr std::uint32_t kRankDeficient = static_cast<std::uint32_t>(MatrixStatus::rank_deficient);
+
+struct Case {
+    std::vector<Matrix> items;
+    DType dtype = DType::f32;
+    std::uint64_t gap = 0;
+    SvdOptions options;
+};
+
+struct Ratios {
+    double residual = 0, left = 0, right = 0, values = 0;
+};
+
+Eigen::VectorXd singular_values(const Matrix& a) {
+    const double norm = a.stableNorm();
+    return Eigen::BDCSVD<Eigen::MatrixXd>(a / (norm == 0 ? 1 : norm)).singularValues() * norm;
+}
+
+class SvdTest : public DeviceTest {
+protected:
+    struct Added {
+        Case c;
+        std::uint64_t m, n, k;
+        GuardedBuffer *u, *s, *v, *status;
+    };
+
+    void add(Graph& graph, const Case& c) {
+        const auto m = static_cast<std::uint64_t>(c.items[0].rows());
+        const auto n = static_cast<std::uint64_t>(c.items[0].cols());
+        const std::uint64_t k = std::min(m, n), items = c.items.size();
+        const std::string name = std::to_string(added_.size());
+        const auto shape = [&](std::uint64_t rows, std::uint64_t cols) {
+            return items == 1 ? Shape{rows, cols} : Shape{items, rows, cols};
+        };
+        const auto matrix = [&](const std::string& what, const std::vector<Matrix>& values, DType dtype) {
+            const auto rows = static_cast<std::uint64_t>(values[0].rows());
+            const auto cols = static_cast<std::uint64_t>(values[0].cols());
+            GuardedBuffer& buffer = guarded_on(graph.device(), encode(values, dtype, cols + c.gap));
+            return std::pair(&buffer, graph.external(what + name, {buffer.address(), dtype, shape(rows, cols),
+                                                                   c.gap == 0 ? 0 : cols + c.gap}));
+        };
+        const auto filled = [&](std::uint64_t rows, std::uint64_t cols) {
+            return std::vector<Matrix>(items, Matrix::Constant(static_cast<Eigen::Index>(rows),
+                                                               static_cast<Eigen::Index>(cols), 77.0));
+        };
+        const auto [a_buffer, a] = matrix("a", c.items, c.dtype);
+        const auto [u_buffer, u] = matrix("u", filled(m, k), DType::f32);
+        const auto [v_buffer, v] = matrix("v", filled(n, k), DType::f32);
+        GuardedBuffer& s = guarded_on(graph.device(), std::vector<float>(items * k, 77.0f));
+        GuardedBuffer& status = guarded_on(graph.device(), std::vector<std::uint32_t>(items, 77));
+        SvdOptions options = c.options;
+        options.status = graph.external("status" + name, status.view(DType::u32, Shape{items}));
+        svd(graph, a, u, graph.external("s" + name, s.view(DType::f32, Shape{items, k})), v, options);
+        added_.push_back({c, m, n, k, u_buffer, &s, v_buffer, &status});
+    }
+
+    static void run(const Graph& graph, const PlanOptions& options = {}) {
+        Plan plan = graph.compile(options);
+        plan.allocate();
+        EXPECT_TRUE(plan.hazards().empty());
+        plan.run();
+    }
+
+    // U S V^T, the orthonormality of the columns within the numerical rank, zero columns beyond it on the
+    // left.
+    Ratios check(const Added& added, std::size_t item) const {
+        const Matrix a = rounded(added.c.items[item], added.c.dtype);
+        const std::uint64_t items = added.c.items.size();
+        const auto factor = [&](const GuardedBuffer& buffer, std::uint64_t rows) {
+            const auto bytes = buffer.read<std::byte>();
+            EXPECT_TRUE(gaps_intact(bytes, DType::f32, items, rows, added.k, added.k + added.c.gap));
+            return decode(bytes, DType::f32, items, rows, added.k, added.k + added.c.gap)[item];
+        };
+        const Matrix u = factor(*added.u, added.m), v = factor(*added.v, added.n);
+        const std::vector<float> all = added.s->floats();
+        Eigen::VectorXd s(static_cast<Eigen::Index>(added.k));
+        for (std::uint64_t i = 0; i < added.k; ++i)
+            s[static_cast<Eigen::Index>(i)] = static_cast<double>(all[item * added.k + i]);
+        const double norm = a.stableNorm();
+        const auto length = static_cast<double>(std::max(added.m, added.n));
+        Eigen::Index rank = 0;
+        while (rank < s.size() && s[rank] > length * kEps * s[0]) ++rank;
+        const bool tall = added.m >= added.n;
+        const Matrix& left = tall ? u : v;
+        const Matrix& right = tall ? v : u;
+        Ratios is;
+        is.residual = norm == 0
+                          ? s.norm()
+                          : (a - u * s.asDiagonal() * v.transpose()).stableNorm() / (length * norm * kEps);
+        const Matrix inner = left.leftCols(rank);
+        is.left = (inner.transpose() * inner - Matrix::Identity(rank, rank)).norm() / (length * kEps);
+        is.right = (right.transpose() * right - Matrix::Identity(right.cols(), right.cols())).norm() /
+                   (length * kEps);
+        const Eigen::VectorXd expected = singular_values(a);
+        is.values =
+            norm == 0 ? s.norm() : (s - expected).cwiseAbs().maxCoeff() / (expected[0] * length * kEps);
+        const std::string where = GetParam().name + ": " + std::to_string(added.m) + "x" +
+                                  std::to_string(added.n) + " " + to_string(added.c.dtype);
+        EXPECT_LE(is.residual, 2.0) << where;
+        EXPECT_LE(is.left, 5.0) << where;
+        EXPECT_LE(is.right, 5.0) << where;
+        EXPECT_LE(is.values, 5.0) << where;
+        for (Eigen::Index i = 1; i < s.size(); ++i) EXPECT_GE(s[i - 1], s[i]) << where;
+        EXPECT_EQ(left.rightCols(left.cols() - rank).cwiseAbs().sum(), 0.0) << where;
+        EXPECT_EQ(added.status->read<std::uint32_t>()[item], rank < s.size() ? kRankDeficient : kOk) << where;
+        return is;
+    }
+
+    void check_all() {
+        Ratios worst;
+        for (const Added& added : added_)
+            for (std::size_t item = 0; item < added.c.items.size(); ++item) {
+                const Ratios is = check(added, item);
+                worst.residual = std::max(worst.residual, is.residual);
+                worst.left = std::max(worst.left, is.left);
+                worst.right = std::max(worst.right, is.right);
+                worst.values = std::max(worst.values, is.values);
+            }
+        RecordProperty("residual", std::to_string(worst.residual));
+        RecordProperty("left", std::to_string(worst.left));
+        RecordProperty("right", std::to_string(worst.right));
+        RecordProperty("values", std::to_string(worst.values));
+    }
+
+    std::vector<Added> added_;
+};
+
+TEST_P(SvdTest, MatchesFloat64ForEveryShapeOfASinglePair) {
+    Graph graph(device());
+    for (std::uint64_t n : {1u, 2u, 3u, 5u, 7u, 8u, 15u, 16u, 17u, 31u, 32u, 33u, 63u, 65u, 88u})
+        add(graph, {{random_matrix(n, n, n)}});
+    for (auto [m, n] : {std::pair{1u, 7u}, {7u, 1u}, {300u, 5u}, {5u, 300u}, {65u, 31u}, {31u, 129u}})
+        add(graph, {{random_matrix(m, n, m)}});
+    run(graph);
+    check_all();
+}
+
+TEST_P(SvdTest, MatchesFloat64ForEveryKindOfMatrix) {
+    Graph graph(device());
+    for (MatrixKind kind : finite_matrix_kinds()) {
+        add(graph, {{make_matrix(kind, 6, 6, 1)}});
+        add(graph, {{make_matrix(kind, 40, 33, 2)}});
+        add(graph, {{make_matrix(kind, 17, 50, 3)}});
+    }
+    run(graph);
+    check_all();
+}
+
+TEST_P(SvdTest, MatchesFloat64InBlocks) {
+    Graph graph(device());
+    add(graph, {{random_matrix(128, 128, 1)}});
+    add(graph, {{make_matrix(MatrixKind::geometric, 129, 97, 2)}});
+    add(graph, {{make_matrix(MatrixKind::half_rank, 100, 150, 3)}});
+    run(graph);
+    check_all();
+}
+
+TEST_P(SvdTest, TakesBatchesStridesAndEveryType) {
+    Graph graph(device());
+    for (DType dtype : {DType::f32, DType::f16, DType::bf16}) {
+        const std::uint64_t gap = dtype == DType::f32 ? 3 : 1;
+        add(graph,
+            {{random_matrix(13, 9, 1), make_matrix(MatrixKind::hilbert, 13, 9, 2), Matrix::Zero(13, 9)},
+             dtype,
+             gap,
+             {}});
+        add(graph, {{random_matrix(9, 13, 4), random_matrix(9, 13, 5)}, dtype, gap, {}});
+    }
+    add(graph, {{random_matrix(70, 100, 6), random_matrix(70, 100, 7)}, DType::f32, 1, {}});
+    run(graph);
+    check_all();
+}
+
+TEST_P(SvdTest, NormsFromTheSmallestToTheLargestWork) {
+    Graph graph(device());
+    for (double scale : {1e-30, 1e-18, 1e18, 1e37}) {
+        add(graph, {{random_matrix(10, 14, 1) * scale}});
+        add(graph, {{random_matrix(14, 10, 2) * scale}});
+    }
+    run(graph);
+    check_all();
+}
+
+TEST_P(SvdTest, BadMatricesAreReportedAndDoNotTouchTheOthers) {
+    for (std::uint64_t n : {20u, 96u}) {
+        added_.clear();
+        const Matrix good = random_matrix(n + 4, n, 4);
+        Graph graph(device());
+        add(graph, {{good, make_matrix(MatrixKind::one_nan, n + 4, n, 1), good,
+                     make_matrix(MatrixKind::one_inf, n + 4, n, 2)}});
+        add(graph, {{good}});
+        run(graph);
+        EXPECT_EQ(added_[0].status->read<std::uint32_t>(),
+                  (std::vector<std::uint32_t>{0, static_cast<std::uint32_t>(MatrixStatus::nonfinite), 0,
+                                              static_cast<std::uint32_t>(MatrixStatus::nonfinite)}));
+        const auto same = [&](const GuardedBuffer& batch, const GuardedBuffer& one) {
+            const std::vector<float> x = batch.floats(), y = one.floats();
+            for (std::size_t item : {0u, 2u})
+                EXPECT_TRUE(
+                    std::equal(y.begin(), y.end(), x.begin() + static_cast<std::ptrdiff_t>(item * y.size())));
+            for (std::size_t i = y.size(); i < 2 * y.size(); ++i) EXPECT_TRUE(std::isfinite(x[i]));
+        };
+        same(*added_[0].u, *added_[1].u);
+        same(*added_[0].s, *added_[1].s);
+        same(*added_[0].v, *added_[1].v);
+        const std::vector<float> s = added_[0].s->floats(), u = added_[0].u->floats();
+        for (std::size_t i = 0; i < n; ++i) EXPECT_EQ(s[n + i] + s[3 * n + i], 0.0f);
+        for (std::size_t i = 0; i < n * (n + 4); ++i) EXPECT_EQ(u[n * (n + 4) + i], 0.0f);
+    }
+}
+
+TEST_P(SvdTest, SaysWhenTheSweepsRanOut) {
+    Graph graph(device());
+    Case c{{random_matrix(100, 100, 1)}};
+    c.options.max_sweeps = 2;
+    add(graph, c);
+    run(graph);
+    EXPECT_EQ(added_[0].status->read<std::uint32_t>()[0],
+              static_cast<std::uint32_t>(MatrixStatus::not_converged));
+}
+
+TEST_P(SvdTest, SmallestLimitsOfVulkanSufficeAndVariantsForGpusRunAnywhere) {
+    std::vector<DisabledCapabilities> kinds(3);
+    kinds[0].cpu = true;
+    kinds[1].cpu = true;
+    kinds[1].max_shared_memory = 16384;
+    kinds[1].max_invocations = 128;
+    kinds[2].max_shared_memory = 16384;
+    for (const DisabledCapabilities& kind : kinds) {
+        added_.clear();
+        Graph graph(device(kind));
+        for (auto [m, n] : {std::pair{1u, 1u}, {50u, 33u}, {56u, 57u}, {64u, 64u}, {70u, 90u}})
+            add(graph, {{random_matrix(m, n, m)}});
+        run(graph);
+        check_all();
+    }
+}
+
+TEST_P(SvdTest, SameBitsWholeOrSplitAndEveryTime) {
+    std::vector<std::vector<float>> results;
+    for (int round = 0; round < 3; ++round) {
+        added_.clear();
+        Graph graph(device());
+        add(graph, {{random_matrix(40, 30, 1), random_matrix(40, 30, 2)}});
+        add(graph, {{random_matrix(70, 100, 3)}});
+        run(graph, round == 2 ? PlanOptions{.max_dispatch_flops = 1e5} : PlanOptions{});
+        for (const Added& added : added_) {
+            results.push_back(added.u->floats());
+            results.push_back(added.s->floats());
+            results.push_back(added.v->floats());
+        }
+    }
+    for (std::size_t i = 6; i < results.size(); ++i) EXPECT_EQ(results[i], results[i - 6]) << i;
+}
+
+TEST_P(SvdTest, PolarFactorIsTheClosestOrthonormalMatrix) {
+    struct Run {
+        Matrix a;
+        GuardedBuffer* result;
+    };
+    std::vector<Run> runs;
+    Graph graph(device());
+    for (const Matrix& a :
+         {random_matrix(20, 31, 1), random_matrix(31, 20, 2), make_matrix(MatrixKind::half_rank, 24, 24, 3),
+          make_matrix(MatrixKind::rank_one, 9, 30, 4), Matrix(Matrix::Zero(6, 4)),
+          Matrix(random_matrix(90, 70, 5))}) {
+        const auto m = static_cast<std::uint64_t>(a.rows()), n = static_cast<std::uint64_t>(a.cols());
+        GuardedBuffer& result = guarded(std::vector<float>(m * n, 77.0f));
+        polar_by_svd(graph,
+                     graph.external("a" + std::to_string(runs.size()),
+                                    guarded(encode({a}, DType::f32, n)).view(DType::f32, {m, n})),
+                     graph.external("r" + std::to_string(runs.size()), result.view(DType::f32, {m, n})));
+        runs.push_back({rounded(a, DType::f32), &result});
+    }
+    run(graph);
+    for (const Run& one : runs) {
+        const auto m = static_cast<std::uint64_t>(one.a.rows()), n = static_cast<std::uint64_t>(one.a.cols());
+        const Matrix is = decode(one.result->read<std::byte>(), DType::f32, 1, m, n, n)[0];
+        Eigen::JacobiSVD<Eigen::MatrixXd> reference(one.a, Eigen::ComputeThinU | Eigen::ComputeThinV);
+        Eigen::Index rank = 0;
+        const Eigen::VectorXd& s = reference.singularValues();
+        while (rank < s.size() && s[rank] > 1e-5 * s[0]) ++rank;
+        const Matrix should =
+            reference.matrixU().leftCols(rank) * reference.matrixV().leftCols(rank).transpose();
+        // Perturbations of A by u |A| turn the factor by as much over the smallest singular value.
+        const double bound = rank == 0 ? 0 : 100 * kEps * s[0] / s[rank - 1];
+        EXPECT_LE((is - should).norm(), bound) << m << "x" << n;
+    }
+}
+
+TEST_P(SvdTest, TruncatedSvdFindsTheLargestSingularValues) {
+    const std::uint64_t m = 60, n = 45, r = 6;
+    std::vector<double> sigma(n);
+    for (std::uint64_t i = 0; i < n; ++i) sigma[i] = std::pow(0.4, static_cast<double>(i));
+    const Matrix wide_gap = rounded(with_singular_values(sigma, m, n, 3), DType::f32);
+    for (std::uint64_t i = r; i < n; ++i) sigma[i] = 0.0;
+    const Matrix low_rank = rounded(with_singular_values(sigma, m, n, 4), DType::f32);
+    const std::vector<Matrix> items{wide_gap, low_rank};
+    const std::vector<Matrix> start{random_matrix(m, r, 5), random_matrix(m, r, 6)};
+    GuardedBuffer& u = guarded(encode(start, DType::f32, r));  // start and result
+    GuardedBuffer& s = guarded(std::vector<float>(2 * r, 77.0f));
+    GuardedBuffer& v = guarded(std::vector<float>(2 * n * r, 77.0f));
+    GuardedBuffer& status = guarded(std::vector<std::uint32_t>(2, 77));
+    Graph graph(device());
+    const Tensor u_tensor = graph.external("u", u.view(DType::f32, {2, m, r}));
+    truncated_svd(graph,
+                  graph.external("a", guarded(encode(items, DType::f32, n)).view(DType::f32, {2, m, n})),
+                  u_tensor, graph.external("s", s.view(DType::f32, {2, r})),
+                  graph.external("v", v.view(DType::f32, {2, n, r})),
+                  {.iterations = 3,
+                   .basis = u_tensor,
+                   .status = graph.external("status", status.view(DType::u32, {2}))});
+    Plan plan = graph.compile({});
+    plan.allocate();
+    EXPECT_TRUE(plan.hazards().empty());
+    for (int step = 0; step < 3; ++step) {
+        plan.run();
+        for (std::size_t item = 0; item < 2; ++item) {
+            EXPECT_EQ(status.read<std::uint32_t>()[item], kOk);
+            const Matrix left = decode(u.read<std::byte>(), DType::f32, 2, m, r, r)[item];
+            const Matrix right = decode(v.read<std::byte>(), DType::f32, 2, n, r, r)[item];
+            const Eigen::VectorXd values =
+                Eigen::Map<const Eigen::VectorXf>(&s.floats()[item * r], r).cast<double>();
+            const Matrix best = left * values.asDiagonal() * right.transpose();
+            // The error of the best approximation of that rank, and a little more.
+            double rest = 0;
+            for (std::uint64_t i = r; i < n; ++i)
+                rest += item == 0 ? std::pow(0.16, static_cast<double>(i)) : 0.0;
+            EXPECT_LE((items[item] - best).norm(), 1.01 * std::sqrt(rest) + m * kEps) << item;
+            for (std::uint64_t i = 0; i < r; ++i)
+                EXPECT_NEAR(values[static_cast<Eigen::Index>(i)], std::pow(0.4, static_cast<double>(i)),
+                            m * kEps)
+                    << i;
+            EXPECT_LE((left.transpose() * left - Matrix::Identity(r, r)).norm(), m * kEps);
+            EXPECT_LE((right.transpose() * right - Matrix::Identity(r, r)).norm(), m * kEps);
+        }
+    }
+}
+
+TEST_P(SvdTest, RefusesWhatDoesNotFitAndAddsNothing) {
+    Graph graph(device());
+    const Tensor a = graph.temporary(DType::f32, {2, 6, 4}), u = graph.temporary(DType::f32, {2, 6, 4});
+    const Tensor s = graph.temporary(DType::f32, {2, 4}), v = graph.temporary(DType::f32, {2, 4, 4});
+    const Tensor u2 = graph.temporary(DType::f32, {2, 6, 2}), v2 = graph.temporary(DType::f32, {2, 4, 2});
+    const Tensor s2 = graph.temporary(DType::f32, {2, 2});
+    struct Refusal {
+        const char* needle;
+        std::function<void()> call;
+    };
+    const Refusal refusals[] = {
+        {"svd: A is empty", [&] { svd(graph, {}, u, s, v); }},
+        {"U is 2x4x4 f32", [&] { svd(graph, a, v, s, v); }},
+        {"V is 2x6x4 f32", [&] { svd(graph, a, u, s, u); }},
+        {"S is 2x2 f32", [&] { svd(graph, a, u, s2, v); }},
+        {"overlaps A", [&] { svd(graph, a, a, s, v); }},
+        {"max_sweeps is 65", [&] { svd(graph, a, u, s, v, {.max_sweeps = 65}); }},
+        {"2 u32", [&] { svd(graph, a, u, s, v, {.status = s}); }},
+        {"at most 4096",
+         [&] {
+             polar_by_svd(graph, graph.temporary(DType::f32, {4097, 4097}), u);
+         }},
+        {"polar_by_svd: result is", [&] { polar_by_svd(graph, a, v); }},
+        {"basis is empty", [&] { truncated_svd(graph, a, u2, s2, v2, {}); }},
+        {"the rank may be at most",
+         [&] {
+             truncated_svd(graph, a, graph.temporary(DType::f32, {2, 6, 5}), s, v, {.basis = u2});
+         }},
+        {"basis is 2x4x2 f32", [&] { truncated_svd(graph, a, u2, s2, v2, {.basis = v2}); }},
+        {"iterations is 65", [&] { truncated_svd(graph, a, u2, s2, v2, {.iterations = 65, .basis = u2}); }},
+    };
+    for (const Refusal& refusal : refusals) {
+        try {
+            refusal.call();
+            ADD_FAILURE() << "not refused: " << refusal.needle;
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), ErrorCode::invalid_argument) << error.what();
+            EXPECT_NE(std::string(error.what()).find(refusal.needle), std::string::npos) << error.what();
+        }
+    }
+    svd(graph, graph.temporary(DType::f32, {0, 4}), graph.temporary(DType::f32, {0, 0}),
+        graph.temporary(DType::f32, {0}), graph.temporary(DType::f32, {4, 0}));
+    EXPECT_EQ(graph.compile({}).dispatch_count(), 0u);
+}
+
+HERON_DEVICE_TESTS(SvdTest);
+
+}  // namespace
+}  // namespace heron::test
