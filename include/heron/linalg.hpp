@@ -14,6 +14,7 @@
 #include "heron/linalg/eigh.hpp"
 #include "heron/linalg/matrix_power.hpp"
 #include "heron/linalg/polar.hpp"
+#include "heron/linalg/power_iteration.hpp"
 #include "heron/linalg/product.hpp"
 #include "heron/linalg/reduce.hpp"
 #include "heron/linalg/status.hpp"

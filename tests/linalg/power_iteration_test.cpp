@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+// power_iteration() on every device against float64.
+#include <gtest/gtest.h>
+
+#include <Eigen/Eigenvalues>
+#include <cmath>
+#include <functional>
+#include <heron/linalg.hpp>
+#include <heron/plan.hpp>
+#include <string>
+#include <vector>
+
+#include "support/device_fixture.hpp"
+#include "support/reference.hpp"
+
+namespace heron::test {
+namespace {
+
+Matrix positive(std::uint64_t n, std::uint64_t seed) {
+    const Matrix x = random_matrix(n, n, seed);
+    return rounded(x * x.transpose(), DType::f32);
+}
+
+class PowerIterationTest : public DeviceTest {
+protected:
+    struct Outcome {
+        std::vector<float> vectors, values;
+        std::vector<std::uint32_t> status;
+    };
+
+    Outcome run(const std::vector<Matrix>& items, const std::vector<float>& start, std::uint32_t iterations,
+                float mix = 1e-3f, int steps = 1) {
+        const auto n = static_cast<std::uint64_t>(items[0].cols());
+        const std::uint64_t count = items.size();
+        GuardedBuffer& vector = guarded(start);
+        GuardedBuffer& value = guarded(std::vector<float>(count, 77.0f));
+        GuardedBuffer& status = guarded(std::vector<std::uint32_t>(count, 77));
+        Graph graph(device());
+        power_iteration(
+            graph, graph.external("a", guarded(encode(items, DType::f32, n)).view(DType::f32, {count, n, n})),
+            graph.external("v", vector.view(DType::f32, {count, n})),
+            graph.external("value", value.view(DType::f32, {count})),
+            {.iterations = iterations,
+             .mix = mix,
+             .status = graph.external("status", status.view(DType::u32, {count}))});
+        Plan plan = graph.compile({});
+        plan.allocate();
+        EXPECT_TRUE(plan.hazards().empty());
+        for (int i = 0; i < steps; ++i) plan.run();
+        return {vector.floats(), value.floats(), status.read<std::uint32_t>()};
+    }
+};
+
+// The same iteration in float64, from the same start without the random part.
+TEST_P(PowerIterationTest, MatchesTheIterationInFloat64) {
+    for (std::uint64_t n : {1u, 2u, 7u, 33u, 130u}) {
+        const Matrix a = positive(n, n);
+        const Matrix start = rounded(random_matrix(n, 1, n + 1), DType::f32);
+        const Outcome is = run({a}, {start.data(), start.data() + n}, 3, 0.0f);
+        Matrix v = start / start.norm();
+        double value = 0;
+        for (int i = 0; i < 3; ++i) {
+            const Matrix w = a * v;
+            value = (v.transpose() * w)(0, 0);
+            v = w / w.norm();
+        }
+        EXPECT_NEAR(static_cast<double>(is.values[0]) / value, 1.0, 1e-5) << n;
+        for (std::uint64_t i = 0; i < n; ++i)
+            EXPECT_NEAR(static_cast<double>(is.vectors[i]), v(static_cast<Eigen::Index>(i), 0), 1e-5) << n;
+        EXPECT_EQ(is.status[0], 0u);
+    }
+}
+
+TEST_P(PowerIterationTest, FindsTheLargestEigenvalueOverTheStepsFromZero) {
+    const Matrix a = positive(40, 3), b = positive(40, 4) * 1e18, c = positive(40, 5) * 1e-18;
+    const Outcome is = run({a, b, Matrix::Zero(40, 40), c}, std::vector<float>(160, 0.0f), 4, 1e-3f, 30);
+    for (const auto& [item, matrix] : {std::pair<std::size_t, const Matrix&>{0, a}, {1, b}, {3, c}}) {
+        const double largest = Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd>(matrix).eigenvalues()[39];
+        EXPECT_LE(static_cast<double>(is.values[item]), largest * (1 + 2 * std::sqrt(40.0) * 0x1p-24))
+            << item;
+        EXPECT_GE(static_cast<double>(is.values[item]), largest * 0.9999) << item;
+    }
+    EXPECT_EQ(is.values[2], 0.0f);
+}
+
+// Without the random part, power iteration never leaves an invariant subspace.
+TEST_P(PowerIterationTest, ANewDominantDirectionEnters) {
+    Matrix a = Matrix::Identity(10, 10);
+    a(3, 3) = 5;
+    std::vector<float> start(10, 0.0f);
+    start[0] = 1.0f;
+    EXPECT_EQ(run({a}, start, 4, 0.0f, 10).values[0], 1.0f);
+    EXPECT_NEAR(run({a}, start, 4, 1e-3f, 10).values[0], 5.0f, 1e-4f);
+}
+
+TEST_P(PowerIterationTest, NonfiniteMatricesAreReportedAndRecover) {
+    const Matrix good = positive(12, 1);
+    std::vector<float> start(36, 1.0f);
+    for (std::size_t i = 24; i < 36; ++i) start[i] = NAN;  // a bad start alone is no failure
+    const Outcome is = run({good, make_matrix(MatrixKind::one_nan, 12, 12, 1), good}, start, 40);
+    EXPECT_EQ(is.status, (std::vector<std::uint32_t>{0, 1, 0}));
+    EXPECT_EQ(is.values[1], 0.0f);
+    for (float x : is.vectors) EXPECT_TRUE(std::isfinite(x));
+    EXPECT_NEAR(is.values[2], is.values[0], 1e-3f * is.values[0]);
+}
+
+TEST_P(PowerIterationTest, RefusesWhatDoesNotFit) {
+    Graph graph(device());
+    const Tensor a = graph.temporary(DType::f32, {2, 4, 4}), v = graph.temporary(DType::f32, {2, 4});
+    const Tensor value = graph.temporary(DType::f32, {2});
+    struct Refusal {
+        const char* needle;
+        std::function<void()> call;
+    };
+    const Refusal refusals[] = {
+        {"must be square",
+         [&] {
+             power_iteration(graph, graph.temporary(DType::f32, {4, 5}), v, value);
+         }},
+        {"4 f32 for each matrix",
+         [&] {
+             power_iteration(graph, a, graph.temporary(DType::f32, {2, 5}), value);
+         }},
+        {"one f32 for each matrix", [&] { power_iteration(graph, a, v, graph.temporary(DType::f32, {3})); }},
+        {"iterations is 0", [&] { power_iteration(graph, a, v, value, {.iterations = 0}); }},
+        {"mix is", [&] { power_iteration(graph, a, v, value, {.mix = -1.0f}); }},
+        {"overlaps", [&] { power_iteration(graph, a, a.batch_item(0).row_range(0, 2), value); }},
+    };
+    for (const Refusal& refusal : refusals) {
+        try {
+            refusal.call();
+            ADD_FAILURE() << "not refused: " << refusal.needle;
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), ErrorCode::invalid_argument) << error.what();
+            EXPECT_NE(std::string(error.what()).find(refusal.needle), std::string::npos) << error.what();
+        }
+    }
+    EXPECT_EQ(graph.compile({}).dispatch_count(), 0u);
+}
+
+HERON_DEVICE_TESTS(PowerIterationTest);
+
+}  // namespace
+}  // namespace heron::test
