@@ -16,6 +16,7 @@
 #include "heron/linalg/polar.hpp"
 #include "heron/linalg/power_iteration.hpp"
 #include "heron/linalg/product.hpp"
+#include "heron/linalg/random.hpp"
 #include "heron/linalg/reduce.hpp"
 #include "heron/linalg/status.hpp"
 #include "heron/linalg/svd.hpp"

@@ -48,6 +48,7 @@ const uint SPEC_ORDER = 16;     // order of the largest matrix in shared memory
 const uint SPEC_LANES = 17;     // invocations that share the rows of a tile
 const uint SPEC_PREPARE = 18;   // one of PREPARE_
 const uint SPEC_POWER = 19;     // one of POWER_
+const uint SPEC_DISTRIBUTION = 24; // heron::Distribution, or RANDOM_ADVANCE
 
 // heron::DType.
 const uint DTYPE_F32 = 0;
@@ -84,6 +85,7 @@ inline constexpr std::string_view kDTypeNames[] = {"f32", "f16", "bf16"};
 inline constexpr std::string_view kReductionNames[] = {"sum", "norm", "nonfinite"};
 inline constexpr std::string_view kPrepareNames[] = {"symmetric", "copy", "transpose", "basis", "identity"};
 inline constexpr std::string_view kPowerNames[] = {"start", "step"};
+inline constexpr std::string_view kDistributionNames[] = {"bits", "uniform", "normal", "signs", "exponential", "advance"};
 inline constexpr std::string_view kFlagNames[] = {"ELEMENTS_SINGLE", "ELEMENTS_AVERAGE", "SGD_MOMENTUM", "ADAMW_AMSGRAD",
                                                   "MUON_NORM", "ACCUMULATE_FINITE"};
 inline constexpr SpecText kSpecTexts[] = {
@@ -105,6 +107,7 @@ inline constexpr SpecText kSpecTexts[] = {
     {SPEC_LANES, "lanes"},
     {SPEC_PREPARE, "prepare", kPrepareNames},
     {SPEC_POWER, "power", kPowerNames},
+    {SPEC_DISTRIBUTION, "distribution", kDistributionNames},
 };
 HERON_SHARED_END
 #endif
