@@ -13,6 +13,7 @@
 
 #include "heron/linalg/eigh.hpp"
 #include "heron/linalg/matrix_power.hpp"
+#include "heron/linalg/norms.hpp"
 #include "heron/linalg/polar.hpp"
 #include "heron/linalg/power_iteration.hpp"
 #include "heron/linalg/product.hpp"

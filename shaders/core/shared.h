@@ -49,6 +49,7 @@ const uint SPEC_LANES = 17;     // invocations that share the rows of a tile
 const uint SPEC_PREPARE = 18;   // one of PREPARE_
 const uint SPEC_POWER = 19;     // one of POWER_
 const uint SPEC_DISTRIBUTION = 24; // heron::Distribution, or RANDOM_ADVANCE
+const uint SPEC_NORM = 25;      // heron::NormKind
 
 // heron::DType.
 const uint DTYPE_F32 = 0;
@@ -86,6 +87,7 @@ inline constexpr std::string_view kReductionNames[] = {"sum", "norm", "nonfinite
 inline constexpr std::string_view kPrepareNames[] = {"symmetric", "copy", "transpose", "basis", "identity"};
 inline constexpr std::string_view kPowerNames[] = {"start", "step"};
 inline constexpr std::string_view kDistributionNames[] = {"bits", "uniform", "normal", "signs", "exponential", "advance"};
+inline constexpr std::string_view kNormNames[] = {"two", "squared", "one", "infinity"};
 inline constexpr std::string_view kFlagNames[] = {"ELEMENTS_SINGLE", "ELEMENTS_AVERAGE", "SGD_MOMENTUM", "ADAMW_AMSGRAD",
                                                   "MUON_NORM", "ACCUMULATE_FINITE"};
 inline constexpr SpecText kSpecTexts[] = {
@@ -108,6 +110,7 @@ inline constexpr SpecText kSpecTexts[] = {
     {SPEC_PREPARE, "prepare", kPrepareNames},
     {SPEC_POWER, "power", kPowerNames},
     {SPEC_DISTRIBUTION, "distribution", kDistributionNames},
+    {SPEC_NORM, "norm", kNormNames},
 };
 HERON_SHARED_END
 #endif

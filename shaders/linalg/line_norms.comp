@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+// Norms of all rows, or all columns, of matrices; many tensors in one dispatch.
+//
+// A workgroup takes THREADS / lanes lines and 512 lanes elements of each, `lanes` invocations a line. Fixed tree: eight
+// interleaved sums an invocation, closed every 128 elements, then halving over the lanes. Longer lines leave partial results
+// (three words), which a second pass takes as elements.
+//
+// A state is three words: bits of a sum; of Blue's accumulators (core/reduce.glsl); or a maximum of magnitudes as integers,
+// in which NaN is larger than infinity.
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+#include "linalg/norms.h"
+#define JOB LineNormsJob
+#include "core/kernel.glsl"
+#include "core/half.glsl"
+#include "core/reduce.glsl"
+
+layout(constant_id = SPEC_NORM) const uint KIND = NORM_TWO;
+layout(constant_id = SPEC_DTYPE_A) const uint DTYPE_A = DTYPE_F32;
+
+const uint PER_LANE = 512;
+const uint BLOCK = 128;
+
+shared uvec3 scratch[gl_WorkGroupSize.x];
+
+uvec3 combine(uvec3 a, uvec3 b) {
+    if (KIND == NORM_INFINITY)
+        return max(a, b);
+    return floatBitsToUint(uintBitsToFloat(a) + uintBitsToFloat(b));
+}
+
+uvec3 with_element(uvec3 state, float x) {
+    if (KIND == NORM_INFINITY)
+        return uvec3(max(state.x, floatBitsToUint(x) & 0x7fffffffu), 0u, 0u);
+    vec3 sums = uintBitsToFloat(state);
+    if (KIND == NORM_TWO)
+        blue_add(sums, x);
+    else
+        sums.x += KIND == NORM_SQUARED ? x * x : abs(x);
+    return floatBitsToUint(sums);
+}
+
+void main() {
+    if (nothing_to_do())
+        return;
+    uint group = workgroup_index();
+    uint j = find_job(group);
+    group -= p.jobs.job[j].first_group;
+    U32 from = p.jobs.job[j].from;
+    U32 to = p.jobs.job[j].to;
+    uint lines = p.jobs.job[j].lines;
+    uint extent = p.jobs.job[j].extent;
+    uint line_stride = p.jobs.job[j].line_stride;
+    uint element_stride = p.jobs.job[j].element_stride;
+    uint lanes = p.jobs.job[j].lanes;
+    uint line_groups = p.jobs.job[j].line_groups;
+    uint chunks = p.jobs.job[j].chunks;
+    bool partial = p.jobs.job[j].partial != 0u;
+
+    uint chunk = group % chunks;
+    uint line_group = group / chunks % line_groups;
+    uint item = group / chunks / line_groups;
+    uint t = gl_LocalInvocationID.x;
+    uint across = gl_WorkGroupSize.x / lanes;
+    // Neighbours load neighbouring elements. `slot` orders the lanes of a line side by side.
+    bool along = element_stride == 1u;
+    uint lane = along ? t % lanes : t / across;
+    uint line = line_group * across + (along ? t / lanes : t % across);
+    uint slot = (along ? t / lanes : t % across) * lanes + lane;
+
+    uvec3 state = uvec3(0u);
+    if (line < lines) {
+        uint begin = item * p.jobs.job[j].item_stride + line * line_stride;
+        uint first = chunk * (PER_LANE * lanes) + lane;
+        for (uint r0 = 0; r0 < PER_LANE && first + r0 * lanes < extent; r0 += BLOCK) {
+            uvec3 sums[8];
+            [[unroll]] for (uint q = 0; q < 8; ++q)
+                sums[q] = uvec3(0u);
+            for (uint r = r0; r < r0 + BLOCK && first + r * lanes < extent; r += 8) {
+                [[unroll]] for (uint q = 0; q < 8; ++q) {
+                    uint i = first + (r + q) * lanes;
+                    uint at = begin + min(i, extent - 1u) * element_stride;
+                    if (i < extent) {
+                        if (partial)
+                            sums[q] = combine(sums[q], uvec3(from.v[3u * at], from.v[3u * at + 1u], from.v[3u * at + 2u]));
+                        else
+                            sums[q] = with_element(sums[q], load(from, at, DTYPE_A));
+                    }
+                }
+            }
+            [[unroll]] for (uint q = 4; q > 0; q /= 2)
+                [[unroll]] for (uint r = 0; r < q; ++r)
+                    sums[r] = combine(sums[r], sums[r + q]);
+            state = combine(state, sums[0]);
+        }
+    }
+    scratch[slot] = state;
+    barrier();
+    for (uint half_size = lanes / 2u; half_size > 0u; half_size /= 2u) {
+        if (lane < half_size)
+            scratch[slot] = combine(scratch[slot], scratch[slot + half_size]);
+        barrier();
+    }
+    if (lane != 0u || line >= lines)
+        return;
+    state = scratch[slot];
+    uint result = item * lines + line;
+    if (chunks > 1u) {
+        uint at = 3u * (result * chunks + chunk);
+        to.v[at] = state.x;
+        to.v[at + 1u] = state.y;
+        to.v[at + 2u] = state.z;
+    } else {
+        to.v[result] = KIND == NORM_TWO ? floatBitsToUint(blue_norm(uintBitsToFloat(state))) : state.x;
+    }
+}
