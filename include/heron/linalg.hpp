@@ -19,5 +19,6 @@
 #include "heron/linalg/product.hpp"
 #include "heron/linalg/random.hpp"
 #include "heron/linalg/reduce.hpp"
+#include "heron/linalg/select.hpp"
 #include "heron/linalg/status.hpp"
 #include "heron/linalg/svd.hpp"
