@@ -12,6 +12,7 @@
 #pragma once
 
 #include "heron/linalg/eigh.hpp"
+#include "heron/linalg/factor.hpp"
 #include "heron/linalg/matrix_power.hpp"
 #include "heron/linalg/norms.hpp"
 #include "heron/linalg/polar.hpp"

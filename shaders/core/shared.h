@@ -50,6 +50,7 @@ const uint SPEC_PREPARE = 18;   // one of PREPARE_
 const uint SPEC_POWER = 19;     // one of POWER_
 const uint SPEC_DISTRIBUTION = 24; // heron::Distribution, or RANDOM_ADVANCE
 const uint SPEC_NORM = 25;      // heron::NormKind
+const uint SPEC_ROWS = 26;      // where rows come from, one of FACTOR_MATRIX, FACTOR_PATCHES
 
 // heron::DType.
 const uint DTYPE_F32 = 0;
@@ -88,6 +89,7 @@ inline constexpr std::string_view kPrepareNames[] = {"symmetric", "copy", "trans
 inline constexpr std::string_view kPowerNames[] = {"start", "step"};
 inline constexpr std::string_view kDistributionNames[] = {"bits", "uniform", "normal", "signs", "exponential", "advance"};
 inline constexpr std::string_view kNormNames[] = {"two", "squared", "one", "infinity"};
+inline constexpr std::string_view kRowNames[] = {"matrix", "patches"};
 inline constexpr std::string_view kFlagNames[] = {"ELEMENTS_SINGLE", "ELEMENTS_AVERAGE", "SGD_MOMENTUM", "ADAMW_AMSGRAD",
                                                   "MUON_NORM", "ACCUMULATE_FINITE"};
 inline constexpr SpecText kSpecTexts[] = {
@@ -111,6 +113,7 @@ inline constexpr SpecText kSpecTexts[] = {
     {SPEC_POWER, "power", kPowerNames},
     {SPEC_DISTRIBUTION, "distribution", kDistributionNames},
     {SPEC_NORM, "norm", kNormNames},
+    {SPEC_ROWS, "rows", kRowNames},
 };
 HERON_SHARED_END
 #endif
