@@ -23,3 +23,4 @@
 #include "heron/linalg/select.hpp"
 #include "heron/linalg/status.hpp"
 #include "heron/linalg/svd.hpp"
+#include "heron/linalg/two_sided.hpp"

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+// two_sided_product() against float64, on every device, and the order that it takes.
+#include <cmath>
+
+#include "linalg/linalg_test.hpp"
+
+namespace heron::test {
+namespace {
+
+struct Case {
+    std::uint64_t p = 1, m = 1, n = 1, q = 1, batch = 1;
+    bool left = true, right = true, transpose_left = false, transpose_right = false;
+    bool one_left = false, one_g = false, one_right = false;  // one matrix for the whole batch
+    float alpha = 1, beta = 0;
+    std::uint64_t gap = 0;
+    DType dtype = DType::f32;  // of G and D
+};
+
+class TwoSidedTest : public LinalgTest {
+protected:
+    struct Pending {
+        Case x;
+        Placed left, g, right, d;
+    };
+
+    void add(Graph& graph, const Case& x) {
+        const auto matrices = [&](bool one, std::uint64_t rows, std::uint64_t cols, std::uint64_t seed) {
+            std::vector<Matrix> items;
+            for (std::uint64_t item = 0; item < (one ? 1 : x.batch); ++item)
+                items.push_back(random_matrix(rows, cols, seed + 10 * item));
+            return items;
+        };
+        Pending p{x, {}, {}, {}, {}};
+        if (x.left)
+            p.left = place(
+                graph, matrices(x.one_left, x.transpose_left ? x.m : x.p, x.transpose_left ? x.p : x.m, 1),
+                DType::f32, x.gap);
+        if (x.right)
+            p.right = place(
+                graph, matrices(x.one_right, x.transpose_right ? x.q : x.n, x.transpose_right ? x.n : x.q, 2),
+                DType::f32, x.gap);
+        p.g = place(graph, matrices(x.one_g, x.m, x.n, 3), x.dtype, x.gap);
+        p.d = x.beta != 0 ? place(graph, matrices(false, x.p, x.q, 4), x.dtype, x.gap)
+                          : place_nan(graph, x.batch, x.p, x.q, x.dtype, x.gap);
+        TwoSidedOptions options{.alpha = x.alpha, .beta = x.beta};
+        if (x.transpose_left) options.transpose_left = Transpose::yes;
+        if (x.transpose_right) options.transpose_right = Transpose::yes;
+        two_sided_product(graph, p.left.tensor, p.g.tensor, p.right.tensor,
+                          x.beta != 0 ? p.d.tensor : Tensor{}, p.d.tensor, options);
+        pending_.push_back(std::move(p));
+    }
+
+    void check() {
+        for (const Pending& p : pending_) {
+            const Case& x = p.x;
+            const std::vector<Matrix> results = p.d.read();
+            for (std::size_t item = 0; item < x.batch; ++item) {
+                const Matrix& g = p.g.items[x.one_g ? 0 : item];
+                Matrix expected = g;
+                double norms = std::abs(static_cast<double>(x.alpha)) * g.norm(), roots = 0;
+                if (x.left) {
+                    Matrix left = p.left.items[x.one_left ? 0 : item];
+                    if (x.transpose_left) left.transposeInPlace();
+                    expected = left * expected;
+                    norms *= left.norm();
+                    roots += std::sqrt(static_cast<double>(x.m) + 2);
+                }
+                if (x.right) {
+                    Matrix right = p.right.items[x.one_right ? 0 : item];
+                    if (x.transpose_right) right.transposeInPlace();
+                    expected = expected * right;
+                    norms *= right.norm();
+                    roots += std::sqrt(static_cast<double>(x.n) + 2);
+                }
+                expected *= static_cast<double>(x.alpha);
+                // The last rounding is all that is left without L and R.
+                double allowed = 3 * kUnit * roots * norms + kUnit * expected.norm();
+                if (x.beta != 0) {
+                    expected += static_cast<double>(x.beta) * p.d.items[item];
+                    allowed += 6 * kUnit * std::abs(static_cast<double>(x.beta)) * p.d.items[item].norm();
+                }
+                if (x.dtype != DType::f32) allowed += unit_roundoff(x.dtype) * expected.norm();
+                EXPECT_LE((results[item] - expected).norm(), allowed)
+                    << GetParam().name << ": " << x.p << " " << x.m << " " << x.n << " " << x.q << " batch "
+                    << x.batch;
+            }
+        }
+        pending_.clear();
+    }
+
+    std::vector<Pending> pending_;
+};
+
+TEST_P(TwoSidedTest, MatchesFloat64) {
+    Graph graph(device());
+    for (std::uint64_t n : {1u, 2u, 7u, 16u, 33u, 65u})
+        for (int flags = 0; flags < 8; ++flags) {
+            const bool transpose_left = (flags & 1) != 0, transpose_right = (flags & 2) != 0;
+            const bool wide = (flags & 4) != 0;
+            add(graph, {.p = wide ? 5 : n,
+                        .m = n,
+                        .n = 9,
+                        .q = wide ? 40u : 3u,
+                        .transpose_left = transpose_left,
+                        .transpose_right = transpose_right});
+        }
+    add(graph, {.p = 9, .m = 20, .n = 8, .q = 8, .right = false, .alpha = 2, .beta = 0.5f});
+    add(graph, {.p = 20, .m = 20, .n = 8, .q = 5, .left = false, .transpose_right = true});
+    add(graph, {.p = 20, .m = 20, .n = 8, .q = 8, .left = false, .right = false, .alpha = -3});
+    add(graph, {.p = 9, .m = 20, .n = 8, .q = 13, .batch = 3, .alpha = -0.5f, .beta = 2, .gap = 3});
+    add(graph, {.p = 9, .m = 20, .n = 8, .q = 13, .batch = 3, .one_left = true, .one_right = true, .gap = 1});
+    add(graph, {.p = 9, .m = 20, .n = 8, .q = 3, .batch = 3, .one_g = true});
+    add(graph,
+        {.p = 19, .m = 20, .n = 28, .q = 3, .batch = 3, .one_left = true, .one_g = true, .one_right = true});
+    add(graph, {.p = 9, .m = 20, .n = 8, .q = 13, .beta = 1, .dtype = DType::f16});
+    run(graph);
+    check();
+}
+
+TEST_P(TwoSidedTest, TakesTheCheaperOrder) {
+    const auto flops = [&](std::uint64_t p, std::uint64_t m, std::uint64_t n, std::uint64_t q) {
+        Graph graph(device());
+        add(graph, {.p = p, .m = m, .n = n, .q = q});
+        pending_.clear();
+        return graph.compile({}).flops();
+    };
+    EXPECT_EQ(flops(4, 100, 50, 60), 2.0 * 4 * 50 * (100 + 60));  // left first
+    EXPECT_EQ(flops(100, 60, 50, 4), 2.0 * 60 * 4 * (50 + 100));  // right first
+}
+
+TEST_P(TwoSidedTest, RefusesWhatDoesNotFit) {
+    Graph graph(device());
+    const Tensor left = graph.temporary(DType::f32, {3, 4}), g = graph.temporary(DType::f32, {4, 5}),
+                 right = graph.temporary(DType::f32, {5, 6}), d = graph.temporary(DType::f32, {3, 6});
+    const auto product = [&](const Tensor& l, const Tensor& x, const Tensor& r, const Tensor& to,
+                             const TwoSidedOptions& options = {}) {
+        two_sided_product(graph, l, x, r, {}, to, options);
+    };
+    expect_refusals(
+        graph, {{"G is empty", [&] { product(left, {}, right, d); }},
+                {"D is empty", [&] { product(left, g, right, {}); }},
+                {"as many columns as G rows", [&] { product(right, g, right, d); }},
+                {"as many rows as G columns", [&] { product(left, g, left, d); }},
+                {"is 3x6", [&] { product(left, g, right, g); }},
+                {"C is empty", [&] { product(left, g, right, d, {.beta = 1}); }},
+                {"overlaps L",
+                 [&] {
+                     product(d, graph.temporary(DType::f32, {6, 6}), {}, d);
+                 }},
+                {"L and R are empty",
+                 [&] {
+                     two_sided_product(graph, {}, d, {}, d, graph.temporary(DType::f32, {3, 6}), {.beta = 1});
+                 }},
+                {"one for all", [&] {
+                     product(graph.temporary(DType::f32, {2, 3, 4}), g, right, d);
+                 }}});
+}
+
+HERON_DEVICE_TESTS(TwoSidedTest);
+
+}  // namespace
+}  // namespace heron::test
