@@ -11,6 +11,7 @@
 // be computed is reported by MatrixStatus.
 #pragma once
 
+#include "heron/linalg/dct.hpp"
 #include "heron/linalg/eigh.hpp"
 #include "heron/linalg/factor.hpp"
 #include "heron/linalg/matrix_power.hpp"

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// Discrete cosine transforms as graph operations (heron/linalg.hpp).
+#pragma once
+
+#include <cstdint>
+
+#include "heron/export.hpp"
+#include "heron/graph.hpp"
+
+namespace heron {
+
+enum class DctAxis : std::uint32_t {
+    rows = 0,     // each row is transformed: out = x C^T
+    columns = 1,  // each column: out = C x
+};
+
+struct DctOptions {
+    DctAxis axis = DctAxis::rows;
+    bool inverse = false;  // DCT-III, the transpose and inverse: out = x C, or C^T x
+    bool guarded = true;   // see Operation::guarded
+};
+
+// The orthonormal DCT-II (scipy.fft.dct with norm="ortho"), C[k][i] = s_k cos(pi (2 i + 1) k / (2 n)), s_0 =
+// sqrt(1 / n), else sqrt(2 / n), of every row or column of every matrix. x is f32, f16 or bf16, `out` f32 of
+// its shape; it may be x.
+//
+// Lengths that are powers of two and whose half fits shared memory (4096 in 16 KiB, 8192 in 32): by a real
+// FFT (J. Makhoul, IEEE Trans. ASSP 28(1), 1980), one dispatch, about 2.5 n log2 n FLOPs a line, 8 bytes an
+// element; error of a line at most 4 u log2(2 n) |x|_2. Lines do not touch each other: neither scales nor
+// NaNs of one reach another. Other lengths up to 4096: by gemm() with C, generated in float64, 4 n^2 bytes of
+// table memory: 2 n^2 FLOPs a line, error as gemm()'s. (A length just above a power of two is better padded,
+// if the application can.) Other lengths are refused. Twiddle factors come from float64 in a table of 8 n
+// bytes, not from the driver's sin and cos.
+HERON_API void dct(Graph& graph, const Tensor& x, const Tensor& out, const DctOptions& options = {});
+
+}  // namespace heron

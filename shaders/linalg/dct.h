@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// The job of the kernel for cosine transforms of lines (rows or columns) whose length is a power of two.
+#ifndef HERON_LINALG_DCT_H
+#define HERON_LINALG_DCT_H
+
+#include "core/shared.h"
+
+HERON_SHARED_BEGIN
+
+struct DctJob {
+    U32   from;
+    U32   to;
+    F32   table;        // cos, sin of pi k / (2 n), k < n
+    uint  n;            // length of a line, at least 2
+    uint  log_half;     // log2(n / 2)
+    uint  lines;        // of one item
+    uint  groups;       // workgroups of one item
+    uint  from_line;    // elements from line to line, from element to element, and between items
+    uint  from_element;
+    uint  from_item;
+    uint  to_line;
+    uint  to_element;
+    uint  to_item;
+    float scale;        // sqrt(2 / n)
+    uint  inverse;
+    uint  reserved;
+    uint  first_group;
+};
+
+HERON_SHARED_END
+
+#endif

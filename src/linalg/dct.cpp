@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+// dct(): by FFT where the length allows it, else by gemm() with the matrix of the transform.
+#include "heron/linalg/dct.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstddef>
+#include <numbers>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "heron/linalg/product.hpp"
+#include "heron/linalg/reduce.hpp"
+#include "heron/spirv/dct.hpp"
+#include "linalg/checks.hpp"
+#include "linalg/dct.h"
+
+namespace heron {
+
+static_assert(sizeof(gpu::DctJob) == 80 && offsetof(gpu::DctJob, first_group) == 76);
+
+namespace {
+
+constexpr KernelInfo kDct = make_kernel<gpu::DctJob>("dct", spirv::dct);
+
+// Of a matrix in table memory: 64 MiB.
+constexpr std::uint64_t kMaxMatrix = 4096;
+
+std::uint32_t narrow(std::uint64_t value) { return static_cast<std::uint32_t>(value); }
+
+Tensor float_table(Graph& graph, const std::vector<float>& values, const Shape& shape) {
+    Tensor table = graph.table(std::as_bytes(std::span(values)));
+    table.dtype = DType::f32;
+    table.shape = shape;
+    table.row_stride = 0;
+    return table;
+}
+
+// C of the header.
+Tensor matrix_table(Graph& graph, std::uint64_t n) {
+    std::vector<float> values(n * n);
+    for (std::uint64_t k = 0; k < n; ++k)
+        for (std::uint64_t i = 0; i < n; ++i) {
+            // The angle modulo a full turn, in integers.
+            const std::uint64_t turn = (2 * i + 1) * k % (4 * n);
+            const double cosine =
+                std::cos(std::numbers::pi * static_cast<double>(turn) / (2 * static_cast<double>(n)));
+            values[k * n + i] =
+                static_cast<float>(std::sqrt((k == 0 ? 1.0 : 2.0) / static_cast<double>(n)) * cosine);
+        }
+    return float_table(graph, values, Shape{n, n});
+}
+
+// cos and sin of pi k / (2 n), k < n.
+Tensor unit_table(Graph& graph, std::uint64_t n) {
+    std::vector<float> values;
+    for (std::uint64_t k = 0; k < n; ++k) {
+        const double angle = std::numbers::pi * static_cast<double>(k) / (2 * static_cast<double>(n));
+        values.push_back(static_cast<float>(std::cos(angle)));
+        values.push_back(static_cast<float>(std::sin(angle)));
+    }
+    return float_table(graph, values, Shape{2 * n});
+}
+
+void add_fft(Graph& graph, const Tensor& x, const Tensor& out, const DctOptions& options) {
+    const bool rows = options.axis == DctAxis::rows;
+    const Capabilities& device = graph.device().capabilities();
+    const std::uint64_t n = rows ? x.cols() : x.rows(), lines = rows ? x.rows() : x.cols();
+    gpu::DctJob job{};
+    job.n = narrow(n);
+    job.log_half = narrow(std::bit_width(n / 2) - 1);
+    job.lines = narrow(lines);
+    job.from_line = rows ? narrow(x.stride()) : 1;
+    job.from_element = rows ? 1 : narrow(x.stride());
+    job.from_item = batch_stride(x);
+    job.to_line = rows ? narrow(out.stride()) : 1;
+    job.to_element = rows ? 1 : narrow(out.stride());
+    job.to_item = batch_stride(out);
+    job.scale = static_cast<float>(std::sqrt(2.0 / static_cast<double>(n)));
+    job.inverse = options.inverse ? 1 : 0;
+
+    // Complex numbers in shared memory; few where a workgroup of many lines would leave cores idle.
+    const std::uint64_t slots = std::max<std::uint64_t>(n / 2, device.cpu ? 256 : 1024);
+    const std::uint32_t threads = device.cpu ? 8 : 128;
+    const std::uint64_t here = slots / (n / 2);
+    job.groups = narrow((lines + here - 1) / here);
+    Operation operation = make_operation(kDct, job,
+                                         {{offsetof(gpu::DctJob, from), x, Access::read},
+                                          {offsetof(gpu::DctJob, to), out, Access::write},
+                                          {offsetof(gpu::DctJob, table), unit_table(graph, n), Access::read}},
+                                         x.batch() * job.groups);
+    operation.constants = {{gpu::SPEC_THREADS, threads},
+                           {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(x.dtype)},
+                           {gpu::SPEC_POOL, narrow(slots / 2)}};
+    operation.reason = "the length is a power of two, and half of it fits shared memory";
+    operation.flops = 2.5 * static_cast<double>(x.batch() * lines) * static_cast<double>(n) *
+                      static_cast<double>(std::bit_width(n) - 1);
+    operation.bytes = static_cast<double>(x.span_bytes() + out.span_bytes() + 8 * n);
+    operation.guarded = options.guarded;
+    graph.add(std::move(operation));
+}
+
+void add_product(Graph& graph, const Tensor& x, const Tensor& out, const DctOptions& options) {
+    const bool rows = options.axis == DctAxis::rows;
+    const bool in_place = overlap(graph, x, out);
+    const Tensor to = in_place ? graph.temporary(DType::f32, x.shape) : out;
+    const Tensor matrix = matrix_table(graph, rows ? x.cols() : x.rows());
+    GemmOptions product{.guarded = options.guarded};
+    if (rows) {
+        product.transpose_b = options.inverse ? Transpose::no : Transpose::yes;
+        gemm(graph, x, matrix, {}, to, product);
+    } else {
+        product.transpose_a = options.inverse ? Transpose::yes : Transpose::no;
+        gemm(graph, matrix, x, {}, to, product);
+    }
+    if (in_place) convert(graph, to, out, 1.0f, options.guarded);
+}
+
+}  // namespace
+
+void dct(Graph& graph, const Tensor& x, const Tensor& out, const DctOptions& options) {
+    constexpr std::string_view who = "dct";
+    check_float_tensor(who, "x", graph, x);
+    check_float_tensor(who, "`out`", graph, out);
+    if (static_cast<std::uint32_t>(options.axis) > 1) refuse(who, "axis is not one of DctAxis");
+    if (out.shape != x.shape || out.dtype != DType::f32)
+        refuse(who, "`out` is " + text(out) + ", x is " + text(x) + "; it must be f32 of the same shape");
+    if (!same_place(graph, x, out)) check_no_overlap(who, "`out`", out, "x", x, graph);
+    const std::uint64_t n = options.axis == DctAxis::rows ? x.cols() : x.rows();
+    // Eight bytes a complex number, n / 2 of them.
+    const bool fft = std::has_single_bit(n) && 4 * n <= graph.device().capabilities().shared_memory_bytes;
+    if (!fft && n > kMaxMatrix)
+        refuse(who, "x is " + text(x) + "; " + std::to_string(n) +
+                        " is neither a power of two that fits shared memory nor at most 4096");
+    if (x.shape.count() == 0) return;
+    if (n == 1)
+        convert(graph, x, out, 1.0f, options.guarded);
+    else if (fft)
+        add_fft(graph, x, out, options);
+    else
+        add_product(graph, x, out, options);
+}
+
+}  // namespace heron

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT
+// dct() against the matrix of the transform in float64, on every device.
+#include <cmath>
+#include <numbers>
+
+#include "linalg/linalg_test.hpp"
+
+namespace heron::test {
+namespace {
+
+Matrix dct_matrix(std::uint64_t n) {
+    const auto size = static_cast<Eigen::Index>(n);
+    Matrix c(size, size);
+    for (Eigen::Index k = 0; k < size; ++k)
+        for (Eigen::Index i = 0; i < size; ++i)
+            c(k, i) = std::sqrt((k == 0 ? 1.0 : 2.0) / static_cast<double>(n)) *
+                      std::cos(std::numbers::pi * static_cast<double>((2 * i + 1) * k) /
+                               (2 * static_cast<double>(n)));
+    return c;
+}
+
+class DctTest : public LinalgTest {
+protected:
+    struct Pending {
+        Placed x, out;
+        DctOptions options;
+    };
+
+    void add(Graph& graph, const std::vector<Matrix>& items, const DctOptions& options,
+             DType dtype = DType::f32, std::uint64_t gap = 0, bool in_place = false) {
+        Pending p{place(graph, items, dtype, gap), {}, options};
+        p.out = in_place
+                    ? p.x
+                    : place_nan(graph, items.size(), p.x.rows, p.x.cols, DType::f32, gap == 0 ? 0 : gap + 1);
+        dct(graph, p.x.tensor, p.out.tensor, options);
+        pending_.push_back(std::move(p));
+    }
+
+    // Each line for itself.
+    void check() {
+        double worst = 0;
+        for (const Pending& p : pending_) {
+            const bool rows = p.options.axis == DctAxis::rows;
+            const std::uint64_t n = rows ? p.x.cols : p.x.rows;
+            Matrix c = dct_matrix(n);
+            if (p.options.inverse) c.transposeInPlace();
+            const double size = static_cast<double>(n);
+            const bool power = (n & (n - 1)) == 0;
+            const double allowed =
+                kUnit * (power ? 4 * std::log2(2 * size) : 3 * std::sqrt(size + 2) * std::sqrt(size));
+            const std::vector<Matrix> results = p.out.read();
+            for (std::size_t item = 0; item < results.size(); ++item) {
+                Matrix is = results[item], x = p.x.items[item];
+                if (rows) {
+                    is.transposeInPlace();
+                    x.transposeInPlace();
+                }
+                const Matrix should = c * x;
+                for (Eigen::Index line = 0; line < x.cols(); ++line) {
+                    const double error = (is.col(line) - should.col(line)).norm();
+                    const double bound = allowed * x.col(line).norm();
+                    ASSERT_LE(error, bound)
+                        << GetParam().name << ": length " << n << " line " << line
+                        << (rows ? " (row)" : " (column)") << (p.options.inverse ? " inverse" : "");
+                    if (bound > 0) worst = std::max(worst, error / bound);
+                }
+            }
+        }
+        pending_.clear();
+        RecordProperty("worst", std::to_string(worst));
+    }
+
+    std::vector<Pending> pending_;
+};
+
+constexpr DctOptions kAll[] = {
+    {DctAxis::rows, false}, {DctAxis::rows, true}, {DctAxis::columns, false}, {DctAxis::columns, true}};
+
+Matrix lines(std::uint64_t n, std::uint64_t count, DctAxis axis, std::uint64_t seed) {
+    return axis == DctAxis::rows ? random_matrix(count, n, seed) : random_matrix(n, count, seed);
+}
+
+TEST_P(DctTest, MatchesFloat64ForEveryLength) {
+    Graph graph(device());
+    for (const DctOptions& options : kAll) {
+        for (std::uint64_t n : {1u,  2u,  3u,  4u,  5u,  7u,   8u,   15u,  16u,  17u,  31u,
+                                32u, 33u, 63u, 64u, 65u, 127u, 128u, 129u, 256u, 257u, 512u})
+            add(graph, {lines(n, 9, options.axis, n)}, options);
+        for (std::uint64_t n : {1024u, 2048u, 4096u}) add(graph, {lines(n, 2, options.axis, n)}, options);
+        add(graph, {lines(64, 70, options.axis, 1)}, options);
+        add(graph, {lines(8, 1, options.axis, 2)}, options);
+    }
+    run(graph);
+    check();
+}
+
+TEST_P(DctTest, TakesBatchesGaps16BitElementsAndItsOwnInput) {
+    Graph graph(device());
+    for (const DctOptions& options : kAll)
+        for (std::uint64_t n : {16u, 24u}) {
+            for (DType dtype : {DType::f32, DType::f16, DType::bf16})
+                add(graph,
+                    {lines(n, 5, options.axis, 1), lines(n, 5, options.axis, 2),
+                     lines(n, 5, options.axis, 3)},
+                    options, dtype, 1);
+            add(graph, {lines(n, 11, options.axis, 4), lines(n, 11, options.axis, 5)}, options, DType::f32, 2,
+                true);
+        }
+    run(graph);
+    check();
+}
+
+// Of lines beside each other, neither the scale nor a NaN of one reaches the other.
+TEST_P(DctTest, LinesAreIndependent) {
+    Graph graph(device());
+    for (const DctOptions& options : kAll) {
+        Matrix x = lines(64, 6, DctAxis::rows, 1);
+        x.row(1) *= 1e18;
+        x.row(2) *= 1e-18;
+        add(graph, {options.axis == DctAxis::rows ? x : Matrix(x.transpose())}, options);
+    }
+    run(graph);
+    check();
+    Graph other(device());
+    Matrix x = random_matrix(5, 64, 1);
+    x(2, 7) = kNan;
+    const Placed in = place(other, {x}), out = place_nan(other, 1, 5, 64);
+    dct(other, in.tensor, out.tensor);
+    run(other);
+    for (Eigen::Index r = 0; r < 5; ++r) EXPECT_EQ(out.read()[0].row(r).allFinite(), r != 2);
+}
+
+TEST_P(DctTest, SmallestGpuMatchesFloat64) {
+    Graph graph(smallest_gpu());
+    for (const DctOptions& options : kAll)
+        for (std::uint64_t n : {2u, 12u, 64u, 2048u, 4096u})
+            add(graph, {lines(n, 5, options.axis, n)}, options);
+    run(graph);
+    check();
+}
+
+TEST_P(DctTest, BitsAreTheSameTwiceAndSplit) {
+    const auto bits = [&](double max_flops) {
+        Graph graph(device());
+        const Placed x = place(graph, {random_matrix(300, 128, 1)}), out = place_nan(graph, 1, 300, 128);
+        dct(graph, x.tensor, out.tensor);
+        run(graph, {.max_dispatch_flops = max_flops});
+        return out.buffer->floats();
+    };
+    const std::vector<float> first = bits(4e9);
+    EXPECT_EQ(bits(4e9), first);
+    EXPECT_EQ(bits(1e5), first);
+}
+
+TEST_P(DctTest, RefusesWhatDoesNotFit) {
+    Graph graph(device());
+    const Tensor x = graph.temporary(DType::f32, {3, 8}), half = graph.temporary(DType::f16, {3, 8}),
+                 longer = graph.temporary(DType::f32, {2, 4097}),
+                 longest = graph.temporary(DType::f32, {2, 1 << 20});
+    expect_refusals(graph, {{"x is empty", [&] { dct(graph, {}, x); }},
+                            {"`out` is empty", [&] { dct(graph, x, {}); }},
+                            {"must be f32", [&] { dct(graph, x, half); }},
+                            {"of the same shape", [&] { dct(graph, x, x.row_range(0, 2)); }},
+                            {"overlaps x", [&] { dct(graph, x.row_range(0, 2), x.row_range(1, 2)); }},
+                            {"not one of", [&] { dct(graph, x, x, {static_cast<DctAxis>(2)}); }},
+                            {"nor at most 4096", [&] { dct(graph, longer, longer); }},
+                            {"nor at most 4096", [&] { dct(graph, longest, longest); }}});
+}
+
+HERON_DEVICE_TESTS(DctTest);
+
+}  // namespace
+}  // namespace heron::test
