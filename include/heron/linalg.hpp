@@ -25,3 +25,4 @@
 #include "heron/linalg/status.hpp"
 #include "heron/linalg/svd.hpp"
 #include "heron/linalg/two_sided.hpp"
+#include "heron/linalg/update.hpp"

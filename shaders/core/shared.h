@@ -48,9 +48,10 @@ const uint SPEC_ORDER = 16;     // order of the largest matrix in shared memory
 const uint SPEC_LANES = 17;     // invocations that share the rows of a tile
 const uint SPEC_PREPARE = 18;   // one of PREPARE_
 const uint SPEC_POWER = 19;     // one of POWER_
-const uint SPEC_DISTRIBUTION = 24; // heron::Distribution, or RANDOM_ADVANCE
-const uint SPEC_NORM = 25;      // heron::NormKind
-const uint SPEC_ROWS = 26;      // where rows come from, one of FACTOR_MATRIX, FACTOR_PATCHES
+const uint SPEC_DISTRIBUTION = 20; // heron::Distribution, or RANDOM_ADVANCE
+const uint SPEC_NORM = 21;      // heron::NormKind
+const uint SPEC_ROWS = 22;      // where rows come from, one of FACTOR_MATRIX, FACTOR_PATCHES
+const uint SPEC_RANK_ONE = 23;  // which step, one of RANK_ONE_
 
 // heron::DType.
 const uint DTYPE_F32 = 0;
@@ -90,6 +91,7 @@ inline constexpr std::string_view kPowerNames[] = {"start", "step"};
 inline constexpr std::string_view kDistributionNames[] = {"bits", "uniform", "normal", "signs", "exponential", "advance"};
 inline constexpr std::string_view kNormNames[] = {"two", "squared", "one", "infinity"};
 inline constexpr std::string_view kRowNames[] = {"matrix", "patches"};
+inline constexpr std::string_view kRankOneNames[] = {"product", "factor", "update"};
 inline constexpr std::string_view kFlagNames[] = {"ELEMENTS_SINGLE", "ELEMENTS_AVERAGE", "SGD_MOMENTUM", "ADAMW_AMSGRAD",
                                                   "MUON_NORM", "ACCUMULATE_FINITE"};
 inline constexpr SpecText kSpecTexts[] = {
@@ -114,6 +116,7 @@ inline constexpr SpecText kSpecTexts[] = {
     {SPEC_DISTRIBUTION, "distribution", kDistributionNames},
     {SPEC_NORM, "norm", kNormNames},
     {SPEC_ROWS, "rows", kRowNames},
+    {SPEC_RANK_ONE, "rank_one", kRankOneNames},
 };
 HERON_SHARED_END
 #endif

@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: MIT
+// Rank-one changes of inverses and Cholesky factors against float64 and golden vectors, on every device.
+#include <Eigen/Dense>
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <iostream>
+
+#include "linalg/linalg_test.hpp"
+#include "support/golden.hpp"
+
+namespace heron::test {
+namespace {
+
+// Symmetric positive definite with a condition number of about 100.
+Matrix positive_definite(std::uint64_t n, std::uint64_t seed) {
+    const Matrix x = random_matrix(n, n, seed);
+    const double size = static_cast<double>(n);
+    return x * x.transpose() / size + 0.05 * Matrix::Identity(x.rows(), x.cols());
+}
+
+Matrix lower_factor(const Matrix& a) { return a.llt().matrixL(); }
+// Of what is stored: f32.
+Matrix square_of(const Matrix& l) {
+    const Matrix lower = l.triangularView<Eigen::Lower>();
+    return lower * lower.transpose();
+}
+
+Matrix with_row(Matrix a, Eigen::Index row, const Eigen::VectorXd& column) {
+    a.row(row) = column.transpose();
+    a.col(row) = column;
+    return a;
+}
+
+constexpr std::uint64_t kSizes[] = {1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 127, 129, 257};
+
+class UpdateTest : public LinalgTest {
+protected:
+    // What is above the diagonal may be anything, and stays.
+    static Matrix with_garbage_above(const Matrix& l) {
+        Matrix all = l;
+        all.triangularView<Eigen::StrictlyUpper>().setConstant(7.25);
+        return all;
+    }
+    static void expect_lower_only(const Matrix& l) {
+        for (Eigen::Index r = 0; r < l.rows(); ++r)
+            for (Eigen::Index c = r + 1; c < l.cols(); ++c)
+                ASSERT_EQ(l(r, c), 7.25) << "written above the diagonal";
+    }
+    // |L L^T - A| over what the header allows.
+    static double ratio(const Matrix& l, const Matrix& a, double scale) {
+        return (square_of(l) - a).norm() / (8 * static_cast<double>(a.rows()) * kUnit * scale);
+    }
+};
+
+TEST_P(UpdateTest, ShermanMorrisonMatchesFloat64) {
+    for (bool smallest : {false, true}) {
+        Graph graph(smallest ? smallest_gpu() : device());
+        struct Pending {
+            Placed p, u;
+            PlacedWords status;
+            double gamma, beta;
+        };
+        std::vector<Pending> pending;
+        for (std::uint64_t n : kSizes)
+            for (const auto& [gamma, beta] : {std::pair{1.0f, 1.0f}, {0.95f, 0.05f}, {1.0f, -0.001f}}) {
+                const Matrix p1 = positive_definite(n, n), p2 = positive_definite(n, n + 1);
+                Pending x{place(graph, {p1, p2}, DType::f32, n % 3),
+                          place(graph, {random_matrix(2, n, n + 2)}), place_words(graph, {2}), gamma, beta};
+                sherman_morrison(graph, x.p.tensor, x.u.tensor, x.status.tensor,
+                                 {.gamma = gamma, .beta = beta});
+                pending.push_back(std::move(x));
+            }
+        run(graph);
+        double worst = 0;
+        for (const Pending& x : pending) {
+            EXPECT_EQ(x.status.read(), (std::vector<std::uint32_t>{0, 0}));
+            for (std::size_t item = 0; item < 2; ++item) {
+                const Matrix p = x.p.items[item];
+                const Eigen::VectorXd u = x.u.items[0].row(static_cast<Eigen::Index>(item));
+                const Eigen::VectorXd y = p * u;
+                const Matrix change = (x.beta / (x.gamma + x.beta * u.dot(y))) * y * y.transpose();
+                const Matrix expected = (p - change) / x.gamma;
+                const Matrix is = x.p.read()[item];
+                const double allowed =
+                    (static_cast<double>(p.rows()) + 10) * kUnit * (p.norm() + change.norm()) / x.gamma;
+                worst = std::max(worst, (is - expected).norm() / allowed);
+                ASSERT_LE((is - expected).norm(), allowed) << GetParam().name << ": " << p.rows();
+                ASSERT_TRUE(is == is.transpose()) << "not symmetric bit for bit";
+            }
+        }
+        RecordProperty(smallest ? "worst_gpu" : "worst", std::to_string(worst));
+    }
+}
+
+TEST_P(UpdateTest, ShermanMorrisonSkipsWhatCannotBe) {
+    Graph graph(device());
+    std::vector<Matrix> p(5, positive_definite(20, 1));
+    p[1](3, 3) = kNan;
+    p[2] = -p[2];  // q is negative
+    p[4] *= 1e30;  // squares of y overflow
+    Matrix u = random_matrix(5, 20, 2);
+    u(3, 4) = kInfinity;
+    u.row(4) *= 1e3;
+    const Placed placed = place(graph, p), vectors = place(graph, {u});
+    const PlacedWords status = place_words(graph, {5});
+    sherman_morrison(graph, placed.tensor, vectors.tensor, status.tensor);
+    run(graph);
+    const std::vector<Matrix> is = placed.read();
+    EXPECT_EQ(status.read(), (std::vector<std::uint32_t>{0, 1, 2, 1, 0}));
+    EXPECT_FALSE(is[0] == placed.items[0]);
+    EXPECT_TRUE(is[2] == placed.items[2] && is[3] == placed.items[3]);
+    EXPECT_TRUE(std::isnan(is[1](3, 3)));
+    EXPECT_EQ(is[1](5, 6), placed.items[1](5, 6));
+    EXPECT_TRUE(is[4].allFinite());
+}
+
+TEST_P(UpdateTest, CholeskyFactorsAreUpdatedAndDowndated) {
+    for (bool smallest : {false, true}) {
+        Graph graph(smallest ? smallest_gpu() : device());
+        struct Pending {
+            Placed l, v;
+            PlacedWords status;
+            bool down;
+            double left;  // 1 - |L^-1 v|^2, smallest of the batch
+        };
+        std::vector<Pending> pending;
+        for (std::uint64_t n : kSizes)
+            for (bool down : {false, true}) {
+                const std::vector<Matrix> l{lower_factor(positive_definite(n, n)),
+                                            lower_factor(positive_definite(n, n + 1))};
+                Matrix v = random_matrix(2, n, n + 2);
+                double left = 1;
+                if (down)
+                    for (Eigen::Index item = 0; item < 2; ++item) {
+                        // |L^-1 v|^2 = 0.9
+                        Eigen::VectorXd x = v.row(item);
+                        x *= std::sqrt(0.9) / x.norm();
+                        v.row(item) = l[static_cast<std::size_t>(item)] * x;
+                        left = 0.1;
+                    }
+                Pending x{
+                    place(graph, {with_garbage_above(l[0]), with_garbage_above(l[1])}, DType::f32, n % 3),
+                    place(graph, {v}), place_words(graph, {2}), down, left};
+                if (down)
+                    cholesky_downdate(graph, x.l.tensor, x.v.tensor, x.status.tensor);
+                else
+                    cholesky_update(graph, x.l.tensor, x.v.tensor, x.status.tensor);
+                pending.push_back(std::move(x));
+            }
+        run(graph);
+        double worst = 0;
+        for (const Pending& x : pending) {
+            EXPECT_EQ(x.status.read(), (std::vector<std::uint32_t>{0, 0})) << x.l.rows << " down " << x.down;
+            for (std::size_t item = 0; item < 2; ++item) {
+                const Matrix before = square_of(x.l.items[item]);
+                const Eigen::VectorXd v = x.v.items[0].row(static_cast<Eigen::Index>(item));
+                const Matrix after = before + (x.down ? -1.0 : 1.0) * v * v.transpose();
+                const Matrix is = x.l.read()[item];
+                expect_lower_only(is);
+                const double r = ratio(is, after, (before.norm() + v.squaredNorm()) / x.left);
+                worst = std::max(worst, r);
+                ASSERT_LE(r, 1) << GetParam().name << ": " << x.l.rows << (x.down ? " downdate" : " update");
+            }
+        }
+        RecordProperty(smallest ? "worst_gpu" : "worst", std::to_string(worst));
+    }
+}
+
+TEST_P(UpdateTest, LargeFactorsAreUpdated) {
+    Graph graph(device());
+    const Placed l = place(graph, {with_garbage_above(lower_factor(positive_definite(1030, 3)))});
+    const Placed v = place(graph, {random_matrix(1, 1030, 4)}, DType::bf16);
+    cholesky_update(graph, l.tensor, v.tensor);
+    run(graph);
+    const Matrix before = square_of(l.items[0]);
+    const Eigen::VectorXd x = v.items[0].row(0);
+    EXPECT_LE(ratio(l.read()[0], before + x * x.transpose(), before.norm() + x.squaredNorm()), 1);
+}
+
+TEST_P(UpdateTest, RowsOfFactorsAreReplaced) {
+    for (bool smallest : {false, true}) {
+        Graph graph(smallest ? smallest_gpu() : device());
+        struct Pending {
+            Placed l, columns;
+            std::vector<std::uint32_t> rows;
+            PlacedWords status;
+        };
+        std::vector<Pending> pending;
+        for (std::uint64_t n : kSizes) {
+            const auto last = static_cast<std::uint32_t>(n - 1);
+            const std::vector<std::uint32_t> rows{0, last / 2, last};
+            std::vector<Matrix> l;
+            Matrix columns(3, static_cast<Eigen::Index>(n));
+            for (std::uint32_t item = 0; item < 3; ++item) {
+                const Matrix wide = positive_definite(n + 1, n + item);
+                // One more row than the factor has, which takes the place of another one.
+                const auto size = static_cast<Eigen::Index>(n);
+                l.push_back(with_garbage_above(lower_factor(wide.topLeftCorner(size, size))));
+                columns.row(item) = wide.row(size).head(size);
+                columns(item, rows[item]) = wide(size, size);
+            }
+            Pending x{place(graph, l, DType::f32, n % 3), place(graph, {columns}), rows,
+                      place_words(graph, {3})};
+            const PlacedWords row = place_words(graph, {3}, rows);
+            cholesky_replace_row(graph, x.l.tensor, row.tensor, x.columns.tensor, x.status.tensor);
+            pending.push_back(std::move(x));
+        }
+        run(graph);
+        double worst = 0;
+        for (const Pending& x : pending) {
+            EXPECT_EQ(x.status.read(), (std::vector<std::uint32_t>{0, 0, 0}));
+            for (std::size_t item = 0; item < 3; ++item) {
+                const Matrix before = square_of(x.l.items[item]);
+                const Eigen::VectorXd column = x.columns.items[0].row(static_cast<Eigen::Index>(item));
+                const Matrix after = with_row(before, x.rows[item], column);
+                const Matrix is = x.l.read()[item];
+                expect_lower_only(is);
+                const double r = ratio(is, after, before.norm() + column.norm());
+                worst = std::max(worst, r);
+                ASSERT_LE(r, 1) << GetParam().name << ": " << x.l.rows << " row " << x.rows[item];
+            }
+        }
+        RecordProperty(smallest ? "worst_gpu" : "worst", std::to_string(worst));
+    }
+}
+
+// A window of 32 gradients that turns 400 times; specification: 1e-6.
+TEST_P(UpdateTest, ReplacedRowsDriftSlowly) {
+    constexpr std::uint64_t kRows = 32, kWidth = 48;
+    Matrix window = random_matrix(kRows, kWidth, 1) / std::sqrt(static_cast<double>(kWidth));
+    const auto gram = [&] {
+        return Matrix(window * window.transpose() + 0.01 * Matrix::Identity(kRows, kRows));
+    };
+    Graph graph(device());
+    const Placed l = place(graph, {lower_factor(gram())});
+    const Placed column = place(graph, {Matrix::Zero(1, kRows)});
+    const PlacedWords row = place_words(graph, {1}, {0}), status = place_words(graph, {1});
+    cholesky_replace_row(graph, l.tensor, row.tensor, column.tensor, status.tensor);
+    Plan plan = graph.compile({});
+    plan.allocate();
+    for (std::uint32_t turn = 0; turn < 400; ++turn) {
+        const std::uint32_t slot = turn % kRows;
+        window.row(slot) = random_matrix(1, kWidth, 100 + turn) / std::sqrt(static_cast<double>(kWidth));
+        column.buffer->write(encode({Matrix(gram().row(slot))}, DType::f32, kRows));
+        row.buffer->write(std::vector<std::uint32_t>{slot});
+        plan.run();
+        ASSERT_EQ(status.read()[0], 0u);
+    }
+    const double drift = (square_of(l.read()[0]) - gram()).norm() / gram().norm();
+    RecordProperty("drift_in_u", std::to_string(drift / kUnit));
+    EXPECT_LE(drift, 5e-6);
+}
+
+TEST_P(UpdateTest, FailuresLeaveTheFactorAndTheOthersAlone) {
+    constexpr std::uint64_t n = 21;
+    const Matrix good = lower_factor(positive_definite(n, 1));
+    std::vector<Matrix> l(6, good);
+    l[1](10, 4) = kNan;
+    l[2](17, 17) = 0;
+    Matrix v = 0.01 * random_matrix(6, n, 2);
+    v(3, 20) = kInfinity;
+    v.row(4) *= 1e6;  // far too large for a downdate
+    v.row(5) *= 1e24;
+    for (int which = 0; which < 3; ++which) {
+        Graph graph(device());
+        const Placed factors = place(graph, l), vectors = place(graph, {v});
+        const PlacedWords status = place_words(graph, {6}),
+                          row = place_words(graph, {6}, {3, 20, 19, 2, 5, 99});
+        if (which == 0) cholesky_update(graph, factors.tensor, vectors.tensor, status.tensor);
+        if (which == 1) cholesky_downdate(graph, factors.tensor, vectors.tensor, status.tensor);
+        if (which == 2) {
+            // The first one's column is a good one, the fifth one's diagonal element is too small.
+            Matrix columns = v;
+            columns.row(0) = positive_definite(n, 1).row(3);
+            columns(4, 5) = -1;
+            columns(3, 2) = 1;
+            const Placed all = place(graph, {columns});
+            cholesky_replace_row(graph, factors.tensor, row.tensor, all.tensor, status.tensor);
+        }
+        run(graph);
+        const std::vector<std::uint32_t> expected[] = {
+            {0, 1, 3, 1, 0, 1}, {0, 1, 3, 1, 2, 1}, {0, 1, 3, 1, 2, 0}};
+        EXPECT_EQ(status.read(), expected[which]) << which;
+        const std::vector<Matrix> is = factors.read();
+        EXPECT_TRUE(is[0].allFinite());
+        for (std::size_t item = 1; item < 6; ++item) {
+            if (expected[which][item] == 0 && which != 2) continue;
+            for (Eigen::Index r = 0; r < is[item].rows(); ++r)
+                for (Eigen::Index c = 0; c < is[item].cols(); ++c)
+                    if (item != 1 || r != 10 || c != 4)
+                        ASSERT_EQ(is[item](r, c), factors.items[item](r, c))
+                            << "case " << which << " item " << item;
+        }
+    }
+}
+
+TEST_P(UpdateTest, BitsAreTheSameTwiceAndSplit) {
+    const auto bits = [&](double max_flops) {
+        Graph graph(device());
+        const Placed p = place(graph, {positive_definite(130, 1)}),
+                     u = place(graph, {random_matrix(1, 130, 2)});
+        const Placed l = place(graph, {lower_factor(positive_definite(130, 3))});
+        sherman_morrison(graph, p.tensor, u.tensor);
+        cholesky_update(graph, l.tensor, u.tensor);
+        run(graph, {.max_dispatch_flops = max_flops});
+        std::vector<float> all = p.buffer->floats(), more = l.buffer->floats();
+        all.insert(all.end(), more.begin(), more.end());
+        return all;
+    };
+    const std::vector<float> first = bits(4e9);
+    EXPECT_EQ(bits(4e9), first);
+    EXPECT_EQ(bits(1e4), first);
+}
+
+TEST_P(UpdateTest, GoldenFactors) {
+    std::size_t files = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(golden_folder() / "woodbury")) {
+        if (!entry.path().filename().string().starts_with("chol_updown")) continue;
+        ++files;
+        const GoldenCase golden(entry.path());
+        const auto n = static_cast<std::uint64_t>(golden.number("n"));
+        const auto matrix = [&](const std::string& name) {
+            const GoldenTensor tensor = golden.tensor(name);
+            const auto size = static_cast<Eigen::Index>(n);
+            return Matrix(Eigen::Map<const Matrix>(
+                tensor.values.data(), static_cast<Eigen::Index>(tensor.values.size()) / size, size));
+        };
+        Graph graph(device());
+        struct Pending {
+            const char* name;
+            Placed l;
+            PlacedWords status;
+            double bound;
+        };
+        std::vector<Pending> pending;
+        const auto add = [&](const char* name, double bound, const auto& change) {
+            pending.push_back({name, place(graph, {matrix("L")}), place_words(graph, {1}), bound});
+            change(pending.back().l.tensor, pending.back().status.tensor);
+        };
+        const Placed v = place(graph, {matrix("v")}), w = place(graph, {matrix("w")}),
+                     near = place(graph, {matrix("w_near")});
+        const std::uint32_t index = static_cast<std::uint32_t>(golden.number("replaced_index"));
+        const PlacedWords row = place_words(graph, {1}, {index});
+        const Placed column = place(graph, {Matrix(matrix("A_replaced").row(index))});
+        golden.ignore("A");
+        // Ten times float32's errors; the near failure loses a factor of 1 / (1 - |L^-1 w|^2) = 5000 at
+        // worst.
+        add("L_up", 1e-6,
+            [&](const Tensor& l, const Tensor& status) { cholesky_update(graph, l, v.tensor, status); });
+        add("L_down", 1e-6,
+            [&](const Tensor& l, const Tensor& status) { cholesky_downdate(graph, l, w.tensor, status); });
+        add("L_down_near", 1e-4,
+            [&](const Tensor& l, const Tensor& status) { cholesky_downdate(graph, l, near.tensor, status); });
+        add("L_replaced", 1e-6, [&](const Tensor& l, const Tensor& status) {
+            cholesky_replace_row(graph, l, row.tensor, column.tensor, status);
+        });
+        run(graph);
+        for (const Pending& x : pending) {
+            const Matrix is = x.l.read()[0], should = matrix(x.name);
+            const double error = (is - should).norm() / should.norm();
+            std::cout << "golden woodbury/" << golden.name() << " " << x.name << " | " << GetParam().name
+                      << " | error=" << error << " bound=" << x.bound << " | "
+                      << (error <= x.bound ? "ok" : "FAILED") << "\n";
+            EXPECT_LE(error, x.bound) << x.name;
+            EXPECT_EQ(x.status.read()[0], 0u) << x.name;
+        }
+        EXPECT_TRUE(golden.unread().empty()) << golden.unread().front() << " is not known to this test";
+    }
+    EXPECT_GT(files, 0u) << "no golden vectors in " << golden_folder() / "woodbury";
+}
+
+TEST_P(UpdateTest, RefusesWhatDoesNotFit) {
+    Graph graph(device());
+    const Tensor p = graph.temporary(DType::f32, {2, 5, 5}), u = graph.temporary(DType::f32, {2, 5}),
+                 half = graph.temporary(DType::f16, {2, 5, 5}), tall = graph.temporary(DType::f32, {6, 5}),
+                 row = graph.temporary(DType::u32, {2}), big = graph.temporary(DType::f32, {4097, 4097});
+    expect_refusals(
+        graph,
+        {{"P is empty", [&] { sherman_morrison(graph, {}, u); }},
+         {"u is empty", [&] { sherman_morrison(graph, p, {}); }},
+         {"f32 and square", [&] { sherman_morrison(graph, half, u); }},
+         {"f32 and square", [&] { sherman_morrison(graph, tall, u); }},
+         {"5 elements for each matrix", [&] { sherman_morrison(graph, p, tall); }},
+         {"overlaps u", [&] { sherman_morrison(graph, p, p.batch_item(0).row_range(1, 1)); }},
+         {"gamma must be above 0", [&] { sherman_morrison(graph, p, u, {}, {.gamma = 0.0f}); }},
+         {"gamma must be above 0",
+          [&] { sherman_morrison(graph, p, u, {}, {.beta = std::numeric_limits<float>::infinity()}); }},
+         {"2 u32, one for each matrix", [&] { sherman_morrison(graph, p, u, u); }},
+         {"L is empty", [&] { cholesky_update(graph, {}, u); }},
+         {"v is empty", [&] { cholesky_downdate(graph, p, {}); }},
+         {"at most 4096", [&] { cholesky_update(graph, big, u); }},
+         {"row is empty", [&] { cholesky_replace_row(graph, p, {}, u); }},
+         {"one u32 for each matrix", [&] { cholesky_replace_row(graph, p, u, u); }},
+         {"column is empty", [&] { cholesky_replace_row(graph, p, row, {}); }}});
+}
+
+HERON_DEVICE_TESTS(UpdateTest);
+
+}  // namespace
+}  // namespace heron::test
