@@ -16,6 +16,7 @@
 #include "heron/linalg/factor.hpp"
 #include "heron/linalg/matrix_power.hpp"
 #include "heron/linalg/norms.hpp"
+#include "heron/linalg/cholesky.hpp"
 #include "heron/linalg/polar.hpp"
 #include "heron/linalg/power_iteration.hpp"
 #include "heron/linalg/product.hpp"
@@ -26,3 +27,4 @@
 #include "heron/linalg/svd.hpp"
 #include "heron/linalg/two_sided.hpp"
 #include "heron/linalg/update.hpp"
+#include "heron/linalg/triangular.hpp"

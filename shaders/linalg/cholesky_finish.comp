@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+// The end of a blocked Cholesky factorisation: zeros on the other side of the diagonal, zeros everywhere where all attempts
+// failed, and the status and jitter of each matrix. One invocation per element.
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "linalg/cholesky.h"
+#include "linalg/status.h"
+#define JOB CholeskyFinishJob
+#include "core/kernel.glsl"
+
+layout(constant_id = SPEC_PER_THREAD) const uint PER_THREAD = 4;
+
+void main() {
+    if (nothing_to_do())
+        return;
+    uint group = workgroup_index();
+    uint j = find_job(group);
+    group -= p.jobs.job[j].first_group;
+    F32 l = p.jobs.job[j].l;
+    F32 diagonal = p.jobs.job[j].diagonal;
+    U32 states = p.jobs.job[j].states;
+    U32 nonfinite = p.jobs.job[j].nonfinite;
+    uint n = p.jobs.job[j].n;
+    uint groups = p.jobs.job[j].groups;
+    uint flags = p.jobs.job[j].flags;
+    uint attempts = p.jobs.job[j].attempts;
+    uint panels = p.jobs.job[j].panels;
+    bool upper = (flags & CHOLESKY_UPPER) != 0;
+    uint item = group / groups;
+    group -= item * groups;
+
+    bool finite = nonfinite.v[item] == 0;
+    uint used = 0; // the attempt that succeeded
+    while (used < attempts && states.v[(item * attempts + min(used, attempts - 1) + 1) * panels - 1] != 0)
+        ++used;
+    bool positive = finite && used < attempts;
+
+    uint l_stride = p.jobs.job[j].l_stride;
+    uint l_base = item * p.jobs.job[j].l_item;
+    uint first = group * gl_WorkGroupSize.x * PER_THREAD + gl_LocalInvocationID.x;
+    for (uint q = 0; q < PER_THREAD; ++q) {
+        uint e = first + q * gl_WorkGroupSize.x;
+        if (e < n * n) {
+            uint row = e / n;
+            uint col = e - row * n;
+            if (!positive || (upper ? col < row : col > row))
+                l.v[l_base + row * l_stride + col] = 0.0;
+        }
+    }
+
+    if (first != 0)
+        return;
+    if ((flags & CHOLESKY_HAS_STATUS) != 0) {
+        U32 status = p.jobs.job[j].status;
+        status.v[item] = !finite     ? STATUS_NONFINITE
+                         : !positive ? STATUS_INDEFINITE
+                         : used > 0  ? STATUS_JITTERED
+                                     : STATUS_OK;
+    }
+    if ((flags & CHOLESKY_HAS_JITTER) != 0) {
+        float mean = 0.0;
+        for (uint i = 0; i < n; ++i)
+            mean += diagonal.v[item * n + min(i, n - 1)] * (1.0 / float(n));
+        float jitter = p.jobs.job[j].absolute + p.jobs.job[j].relative * mean;
+        for (uint i = 1; i < used; ++i)
+            jitter *= 10.0;
+        F32 result = p.jobs.job[j].jitter;
+        result.v[item] = positive && used > 0 ? jitter : 0.0;
+    }
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// Parts of matrices as tensors, for algorithms that go block by block.
+#pragma once
+
+#include <cstdint>
+
+#include "heron/graph.hpp"
+
+namespace heron {
+
+inline std::uint64_t ceil_divide(std::uint64_t a, std::uint64_t b) { return (a + b - 1) / b; }
+inline std::uint32_t narrow(std::uint64_t value) { return static_cast<std::uint32_t>(value); }
+
+// Elements from one matrix of a batch to the next, also where there is only one.
+inline std::uint32_t item_stride(const Tensor& tensor) { return narrow(tensor.rows() * tensor.stride()); }
+
+// Rows [row, row + rows), columns [col, col + cols) of one matrix, which has f32 elements or begins its rows
+// and `col` at even elements.
+inline Tensor block(const Tensor& matrix, std::uint64_t row, std::uint64_t col, std::uint64_t rows,
+                    std::uint64_t cols) {
+    Tensor part = matrix;
+    part.byte_offset += (row * matrix.stride() + col) * bytes_of(matrix.dtype);
+    part.shape = Shape{rows, cols};
+    part.row_stride = matrix.stride();
+    return part;
+}
+
+}  // namespace heron

@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: MIT
+// cholesky() and log_determinant(): small matrices in one workgroup each, large ones panel by panel.
+#include "heron/linalg/cholesky.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <string>
+
+#include "heron/linalg/reduce.hpp"
+#include "heron/spirv/cholesky_finish.hpp"
+#include "heron/spirv/cholesky_panel.hpp"
+#include "heron/spirv/cholesky_start.hpp"
+#include "heron/spirv/cholesky_workgroup.hpp"
+#include "heron/spirv/log_determinant.hpp"
+#include "linalg/blocks.hpp"
+#include "linalg/checks.hpp"
+#include "linalg/cholesky.h"
+
+namespace heron {
+
+static_assert(sizeof(gpu::CholeskyJob) == 80);
+static_assert(sizeof(gpu::CholeskyStartJob) == 48);
+static_assert(sizeof(gpu::CholeskyPanelJob) == 88);
+static_assert(sizeof(gpu::CholeskyFinishJob) == 88);
+static_assert(sizeof(gpu::LogDeterminantJob) == 32);
+
+namespace {
+
+constexpr KernelInfo kWorkgroup =
+    make_kernel<gpu::CholeskyJob>("cholesky_workgroup", spirv::cholesky_workgroup);
+constexpr KernelInfo kStart = make_kernel<gpu::CholeskyStartJob>("cholesky_start", spirv::cholesky_start);
+constexpr KernelInfo kPanel = make_kernel<gpu::CholeskyPanelJob>("cholesky_panel", spirv::cholesky_panel);
+constexpr KernelInfo kFinish = make_kernel<gpu::CholeskyFinishJob>("cholesky_finish", spirv::cholesky_finish);
+constexpr KernelInfo kLogDeterminant =
+    make_kernel<gpu::LogDeterminantJob>("log_determinant", spirv::log_determinant);
+
+constexpr std::uint32_t kPanelWidth = gpu::CHOLESKY_PANEL;
+constexpr std::uint32_t kMaxRetries = 8;
+
+float pivot_tolerance(std::uint64_t n) {
+    return static_cast<float>(2.0 * std::sqrt(static_cast<double>(n)) * 0x1p-24);
+}
+
+std::uint32_t flags_of(const CholeskyOptions& options) {
+    return (options.triangle == Triangle::upper ? gpu::CHOLESKY_UPPER : 0) |
+           (options.status ? gpu::CHOLESKY_HAS_STATUS : 0) |
+           (options.jitter_used ? gpu::CHOLESKY_HAS_JITTER : 0);
+}
+
+void check(const Graph& graph, const Tensor& a, const Tensor& factor, const CholeskyOptions& options) {
+    const char* who = "cholesky";
+    check_float_tensor(who, "A", graph, a);
+    check_float_tensor(who, "the factor", graph, factor);
+    if (a.rows() != a.cols()) refuse(who, "A is " + text(a) + "; it must be square");
+    if (a.shape != factor.shape)
+        refuse(who, "A is " + text(a) + ", the factor is " + text(factor) + "; shapes must agree");
+    if (factor.dtype != DType::f32)
+        refuse(who, "the factor is " + text(factor) + "; its elements must be f32");
+    if (!same_place(graph, a, factor)) check_no_overlap(who, "the factor", factor, "A", a, graph);
+    check_status_tensor(who, graph, options.status, a.batch());
+    const Tensor& used = options.jitter_used;
+    if (used) {
+        check_float_tensor(who, "jitter_used", graph, used);
+        if (used.dtype != DType::f32 || used.shape.count() != a.batch() || used.stride() != used.cols())
+            refuse(who, "jitter_used is " + text(used) + "; it must be a contiguous tensor of " +
+                            std::to_string(a.batch()) + " f32, one for each matrix");
+    }
+    const Jitter& jitter = options.jitter;
+    if (jitter.retries > kMaxRetries)
+        refuse(who, "jitter.retries is " + std::to_string(jitter.retries) + "; it may be at most " +
+                        std::to_string(kMaxRetries));
+    const bool fits = jitter.absolute >= 0 && jitter.relative >= 0 && std::isfinite(jitter.absolute) &&
+                      std::isfinite(jitter.relative);
+    if (!fits || (jitter.retries > 0 && jitter.absolute == 0 && jitter.relative == 0))
+        refuse(who, "jitter is " + std::to_string(jitter.absolute) + " absolute, " +
+                        std::to_string(jitter.relative) +
+                        " relative; both must be finite and not negative, and with retries one of them "
+                        "positive");
+    for (const Tensor* extra : {&options.status, &options.jitter_used})
+        if (*extra) {
+            const char* name = extra == &options.status ? "status" : "jitter_used";
+            check_no_overlap(who, name, *extra, "A", a, graph);
+            check_no_overlap(who, name, *extra, "the factor", factor, graph);
+        }
+}
+
+void add_small(Graph& graph, const Tensor& a, const Tensor& factor, const CholeskyOptions& options) {
+    gpu::CholeskyJob job{};
+    job.n = narrow(a.rows());
+    job.a_stride = narrow(a.stride());
+    job.a_item = item_stride(a);
+    job.l_stride = narrow(factor.stride());
+    job.l_item = item_stride(factor);
+    job.flags = flags_of(options);
+    job.retries = options.jitter.retries;
+    job.absolute = options.jitter.absolute;
+    job.relative = options.jitter.relative;
+    job.tolerance = pivot_tolerance(a.rows());
+    std::vector<Operand> operands{{offsetof(gpu::CholeskyJob, a), a, Access::read},
+                                  {offsetof(gpu::CholeskyJob, l), factor, Access::write}};
+    if (options.status)
+        operands.push_back({offsetof(gpu::CholeskyJob, status), options.status, Access::write});
+    if (options.jitter_used)
+        operands.push_back({offsetof(gpu::CholeskyJob, jitter), options.jitter_used, Access::write});
+    Operation operation = make_operation(kWorkgroup, job, std::move(operands), a.batch());
+    // One subgroup on CPU drivers, where each further one runs after the first and makes barriers dear.
+    operation.constants = {{gpu::SPEC_THREADS, graph.device().capabilities().cpu ? 8u : 128u},
+                           {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(a.dtype)}};
+    operation.reason = "the triangle fits shared memory: one workgroup for each matrix";
+    const double n = static_cast<double>(a.rows());
+    operation.flops = n * n * n / 3 * static_cast<double>(a.batch());
+    operation.bytes = static_cast<double>(a.span_bytes() + factor.span_bytes());
+    operation.guarded = options.guarded;
+    graph.add(std::move(operation));
+}
+
+// The blocked form: its temporaries, and the operations on them.
+class BlockedCholesky {
+public:
+    BlockedCholesky(Graph& graph, const Tensor& a, const Tensor& factor, const CholeskyOptions& options)
+        : graph_(graph),
+          a_(a),
+          factor_(factor),
+          options_(options),
+          n_(a.rows()),
+          items_(a.batch()),
+          panels_(ceil_divide(n_, kPanelWidth)),
+          attempts_(options.jitter.retries + 1),
+          cpu_(graph.device().capabilities().cpu),
+          upper_(options.triangle == Triangle::upper) {
+        w_ = graph.temporary(DType::f32, Shape{items_, n_, n_});
+        diagonal_ = graph.temporary(DType::f32, Shape{items_, n_});
+        states_ = graph.temporary(DType::u32, Shape{items_, attempts_, panels_});
+        nonfinite_ = graph.temporary(DType::u32, Shape{items_});
+    }
+
+    void add() {
+        start(w_);
+        count_nonfinite(graph_, w_, nonfinite_, options_.guarded);
+        const bool updates = n_ > outer();
+        Tensor again = w_;  // what the retries begin with
+        if (attempts_ > 1 && updates) {
+            again = graph_.temporary(DType::f32, Shape{items_, n_, n_});
+            start(again);
+        }
+        for (std::uint64_t begin = 0; begin < n_; begin += outer()) {
+            const std::uint64_t end = std::min(begin + outer(), n_);
+            for (std::uint64_t first = begin; first < end; first += kPanelWidth) panel(w_, begin, first, 0);
+            if (end < n_) update(begin, end);
+        }
+        for (std::uint32_t attempt = 1; attempt < attempts_; ++attempt)
+            for (std::uint64_t first = 0; first < n_; first += kPanelWidth) panel(again, 0, first, attempt);
+        finish();
+    }
+
+private:
+    // Columns between two products. On CPU drivers the panels' own update is much slower than gemm().
+    std::uint64_t outer() const { return cpu_ ? kPanelWidth : 8 * kPanelWidth; }
+
+    struct Grid {
+        std::uint32_t threads, per_thread, groups;
+    };
+    Grid element_grid() const {
+        const std::uint32_t threads = cpu_ ? 8 : 128, per_thread = cpu_ ? 512 : 8;
+        return {threads, per_thread, narrow(ceil_divide(n_ * n_, std::uint64_t{threads} * per_thread))};
+    }
+
+    void add_operation(Operation operation, std::vector<SpecConstant> constants, std::string_view reason) {
+        operation.constants = std::move(constants);
+        operation.reason = reason;
+        operation.guarded = options_.guarded;
+        graph_.add(std::move(operation));
+    }
+
+    void start(const Tensor& w) {
+        const Grid grid = element_grid();
+        gpu::CholeskyStartJob job{};
+        job.n = narrow(n_);
+        job.a_stride = narrow(a_.stride());
+        job.a_item = item_stride(a_);
+        job.flags = flags_of(options_);
+        job.groups = grid.groups;
+        Operation operation =
+            make_operation(kStart, job,
+                           {{offsetof(gpu::CholeskyStartJob, a), a_, Access::read},
+                            {offsetof(gpu::CholeskyStartJob, w), w, Access::write},
+                            {offsetof(gpu::CholeskyStartJob, diagonal), diagonal_, Access::write}},
+                           items_ * grid.groups);
+        operation.bytes = static_cast<double>(a_.span_bytes() + w.span_bytes());
+        add_operation(std::move(operation),
+                      {{gpu::SPEC_THREADS, grid.threads},
+                       {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(a_.dtype)},
+                       {gpu::SPEC_PER_THREAD, grid.per_thread}},
+                      "the only one");
+    }
+
+    void panel(const Tensor& w, std::uint64_t begin, std::uint64_t first, std::uint32_t attempt) {
+        // Few workgroups on CPU drivers, since each factors the diagonal block.
+        const std::uint32_t threads = cpu_ ? 8 : 64, per_thread = cpu_ ? 16 : 1;
+        const std::uint64_t below = n_ - std::min(first + kPanelWidth, n_);
+        gpu::CholeskyPanelJob job{};
+        job.n = narrow(n_);
+        job.l_row = upper_ ? 1 : narrow(factor_.stride());
+        job.l_col = upper_ ? narrow(factor_.stride()) : 1;
+        job.l_item = item_stride(factor_);
+        job.begin = narrow(begin);
+        job.first = narrow(first);
+        job.attempt = attempt;
+        job.attempts = attempts_;
+        const float power = attempt == 0 ? 0.0f : std::pow(10.0f, static_cast<float>(attempt - 1));
+        job.absolute = options_.jitter.absolute * power;
+        job.relative = options_.jitter.relative * power;
+        job.tolerance = pivot_tolerance(n_);
+        job.groups = narrow(std::max<std::uint64_t>(1, ceil_divide(below, threads * per_thread)));
+        Operation operation =
+            make_operation(kPanel, job,
+                           {{offsetof(gpu::CholeskyPanelJob, w), w, Access::read},
+                            {offsetof(gpu::CholeskyPanelJob, l), factor_, Access::read_write},
+                            {offsetof(gpu::CholeskyPanelJob, diagonal), diagonal_, Access::read},
+                            {offsetof(gpu::CholeskyPanelJob, states), states_,
+                             first == 0 && attempt == 0 ? Access::write : Access::read_write}},
+                           items_ * job.groups);
+        const double inner = static_cast<double>(first - begin) + kPanelWidth / 2.0;
+        const double rows =
+            static_cast<double>(below + kPanelWidth * job.groups) * static_cast<double>(items_);
+        operation.flops = 2.0 * rows * inner * kPanelWidth;
+        operation.bytes = 4.0 * rows * (2.0 * kPanelWidth + static_cast<double>(first - begin));
+        add_operation(std::move(operation),
+                      {{gpu::SPEC_THREADS, threads}, {gpu::SPEC_PER_THREAD, per_thread}},
+                      attempt == 0 ? "32 columns of a large matrix"
+                                   : "retry with jitter; returns at once where it is not needed");
+    }
+
+    // W -= L L^T below and right of column `end`, with the columns of L from `begin` on.
+    void update(std::uint64_t begin, std::uint64_t end) {
+        GemmOptions gemm_options;
+        gemm_options.alpha = -1.0f;
+        gemm_options.beta = 1.0f;
+        gemm_options.guarded = options_.guarded;
+        gemm_options.transpose_a = upper_ ? Transpose::yes : Transpose::no;
+        const std::uint64_t rest = n_ - end, width = end - begin;
+        for (std::uint64_t item = 0; item < items_; ++item) {
+            const Tensor l = factor_.batch_item(item);
+            const Tensor columns =
+                upper_ ? block(l, begin, end, width, rest) : block(l, end, begin, rest, width);
+            const Tensor w = block(w_.batch_item(item), end, end, rest, rest);
+            syrk(graph_, columns, w, w, gemm_options);
+        }
+    }
+
+    void finish() {
+        const Grid grid = element_grid();
+        gpu::CholeskyFinishJob job{};
+        job.n = narrow(n_);
+        job.l_stride = narrow(factor_.stride());
+        job.l_item = item_stride(factor_);
+        job.flags = flags_of(options_);
+        job.attempts = attempts_;
+        job.panels = narrow(panels_);
+        job.absolute = options_.jitter.absolute;
+        job.relative = options_.jitter.relative;
+        job.groups = grid.groups;
+        std::vector<Operand> operands{
+            {offsetof(gpu::CholeskyFinishJob, l), factor_, Access::write},
+            {offsetof(gpu::CholeskyFinishJob, diagonal), diagonal_, Access::read},
+            {offsetof(gpu::CholeskyFinishJob, states), states_, Access::read},
+            {offsetof(gpu::CholeskyFinishJob, nonfinite), nonfinite_, Access::read}};
+        if (options_.status)
+            operands.push_back({offsetof(gpu::CholeskyFinishJob, status), options_.status, Access::write});
+        if (options_.jitter_used)
+            operands.push_back(
+                {offsetof(gpu::CholeskyFinishJob, jitter), options_.jitter_used, Access::write});
+        Operation operation = make_operation(kFinish, job, std::move(operands), items_ * grid.groups);
+        operation.bytes = static_cast<double>(factor_.span_bytes()) / 2;
+        add_operation(std::move(operation),
+                      {{gpu::SPEC_THREADS, grid.threads}, {gpu::SPEC_PER_THREAD, grid.per_thread}},
+                      "the only one");
+    }
+
+    Graph& graph_;
+    const Tensor a_, factor_;
+    const CholeskyOptions& options_;
+    const std::uint64_t n_, items_, panels_;
+    const std::uint32_t attempts_;
+    const bool cpu_, upper_;
+    Tensor w_, diagonal_, states_, nonfinite_;
+};
+
+}  // namespace
+
+bool cholesky_fits_one_workgroup(const Device&, std::uint64_t n, const CholeskyOptions& options) {
+    return options.one_workgroup && n <= gpu::CHOLESKY_LARGEST_SMALL;
+}
+
+void cholesky(Graph& graph, const Tensor& a, const Tensor& factor, const CholeskyOptions& options) {
+    check(graph, a, factor, options);
+    if (a.batch() == 0) return;
+    if (cholesky_fits_one_workgroup(graph.device(), a.rows(), options))
+        add_small(graph, a, factor, options);
+    else
+        BlockedCholesky(graph, a, factor, options).add();
+}
+
+void log_determinant(Graph& graph, const Tensor& factor, const Tensor& result, bool guarded) {
+    const char* who = "log_determinant";
+    check_float_tensor(who, "the factor", graph, factor);
+    if (factor.rows() != factor.cols() || factor.dtype != DType::f32)
+        refuse(who, "the factor is " + text(factor) + "; it must be square and f32");
+    check_float_tensor(who, "`result`", graph, result);
+    if (result.dtype != DType::f32 || result.shape.count() != factor.batch() ||
+        result.stride() != result.cols())
+        refuse(who, "`result` is " + text(result) + "; it must be a contiguous tensor of " +
+                        std::to_string(factor.batch()) + " f32, one for each matrix");
+    check_no_overlap(who, "`result`", result, "the factor", factor, graph);
+    gpu::LogDeterminantJob job{};
+    job.n = narrow(factor.rows());
+    job.step = narrow(factor.stride() + 1);
+    job.item = item_stride(factor);
+    Operation operation = make_operation(kLogDeterminant, job,
+                                         {{offsetof(gpu::LogDeterminantJob, l), factor, Access::read},
+                                          {offsetof(gpu::LogDeterminantJob, result), result, Access::write}},
+                                         factor.batch());
+    operation.constants = {{gpu::SPEC_THREADS, graph.device().capabilities().cpu ? 8u : 128u}};
+    operation.reason = "the only one";
+    const double count = static_cast<double>(factor.batch() * factor.rows());
+    operation.flops = 16 * count;
+    operation.bytes = 4 * count;
+    operation.guarded = guarded;
+    graph.add(std::move(operation));
+}
+
+}  // namespace heron

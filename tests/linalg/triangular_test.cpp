@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: MIT
+// triangular_solve() and triangular_inverse() against float64, on every device.
+#include <Eigen/Dense>
+
+#include "linalg/matrices.hpp"
+
+namespace heron::test {
+namespace {
+
+// Far from singular, with elements of both signs everywhere: what lies in the other half must not matter.
+Matrix well_conditioned(std::uint64_t n, std::uint64_t seed) {
+    Matrix t = random_matrix(n, n, seed) / std::sqrt(static_cast<double>(n) + 1);
+    for (Eigen::Index i = 0; i < t.rows(); ++i) t(i, i) = (i % 3 == 0 ? -1.0 : 1.0) * (1 + std::abs(t(i, i)));
+    return t;
+}
+
+class TriangularTest : public MatrixTest {
+protected:
+    struct Solve {
+        std::uint64_t n, m = 5, batch = 1;
+        TriangularOptions options;
+        bool one_t = false, in_place = false;
+        DType t = DType::f32, b = DType::f32;
+        std::uint64_t gap = 0;
+    };
+    struct Solved {
+        Solve x;
+        std::vector<Matrix> t, b;
+        Placed result;
+        Words status;
+    };
+
+    static Matrix effective(const Matrix& stored, Triangle triangle, bool unit) {
+        Matrix t = triangle == Triangle::lower ? Matrix(stored.triangularView<Eigen::Lower>())
+                                               : Matrix(stored.triangularView<Eigen::Upper>());
+        if (unit) t.diagonal().setOnes();
+        return t;
+    }
+
+    void add(Graph& graph, const Solve& x, std::vector<Matrix> t = {}) {
+        const std::uint64_t seed = 100 * (solved_.size() + 1);
+        const bool right = x.options.side == Side::right;
+        if (t.empty())
+            for (std::uint64_t item = 0; item < (x.one_t ? 1 : x.batch); ++item)
+                t.push_back(well_conditioned(x.n, seed + item));
+        std::vector<Matrix> stored, b;
+        for (Matrix& item : t) {
+            item = rounded(item, x.t);
+            Matrix hidden = only_triangle(item, x.options.triangle);
+            if (x.options.unit_diagonal)
+                hidden.diagonal().setConstant(std::numeric_limits<double>::quiet_NaN());
+            stored.push_back(hidden);
+            item = effective(item, x.options.triangle, x.options.unit_diagonal);
+        }
+        for (std::uint64_t item = 0; item < x.batch; ++item)
+            b.push_back(rounded(
+                right ? random_matrix(x.m, x.n, seed + 50 + item) : random_matrix(x.n, x.m, seed + 50 + item),
+                x.b));
+        const Placed pt = place(graph, stored, x.t, x.gap), pb = place(graph, b, x.b, x.gap);
+        const Placed px = x.in_place ? pb : blank(graph, x.batch, pb.rows, pb.cols, x.gap);
+        const Words status = words(graph, x.batch);
+        TriangularOptions options = x.options;
+        options.status = status.tensor;
+        triangular_solve(graph, pt.tensor, pb.tensor, px.tensor, options);
+        solved_.push_back({x, t, b, px, status});
+    }
+
+    // Column by column (row by row on the right): the residual against the bound of the header.
+    void check() {
+        for (const Solved& s : solved_) {
+            const std::vector<Matrix> results = s.result.read();
+            const double alpha = static_cast<double>(s.x.options.alpha);
+            for (std::uint64_t item = 0; item < s.x.batch; ++item) {
+                const std::string what =
+                    std::to_string(s.x.n) + " rows, " + std::to_string(s.x.m) + " right-hand sides" +
+                    (s.x.options.triangle == Triangle::upper ? ", upper" : ", lower") +
+                    (s.x.options.transpose == Transpose::yes ? ", transposed" : "") +
+                    (s.x.options.side == Side::right ? ", right" : "") +
+                    (s.x.options.unit_diagonal ? ", unit" : "") + (s.x.in_place ? ", in place" : "") +
+                    ", item " + std::to_string(item);
+                EXPECT_EQ(s.status.statuses()[item], "ok") << what;
+                Matrix t = s.t[s.x.one_t ? 0 : item], x = results[item], b = s.b[item];
+                if (s.x.options.transpose == Transpose::yes) t.transposeInPlace();
+                if (s.x.options.side == Side::right) {
+                    t.transposeInPlace();
+                    x.transposeInPlace();
+                    b.transposeInPlace();
+                }
+                for (Eigen::Index c = 0; c < x.cols(); ++c) {
+                    const double n = std::max(2.0, static_cast<double>(s.x.n));
+                    const double bound =
+                        n * 0x1p-24 * (2 * t.norm() * x.col(c).norm() + std::abs(alpha) * b.col(c).norm());
+                    ratio("residual", (t * x.col(c) - alpha * b.col(c)).norm(), bound, what);
+                }
+            }
+        }
+        solved_.clear();
+    }
+
+    static std::vector<TriangularOptions> all_options() {
+        std::vector<TriangularOptions> all;
+        for (Triangle triangle : {Triangle::lower, Triangle::upper})
+            for (Transpose transpose : {Transpose::no, Transpose::yes})
+                for (Side side : {Side::left, Side::right})
+                    for (bool unit : {false, true})
+                        all.push_back({.triangle = triangle,
+                                       .transpose = transpose,
+                                       .unit_diagonal = unit,
+                                       .side = side});
+        return all;
+    }
+
+    std::vector<Solved> solved_;
+};
+
+TEST_P(TriangularTest, SmallSystemsOfEveryKindAreOneDispatch) {
+    Graph graph(device());
+    for (std::uint64_t n : {1u, 2u, 3u, 5u, 7u, 8u, 9u, 15u, 17u, 31u, 33u, 63u, 64u})
+        for (TriangularOptions options : all_options()) {
+            options.alpha = n % 2 == 0 ? 1.0f : -0.5f;
+            add(graph, {.n = n, .m = n % 5 + 1, .options = options, .in_place = n % 3 == 0});
+        }
+    add(graph, {.n = 20, .m = 100});
+    add(graph, {.n = 20, .m = 257, .options = {.side = Side::right}});
+    EXPECT_EQ(run(graph).dispatch_count(), 1u);
+    check();
+}
+
+TEST_P(TriangularTest, LargeSystemsOfEveryKindMatchFloat64) {
+    Graph graph(device());
+    for (std::uint64_t n : {65u, 127u, 129u})
+        for (TriangularOptions options : all_options()) {
+            options.alpha = n % 4 == 1 ? 1.0f : 2.0f;
+            add(graph, {.n = n, .m = n == 129 ? 70u : 3u, .options = options, .in_place = n == 127});
+        }
+    add(graph, {.n = 257, .m = 1});
+    run(graph);
+    check();
+}
+
+TEST_P(TriangularTest, TakesBatchesStridesOneTForAllAnd16Bits) {
+    Graph graph(device());
+    for (std::uint64_t n : {12u, 100u}) {
+        add(graph, {.n = n, .batch = 3});
+        add(graph, {.n = n, .batch = 3, .options = {.side = Side::right}, .in_place = true, .gap = 3});
+        add(graph, {.n = n, .batch = 3, .options = {.triangle = Triangle::upper}, .one_t = true, .gap = 1});
+        add(graph, {.n = n, .m = 8, .t = DType::f16, .b = DType::bf16, .gap = 2});
+        add(graph, {.n = n,
+                    .m = 8,
+                    .batch = 2,
+                    .options = {.triangle = Triangle::upper, .side = Side::right},
+                    .t = DType::bf16});
+    }
+    run(graph);
+    check();
+}
+
+TEST_P(TriangularTest, GpuVariantsMatchFloat64) {
+    DisabledCapabilities gpu;
+    gpu.cpu = true;
+    gpu.max_invocations = 128;
+    gpu.max_shared_memory = 16384;
+    Graph graph(device(gpu));
+    for (const TriangularOptions& options : all_options()) {
+        add(graph, {.n = 33, .m = 70, .options = options});
+        add(graph, {.n = 130, .m = 65, .options = options});
+    }
+    run(graph);
+    check();
+}
+
+// Random triangles are exponentially ill-conditioned: substitution's residual stays small all the same.
+TEST_P(TriangularTest, IllConditionedTrianglesHaveSmallResiduals) {
+    Graph graph(device());
+    for (std::uint64_t n : {30u, 90u}) {
+        for (const TriangularOptions& options : all_options())
+            if (!options.unit_diagonal) add(graph, {.n = n, .options = options}, {random_matrix(n, n, n)});
+        Matrix graded = well_conditioned(n, n);
+        for (Eigen::Index i = 0; i < graded.rows(); ++i)
+            graded.row(i) *= std::exp2(-40.0 * static_cast<double>(i) / static_cast<double>(n));
+        add(graph, {.n = n}, {graded});
+    }
+    run(graph);
+    check();
+}
+
+TEST_P(TriangularTest, InversesOfAllSizesMatchFloat64) {
+    for (bool in_place : {false, true}) {
+        Graph graph(device());
+        struct Inverse {
+            Matrix t;
+            Triangle triangle;
+            Placed x;
+        };
+        std::vector<Inverse> inverses;
+        for (std::uint64_t n : {1u, 2u, 3u, 8u, 17u, 63u, 64u, 65u, 127u, 128u, 129u, 200u, 257u})
+            for (Triangle triangle : {Triangle::lower, Triangle::upper})
+                for (bool unit : {false, true}) {
+                    if (n > 130 && unit) continue;
+                    const Matrix stored = well_conditioned(n, n);
+                    const Matrix t = effective(rounded(stored, DType::f32), triangle, unit);
+                    const Placed pt = place(graph, {only_triangle(stored, triangle)}, DType::f32, n % 2 * 3);
+                    const Placed px = in_place ? pt : blank(graph, 1, n, n, n % 4);
+                    triangular_inverse(graph, pt.tensor, px.tensor,
+                                       {.triangle = triangle, .unit_diagonal = unit});
+                    inverses.push_back({t, triangle, px});
+                }
+        run(graph);
+        for (const Inverse& inverse : inverses) {
+            const Matrix x = inverse.x.read()[0];
+            const double n = std::max(2.0, static_cast<double>(x.rows()));
+            const Matrix identity = Matrix::Identity(x.rows(), x.cols());
+            ratio("residual", (inverse.t * x - identity).norm(), n * 0x1p-24 * inverse.t.norm() * x.norm(),
+                  std::to_string(x.rows()));
+            EXPECT_EQ(effective(x, inverse.triangle, false), x) << "the other half is not zero";
+        }
+    }
+}
+
+TEST_P(TriangularTest, InverseTakesBatchesAnd16Bits) {
+    Graph graph(device());
+    const std::vector<Matrix> three{well_conditioned(70, 1), well_conditioned(70, 2),
+                                    well_conditioned(70, 3)};
+    const Placed t = place(graph, three, DType::f16), x = blank(graph, 3, 70, 70, 5);
+    const Words status = words(graph, 3);
+    triangular_inverse(graph, t.tensor, x.tensor, {.status = status.tensor});
+    const Plan plan = run(graph);
+    EXPECT_EQ(plan.level_count(), 4u);
+    const std::vector<Matrix> inverses = x.read();
+    for (std::size_t item = 0; item < 3; ++item) {
+        const Matrix lower = effective(rounded(three[item], DType::f16), Triangle::lower, false);
+        ratio("residual", (lower * inverses[item] - Matrix::Identity(70, 70)).norm(),
+              70 * 0x1p-24 * lower.norm() * inverses[item].norm(), "f16");
+        EXPECT_EQ(status.statuses()[item], "ok");
+    }
+}
+
+// Zero and non-finite diagonals are named and give zero; other matrices of the batch do not notice.
+TEST_P(TriangularTest, SingularTrianglesAreNamedAndStayAlone) {
+    for (std::uint64_t n : {6u, 80u}) {
+        Matrix singular = well_conditioned(n, 1), nan = singular, infinite = singular;
+        const Matrix good = singular;
+        singular(5, 5) = 0;
+        nan(2, 2) = std::numeric_limits<double>::quiet_NaN();
+        nan(3, 3) = 0;
+        infinite(n - 1, n - 1) = std::numeric_limits<double>::infinity();
+        const std::vector<Matrix> batch{good, singular, good, nan, infinite, good};
+        const std::vector<std::string> expected{"ok", "singular", "ok", "nonfinite", "nonfinite", "ok"};
+        Graph graph(device());
+        add(graph, {.n = n, .batch = 6}, batch);
+        const Placed t = place(graph, batch), x = blank(graph, 6, n, n);
+        const Words status = words(graph, 6);
+        triangular_inverse(graph, t.tensor, x.tensor, {.status = status.tensor});
+        run(graph);
+        EXPECT_EQ(solved_[0].status.statuses(), expected);
+        EXPECT_EQ(status.statuses(), expected);
+        const std::vector<Matrix> solutions = solved_[0].result.read(), inverses = x.read();
+        for (std::size_t item = 0; item < batch.size(); ++item) {
+            if (expected[item] != "ok") {
+                EXPECT_TRUE((solutions[item].array() == 0).all());
+                EXPECT_TRUE((inverses[item].array() == 0).all());
+                continue;
+            }
+            EXPECT_EQ(inverses[item], inverses[0]);
+            const Matrix residual =
+                good.triangularView<Eigen::Lower>() * solutions[item] - solved_[0].b[item];
+            EXPECT_LE(residual.norm(),
+                      3 * static_cast<double>(n) * 0x1p-24 * good.norm() * solutions[item].norm());
+        }
+        solved_.clear();
+    }
+}
+
+TEST_P(TriangularTest, SameBitsWholeOrSplitAndEveryTime) {
+    std::vector<std::vector<Matrix>> results;
+    for (int round = 0; round < 3; ++round) {
+        Graph graph(device());
+        add(graph, {.n = 60, .m = 300});
+        add(graph, {.n = 150, .m = 300, .options = {.triangle = Triangle::upper}});
+        const Placed t = place(graph, {well_conditioned(200, 3)}), x = blank(graph, 1, 200, 200);
+        triangular_inverse(graph, t.tensor, x.tensor);
+        PlanOptions options;
+        if (round == 2) options.max_dispatch_flops = 2e5;
+        Plan plan = run(graph, options);
+        for (int repeat = 0; repeat < 2; ++repeat) {
+            plan.run();
+            results.push_back({solved_[0].result.read()[0], solved_[1].result.read()[0], x.read()[0]});
+        }
+        solved_.clear();
+    }
+    for (const auto& result : results) EXPECT_TRUE(result == results[0]);
+}
+
+TEST_P(TriangularTest, EmptySystemsAreNothing) {
+    Graph graph(device());
+    add(graph, {.n = 0, .m = 3});
+    add(graph, {.n = 3, .m = 0});
+    run(graph);
+    check();
+}
+
+TEST_P(TriangularTest, RefusesWhatDoesNotFitAndAddsNothing) {
+    Graph graph(device());
+    const auto tensor = [&](const Shape& shape, DType dtype = DType::f32) {
+        return graph.temporary(dtype, shape);
+    };
+    const Tensor t = tensor({4, 4}), b = tensor({4, 3}), x = tensor({4, 3}), wide = tensor({3, 4});
+    const Tensor square = tensor({4, 4}), long_x = tensor({8, 3});
+    const float nan = std::numeric_limits<float>::quiet_NaN();
+    expect_refusals({
+        {"T is empty", [&] { triangular_solve(graph, {}, b, x); }},
+        {"B is empty", [&] { triangular_solve(graph, t, {}, x); }},
+        {"X is empty", [&] { triangular_solve(graph, t, b, {}); }},
+        {"must be square", [&] { triangular_solve(graph, wide, b, x); }},
+        {"must be f32",
+         [&] {
+             triangular_solve(graph, t, b, tensor({4, 3}, DType::f16));
+         }},
+        {"shapes must agree", [&] { triangular_solve(graph, t, b, wide); }},
+        {"4 rows",
+         [&] {
+             triangular_solve(graph, t, wide, tensor({3, 4}));
+         }},
+        {"4 columns", [&] { triangular_solve(graph, t, b, x, {.side = Side::right}); }},
+        {"one for all",
+         [&] {
+             triangular_solve(graph, tensor({2, 4, 4}), b, x);
+         }},
+        {"finite", [&] { triangular_solve(graph, t, b, x, {.alpha = nan}); }},
+        {"overlaps T", [&] { triangular_solve(graph, t, square, t); }},
+        {"overlaps B", [&] { triangular_solve(graph, t, long_x.row_range(0, 4), long_x.row_range(1, 4)); }},
+        {"1 u32", [&] { triangular_solve(graph, t, b, x, {.status = tensor({2}, DType::u32)}); }},
+        {"must be square", [&] { triangular_inverse(graph, wide, wide); }},
+        {"shapes must agree", [&] { triangular_inverse(graph, t, b); }},
+        {"must be f32",
+         [&] {
+             triangular_inverse(graph, t, tensor({4, 4}, DType::bf16));
+         }},
+    });
+    EXPECT_EQ(graph.compile({}).dispatch_count(), 0u);
+}
+
+HERON_DEVICE_TESTS(TriangularTest);
+
+}  // namespace
+}  // namespace heron::test
