@@ -23,6 +23,7 @@
 #include "heron/linalg/random.hpp"
 #include "heron/linalg/reduce.hpp"
 #include "heron/linalg/select.hpp"
+#include "heron/linalg/spd.hpp"
 #include "heron/linalg/status.hpp"
 #include "heron/linalg/svd.hpp"
 #include "heron/linalg/two_sided.hpp"

@@ -10,6 +10,7 @@ HERON_SHARED_BEGIN
 const uint CHOLESKY_UPPER = 1; // the factor is U of A = U^T U, and the upper triangle of A is read
 const uint CHOLESKY_HAS_STATUS = 2;
 const uint CHOLESKY_HAS_JITTER = 4;
+const uint CHOLESKY_INVERTS = 8;
 
 const uint CHOLESKY_LARGEST_SMALL = 88; // rows whose triangle, diagonal and scratch fit 16 KiB
 const uint CHOLESKY_PANEL = 32;         // columns of a panel
@@ -43,18 +44,20 @@ struct CholeskyStartJob {
     uint a_stride;
     uint a_item;
     uint flags;
-    uint groups; // workgroups of one item
+    uint reserved;
     uint first_group;
 };
 
 // cholesky_panel.comp: columns [first, first + CHOLESKY_PANEL) of the factor.
 //
-// Each item has one word for each attempt and panel in `states`: 1 when the attempt has failed up to and with that panel.
+// With CHOLESKY_INVERTS only the diagonal block is factored, and the factor's inverse written: the rows below follow by a
+// product. Each item has one word for each attempt and panel in `states`: 1 when the attempt has failed up to and with that panel.
 struct CholeskyPanelJob {
     F32   w;
     F32   l;
     F32   diagonal;
     U32   states;
+    F32   inverse; // items of 32 x 32, rows contiguous; valid with CHOLESKY_INVERTS
     uint  n;
     uint  l_row; // elements from a row of the lower factor to the next, also where it is stored as its transpose
     uint  l_col;
@@ -66,8 +69,8 @@ struct CholeskyPanelJob {
     float absolute; // of this attempt
     float relative;
     float tolerance;
+    uint  flags;
     uint  groups; // workgroups of one item
-    uint  reserved;
     uint  first_group;
 };
 

@@ -15,6 +15,8 @@
 
 const uint CHOLESKY_WIDTH = 8;
 
+layout(constant_id = SPEC_TILES) const uint ROWS = 1; // of an invocation at a time: where loads are dear, four
+
 shared float pool[CHOLESKY_FLOATS];
 shared float corner[CHOLESKY_WIDTH * CHOLESKY_WIDTH]; // the updated diagonal block
 
@@ -45,25 +47,36 @@ bool factor_in_pool(uint n, uint diagonal, float tolerance) {
     bool positive = true;
     for (uint c = 0; c < n && positive; c += W) {
         uint columns = min(W, n - c);
-        for (uint i = c + t; i < n; i += threads) {
-            uint row = triangle(i);
-            uint other[W];
-            float acc[W];
-            [[unroll]] for (uint q = 0; q < W; ++q) {
-                other[q] = triangle(min(c + q, n - 1));
-                acc[q] = pool[row + min(c + q, i)]; // what is beyond the diagonal is not used
+        uint other[W];
+        [[unroll]] for (uint q = 0; q < W; ++q)
+            other[q] = triangle(min(c + q, n - 1));
+        for (uint first = c + t; first < n; first += threads * ROWS) {
+            uint row[ROWS];
+            float acc[ROWS][W];
+            [[unroll]] for (uint s = 0; s < ROWS; ++s) {
+                uint i = min(first + s * threads, n - 1); // rows beyond the last one repeat it and are not stored
+                row[s] = triangle(i);
+                [[unroll]] for (uint q = 0; q < W; ++q)
+                    acc[s][q] = pool[row[s] + min(c + q, i)]; // what is beyond the diagonal is not used
             }
             for (uint k = 0; k < c; ++k) {
-                float x = pool[row + k];
-                [[unroll]] for (uint q = 0; q < W; ++q)
-                    acc[q] -= x * pool[other[q] + k];
+                float x[ROWS];
+                [[unroll]] for (uint s = 0; s < ROWS; ++s)
+                    x[s] = pool[row[s] + k];
+                [[unroll]] for (uint q = 0; q < W; ++q) {
+                    float y = pool[other[q] + k];
+                    [[unroll]] for (uint s = 0; s < ROWS; ++s)
+                        acc[s][q] -= x[s] * y;
+                }
             }
-            bool in_corner = i < c + W;
-            [[unroll]] for (uint q = 0; q < W; ++q) {
-                if (in_corner)
-                    corner[(i - c) * W + q] = acc[q];
-                else
-                    pool[row + c + q] = acc[q];
+            [[unroll]] for (uint s = 0; s < ROWS; ++s) {
+                uint i = first + s * threads;
+                if (i < c + W && i < n)
+                    [[unroll]] for (uint q = 0; q < W; ++q)
+                        corner[(i - c) * W + q] = acc[s][q];
+                else if (i < n)
+                    [[unroll]] for (uint q = 0; q < W; ++q)
+                        pool[row[s] + c + q] = acc[s][q];
             }
         }
         barrier();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The end of a blocked Cholesky factorisation: zeros on the other side of the diagonal, zeros everywhere where all attempts
-// failed, and the status and jitter of each matrix. One invocation per element.
+// failed, and the status and jitter of each matrix. A workgroup does PER_THREAD rows.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "linalg/cholesky.h"
@@ -37,18 +37,16 @@ void main() {
 
     uint l_stride = p.jobs.job[j].l_stride;
     uint l_base = item * p.jobs.job[j].l_item;
-    uint first = group * gl_WorkGroupSize.x * PER_THREAD + gl_LocalInvocationID.x;
-    for (uint q = 0; q < PER_THREAD; ++q) {
-        uint e = first + q * gl_WorkGroupSize.x;
-        if (e < n * n) {
-            uint row = e / n;
-            uint col = e - row * n;
-            if (!positive || (upper ? col < row : col > row))
-                l.v[l_base + row * l_stride + col] = 0.0;
-        }
+    uint t = gl_LocalInvocationID.x;
+    for (uint r = 0; r < PER_THREAD; ++r) {
+        uint row = group * PER_THREAD + r;
+        uint begin = positive && !upper ? row + 1 : 0;
+        uint end = row >= n ? 0 : positive && upper ? row : n;
+        for (uint col = begin + t; col < end; col += gl_WorkGroupSize.x)
+            l.v[l_base + row * l_stride + col] = 0.0;
     }
 
-    if (first != 0)
+    if (group != 0 || t != 0)
         return;
     if ((flags & CHOLESKY_HAS_STATUS) != 0) {
         U32 status = p.jobs.job[j].status;

@@ -7,7 +7,8 @@
 //
 // c is the panel's first column; what columns before s contribute has been subtracted from W already. A workgroup computes
 // ROWS rows of L21, an invocation PER_THREAD of them one after the other, in registers; every workgroup computes L11 anew,
-// which costs less than a dispatch that does nothing else. W is only read, so that L may lie over A.
+// which costs less than a dispatch that does nothing else. (CPU drivers have
+// another form: L11^-1 instead of L21, which follows by a product. There loads cost more than dispatches.) W is only read, so that L may lie over A.
 //
 // An attempt after the first adds jitter to the diagonal, and does nothing when the attempt before it succeeded.
 #version 460
@@ -123,6 +124,24 @@ void main() {
             if (q < width && r <= q)
                 l.v[l_base + (c + q) * l_row + (c + r) * l_col] = pool[triangle(q) + r];
         }
+
+    if ((p.jobs.job[j].flags & CHOLESKY_INVERTS) != 0) {
+        // Column after column, an invocation each: X is zero above the diagonal, so that sums may begin there. Rows and
+        // columns beyond a narrow last block are not used.
+        F32 inverse = p.jobs.job[j].inverse;
+        uint base = item * B * B;
+        for (uint col = t; col < width; col += threads) {
+            float x[B];
+            [[unroll]] for (uint q = 0; q < B; ++q) {
+                x[q] = q == col ? 1.0 : 0.0;
+                [[unroll]] for (uint r = 0; r < q; ++r)
+                    x[q] -= x[r] * pool[triangle(q) + r];
+                x[q] *= reciprocals[q];
+                inverse.v[base + q * B + col] = x[q];
+            }
+        }
+        return;
+    }
 
     // --- The rows below it, of which there are none where the panel is narrower than B
     for (uint pass = 0; pass < PER_THREAD; ++pass) {

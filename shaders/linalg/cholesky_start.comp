@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: MIT
-// W = the symmetric matrix that one triangle of A stands for, in f32, and its diagonal. One invocation per element, in
-// rows of workgroups.
+// W = the symmetric matrix that one triangle of A stands for, in f32, and its diagonal. A workgroup a tile of 32 x 32 of the
+// triangle and its mirror image: through shared memory, so that both are written along their rows.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "linalg/cholesky.h"
 #define JOB CholeskyStartJob
 #include "core/kernel.glsl"
 #include "core/half.glsl"
+#include "core/tile.glsl"
 
 layout(constant_id = SPEC_DTYPE_A) const uint DTYPE_A = DTYPE_F32;
-layout(constant_id = SPEC_PER_THREAD) const uint PER_THREAD = 4;
+
+const uint B = CHOLESKY_PANEL;
+
+shared float tile[B * (B + 1)];
 
 void main() {
     if (nothing_to_do())
@@ -21,22 +25,40 @@ void main() {
     F32 w = p.jobs.job[j].w;
     F32 diagonal = p.jobs.job[j].diagonal;
     uint n = p.jobs.job[j].n;
-    uint groups = p.jobs.job[j].groups;
+    uint side = (n + B - 1) / B;
+    uint groups = side * (side + 1) / 2;
     bool upper = (p.jobs.job[j].flags & CHOLESKY_UPPER) != 0;
     uint item = group / groups;
     uint a_stride = p.jobs.job[j].a_stride;
     uint a_base = item * p.jobs.job[j].a_item;
-    uint first = (group - item * groups) * gl_WorkGroupSize.x * PER_THREAD + gl_LocalInvocationID.x;
-    for (uint q = 0; q < PER_THREAD; ++q) {
-        uint e = first + q * gl_WorkGroupSize.x;
-        if (e >= n * n)
-            return;
-        uint row = e / n;
-        uint col = e - row * n;
-        bool stored = upper ? col >= row : col <= row;
-        float x = load(a, a_base + (stored ? row * a_stride + col : col * a_stride + row), DTYPE_A);
-        w.v[item * n * n + e] = x;
-        if (row == col)
-            diagonal.v[item * n + row] = x;
+    uint w_base = item * n * n;
+    uint t = gl_LocalInvocationID.x;
+    uint threads = gl_WorkGroupSize.x;
+
+    // The tile of A: above the diagonal, or mirrored below it.
+    uvec2 place = triangle_tile(group - item * groups, side);
+    uint row0 = B * (upper ? place.x : place.y);
+    uint col0 = B * (upper ? place.y : place.x);
+    for (uint e = t; e < B * B; e += threads) {
+        uint row = row0 + e / B;
+        uint col = col0 + e % B;
+        bool stored = row < n && col < n && (upper ? col >= row : col <= row);
+        if (stored) {
+            float x = load(a, a_base + row * a_stride + col, DTYPE_A);
+            tile[(e / B) * (B + 1) + e % B] = x;
+            if (row0 == col0)
+                tile[(e % B) * (B + 1) + e / B] = x;
+            if (row == col)
+                diagonal.v[item * n + row] = x;
+        }
+    }
+    barrier();
+    for (uint e = t; e < B * B; e += threads) {
+        uint r = e / B;
+        uint c = e % B;
+        if (row0 + r < n && col0 + c < n)
+            w.v[w_base + (row0 + r) * n + col0 + c] = tile[r * (B + 1) + c];
+        if (row0 != col0 && col0 + r < n && row0 + c < n)
+            w.v[w_base + (col0 + r) * n + row0 + c] = tile[c * (B + 1) + r];
     }
 }

@@ -21,7 +21,7 @@ namespace heron {
 
 static_assert(sizeof(gpu::CholeskyJob) == 80);
 static_assert(sizeof(gpu::CholeskyStartJob) == 48);
-static_assert(sizeof(gpu::CholeskyPanelJob) == 88);
+static_assert(sizeof(gpu::CholeskyPanelJob) == 96);
 static_assert(sizeof(gpu::CholeskyFinishJob) == 88);
 static_assert(sizeof(gpu::LogDeterminantJob) == 32);
 
@@ -105,8 +105,10 @@ void add_small(Graph& graph, const Tensor& a, const Tensor& factor, const Choles
         operands.push_back({offsetof(gpu::CholeskyJob, jitter), options.jitter_used, Access::write});
     Operation operation = make_operation(kWorkgroup, job, std::move(operands), a.batch());
     // One subgroup on CPU drivers, where each further one runs after the first and makes barriers dear.
-    operation.constants = {{gpu::SPEC_THREADS, graph.device().capabilities().cpu ? 8u : 128u},
-                           {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(a.dtype)}};
+    const bool cpu = graph.device().capabilities().cpu;
+    operation.constants = {{gpu::SPEC_THREADS, cpu ? 8u : 128u},
+                           {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(a.dtype)},
+                           {gpu::SPEC_TILES, cpu ? 4u : 1u}};
     operation.reason = "the triangle fits shared memory: one workgroup for each matrix";
     const double n = static_cast<double>(a.rows());
     operation.flops = n * n * n / 3 * static_cast<double>(a.batch());
@@ -138,7 +140,7 @@ public:
     void add() {
         start(w_);
         count_nonfinite(graph_, w_, nonfinite_, options_.guarded);
-        const bool updates = n_ > outer();
+        const bool updates = n_ > (cpu_ ? kPanelWidth : outer());
         Tensor again = w_;  // what the retries begin with
         if (attempts_ > 1 && updates) {
             again = graph_.temporary(DType::f32, Shape{items_, n_, n_});
@@ -146,7 +148,11 @@ public:
         }
         for (std::uint64_t begin = 0; begin < n_; begin += outer()) {
             const std::uint64_t end = std::min(begin + outer(), n_);
-            for (std::uint64_t first = begin; first < end; first += kPanelWidth) panel(w_, begin, first, 0);
+            for (std::uint64_t first = begin; first < end; first += kPanelWidth)
+                if (cpu_)
+                    panel_by_products(begin, first);
+                else
+                    panel(w_, begin, first, 0);
             if (end < n_) update(begin, end);
         }
         for (std::uint32_t attempt = 1; attempt < attempts_; ++attempt)
@@ -155,16 +161,8 @@ public:
     }
 
 private:
-    // Columns between two products. On CPU drivers the panels' own update is much slower than gemm().
-    std::uint64_t outer() const { return cpu_ ? kPanelWidth : 8 * kPanelWidth; }
-
-    struct Grid {
-        std::uint32_t threads, per_thread, groups;
-    };
-    Grid element_grid() const {
-        const std::uint32_t threads = cpu_ ? 8 : 128, per_thread = cpu_ ? 512 : 8;
-        return {threads, per_thread, narrow(ceil_divide(n_ * n_, std::uint64_t{threads} * per_thread))};
-    }
+    // Columns between two updates of everything that is left.
+    std::uint64_t outer() const { return cpu_ ? 4 * kPanelWidth : 8 * kPanelWidth; }
 
     void add_operation(Operation operation, std::vector<SpecConstant> constants, std::string_view reason) {
         operation.constants = std::move(constants);
@@ -174,31 +172,31 @@ private:
     }
 
     void start(const Tensor& w) {
-        const Grid grid = element_grid();
+        const std::uint64_t side = ceil_divide(n_, kPanelWidth);
         gpu::CholeskyStartJob job{};
         job.n = narrow(n_);
         job.a_stride = narrow(a_.stride());
         job.a_item = item_stride(a_);
         job.flags = flags_of(options_);
-        job.groups = grid.groups;
         Operation operation =
             make_operation(kStart, job,
                            {{offsetof(gpu::CholeskyStartJob, a), a_, Access::read},
                             {offsetof(gpu::CholeskyStartJob, w), w, Access::write},
                             {offsetof(gpu::CholeskyStartJob, diagonal), diagonal_, Access::write}},
-                           items_ * grid.groups);
+                           items_ * side * (side + 1) / 2);
         operation.bytes = static_cast<double>(a_.span_bytes() + w.span_bytes());
         add_operation(std::move(operation),
-                      {{gpu::SPEC_THREADS, grid.threads},
-                       {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(a_.dtype)},
-                       {gpu::SPEC_PER_THREAD, grid.per_thread}},
+                      {{gpu::SPEC_THREADS, cpu_ ? 8u : 128u},
+                       {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(a_.dtype)}},
                       "the only one");
     }
 
-    void panel(const Tensor& w, std::uint64_t begin, std::uint64_t first, std::uint32_t attempt) {
+    // With `inverse`: the diagonal block alone, and its inverse.
+    void panel(const Tensor& w, std::uint64_t begin, std::uint64_t first, std::uint32_t attempt,
+               const Tensor& inverse = {}) {
         // Few workgroups on CPU drivers, since each factors the diagonal block.
         const std::uint32_t threads = cpu_ ? 8 : 64, per_thread = cpu_ ? 16 : 1;
-        const std::uint64_t below = n_ - std::min(first + kPanelWidth, n_);
+        const std::uint64_t below = inverse ? 0 : n_ - std::min(first + kPanelWidth, n_);
         gpu::CholeskyPanelJob job{};
         job.n = narrow(n_);
         job.l_row = upper_ ? 1 : narrow(factor_.stride());
@@ -213,14 +211,15 @@ private:
         job.relative = options_.jitter.relative * power;
         job.tolerance = pivot_tolerance(n_);
         job.groups = narrow(std::max<std::uint64_t>(1, ceil_divide(below, threads * per_thread)));
-        Operation operation =
-            make_operation(kPanel, job,
-                           {{offsetof(gpu::CholeskyPanelJob, w), w, Access::read},
-                            {offsetof(gpu::CholeskyPanelJob, l), factor_, Access::read_write},
-                            {offsetof(gpu::CholeskyPanelJob, diagonal), diagonal_, Access::read},
-                            {offsetof(gpu::CholeskyPanelJob, states), states_,
-                             first == 0 && attempt == 0 ? Access::write : Access::read_write}},
-                           items_ * job.groups);
+        job.flags = inverse ? gpu::CHOLESKY_INVERTS : 0;
+        std::vector<Operand> operands{{offsetof(gpu::CholeskyPanelJob, w), w, Access::read},
+                                      {offsetof(gpu::CholeskyPanelJob, l), factor_,
+                                       begin == first ? Access::write : Access::read_write},
+                                      {offsetof(gpu::CholeskyPanelJob, diagonal), diagonal_, Access::read},
+                                      {offsetof(gpu::CholeskyPanelJob, states), states_,
+                                       first == 0 && attempt == 0 ? Access::write : Access::read_write}};
+        if (inverse) operands.push_back({offsetof(gpu::CholeskyPanelJob, inverse), inverse, Access::write});
+        Operation operation = make_operation(kPanel, job, std::move(operands), items_ * job.groups);
         const double inner = static_cast<double>(first - begin) + kPanelWidth / 2.0;
         const double rows =
             static_cast<double>(below + kPanelWidth * job.groups) * static_cast<double>(items_);
@@ -230,6 +229,37 @@ private:
                       {{gpu::SPEC_THREADS, threads}, {gpu::SPEC_PER_THREAD, per_thread}},
                       attempt == 0 ? "32 columns of a large matrix"
                                    : "retry with jitter; returns at once where it is not needed");
+    }
+
+    // The same with products, one matrix after the other.
+    void panel_by_products(std::uint64_t begin, std::uint64_t first) {
+        const std::uint64_t width = std::min<std::uint64_t>(kPanelWidth, n_ - first);
+        const std::uint64_t below = n_ - first - width, done = first - begin;
+        GemmOptions minus, plain;
+        minus.alpha = -1.0f;
+        minus.beta = 1.0f;
+        minus.guarded = plain.guarded = options_.guarded;
+        minus.transpose_a = upper_ ? Transpose::yes : Transpose::no;
+        minus.transpose_b = upper_ ? Transpose::no : Transpose::yes;
+        plain.transpose_b = Transpose::yes;
+        for (std::uint64_t item = 0; item < items_ && done > 0; ++item) {
+            const Tensor l = factor_.batch_item(item);
+            const Tensor w = block(w_.batch_item(item), first, first, n_ - first, width);
+            const auto columns = [&](std::uint64_t row, std::uint64_t rows) {
+                return upper_ ? block(l, begin, row, done, rows) : block(l, row, begin, rows, done);
+            };
+            gemm(graph_, columns(first, n_ - first), columns(first, width), w, w, minus);
+        }
+        const Tensor inverse = graph_.temporary(DType::f32, Shape{items_, kPanelWidth, kPanelWidth});
+        panel(w_, first, first, 0, inverse);
+        for (std::uint64_t item = 0; item < items_ && below > 0; ++item) {
+            const Tensor l = factor_.batch_item(item), x = inverse.batch_item(item);
+            const Tensor w = block(w_.batch_item(item), first + width, first, below, width);
+            if (upper_)
+                gemm(graph_, x, w, {}, block(l, first, first + width, width, below), plain);
+            else
+                gemm(graph_, w, x, {}, block(l, first + width, first, below, width), plain);
+        }
     }
 
     // W -= L L^T below and right of column `end`, with the columns of L from `begin` on.
@@ -250,7 +280,7 @@ private:
     }
 
     void finish() {
-        const Grid grid = element_grid();
+        const std::uint32_t rows_per_group = cpu_ ? 32 : 8;
         gpu::CholeskyFinishJob job{};
         job.n = narrow(n_);
         job.l_stride = narrow(factor_.stride());
@@ -260,7 +290,7 @@ private:
         job.panels = narrow(panels_);
         job.absolute = options_.jitter.absolute;
         job.relative = options_.jitter.relative;
-        job.groups = grid.groups;
+        job.groups = narrow(ceil_divide(n_, rows_per_group));
         std::vector<Operand> operands{
             {offsetof(gpu::CholeskyFinishJob, l), factor_, Access::write},
             {offsetof(gpu::CholeskyFinishJob, diagonal), diagonal_, Access::read},
@@ -271,10 +301,10 @@ private:
         if (options_.jitter_used)
             operands.push_back(
                 {offsetof(gpu::CholeskyFinishJob, jitter), options_.jitter_used, Access::write});
-        Operation operation = make_operation(kFinish, job, std::move(operands), items_ * grid.groups);
+        Operation operation = make_operation(kFinish, job, std::move(operands), items_ * job.groups);
         operation.bytes = static_cast<double>(factor_.span_bytes()) / 2;
         add_operation(std::move(operation),
-                      {{gpu::SPEC_THREADS, grid.threads}, {gpu::SPEC_PER_THREAD, grid.per_thread}},
+                      {{gpu::SPEC_THREADS, cpu_ ? 8u : 128u}, {gpu::SPEC_PER_THREAD, rows_per_group}},
                       "the only one");
     }
 
