@@ -36,8 +36,12 @@ vec3 blue_combine(vec3 a, vec3 b) { return a + b; }
 vec2 blue_scaled(vec3 acc) {
     if (is_nan(acc.x) || is_nan(acc.y) || is_nan(acc.z))
         return vec2(1.0, uintBitsToFloat(0x7fc00000u));
-    if (acc.z > 0.0)
-        return vec2(7.555786372591432e22, acc.z + (acc.y * BLUE_SCALE_LARGE) * BLUE_SCALE_LARGE); // 2^76
+    if (acc.z > 0.0) {
+        // precise: a compiler may multiply the two constants first, which gives zero.
+        precise float y = acc.y * BLUE_SCALE_LARGE;
+        precise float medium = y * BLUE_SCALE_LARGE;
+        return vec2(7.555786372591432e22, acc.z + medium); // 2^76
+    }
     if (acc.x > 0.0) {
         if (acc.y == 0.0)
             return vec2(2.6469779601696886e-23, acc.x); // 2^-75
