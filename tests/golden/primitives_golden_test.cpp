@@ -129,6 +129,20 @@ protected:
         const double expected[] = {std::sqrt(squares)};
         results.add("norm", frobenius_error(norm.values(), expected), 1e-6);
     }
+
+    // Unique because R's diagonal is positive; both methods.
+    void check_qr(const GoldenCase& golden, GoldenResult& results) {
+        const GoldenTensor a = golden.tensor("a"), q = golden.tensor("q"), r = golden.tensor("r");
+        const double bound = golden.number("cond") * static_cast<double>(a.shape[1]) * 0x1p-24;
+        for (const QrMethod method : {QrMethod::householder, QrMethod::cholesky}) {
+            Graph graph(device());
+            const Result rq = result(graph, "q", q.shape), rr = result(graph, "r", r.shape);
+            qr(graph, input(graph, "a", a), rq.tensor, rr.tensor, {.method = method});
+            run(graph);
+            results.add("q", frobenius_error(rq.values(), q.values), bound);
+            results.add("r", frobenius_error(rr.values(), r.values), bound);
+        }
+    }
 };
 
 TEST_P(PrimitivesGoldenTest, EveryFile) {
@@ -137,12 +151,13 @@ TEST_P(PrimitivesGoldenTest, EveryFile) {
         if (golden.has("eps")) check_damped_inverse(golden, results);
         if (golden.has("damping")) check_damped_gram(golden, results);
         if (golden.has_tensor("singular_values")) check_norm(golden, results);
+        if (golden.has_tensor("q")) check_qr(golden, results);
         // What matrices were made with.
         for (const char* key : {"n", "m", "N", "rank", "cond", "scale", "spectrum", "gamma"})
             if (golden.has(key)) golden.is_null(key);
         // No operation computes these yet.
         for (const char* tensor : {"eig_ascending", "inv_root_2", "inv_root_3", "inv_root_4", "sqrt", "polar",
-                                   "q", "r", "inverse_before", "u", "inverse_after"})
+                                   "inverse_before", "u", "inverse_after"})
             golden.ignore(tensor);
     });
 }

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+// QR factorisations as graph operations (heron/linalg.hpp).
+#pragma once
+
+#include <cstdint>
+
+#include "heron/export.hpp"
+#include "heron/graph.hpp"
+
+namespace heron {
+
+enum class QrMethod : std::uint32_t {
+    automatic,    // householder up to 32 columns and 1024 rows, cholesky for larger matrices
+    householder,  // Q orthonormal to rounding whatever A is; column by column
+    cholesky,     // Cholesky QR: products and triangular solves only
+};
+
+struct QrOptions {
+    QrMethod method = QrMethod::automatic;
+    // The diagonal of R is not negative (then Q and R are unique where A has full rank). Always so with
+    // cholesky.
+    bool positive_diagonal = true;
+    // Passes of Cholesky QR, 2..4. Two suffice up to a condition number of about 1e3, three to 1e4; with
+    // four, of which the first two may shift, to 1e6 (specification section 11.8; T. Fukaya et al., Shifted
+    // Cholesky QR, SIAM J. Sci. Comput. 42, 2020).
+    std::uint32_t passes = 4;
+    // Optional, one u32 for each matrix (status.hpp): ok; rank_deficient where a diagonal element of R is not
+    // above 4 sqrt(n) u times the largest; nonfinite.
+    Tensor status;
+    bool guarded = true;
+};
+
+// A = Q R, thin: A m x n with m >= n, Q m x n with orthonormal columns, R n x n upper triangular with zeros
+// below; for each matrix of the batch. A f32, f16 or bf16; Q and R f32. Q may be A (in place); otherwise they
+// may not overlap.
+//
+// householder: up to 32 columns one workgroup does a whole matrix, in one dispatch for all of a level; above,
+// panels of 32 columns and products (compact WY), 5 ceil(n / 32) + 3 levels. 4 m n^2 - 4/3 n^3 FLOPs.
+// cholesky: X^T X, its factor, X R^-1, and again; A is divided by a power of two first. 3 m n^2 FLOPs a pass;
+// levels of syrk(), cholesky() and triangular_solve() a pass, and five.
+//
+// Accuracy: |A - Q R|_F <= 4 n u |A|_F, |Q^T Q - I|_F <= 4 n u (cholesky: within the condition numbers
+// above). Rank-deficient matrices: householder gives orthonormal Q all the same; with cholesky, columns of Q
+// that A does not determine are orthonormal to the others or zero, and A = Q R holds. Q and R are zero where
+// A is not finite.
+HERON_API void qr(Graph& graph, const Tensor& a, const Tensor& q, const Tensor& r,
+                  const QrOptions& options = {});
+
+}  // namespace heron

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: MIT
+// qr() by both methods against its definition in float64, on every device.
+#include <Eigen/Dense>
+
+#include "linalg/matrices.hpp"
+
+namespace heron::test {
+namespace {
+
+// Singular values from 1 down to 1 / condition.
+Matrix conditioned(std::uint64_t rows, std::uint64_t cols, double condition, std::uint64_t seed) {
+    std::vector<double> values(cols);
+    for (std::uint64_t i = 0; i < cols; ++i)
+        values[i] =
+            cols == 1 ? 1.0 : std::pow(condition, -static_cast<double>(i) / static_cast<double>(cols - 1));
+    return with_singular_values(values, rows, cols, seed);
+}
+
+class QrTest : public MatrixTest {
+protected:
+    struct Case {
+        std::vector<Matrix> a;
+        QrOptions options;
+        DType dtype = DType::f32;
+        std::uint64_t gap = 0;
+        bool in_place = false;
+    };
+    struct Added {
+        Case x;
+        Placed q, r;
+        Words status;
+    };
+
+    void add(Graph& graph, Case x) {
+        for (Matrix& a : x.a) a = rounded(a, x.dtype);
+        const std::uint64_t items = x.a.size(), rows = static_cast<std::uint64_t>(x.a[0].rows()),
+                            cols = static_cast<std::uint64_t>(x.a[0].cols());
+        const Placed a = place(graph, x.a, x.dtype, x.gap);
+        const Placed q = x.in_place ? a : blank(graph, items, rows, cols, x.gap);
+        const Placed r = blank(graph, items, cols, cols, x.gap);
+        const Words status = words(graph, items);
+        QrOptions options = x.options;
+        options.status = status.tensor;
+        qr(graph, a.tensor, q.tensor, r.tensor, options);
+        added_.push_back({x, q, r, status});
+    }
+
+    void check(bool full_rank = true, bool orthonormal = true) {
+        for (const Added& added : added_) {
+            const std::vector<Matrix> qs = added.q.read(), rs = added.r.read();
+            for (std::size_t item = 0; item < qs.size(); ++item) {
+                const Matrix &a = added.x.a[item], &q = qs[item], &r = rs[item];
+                const double n = std::max(2.0, static_cast<double>(a.cols()));
+                const std::string what =
+                    std::string(added.x.options.method == QrMethod::householder ? "householder "
+                                : added.x.options.method == QrMethod::cholesky  ? "cholesky "
+                                                                                : "") +
+                    std::to_string(a.rows()) + "x" + std::to_string(a.cols()) + ", item " +
+                    std::to_string(item);
+                if (full_rank) {
+                    EXPECT_EQ(added.status.statuses()[item], "ok") << what;
+                }
+                ratio("residual", (a - q * r).norm(), 4 * n * 0x1p-24 * a.norm(), what);
+                if (orthonormal)
+                    ratio("orthogonality", (q.transpose() * q - Matrix::Identity(a.cols(), a.cols())).norm(),
+                          4 * n * 0x1p-24, what);
+                EXPECT_EQ(Matrix(r.triangularView<Eigen::Upper>()), r) << what;
+                if (added.x.options.positive_diagonal) {
+                    EXPECT_TRUE((r.diagonal().array() >= 0).all()) << what;
+                }
+            }
+        }
+        added_.clear();
+    }
+
+    std::vector<Added> added_;
+};
+
+TEST_P(QrTest, SmallMatricesOfAllSizesAreOneDispatch) {
+    Graph graph(device());
+    for (std::uint64_t n : {1u, 2u, 3u, 5u, 7u, 8u, 15u, 16u, 17u, 31u, 32u})
+        for (std::uint64_t rows : {n, n + 1, 3 * n, n + 100})
+            for (bool positive : {true, false})
+                add(graph, {{random_matrix(rows, n, rows)}, {.positive_diagonal = positive}});
+    EXPECT_EQ(run(graph).dispatch_count(), 1u);
+    check();
+}
+
+TEST_P(QrTest, HouseholderPanelsMatchFloat64) {
+    Graph graph(device());
+    for (std::uint64_t n : {33u, 63u, 64u, 65u, 127u, 129u})
+        for (std::uint64_t rows : {n, n + 37})
+            add(graph, {{conditioned(rows, n, 1e3, n)},
+                        {.method = QrMethod::householder, .positive_diagonal = rows != n}});
+    run(graph);
+    check();
+}
+
+TEST_P(QrTest, CholeskyQrMatchesFloat64) {
+    Graph graph(device());
+    for (std::uint64_t n : {1u, 2u, 3u, 8u, 17u, 31u, 33u, 64u, 65u, 127u, 129u})
+        for (std::uint64_t rows : {n, 2 * n + 5})
+            add(graph, {{conditioned(rows, n, n == 1 ? 1 : 1e3, n)}, {.method = QrMethod::cholesky}});
+    for (double condition : {1e4, 1e5, 1e6})
+        for (std::uint64_t n : {16u, 40u})
+            add(graph, {{conditioned(3 * n, n, condition, n)}, {.method = QrMethod::cholesky}});
+    add(graph, {{conditioned(100, 30, 1e2, 7)}, {.method = QrMethod::cholesky, .passes = 2}});
+    add(graph, {{conditioned(100, 30, 3e3, 7)}, {.method = QrMethod::cholesky, .passes = 3}});
+    run(graph);
+    check();
+}
+
+TEST_P(QrTest, GpuVariantsMatchFloat64) {
+    DisabledCapabilities gpu;
+    gpu.cpu = true;
+    gpu.max_invocations = 128;
+    gpu.max_shared_memory = 16384;
+    Graph graph(device(gpu));
+    for (QrMethod method : {QrMethod::householder, QrMethod::cholesky}) {
+        add(graph, {{conditioned(150, 20, 1e3, 1)}, {.method = method}});
+        add(graph, {{conditioned(90, 70, 1e3, 2)}, {.method = method}});
+    }
+    run(graph);
+    check();
+}
+
+TEST_P(QrTest, TakesBatchesStridesInPlaceAnd16BitInput) {
+    Graph graph(device());
+    for (QrMethod method : {QrMethod::householder, QrMethod::cholesky})
+        for (std::uint64_t n : {11u, 40u}) {
+            const std::vector<Matrix> three{conditioned(70, n, 10, 1), conditioned(70, n, 1e2, 2),
+                                            conditioned(70, n, 1e3, 3)};
+            add(graph, {three, {.method = method}});
+            add(graph, {three, {.method = method}, DType::f32, 3});
+            add(graph, {three, {.method = method}, DType::f32, 1, true});
+            add(graph, {three, {.method = method}, DType::f16});
+            add(graph, {three, {.method = method}, DType::bf16, 1});
+        }
+    run(graph);
+    check();
+}
+
+TEST_P(QrTest, EveryScaleAndSpectrum) {
+    Graph graph(device());
+    for (QrMethod method : {QrMethod::householder, QrMethod::cholesky})
+        for (std::uint64_t n : {20u, 40u}) {
+            const Matrix a = conditioned(60, n, 1e2, n);
+            for (double scale : {1e-30, 1e-18, 1e18, 1e36}) add(graph, {{a * scale}, {.method = method}});
+            add(graph, {{make_matrix(MatrixKind::identity, 60, n, 1)}, {.method = method}});
+            add(graph, {{make_matrix(MatrixKind::diagonal, 60, n, 1)}, {.method = method}});
+            add(graph, {{make_matrix(MatrixKind::clustered, 60, n, 1)}, {.method = method}});
+        }
+    run(graph);
+    check();
+}
+
+// Rank-deficient input is named; A = Q R all the same, with orthonormal columns from Householder's method.
+TEST_P(QrTest, RankDeficiencyIsNamed) {
+    for (QrMethod method : {QrMethod::householder, QrMethod::cholesky})
+        for (std::uint64_t n : {12u, 48u}) {
+            Matrix zero_column = random_matrix(60, n, 4);
+            zero_column.col(3).setZero();
+            Matrix repeated = random_matrix(60, n, 5);
+            repeated.col(7) = repeated.col(2);
+            Graph graph(device());
+            add(graph,
+                {{make_matrix(MatrixKind::half_rank, 60, n, 3), zero_column, repeated,
+                  make_matrix(MatrixKind::rank_one, 60, n, 6), Matrix::Zero(60, n), random_matrix(60, n, 7)},
+                 {.method = method}});
+            run(graph);
+            std::vector<std::string> expected(6, "rank_deficient");
+            expected[5] = "ok";
+            EXPECT_EQ(added_[0].status.statuses(), expected);
+            for (const Matrix& q : added_[0].q.read()) EXPECT_TRUE(q.allFinite());
+            check(false, method == QrMethod::householder);
+        }
+}
+
+TEST_P(QrTest, NonfiniteInputGivesZerosAndStaysAlone) {
+    for (QrMethod method : {QrMethod::householder, QrMethod::cholesky})
+        for (std::uint64_t n : {12u, 48u}) {
+            const Matrix good = random_matrix(60, n, 1);
+            Matrix nan = good, infinite = good, late = good;
+            nan(59, 0) = std::numeric_limits<double>::quiet_NaN();
+            infinite(3, 5) = std::numeric_limits<double>::infinity();
+            late(0, n - 1) = std::numeric_limits<double>::quiet_NaN();
+            Graph graph(device());
+            add(graph, {{good, nan, infinite, late, good}, {.method = method}});
+            run(graph);
+            EXPECT_EQ(added_[0].status.statuses(),
+                      (std::vector<std::string>{"ok", "nonfinite", "nonfinite", "nonfinite", "ok"}));
+            const std::vector<Matrix> q = added_[0].q.read(), r = added_[0].r.read();
+            for (std::size_t item : {1u, 2u, 3u}) {
+                EXPECT_TRUE((q[item].array() == 0).all());
+                EXPECT_TRUE((r[item].array() == 0).all());
+            }
+            EXPECT_EQ(q[0], q[4]);
+            ratio("residual", (rounded(good, DType::f32) - q[0] * r[0]).norm(),
+                  4 * static_cast<double>(n) * 0x1p-24 * good.norm(), "good");
+            added_.clear();
+        }
+}
+
+TEST_P(QrTest, SameBitsWholeOrSplitAndEveryTime) {
+    std::vector<std::vector<Matrix>> results;
+    for (int round = 0; round < 3; ++round) {
+        Graph graph(device());
+        add(graph, {{random_matrix(80, 30, 1), random_matrix(80, 30, 2)}});
+        add(graph, {{random_matrix(120, 70, 1)}, {.method = QrMethod::householder}});
+        add(graph, {{random_matrix(120, 70, 1)}, {.method = QrMethod::cholesky}});
+        PlanOptions options;
+        if (round == 2) options.max_dispatch_flops = 1e5;
+        Plan plan = run(graph, options);
+        for (int repeat = 0; repeat < 2; ++repeat) {
+            plan.run();
+            std::vector<Matrix> all;
+            for (const Added& added : added_)
+                for (const Placed* placed : {&added.q, &added.r})
+                    for (const Matrix& matrix : placed->read()) all.push_back(matrix);
+            results.push_back(all);
+        }
+        added_.clear();
+    }
+    for (const auto& result : results) EXPECT_TRUE(result == results[0]);
+}
+
+TEST_P(QrTest, NothingIsOk) {
+    Graph graph(device());
+    add(graph, {{Matrix(5, 0), Matrix(5, 0)}});
+    run(graph);
+    EXPECT_EQ(added_[0].status.statuses(), (std::vector<std::string>{"ok", "ok"}));
+}
+
+TEST_P(QrTest, RefusesWhatDoesNotFitAndAddsNothing) {
+    Graph graph(device());
+    const auto tensor = [&](const Shape& shape, DType dtype = DType::f32) {
+        return graph.temporary(dtype, shape);
+    };
+    const Tensor a = tensor({6, 4}), q = tensor({6, 4}), r = tensor({4, 4});
+    expect_refusals({
+        {"A is empty", [&] { qr(graph, {}, q, r); }},
+        {"Q is empty", [&] { qr(graph, a, {}, r); }},
+        {"R is empty", [&] { qr(graph, a, q, {}); }},
+        {"at least as many rows",
+         [&] {
+             qr(graph, tensor({4, 6}), q, r);
+         }},
+        {"shapes must agree",
+         [&] {
+             qr(graph, a, tensor({5, 4}), r);
+         }},
+        {"4 rows and columns",
+         [&] {
+             qr(graph, a, q, tensor({6, 4}));
+         }},
+        {"Q is 6x4 f16; its elements must be f32",
+         [&] {
+             qr(graph, a, tensor({6, 4}, DType::f16), r);
+         }},
+        {"R is 4x4 f16; its elements must be f32",
+         [&] {
+             qr(graph, a, q, tensor({4, 4}, DType::f16));
+         }},
+        {"2, 3 or 4", [&] { qr(graph, a, q, r, {.passes = 1}); }},
+        {"overlaps A", [&] { qr(graph, a, q, a.row_range(1, 4)); }},
+        {"1 u32", [&] { qr(graph, a, q, r, {.status = tensor({2}, DType::u32)}); }},
+    });
+    EXPECT_EQ(graph.compile({}).dispatch_count(), 0u);
+}
+
+HERON_DEVICE_TESTS(QrTest);
+
+}  // namespace
+}  // namespace heron::test
