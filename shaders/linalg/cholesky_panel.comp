@@ -102,7 +102,7 @@ void main() {
             uint r = e - q * B;
             if (q < width && r <= q) {
                 float acc = 0.0;
-                for (uint k = 0; k < B; ++k)
+                [[unroll]] for (uint k = 0; k < B; ++k)
                     acc += left[k * B + q] * left[k * B + r];
                 pool[triangle(q) + r] -= acc;
             }
@@ -132,9 +132,9 @@ void main() {
         uint base = item * B * B;
         for (uint col = t; col < width; col += threads) {
             float x[B];
-            [[unroll]] for (uint q = 0; q < B; ++q) {
+            for (uint q = 0; q < B; ++q) {
                 x[q] = q == col ? 1.0 : 0.0;
-                [[unroll]] for (uint r = 0; r < q; ++r)
+                for (uint r = 0; r < q; ++r)
                     x[q] -= x[r] * pool[triangle(q) + r];
                 x[q] *= reciprocals[q];
                 inverse.v[base + q * B + col] = x[q];
@@ -166,8 +166,8 @@ void main() {
                     x[q] -= y * left[k * B + q];
             }
         }
-        [[unroll]] for (uint q = 0; q < B; ++q) {
-            [[unroll]] for (uint r = 0; r < q; ++r)
+        for (uint q = 0; q < B; ++q) { // not unrolled: 500 terms take SwiftShader minutes
+            for (uint r = 0; r < q; ++r)
                 x[q] -= x[r] * pool[triangle(q) + r];
             x[q] *= reciprocals[q];
         }

@@ -114,8 +114,9 @@ void main() {
                 continue;
             uint at = base + i * n;
             float x = i == s ? 1.0 : w.v[at + s];
-            for (uint c = s + 1; c < columns; ++c)
-                w.v[at + min(c, columns - 1)] -= tau * x * sums[c];
+            [[unroll]] for (uint c = 1; c < B; ++c)
+                if (c > s && c < columns)
+                    w.v[at + c] -= tau * x * sums[c];
         }
         for (uint r = t; r <= s; r += threads) {
             float sum = 0.0;
@@ -133,18 +134,19 @@ void main() {
         uint at = base + i * n;
         uint to = (item * m + first + i) * n + first;
         float x[B];
-        [[unroll]] for (uint c = 0; c < B; ++c)
-            x[c] = c >= steps || c > i ? 0.0 : c == i ? 1.0 : w.v[at + min(c, columns - 1)];
         [[unroll]] for (uint c = 0; c < B; ++c) {
+            x[c] = c >= steps || c > i ? 0.0 : c == i ? 1.0 : w.v[at + min(c, columns - 1)];
+            if (!whole && c < steps)
+                v.v[to + c] = x[c];
+        }
+        for (uint c = 0; c < B; ++c) { // not unrolled: 500 terms take SwiftShader minutes
             float sum = 0.0;
-            [[unroll]] for (uint q = c; q < B; ++q)
+            for (uint q = c; q < B; ++q)
                 sum += x[q] * t_matrix[c * B + q];
             if (whole && i < B)
                 parts[i * B + c] = sum;
-            if (!whole && c < steps) {
-                v.v[to + c] = x[c];
+            if (!whole && c < steps)
                 product.v[to + c] = sum;
-            }
         }
     }
     if (!whole)

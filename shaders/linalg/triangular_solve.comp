@@ -93,11 +93,12 @@ void main() {
             }
         }
         [[unroll]] for (uint q = 0; q < W; ++q) {
-            [[unroll]] for (uint r = 0; r < q; ++r) {
-                float factor = load(t, t_first + row[q] * t_row + row[r] * t_col, DTYPE_A);
-                [[unroll]] for (uint s = 0; s < COLUMNS; ++s)
-                    acc[s][q] -= factor * acc[s][r];
-            }
+            [[unroll]] for (uint r = 0; r < W; ++r)
+                if (r < q) {
+                    float factor = load(t, t_first + row[q] * t_row + row[r] * t_col, DTYPE_A);
+                    [[unroll]] for (uint s = 0; s < COLUMNS; ++s)
+                        acc[s][q] -= factor * acc[s][r];
+                }
             if (!unit) {
                 float pivot = load(t, t_first + row[q] * (t_row + t_col), DTYPE_A);
                 [[unroll]] for (uint s = 0; s < COLUMNS; ++s)

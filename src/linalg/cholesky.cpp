@@ -194,8 +194,9 @@ private:
     // With `inverse`: the diagonal block alone, and its inverse.
     void panel(const Tensor& w, std::uint64_t begin, std::uint64_t first, std::uint32_t attempt,
                const Tensor& inverse = {}) {
-        // Few workgroups on CPU drivers, since each factors the diagonal block.
-        const std::uint32_t threads = cpu_ ? 8 : 64, per_thread = cpu_ ? 16 : 1;
+        // Few workgroups on CPU drivers, since each factors the diagonal block; but a retry's are long, and
+        // lavapipe ends all loops of an invocation after 65,535 iterations together (4096 rows: 58,000).
+        const std::uint32_t threads = cpu_ ? 8 : 64, per_thread = cpu_ && attempt == 0 ? 16 : 1;
         const std::uint64_t below = inverse ? 0 : n_ - std::min(first + kPanelWidth, n_);
         gpu::CholeskyPanelJob job{};
         job.n = narrow(n_);

@@ -33,6 +33,7 @@ constexpr KernelInfo kFinish = make_kernel<gpu::QrFinishJob>("qr_finish", spirv:
 
 constexpr std::uint64_t kPanelWidth = gpu::QR_PANEL;
 constexpr std::uint64_t kMostRowsOfAutomaticHouseholder = 1024;
+constexpr std::uint64_t kMostRowsOfHouseholder = 4096;  // one workgroup goes through all of them
 
 float rank_tolerance(std::uint64_t n) {
     return static_cast<float>(4.0 * std::sqrt(static_cast<double>(n)) * 0x1p-24);
@@ -51,6 +52,9 @@ void check(const Graph& graph, const Tensor& a, const Tensor& q, const Tensor& r
     if (r.rows() != a.cols() || r.cols() != a.cols() || r.batch() != a.batch())
         refuse(who, "A is " + text(a) + ", R is " + text(r) + "; R must have " + std::to_string(a.cols()) +
                         " rows and columns, and as many matrices");
+    if (options.method == QrMethod::householder && a.rows() > kMostRowsOfHouseholder)
+        refuse(who, "A is " + text(a) + "; Householder's method takes at most " +
+                        std::to_string(kMostRowsOfHouseholder) + " rows, use QrMethod::cholesky");
     if (options.passes < 2 || options.passes > 4)
         refuse(who, "passes is " + std::to_string(options.passes) + "; it must be 2, 3 or 4");
     if (!same_place(graph, a, q)) check_no_overlap(who, "Q", q, "A", a, graph);
@@ -156,7 +160,7 @@ private:
         graph_.add(std::move(operation));
     }
     std::uint32_t row_threads() const { return cpu_ ? 8 : 128; }
-    std::uint32_t rows_per_group() const { return cpu_ ? 64 : 4; }
+    std::uint32_t rows_per_group() const { return cpu_ ? 16 : 4; }
 
     void panel(const Tensor& w, const Tensor& v, const Tensor& product, std::uint64_t first,
                std::uint64_t width, bool whole) {
@@ -191,9 +195,11 @@ private:
         const double rows = static_cast<double>((m_ - first) * items_), columns = static_cast<double>(width);
         operation.flops = (whole ? 8.0 : 6.0) * rows * columns * columns;
         operation.bytes = 4.0 * rows * columns * (2.0 * columns + 3.0);
-        // 64: the partial sums of 32 columns fit 16 KiB.
+        // 64: the partial sums of 32 columns fit 16 KiB. Eight on CPU drivers, where barriers are dear; but
+        // lavapipe ends all loops of an invocation after 65,535 iterations together (700 a row).
+        const std::uint32_t threads = !cpu_ || m_ - first > 512 ? 64 : 8;
         add_operation(std::move(operation),
-                      {{gpu::SPEC_THREADS, cpu_ ? 8u : 64u},
+                      {{gpu::SPEC_THREADS, threads},
                        {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(whole ? a_.dtype : DType::f32)}},
                       whole ? "up to 32 columns: one workgroup for each matrix"
                             : "32 columns of a larger matrix, one workgroup");

@@ -246,6 +246,23 @@ TEST_P(CholeskyTest, JitterIsRaisedUntilItSucceeds) {
         }
 }
 
+// The longest loops that there are; a driver ends loops after a number of iterations.
+TEST_P(CholeskyTest, RetriesOfLargeMatricesMatchFloat64) {
+    Graph graph(device());
+    const std::uint64_t n = 700;
+    const Matrix half = random_matrix(n, 20, 1) / std::sqrt(20.0);
+    const Matrix a = rounded(half * half.transpose(), DType::f32);
+    add(graph, a, {.jitter = {.retries = 1, .relative = 1e-2f}});
+    run(graph);
+    EXPECT_EQ(added_[0].status.statuses()[0], "jittered");
+    const Matrix l = added_[0].factor.read()[0];
+    Matrix jittered = a;
+    jittered.diagonal().array() += static_cast<double>(added_[0].jitter.floats()[0]);
+    ratio("residual", (jittered - l * l.transpose()).norm(),
+          static_cast<double>(n) * 0x1p-24 * jittered.norm(), "700 rows");
+    added_.clear();
+}
+
 TEST_P(CholeskyTest, EmptyMatricesHaveADeterminantOfOne) {
     Graph graph(device());
     add_batch(graph, {{Matrix(0, 0), Matrix(0, 0)}, {}});

@@ -11,7 +11,7 @@ namespace heron {
 
 enum class QrMethod : std::uint32_t {
     automatic,    // householder up to 32 columns and 1024 rows, cholesky for larger matrices
-    householder,  // Q orthonormal to rounding whatever A is; column by column
+    householder,  // Q orthonormal to rounding whatever A is; column by column; up to 4096 rows
     cholesky,     // Cholesky QR: products and triangular solves only
 };
 
@@ -39,10 +39,10 @@ struct QrOptions {
 // cholesky: X^T X, its factor, X R^-1, and again; A is divided by a power of two first. 3 m n^2 FLOPs a pass;
 // levels of syrk(), cholesky() and triangular_solve() a pass, and five.
 //
-// Accuracy: |A - Q R|_F <= 4 n u |A|_F, |Q^T Q - I|_F <= 4 n u (cholesky: within the condition numbers
-// above). Rank-deficient matrices: householder gives orthonormal Q all the same; with cholesky, columns of Q
-// that A does not determine are orthonormal to the others or zero, and A = Q R holds. Q and R are zero where
-// A is not finite.
+// Accuracy: |A - Q R|_F <= 4 n u |A|_F, |Q^T Q - I|_F <= (4 n + 2 sqrt(m)) u (cholesky: within the condition
+// numbers above). Rank-deficient matrices: householder gives orthonormal Q all the same; with cholesky,
+// columns of Q that A does not determine are orthonormal to the others or zero, and A = Q R holds. Q and R
+// are zero where A is not finite.
 HERON_API void qr(Graph& graph, const Tensor& a, const Tensor& q, const Tensor& r,
                   const QrOptions& options = {});
 
