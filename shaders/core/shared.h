@@ -52,6 +52,7 @@ const uint SPEC_DISTRIBUTION = 20; // heron::Distribution, or RANDOM_ADVANCE
 const uint SPEC_NORM = 21;      // heron::NormKind
 const uint SPEC_ROWS = 22;      // where rows come from, one of FACTOR_MATRIX, FACTOR_PATCHES
 const uint SPEC_RANK_ONE = 23;  // which step, one of RANK_ONE_
+const uint SPEC_LDLT_STEP = 24; // one of LDLT_
 
 // heron::DType.
 const uint DTYPE_F32 = 0;
@@ -92,6 +93,7 @@ inline constexpr std::string_view kDistributionNames[] = {"bits", "uniform", "no
 inline constexpr std::string_view kNormNames[] = {"two", "squared", "one", "infinity"};
 inline constexpr std::string_view kRowNames[] = {"matrix", "patches"};
 inline constexpr std::string_view kRankOneNames[] = {"product", "factor", "update"};
+inline constexpr std::string_view kLdltStepNames[] = {"gather", "divide", "scatter"};
 inline constexpr std::string_view kFlagNames[] = {"ELEMENTS_SINGLE", "ELEMENTS_AVERAGE", "SGD_MOMENTUM", "ADAMW_AMSGRAD",
                                                   "MUON_NORM", "ACCUMULATE_FINITE"};
 inline constexpr SpecText kSpecTexts[] = {
@@ -117,6 +119,7 @@ inline constexpr SpecText kSpecTexts[] = {
     {SPEC_NORM, "norm", kNormNames},
     {SPEC_ROWS, "rows", kRowNames},
     {SPEC_RANK_ONE, "rank_one", kRankOneNames},
+    {SPEC_LDLT_STEP, "step", kLdltStepNames},
 };
 HERON_SHARED_END
 #endif
