@@ -4,8 +4,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
+#include <string_view>
 
 #include "heron/error.hpp"
 
@@ -25,6 +27,18 @@ std::vector<std::string> split(const std::string& line) {
     return fields;
 }
 
+std::string_view name_of(std::string_view line) { return line.substr(0, line.find(',')); }
+
+// The lines below the head; none where the file is not there or has another head.
+std::vector<std::string> read_lines(const std::filesystem::path& path) {
+    std::vector<std::string> lines;
+    std::ifstream file(path, std::ios::binary);
+    std::string line;
+    if (!std::getline(file, line) || line != kHead) return lines;
+    while (std::getline(file, line)) lines.push_back(line);
+    return lines;
+}
+
 // False where the field is no number.
 bool parse(const std::string& field, double& value) {
     char* end = nullptr;
@@ -41,7 +55,13 @@ void CurveFile::append(const std::string& run, const Curve& curve) {
         run_ = run;
         steps_ = evaluations_ = 0;
     }
-    std::string text = begun_ ? "" : std::string(kHead) + "\n";
+    std::string text;
+    if (!begun_) {
+        text = std::string(kHead) + "\n";
+        if (keep_others_)
+            for (const std::string& line : read_lines(path_))
+                if (name_of(line) != run) text += line + "\n";
+    }
     for (; evaluations_ < curve.evaluations.size(); ++evaluations_) {
         const Curve::Evaluation& evaluation = curve.evaluations[evaluations_];
         for (; steps_ < curve.steps.size() && curve.steps[steps_].step <= evaluation.step; ++steps_) {
@@ -59,15 +79,19 @@ void CurveFile::append(const std::string& run, const Curve& curve) {
     begun_ = true;
 }
 
+std::vector<std::string> CurveFile::runs(const std::filesystem::path& path) {
+    std::vector<std::string> names;
+    for (const std::string& line : read_lines(path))
+        if (std::ranges::find(names, name_of(line)) == names.end()) names.emplace_back(name_of(line));
+    return names;
+}
+
 Curve CurveFile::read(const std::filesystem::path& path, const std::string& run) {
-    std::ifstream file(path, std::ios::binary);
-    std::string line;
-    if (!std::getline(file, line) || line != kHead) return {};
     Curve curve;
     std::uint64_t last_step = 0;
-    while (std::getline(file, line)) {
+    for (const std::string& line : read_lines(path)) {
+        if (name_of(line) != run) continue;
         const std::vector<std::string> fields = split(line);
-        if (fields.front() != run) continue;
         double epoch = 0, step = 0, loss = 0, accuracy = 0, seconds = 0;
         const bool is_step = fields.size() == kColumns && fields[5].empty();
         const std::size_t first = is_step ? 3 : 5;

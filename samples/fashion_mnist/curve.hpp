@@ -32,17 +32,23 @@ std::string loss_text(double loss);
 // step and evaluation, one run after the other.
 class CurveFile {
 public:
-    explicit CurveFile(std::filesystem::path path) : path_(std::move(path)) {}
+    // With `keep_others`, what the file has of other runs than the first one appended stays in it.
+    CurveFile(std::filesystem::path path, bool keep_others)
+        : path_(std::move(path)), keep_others_(keep_others) {}
 
     // Writes what `curve` has up to its last evaluation and the file has not. The first call begins the file
     // anew: until then it can be read. Throws heron::Error (io).
     void append(const std::string& run, const Curve& curve);
 
-    // The lines of one run; nothing where the file is not there or is not one of these.
+    // Of both: nothing where the file is not there or is not one of these.
+    // The names of the runs, in the file's order.
+    static std::vector<std::string> runs(const std::filesystem::path& path);
+    // The lines of one run.
     static Curve read(const std::filesystem::path& path, const std::string& run);
 
 private:
     std::filesystem::path path_;
+    bool keep_others_;
     bool begun_ = false;
     std::string run_;        // the last one
     std::size_t steps_ = 0;  // of it that are in the file

@@ -45,7 +45,6 @@ struct Point {
 };
 
 struct Line {
-    std::string name;
     const char* colour;
     std::vector<Point> points;
     std::vector<Point> raw;  // drawn pale behind it
@@ -148,7 +147,7 @@ std::vector<Point> averaged(const std::vector<Curve::Step>& steps, std::size_t c
 
 }  // namespace
 
-void write_curves_svg(const std::filesystem::path& path, std::span<const RunResult> runs,
+void write_curves_svg(const std::filesystem::path& path, std::span<const LabelledCurve> runs,
                       const std::string& title, const std::string& subtitle) {
     constexpr double kWidth = 1080;
     constexpr double kHeight = 490;
@@ -160,11 +159,10 @@ void write_curves_svg(const std::filesystem::path& path, std::span<const RunResu
     double highest_accuracy = 0;
     std::vector<double> loss_values;
     for (std::size_t r = 0; r < runs.size(); ++r) {
-        const RunResult& run = runs[r];
-        losses.push_back(
-            {run.name, colour(r), averaged(run.curve.steps, 60), averaged(run.curve.steps, 500), false});
-        Line accuracy{run.name, colour(r), {}, {}, true};
-        for (const Curve::Evaluation& evaluation : run.curve.evaluations) {
+        const Curve& curve = runs[r].curve;
+        losses.push_back({colour(r), averaged(curve.steps, 60), averaged(curve.steps, 500), false});
+        Line accuracy{colour(r), {}, {}, true};
+        for (const Curve::Evaluation& evaluation : curve.evaluations) {
             last_epoch = std::max(last_epoch, double(evaluation.epoch));
             if (evaluation.epoch == 0) continue;  // chance level, which would hide everything else
             accuracy.points.push_back({double(evaluation.epoch), 100 * evaluation.accuracy});
@@ -172,7 +170,7 @@ void write_curves_svg(const std::filesystem::path& path, std::span<const RunResu
             highest_accuracy = std::max(highest_accuracy, evaluation.accuracy);
         }
         accuracies.push_back(std::move(accuracy));
-        if (!run.curve.steps.empty()) last_step = std::max(last_step, double(run.curve.steps.back().step));
+        if (!curve.steps.empty()) last_step = std::max(last_step, double(curve.steps.back().step));
         for (const Point& point : losses.back().raw)
             if (std::isfinite(point.y)) loss_values.push_back(point.y);
     }
@@ -200,8 +198,9 @@ void write_curves_svg(const std::filesystem::path& path, std::span<const RunResu
         kWidth, kHeight, escape(title), escape(subtitle));
     double legend_x = 70;
     for (std::size_t r = 0; r < runs.size(); ++r) {
-        const std::string text = fmt::format("{} (lr {:g}): {:.2f} % after {:.0f} s", runs[r].name,
-                                             runs[r].lr, 100 * runs[r].accuracy(), runs[r].total_seconds());
+        const Curve::Evaluation& last = runs[r].curve.evaluations.back();
+        const std::string text =
+            fmt::format("{}: {:.2f} % after {:.0f} s", runs[r].label, 100 * last.accuracy, last.seconds);
         svg += fmt::format(
             "<line x1='{0}' y1='78' x2='{1}' y2='78' stroke='{2}' stroke-width='3'/><text x='{3}' "
             "y='82'>{4}</text>\n",

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
@@ -116,7 +117,7 @@ void add_options(CLI::App& app, Options& options) {
     app.add_option(
            "--resume", options.resume,
            "checkpoint to go on from, with one optimizer and the same settings; the curves go on from the "
-           "curves.csv in its folder")
+           "curves.csv in its folder, and those of other optimizers in the output folder stay")
         ->type_name("FILE");
     app.add_flag("--describe", options.describe, "print the stages, kernels and costs of each plan");
     app.footer(help_footer);
@@ -258,6 +259,19 @@ std::string failure(const RunResult& run) {
                        run.lr / 10);
 }
 
+// Those of this program run, then what else is in the file: of the other optimizers, where one was resumed.
+std::vector<LabelledCurve> labelled_curves(const std::vector<RunResult>& results, const fs::path& file) {
+    std::vector<LabelledCurve> curves;
+    for (const RunResult& result : results)
+        curves.push_back({fmt::format("{} (lr {:g})", result.name, result.lr), result.curve});
+    for (const std::string& name : CurveFile::runs(file)) {
+        if (std::ranges::find(results, name, &RunResult::name) != results.end()) continue;
+        Curve curve = CurveFile::read(file, name);
+        if (!curve.evaluations.empty()) curves.push_back({name, std::move(curve)});
+    }
+    return curves;
+}
+
 int run(const Options& options) {
     if (options.list_devices) {
         fmt::print("{}", device_table());
@@ -282,7 +296,7 @@ int run(const Options& options) {
     const DeviceImages train_images(device, data.train, "train");
     const DeviceImages test_images(device, data.test, "test");
     const fs::path out = options.out;
-    CurveFile curve_file(out / kCurveFile);
+    CurveFile curve_file(out / kCurveFile, !options.resume.empty());
     std::vector<RunResult> results;
     for (const RunSettings& settings : runs) {
         Progress progress;
@@ -305,7 +319,7 @@ int run(const Options& options) {
 
     const fs::path folder = fs::weakly_canonical(options.data);
     write_curves_svg(
-        out / "curves.svg", results,
+        out / "curves.svg", labelled_curves(results, out / kCurveFile),
         fmt::format("{}, perceptron {}-{}", folder.filename().string(), widths, data.classes),
         fmt::format("batch {}, seed {}, on {}", options.batch, options.seed, device.info().name));
     write_prediction_grid(out / "predictions.png", data, results.front());

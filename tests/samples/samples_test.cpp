@@ -228,6 +228,28 @@ TEST_F(FashionMnist, ResumedRunContinuesTheCurves) {
     EXPECT_EQ(curve_of(folder_ / "apart").size(), 1u + 12 + 2);
 }
 
+TEST_F(FashionMnist, ResumedRunKeepsTheCurvesOfOtherOptimizers) {
+    ASSERT_EQ(train("--optimizer sgd,adamw --stop-after 1").code, 0);
+    const auto of = [this](const std::string& name) {
+        return lines_with(text_of(folder_ / "out" / "curves.csv"), name + ",");
+    };
+    const auto begun = of("sgd"), other = of("adamw");
+    ASSERT_EQ(other.size(), 12u + 2);
+    const Outcome resumed =
+        train("--optimizer sgd --resume " + (folder_ / "out" / "checkpoint-sgd.safetensors").string());
+    ASSERT_EQ(resumed.code, 0) << resumed.text;
+    EXPECT_EQ(of("adamw"), other);
+    EXPECT_EQ(of("sgd").size(), 24u + 3);
+    EXPECT_EQ(curve_of(folder_ / "out").size(), 1u + 24 + 3 + 12 + 2);
+    const std::string picture = text_of(folder_ / "out" / "curves.svg");
+    for (const char* label : {">sgd (lr 0.05): ", ">adamw: "})
+        EXPECT_NE(picture.find(label), std::string::npos) << label;
+    // A run from the beginning begins the file anew.
+    ASSERT_EQ(train("--optimizer sgd --stop-after 1").code, 0);
+    EXPECT_EQ(of("sgd").size(), begun.size());
+    EXPECT_TRUE(of("adamw").empty());
+}
+
 // A resumption that is refused leaves the curves alone.
 TEST_F(FashionMnist, RefusedResumptionKeepsTheCurves) {
     ASSERT_EQ(train("--optimizer sgd --stop-after 1").code, 0);
