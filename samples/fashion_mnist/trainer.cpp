@@ -90,12 +90,12 @@ private:
                              {.name = "test"});
 
         const std::uint32_t steps = settings_.epochs * training_.batches;
-        OptimizerRequest request{
-            .device = device_,
-            .parameters = network_.parameters(),
-            .routes = {},
-            .lr = lr_,
-            .schedule = heron::Schedule::warmup_cosine(std::min(steps / 20 + 1, 100u), steps, 0.0f)};
+        const std::uint32_t warmup = std::min({steps / 20 + 1, 100u, steps - 1});  // a single step has none
+        OptimizerRequest request{.device = device_,
+                                 .parameters = network_.parameters(),
+                                 .routes = {},
+                                 .lr = lr_,
+                                 .schedule = heron::Schedule::warmup_cosine(warmup, steps, 0.0f)};
         request.routes = heron::route(request.parameters);
         optimizers_ = settings_.optimizer->create(request);
         std::vector<const heron::Optimizer*> pointers;

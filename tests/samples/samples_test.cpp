@@ -177,6 +177,26 @@ TEST_F(FashionMnist, ResumedRunEqualsUninterruptedOne) {
     }
 }
 
+TEST_F(FashionMnist, TrainsForAnyNumberOfSteps) {
+    const auto test_losses = [](const Outcome& outcome) {
+        std::vector<std::string> losses;
+        for (const std::string& line : lines_with(outcome.text, "test loss "))
+            if (const std::size_t at = line.find("test loss ") + 10; at + 6 < line.size())
+                losses.push_back(line.substr(at, 6));
+        return losses;
+    };
+    for (const auto& [batch, epochs] : {std::pair(610, 1), std::pair(305, 1), std::pair(610, 3)}) {
+        const Outcome outcome = train("--optimizer muon --batch " + std::to_string(batch) + " --epochs " +
+                                      std::to_string(epochs));
+        ASSERT_EQ(outcome.code, 0) << outcome.text;
+        const std::string steps = ", " + std::to_string(610 / batch * epochs) + " steps in";
+        EXPECT_EQ(lines_with(outcome.text, steps).size(), 1u) << outcome.text;
+        const auto losses = test_losses(outcome);
+        ASSERT_GE(losses.size(), 2u) << outcome.text;
+        EXPECT_NE(losses.front(), losses[static_cast<std::size_t>(epochs)]) << outcome.text;
+    }
+}
+
 TEST_F(FashionMnist, TellsItsProgressWhereThereIsNoTerminal) {
     const Outcome outcome = train("--optimizer sgd");
     const auto lines = lines_with(outcome.text, "images/s");
