@@ -173,9 +173,9 @@ private:
 class Buffer;
 
 // Graphs, optimizers and plans keep a reference to the Device object they were made with: it must stay where
-// it is (moving is for returning one from a function) and outlive them. Threads: const functions and buffer
-// creation may be called from several threads at once; move, destruction and wait_idle() may not run beside
-// anything else on the same device. Devices are independent of each other.
+// it is (moving is for returning one from a function) and outlive them. Threads: const functions, create_buffer()
+// and wait_idle() among them, may be called from several threads at once; move and destruction may not run
+// beside anything else on the same device. Devices are independent of each other.
 class HERON_API Device {
 public:
     // Every physical device of the loader, usable or not, with the reason. Throws (unsupported) when no
@@ -222,7 +222,7 @@ public:
 
     // True once any call returned VK_ERROR_DEVICE_LOST; every later call throws (device_lost) at once.
     bool lost() const;
-    // Waits for Heron's own submissions. Throws (timeout) after `timeout_ns`.
+    // Waits for what Heron has submitted before the call. Throws (timeout) after `timeout_ns`.
     void wait_idle(std::uint64_t timeout_ns = 60'000'000'000) const;
 
     struct Impl;

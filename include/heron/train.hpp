@@ -83,7 +83,7 @@ struct MatrixView {
 // largest finite number of the weight's dtype and no further (65504 for f16).
 struct Parameter {
     std::string name;     // dotted, unique among all optimizers of a plan: "blocks.0.attn.qkv.weight"
-    TensorView weight;    // f32, f16 or bf16; contiguous
+    TensorView weight;    // f32, f16 or bf16; contiguous; at most 2^32 - 16 elements
     TensorView gradient;  // same shape; f32, f16 or bf16; contiguous; overlaps no weight
     Role role = Role::automatic;
     MatrixView view;

@@ -2,7 +2,7 @@
 // The frame of every kernel. The includer has defined the macro JOB as the name of its job struct (whose last member is
 // `uint first_group`) and included the struct's header.
 //
-// Gives: p.jobs.job[j], p.job_count, control(), workgroup_index(), find_job(), step_is_skipped().
+// Gives: p.jobs.job[j], p.job_count, workgroup_index(), nothing_to_do(), find_job().
 #ifndef HERON_CORE_KERNEL_GLSL
 #define HERON_CORE_KERNEL_GLSL
 
