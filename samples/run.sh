@@ -202,7 +202,11 @@ build_sample() {
     if command -v ccache >/dev/null; then launcher=(-DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
     quietly "configuring" cmake -S "$root" -B "$build" "${generator[@]}" "${launcher[@]}" -DCMAKE_BUILD_TYPE=Release \
         -DHERON_BUILD_SAMPLES=ON -DHERON_BUILD_TESTS=OFF -DHERON_BUILD_BENCH=OFF
-    quietly "the build" cmake --build "$build" --parallel "$jobs" --target "$sample"
+    if [ -t 1 ]; then
+        cmake --build "$build" --parallel "$jobs" --target "$sample" || fail "the build failed"
+    else
+        quietly "the build" cmake --build "$build" --parallel "$jobs" --target "$sample"
+    fi
 }
 
 debian=0

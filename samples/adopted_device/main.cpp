@@ -15,13 +15,14 @@
 
 #include "engine.hpp"
 #include "heron/heron.hpp"
+#include "support/device_option.hpp"
 
 namespace {
 
 namespace gpu = heron::gpu;
 
 struct Options {
-    std::uint32_t device = 0;
+    std::string device;
     std::uint32_t frames = 200;
     std::uint32_t slice = 0;
     std::string image;
@@ -44,7 +45,9 @@ void initial_weights(float* weights) {
 
 int run(const Options& options) {
     constexpr std::uint32_t kImageSize = 96;
-    Engine engine(options.device);
+    // The samples choose alike; an engine has its own way to its device.
+    const std::uint32_t index = samples::create_device(options.device).info().index;
+    Engine engine(index);
 
     // The engine's own memory. Weights are mapped here, to keep the upload short; Heron takes any kind.
     const heron::BufferRange weights = engine.host_memory().take(gpu::WEIGHT_COUNT * sizeof(float));
@@ -173,12 +176,13 @@ int run(const Options& options) {
 int main(int argc, char** argv) {
     Options options;
     CLI::App app("An engine trains a neural texture with Heron inside its own frames.", "adopted_device");
-    app.add_option("--device", options.device, "index of the physical device")->capture_default_str();
+    samples::add_device_option(app, options.device);
     app.add_option("--frames", options.frames, "training steps; without --slice one a frame")
         ->check(CLI::Range(1u, 1000000u))
         ->capture_default_str();
     app.add_option("--slice", options.slice,
                    "at most so many of Heron's dispatches a frame; 0: the whole step")
+        ->check(CLI::Range(0u, 1000000u))
         ->capture_default_str();
     app.add_option("--image", options.image, "PNG file for the picture that the network has learned");
     try {
@@ -188,6 +192,9 @@ int main(int argc, char** argv) {
     }
     try {
         return run(options);
+    } catch (const samples::NoDevice& error) {
+        std::fprintf(stderr, "adopted_device: %s\n", error.what());
+        return error.exit_code;
     } catch (const std::exception& error) {
         std::fprintf(stderr, "adopted_device: %s\n", error.what());
         return 1;

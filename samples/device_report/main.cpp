@@ -13,6 +13,7 @@
 #include "hardware.hpp"
 #include "heron/heron.hpp"
 #include "self_test.hpp"
+#include "support/device_option.hpp"
 #include "support/text.hpp"
 
 namespace {
@@ -63,7 +64,7 @@ int main(int argc, char** argv) {
     std::string select;
     bool only_list = false;
     CLI::App app("Lists Vulkan devices and tests Heron's numerics on each.", "device_report");
-    app.add_option("--device", select, "only this one: index, UUID or part of the name");
+    samples::add_device_option(app, select, "all of them");
     app.add_flag("--no-test", only_list, "list only");
     app.footer("Exit code: 0 all usable devices pass, 1 one fails or there is none, 2 bad arguments.");
     try {
@@ -80,7 +81,7 @@ int main(int argc, char** argv) {
     try {
         std::vector<heron::DeviceInfo> devices = heron::Device::list();
         if (!select.empty()) {
-            const heron::DeviceInfo chosen = heron::Device::create({.select = select}).info();
+            const heron::DeviceInfo chosen = samples::create_device(select).info();
             devices = {chosen};
         }
         for (const heron::DeviceInfo& info : devices) {
@@ -103,9 +104,12 @@ int main(int argc, char** argv) {
                 good = false;
             }
         }
+    } catch (const samples::NoDevice& error) {
+        fmt::print(stderr, "device_report: {}\n", error.what());
+        return error.exit_code;
     } catch (const heron::Error& error) {
-        fmt::print("{}\n", error.what());
-        return select.empty() ? 1 : 2;
+        fmt::print(stderr, "device_report: {}\n", error.what());
+        return 1;
     }
     fmt::print("\n{} usable device{}: {}\n", usable, usable == 1 ? "" : "s",
                usable == 0 ? "none to test"

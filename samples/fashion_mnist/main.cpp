@@ -20,6 +20,7 @@
 #include "optimizers.hpp"
 #include "pictures.hpp"
 #include "progress.hpp"
+#include "support/device_option.hpp"
 #include "support/text.hpp"
 #include "trainer.hpp"
 
@@ -71,9 +72,9 @@ std::string help_footer() {
            "Exit code: 0 done, 1 failed (also: the training diverged), 2 bad input.";
 }
 
-// A number from 1; without CLI11's own text about the range, which would double the length of the help.
-CLI::Validator at_most(std::uint32_t most) {
-    CLI::Validator range = CLI::Range(1u, most);
+// A number from `least`; without CLI11's own text about the range, which would double the length of the help.
+CLI::Validator at_most(std::uint32_t most, std::uint32_t least = 1) {
+    CLI::Validator range = CLI::Range(least, most);
     range.description("");
     return range;
 }
@@ -87,9 +88,7 @@ void add_options(CLI::App& app, Options& options) {
         ->type_name("DIR")
         ->capture_default_str();
     app.add_option("--out", options.out, "output folder")->type_name("DIR")->capture_default_str();
-    app.add_option("--device", options.device,
-                   "index, UUID or part of the name; default: the first usable, GPUs first")
-        ->type_name("SELECT");
+    samples::add_device_option(app, options.device);
     app.add_flag("--list-devices", options.list_devices, "list the devices and end");
     app.add_option("--optimizer", options.optimizers, "one run each, separated by commas")
         ->delimiter(',')
@@ -111,6 +110,7 @@ void add_options(CLI::App& app, Options& options) {
     number("--batch", options.batch, 65536, "images a step");
     number("--epochs", options.epochs, 100000, "passes over the training images");
     app.add_option("--seed", options.seed, "of the first weights and of the order of the images")
+        ->check(at_most(~0u, 0))
         ->type_name("N")
         ->capture_default_str();
     number("--stop-after", options.stop_after, 100000, "end after that many epochs, to be resumed later");
@@ -284,7 +284,7 @@ int run(const Options& options) {
     if (failed || !fs::is_directory(options.out))
         throw BadInput("--out " + options.out + ": cannot be created: " + failed.message());
 
-    const heron::Device device = heron::Device::create({.select = options.device});
+    const heron::Device device = samples::create_device(options.device);
     fmt::print("Device: {}\n", device.explain());
     fmt::print("Data:   {}: {} training and {} test images of {} x {} pixels, {} classes\n", options.data,
                data.train.count, data.test.count, data.train.rows, data.train.cols, data.classes);
@@ -355,6 +355,9 @@ int main(int argc, char** argv) {
     } catch (const BadInput& error) {
         fmt::print(stderr, "fashion_mnist: {}\n", error.what());
         return kBadInput;
+    } catch (const samples::NoDevice& error) {
+        fmt::print(stderr, "fashion_mnist: {}\n", error.what());
+        return error.exit_code;
     } catch (const heron::Error& error) {
         fmt::print(stderr, "fashion_mnist: {}\n", error.what());
         switch (error.code()) {

@@ -18,6 +18,8 @@
 #include <string>
 #include <vector>
 
+#include "heron/device.hpp"
+
 namespace {
 
 namespace fs = std::filesystem;
@@ -380,6 +382,14 @@ TEST_F(FashionMnist, RefusesBadArguments) {
     }
 }
 
+TEST_F(FashionMnist, SaysTheRangeOfANumber) {
+    for (const std::string seed : {"99999999999", "4294967296", "-1", "x"}) {
+        const Outcome outcome = train("--seed " + seed);
+        EXPECT_EQ(outcome.code, 2) << outcome.text;
+        EXPECT_NE(outcome.text.find("[0 - 4294967295]"), std::string::npos) << outcome.text;
+    }
+}
+
 TEST_F(FashionMnist, RefusesACheckpointOfAnotherRun) {
     ASSERT_EQ(train("--stop-after 1 --optimizer muon").code, 0);
     const std::string file = (folder_ / "out" / "checkpoint-muon.safetensors").string();
@@ -443,6 +453,26 @@ TEST(RunScript, HelpOfABuiltSampleHasTheDevices) {
     EXPECT_NE(other.text.find("--frames"), std::string::npos) << other.text;
 }
 
+// A build takes minutes: whoever watches sees how far it is, a log does not. With a cmake that builds
+// nothing.
+TEST(RunScript, ShowsTheBuildOnATerminal) {
+    if (run("command -v script").code != 0) GTEST_SKIP() << "no program script(1), which makes a terminal";
+    const fs::path tools = fs::temp_directory_path() / ("heron_run_script_tools_" + std::to_string(getpid()));
+    fs::create_directories(tools);
+    std::ofstream(tools / "cmake") << "#!/bin/sh\necho \"called with $*\"\n";
+    fs::permissions(tools / "cmake", fs::perms::owner_all);
+    const std::string command = "PATH=" + tools.string() + ":$PATH " + kRunScript +
+                                " --sample first_step --build-only --no-install --build-dir " +
+                                (tools / "build").string();
+    const Outcome silent = run(command);
+    const Outcome shown = run("script -qec '" + command + "' /dev/null </dev/null");
+    fs::remove_all(tools);
+    EXPECT_EQ(silent.code, 0) << silent.text;
+    EXPECT_EQ(shown.code, 0) << shown.text;
+    EXPECT_EQ(silent.text.find("called with"), std::string::npos) << silent.text;
+    EXPECT_NE(shown.text.find("called with --build"), std::string::npos) << shown.text;
+}
+
 TEST(FirstStep, ShrinksTheGradient) {
     const Outcome outcome = run(FIRST_STEP_PROGRAM);
     EXPECT_EQ(outcome.code, 0) << outcome.text;
@@ -475,7 +505,30 @@ TEST(DeviceReport, PassesOnEveryDevice) {
             EXPECT_EQ(lines_with(outcome.text, "    " + check + dtype + ",").size(), devices)
                 << check << dtype << "\n"
                 << outcome.text;
-    EXPECT_EQ(run(std::string(DEVICE_REPORT_PROGRAM) + " --device nonsense").code, 2);
+}
+
+void expect_no_such_device(const std::string& command, const std::string& choice) {
+    const Outcome outcome = run(command + " --device " + choice);
+    EXPECT_EQ(outcome.code, 2) << command << "\n" << outcome.text;
+    EXPECT_NE(outcome.text.find("--device " + choice + ": no Vulkan device matches"), std::string::npos)
+        << outcome.text;
+}
+
+// fashion_mnist, too: FashionMnist.RefusesBadArguments.
+TEST(Samples, ChooseTheirDeviceAlike) {
+    auto devices = heron::Device::list();
+    std::erase_if(devices, [](const heron::DeviceInfo& info) { return !info.usable; });
+    ASSERT_FALSE(devices.empty());
+    const heron::DeviceInfo& last = devices.back();
+    for (const std::string program : {std::string(ADOPTED_DEVICE_PROGRAM) + " --frames 1",
+                                      std::string(DEVICE_REPORT_PROGRAM) + " --no-test"}) {
+        for (const std::string& choice : {std::to_string(last.index), last.uuid_text(), last.name}) {
+            const Outcome outcome = run(program + " --device '" + choice + "'");
+            EXPECT_EQ(outcome.code, 0) << outcome.text;
+            EXPECT_NE(outcome.text.find(last.name), std::string::npos) << outcome.text;
+        }
+        for (const std::string choice : {"nonsense", "999999"}) expect_no_such_device(program, choice);
+    }
 }
 
 TEST(AdoptedDevice, LearnsInWholeStepsAndInSlicesAlike) {
