@@ -90,7 +90,8 @@ std::string Plan::describe() const {
         for (std::size_t b = 0; b < schedule.batches.size(); ++b) {
             const Batch& batch = schedule.batches[b];
             const Node& node = plan.graph.nodes[batch.nodes.front()];
-            text += "  level " + std::to_string(batch.level) + "  " + plan.graph.stages[node.stage] + ": " +
+            const std::string& stage = plan.graph.stages[node.stage];  // empty before any set_stage()
+            text += "  level " + std::to_string(batch.level) + "  " + stage + (stage.empty() ? "" : ": ") +
                     node.operation.kernel->name + " x " + std::to_string(batch.nodes.size()) + " jobs, " +
                     std::to_string(batch.groups) + " workgroups, " + scaled(batch.flops, "FLOP") + ", " +
                     scaled(batch.bytes, "B");

@@ -65,6 +65,19 @@ TEST_P(PlanTest, DescribeSaysWhatSpecializationConstantsMean) {
         EXPECT_NE(text.find(words), std::string::npos) << text;
 }
 
+TEST_P(PlanTest, DescribeNamesTheStagesThatHaveANameOnly) {
+    Graph graph(device());
+    const Tensor y = graph.state("s", DType::f32, {64});
+    const Operation operation =
+        make_operation(kAffine, AffineJob{}, {{offsetof(AffineJob, y), y, Access::write}}, 1);
+    graph.add(operation);
+    graph.set_stage("halving");
+    graph.add(operation);
+    const std::string text = graph.compile({}).describe();
+    for (const char* line : {"  level 0  test_affine x 1 jobs", "  level 1  halving: test_affine x 1 jobs"})
+        EXPECT_NE(text.find(line), std::string::npos) << text;
+}
+
 // The numbers in the tables of core/shared.h stand in the library's headers too.
 TEST(SpecTextTest, NamesEveryDTypeAsTheLibraryDoes) {
     for (std::uint32_t value = 0; value < std::size(gpu::kDTypeNames); ++value)
