@@ -23,6 +23,8 @@ void add_decay(heron::Graph& graph, const heron::Tensor& x, std::uint32_t count,
         heron::make_operation(kDecay, job, {{offsetof(gpu::DecayJob, x), x, heron::Access::read_write}},
                               (count + threads - 1) / threads);
     operation.constants = {{gpu::SPEC_THREADS, threads}};
+    operation.flops = 1.0 * count;
+    operation.bytes = 2.0 * sizeof(float) * count;  // each element is read and written
     graph.add(std::move(operation));
 }
 
