@@ -32,5 +32,6 @@ if(NOT BUILD_SHARED_LIBS)
     set(heron_pc_cflags " -DHERON_STATIC")
 endif()
 file(RELATIVE_PATH heron_pc_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+string(REGEX REPLACE "/$" "" heron_pc_prefix "${heron_pc_prefix}") # older CMake leaves a slash
 configure_file(cmake/heron.pc.in heron.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/heron.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
