@@ -30,10 +30,10 @@ std::string lower(std::string_view text) {
 }
 
 // Rows and columns as a matrix optimizer sees them.
-struct MatrixShape {
+struct Extents {
     std::uint64_t rows, cols;
 };
-MatrixShape matrix_shape(const Parameter& parameter) {
+Extents matrix_extents(const Parameter& parameter) {
     const Shape& shape = parameter.weight.shape;
     if (shape.rank() < 2) return {1, shape.count()};
     if (parameter.view.batch) return {shape[shape.rank() - 2], shape[shape.rank() - 1]};
@@ -50,7 +50,7 @@ const NameRule* find_rule(const std::string& name) {
 Route resolve(const Parameter& parameter) {
     const std::string name = lower(parameter.name);
     const NameRule* rule = find_rule(name);
-    const auto [rows, cols] = matrix_shape(parameter);
+    const auto [rows, cols] = matrix_extents(parameter);
     const bool is_vector = parameter.weight.shape.rank() < 2 || rows <= 1 || cols <= 1;
     const std::string shape = parameter.weight.shape.text();
     Route route{parameter.name, parameter.role, false, {}, {}};
