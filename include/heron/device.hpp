@@ -82,6 +82,7 @@ struct DisabledCapabilities {
     bool bfloat16 = false;
     bool cooperative_matrix2 = false;
     bool memory_budget = false;
+    bool pipeline_statistics = false;
     bool timestamps = false;
     bool cpu = false;                     // choose the GPU variants on a CPU driver
     std::uint32_t max_shared_memory = 0;  // bytes; 0 = the device's own limit

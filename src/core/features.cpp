@@ -231,6 +231,7 @@ Features without(Features f, const DisabledCapabilities& disable) {
     if (disable.shader_float16) f.shader_float16 = false;
     if (disable.storage_16bit) f.storage_buffer_16bit = false;
     if (disable.storage_8bit) f.storage_buffer_8bit = false;
+    if (disable.pipeline_statistics) f.pipeline_executable_info = false;
     if (disable.subgroup_size_control) f.subgroup_size_control = f.compute_full_subgroups = false;
     if (disable.cooperative_matrix || !f.vulkan_memory_model) f.cooperative_matrix = false;
     if (disable.bfloat16) f.bfloat16 = false;

@@ -48,15 +48,15 @@ TEST_P(DeviceTest, TellsTheLogWhichDeviceWasTaken) {
 TEST_P(DeviceTest, SwitchesCapabilitiesOff) {
     DisabledCapabilities off;
     off.shader_float16 = off.storage_16bit = off.storage_8bit = off.subgroup_size_control = true;
-    off.cooperative_matrix = off.bfloat16 = off.cooperative_matrix2 = off.memory_budget = off.timestamps =
-        true;
+    off.cooperative_matrix = off.bfloat16 = off.cooperative_matrix2 = off.memory_budget = true;
+    off.pipeline_statistics = off.timestamps = true;
     off.cpu = true;
     off.max_shared_memory = 16384;
     off.max_invocations = 128;
     const Capabilities& c = device(off).capabilities();
     EXPECT_FALSE(c.shader_float16 || c.storage_16bit || c.storage_8bit || c.subgroup_size_control ||
                  c.cooperative_matrix || c.bfloat16 || c.cooperative_matrix2 || c.memory_budget ||
-                 c.timestamps || c.cpu);
+                 c.pipeline_statistics || c.timestamps || c.cpu);
     EXPECT_LE(c.shared_memory_bytes, 16384u);
     EXPECT_EQ(c.max_workgroup_invocations, 128u);
     EXPECT_EQ(c.max_workgroup_size_x, 128u);

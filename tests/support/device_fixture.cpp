@@ -146,7 +146,7 @@ std::string key_of(const DeviceInfo& info, const DisabledCapabilities& d) {
     std::string key = std::to_string(info.index);
     for (bool off :
          {d.shader_float16, d.storage_16bit, d.storage_8bit, d.subgroup_size_control, d.cooperative_matrix,
-          d.bfloat16, d.cooperative_matrix2, d.memory_budget, d.timestamps, d.cpu})
+          d.bfloat16, d.cooperative_matrix2, d.memory_budget, d.pipeline_statistics, d.timestamps, d.cpu})
         key += off ? '1' : '0';
     return key + " " + std::to_string(d.max_shared_memory) + " " + std::to_string(d.max_invocations);
 }
