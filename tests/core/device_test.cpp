@@ -7,6 +7,7 @@
 #include <atomic>
 #include <thread>
 
+#include "core/features.hpp"
 #include "core/pattern.hpp"
 #include "core/refusal.hpp"
 #include "support/device_fixture.hpp"
@@ -63,6 +64,18 @@ TEST_P(DeviceTest, SwitchesCapabilitiesOff) {
     expect_works(device(off));
     EXPECT_EQ(device().capabilities().cpu, GetParam().type == VK_PHYSICAL_DEVICE_TYPE_CPU);
     EXPECT_GE(device().capabilities().shared_memory_bytes, 16384u);
+}
+
+// No CPU driver has these, so that the test above sees nothing of them.
+TEST(FeaturesTest, SwitchesOffWhatNoCpuDriverHas) {
+    Features all;
+    all.vulkan_memory_model = all.cooperative_matrix = all.bfloat16 = all.pipeline_executable_info = true;
+    EXPECT_TRUE(without(all, {}).pipeline_executable_info);
+    EXPECT_TRUE(without(all, {}).cooperative_matrix);
+    EXPECT_TRUE(without(all, {}).bfloat16);
+    EXPECT_FALSE(without(all, {.pipeline_statistics = true}).pipeline_executable_info);
+    EXPECT_FALSE(without(all, {.cooperative_matrix = true}).cooperative_matrix);
+    EXPECT_FALSE(without(all, {.bfloat16 = true}).bfloat16);
 }
 
 TEST_P(DeviceTest, GivesEveryObjectAName) {
