@@ -158,11 +158,11 @@ public:
     void write_state(std::string_view name, std::span<const std::byte> from);
     TensorView state_view(std::string_view name) const;
     // Saves the external tensors named in `externals` (parameters), every state, and `metadata`, as
-    // safetensors.
+    // safetensors, with a hash of all of it ("heron.hash" in the file's metadata).
     void save(const std::filesystem::path& path, std::span<const std::string> externals,
               const std::map<std::string, std::string>& metadata = {}) const;
-    // Loads what save() wrote. Names, dtypes and shapes are compared first: nothing is changed unless all of
-    // them fit. Returns the metadata.
+    // Loads what save() wrote. Nothing is changed before the whole file is in host memory and its names,
+    // dtypes and shapes (invalid_argument) and its hash (corrupt_file) are found right. Returns the metadata.
     std::map<std::string, std::string> load(const std::filesystem::path& path,
                                             std::span<const std::string> externals);
 

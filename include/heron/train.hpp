@@ -205,9 +205,10 @@ HERON_API VkDeviceAddress loss_scale_address(const Plan& plan);
 
 // Everything a training needs to go on bit for bit: parameters, states, counters, learning rates, random
 // streams. Keys of `metadata` must not begin with "heron.". A checkpoint of another plan (parameters, dtypes,
-// shapes, optimizers or their options) is refused (invalid_argument), naming the difference, before anything
-// is changed. Blocking; no submission that uses the plan may be in flight. Loading needs memory but no
-// Plan::initialize(); it returns the metadata.
+// shapes, optimizers or their options) is refused (invalid_argument), naming the difference; so is one that
+// is damaged, has impossible counters or loss scales, or a weight or state that is not finite (corrupt_file):
+// before anything is changed, and with the whole file in host memory meanwhile. Blocking; no submission that
+// uses the plan may be in flight. Loading needs memory but no Plan::initialize(); it returns the metadata.
 HERON_API void save_checkpoint(const Plan& plan, const std::filesystem::path& path,
                                const std::map<std::string, std::string>& metadata = {});
 HERON_API std::map<std::string, std::string> load_checkpoint(Plan& plan, const std::filesystem::path& path);

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "core/device.hpp"
+#include "core/hash.hpp"
 
 namespace heron {
 namespace {
@@ -31,16 +32,9 @@ static_assert(sizeof(CacheHeader) == 56 && offsetof(CacheHeader, hash) == 48);
 constexpr char kMagic[8] = {'H', 'E', 'R', 'O', 'N', 'P', 'C', '\n'};
 constexpr std::uint32_t kVersion = 1;
 
-// FNV-1a: each byte is xored in and multiplied by an odd number, so two inputs that differ in one byte never
-// collide.
-std::uint64_t hash_of(std::span<const std::byte> bytes, std::uint64_t hash) {
-    for (std::byte byte : bytes) hash = (hash ^ std::to_integer<std::uint64_t>(byte)) * 0x100000001b3ull;
-    return hash;
-}
-
-std::uint64_t hash_of(const CacheHeader& header, std::span<const std::byte> payload) {
+std::uint64_t header_hash(const CacheHeader& header, std::span<const std::byte> payload) {
     const auto fields = std::as_bytes(std::span(&header, 1)).first(offsetof(CacheHeader, hash));
-    return hash_of(payload, hash_of(fields, 0xcbf29ce484222325ull));
+    return hash_of(payload, hash_of(fields));
 }
 
 CacheHeader header_of(const Device::Impl& device, std::span<const std::byte> payload) {
@@ -52,7 +46,7 @@ CacheHeader header_of(const Device::Impl& device, std::span<const std::byte> pay
     header.driver = device.driver_version;
     std::memcpy(header.uuid, device.pipeline_cache_uuid.data(), VK_UUID_SIZE);
     header.payload_bytes = payload.size();
-    header.hash = hash_of(header, payload);
+    header.hash = header_hash(header, payload);
     return header;
 }
 
@@ -65,7 +59,7 @@ std::string refusal(const Device::Impl& device, std::span<const std::byte> store
     if (found.version != kVersion) return "its version is " + std::to_string(found.version);
     const std::span<const std::byte> payload = stored.subspan(sizeof found);
     if (found.payload_bytes != payload.size()) return "its size is not what its header says";
-    if (found.hash != hash_of(found, payload)) return "it is damaged (hash)";
+    if (found.hash != header_hash(found, payload)) return "it is damaged (hash)";
     const CacheHeader expected = header_of(device, payload);
     if (found.vendor != expected.vendor || found.device != expected.device) return "it is of another device";
     if (found.driver != expected.driver || std::memcmp(found.uuid, expected.uuid, VK_UUID_SIZE) != 0)

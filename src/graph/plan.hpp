@@ -12,6 +12,7 @@
 #include "graph/hazards.hpp"
 #include "graph/schedule.hpp"
 #include "heron/plan.hpp"
+#include "heron/state.hpp"
 
 namespace heron {
 
@@ -51,6 +52,16 @@ struct Program {
     std::vector<double> cost_ns;        // per dispatch
 };
 
+// A state, or an external tensor that is saved like one.
+struct SavedTensor {
+    std::string name;
+    DType dtype;
+    Shape shape;
+    std::uint64_t bytes;
+    VkDeviceAddress address;
+    std::vector<std::byte> content;  // what a file holds; empty while saving
+};
+
 struct Plan::Impl {
     Impl(const Graph::Impl& graph, const PlanOptions& options);
     ~Impl();
@@ -87,6 +98,13 @@ struct Plan::Impl {
     std::uint64_t submit(Phase phase, const SubmitInfo& info);
     VkCommandBuffer commands_for(Phase phase);
     void create_submission_objects();
+
+    // plan_state.cpp: what save() writes and load() reads, by name
+    std::vector<SavedTensor> saved_tensors(std::span<const std::string> externals) const;
+    // Checks that the file is what save() wrote for this plan, and brings all of it to the host.
+    std::vector<SavedTensor> read_saved(const SafetensorsReader& file,
+                                        std::span<const std::string> externals) const;
+    void write_saved(const std::vector<SavedTensor>& tensors);
 
     // plan_describe.cpp
     std::vector<RecordedDispatch> recorded(Phase phase) const;

@@ -3,10 +3,14 @@
 //
 //   heron.plan           what the loading plan has to share (StepLayout::identity)
 //   heron.lr.<optimizer> the base learning rate, in the shortest form that reads back as the same float
+//
+// A file's hash shows damage; what the file then holds is checked too, since one bad word (a negative loss
+// scale, a NaN) spoils the training that goes on from it.
 #include <charconv>
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "core/push.h"
@@ -15,6 +19,7 @@
 #include "heron/train.hpp"
 #include "optim/checks.hpp"
 #include "optim/step_access.hpp"
+#include "optim/step_checks.hpp"
 
 namespace heron {
 
@@ -59,6 +64,54 @@ void check_identity(const std::string& who, std::string_view stored, std::string
     }
 }
 
+// The index of the first element that is infinite or NaN, or `count`.
+template <class Word>
+std::size_t first_nonfinite(std::span<const std::byte> bytes, Word exponent) {
+    const std::size_t count = bytes.size() / sizeof(Word);
+    for (std::size_t i = 0; i < count; ++i) {
+        Word word;
+        std::memcpy(&word, bytes.data() + i * sizeof(Word), sizeof(Word));
+        if ((word & exponent) == exponent) return i;
+    }
+    return count;
+}
+
+void check_finite(const std::string& who, const SavedTensor& tensor) {
+    if (tensor.dtype == DType::u32) return;
+    const std::size_t at =
+        tensor.dtype == DType::f32   ? first_nonfinite(tensor.content, std::uint32_t{0x7f800000})
+        : tensor.dtype == DType::f16 ? first_nonfinite(tensor.content, std::uint16_t{0x7c00})
+                                     : first_nonfinite(tensor.content, std::uint16_t{0x7f80});
+    if (at < tensor.shape.count())
+        throw Error(ErrorCode::corrupt_file, who + "element " + std::to_string(at) + " of \"" + tensor.name +
+                                                 "\" is not finite; load an earlier checkpoint");
+}
+
+void check_control(const std::string& who, const gpu::StepControl& c) {
+    const auto require = [&](bool holds, const std::string& what) {
+        if (!holds)
+            throw Error(ErrorCode::corrupt_file,
+                        who + "its control block is impossible: " + what + "; load an earlier checkpoint");
+    };
+    require(c.loss_scale >= kSmallestLossScale && c.loss_scale <= kLargestLossScale,
+            "loss_scale is " + number_text(c.loss_scale) + ", must be between 2^-24 and 2^120");
+    // The tick wraps round, the others stop at the largest number.
+    require(c.step + c.skipped == c.tick, "step " + std::to_string(c.step) + " and " +
+                                              std::to_string(c.skipped) + " skipped ones do not add up to " +
+                                              std::to_string(c.tick) + " begun");
+    require(c.good_steps <= c.step,
+            "good_steps is " + std::to_string(c.good_steps) + ", step " + std::to_string(c.step));
+    require(c.skip <= 1, "skip is " + std::to_string(c.skip));
+    const auto finite = [&](const char* name, float value) {
+        require(std::isfinite(value) && value >= 0,
+                std::string(name) + " is " + number_text(value) + ", must be finite and not below 0");
+    };
+    finite("gradient_scale", c.gradient_scale);
+    finite("clip_value", c.clip_value);
+    finite("gradient_norm", c.gradient_norm);
+    require((c.reserved0 | c.reserved1 | c.reserved2 | c.reserved3) == 0, "a reserved word is not 0");
+}
+
 }  // namespace
 
 void save_checkpoint(const Plan& plan, const std::filesystem::path& path,
@@ -78,7 +131,10 @@ void save_checkpoint(const Plan& plan, const std::filesystem::path& path,
 std::map<std::string, std::string> load_checkpoint(Plan& plan, const std::filesystem::path& path) {
     const StepLayout& layout = step_layout(plan, "load_checkpoint");
     const std::string who = "load_checkpoint " + path.string() + ": ";
-    std::map<std::string, std::string> metadata = SafetensorsReader(path).metadata();
+    plan.impl().require_memory("load_checkpoint");
+    if (plan.slice_pending()) plan.impl().refuse("load_checkpoint: a sliced step is not complete");
+    const SafetensorsReader file(path);
+    std::map<std::string, std::string> metadata = file.metadata();
     if (metadata.find(kIdentity) == metadata.end())
         refuse(who + "the file is no checkpoint of a training step");
     check_identity(who, metadata[kIdentity], layout.identity);
@@ -93,11 +149,20 @@ std::map<std::string, std::string> load_checkpoint(Plan& plan, const std::filesy
         rates.push_back(lr);
     }
 
-    plan.load(path, layout.parameters);
+    const std::vector<SavedTensor> tensors = plan.impl().read_saved(file, layout.parameters);
+    std::unordered_set<std::string> gradient_sums;
+    for (const std::string& parameter : layout.parameters)
+        gradient_sums.insert(parameter + "." + kGradientSum);
+    gpu::StepControl control{};
+    for (const SavedTensor& tensor : tensors) {
+        if (!gradient_sums.contains(tensor.name)) check_finite(who, tensor);
+        if (tensor.name == "heron.control") std::memcpy(&control, tensor.content.data(), sizeof(control));
+    }
+    check_control(who, control);
+
+    plan.impl().write_saved(tensors);
     for (std::size_t k = 0; k < rates.size(); ++k) write_learning_rate(plan, layout.rates[k], rates[k]);
     // status() shows the loaded step without waiting for the next one.
-    gpu::StepControl control;
-    plan.read_state("heron.control", std::as_writable_bytes(std::span(&control, 1)));
     const Region& readback = plan.impl().region(RegionKind::readback);
     std::memcpy(readback.mapped(plan.impl().locations[layout.status.id].offset, sizeof(control)).data(),
                 &control, sizeof(control));

@@ -6,13 +6,11 @@
 #include <vector>
 
 #include "optim/checks.hpp"
+#include "state/safetensors_format.hpp"
 
 namespace heron {
 
 namespace {
-
-constexpr float kSmallestLossScale = 0x1p-24f;
-constexpr float kLargestLossScale = 0x1p120f;
 
 // A range of addresses that a step writes (weights) or reads (gradients).
 struct Extent {

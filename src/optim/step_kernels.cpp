@@ -74,7 +74,7 @@ void StepBuilder::add_accumulate() {
         for (Item& item : items) {
             const std::uint64_t count = item.weight.shape.count();
             const Tensor gradient = item.gradient;
-            const Tensor sum = state(item, "gradient_sum", DType::f32, item.weight.shape);
+            const Tensor sum = state(item, kGradientSum, DType::f32, item.weight.shape);
             if (count > 0) {
                 const ElementGrid grid = elements(count);
                 gpu::AccumulateJob job{};

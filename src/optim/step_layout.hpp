@@ -10,6 +10,10 @@
 
 namespace heron {
 
+// "<parameter>.gradient_sum": the only state that may hold an infinity or a NaN, from which the step that
+// reads it protects itself.
+inline constexpr const char* kGradientSum = "gradient_sum";
+
 struct StepLayout {
     struct Rate {
         std::string optimizer;

@@ -264,7 +264,160 @@ TEST_P(BadInputTest, CheckpointsOfAnotherPlanChangeNothing) {
     std::filesystem::remove(file);
 }
 
+// A training with a 16-bit weight and every kind of state, and what may befall its checkpoint.
+class CheckpointTest : public BadInputTest {
+protected:
+    void SetUp() override {
+        BadInputTest::SetUp();
+        file_ = std::filesystem::temp_directory_path() /
+                ("heron_damaged_" + std::to_string(GetParam().index) + ".safetensors");
+    }
+    void TearDown() override {
+        std::filesystem::remove(file_);
+        BadInputTest::TearDown();
+    }
+    static StepOptions options() {
+        StepOptions options;
+        options.ema_decay = 0.5f;
+        options.accumulate = true;
+        return options;
+    }
+    std::unique_ptr<Training> trained(unsigned seed) {
+        const MakeOptimizer muon = [](const Device& on) {
+            return std::make_unique<Muon>(on, MuonOptions{.lr = 0.25f});
+        };
+        auto training = std::make_unique<Training>(
+            device(), muon,
+            std::vector<TestTensor>{{.name = "a", .shape = {6, 4}, .weight_dtype = DType::f16}}, options(),
+            seed);
+        accumulate_and_step(*training);
+        return training;
+    }
+    static void accumulate_and_step(Training& training) {
+        training.plan().wait(training.plan().submit_accumulate());
+        training.plan().run();
+    }
+    // The file must be refused as corrupt, with `word` in the text, and change nothing.
+    void corrupt(const std::string& word) {
+        const auto training = trained(9);
+        const auto bits = training->bits();
+        const gpu::StepControl control = training->control();
+        try {
+            load_checkpoint(training->plan(), file_);
+            ADD_FAILURE() << "accepted, should name " << word;
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), ErrorCode::corrupt_file) << error.what();
+            EXPECT_NE(std::string(error.what()).find(word), std::string::npos)
+                << error.what() << " lacks " << word;
+        }
+        EXPECT_TRUE(training->bits() == bits);
+        const gpu::StepControl after = training->control();
+        EXPECT_EQ(std::memcmp(&after, &control, sizeof(control)), 0);
+    }
+    std::string content() const {
+        std::ifstream in(file_, std::ios::binary);
+        return {std::istreambuf_iterator<char>(in), {}};
+    }
+    void set_content(const std::string& bytes) const {
+        std::ofstream(file_, std::ios::binary | std::ios::trunc) << bytes;
+    }
+
+    std::filesystem::path file_;
+};
+
+TEST_P(CheckpointTest, EveryChangedByteOfTensorsAndRatesIsNoticed) {
+    save_checkpoint(trained(1)->plan(), file_, {{"note", "seven"}});
+    const std::string good = content();
+    const std::size_t header = 8 + static_cast<std::size_t>(static_cast<unsigned char>(good[0])) +
+                               256 * static_cast<std::size_t>(static_cast<unsigned char>(good[1]));
+    ASSERT_LT(header, good.size());
+    for (std::size_t at = header; at < good.size(); at += 61) {
+        SCOPED_TRACE(at);
+        std::string bad = good;
+        bad[at] = static_cast<char>(bad[at] ^ 1);
+        set_content(bad);
+        corrupt("damaged");
+    }
+    for (const auto& [from, to] : {std::pair<std::string, std::string>{"0.25", "0.75"},
+                                   {"seven", "eight"},
+                                   {"heron.hash", "hexon.hash"}}) {
+        std::string bad = good;
+        ASSERT_NE(bad.find(from), std::string::npos);
+        bad.replace(bad.find(from), from.size(), to);
+        set_content(bad);
+        corrupt("damaged");
+    }
+    set_content(good);
+    const auto training = trained(9);
+    EXPECT_EQ(load_checkpoint(training->plan(), file_),
+              (std::map<std::string, std::string>{{"note", "seven"}}));
+    EXPECT_TRUE(training->bits() == trained(1)->bits());
+}
+
+TEST_P(CheckpointTest, ImpossibleControlBlocksAreRefused) {
+    const auto saved = trained(1);
+    const gpu::StepControl good = saved->control();
+    const auto with = [&](auto&& change, const std::string& word) {
+        SCOPED_TRACE(word);
+        gpu::StepControl control = good;
+        change(control);
+        saved->set_control(control);
+        save_checkpoint(saved->plan(), file_);
+        corrupt(word);
+    };
+    for (const float scale : {kNan, 0.0f, kInfinity, -1.0f, 0x1p-25f, 0x1p121f})
+        with([=](gpu::StepControl& c) { c.loss_scale = scale; }, "loss_scale");
+    with([](gpu::StepControl& c) { c.step = 0xffffffff; }, "add up");
+    with([](gpu::StepControl& c) { c.skipped = 1; }, "add up");
+    with([](gpu::StepControl& c) { c.tick = 7; }, "add up");
+    with([](gpu::StepControl& c) { c.good_steps = 5; }, "good_steps");
+    with([](gpu::StepControl& c) { c.skip = 2; }, "skip");
+    with([](gpu::StepControl& c) { c.gradient_scale = kNan; }, "gradient_scale");
+    with([](gpu::StepControl& c) { c.clip_value = -1.0f; }, "clip_value");
+    with([](gpu::StepControl& c) { c.gradient_norm = kInfinity; }, "gradient_norm");
+    with([](gpu::StepControl& c) { c.reserved2 = 1; }, "reserved");
+    saved->set_control(good);
+    save_checkpoint(saved->plan(), file_);
+    load_checkpoint(trained(9)->plan(), file_);
+}
+
+TEST_P(CheckpointTest, ElementsThatAreNotFiniteAreRefusedByPlace) {
+    const auto saved = trained(1);
+    const std::vector<float> weight = saved->tensor().weight();
+    for (const float value : {kNan, kInfinity, -kInfinity}) {
+        std::vector<float> bad = weight;
+        bad[5] = value;
+        saved->tensor().set_weight(bad);
+        save_checkpoint(saved->plan(), file_);
+        corrupt("element 5 of \"a\"");
+    }
+    saved->tensor().set_weight(weight);
+    for (const std::string name : {"a.momentum", "a.ema"}) {
+        const std::vector<float> values = saved->state(name);
+        std::vector<float> bad = values;
+        bad[23] = kNan;
+        saved->set_state(name, bad);
+        save_checkpoint(saved->plan(), file_);
+        corrupt("element 23 of \"" + name + "\"");
+        saved->set_state(name, values);
+    }
+    // A sum of gradients may overflow: its step is skipped, here as where it was saved.
+    saved->set_state("a.gradient_sum", std::vector<float>(24, kInfinity));
+    save_checkpoint(saved->plan(), file_);
+    load_checkpoint(trained(9)->plan(), file_);
+}
+
+TEST_P(CheckpointTest, NothingIsSavedBeforeThereIsAnything) {
+    Sgd sgd(device(), {.momentum = 0.5});
+    sgd.add(parameter("a"));
+    Plan plan = compile(device(), {&sgd});
+    plan.allocate();
+    refused([&] { save_checkpoint(plan, file_); }, {"initialize()"});
+    EXPECT_FALSE(std::filesystem::exists(file_));
+}
+
 HERON_DEVICE_TESTS(BadInputTest);
+HERON_DEVICE_TESTS(CheckpointTest);
 
 }  // namespace
 }  // namespace heron::test
