@@ -7,12 +7,21 @@
 #include "core/push.h"
 #include "graph/plan.hpp"
 #include "graph/schedule.hpp"
+#include "state/safetensors_format.hpp"
 
 namespace heron {
 
 namespace {
 
 [[noreturn]] void refuse(const std::string& text) { throw Error(ErrorCode::invalid_argument, text); }
+
+// Externals and states are saved under their names.
+void check_name(const char* who, const std::string& name) {
+    if (name.empty()) refuse(std::string(who) + ": a tensor that can be saved needs a name");
+    const std::string_view problem = state::name_problem(name);
+    if (!problem.empty())
+        refuse(std::string(who) + " " + state::in_quotes(name) + ": " + std::string(problem));
+}
 
 }  // namespace
 
@@ -88,7 +97,7 @@ Graph& Graph::operator=(Graph&&) noexcept = default;
 const Device& Graph::device() const { return *impl_->device; }
 
 Tensor Graph::external(std::string name, const TensorView& view) {
-    if (name.empty()) refuse("external: a tensor of the caller needs a name");
+    check_name("external", name);
     if (view.address == 0 && view.shape.count() != 0)
         refuse("external \"" + name + "\": the address is null");
     if (view.device != 0 && view.device != impl_->device->id())
@@ -109,7 +118,7 @@ Tensor Graph::external(std::string name, const TensorView& view) {
 }
 
 Tensor Graph::state(std::string name, DType dtype, const Shape& shape) {
-    if (name.empty()) refuse("state: a state needs a name, under which it is saved");
+    check_name("state", name);
     Object object;
     object.kind = ObjectKind::state;
     object.name = std::move(name);

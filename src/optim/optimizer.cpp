@@ -5,6 +5,7 @@
 
 #include "heron/train.hpp"
 #include "optim/checks.hpp"
+#include "state/safetensors_format.hpp"
 
 namespace heron {
 
@@ -51,6 +52,9 @@ void Optimizer::check(const Parameter&) const {}
 
 void Optimizer::add(Parameter parameter) {
     if (parameter.name.empty()) refuse(name_ + ": a parameter has no name; states are saved under it");
+    const std::string_view problem = state::name_problem(parameter.name);
+    if (!problem.empty())
+        refuse(name_ + ": parameter " + state::in_quotes(parameter.name) + ": " + std::string(problem));
     const std::string who = name_ + ": parameter \"" + parameter.name + "\"";
     if (names_.contains(parameter.name)) refuse(who + " was added before; names are unique");
     check_view(*device_, who, ": its weight", parameter.weight);

@@ -88,6 +88,9 @@ void check_step(const Device& device, std::span<const Optimizer* const> optimize
             refuse("compile: the optimizer " + in_quotes(optimizer->name()) +
                    " was made for another device; make it with the device that compiles");
         if (optimizer->name().empty()) refuse("compile: an optimizer has an empty name; use set_name()");
+        if (!state::valid_utf8(optimizer->name()))
+            refuse("compile: the name " + in_quotes(optimizer->name()) +
+                   " of an optimizer is not UTF-8, checkpoints could not hold it; use set_name()");
         if (!optimizer_names.insert(optimizer->name()).second)
             refuse("compile: two optimizers are called " + in_quotes(optimizer->name()) +
                    "; tell them apart with set_name()");

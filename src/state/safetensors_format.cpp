@@ -90,6 +90,34 @@ std::optional<std::uint64_t> checked_bytes(std::uint64_t count, FileDType dtype)
     return count * element_bytes;
 }
 
+bool valid_utf8(std::string_view text) {
+    for (std::size_t i = 0; i < text.size();) {
+        const auto lead = static_cast<unsigned char>(text[i]);
+        if (lead < 0x80) {
+            ++i;
+            continue;
+        }
+        const std::size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
+        if (lead < 0xC2 || lead > 0xF4 || text.size() - i < length) return false;
+        char32_t code = lead & (0xFFu >> (length + 1));
+        for (std::size_t k = 1; k < length; ++k) {
+            const auto next = static_cast<unsigned char>(text[i + k]);
+            if ((next & 0xC0) != 0x80) return false;
+            code = (code << 6) | (next & 0x3Fu);
+        }
+        const bool overlong = code < (length == 2 ? 0x80u : length == 3 ? 0x800u : 0x10000u);
+        if (overlong || code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF)) return false;
+        i += length;
+    }
+    return true;
+}
+
+std::string_view name_problem(std::string_view name) {
+    if (!valid_utf8(name)) return "its name is not UTF-8; encode it";
+    if (name == kMetadataKey) return "this name means metadata; choose another";
+    return {};
+}
+
 std::string in_quotes(std::string_view text) {
     constexpr std::size_t kShown = 120;
     constexpr const char* kHex = "0123456789abcdef";

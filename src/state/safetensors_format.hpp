@@ -25,6 +25,10 @@ std::optional<FileDType> find_dtype(std::string_view spelled);
 std::optional<std::uint64_t> checked_count(std::span<const std::uint64_t> shape);
 std::optional<std::uint64_t> checked_bytes(std::uint64_t count, FileDType dtype);
 
+bool valid_utf8(std::string_view text);
+// Why no tensor of a file can have this name, with the remedy; empty where one can.
+std::string_view name_problem(std::string_view name);
+
 // In quotation marks, control characters escaped, cut to a readable length: file content may go into a
 // terminal.
 std::string in_quotes(std::string_view text);

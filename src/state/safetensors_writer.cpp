@@ -16,34 +16,13 @@ namespace heron {
 namespace {
 
 using state::in_quotes;
+using state::valid_utf8;
 
 // The format's own readers stop at headers of this length, and so does ours by default.
 constexpr std::size_t kMaxHeaderBytes = 100'000'000;
 
 [[noreturn]] void refuse(const std::string& what) {
     throw Error(ErrorCode::invalid_argument, "safetensors writer: " + what);
-}
-
-bool valid_utf8(std::string_view text) {
-    for (std::size_t i = 0; i < text.size();) {
-        const auto lead = static_cast<unsigned char>(text[i]);
-        if (lead < 0x80) {
-            ++i;
-            continue;
-        }
-        const std::size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-        if (lead < 0xC2 || lead > 0xF4 || text.size() - i < length) return false;
-        char32_t code = lead & (0xFFu >> (length + 1));
-        for (std::size_t k = 1; k < length; ++k) {
-            const auto next = static_cast<unsigned char>(text[i + k]);
-            if ((next & 0xC0) != 0x80) return false;
-            code = (code << 6) | (next & 0x3Fu);
-        }
-        const bool overlong = code < (length == 2 ? 0x80u : length == 3 ? 0x800u : 0x10000u);
-        if (overlong || code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF)) return false;
-        i += length;
-    }
-    return true;
 }
 
 void append_json_string(std::string& out, std::string_view text) {
@@ -73,8 +52,8 @@ struct Layout {
 
 std::uint64_t checked_source_bytes(const FileTensorSource& tensor) {
     const std::string name = "tensor " + in_quotes(tensor.name);
-    if (!valid_utf8(tensor.name)) refuse(name + ": its name is not UTF-8; encode it");
-    if (tensor.name == state::kMetadataKey) refuse(name + ": this name means metadata; choose another");
+    const std::string_view problem = state::name_problem(tensor.name);
+    if (!problem.empty()) refuse(name + ": " + std::string(problem));
     if (tensor.shape.size() > state::kMaxFileRank)
         refuse(name + " has " + std::to_string(tensor.shape.size()) + " extents, at most " +
                std::to_string(state::kMaxFileRank) + " are written; merge some");

@@ -331,6 +331,10 @@ TEST_P(PlanTest, RefusesMisuse) {
     TensorView foreign_device = buffer.view(DType::f32, {64});
     foreign_device.device += 1000;
     EXPECT_THROW(graph.external("foreign", foreign_device), Error);
+    for (const char* name : {"", "caf\xe9", "\xf8", "__metadata__"}) {
+        EXPECT_THROW(graph.external(name, buffer.view(DType::f32, {64})), Error) << name;
+        EXPECT_THROW(graph.state(name, DType::f32, {64}), Error) << name;
+    }
     EXPECT_THROW(graph.set_section({3, 3}), Error);
     EXPECT_THROW(graph.set_section({0, 0}), Error);
     Operation wrong =

@@ -49,6 +49,9 @@ TEST_P(BadInputTest, ParametersThatNoStepCouldUse) {
         return [&adamw, p] { adamw.add(p); };
     };
     refused(add([](Parameter& p) { p.name.clear(); }), {"no name"});
+    for (const char* name : {"caf\xe9", "\xff", "a\xc0\x80", "\xed\xa0\x80", "cut\xe2\x82"})
+        refused(add([&](Parameter& p) { p.name = name; }), {"adamw", "not UTF-8"});
+    refused(add([](Parameter& p) { p.name = "__metadata__"; }), {"__metadata__", "choose another"});
     refused(add([](Parameter& p) { p.weight.address = 0; }), {"layer.weight", "weight", "null"});
     refused(add([](Parameter& p) { p.gradient.address = 0; }), {"layer.weight", "gradient", "null"});
     refused(add([](Parameter& p) { p.weight.address += 2; }), {"layer.weight", "multiple of 4"});
@@ -71,7 +74,9 @@ TEST_P(BadInputTest, ParametersThatNoStepCouldUse) {
     EXPECT_TRUE(adamw.parameters().empty());
     adamw.add(parameter("layer.weight"));
     refused([&] { adamw.add(parameter("layer.weight")); }, {"layer.weight", "unique"});
-    adamw.add(parameter("layer.bias"));
+    adamw.add(
+        parameter("layer.na\xc3\xaf"
+                  "ve"));
     refused([&] { adamw.add(parameter("layer.weight")); }, {"layer.weight", "unique"});
     EXPECT_EQ(adamw.parameters().size(), 2u);
 }
@@ -147,6 +152,9 @@ TEST_P(BadInputTest, OptimizersThatDoNotGoTogether) {
     other_name.set_name("other");
     const Parameter shared = parameter("shared");
     one.add(shared);
+    Sgd badly_named(d);
+    badly_named.set_name("sgd\xe9");
+    refused([&] { compile(d, {&badly_named}); }, {"not UTF-8", "set_name"});
     refused([&] { compile(d, {&one, nullptr}); }, {"null"});
     refused([&] { compile(d, {&one, &one}); }, {"sgd", "twice"});
     refused([&] { compile(d, {&one, &two}); }, {"sgd", "set_name"});
