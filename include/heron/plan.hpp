@@ -21,9 +21,10 @@
 namespace heron {
 
 struct PlanOptions {
-    std::string name = "plan";        // for debug names, labels and errors
-    bool profile = false;             // timestamps around every dispatch, see Plan::timings()
-    double max_dispatch_flops = 4e9;  // bigger dispatches are split, so that no weak GPU meets its watchdog
+    std::string name = "plan";  // for debug names, labels and errors
+    bool profile = false;       // timestamps around every dispatch, see Plan::timings()
+    // Bigger dispatches are split, so that no weak GPU meets its watchdog. Above 0; infinity: no limit.
+    double max_dispatch_flops = 4e9;
     double max_dispatch_bytes = 1073741824.0;
 };
 
@@ -53,7 +54,8 @@ struct SubmitInfo {
 // recorded.
 struct SliceBudget {
     std::uint32_t max_dispatches = 0xffffffff;
-    double max_ns = 1e30;  // by the plan's costs: measured when there are timings, else estimated
+    // By the plan's costs: measured when there are timings, else estimated. Above 0; infinity: no limit.
+    double max_ns = 1e30;
 };
 
 struct SliceResult {

@@ -49,7 +49,7 @@ Plan::Impl::Impl(const Graph::Impl& source, const PlanOptions& given)
     : graph(source), options(given), domains(graph.objects), locations(graph.objects.size()) {
     vk().check_alive();
     if (!(options.max_dispatch_flops > 0) || !(options.max_dispatch_bytes > 0))
-        refuse("the limits of a dispatch must be positive");
+        refuse("max_dispatch_flops and max_dispatch_bytes must be above 0 (infinity: no limit)");
     const Capabilities& device = vk().capabilities;
     const DispatchLimits limits{options.max_dispatch_flops, options.max_dispatch_bytes,
                                 device.max_workgroup_count[0], device.max_workgroup_count[1]};

@@ -2,6 +2,7 @@
 // Plan: recording, slices, submission, timings. Nothing here allocates while it records.
 #include <algorithm>
 
+#include "core/number_text.hpp"
 #include "core/section.h"
 #include "graph/commands.hpp"
 #include "graph/plan.hpp"
@@ -124,6 +125,9 @@ SliceResult Plan::record_slice(VkCommandBuffer commands, const SliceBudget& budg
     impl().require_memory("record_slice");
     impl().require_commands(commands, "record_slice");
     impl().require_initialized("record_slice");
+    if (!(budget.max_ns > 0))
+        impl().refuse("record_slice: max_ns is " + number_text(budget.max_ns) +
+                      ", must be above 0 (infinity: no limit)");
     const std::vector<double>& costs = impl().program(Phase::step).cost_ns;
     const std::uint32_t first = impl().cursor;
     const std::uint32_t count = dispatch_count();

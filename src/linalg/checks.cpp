@@ -2,6 +2,9 @@
 // Argument checks of linalg: name the operand, what it is, what it should be.
 #include "linalg/checks.hpp"
 
+#include <cmath>
+
+#include "core/number_text.hpp"
 #include "graph/graph.hpp"
 
 namespace heron {
@@ -63,6 +66,12 @@ void check_status_tensor(std::string_view operation, const Graph& graph, const T
     if (status.dtype != DType::u32 || status.shape.count() != items || status.stride() != status.cols())
         refuse(operation, "status is " + text(status) + "; it must be a contiguous tensor of " +
                               std::to_string(items) + " u32, one for each matrix");
+}
+
+void check_coefficients(std::string_view operation, float alpha, float beta) {
+    if (!std::isfinite(alpha) || !std::isfinite(beta))
+        refuse(operation,
+               "alpha is " + number_text(alpha) + ", beta " + number_text(beta) + "; both must be finite");
 }
 
 bool overlap(const Graph& graph, const Tensor& a, const Tensor& b) {

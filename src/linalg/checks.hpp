@@ -24,6 +24,9 @@ void check_float_tensor(std::string_view operation, std::string_view operand, co
 void check_status_tensor(std::string_view operation, const Graph& graph, const Tensor& status,
                          std::uint64_t items);
 
+// Factors of a product, alpha op(A) op(B) + beta C: finite.
+void check_coefficients(std::string_view operation, float alpha, float beta);
+
 // Whether the bytes from the first to the last element of both have a byte in common.
 bool overlap(const Graph& graph, const Tensor& a, const Tensor& b);
 // The same elements in the same places.

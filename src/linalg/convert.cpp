@@ -2,9 +2,11 @@
 // convert(): to = scale * from between dtypes and strides.
 #include "linalg/convert.hpp"
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 
+#include "core/number_text.hpp"
 #include "heron/spirv/convert.hpp"
 #include "linalg/checks.hpp"
 #include "linalg/convert.h"
@@ -64,6 +66,7 @@ void convert(Graph& graph, const Tensor& from, const Tensor& to, float scale, bo
     check_float_tensor("convert", "`to`", graph, to);
     if (from.shape != to.shape)
         refuse("convert", "`from` is " + text(from) + ", `to` is " + text(to) + "; shapes must agree");
+    if (!std::isfinite(scale)) refuse("convert", "scale is " + number_text(scale) + "; it must be finite");
     if (!same_place(graph, from, to)) check_no_overlap("convert", "`to`", to, "`from`", from, graph);
     add_convert(graph, from, to, scale, guarded);
 }

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <string>
 
+#include "core/enumerator.hpp"
 #include "heron/spirv/gemm_combine.hpp"
 #include "linalg/checks.hpp"
 #include "linalg/convert.hpp"
@@ -210,6 +211,12 @@ void check_batch(std::string_view who, const char* name, const Tensor& tensor, c
 
 void add_gemm(std::string_view who, Graph& graph, const Tensor& a, const Tensor& b, const Tensor& c,
               const Tensor& d, const GemmOptions& options) {
+    check_coefficients(who, options.alpha, options.beta);
+    if (!is_enumerator(options.transpose_a, Transpose::yes))
+        refuse(who, "transpose_a is not one of Transpose");
+    if (!is_enumerator(options.transpose_b, Transpose::yes))
+        refuse(who, "transpose_b is not one of Transpose");
+    if (!is_enumerator(options.split, SplitK::when_needed)) refuse(who, "split is not one of SplitK");
     check_float_tensor(who, "A", graph, a);
     check_float_tensor(who, "B", graph, b);
     check_float_tensor(who, "D", graph, d);

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <string>
 
+#include "core/enumerator.hpp"
 #include "heron/linalg.hpp"
 #include "linalg/checks.hpp"
 #include "linalg/matrix_power.h"
@@ -36,6 +37,8 @@ void matrix_power(Graph& graph, const Tensor& a, const Tensor& result, const Mat
     check_number("damping", static_cast<double>(options.damping), false);
     check_number("relative_damping", static_cast<double>(options.relative_damping), false);
     check_number("floor", static_cast<double>(options.floor), false);
+    if (!is_enumerator(options.floor_rule, SpectrumFloor::drop))
+        refuse("matrix_power", "floor_rule is not one of SpectrumFloor");
     if (options.floor >= 1.0f)
         refuse("matrix_power", "floor is " + std::to_string(options.floor) + "; it must be below 1");
     for (const Tensor& used : {a, options.basis, options.vectors, options.values, options.status})

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <string>
 
+#include "core/enumerator.hpp"
 #include "heron/spirv/line_norms.hpp"
 #include "heron/spirv/scale_lines.hpp"
 #include "linalg/checks.hpp"
@@ -161,6 +162,7 @@ void normalize(std::string_view who, Graph& graph, Axis axis, const Tensor& x, c
     if (!(options.eps >= 0) || !std::isfinite(options.eps) || !std::isfinite(options.scale))
         refuse(who, "eps is " + std::to_string(options.eps) + ", scale " + std::to_string(options.scale) +
                         "; eps must be at least 0, and both finite");
+    if (!is_enumerator(options.rule, NormRule::clamped)) refuse(who, "rule is not one of NormRule");
     if (x.shape.count() == 0) return;
     const Tensor norms = graph.temporary(DType::f32, Shape{x.batch() * lines_of(x, axis)});
     add_norms(graph, axis, x, norms, options.kind, options.guarded);

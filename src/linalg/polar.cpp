@@ -5,32 +5,37 @@
 #include <cmath>
 #include <string>
 
+#include "core/enumerator.hpp"
+#include "core/number_text.hpp"
 #include "linalg/checks.hpp"
 #include "linalg/newton_schulz_coefficients.hpp"
 #include "linalg/polar_workgroup.h"
 
 namespace heron {
 
-namespace {
-
-void check_options(const PolarOptions& options, const char* who) {
+void check_polar_options(std::string_view who, const PolarOptions& options, const std::string& prefix) {
     if (options.coefficients.size() > kMaxNewtonSchulzSteps)
         refuse(who, std::to_string(options.coefficients.size()) + " iterations; at most " +
                         std::to_string(kMaxNewtonSchulzSteps) + " are possible");
+    // Written so that NaN fails.
     for (std::size_t i = 0; i < options.coefficients.size(); ++i)
         for (const double value :
              {options.coefficients[i].a, options.coefficients[i].b, options.coefficients[i].c})
-            if (!std::isfinite(static_cast<float>(value)))
-                refuse(who, "coefficient " + std::to_string(i) + " is not a finite f32 number");
-    if (!(options.norm_factor > 0.0) || !std::isfinite(static_cast<float>(options.norm_factor)))
-        refuse(who,
-               "norm_factor is " + std::to_string(options.norm_factor) + ", must be positive and finite");
+            if (!(std::abs(value) <= kMaxPolarCoefficient))
+                refuse(who, prefix + "coefficient " + std::to_string(i) + " has " + number_text(value) +
+                                ", must lie between -1e4 and 1e4");
+    if (!(options.norm_factor >= kMinPolarNormFactor && options.norm_factor <= kMaxPolarNormFactor))
+        refuse(who, prefix + "norm_factor is " + number_text(options.norm_factor) +
+                        ", must lie between 2^-20 and 2^20");
     if (!(options.eps >= 0.0) || !std::isfinite(static_cast<float>(options.eps)))
-        refuse(who, "eps is " + std::to_string(options.eps) + ", must be finite and not negative");
-    if (options.precision == DType::u32) refuse(who, "precision is u32, must be f32, f16 or bf16");
+        refuse(who, prefix + "eps is " + number_text(options.eps) +
+                        ", must be a finite f32 number and not below 0");
+    if (!is_enumerator(options.norm_rule, NormRule::clamped))
+        refuse(who, prefix + "norm_rule is not one of NormRule");
+    if (!is_enumerator(options.form, PolarForm::gram)) refuse(who, prefix + "form is not one of PolarForm");
+    if (!is_enumerator(options.precision, DType::bf16))
+        refuse(who, prefix + "precision is " + to_string(options.precision) + ", must be f32, f16 or bf16");
 }
-
-}  // namespace
 
 Tensor polar_temporary(Graph& graph, const Tensor& like, DType dtype, std::uint64_t rows,
                        std::uint64_t cols) {
@@ -42,7 +47,7 @@ Tensor polar_temporary(Graph& graph, const Tensor& like, DType dtype, std::uint6
 }
 
 void polar(Graph& graph, const Tensor& a, const Tensor& out, const PolarOptions& options) {
-    check_options(options, "polar");
+    check_polar_options("polar", options);
     check_float_tensor("polar", "a", graph, a);
     check_float_tensor("polar", "out", graph, out);
     if (!(a.shape == out.shape))
@@ -75,7 +80,7 @@ void polar(Graph& graph, const Tensor& a, const Tensor& out, const PolarOptions&
 }
 
 Tensor polar_iterate(Graph& graph, const Tensor& x, const PolarOptions& options) {
-    check_options(options, "polar_iterate");
+    check_polar_options("polar_iterate", options);
     check_float_tensor("polar_iterate", "x", graph, x);
     if (x.dtype != options.precision)
         refuse("polar_iterate",

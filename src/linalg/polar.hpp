@@ -6,10 +6,20 @@
 #include <array>
 #include <cstdint>
 #include <span>
+#include <string>
+#include <string_view>
 
 #include "heron/linalg.hpp"
 
 namespace heron {
+
+// --- polar.cpp: what every user of PolarOptions has to refuse.
+
+inline constexpr double kMaxPolarCoefficient = 1e4;
+inline constexpr double kMinPolarNormFactor = 0x1p-20;
+inline constexpr double kMaxPolarNormFactor = 0x1p20;
+// Throws (invalid_argument) naming the option, with `prefix` before it.
+void check_polar_options(std::string_view who, const PolarOptions& options, const std::string& prefix = {});
 
 // --- What the pieces share.
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/number_text.hpp"
 #include "heron/error.hpp"
 
 namespace heron {
@@ -13,10 +14,6 @@ namespace heron {
 [[noreturn]] inline void refuse(const std::string& text) { throw Error(ErrorCode::invalid_argument, text); }
 
 inline std::string in_quotes(std::string_view text) { return "\"" + std::string(text) + "\""; }
-
-// The shortest text that reads back as the same number.
-std::string number_text(double value);
-std::string number_text(float value);
 
 // `range` describes what `holds` tests: "in [0, 1)".
 template <class Number>

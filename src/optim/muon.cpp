@@ -13,9 +13,11 @@
 #include <numeric>
 #include <utility>
 
+#include "core/enumerator.hpp"
 #include "heron/spirv/muon_momentum.hpp"
 #include "heron/spirv/muon_normalize.hpp"
 #include "heron/spirv/muon_update.hpp"
+#include "linalg/polar.hpp"
 #include "optim/checks.hpp"
 #include "optim/muon.h"
 #include "optim/muon_blocks.hpp"
@@ -36,6 +38,13 @@ constexpr KernelInfo kUpdate = make_kernel<gpu::MuonUpdateJob>("muon_update", sp
 // Every workgroup of muon_normalize adds up the partial norms of its block: few enough not to count against
 // its elements.
 constexpr std::uint64_t kMaxNormPartials = 512;
+
+template <class Enum>
+void check_enum(const char* name, Enum value, Enum last) {
+    if (!is_enumerator(value, last))
+        refuse(std::string("Muon: ") + name + " is " + std::to_string(static_cast<int>(value)) +
+               ", which is no enumerator");
+}
 
 double shape_factor(ShapeFactor rule, double m, double n) {
     switch (rule) {
@@ -283,16 +292,11 @@ Muon::Muon(const Device& device, const MuonOptions& options) : Optimizer(device,
     check_option("Muon", "lr", o.lr, o.lr >= 0, "finite and not below 0");
     check_option("Muon", "momentum", o.momentum, o.momentum >= 0 && o.momentum < 1, "in [0, 1)");
     check_option("Muon", "weight_decay", o.weight_decay, o.weight_decay >= 0, "finite and not below 0");
-    check_option("Muon", "polar.eps", o.polar.eps, o.polar.eps >= 0, "finite and not below 0");
-    check_option("Muon", "polar.norm_factor", o.polar.norm_factor, o.polar.norm_factor > 0,
-                 "finite and above 0");
-    for (const NewtonSchulzCoefficients& c : o.polar.coefficients)
-        for (const double value : {c.a, c.b, c.c})
-            check_option("Muon", "a coefficient of polar", value, std::abs(value) < 1e30, "finite");
-    if (o.polar.precision != DType::f32 && o.polar.precision != DType::f16 &&
-        o.polar.precision != DType::bf16)
-        refuse(std::string("Muon: polar.precision is ") + to_string(o.polar.precision) +
-               ", must be f32, f16 or bf16");
+    check_enum("momentum_rule", o.momentum_rule, MomentumRule::sum);
+    check_enum("shape_factor", o.shape_factor, ShapeFactor::spectral);
+    check_enum("decay", o.decay, DecayForm::cautious);
+    check_enum("conv_factor", o.conv_factor, ConvFactor::kernel);
+    check_polar_options("Muon", o.polar, "polar.");
     if (!o.polar.guarded)
         refuse("Muon: polar.guarded is off; an unguarded iteration would run in skipped steps");
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Optimizer: collecting parameters, and refusing what no step could use.
-#include <charconv>
 #include <utility>
 
+#include "core/enumerator.hpp"
 #include "heron/train.hpp"
 #include "optim/checks.hpp"
 #include "state/safetensors_format.hpp"
@@ -10,13 +10,6 @@
 namespace heron {
 
 namespace {
-
-template <class Number>
-std::string shortest(Number value) {
-    char text[64];
-    const std::to_chars_result end = std::to_chars(text, text + sizeof(text), value);
-    return std::string(text, end.ptr);
-}
 
 void check_view(const Device& device, const std::string& who, const char* which, const TensorView& view) {
     const std::string subject = who + which;
@@ -42,9 +35,6 @@ void check_view(const Device& device, const std::string& who, const char* which,
 
 }  // namespace
 
-std::string number_text(double value) { return shortest(value); }
-std::string number_text(float value) { return shortest(value); }
-
 Optimizer::Optimizer(const Device& device, std::string name) : device_(&device), name_(std::move(name)) {}
 Optimizer::~Optimizer() = default;
 
@@ -67,6 +57,7 @@ void Optimizer::add(Parameter parameter) {
     if (weight.address < gradient.address + gradient.span_bytes() &&
         gradient.address < weight.address + weight.span_bytes())
         refuse(who + ": its weight and its gradient overlap; the step reads one while it writes the other");
+    if (!is_enumerator(parameter.role, Role::vector)) refuse(who + ": its role is not one of Role");
     check_option(who, "lr_scale", parameter.lr_scale, parameter.lr_scale >= 0, "finite and not below 0");
     check_option(who, "weight_decay_scale", parameter.weight_decay_scale, parameter.weight_decay_scale >= 0,
                  "finite and not below 0");

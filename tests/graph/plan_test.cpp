@@ -8,6 +8,7 @@
 #include <bit>
 #include <cmath>
 #include <iterator>
+#include <limits>
 #include <random>
 
 #include "core/device.hpp"
@@ -143,7 +144,7 @@ TEST_P(PlanTest, SlicesGiveTheBitsOfTheWholeStep) {
     plan.initialize();
     for (int step = 0; step < 3; ++step) plan.run();
     const auto expected = chain.actual();
-    for (const SliceBudget& budget : {SliceBudget{1, 1e30}, SliceBudget{2, 1e30}, SliceBudget{100, 0.0}}) {
+    for (const SliceBudget& budget : {SliceBudget{1, 1e30}, SliceBudget{2, 1e30}, SliceBudget{100, 1e-9}}) {
         chain.clear();
         plan.initialize();
         std::uint32_t slices = 0;
@@ -162,6 +163,28 @@ TEST_P(PlanTest, SlicesGiveTheBitsOfTheWholeStep) {
         EXPECT_EQ(slices, budget.max_dispatches == 2 ? 6u : 9u);
         EXPECT_EQ(chain.actual(), expected);
     }
+}
+
+TEST_P(PlanTest, LimitsAreNumbersAboveZero) {
+    test::Commands commands(device());
+    Chain chain(device());
+    constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+    constexpr double kInfinity = std::numeric_limits<double>::infinity();
+    for (const double bad : {kNan, 0.0, -1.0, -kInfinity}) {
+        EXPECT_THROW(chain.graph.compile({.max_dispatch_flops = bad}), Error) << bad;
+        EXPECT_THROW(chain.graph.compile({.max_dispatch_bytes = bad}), Error) << bad;
+    }
+    Plan plan = chain.graph.compile({.max_dispatch_flops = kInfinity, .max_dispatch_bytes = kInfinity});
+    plan.allocate();
+    plan.initialize();
+    const VkCommandBuffer buffer = commands.begin();
+    for (const double bad : {kNan, 0.0, -1.0, -kInfinity})
+        EXPECT_THROW(plan.record_slice(buffer, {100, bad}), Error) << bad;
+    EXPECT_FALSE(plan.slice_pending());
+    EXPECT_TRUE(plan.record_slice(buffer, {100, kInfinity}).complete);
+    commands.end(buffer);
+    commands.submit(buffer);
+    expect_close(chain.actual()[4], chain.expected(1)[4], 3);
 }
 
 TEST_P(PlanTest, LongDispatchesAreSplitWithoutChangingBits) {

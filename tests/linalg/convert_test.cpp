@@ -142,6 +142,8 @@ TEST_P(ConvertTest, RefusesWhatDoesNotFit) {
     const Refusal refusals[] = {
         {"`from` is empty", [&] { convert(graph, {}, x); }},
         {"`to` is empty", [&] { convert(graph, x, {}); }},
+        {"scale is nan", [&] { convert(graph, x, x, std::nanf("")); }},
+        {"scale is inf", [&] { convert(graph, x, x, INFINITY); }},
         {"shapes must agree",
          [&] {
              convert(graph, x, graph.temporary(DType::f16, {4, 6}));

@@ -243,6 +243,7 @@ TEST_P(MatrixPowerTest, RefusesWhatDoesNotFit) {
         {"result (2x4x4 f32) overlaps", [&] { matrix_power(graph, a, a); }},
         {"exponent is", [&] { matrix_power(graph, a, x, {.exponent = NAN}); }},
         {"damping is -", [&] { matrix_power(graph, a, x, {.damping = -1.0f}); }},
+        {"floor_rule", [&] { matrix_power(graph, a, x, {.floor_rule = static_cast<SpectrumFloor>(3)}); }},
         {"floor is 1", [&] { matrix_power(graph, a, x, {.floor = 1.0f}); }},
         {"2 u32", [&] { matrix_power(graph, a, x, {.status = graph.temporary(DType::u32, {3})}); }},
         {"basis is",

@@ -262,19 +262,21 @@ TEST_P(NormsTest, RefuseWhatDoesNotFit) {
     const Tensor x = graph.temporary(DType::f32, {3, 4, 5}), rows = graph.temporary(DType::f32, {3, 4}),
                  words = graph.temporary(DType::u32, {3, 4});
     expect_refusals(
-        graph, {{"x is empty", [&] { row_norms(graph, {}, rows); }},
-                {"`result` is empty", [&] { row_norms(graph, x, {}); }},
-                {"12 f32, one for each row", [&] { row_norms(graph, x, graph.temporary(DType::f32, {4})); }},
-                {"15 f32, one for each column", [&] { column_norms(graph, x, rows); }},
-                {"f32, f16 or bf16", [&] { row_norms(graph, x, words); }},
-                {"overlaps x",
-                 [&] {
-                     row_norms(graph, rows.reshape({12, 1}), rows);
-                 }},
-                {"not one of", [&] { row_norms(graph, x, rows, static_cast<NormKind>(4)); }},
-                {"shapes must agree", [&] { scale_rows(graph, x, rows, rows); }},
-                {"one for each column", [&] { scale_columns(graph, x, rows, x); }},
-                {"eps must be at least 0", [&] { normalize_rows(graph, x, x, {.eps = -1.0f}); }}});
+        graph,
+        {{"x is empty", [&] { row_norms(graph, {}, rows); }},
+         {"`result` is empty", [&] { row_norms(graph, x, {}); }},
+         {"12 f32, one for each row", [&] { row_norms(graph, x, graph.temporary(DType::f32, {4})); }},
+         {"15 f32, one for each column", [&] { column_norms(graph, x, rows); }},
+         {"f32, f16 or bf16", [&] { row_norms(graph, x, words); }},
+         {"overlaps x",
+          [&] {
+              row_norms(graph, rows.reshape({12, 1}), rows);
+          }},
+         {"not one of", [&] { row_norms(graph, x, rows, static_cast<NormKind>(4)); }},
+         {"shapes must agree", [&] { scale_rows(graph, x, rows, rows); }},
+         {"one for each column", [&] { scale_columns(graph, x, rows, x); }},
+         {"rule is not one of", [&] { normalize_rows(graph, x, x, {.rule = static_cast<NormRule>(2)}); }},
+         {"eps must be at least 0", [&] { normalize_rows(graph, x, x, {.eps = -1.0f}); }}});
 }
 
 HERON_DEVICE_TESTS(NormsTest);

@@ -615,6 +615,19 @@ TEST_P(PolarTest, RefusesWhatItCannotDo) {
     refused(a, apart, options, "coefficient 0");
     options.coefficients = {{1e300, 0.0, 0.0}};
     refused(a, apart, options, "coefficient 0");
+    options.coefficients = {{1.0, 0.0, 0.0}, {0.0, -1e29, 0.0}};
+    refused(a, apart, options, "coefficient 1");
+    for (const double factor : {1e-60, 1e-30, 1e30, 1e300, std::nan("")}) {
+        options = {};
+        options.norm_factor = factor;
+        refused(a, apart, options, "norm_factor");
+    }
+    options = {};
+    options.form = static_cast<PolarForm>(9);
+    refused(a, apart, options, "form");
+    options = {};
+    options.norm_rule = static_cast<NormRule>(2);
+    refused(a, apart, options, "norm_rule");
     options = {};
     options.precision = DType::u32;
     refused(a, apart, options, "precision");

@@ -143,6 +143,12 @@ TEST_P(TwoSidedTest, RefusesWhatDoesNotFit) {
                 {"as many rows as G columns", [&] { product(left, g, left, d); }},
                 {"is 3x6", [&] { product(left, g, right, g); }},
                 {"C is empty", [&] { product(left, g, right, d, {.beta = 1}); }},
+                {"alpha is nan", [&] { product(left, g, right, d, {.alpha = std::nanf("")}); }},
+                {"beta inf", [&] { product(left, g, right, d, {.beta = INFINITY}); }},
+                {"transpose_left",
+                 [&] { product(left, g, right, d, {.transpose_left = static_cast<Transpose>(7)}); }},
+                {"transpose_right",
+                 [&] { product(left, g, right, d, {.transpose_right = static_cast<Transpose>(2)}); }},
                 {"overlaps L",
                  [&] {
                      product(d, graph.temporary(DType::f32, {6, 6}), {}, d);

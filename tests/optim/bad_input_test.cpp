@@ -62,6 +62,7 @@ TEST_P(BadInputTest, ParametersThatNoStepCouldUse) {
     refused(add([](Parameter& p) { p.gradient.address = p.weight.address + 16; }),
             {"layer.weight", "overlap"});
     refused(add([](Parameter& p) { p.gradient = p.weight; }), {"layer.weight", "overlap"});
+    refused(add([](Parameter& p) { p.role = static_cast<Role>(42); }), {"layer.weight", "role"});
     refused(add([](Parameter& p) { p.lr_scale = -1.0f; }), {"layer.weight", "lr_scale", "-1"});
     refused(add([](Parameter& p) { p.weight_decay_scale = kNan; }),
             {"layer.weight", "weight_decay_scale", "nan"});
@@ -123,6 +124,24 @@ TEST_P(BadInputTest, OptionsOutOfRange) {
         },
         {"Muon", "coefficient"});
     refused([&] { Muon(d, {.polar = {.precision = DType::u32}}); }, {"Muon", "precision", "u32"});
+    for (const double factor : {1e-60, 1e-30, 1e30, 1e300})
+        refused([&] { Muon(d, {.polar = {.norm_factor = factor}}); }, {"Muon", "polar.norm_factor", "2^20"});
+    for (const double big : {1.1e4, -1e29, 1e300})
+        refused(
+            [&] {
+                Muon(d, {.polar = {.coefficients = {{1.0, 0.0, 0.0}, {1.0, 0.0, big}}}});
+            },
+            {"Muon", "polar.coefficient 1", "1e4"});
+    refused([&] { Muon(d, {.polar = {.eps = 1e300}}); }, {"Muon", "polar.eps"});
+    refused([&] { Muon(d, {.polar = {.form = static_cast<PolarForm>(9)}}); }, {"Muon", "polar.form"});
+    refused([&] { Muon(d, {.polar = {.norm_rule = static_cast<NormRule>(2)}}); },
+            {"Muon", "polar.norm_rule"});
+    refused([&] { Muon(d, {.momentum_rule = static_cast<MomentumRule>(99)}); },
+            {"Muon", "momentum_rule", "99"});
+    refused([&] { Muon(d, {.shape_factor = static_cast<ShapeFactor>(99)}); }, {"Muon", "shape_factor", "99"});
+    refused([&] { Muon(d, {.shape_factor = static_cast<ShapeFactor>(-1)}); }, {"Muon", "shape_factor"});
+    refused([&] { Muon(d, {.decay = static_cast<DecayForm>(2)}); }, {"Muon", "decay", "2"});
+    refused([&] { Muon(d, {.conv_factor = static_cast<ConvFactor>(2)}); }, {"Muon", "conv_factor", "2"});
 
     Sgd sgd(d);
     sgd.add(parameter("a"));

@@ -31,14 +31,15 @@ enum class PolarForm {
 };
 
 struct PolarOptions {
-    std::vector<NewtonSchulzCoefficients> coefficients;  // one an iteration; empty: muon x 5
+    // One triple an iteration, each number between -1e4 and 1e4; empty: muon x 5.
+    std::vector<NewtonSchulzCoefficients> coefficients;
     NormRule norm_rule = NormRule::added;
-    double norm_factor = 1.0;
-    double eps = 1e-7;
+    double norm_factor = 1.0;  // 2^-20 to 2^20
+    double eps = 1e-7;         // finite in f32, >= 0
     PolarForm form = PolarForm::standard;
     // Gram form: iterations before which the Gram matrix is formed anew.
     std::vector<std::uint32_t> restarts = {2};
-    DType precision = DType::f32;  // of the iterates; sums and the norm are f32
+    DType precision = DType::f32;  // of the iterates: f32, f16 or bf16; sums and the norm are f32
     bool one_workgroup = true;     // allow the fused kernel for matrices that fit shared memory
     bool guarded = true;
 };

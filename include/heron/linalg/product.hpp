@@ -21,8 +21,8 @@ enum class SplitK : std::uint32_t {
 struct GemmOptions {
     Transpose transpose_a = Transpose::no;
     Transpose transpose_b = Transpose::no;
-    float alpha = 1.0f;
-    float beta = 0.0f;  // beta == 0 reads no C, so that its NaNs do not matter
+    float alpha = 1.0f;  // finite, as beta
+    float beta = 0.0f;   // beta == 0 reads no C, so that its NaNs do not matter
     // The result is known to be symmetric: half of the tiles are computed and mirrored.
     bool symmetric = false;
     // Forces an implementation by name ("gemm_tiled", "gemm_cpu", ...); empty: the table chooses.

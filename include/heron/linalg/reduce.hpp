@@ -15,7 +15,7 @@ HERON_API void frobenius_norm(Graph& graph, const Tensor& x, const Tensor& resul
 // Number of NaN and infinite elements, decided on bits; u32, saturating.
 HERON_API void count_nonfinite(Graph& graph, const Tensor& x, const Tensor& result, bool guarded = true);
 
-// to = scale * from, converting the dtype; same shape; strides may differ.
+// to = scale * from, converting the dtype; same shape; strides may differ; a finite scale.
 HERON_API void convert(Graph& graph, const Tensor& from, const Tensor& to, float scale = 1.0f,
                        bool guarded = true);
 

@@ -12,8 +12,8 @@ namespace heron {
 struct TwoSidedOptions {
     Transpose transpose_left = Transpose::no;
     Transpose transpose_right = Transpose::no;
-    float alpha = 1.0f;
-    float beta = 0.0f;  // beta == 0 reads no C
+    float alpha = 1.0f;  // finite, as beta
+    float beta = 0.0f;   // beta == 0 reads no C
     bool guarded = true;
 };
 
