@@ -21,8 +21,8 @@
 namespace heron {
 
 struct PlanOptions {
-    std::string name = "plan";  // for debug names, labels and errors
-    bool profile = false;       // timestamps around every dispatch, see Plan::timings()
+    std::string name = "plan";        // for debug names, labels and errors
+    bool profile = false;             // timestamps around every dispatch, see Plan::timings()
     // Bigger dispatches are split, so that no weak GPU meets its watchdog. Above 0; infinity: no limit.
     double max_dispatch_flops = 4e9;
     double max_dispatch_bytes = 1073741824.0;
@@ -102,7 +102,7 @@ public:
     void initialize();
     // Moves external tensors: same dtype, shape and stride. Throws (invalid_argument), and changes nothing,
     // where tensors would overlap that did not before, or lie in the plan's own memory. No submission that
-    // uses the plan may be in flight.
+    // uses the plan may be in flight, and no step be begun and not complete.
     struct Rebinding {
         std::string_view name;
         TensorView view;
@@ -155,7 +155,8 @@ public:
         Shape shape;
     };
     std::vector<StateEntry> states() const;
-    // Blocking copies; no submission that uses the plan may be in flight.
+    // Blocking copies; no submission that uses the plan may be in flight. Nothing is written into a step that
+    // is begun and not complete (invalid_argument).
     void read_state(std::string_view name, std::span<std::byte> to) const;
     void write_state(std::string_view name, std::span<const std::byte> from);
     TensorView state_view(std::string_view name) const;

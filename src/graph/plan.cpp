@@ -180,6 +180,11 @@ void Plan::Impl::require_commands(VkCommandBuffer commands, const char* what) co
     if (commands == VK_NULL_HANDLE) refuse(std::string(what) + ": the command buffer is null");
 }
 
+void Plan::Impl::require_no_slice(const char* what) const {
+    if (cursor != 0)
+        refuse(std::string(what) + ": a sliced step is not complete; finish it with record_slice()");
+}
+
 void Plan::Impl::require_initialized(const char* what) const {
     if (initialized) return;
     if (region(RegionKind::state).bytes == 0 && program(Phase::initialize).schedule.dispatches.empty())

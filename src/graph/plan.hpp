@@ -83,6 +83,7 @@ struct Plan::Impl {
     void require_memory(const char* what) const;
     void require_commands(VkCommandBuffer commands, const char* what) const;
     void require_initialized(const char* what) const;
+    void require_no_slice(const char* what) const;
 
     // plan_memory.cpp
     PlanRegions bound_regions(const PlanMemory& memory) const;

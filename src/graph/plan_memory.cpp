@@ -197,6 +197,7 @@ void Plan::bind(const PlanMemory& memory) {
 
 void Plan::rebind(std::span<const Rebinding> bindings) {
     impl().vk().check_alive();
+    impl().require_no_slice("rebind");
     std::vector<Object> moved = impl().graph.objects;
     for (const Rebinding& binding : bindings) {
         const std::uint32_t id = impl().object_named(binding.name, ObjectKind::external);

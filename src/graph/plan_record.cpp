@@ -107,8 +107,7 @@ void Plan::record(VkCommandBuffer commands) {
     impl().require_memory("record");
     impl().require_commands(commands, "record");
     impl().require_initialized("record");
-    if (impl().cursor != 0)
-        impl().refuse("record: a sliced step is not complete; finish it with record_slice()");
+    impl().require_no_slice("record");
     impl().record(commands, Phase::step, 0, dispatch_count());
 }
 
@@ -196,7 +195,7 @@ VkCommandBuffer Plan::Impl::commands_for(Phase phase) {
 }
 
 std::uint64_t Plan::Impl::submit(Phase phase, const SubmitInfo& info) {
-    if (cursor != 0) refuse("submit: a sliced step is not complete; finish it with record_slice()");
+    require_no_slice("submit");
     constexpr std::size_t kMaxSemaphores = 16;  // bounded, so that a submission needs no memory
     if (info.wait.size() > kMaxSemaphores || info.signal.size() > kMaxSemaphores)
         refuse("submit: at most " + std::to_string(kMaxSemaphores) +

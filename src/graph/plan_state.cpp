@@ -68,6 +68,7 @@ void Plan::read_state(std::string_view name, std::span<std::byte> to) const {
 }
 
 void Plan::write_state(std::string_view name, std::span<const std::byte> from) {
+    impl().require_no_slice("write_state");
     const TensorView state = state_view(name);
     require_size(impl(), "write_state", name, state, from.size());
     Transfer(device()).write(state.address, from);
@@ -148,7 +149,7 @@ void Plan::save(const std::filesystem::path& path, std::span<const std::string> 
                 const std::map<std::string, std::string>& metadata) const {
     impl().require_memory("save");
     impl().require_initialized("save");
-    if (impl().cursor != 0) impl().refuse("save: a sliced step is not complete");
+    impl().require_no_slice("save");
     if (metadata.contains(kHash))
         impl().refuse(std::string("save: the metadata key \"") + kHash + "\" is Heron's own; choose another");
     Transfer transfer(device());
@@ -187,7 +188,7 @@ void Plan::save(const std::filesystem::path& path, std::span<const std::string> 
 std::map<std::string, std::string> Plan::load(const std::filesystem::path& path,
                                               std::span<const std::string> externals) {
     impl().require_memory("load");
-    if (impl().cursor != 0) impl().refuse("load: a sliced step is not complete");
+    impl().require_no_slice("load");
     const SafetensorsReader file(path);
     impl().write_saved(impl().read_saved(file, externals));
     std::map<std::string, std::string> metadata = file.metadata();

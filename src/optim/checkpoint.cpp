@@ -132,7 +132,7 @@ std::map<std::string, std::string> load_checkpoint(Plan& plan, const std::filesy
     const StepLayout& layout = step_layout(plan, "load_checkpoint");
     const std::string who = "load_checkpoint " + path.string() + ": ";
     plan.impl().require_memory("load_checkpoint");
-    if (plan.slice_pending()) plan.impl().refuse("load_checkpoint: a sliced step is not complete");
+    plan.impl().require_no_slice("load_checkpoint");
     const SafetensorsReader file(path);
     std::map<std::string, std::string> metadata = file.metadata();
     if (metadata.find(kIdentity) == metadata.end())

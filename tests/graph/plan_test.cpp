@@ -7,6 +7,8 @@
 
 #include <bit>
 #include <cmath>
+#include <filesystem>
+#include <functional>
 #include <iterator>
 #include <limits>
 #include <random>
@@ -163,6 +165,51 @@ TEST_P(PlanTest, SlicesGiveTheBitsOfTheWholeStep) {
         EXPECT_EQ(slices, budget.max_dispatches == 2 ? 6u : 9u);
         EXPECT_EQ(chain.actual(), expected);
     }
+}
+
+// The rest of a step that is begun works with what its beginning worked with.
+TEST_P(PlanTest, NothingIsExchangedUnderAPendingSlice) {
+    test::Commands commands(device());
+    Chain chain(device());
+    Plan plan = chain.graph.compile({});
+    plan.allocate();
+    plan.initialize();
+    plan.run();
+    const auto expected = chain.actual();
+    chain.clear();
+    plan.initialize();
+    const auto slice = [&](const SliceBudget& budget) {
+        const VkCommandBuffer buffer = commands.begin();
+        plan.record_slice(buffer, budget);
+        commands.end(buffer);
+        commands.submit(buffer);
+    };
+    const std::filesystem::path path = std::filesystem::path(::testing::TempDir()) / "pending.safetensors";
+    slice({1, 1e30});
+    ASSERT_TRUE(plan.slice_pending());
+    Buffer fresh = test::upload(device(), std::vector<float>(1000, 0.0f));
+    const Plan::Rebinding binding{"t4.y", fresh.view(DType::f32, {1000})};
+    std::vector<std::byte> state(plan.state_view("t1.s").span_bytes());
+    const VkCommandBuffer unused = commands.begin();
+    const std::function<void()> calls[] = {
+        [&] { plan.rebind({&binding, 1}); }, [&] { plan.write_state("t1.s", state); },
+        [&] { plan.record(unused); },        [&] { plan.submit(); },
+        [&] { plan.save(path, {}); },        [&] { plan.load(path, {}); },
+    };
+    for (const auto& call : calls) try {
+            call();
+            ADD_FAILURE() << "call " << &call - calls << " passed";
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+            EXPECT_NE(std::string(error.what()).find("sliced step is not complete"), std::string::npos)
+                << error.what();
+        }
+    commands.end(unused);
+    plan.read_state("t1.s", state);
+    slice({});
+    EXPECT_FALSE(plan.slice_pending());
+    EXPECT_EQ(chain.actual(), expected);
+    plan.rebind({&binding, 1});
 }
 
 TEST_P(PlanTest, LimitsAreNumbersAboveZero) {
