@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // AdamW and AMSGrad against torch, KellerJordan's auxiliary Adam, dion, and the AMSGrad paper's formulas.
+#include "golden/merged_golden.hpp"
 #include "golden/optimizer_golden.hpp"
 
 namespace heron::test {
@@ -38,6 +39,14 @@ TEST_P(AdamWGoldenTest, EveryFileOfAdamW) {
 TEST_P(AdamWGoldenTest, EveryFileOfAmsgrad) {
     run_golden("amsgrad", GetParam().name,
                [&](const GoldenCase& golden, GoldenResult& result) { run_file(golden, result, true); });
+}
+
+TEST_P(AdamWGoldenTest, SeveralParametersOfOneFile) {
+    for (const bool amsgrad : {false, true})
+        expect_several_parameters(
+            amsgrad ? "amsgrad" : "adamw", {"default-wide", "default-conv", "default-vec"},
+            amsgrad ? "vmax" : "v",
+            [&](const GoldenCase& golden, GoldenResult& result) { run_file(golden, result, amsgrad); });
 }
 
 HERON_DEVICE_TESTS(AdamWGoldenTest);

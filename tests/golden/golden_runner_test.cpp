@@ -101,6 +101,25 @@ TEST_F(GoldenRunner, FailsForABrokenFile) {
     EXPECT_NONFATAL_FAILURE(run_golden("algorithm", "no device", kReadAll), "json");
 }
 
+TEST_F(GoldenRunner, KnowsOneParameterFromSeveral) {
+    const auto parameters = [&](const std::vector<std::string>& names, const std::string& notes = "") {
+        std::vector<FileTensorSource> tensors;
+        for (const std::string& name : names) tensors.push_back(FileTensorSource::scalar_f64(name, 1.0));
+        const std::filesystem::path file = folder_ / "algorithm" / "names.safetensors";
+        write_safetensors(file, tensors, {{"hyper", "{}"}, {"notes", notes}});
+        return GoldenCase(file);
+    };
+    EXPECT_EQ(parameters({"w.0", "g.1", "w.1"}).parameters(), std::vector<std::string>{""});
+    EXPECT_EQ(parameters({"w.p0.0", "g.p0.1", "g.p1.1", "g.p1.2", "g.p3.1"}).parameters(),
+              (std::vector<std::string>{"p0", "p1"}));
+    EXPECT_THROW(parameters({"w.p0.0"}).parameters(), std::runtime_error);
+    EXPECT_EQ(GoldenCase::tensor_name("w", "", 3), "w.3");
+    EXPECT_EQ(GoldenCase::tensor_name("g", "p1", 12), "g.p1.12");
+    EXPECT_TRUE(parameters({"g.1"}, "Feed each step the file's own w.(t-1).").feeds_weights());
+    EXPECT_FALSE(parameters({"g.1"}, "the update w.t - w.(t-1) is compared").feeds_weights());
+    EXPECT_FALSE(parameters({"g.1"}, "the div_ was fed a copy; feed the noise of the file").feeds_weights());
+}
+
 TEST(GoldenResult, KeepsTheWorstRatio) {
     GoldenResult result;
     EXPECT_FALSE(result.ok());

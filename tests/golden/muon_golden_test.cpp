@@ -3,13 +3,14 @@
 // microsoft/dion. Every file runs in the one-workgroup form and as separate products.
 #include <stdexcept>
 
+#include "golden/merged_golden.hpp"
 #include "golden/optimizer_golden.hpp"
 
 namespace heron::test {
 namespace {
 
 class MuonGoldenTest : public OptimizerGoldenTest {
-protected:
+public:
     void run_both(const GoldenCase& golden, GoldenResult& result, MuonOptions options,
                   OptimizerGolden setup = {}) {
         setup.states = {{"momentum", "momentum"}};
@@ -26,13 +27,11 @@ protected:
             golden.numbers(golden.has("coeff") ? "coeff" : "ns_coefficients", {3.4445, -4.7750, 2.0315});
         return std::vector<NewtonSchulzCoefficients>(steps, {coeff.at(0), coeff.at(1), coeff.at(2)});
     }
-};
 
-TEST_P(MuonGoldenTest, EveryFileOfKellerJordan) {
-    run_golden("muon", GetParam().name, [&](const GoldenCase& golden, GoldenResult& result) {
+    void run_keller_jordan(const GoldenCase& golden, GoldenResult& result) {
         MuonOptions options = MuonOptions::keller_jordan();
         OptimizerGolden setup;
-        setup.updates = !golden.has_tensor("w.0");
+        setup.updates = !golden.has_tensor(GoldenCase::tensor_name("w", golden.parameters().front(), 0));
         options.lr = setup.updates ? 1.0f : static_cast<float>(golden.number("lr", options.lr));
         options.weight_decay = static_cast<float>(golden.number("weight_decay", 0.0));
         options.momentum =
@@ -41,11 +40,9 @@ TEST_P(MuonGoldenTest, EveryFileOfKellerJordan) {
         options.polar.coefficients = muon_steps(golden);
         options.polar.eps = golden.number("ns_eps", golden.number("eps", 1e-7));
         run_both(golden, result, options, setup);
-    });
-}
+    }
 
-TEST_P(MuonGoldenTest, EveryFileOfTorch) {
-    run_golden("muon-torch", GetParam().name, [&](const GoldenCase& golden, GoldenResult& result) {
+    void run_torch(const GoldenCase& golden, GoldenResult& result) {
         MuonOptions options = MuonOptions::torch();
         options.lr = static_cast<float>(golden.number("lr", options.lr));
         options.weight_decay = static_cast<float>(golden.number("weight_decay", options.weight_decay));
@@ -60,11 +57,9 @@ TEST_P(MuonGoldenTest, EveryFileOfTorch) {
         else if (rule != "original")
             throw std::runtime_error("adjust_lr_fn \"" + rule + "\" is not known to this test");
         run_both(golden, result, options);
-    });
-}
+    }
 
-TEST_P(MuonGoldenTest, EveryFileOfMoonlight) {
-    run_golden("muon-moonlight", GetParam().name, [&](const GoldenCase& golden, GoldenResult& result) {
+    void run_moonlight(const GoldenCase& golden, GoldenResult& result) {
         const float lr = static_cast<float>(golden.number("lr", 1e-3));
         const float decay = static_cast<float>(golden.has("weight_decay") ? golden.number("weight_decay")
                                                                           : golden.number("wd", 0.1));
@@ -76,34 +71,33 @@ TEST_P(MuonGoldenTest, EveryFileOfMoonlight) {
         const std::string scale = golden.text("scale", "0.2*sqrt(max(m,n))");
         if (scale != "0.2*sqrt(max(m,n))")
             throw std::runtime_error("scale \"" + scale + "\" is not known to this test");
-        if (golden.tensor("w.0").shape.rank() < 2) {
-            AdamWOptions options;
-            options.lr = lr;
-            options.weight_decay = decay;
-            options.beta1 = betas.at(0);
-            options.beta2 = betas.at(1);
-            options.eps = static_cast<float>(eps);
-            options.eps_on_uncorrected = true;
-            OptimizerGolden setup;
-            setup.element_wise = true;
-            setup.lr = lr;
-            setup.states = {{"m", "m"}, {"v", "v"}};
-            setup.make = [&](const Device& on) { return std::make_unique<AdamW>(on, options); };
-            run_case(golden, result, setup);
-            return;
-        }
+        // The official optimizer sends what is no matrix to its AdamW.
+        AdamWOptions aux;
+        aux.lr = lr;
+        aux.weight_decay = decay;
+        aux.beta1 = betas.at(0);
+        aux.beta2 = betas.at(1);
+        aux.eps = static_cast<float>(eps);
+        aux.eps_on_uncorrected = true;
+        OptimizerGolden vectors;
+        vectors.element_wise = true;
+        vectors.lr = lr;
+        vectors.states = {{"m", "m"}, {"v", "v"}};
+        vectors.takes = [](const Shape& shape) { return shape.rank() < 2; };
+        vectors.make = [&](const Device& on) { return std::make_unique<AdamW>(on, aux); };
+        run_case(golden, result, vectors);
         MuonOptions options = MuonOptions::moonlight();
         options.lr = lr;
         options.weight_decay = decay;
         options.momentum = momentum;
         options.nesterov = nesterov;
         options.polar.coefficients = steps;
-        run_both(golden, result, options);
-    });
-}
+        OptimizerGolden matrices;
+        matrices.takes = [](const Shape& shape) { return shape.rank() >= 2; };
+        run_both(golden, result, options, matrices);
+    }
 
-TEST_P(MuonGoldenTest, EveryFileOfDion) {
-    run_golden("muon-dion", GetParam().name, [&](const GoldenCase& golden, GoldenResult& result) {
+    void run_dion(const GoldenCase& golden, GoldenResult& result) {
         MuonOptions options = MuonOptions::dion();
         options.lr = static_cast<float>(golden.number("lr", options.lr));
         options.weight_decay = static_cast<float>(golden.number("weight_decay", options.weight_decay));
@@ -127,14 +121,51 @@ TEST_P(MuonGoldenTest, EveryFileOfDion) {
         else if (rule != "spectral_norm")
             throw std::runtime_error("adjust_lr \"" + rule + "\" is not known to this test");
         OptimizerGolden setup;
-        if (golden.has("num_heads"))
-            setup.view.heads = static_cast<std::uint32_t>(golden.number("num_heads"));
+        MatrixView view;
+        if (golden.has("num_heads")) view.heads = static_cast<std::uint32_t>(golden.number("num_heads"));
         for (const double rows : golden.numbers("split_sizes", {}))
-            setup.view.row_splits.push_back(static_cast<std::uint64_t>(rows));
-        const std::size_t rank = golden.tensor("w.0").shape.rank();
-        setup.view.batch = !golden.flag("flatten", false) && rank > 2;
+            view.row_splits.push_back(static_cast<std::uint64_t>(rows));
+        const bool flatten = golden.flag("flatten", false);
+        setup.view = [=](const Shape& shape) {
+            MatrixView of_shape = view;
+            of_shape.batch = !flatten && shape.rank() > 2;
+            return of_shape;
+        };
         run_both(golden, result, options, setup);
-    });
+    }
+};
+
+TEST_P(MuonGoldenTest, EveryFileOfKellerJordan) {
+    run_golden("muon", GetParam().name,
+               [&](const GoldenCase& golden, GoldenResult& result) { run_keller_jordan(golden, result); });
+}
+
+TEST_P(MuonGoldenTest, EveryFileOfTorch) {
+    run_golden("muon-torch", GetParam().name,
+               [&](const GoldenCase& golden, GoldenResult& result) { run_torch(golden, result); });
+}
+
+TEST_P(MuonGoldenTest, EveryFileOfMoonlight) {
+    run_golden("muon-moonlight", GetParam().name,
+               [&](const GoldenCase& golden, GoldenResult& result) { run_moonlight(golden, result); });
+}
+
+TEST_P(MuonGoldenTest, EveryFileOfDion) {
+    run_golden("muon-dion", GetParam().name,
+               [&](const GoldenCase& golden, GoldenResult& result) { run_dion(golden, result); });
+}
+
+TEST_P(MuonGoldenTest, SeveralParametersOfOneFile) {
+    const auto run = [&](void (MuonGoldenTest::*file)(const GoldenCase&, GoldenResult&)) {
+        return
+            [this, file](const GoldenCase& golden, GoldenResult& result) { (this->*file)(golden, result); };
+    };
+    expect_several_parameters("muon", {"kj-default-wide", "kj-default-conv", "kj-default-tall"}, "momentum",
+                              run(&MuonGoldenTest::run_keller_jordan));
+    expect_several_parameters("muon-torch", {"plain-wide", "plain-tall"}, "momentum",
+                              run(&MuonGoldenTest::run_torch));
+    EXPECT_TRUE(MergedGolden("muon", {"kj-update-nonesterov-wide", "kj-update-nonesterov-tall"})
+                    .passes(run(&MuonGoldenTest::run_keller_jordan)));
 }
 
 HERON_DEVICE_TESTS(MuonGoldenTest);

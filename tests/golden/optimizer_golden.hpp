@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Golden files of optimizers: tensors w.0, g.t, w.t (or u.t, the update without learning rate),
-// state.<name>.t.
+// state.<name>.t; of several parameters w.p0.0, g.p0.t, state.<name>.p0.t and so on.
 //
-// The steps run on from w.0; at each one the update w.t - w.(t-1) is compared, since weights hide it:
+// The steps run on from w.0, or begin at the file's w.(t-1) where its notes ask for that; at each one the
+// update w.t - w.(t-1) is compared, since weights hide it:
 //   matrix methods   relative Frobenius distance 1e-4 t (1e-3 after ten steps), plus three roundings of W
 //   element-wise     per element 16 u t (|w| + |update| + lr)
 // States: largest error over largest value, ten times what float32 arithmetic costs.
@@ -12,6 +13,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -28,7 +30,9 @@ struct OptimizerGolden {
     std::function<std::unique_ptr<Optimizer>(const Device&)> make;
     bool element_wise = false;
     double lr = 0;  // of element-wise bounds
-    MatrixView view;
+    // Which of the file's parameters belong to this algorithm; all, unless set.
+    std::function<bool(const Shape&)> takes;
+    std::function<MatrixView(const Shape&)> view;
     // Names of the file's states in the plan: {"momentum", "momentum"}.
     std::map<std::string, std::string> states;
     // Every u.t is compared with -(w.t - 0): lr is 1, and W begins as zero in every step.
@@ -40,56 +44,99 @@ protected:
     // `label` tells several runs of one file apart.
     void run_case(const GoldenCase& golden, GoldenResult& result, const OptimizerGolden& setup,
                   const std::string& label = "") {
-        const GoldenTensor first = golden.tensor(setup.updates ? "g.1" : "w.0");
-        const Shape shape = first.shape;
-        const std::vector<float> zeros(first.values.size(), 0.0f);
-        GuardedBuffer& weight = guarded(setup.updates ? zeros : first.floats());
-        GuardedBuffer& gradient = guarded(zeros);
         std::unique_ptr<Optimizer> optimizer = setup.make(device());
-        Parameter parameter;
-        parameter.name = "p";
-        parameter.weight = weight.view(DType::f32, shape);
-        parameter.gradient = gradient.view(DType::f32, shape);
-        parameter.view = setup.view;
-        optimizer->add(parameter);
+        std::vector<Item> items;
+        for (const std::string& name : golden.parameters()) {
+            const GoldenTensor first = golden.tensor(
+                GoldenCase::tensor_name(setup.updates ? "g" : "w", name, setup.updates ? 1 : 0));
+            if (setup.takes && !setup.takes(first.shape)) continue;
+            const std::vector<float> zeros(first.values.size(), 0.0f);
+            items.push_back({name, first.shape, &guarded(setup.updates ? zeros : first.floats()),
+                             &guarded(zeros), first.values});
+            Parameter parameter;
+            parameter.name = items.back().plan_name();
+            parameter.weight = items.back().weight->view(DType::f32, first.shape);
+            parameter.gradient = items.back().gradient->view(DType::f32, first.shape);
+            if (setup.view) parameter.view = setup.view(first.shape);
+            optimizer->add(parameter);
+        }
+        if (items.empty()) return;
         Plan plan = compile(device(), {optimizer.get()});
         plan.allocate();
         plan.initialize();
 
-        std::vector<double> expected_before = first.values;
-        for (int t = 1; golden.has_tensor("g." + std::to_string(t)); ++t) {
-            const std::string step = std::to_string(t);
-            gradient.write(golden.tensor("g." + step).floats());
-            if (setup.updates) weight.write(zeros);
-            const std::vector<float> before = weight.floats();
-            plan.run();
-            const std::vector<float> after = weight.floats();
-            std::vector<double> update(after.size()), expected(after.size());
-            const GoldenTensor reference = golden.tensor((setup.updates ? "u." : "w.") + step);
-            for (std::size_t i = 0; i < after.size(); ++i) {
-                update[i] = static_cast<double>(after[i]) - before[i];
-                expected[i] = setup.updates ? -reference.values[i] : reference.values[i] - expected_before[i];
+        const bool feeds = golden.feeds_weights() && !setup.updates;
+        for (int t = 1; golden.has_tensor(GoldenCase::tensor_name("g", items[0].name, t)); ++t) {
+            std::vector<std::vector<float>> before;
+            for (const Item& item : items) {
+                item.gradient->write(golden.tensor(GoldenCase::tensor_name("g", item.name, t)).floats());
+                if (setup.updates) item.weight->write(std::vector<float>(item.last.size(), 0.0f));
+                if (feeds) item.weight->write(std::vector<float>(item.last.begin(), item.last.end()));
+                before.push_back(item.weight->floats());
             }
-            expected_before = reference.values;
-            compare(result, label + "update " + step, setup, t, after, update, expected);
-
-            for (const std::string& name : golden.tensor_names()) {
-                if (!name.starts_with("state.") || !name.ends_with("." + step)) continue;
-                const std::string state = name.substr(6, name.size() - 7 - step.size());
-                const auto known = setup.states.find(state);
-                if (known == setup.states.end())
-                    throw std::runtime_error("state \"" + state + "\" is not known to this test");
-                std::vector<float> values(after.size());
-                plan.read_state("p." + known->second, std::as_writable_bytes(std::span(values)));
-                result.add(label + name,
-                           maximum_error(std::vector<double>(values.begin(), values.end()),
-                                         golden.tensor(name).values),
-                           6e-6);
+            plan.run();
+            for (std::size_t i = 0; i < items.size(); ++i) {
+                compare_update(golden, result, setup, label, t, items[i], before[i]);
+                compare_states(golden, result, setup, label, t, items[i], plan);
             }
         }
     }
 
 private:
+    struct Item {
+        std::string name;  // in the file: "", "p0", "p1"
+        Shape shape;
+        GuardedBuffer* weight;
+        GuardedBuffer* gradient;
+        std::vector<double> last;  // the file's weight before the step
+
+        std::string plan_name() const { return name.empty() ? "p" : name; }
+    };
+
+    static void compare_update(const GoldenCase& golden, GoldenResult& result, const OptimizerGolden& setup,
+                               const std::string& label, int t, Item& item,
+                               const std::vector<float>& before) {
+        const std::vector<float> after = item.weight->floats();
+        std::vector<double> update(after.size()), expected(after.size());
+        const std::string name = GoldenCase::tensor_name(setup.updates ? "u" : "w", item.name, t);
+        const GoldenTensor reference = golden.tensor(name);
+        if (!(reference.shape == item.shape)) throw std::runtime_error("the shape of " + name + " changes");
+        for (std::size_t i = 0; i < after.size(); ++i) {
+            update[i] = static_cast<double>(after[i]) - before[i];
+            expected[i] = setup.updates ? -reference.values[i] : reference.values[i] - item.last[i];
+        }
+        item.last = reference.values;
+        compare(result, label + "update to " + name, setup, t, after, update, expected);
+    }
+
+    // state.<name>.<t>, of several parameters state.<name>.p0.<t> or state.p0.<name>.<t>.
+    static void compare_states(const GoldenCase& golden, GoldenResult& result, const OptimizerGolden& setup,
+                               const std::string& label, int t, const Item& item, const Plan& plan) {
+        const std::string end = "." + std::to_string(t), begin = "state.";
+        for (const std::string& name : golden.tensor_names()) {
+            if (!name.starts_with(begin) || !name.ends_with(end)) continue;
+            std::string state = name.substr(begin.size(), name.size() - begin.size() - end.size());
+            if (!item.name.empty()) {
+                if (state.starts_with(item.name + "."))
+                    state = state.substr(item.name.size() + 1);
+                else if (state.ends_with("." + item.name))
+                    state = state.substr(0, state.size() - item.name.size() - 1);
+                else
+                    continue;
+            }
+            const auto known = setup.states.find(state);
+            if (known == setup.states.end())
+                throw std::runtime_error("state \"" + state + "\" is not known to this test");
+            std::vector<float> values(item.last.size());
+            plan.read_state(item.plan_name() + "." + known->second,
+                            std::as_writable_bytes(std::span(values)));
+            result.add(
+                label + name,
+                maximum_error(std::vector<double>(values.begin(), values.end()), golden.tensor(name).values),
+                6e-6);
+        }
+    }
+
     static void compare(GoldenResult& result, const std::string& what, const OptimizerGolden& setup, int t,
                         const std::vector<float>& after, const std::vector<double>& update,
                         const std::vector<double>& expected) {

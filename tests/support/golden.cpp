@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -81,6 +82,26 @@ std::vector<std::string> GoldenCase::tensor_names() const {
     for (const FileTensor& tensor : reader_.tensors()) names.push_back(tensor.name);
     std::sort(names.begin(), names.end());
     return names;
+}
+
+std::vector<std::string> GoldenCase::parameters() const {
+    if (has_tensor("g.1")) return {""};
+    std::vector<std::string> names;
+    while (has_tensor(tensor_name("g", "p" + std::to_string(names.size()), 1)))
+        names.push_back("p" + std::to_string(names.size()));
+    if (names.empty()) throw std::runtime_error("there is neither a tensor \"g.1\" nor \"g.p0.1\"");
+    return names;
+}
+
+std::string GoldenCase::tensor_name(const std::string& kind, const std::string& parameter, int step) {
+    return kind + "." + (parameter.empty() ? "" : parameter + ".") + std::to_string(step);
+}
+
+bool GoldenCase::feeds_weights() const {
+    std::string notes = metadata("notes");
+    std::transform(notes.begin(), notes.end(), notes.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    return notes.find("feed") != std::string::npos && notes.find("w.(t-1)") != std::string::npos;
 }
 
 std::vector<std::string> GoldenCase::unread() const {

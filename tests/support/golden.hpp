@@ -62,6 +62,13 @@ public:
     bool has_tensor(const std::string& tensor) const { return reader_.find(tensor) != nullptr; }
     GoldenTensor tensor(const std::string& tensor) const;
     std::vector<std::string> tensor_names() const;
+    // The parameters of an optimizer's file: {""} where their tensors are w.t, g.t, u.t; else {"p0", "p1",
+    // ...} for w.p0.t and so on.
+    std::vector<std::string> parameters() const;
+    // "w.p1.3" of ("w", "p1", 3), "w.3" of ("w", "", 3).
+    static std::string tensor_name(const std::string& kind, const std::string& parameter, int step);
+    // Whether the notes ask to begin each step from the file's own w.(t-1), instead of running on.
+    bool feeds_weights() const;
     void ignore(const std::string& tensor) const { read_.insert(tensor); }
 
     // Names of hyperparameters and tensors that nobody asked for.

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+// Golden files of several parameters, made of the project's files of one parameter each.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "golden/optimizer_golden.hpp"
+#include "heron/state.hpp"
+#include "support/golden.hpp"
+
+namespace heron::test {
+
+using RunGoldenFile = std::function<void(const GoldenCase&, GoldenResult&)>;
+// May change a tensor's values on the way, or drop the tensor by returning false.
+using ChangeTensor = std::function<bool(const std::string& name, std::vector<double>& values)>;
+
+// The cases of an algorithm, which share their hyperparameters, as p0, p1, ... of one file: w.3 -> w.p0.3,
+// state.m.5 -> state.m.p0.5.
+class MergedGolden {
+public:
+    MergedGolden(const std::string& algorithm, const std::vector<std::string>& cases,
+                 const std::string& notes = "", const ChangeTensor& change = {})
+        : file_(std::filesystem::path(::testing::TempDir()) /
+                ("heron_merged_" + algorithm + ".safetensors")) {
+        std::deque<std::vector<double>> contents;
+        std::vector<FileTensorSource> tensors;
+        std::map<std::string, std::string> metadata;
+        for (std::size_t i = 0; i < cases.size(); ++i) {
+            const SafetensorsReader reader(golden_folder() / algorithm / (cases[i] + ".safetensors"));
+            if (i == 0) metadata = reader.metadata();
+            EXPECT_EQ(reader.metadata().at("hyper"), metadata.at("hyper")) << cases[i];
+            for (const FileTensor& tensor : reader.tensors()) {
+                const std::size_t step = tensor.name.rfind('.');
+                const std::string name =
+                    tensor.name.substr(0, step) + ".p" + std::to_string(i) + tensor.name.substr(step);
+                contents.push_back(reader.read_as_double(tensor.name));
+                if (change && !change(name, contents.back())) continue;
+                tensors.push_back(FileTensorSource::borrow(name, FileDType::f64, tensor.shape,
+                                                           std::as_bytes(std::span(contents.back()))));
+            }
+        }
+        metadata["notes"] += notes;
+        write_safetensors(file_, tensors, metadata);
+    }
+    ~MergedGolden() { std::filesystem::remove(file_); }
+    MergedGolden(const MergedGolden&) = delete;
+    MergedGolden& operator=(const MergedGolden&) = delete;
+
+    // Whether the file passes as run_golden() would have it.
+    ::testing::AssertionResult passes(const RunGoldenFile& run) const {
+        GoldenResult result;
+        const GoldenCase golden(file_);
+        try {
+            run(golden, result);
+        } catch (const std::exception& error) {
+            return ::testing::AssertionFailure() << error.what();
+        }
+        for (const std::string& unread : golden.unread())
+            return ::testing::AssertionFailure() << unread << " was not read";
+        if (!result.ok())
+            return ::testing::AssertionFailure()
+                   << result.what() << ": error " << result.error() << ", bound " << result.bound();
+        return ::testing::AssertionSuccess();
+    }
+
+private:
+    std::filesystem::path file_;
+};
+
+// A file of several parameters passes, and no error in any of them does.
+inline void expect_several_parameters(const std::string& algorithm, const std::vector<std::string>& cases,
+                                      const std::string& state, const RunGoldenFile& run) {
+    EXPECT_TRUE(MergedGolden(algorithm, cases).passes(run));
+    EXPECT_TRUE(MergedGolden(algorithm, cases, "; feed each step the file's own w.(t-1)").passes(run));
+    const auto with = [&](const ChangeTensor& change) {
+        return MergedGolden(algorithm, cases, "", change).passes(run);
+    };
+    const std::string last = ".p" + std::to_string(cases.size() - 1) + ".";
+    const auto halved = [&](const std::string& changed) {
+        return with([&](const std::string& name, std::vector<double>& values) {
+            if (name == changed)
+                for (double& value : values) value *= 0.5;
+            return true;
+        });
+    };
+    EXPECT_FALSE(halved("w.p0.2"));
+    EXPECT_FALSE(halved("w" + last + "3"));
+    EXPECT_FALSE(halved("g" + last + "1"));
+    EXPECT_FALSE(halved("state." + state + last + "5"));
+    for (const std::string& dropped : {"w" + last + "3", "g" + last + "2", std::string("g.p0.1")})
+        EXPECT_FALSE(with([&](const std::string& name, std::vector<double>&) { return name != dropped; }))
+            << dropped;
+}
+
+}  // namespace heron::test
