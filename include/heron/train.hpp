@@ -100,8 +100,11 @@ struct Route {
     std::string reason;
     std::string warning;  // empty, or why the choice looks suspicious
 };
-// An explicit role wins; a vector (fewer than two axes, or one row or column) and names that contain embed,
-// wte, wpe, head, unembed, vocab are not hidden matrices.
+// An explicit role wins; a vector (fewer than two axes, or one row or column) and names with one of the words
+// embed, embedding(s), emb, wte, wpe, vocab, head, lmhead, unembed, unembedding are not hidden matrices. A
+// word is a whole component of the name, split at everything that is no letter and at changes of case. Other
+// names and shapes that look like embeddings, heads or routers give a warning. Throws (invalid_argument) for
+// a role that is none.
 HERON_API std::vector<Route> route(std::span<const Parameter> parameters);
 // The table as text, one line a parameter.
 HERON_API std::string routing_report(std::span<const Route> routes);

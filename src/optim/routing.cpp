@@ -7,26 +7,73 @@
 #include <string_view>
 #include <vector>
 
+#include "core/enumerator.hpp"
 #include "heron/train.hpp"
+#include "optim/checks.hpp"
 
 namespace heron {
 
 namespace {
 
 struct NameRule {
-    std::string_view part;
+    std::string_view word;
     Role role;
 };
-// The first that the name contains counts: "unembed" stands before "embed".
-constexpr std::array kNameRules = {NameRule{"unembed", Role::head},    NameRule{"embed", Role::embedding},
-                                   NameRule{"wte", Role::embedding},   NameRule{"wpe", Role::embedding},
-                                   NameRule{"vocab", Role::embedding}, NameRule{"head", Role::head}};
+// The first whose word is a whole component of the name counts: "unembed" stands before "embed".
+constexpr std::array kNameRules = {
+    NameRule{"unembed", Role::head},         NameRule{"unembedding", Role::head},
+    NameRule{"embed", Role::embedding},      NameRule{"embedding", Role::embedding},
+    NameRule{"embeddings", Role::embedding}, NameRule{"emb", Role::embedding},
+    NameRule{"wte", Role::embedding},        NameRule{"wpe", Role::embedding},
+    NameRule{"vocab", Role::embedding},      NameRule{"head", Role::head},
+    NameRule{"lmhead", Role::head}};
 
-std::string lower(std::string_view text) {
-    std::string result(text);
-    for (char& c : result)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    return result;
+// Words that often, but not always, name what is no hidden matrix.
+struct Suspicion {
+    std::string_view word;
+    bool at_end;  // only as the last component but "weight": "output.weight", not "attn.output.dense.weight"
+    std::string_view question;
+};
+constexpr std::array kSuspicions = {Suspicion{"classifier", false, "an output head"},
+                                    Suspicion{"logits", false, "an output head"},
+                                    Suspicion{"router", false, "a router"},
+                                    Suspicion{"output", true, "an output head"},
+                                    Suspicion{"gate", true, "a router"},
+                                    Suspicion{"token", true, "an embedding"},
+                                    Suspicion{"tokens", true, "an embedding"},
+                                    Suspicion{"pos", true, "an embedding"},
+                                    Suspicion{"position", true, "an embedding"},
+                                    Suspicion{"positions", true, "an embedding"}};
+// Within a component, too: "tokembed".
+constexpr std::array<std::string_view, 2> kSuspiciousParts = {"embed", "vocab"};
+
+enum class Letter { upper, lower, digit, separator };
+Letter letter(char c) {
+    if (c >= 'A' && c <= 'Z') return Letter::upper;
+    if (c >= '0' && c <= '9') return Letter::digit;
+    // Bytes of other alphabets belong to the word around them.
+    return (c >= 'a' && c <= 'z') || static_cast<unsigned char>(c) >= 0x80 ? Letter::lower
+                                                                           : Letter::separator;
+}
+
+// "blocks.0.lmHead_w" -> blocks, lm, head, w: split at everything that is no letter, and where the case says
+// so; in lower case.
+std::vector<std::string> components(std::string_view name) {
+    std::vector<std::string> words;
+    bool open = false;
+    for (std::size_t i = 0; i < name.size(); ++i) {
+        const Letter kind = letter(name[i]);
+        if (kind == Letter::separator || kind == Letter::digit) {
+            open = false;
+            continue;
+        }
+        const bool before_lower = i + 1 < name.size() && letter(name[i + 1]) == Letter::lower;
+        const bool after_lower = i > 0 && letter(name[i - 1]) == Letter::lower;
+        if (!open || (kind == Letter::upper && (after_lower || before_lower))) words.emplace_back();
+        open = true;
+        words.back() += kind == Letter::upper ? static_cast<char>(name[i] - 'A' + 'a') : name[i];
+    }
+    return words;
 }
 
 // Rows and columns as a matrix optimizer sees them.
@@ -41,18 +88,34 @@ Extents matrix_extents(const Parameter& parameter) {
     return {rows, rows == 0 ? 0 : shape.count() / rows};
 }
 
-const NameRule* find_rule(const std::string& name) {
+const NameRule* find_rule(const std::vector<std::string>& words) {
     for (const NameRule& rule : kNameRules)
-        if (name.find(rule.part) != std::string::npos) return &rule;
+        if (std::find(words.begin(), words.end(), rule.word) != words.end()) return &rule;
     return nullptr;
 }
 
+// Why a hidden matrix has a name that looks like something else; empty where it does not.
+std::string name_warning(std::vector<std::string> words) {
+    for (const std::string& word : words)
+        for (const std::string_view part : kSuspiciousParts)
+            if (word.find(part) != std::string::npos)
+                return "its name contains \"" + std::string(part) + "\": is it an embedding or a head?";
+    while (words.size() > 1 && (words.back() == "weight" || words.back() == "w")) words.pop_back();
+    for (const Suspicion& suspicion : kSuspicions)
+        if (suspicion.at_end ? !words.empty() && words.back() == suspicion.word
+                             : std::find(words.begin(), words.end(), suspicion.word) != words.end())
+            return "its name has \"" + std::string(suspicion.word) + "\": is it " +
+                   std::string(suspicion.question) + "? Set its role";
+    return {};
+}
+
 Route resolve(const Parameter& parameter) {
-    const std::string name = lower(parameter.name);
-    const NameRule* rule = find_rule(name);
+    if (!is_enumerator(parameter.role, Role::vector))
+        refuse("route: the role of " + in_quotes(parameter.name) + " is not one of Role");
+    const std::vector<std::string> words = components(parameter.name);
+    const NameRule* rule = find_rule(words);
     const auto [rows, cols] = matrix_extents(parameter);
     const bool is_vector = parameter.weight.shape.rank() < 2 || rows <= 1 || cols <= 1;
-    const std::string shape = parameter.weight.shape.text();
     Route route{parameter.name, parameter.role, false, {}, {}};
 
     if (parameter.role != Role::automatic) {
@@ -61,27 +124,27 @@ Route resolve(const Parameter& parameter) {
         if (route.matrix && is_vector)
             route.warning = "a vector as hidden matrix: orthogonalizing it only normalises it";
         else if (route.matrix && rule != nullptr)
-            route.warning =
-                "its name contains \"" + std::string(rule->part) + "\": is it an embedding or a head?";
+            route.warning = "its name has \"" + std::string(rule->word) + "\": is it an embedding or a head?";
     } else if (is_vector) {
         route.role = Role::vector;
         route.reason = parameter.weight.shape.rank() < 2 ? "fewer than two axes" : "one row or column";
     } else if (rule != nullptr) {
         route.role = rule->role;
-        route.reason = "its name contains \"" + std::string(rule->part) + "\"";
-        // "attn.heads.proj" and the like are hidden matrices; whoever means one says so.
-        if (rule->part == "head" && name.find("lm_head") == std::string::npos)
+        route.reason = "its name has \"" + std::string(rule->word) + "\"";
+        // "attn.head_proj" and the like are hidden matrices; whoever means one says so.
+        if (rule->word == "head" && std::find(words.begin(), words.end(), "lm") == words.end())
             route.warning =
                 "taken for an output head by its name alone; set its role if it is a hidden matrix";
     } else {
         route.role = Role::hidden_matrix;
         route.matrix = true;
         route.reason = "a matrix of " + std::to_string(rows) + " x " + std::to_string(cols);
+        route.warning = name_warning(words);
     }
 
     if (route.matrix && route.warning.empty()) {
         const std::uint64_t longer = std::max(rows, cols), shorter = std::min(rows, cols);
-        if (longer / shorter >= 32 && longer >= 16384)
+        if (shorter > 0 && longer / shorter >= 16 && longer >= 4096)
             route.warning = "as long as a vocabulary: is it an embedding or a head?";
         else if (parameter.weight.shape.rank() > 2 && !parameter.view.batch && parameter.weight.shape[1] == 1)
             route.warning = "a depthwise convolution: one input channel a filter, so its rows share no input";

@@ -125,5 +125,42 @@ TEST(Routing, ExplicitRolesWinAndSuspiciousShapesAreNamed) {
     EXPECT_NE(routing_report(routes).find("warning"), std::string::npos);
 }
 
+TEST(Routing, WordsCountAsWholeComponentsOfTheName) {
+    const auto role = [](const std::string& name) {
+        const std::vector<Parameter> one{named(name, {96, 64})};
+        return route(one)[0].role;
+    };
+    for (const char* name : {"pos_emb", "tokenEmbedding.weight", "model.embed_tokens.weight", "embeddings.0",
+                             "transformer.wte2.weight", "EMB"})
+        EXPECT_EQ(role(name), Role::embedding) << name;
+    for (const char* name : {"lm_head.weight", "LMHead.w", "head0.weight", "classifier.head", "unembedding"})
+        EXPECT_EQ(role(name), Role::head) << name;
+    for (const char* name : {"threshead.w", "attn.heads.proj", "subheading", "ember.weight", "overhead.w"})
+        EXPECT_EQ(role(name), Role::hidden_matrix) << name;
+}
+
+TEST(Routing, NamesAndShapesThatLookLikeHeadsOrRoutersAreWarnedAbout) {
+    const auto warning = [](const std::string& name, const Shape& shape) {
+        const std::vector<Parameter> one{named(name, shape)};
+        const Route result = route(one)[0];
+        EXPECT_TRUE(result.matrix) << name;
+        return result.warning;
+    };
+    EXPECT_NE(warning("output.weight", {1000, 64}).find("an output head"), std::string::npos);
+    EXPECT_NE(warning("classifier.weight", {10, 64}).find("an output head"), std::string::npos);
+    EXPECT_NE(warning("moe.router.weight", {8, 64}).find("a router"), std::string::npos);
+    EXPECT_NE(warning("moe.gate.weight", {8, 64}).find("a router"), std::string::npos);
+    EXPECT_NE(warning("tokembed.weight", {100, 64}).find("embed"), std::string::npos);
+    EXPECT_NE(warning("proj", {8192, 64}).find("vocabulary"), std::string::npos);
+    for (const char* name : {"attn.heads.proj", "attention.output.dense.weight", "mlp.gate_proj.weight",
+                             "threshead.w", "blocks.3.fc2.weight"})
+        EXPECT_EQ(warning(name, {96, 64}), "") << name;
+}
+
+TEST(Routing, RefusesARoleThatIsNone) {
+    const std::vector<Parameter> one{named("fc", {8, 8}, static_cast<Role>(42))};
+    EXPECT_THROW(route(one), Error);
+}
+
 }  // namespace
 }  // namespace heron::test
