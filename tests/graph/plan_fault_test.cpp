@@ -104,6 +104,11 @@ TEST_P(PlanFaultTest, ALostDeviceStaysLostAndNeverHangs) {
     Plan plan = chain.graph.compile({});
     plan.allocate();
     plan.initialize();
+    plan.save(path_, outputs());
+    Plan bare = chain.graph.compile({});  // without memory
+    std::vector<std::byte> state(plan.state_view("t1.s").span_bytes());
+    Buffer fresh = test::upload(device, std::vector<float>(1000, 0.0f));
+    const Plan::Rebinding binding{"t4.y", fresh.view(DType::f32, {1000})};
     proxy.fail_function("vkQueueSubmit2", VK_ERROR_DEVICE_LOST);
     EXPECT_THROW(plan.submit(), Error);
     proxy.stop_failing();
@@ -120,7 +125,17 @@ TEST_P(PlanFaultTest, ALostDeviceStaysLostAndNeverHangs) {
     lost([&] { plan.wait(1); });
     lost([&] { plan.finished(1); });
     lost([&] { plan.record(VK_NULL_HANDLE); });
+    lost([&] { plan.record_slice(VK_NULL_HANDLE, {}); });
+    lost([&] { plan.record_accumulate(VK_NULL_HANDLE); });
+    lost([&] { plan.record_initialize(VK_NULL_HANDLE); });
     lost([&] { plan.initialize(); });
+    lost([&] { bare.prewarm(); });
+    lost([&] { bare.allocate(); });
+    lost([&] { bare.bind({}); });
+    lost([&] { plan.rebind({&binding, 1}); });
+    lost([&] { plan.read_state("t1.s", state); });
+    lost([&] { plan.write_state("t1.s", state); });
+    lost([&] { plan.load(path_, outputs()); });
     lost([&] { plan.timings(); });
     lost([&] { plan.save(path_, outputs()); });
     lost([&] { chain.graph.compile({}); });

@@ -95,8 +95,8 @@ TEST_P(EmulatedTest, DevicesBelowTheBaselineAreRefusedByName) {
     Emulation old;
     old.api_version = VK_API_VERSION_1_2;
     refused(old, "1.2");
-    for (const char* feature :
-         {"bufferDeviceAddress", "scalarBlockLayout", "timelineSemaphore", "synchronization2"}) {
+    for (const char* feature : {"bufferDeviceAddress", "scalarBlockLayout", "timelineSemaphore",
+                                "synchronization2", "maintenance4"}) {
         Emulation emulation;
         emulation.without_features = {feature};
         refused(emulation, feature);

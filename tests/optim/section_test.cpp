@@ -5,13 +5,17 @@
 #include <gtest/gtest.h>
 
 #include <Eigen/Eigenvalues>
+#include <algorithm>
 #include <filesystem>
 #include <limits>
 
+#include "graph/hazards.hpp"
+#include "graph/plan.hpp"
 #include "optim/hyper.hpp"
 #include "optim/reference.hpp"
 #include "optim/step_builder.hpp"
 #include "optim/training.hpp"
+#include "support/vulkan_proxy.hpp"
 
 namespace heron::test {
 namespace {
@@ -202,6 +206,66 @@ TEST_P(SectionTest, RecordedReplayedAndSlicedStepsGiveTheSameBits) {
         }
         EXPECT_TRUE(sliced.bits() == submitted.bits()) << "slices of " << dispatches << " dispatches";
     }
+}
+
+// What the hazard check proves is what is recorded: of all phases of a plan with sections and three
+// optimizers, whole and in slices.
+TEST_P(SectionTest, RecordsTheBarriersThatTheHazardCheckProves) {
+    VulkanProxy proxy(plain_entry());
+    DeviceOptions device_settings = device_options(GetParam());
+    device_settings.get_instance_proc_addr = proxy.entry();
+    Device device = Device::create(device_settings);
+    StepOptions options;
+    options.accumulate = true;
+    options.clip_norm = 1.0f;
+    Training training(device, groups(), options);
+    Plan& plan = training.plan();
+    // Each dispatch of a phase, with the barrier before it.
+    const auto proved = [&](Phase phase) {
+        const std::vector<RecordedDispatch> recorded = plan.impl().recorded(phase);
+        EXPECT_TRUE(find_hazards(recorded).empty());
+        std::vector<std::string> commands;
+        std::uint32_t batch = 0xffffffff;
+        for (const Dispatch& dispatch : plan.impl().program(phase).schedule.dispatches) {
+            const bool first = dispatch.batch != batch;
+            batch = dispatch.batch;
+            commands.push_back((first && recorded[batch].barrier_before ? "B" : "") +
+                               std::string(dispatch.section_entry == 0xffffffff ? "D" : "I"));
+        }
+        return commands;
+    };
+    const auto text = [](const std::vector<std::string>& commands, std::size_t first, std::size_t end) {
+        std::string all = "B";  // a recording begins and ends with one, instead of the one before its first
+        for (std::size_t i = first; i < end; ++i)
+            all += i == first ? commands[i].substr(commands[i].size() - 1) : commands[i];
+        return all + "B";
+    };
+    const std::vector<std::string> step = proved(Phase::step), accumulate = proved(Phase::accumulate),
+                                   initialize = proved(Phase::initialize);
+    EXPECT_GE(std::count(step.begin(), step.end(), "BI"), kRefreshDispatches);
+    Commands commands(device);
+    const auto recorded = [&](const auto& record) {
+        proxy.take_recorded();
+        const VkCommandBuffer buffer = commands.begin();
+        record(buffer);
+        commands.end(buffer);
+        commands.submit(buffer);
+        return proxy.take_recorded();
+    };
+    EXPECT_EQ(recorded([&](VkCommandBuffer buffer) { plan.record(buffer); }), text(step, 0, step.size()));
+    EXPECT_EQ(recorded([&](VkCommandBuffer buffer) { plan.record_accumulate(buffer); }),
+              text(accumulate, 0, accumulate.size()));
+    // Two more around the states' clearing.
+    EXPECT_EQ(recorded([&](VkCommandBuffer buffer) { plan.record_initialize(buffer); }),
+              "BB" + text(initialize, 0, initialize.size()));
+    for (const std::uint32_t dispatches : {1u, 7u})
+        for (std::size_t first = 0; first < step.size(); first += dispatches)
+            EXPECT_EQ(recorded([&](VkCommandBuffer buffer) {
+                          plan.record_slice(buffer, {dispatches, 1e30});
+                      }),
+                      text(step, first, std::min(step.size(), first + dispatches)))
+                << "slice of " << dispatches << " from " << first;
+    EXPECT_FALSE(plan.slice_pending());
 }
 
 TEST_P(SectionTest, SkippedStepsDoNotCountForTheInterval) {

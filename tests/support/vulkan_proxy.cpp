@@ -438,6 +438,14 @@ VKAPI_ATTR void VKAPI_CALL dispatch(VkCommandBuffer commands, std::uint32_t x, s
     real<PFN_vkCmdDispatch>("vkCmdDispatch")(commands, x, y, z);
 }
 
+VKAPI_ATTR void VKAPI_CALL dispatch_indirect(VkCommandBuffer commands, VkBuffer buffer, VkDeviceSize offset) {
+    {
+        const std::lock_guard lock(active->mutex);
+        active->recorded += 'I';
+    }
+    real<PFN_vkCmdDispatchIndirect>("vkCmdDispatchIndirect")(commands, buffer, offset);
+}
+
 VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_instance_proc_addr(VkInstance instance, const char* name);
 VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_device_proc_addr(VkDevice device, const char* name);
 
@@ -472,6 +480,7 @@ const std::map<std::string, PFN_vkVoidFunction>& hooks() {
         all.emplace("vkSetDebugUtilsObjectNameEXT", pointer_to(set_name));
         all.emplace("vkCmdPipelineBarrier2", pointer_to(pipeline_barrier));
         all.emplace("vkCmdDispatch", pointer_to(dispatch));
+        all.emplace("vkCmdDispatchIndirect", pointer_to(dispatch_indirect));
         all.emplace("vkMapMemory", pointer_to(map_memory));
         all.emplace("vkFlushMappedMemoryRanges", pointer_to(flush_ranges));
         all.emplace("vkInvalidateMappedMemoryRanges", pointer_to(invalidate_ranges));

@@ -57,7 +57,8 @@ public:
     std::uint64_t names_given(
         VkObjectType type) const;  // by vkSetDebugUtilsObjectNameEXT, empty ones left out
 
-    // What was recorded into any command buffer since the last call, in order: 'B' a barrier, 'D' a dispatch.
+    // What was recorded into any command buffer since the last call, in order: 'B' a barrier, 'D' a dispatch,
+    // 'I' an indirect one.
     std::string take_recorded();
 
     // The call `index` (from 0, counted from now) of those that can fail returns `result` and does nothing.
