@@ -66,6 +66,45 @@ protected:
                     bound);
     }
 
+    // Roots by every method: Newton in one workgroup and by products, Denman-Beavers, Newton-Schulz.
+    void check_roots(const GoldenCase& golden, GoldenResult& results) {
+        const GoldenTensor a = golden.tensor("a");
+        const double n = static_cast<double>(a.shape[0]);
+        const double eps = golden.has("eps") ? golden.number("eps") : 0.0;
+        double trace = 0;
+        for (std::uint64_t i = 0; i < a.shape[0]; ++i) trace += a.values[i * (a.shape[0] + 1)];
+        const double condition =
+            golden.has("eps") ? trace / eps : 1.0 / golden.number("smallest_over_largest");
+        for (const std::uint32_t p : {1u, 2u, 3u, 4u}) {
+            const std::string name = "inv_root_" + std::to_string(p);
+            if (!golden.has_tensor(name)) continue;
+            const GoldenTensor expected = golden.tensor(name);
+            for (const RootMethod method :
+                 {RootMethod::newton, RootMethod::denman_beavers, RootMethod::newton_schulz})
+                for (const bool small : {true, false}) {
+                    if (method != RootMethod::newton && (p != 2 || small)) continue;
+                    Graph graph(device());
+                    const Result root = result(graph, "root", a.shape),
+                                 square = result(graph, "sqrt", a.shape);
+                    InverseRootOptions options{.p = p,
+                                               .damping = {.absolute = static_cast<float>(eps)},
+                                               .method = method,
+                                               .one_workgroup = small};
+                    const bool both = method != RootMethod::newton && golden.has_tensor("sqrt");
+                    if (both) options.square_root = square.tensor;
+                    inverse_root(graph, input(graph, "a", a), root.tensor, options);
+                    run(graph);
+                    // The result is rounded, too.
+                    const double bound = (condition * std::max(n, 2.0) / p + 1) * 0x1p-24;
+                    results.add(name + " " + to_string(method),
+                                frobenius_error(root.values(), expected.values), bound);
+                    if (both)
+                        results.add("sqrt", frobenius_error(square.values(), golden.tensor("sqrt").values),
+                                    std::sqrt(condition) * std::max(n, 2.0) * 0x1p-24);
+                }
+        }
+    }
+
     // The inverse of A + eps I, which is the square of the file's inverse square root.
     void check_damped_inverse(const GoldenCase& golden, GoldenResult& results) {
         GoldenTensor a = golden.tensor("a");
@@ -149,6 +188,7 @@ TEST_P(PrimitivesGoldenTest, EveryFile) {
     run_golden("primitives", GetParam().name, [&](const GoldenCase& golden, GoldenResult& results) {
         if (golden.has_tensor("cholesky_L")) check_positive_definite(golden, results);
         if (golden.has("eps")) check_damped_inverse(golden, results);
+        if (golden.has_tensor("inv_root_2")) check_roots(golden, results);
         if (golden.has("damping")) check_damped_gram(golden, results);
         if (golden.has_tensor("singular_values")) check_norm(golden, results);
         if (golden.has_tensor("q")) check_qr(golden, results);
@@ -156,8 +196,7 @@ TEST_P(PrimitivesGoldenTest, EveryFile) {
         for (const char* key : {"n", "m", "N", "rank", "cond", "scale", "spectrum", "gamma"})
             if (golden.has(key)) golden.is_null(key);
         // No operation computes these yet.
-        for (const char* tensor : {"eig_ascending", "inv_root_2", "inv_root_3", "inv_root_4", "sqrt", "polar",
-                                   "inverse_before", "u", "inverse_after"})
+        for (const char* tensor : {"eig_ascending", "polar", "inverse_before", "u", "inverse_after"})
             golden.ignore(tensor);
     });
 }

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+// Rules of the inverse roots: scaling by powers of two, damping, when an iteration stops. The includer has included
+// linalg/inverse_root.h.
+#ifndef HERON_LINALG_INVERSE_ROOT_GLSL
+#define HERON_LINALG_INVERSE_ROOT_GLSL
+
+#include "core/math.glsl"
+#include "core/reduce.glsl"
+#include "linalg/status.h"
+
+const float ROOT_UNIT = 1.0 / 8192.0; // sums of 4096 elements, in this unit, do not overflow
+const int   ROOT_UNIT_LOG = 13;
+
+// The smallest e with x <= 2^e, for finite positive x; subnormals count as the smallest normal number.
+int exponent_above(float x) {
+    uint bits = floatBitsToUint(x);
+    return int(max(bits >> 23, 1u)) - 127 + ((bits & 0x7fffffu) != 0u ? 1 : 0);
+}
+
+// x 2^e for any e.
+float scale_by(float x, int e) {
+    int first = clamp(e / 2, -126, 126);
+    int rest = clamp(e - first, -126, 126);
+    precise float y = x * power_of_two(first);
+    y = y * power_of_two(rest);
+    return y;
+}
+
+// x 2^(e numerator / denominator)
+float scale_by_power(float x, int e, int numerator, uint denominator) {
+    int product = e * numerator;
+    int d = int(denominator);
+    int whole = (product >= 0 ? product : product - d + 1) / d; // floor
+    int rest = product - whole * d;
+    if (rest != 0)
+        x *= exp_accurate(float(rest) / float(d) * 0.693147181);
+    return scale_by(x, whole);
+}
+
+// Of one matrix, in ROOT_UNIT: its norms, and what it is damped with.
+struct RootScale {
+    float damping;
+    int   exponent; // of c: |A + damping I|_2 <= norm c
+};
+
+RootScale root_scale(float infinity_norm, float frobenius_norm, float mean, float max_diagonal, uint relative_to,
+                     float absolute, float relative, float norm) {
+    float reference = relative_to == ROOT_SCALE_MEAN       ? mean
+                      : relative_to == ROOT_SCALE_INFINITY ? infinity_norm
+                                                           : max_diagonal;
+    RootScale s;
+    s.damping = max(absolute * ROOT_UNIT, relative * max(reference, 0.0));
+    float bound = min(infinity_norm, frobenius_norm) + s.damping;
+    s.exponent = exponent_above(bound / norm) + ROOT_UNIT_LOG;
+    return s;
+}
+
+// What becomes of a matrix whose iterate number `iteration` has an error with these bits.
+uint root_verdict(uint iteration, uint error_bits, float previous, float tolerance, bool bounded) {
+    float error = uintBitsToFloat(error_bits);
+    if (error_bits >= 0x7f800000u)
+        return iteration == 1 || bounded ? ROOT_INDEFINITE : ROOT_STAGNATED;
+    if (bounded && error > 1.01)
+        return ROOT_INDEFINITE; // the watched matrix lies between 0 and I if A does not have negative eigenvalues
+    if (error <= tolerance)
+        return ROOT_CONVERGED;
+    if (iteration > 1 && ((previous < 0.1 && error >= previous) || error > 1.2 * previous))
+        return ROOT_STAGNATED;
+    return ROOT_RUNNING;
+}
+
+bool root_failed(uint verdict) { return verdict >= ROOT_INDEFINITE; }
+
+// Rounding errors stop some matrices a little above the tolerance: these are as good as f32 makes them.
+uint root_status(uint verdict, float error, float tolerance) {
+    if (verdict == ROOT_NONFINITE)
+        return STATUS_NONFINITE;
+    if (verdict == ROOT_SINGULAR)
+        return STATUS_SINGULAR;
+    if (verdict == ROOT_INDEFINITE)
+        return STATUS_INDEFINITE;
+    return error <= 64.0 * tolerance ? STATUS_OK : STATUS_NOT_CONVERGED;
+}
+
+#endif

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+// The end of an iteration on large matrices: is the new iterate of each one kept? Where it is, nothing has to be done, since
+// the next iteration takes it from where it is (but for T, where it is asked for); else the old one is copied to its place.
+// A workgroup does PER_THREAD rows, and finds the answer for itself; the first one of each matrix writes it down.
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "linalg/inverse_root.h"
+
+#define JOB RootCommitJob
+#include "core/kernel.glsl"
+#include "linalg/inverse_root.glsl"
+
+layout(constant_id = SPEC_PER_THREAD) const uint PER_THREAD = 4;
+
+shared uint largest;
+
+void main() {
+    if (nothing_to_do())
+        return;
+    uint group = workgroup_index();
+    uint j = find_job(group);
+    group -= p.jobs.job[j].first_group;
+    F32 old0 = p.jobs.job[j].old0;
+    F32 old1 = p.jobs.job[j].old1;
+    F32 old2 = p.jobs.job[j].old2;
+    F32 new0 = p.jobs.job[j].new0;
+    F32 new1 = p.jobs.job[j].new1;
+    F32 new2 = p.jobs.job[j].new2;
+    F32 next = p.jobs.job[j].t;
+    U32 partials = p.jobs.job[j].partials;
+    U32 states = p.jobs.job[j].states;
+    uint n = p.jobs.job[j].n;
+    uint root = p.jobs.job[j].p;
+    uint matrices = p.jobs.job[j].matrices;
+    uint count = p.jobs.job[j].partial_count;
+    uint iteration = p.jobs.job[j].iteration;
+    float tolerance = p.jobs.job[j].tolerance;
+    uint slots = p.jobs.job[j].slots;
+    uint flags = p.jobs.job[j].flags;
+    uint groups = p.jobs.job[j].groups;
+    uint item = group / groups;
+    group -= item * groups;
+    uint t = gl_LocalInvocationID.x;
+
+    if (t == 0)
+        largest = 0;
+    barrier();
+    uint worst = 0;
+    for (uint i = t; i < count; i += gl_WorkGroupSize.x)
+        worst = max(worst, partials.v[item * count + min(i, count - 1)]);
+    atomicMax(largest, worst);
+    barrier();
+    uint bits = largest;
+    bool warm = (flags & ROOT_WARM) != 0;
+
+    uint at = (item * slots + (warm ? 0 : iteration - 1)) * ROOT_STATE_WORDS;
+    uint before = states.v[at];
+    float previous = uintBitsToFloat(states.v[at + 1]);
+    uint used = states.v[at + 2];
+    uint exponent = states.v[at + 3];
+    uint verdict = before;
+    bool kept = false;
+    if (warm) {
+        kept = bits < 0x3f800000u;
+    } else if (before == ROOT_RUNNING) {
+        verdict = root_verdict(iteration, bits, previous, tolerance, (flags & ROOT_BOUNDED) != 0);
+        if ((flags & ROOT_FAILURES) != 0) {
+            U32 failures = p.jobs.job[j].failures;
+            if (failures.v[item] != STATUS_OK)
+                verdict = iteration == 1 ? ROOT_INDEFINITE : ROOT_STAGNATED;
+        }
+        kept = verdict <= ROOT_CONVERGED;
+    }
+    if (group == 0 && t == 0 && !warm) {
+        uint to = at + ROOT_STATE_WORDS;
+        states.v[to] = verdict;
+        states.v[to + 1] = kept ? bits : floatBitsToUint(previous);
+        states.v[to + 2] = kept ? iteration : used;
+        states.v[to + 3] = exponent;
+    }
+
+    bool writes_t = (flags & ROOT_WRITES_T) != 0;
+    if (kept && !writes_t)
+        return;
+    float inverse_p = 1.0 / float(root);
+    for (uint r = 0; r < PER_THREAD; ++r) {
+        uint row = group * PER_THREAD + r;
+        uint end = row < n ? n : 0;
+        for (uint i = t; i < end; i += gl_WorkGroupSize.x) {
+            uint col = min(i, n - 1);
+            uint element = item * n * n + min(row, n - 1) * n + col;
+            if (!kept) {
+                new0.v[element] = old0.v[element];
+                if (matrices > 1)
+                    new1.v[element] = old1.v[element];
+                if (matrices > 2)
+                    new2.v[element] = old2.v[element];
+            }
+            if (writes_t) {
+                float one = row == col ? 1.0 : 0.0;
+                next.v[element] = ((float(root) + 1.0) * one - new1.v[element]) * inverse_p;
+            }
+        }
+    }
+}

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: MIT
+// Inverse p-th roots of small symmetric matrices by coupled Newton (C.-H. Guo, N. Higham, SIAM J. Matrix Anal. 28, 2006):
+// scaling, damping and all iterations in one dispatch, one workgroup a matrix, matrices of any mix of sizes.
+//
+//   M = (A + damping I) / c, X = I;   T = ((p + 1) I - M) / p,   M <- T^p M,   X <- X T,   until max |M - I| is small
+//
+// All matrices are polynomials of A: symmetric, and they commute. So only tiles on and above the diagonal are computed, and
+// what is mirrored stays symmetric bit for bit. T^p M by binary powering from the left, T being made from M where it is
+// needed. The new M is judged before X is touched: a rejected step changes nothing.
+//
+// M, B and X lie in shared memory (or rather memory that is as fast), each 4 q x 4 q with q = ceil(n / 4), as
+// pool[base + l q + i] = rows 4 i .. 4 i + 3 of column l; the padding is an identity, which the iteration keeps. An
+// invocation computes tiles of 4 x 4 in registers, stored after a barrier, since results replace operands.
+//
+// Needs 192 q^2 bytes of shared memory (POOL vectors), q (q + 1) / 2 <= TILES invocations.
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+#include "core/shared.h"
+#include "linalg/inverse_root.h"
+
+#define JOB InverseRootJob
+#include "core/kernel.glsl"
+#include "core/half.glsl"
+#include "linalg/inverse_root.glsl"
+
+layout(constant_id = SPEC_DTYPE_A) const uint DTYPE_A = DTYPE_F32;
+layout(constant_id = SPEC_TILES) const uint TILES = 1;
+layout(constant_id = SPEC_POOL) const uint POOL = 1024;
+
+shared vec4 pool[POOL];
+shared uint largest; // bits of a float that is not negative: they compare as the floats do, with NaNs on top
+
+// Row and column of the t-th tile on or above the diagonal of q x q tiles, row by row.
+uvec2 upper_tile(uint t, uint q) {
+    uint row = 0;
+    uint length = q;
+    while (t >= length) {
+        t -= length;
+        --length;
+        ++row;
+    }
+    return uvec2(row, row + t);
+}
+
+// Element (row, col) of a matrix in the pool.
+float element(uint base, uint q, uint row, uint col) { return pool[base + col * q + row / 4][row & 3u]; }
+
+void write_tile(uint base, uint q, uvec2 ij, mat4 tile) { // tile[r]: row 4 i + r
+    for (uint r = 0; r < 4; ++r)
+        pool[base + (4 * ij.x + r) * q + ij.y] = tile[r];
+    if (ij.x != ij.y) {
+        mat4 mirrored = transpose(tile);
+        for (uint r = 0; r < 4; ++r)
+            pool[base + (4 * ij.y + r) * q + ij.x] = mirrored[r];
+    }
+}
+
+// D = alpha A B + beta A for symmetric matrices that commute; D may be any of them. Needs a barrier before it, ends with one.
+// With `judge`, `largest` becomes the largest |D - I|.
+void multiply(uint a, uint b, uint d, float alpha, float beta, uint q, uvec2 at[TILES], bool judge) {
+    uint t = gl_LocalInvocationID.x;
+    uint threads = gl_WorkGroupSize.x;
+    uint tiles = q * (q + 1) / 2;
+    mat4 result[TILES];
+    if (judge && t == 0)
+        largest = 0;
+    [[unroll]] for (uint s = 0; s < TILES; ++s) {
+        uint tile = t + s * threads;
+        if (tile < tiles) {
+            uvec2 ij = at[s];
+            mat4 acc = mat4(0.0);
+            uint a_at = a + ij.x;
+            uint b_at = b + ij.y;
+            for (uint l = 0; l < q; ++l)
+                [[unroll]] for (uint k = 0; k < 4; ++k) { // few iterations: lavapipe counts them
+                    vec4 x = pool[a_at];
+                    vec4 y = pool[b_at];
+                    acc[0] += x.x * y;
+                    acc[1] += x.y * y;
+                    acc[2] += x.z * y;
+                    acc[3] += x.w * y;
+                    a_at += q;
+                    b_at += q;
+                }
+            [[unroll]] for (uint r = 0; r < 4; ++r)
+                result[s][r] = alpha * acc[r] + beta * pool[a + (4 * ij.x + r) * q + ij.y];
+        }
+    }
+    barrier();
+    uint worst = 0;
+    [[unroll]] for (uint s = 0; s < TILES; ++s) {
+        uint tile = t + s * threads;
+        if (tile < tiles) {
+            uvec2 ij = at[s];
+            if (ij.x == ij.y) // both halves are there: their mean has smaller errors
+                result[s] = 0.5 * (result[s] + transpose(result[s]));
+            write_tile(d, q, ij, result[s]);
+            if (judge)
+                [[unroll]] for (uint r = 0; r < 4; ++r)
+                    [[unroll]] for (uint c = 0; c < 4; ++c) {
+                        float one = 4 * ij.x + r == 4 * ij.y + c ? 1.0 : 0.0;
+                        worst = max(worst, floatBitsToUint(result[s][r][c] - one) & 0x7fffffffu);
+                    }
+        }
+    }
+    if (judge)
+        atomicMax(largest, worst);
+    barrier();
+}
+
+void main() {
+    if (nothing_to_do())
+        return;
+    uint group = workgroup_index();
+    uint j = find_job(group);
+    uint item = group - p.jobs.job[j].first_group;
+    U32 a = p.jobs.job[j].a;
+    F32 x = p.jobs.job[j].x;
+    uint n = p.jobs.job[j].n;
+    uint a_stride = p.jobs.job[j].a_stride;
+    uint a_base = item * p.jobs.job[j].a_item;
+    uint root = p.jobs.job[j].p;
+    uint flags = p.jobs.job[j].flags;
+    float tolerance = p.jobs.job[j].tolerance;
+    uint t = gl_LocalInvocationID.x;
+    uint threads = gl_WorkGroupSize.x;
+    uint q = (n + 3) / 4;
+    uint side = 4 * q;
+    uint m_at = 0;
+    uint b_at = side * q;
+    uint x_at = 2 * side * q;
+    float p1 = float(root) + 1.0;
+    float inverse_p = 1.0 / float(root);
+
+    // --- M = (A + A^T) / 2
+    if (t == 0)
+        largest = 0;
+    barrier();
+    for (uint i = t; i < side * q; i += threads) {
+        uint col = i / q;
+        uint first = 4 * (i - col * q);
+        vec4 values = vec4(0.0);
+        for (uint r = 0; r < 4; ++r)
+            if (first + r < n && col < n) {
+                float v = load(a, a_base + (first + r) * a_stride + col, DTYPE_A);
+                float w = load(a, a_base + col * a_stride + first + r, DTYPE_A);
+                if (is_nonfinite(v))
+                    largest = 1;
+                values[r] = 0.5 * v + 0.5 * w;
+            }
+        pool[m_at + i] = values;
+    }
+    barrier();
+    bool finite = largest == 0;
+
+    // --- Norms. Columns are rows. The sums of all of them are then added by everybody in the same order.
+    for (uint col = t; col < n; col += threads) {
+        vec4 sums = vec4(0.0);
+        for (uint i = 0; i < q; ++i)
+            sums += abs(pool[m_at + col * q + i]) * ROOT_UNIT;
+        float sum = (sums.x + sums.y) + (sums.z + sums.w);
+        float inverse_sum = sum > 0.0 ? ROOT_UNIT / sum : 0.0;
+        vec4 squares = vec4(0.0);
+        for (uint i = 0; i < q; ++i) {
+            vec4 ratio = pool[m_at + col * q + i] * inverse_sum;
+            squares += ratio * ratio;
+        }
+        pool[b_at + col] = vec4(sum, (squares.x + squares.y) + (squares.z + squares.w),
+                                element(m_at, q, col, col) * ROOT_UNIT, 0.0);
+    }
+    barrier();
+    float infinity_norm = 0.0, mean = 0.0, max_diagonal = 0.0, squares = 0.0;
+    for (uint i = 0; i < n; ++i) {
+        vec4 row = pool[b_at + i];
+        infinity_norm = max(infinity_norm, row.x);
+        max_diagonal = max(max_diagonal, row.z);
+        mean += row.z * (1.0 / float(n));
+    }
+    for (uint i = 0; i < n; ++i) {
+        vec4 row = pool[b_at + i];
+        float ratio = infinity_norm > 0.0 ? row.x / infinity_norm : 0.0;
+        squares += row.y * ratio * ratio;
+    }
+    RootScale scale = root_scale(infinity_norm, infinity_norm * sqrt(squares) * 1.0001, mean, max_diagonal,
+                                 p.jobs.job[j].relative_to, p.jobs.job[j].absolute, p.jobs.job[j].relative, 0.5 * p1);
+    uint verdict = !finite ? ROOT_NONFINITE : infinity_norm + scale.damping > 0.0 ? ROOT_RUNNING : ROOT_SINGULAR;
+    barrier();
+
+    // --- M and X
+    for (uint i = t; i < side * q; i += threads) {
+        uint col = i / q;
+        uint first = 4 * (i - col * q);
+        vec4 one = vec4(equal(uvec4(first) + uvec4(0, 1, 2, 3), uvec4(col)));
+        vec4 values = pool[m_at + i];
+        vec4 scaled;
+        for (uint r = 0; r < 4; ++r)
+            scaled[r] = scale_by(values[r], -scale.exponent);
+        float damping = scale_by(scale.damping, ROOT_UNIT_LOG - scale.exponent);
+        pool[m_at + i] = col < n ? scaled + damping * one : one;
+        pool[x_at + i] = one;
+    }
+    barrier();
+
+    // --- Iterations
+    uvec2 at[TILES]; // of this invocation
+    [[unroll]] for (uint s = 0; s < TILES; ++s)
+        at[s] = upper_tile(min(t + s * threads, q * (q + 1) / 2 - 1), q);
+    float error = uintBitsToFloat(0x7f800000u);
+    uint used = 0;
+    uint iterations = p.jobs.job[j].iterations;
+    uint top = uint(findMSB(root));
+    for (uint iteration = 1; iteration <= iterations && verdict == ROOT_RUNNING; ++iteration) {
+        for (uint i = t; i < side * q; i += threads) { // B = T
+            uint col = i / q;
+            uint first = 4 * (i - col * q);
+            vec4 one = vec4(equal(uvec4(first) + uvec4(0, 1, 2, 3), uvec4(col)));
+            pool[b_at + i] = (p1 * one - pool[m_at + i]) * inverse_p;
+        }
+        barrier();
+        for (uint bit = top; bit > 0;) { // B = T^p
+            --bit;
+            multiply(b_at, b_at, b_at, 1.0, 0.0, q, at, false);
+            if ((root >> bit & 1u) != 0)
+                multiply(b_at, m_at, b_at, -inverse_p, p1 * inverse_p, q, at, false);
+        }
+        multiply(b_at, m_at, b_at, 1.0, 0.0, q, at, true);
+        uint bits = largest;
+        verdict = root_verdict(iteration, bits, error, tolerance, true);
+        barrier(); // `largest` is written again
+        if (verdict > ROOT_CONVERGED)
+            break;
+        error = uintBitsToFloat(bits);
+        multiply(x_at, m_at, x_at, -inverse_p, p1 * inverse_p, q, at, false);
+        used = iteration;
+        uint swapped = m_at;
+        m_at = b_at;
+        b_at = swapped;
+    }
+
+    // --- Result
+    bool failed = root_failed(verdict);
+    uint x_stride = p.jobs.job[j].x_stride;
+    uint x_base = item * p.jobs.job[j].x_item;
+    if (!failed || (flags & ROOT_KEEP) == 0)
+        for (uint i = t; i < n * n; i += threads) {
+            uint row = i / n;
+            uint col = i - row * n;
+            x.v[x_base + row * x_stride + col] =
+                failed ? 0.0 : scale_by_power(element(x_at, q, col, row), scale.exponent, -1, root);
+        }
+    if (t != 0)
+        return;
+    if ((flags & ROOT_HAS_STATUS) != 0) {
+        U32 status = p.jobs.job[j].status;
+        status.v[item] = root_status(verdict, error, tolerance);
+    }
+    if ((flags & ROOT_HAS_RESIDUAL) != 0) {
+        F32 residual = p.jobs.job[j].residual;
+        residual.v[item] = failed ? uintBitsToFloat(0x7f800000u) : error;
+    }
+    if ((flags & ROOT_HAS_USED) != 0) {
+        U32 count = p.jobs.job[j].used;
+        count.v[item] = used;
+    }
+}

@@ -1,0 +1,442 @@
+// SPDX-License-Identifier: MIT
+// inverse_root() against float64, on every device: all methods, one workgroup and products.
+#include <Eigen/Dense>
+
+#include "linalg/matrices.hpp"
+
+namespace heron::test {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+Matrix power(const Matrix& x, std::uint32_t p) {
+    Matrix result = x;
+    for (std::uint32_t i = 1; i < p; ++i) result = result * x;
+    return result;
+}
+
+Matrix damped(const Matrix& a, double damping) {
+    return 0.5 * (a + a.transpose()) + damping * Matrix::Identity(a.rows(), a.cols());
+}
+
+struct Case {
+    std::string what;
+    std::uint32_t p;
+    double condition;  // of what the root is taken of
+    Matrix a;          // as rounded, with damping
+    Placed x;
+};
+
+class InverseRootTest : public MatrixTest {
+protected:
+    // The bar of LAPACK's kind: |X^p A - I|_F <= n kappa eps, for p > 4 times p / 2, since p factors have an
+    // error each; and symmetry bit for bit.
+    void check_root(const std::string& kind, const std::string& what, const Matrix& a, double condition,
+                    std::uint32_t p, const Matrix& x) {
+        const double n = std::max(2.0, static_cast<double>(a.rows()));
+        ratio(kind, (power(x, p) * a - Matrix::Identity(a.rows(), a.cols())).norm(),
+              n * condition * kEps32 * (p > 4 ? 0.5 * p : 1.0),
+              what + " n " + std::to_string(a.rows()) + " p " + std::to_string(p) + " condition " +
+                  std::to_string(condition));
+        EXPECT_EQ(x, x.transpose()) << what << ": not symmetric bit for bit";
+    }
+    void check(const std::string& kind, const std::vector<Case>& cases) {
+        for (const Case& c : cases) check_root(kind, c.what, c.a, c.condition, c.p, c.x.read()[0]);
+    }
+    Case add(Graph& graph, std::uint64_t n, double condition, InverseRootOptions options,
+             const std::string& what, std::uint64_t seed = 1) {
+        const Matrix a = rounded(spd_matrix(n, condition, n + seed), DType::f32);
+        const Placed pa = place(graph, {a}, DType::f32, n % 3), px = blank(graph, 1, n, n, n % 2);
+        inverse_root(graph, pa.tensor, px.tensor, options);
+        return {what, options.p, condition, a, px};
+    }
+};
+
+TEST_P(InverseRootTest, NewtonMatchesFloat64InOneWorkgroup) {
+    Graph graph(device());
+    std::vector<Case> cases;
+    for (std::uint64_t n : {1u, 2u, 3u, 5u, 7u, 8u, 15u, 16u, 17u, 31u, 32u, 33u, 36u})
+        for (std::uint32_t p : {1u, 2u, 3u, 4u, 5u, 7u, 8u})
+            for (double condition : {10.0, 1e4, 1e6}) {
+                const InverseRootOptions options{.p = p, .method = RootMethod::newton};
+                ASSERT_TRUE(inverse_root_fits_one_workgroup(device(), n, options)) << n;
+                cases.push_back(add(graph, n, condition, options, "small"));
+            }
+    run(graph);
+    check("small", cases);
+    // Matrices of all sizes and roots in one dispatch.
+    EXPECT_EQ(graph.compile({}).dispatch_count(), 1u);
+}
+
+// Distances to the roots themselves, where condition numbers allow it: a residual alone would not see a root
+// of another order that happens to be near.
+TEST_P(InverseRootTest, RootsAreTheOnesOfFloat64) {
+    Graph graph(device());
+    std::vector<Case> cases;
+    for (std::uint64_t n : {6u, 33u, 80u})
+        for (std::uint32_t p : {1u, 2u, 4u, 6u})
+            for (double condition : {1e2, 1e4})
+                cases.push_back(add(graph, n, condition, {.p = p}, "automatic"));
+    run(graph);
+    for (const Case& c : cases) {
+        const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> eigen(c.a);
+        const Matrix expected = eigen.eigenvectors() *
+                                eigen.eigenvalues().array().pow(-1.0 / c.p).matrix().asDiagonal() *
+                                eigen.eigenvectors().transpose();
+        ratio("distance", (c.x.read()[0] - expected).norm() / expected.norm(), c.condition * kEps32,
+              std::to_string(c.a.rows()) + " p " + std::to_string(c.p));
+    }
+}
+
+TEST_P(InverseRootTest, ProductsMatchFloat64) {
+    for (RootMethod method : {RootMethod::newton, RootMethod::newton_schulz, RootMethod::denman_beavers}) {
+        Graph graph(device());
+        std::vector<Case> cases;
+        for (std::uint64_t n : {1u, 3u, 16u, 33u, 65u, 127u, 129u})
+            for (std::uint32_t p : {1u, 2u, 3u, 4u, 5u, 6u}) {
+                if (method != RootMethod::newton && p != 2) continue;
+                if (n > 100 && p != 2 && p != 4) continue;
+                const double condition = n % 2 == 0 ? 1e2 : p % 2 == 0 ? 1e6 : 1e4;
+                cases.push_back(add(graph, n, condition, {.p = p, .method = method, .one_workgroup = false},
+                                    to_string(method)));
+            }
+        run(graph);
+        check(to_string(method), cases);
+    }
+}
+
+TEST_P(InverseRootTest, GpuVariantsMatchFloat64) {
+    DisabledCapabilities gpu;
+    gpu.cpu = true;
+    gpu.max_invocations = 128;
+    gpu.max_shared_memory = 16384;
+    Graph graph(device(gpu));
+    std::vector<Case> cases;
+    for (std::uint64_t n : {5u, 36u, 37u, 70u})
+        for (std::uint32_t p : {1u, 2u, 4u})
+            for (RootMethod method : {RootMethod::newton, RootMethod::denman_beavers})
+                if (method == RootMethod::newton || p == 2)
+                    cases.push_back(add(graph, n, 1e4, {.p = p, .method = method}, to_string(method)));
+    EXPECT_TRUE(inverse_root_fits_one_workgroup(graph.device(), 36));
+    EXPECT_FALSE(inverse_root_fits_one_workgroup(graph.device(), 37));
+    run(graph);
+    check("gpu", cases);
+}
+
+// Spectra that are not evenly spread: two clusters, one large eigenvalue, one small one.
+TEST_P(InverseRootTest, UnevenSpectraMatchFloat64) {
+    Graph graph(device());
+    std::vector<Case> cases;
+    for (std::uint64_t n : {9u, 40u, 65u})
+        for (std::uint32_t p : {2u, 4u})
+            for (int kind : {0, 1, 2}) {
+                std::vector<double> roots(n, kind == 0 ? 1.0 : kind == 1 ? 1e-2 : 1.0);
+                if (kind == 0)
+                    for (std::uint64_t i = n / 2; i < n; ++i) roots[i] = 0.03;
+                if (kind == 1) roots[0] = 1.0;
+                if (kind == 2) roots[n - 1] = 1e-2;
+                const Matrix half = with_singular_values(roots, n, n, n);
+                const Matrix a = rounded(half * half.transpose(), DType::f32);
+                const Placed pa = place(graph, {a}), px = blank(graph, 1, n, n);
+                inverse_root(graph, pa.tensor, px.tensor, {.p = p});
+                cases.push_back({"spectrum " + std::to_string(kind), p, 1e4, a, px});
+            }
+    run(graph);
+    check("uneven", cases);
+}
+
+TEST_P(InverseRootTest, SquareRootsMatchFloat64) {
+    Graph graph(device());
+    struct Root {
+        Matrix a;
+        Placed x, y;
+    };
+    std::vector<Root> roots;
+    for (RootMethod method : {RootMethod::automatic, RootMethod::newton_schulz})
+        for (std::uint64_t n : {1u, 5u, 33u, 90u}) {
+            const Matrix a = rounded(spd_matrix(n, 1e3, n), DType::f32);
+            const Placed pa = place(graph, {a}), px = blank(graph, 1, n, n), py = blank(graph, 1, n, n, 3);
+            inverse_root(graph, pa.tensor, px.tensor, {.method = method, .square_root = py.tensor});
+            roots.push_back({a, px, py});
+        }
+    run(graph);
+    for (const Root& root : roots) {
+        const Matrix y = root.y.read()[0];
+        const double n = std::max(2.0, static_cast<double>(root.a.rows()));
+        check_root("with square root", "square root", root.a, 1e3, 2, root.x.read()[0]);
+        ratio("square root", (y * y - root.a).norm(), 10 * n * kEps32 * root.a.norm(), std::to_string(n));
+        EXPECT_EQ(y, y.transpose());
+    }
+}
+
+TEST_P(InverseRootTest, DampingIsRelativeToWhatItSays) {
+    for (bool small : {true, false}) {
+        Graph graph(device());
+        struct Damped {
+            Matrix a;
+            double damping;
+            Placed x;
+        };
+        std::vector<Damped> results;
+        const std::uint64_t n = 30;
+        Matrix half = random_matrix(n, 10, 3);
+        half.row(4) *= 3;
+        const Matrix a = rounded(half * half.transpose(), DType::f32);  // rank 10
+        for (double scale : {1.0, 0x1p-70, 0x1p60})
+            for (int rule = 0; rule < 5; ++rule) {
+                InverseRootOptions options{.p = 4, .one_workgroup = small};
+                double damping = 0;
+                if (rule == 0) damping = options.damping.absolute = static_cast<float>(0.5 * scale);
+                if (rule > 0) options.damping.relative = 0.01f;
+                if (rule == 1) damping = 0.01f * scale * a.trace() / n;
+                if (rule == 2) damping = 0.01f * scale * a.cwiseAbs().rowwise().sum().maxCoeff();
+                if (rule == 3) damping = 0.01f * scale * a.diagonal().maxCoeff();
+                if (rule == 2) options.damping.scale = DampingScale::infinity;
+                if (rule == 3) options.damping.scale = DampingScale::max_diagonal;
+                if (rule == 4) {  // the larger of both
+                    damping = 0.01f * scale * a.trace() / n;
+                    options.damping.absolute = static_cast<float>(0.5 * damping);
+                }
+                const Placed pa = place(graph, {a * scale}), px = blank(graph, 1, n, n);
+                inverse_root(graph, pa.tensor, px.tensor, options);
+                results.push_back({damped(a * scale, damping), damping, px});
+            }
+        run(graph);
+        for (const Damped& result : results) {
+            const double largest = result.a.operatorNorm();
+            const Matrix x = result.x.read()[0];
+            check_root("damping", "damping", result.a, largest / result.damping, 4, x);
+            // The null space is damping alone.
+            ratio("null space", std::abs(std::pow(x.operatorNorm(), -4) / result.damping - 1), 1e-3, "null");
+        }
+    }
+}
+
+TEST_P(InverseRootTest, PowersOfTwoChangeNoBitOfTheRoot) {
+    for (bool small : {true, false}) {
+        Graph graph(device());
+        const std::uint64_t n = 21;
+        const Matrix a = rounded(spd_matrix(n, 1e3, 1), DType::f32);
+        std::vector<Placed> x;
+        for (int exponent : {0, 40, -40, 100, -88}) {
+            const Placed pa = place(graph, {a * std::ldexp(1.0, exponent)});
+            x.push_back(blank(graph, 1, n, n));
+            inverse_root(graph, pa.tensor, x.back().tensor, {.p = 4, .one_workgroup = small});
+        }
+        run(graph);
+        const Matrix expected = x[0].read()[0];
+        int i = 0;
+        for (int exponent : {0, 40, -40, 100, -88})
+            EXPECT_EQ(x[i++].read()[0] * std::ldexp(1.0, exponent / 4), expected) << exponent;
+    }
+}
+
+TEST_P(InverseRootTest, TakesHalvesBatchesAndAsymmetricMatricesInPlace) {
+    for (bool small : {true, false}) {
+        Graph graph(device());
+        const std::uint64_t n = 18;
+        std::vector<Matrix> batch;
+        for (std::uint64_t i = 0; i < 3; ++i) batch.push_back(rounded(spd_matrix(n, 1e2, i), DType::f32));
+        for (Matrix& a : batch) {  // the asymmetric part does not matter
+            Matrix skew = Matrix::Zero(n, n);
+            skew(3, 7) = 0.125;
+            a = rounded(a + skew - skew.transpose(), DType::f32);
+        }
+        const Placed in_place = place(graph, batch, DType::f32, 2);
+        inverse_root(graph, in_place.tensor, in_place.tensor, {.p = 3, .one_workgroup = small});
+        std::vector<Placed> halves, roots;
+        for (DType dtype : {DType::f16, DType::bf16}) {
+            halves.push_back(place(graph, batch, dtype, 2));
+            roots.push_back(blank(graph, 3, n, n));
+            inverse_root(graph, halves.back().tensor, roots.back().tensor,
+                         {.p = 3, .damping = {.absolute = 0.5f}, .one_workgroup = small});
+        }
+        run(graph);
+        for (std::size_t i = 0; i < 3; ++i) {
+            check_root("in place", "in place", damped(batch[i], 0), 1.1e2, 3, in_place.read()[i]);
+            check_root("f16", "f16", damped(rounded(batch[i], DType::f16), 0.5), 3, 3, roots[0].read()[i]);
+            check_root("bf16", "bf16", damped(rounded(batch[i], DType::bf16), 0.5), 3, 3, roots[1].read()[i]);
+        }
+    }
+}
+
+TEST_P(InverseRootTest, FailuresAreNamedAndStayAlone) {
+    for (bool small : {true, false})
+        for (RootMethod method : {RootMethod::newton, RootMethod::denman_beavers})
+            for (bool keep : {false, true}) {
+                if (small && method != RootMethod::newton) continue;
+                const std::uint64_t n = 20;
+                const Matrix good = rounded(spd_matrix(n, 1e2, 1), DType::f32);
+                Matrix nan = good, inf = good, indefinite = good;
+                nan(17, 3) = std::numeric_limits<double>::quiet_NaN();
+                inf(2, 2) = kInfinity;
+                indefinite(5, 5) -= 2;
+                const Matrix zero = Matrix::Zero(n, n);
+                const std::vector<Matrix> batch{good, nan, indefinite, zero, inf, good};
+                Graph graph(device());
+                const Placed pa = place(graph, batch);
+                const Placed px = place(graph, std::vector<Matrix>(6, Matrix::Constant(n, n, 7.0)));
+                const Words status = words(graph, 6), used = words(graph, 6);
+                const Words residual = words(graph, 6, DType::f32);
+                inverse_root(graph, pa.tensor, px.tensor,
+                             {.method = method,
+                              .keep_on_failure = keep,
+                              .status = status.tensor,
+                              .residual = residual.tensor,
+                              .iterations_used = used.tensor,
+                              .one_workgroup = small});
+                const Placed alone = place(graph, {good}), px_alone = blank(graph, 1, n, n);
+                inverse_root(graph, alone.tensor, px_alone.tensor,
+                             {.method = method, .one_workgroup = small});
+                run(graph);
+                EXPECT_EQ(status.statuses(), (std::vector<std::string>{"ok", "nonfinite", "indefinite",
+                                                                       "singular", "nonfinite", "ok"}))
+                    << to_string(method);
+                const std::vector<Matrix> x = px.read();
+                for (std::size_t i : {1u, 2u, 3u, 4u}) {
+                    EXPECT_EQ(x[i], Matrix::Constant(n, n, keep ? 7.0 : 0.0)) << i;
+                    EXPECT_EQ(residual.floats()[i], std::numeric_limits<float>::infinity());
+                }
+                for (std::size_t i : {0u, 5u}) {
+                    EXPECT_EQ(x[i], px_alone.read()[0]);
+                    EXPECT_LE(residual.floats()[i], 1e-5f);
+                    const std::uint32_t count = used.words()[i];
+                    EXPECT_TRUE(count >= 3 && count <= (method == RootMethod::newton ? 16u : 7u)) << count;
+                }
+            }
+}
+
+// A budget that is too small, and zero eigenvalues: the iterate so far, finite, with a name. (Zero
+// eigenvalues that rounding errors make negative may be found: only a finite result is sure.)
+TEST_P(InverseRootTest, BudgetsThatRunOutAreNamed) {
+    for (bool small : {true, false}) {
+        Graph graph(device());
+        const std::uint64_t n = 12;
+        const Matrix a = rounded(spd_matrix(n, 1e4, 1), DType::f32);
+        const Matrix half = random_matrix(n, 3, 2), semidefinite = half * half.transpose();
+        Matrix singular = Matrix::Identity(n, n);
+        singular(2, 2) = 0;
+        const Placed pa = place(graph, {a}), ps = place(graph, {semidefinite, singular});
+        const Placed xa = blank(graph, 1, n, n), xs = blank(graph, 2, n, n);
+        const Words sa = words(graph, 1), ss = words(graph, 2), ua = words(graph, 1);
+        inverse_root(graph, pa.tensor, xa.tensor,
+                     {.p = 4,
+                      .iterations = 3,
+                      .status = sa.tensor,
+                      .iterations_used = ua.tensor,
+                      .one_workgroup = small});
+        inverse_root(graph, ps.tensor, xs.tensor, {.p = 4, .status = ss.tensor, .one_workgroup = small});
+        run(graph);
+        EXPECT_EQ(sa.statuses()[0], "not_converged");
+        EXPECT_EQ(ua.words()[0], 3u);
+        EXPECT_EQ(ss.statuses()[1], "not_converged");
+        EXPECT_TRUE(xa.read()[0].allFinite());
+        for (const Matrix& x : xs.read()) EXPECT_TRUE(x.allFinite());
+    }
+}
+
+TEST_P(InverseRootTest, GuessesAreTakenOnlyWhereTheyAreNearEnough) {
+    Graph graph(device());
+    const std::uint64_t n = 24;
+    const Matrix a = rounded(spd_matrix(n, 1e2, 1), DType::f32);
+    Matrix near = a.inverse();
+    near = near + 1e-3 * near.norm() * Matrix::Identity(n, n);
+    Matrix nan = near;
+    nan(3, 3) = std::numeric_limits<double>::quiet_NaN();
+    const Matrix wrong = -near, scaled = a * 0x1p40;
+    const std::vector<Matrix> batch{a, a, a, a, scaled},
+        guesses{near, nan, wrong, Matrix::Zero(n, n), near * 0x1p-40};
+    const Placed pa = place(graph, batch), px = place(graph, guesses, DType::f32, 1);
+    const Words status = words(graph, 5), used = words(graph, 5);
+    inverse_root(graph, pa.tensor, px.tensor,
+                 {.p = 1, .guess = px.tensor, .status = status.tensor, .iterations_used = used.tensor});
+    run(graph);
+    const std::vector<Matrix> x = px.read();
+    for (std::size_t i = 0; i < 5; ++i)
+        check_root("guess", "guess " + std::to_string(i), batch[i], 1e2, 1, x[i]);
+    const std::vector<std::uint32_t> counts = used.words();
+    EXPECT_LE(counts[0], 8u);
+    for (std::size_t i : {1u, 2u, 3u}) {
+        EXPECT_GT(counts[i], counts[0]) << i;
+        EXPECT_EQ(counts[i], counts[1]);
+        EXPECT_EQ(x[i], x[1]);
+    }
+    EXPECT_EQ(counts[4], counts[0]);
+    for (const std::string& name : status.statuses()) EXPECT_EQ(name, "ok");
+}
+
+TEST_P(InverseRootTest, TheSameBitsEveryTimeAndSplit) {
+    const auto once = [&](const PlanOptions& plan_options) {
+        Graph graph(device());
+        std::vector<Placed> x;
+        for (std::uint64_t n : {9u, 33u, 70u})
+            for (RootMethod method : {RootMethod::newton, RootMethod::denman_beavers}) {
+                const Placed pa = place(graph, {spd_matrix(n, 1e3, n), spd_matrix(n, 1e2, n + 1)});
+                x.push_back(blank(graph, 2, n, n));
+                inverse_root(graph, pa.tensor, x.back().tensor, {.method = method});
+            }
+        run(graph, plan_options);
+        std::vector<Matrix> results;
+        for (const Placed& placed : x)
+            for (const Matrix& matrix : placed.read()) results.push_back(matrix);
+        return results;
+    };
+    const std::vector<Matrix> expected = once({});
+    EXPECT_EQ(once({}), expected);
+    PlanOptions split;
+    split.max_dispatch_flops = 1e5;
+    EXPECT_EQ(once(split), expected);
+}
+
+TEST_P(InverseRootTest, RefusesWhatDoesNotFitAndAddsNothing) {
+    Graph graph(device());
+    const auto tensor = [&](const Shape& shape, DType dtype = DType::f32) {
+        return graph.temporary(dtype, shape);
+    };
+    const Tensor a = tensor({4, 4}), x = tensor({4, 4}), wide = tensor({3, 4});
+    const auto with = [&](InverseRootOptions options) {
+        return [&, options] { inverse_root(graph, a, x, options); };
+    };
+    expect_refusals({
+        {"A is empty", [&] { inverse_root(graph, {}, x); }},
+        {"X is empty", [&] { inverse_root(graph, a, {}); }},
+        {"must be square", [&] { inverse_root(graph, wide, wide); }},
+        {"at most 4096 rows",
+         [&] {
+             inverse_root(graph, tensor({4097, 4097}), tensor({4097, 4097}));
+         }},
+        {"must be f32",
+         [&] {
+             inverse_root(graph, a, tensor({4, 4}, DType::f16));
+         }},
+        {"must be f32",
+         [&] {
+             inverse_root(graph, a, tensor({5, 5}));
+         }},
+        {"p is 0", with({.p = 0})},
+        {"p is 65", with({.p = 65})},
+        {"iterations is 65", with({.iterations = 65})},
+        {"damping", with({.damping = {.absolute = -1.0f}})},
+        {"damping", with({.damping = {.relative = std::numeric_limits<float>::infinity()}})},
+        {"tolerance", with({.tolerance = 0.0f})},
+        {"tolerance", with({.tolerance = std::numeric_limits<float>::quiet_NaN()})},
+        {"newton_schulz needs p = 2", with({.p = 3, .method = RootMethod::newton_schulz})},
+        {"denman_beavers needs p = 2", with({.p = 4, .method = RootMethod::denman_beavers})},
+        {"square root needs p = 2", with({.p = 4, .square_root = tensor({4, 4})})},
+        {"cannot compute", with({.method = RootMethod::newton, .square_root = tensor({4, 4})})},
+        {"overlaps", with({.square_root = x})},
+        {"a guess needs p = 1", with({.guess = tensor({4, 4})})},
+        {"the guess", with({.p = 1, .guess = wide})},
+        {"status", with({.status = tensor({2}, DType::u32)})},
+        {"residual", with({.residual = tensor({1}, DType::u32)})},
+        {"iterations_used", with({.iterations_used = tensor({1})})},
+    });
+    EXPECT_EQ(graph.compile({}).dispatch_count(), 0u);
+    inverse_root(graph, tensor({0, 0}), tensor({0, 0}));
+    EXPECT_EQ(graph.compile({}).dispatch_count(), 0u);
+}
+
+HERON_DEVICE_TESTS(InverseRootTest);
+
+}  // namespace
+}  // namespace heron::test
