@@ -32,3 +32,4 @@
 #include "heron/linalg/triangular.hpp"
 #include "heron/linalg/two_sided.hpp"
 #include "heron/linalg/update.hpp"
+#include "heron/linalg/woodbury.hpp"

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+// The small system of gradient windows: B = U' U'^T + lambda' I with lambda' at least 4 eps tr(U' U'^T), below which it would
+// drown in the rounding errors of the Gram matrix; or B = U U^T + C. A workgroup does PER_THREAD rows, and finds the scale for itself.
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#define REDUCE_WORKGROUP
+#include "linalg/woodbury.h"
+
+#define JOB WoodburySystemJob
+#include "core/kernel.glsl"
+#include "linalg/woodbury.glsl"
+
+layout(constant_id = SPEC_PER_THREAD) const uint PER_THREAD = 4;
+
+shared int largest;
+
+void main() {
+    if (nothing_to_do())
+        return;
+    uint group = workgroup_index();
+    uint j = find_job(group);
+    group -= p.jobs.job[j].first_group;
+    F32 gram = p.jobs.job[j].gram;
+    U32 exponents = p.jobs.job[j].exponents;
+    F32 b = p.jobs.job[j].b;
+    F32 factors = p.jobs.job[j].factors;
+    U32 info = p.jobs.job[j].info;
+    uint rows = p.jobs.job[j].rows;
+    uint groups = p.jobs.job[j].groups;
+    float lambda = p.jobs.job[j].lambda;
+    bool normalized = (p.jobs.job[j].flags & WOODBURY_NORMALIZED) != 0;
+    uint item = group / groups;
+    group -= item * groups;
+    uint t = gl_LocalInvocationID.x;
+
+    if (t == 0)
+        largest = woodbury_exponent(sqrt(lambda));
+    barrier();
+    int highest = -126;
+    for (uint i = t; i < rows; i += gl_WorkGroupSize.x)
+        highest = max(highest, int(exponents.v[item * rows + min(i, rows - 1)]));
+    atomicMax(largest, highest);
+    barrier();
+    bool has_c = (p.jobs.job[j].flags & WOODBURY_HAS_C) != 0;
+    F32 added = p.jobs.job[j].c;
+    int e = has_c ? 0 : largest;
+    vec3 sums = vec3(0.0); // trace, -, elements of the diagonal that are not finite
+    for (uint i = t; i < rows; i += gl_WorkGroupSize.x) {
+        uint row = item * rows + min(i, rows - 1);
+        float diagonal = gram.v[row * rows + min(i, rows - 1)];
+        sums.x += woodbury_scale(diagonal, 2 * (int(exponents.v[row]) - e));
+        sums.z += is_nonfinite(diagonal) ? 1.0 : 0.0;
+    }
+    sums = workgroup_sum(sums);
+    float wanted = woodbury_scale(lambda, -2 * e);
+    float least = 4.0 * 1.1920929e-7 * sums.x;
+    bool raised = wanted < least && !has_c;
+    float used = has_c ? 0.0 : raised ? least : wanted;
+
+    for (uint r = 0; r < PER_THREAD; ++r) {
+        uint row = group * PER_THREAD + r;
+        uint end = row < rows ? rows : 0;
+        int row_e = int(exponents.v[item * rows + min(row, rows - 1)]);
+        for (uint i = t; i < end; i += gl_WorkGroupSize.x) {
+            uint col = min(i, rows - 1);
+            uint at = (item * rows + min(row, rows - 1)) * rows + col;
+            float value = woodbury_scale(gram.v[at], row_e + int(exponents.v[item * rows + col]) - 2 * e);
+            if (has_c)
+                value += added.v[at];
+            b.v[at] = row == col ? value + used : value;
+        }
+        if (row < rows && t == 0)
+            factors.v[item * rows + row] = power_of_two(clamp(normalized ? row_e - e : -e, -127, 126));
+    }
+    if (group == 0 && t == 0) {
+        uint at = item * WOODBURY_INFO_WORDS;
+        info.v[at + WOODBURY_EXPONENT] = uint(e);
+        info.v[at + WOODBURY_LAMBDA] = floatBitsToUint(has_c ? 1.0 : used);
+        info.v[at + WOODBURY_VERDICT] = sums.z > 0.0 ? STATUS_NONFINITE : raised ? STATUS_JITTERED : STATUS_OK;
+        info.v[at + WOODBURY_REFINED] = 0;
+    }
+}

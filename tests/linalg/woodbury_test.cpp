@@ -1,0 +1,542 @@
+// SPDX-License-Identifier: MIT
+// Woodbury solves, gradient windows and updated inverses against float64, on every device.
+#include <Eigen/Dense>
+
+#include "linalg/matrices.hpp"
+
+namespace heron::test {
+namespace {
+
+// A window in guarded memory, empty or with rows.
+struct PlacedWindow {
+    Placed rows, gram;
+    GuardedBuffer* exponents = nullptr;
+    Window window;
+
+    // K itself, and the rows themselves.
+    Matrix gram64(std::size_t item = 0) const {
+        Matrix k = gram.read()[item];
+        const Eigen::VectorXd f = factors(item);
+        return f.asDiagonal() * k * f.asDiagonal();
+    }
+    Matrix rows64(std::size_t item = 0) const {
+        const Matrix u = rows.read()[item];
+        return window.normalized ? Matrix(factors(item).asDiagonal() * u) : u;
+    }
+
+private:
+    Eigen::VectorXd factors(std::size_t item) const {
+        const std::vector<std::int32_t> e = exponents->read<std::int32_t>();
+        const std::size_t s = rows.rows;
+        Eigen::VectorXd f(static_cast<Eigen::Index>(s));
+        for (std::size_t i = 0; i < s; ++i)
+            f[static_cast<Eigen::Index>(i)] = std::ldexp(1.0, e[item * s + i]);
+        return f;
+    }
+};
+
+class WoodburyTest : public MatrixTest {
+protected:
+    PlacedWindow window(Graph& graph, const std::vector<Matrix>& u, DType dtype = DType::f32,
+                        std::uint64_t gap = 0, bool normalized = false) {
+        PlacedWindow w;
+        const std::size_t items = u.size();
+        const Eigen::Index s = u[0].rows();
+        w.rows = place(graph, u, dtype, gap);
+        w.gram = place(graph, std::vector<Matrix>(items, Matrix::Zero(s, s)));
+        const Words e = words(graph, items * static_cast<std::size_t>(s));
+        e.buffer->write(std::vector<std::uint32_t>(items * static_cast<std::size_t>(s), 0u));
+        w.exponents = e.buffer;
+        w.window = {w.rows.tensor, w.gram.tensor, e.tensor, normalized};
+        return w;
+    }
+    // x = U^T q for the q of float64, to what the residual bound of q allows (2.8 of the specification; the
+    // largest singular value of U^T (lambda I + K)^-1 is 1 / (2 sqrt(lambda))).
+    static double range_bound(const Matrix& k, double lambda, double weight, const Matrix& y,
+                              const Matrix& q) {
+        return 20 * kEps32 * std::sqrt(static_cast<double>(k.rows())) * (y.norm() + k.norm() * q.norm()) /
+               (2 * std::sqrt(lambda * weight));
+    }
+    void check_range(const Matrix& u, double lambda, double weight, const Matrix& y, const Matrix& x,
+                     const std::string& what) {
+        const Matrix k = weight * u * u.transpose();
+        const Matrix q = (k + lambda * Matrix::Identity(k.rows(), k.cols())).ldlt().solve(y);
+        const Matrix expected = u.transpose() * q;
+        ratio("range", (x - expected).norm(),
+              range_bound(k, lambda, weight, y, q) + 2 * kEps32 * expected.norm(), what);
+    }
+    // The error, of which the range form is one part, and the residual where nothing cancels.
+    void check_solve(const Matrix& u, double lambda, double weight, const Matrix& b, const Matrix& x,
+                     bool refined, const std::string& what) {
+        const Matrix k = weight * u * u.transpose(), y = u * b;
+        const Matrix q = (k + lambda * Matrix::Identity(k.rows(), k.cols())).ldlt().solve(y);
+        const Matrix expected = (b - weight * u.transpose() * q) / lambda;
+        ratio("solve", (x - expected).norm(),
+              (weight * range_bound(k, lambda, weight, y, q) + 50 * kEps32 * b.norm()) / lambda, what);
+        if (!refined || b.norm() > 4 * lambda * expected.norm()) return;
+        const double norm = u.operatorNorm();
+        const Matrix r = b - (lambda * x + weight * u.transpose() * (u * x));
+        ratio("residual", r.norm(), 50 * kEps32 * (b.norm() + (lambda + weight * norm * norm) * x.norm()),
+              what);
+    }
+    static Matrix column(const Matrix& x) { return Eigen::Map<const Matrix>(x.data(), x.size(), 1); }
+};
+
+TEST_P(WoodburyTest, GramMatricesMatchFloat64) {
+    Graph graph(device());
+    std::vector<std::pair<Matrix, PlacedWindow>> windows;
+    for (std::uint64_t s : {1u, 2u, 7u, 8u, 9u, 17u})
+        for (std::uint64_t d : {1u, 3u, 65u, 8193u, 40001u})
+            for (DType dtype : {DType::f32, DType::f16, DType::bf16}) {
+                if (dtype != DType::f32 && d != 65 && d != 8193) continue;
+                if (d > 10000 && s > 8) continue;
+                Matrix u = random_matrix(s, d, s + d);
+                if (dtype == DType::f32 && s > 2) u.row(1) *= 1e-18, u.row(2) *= 1e17;
+                u = rounded(u, dtype);
+                const PlacedWindow w = window(graph, {u}, dtype, dtype == DType::f32 ? s % 3 : 1 + d % 2);
+                window_gram(graph, w.window);
+                windows.emplace_back(u, w);
+            }
+    run(graph);
+    for (const auto& [u, w] : windows) {
+        const Matrix k = w.gram64(), expected = u * u.transpose();
+        EXPECT_EQ(k, k.transpose());
+        for (Eigen::Index i = 0; i < k.rows(); ++i)
+            for (Eigen::Index j = 0; j < k.cols(); ++j)
+                ratio("gram", std::abs(k(i, j) - expected(i, j)),
+                      64 * 0x1p-24 * u.row(i).norm() * u.row(j).norm(),
+                      std::to_string(u.rows()) + " x " + std::to_string(u.cols()));
+    }
+}
+
+TEST_P(WoodburyTest, SolvesMatchFloat64) {
+    for (bool gpu_variants : {false, true}) {
+        DisabledCapabilities disable;
+        if (gpu_variants) {
+            disable.cpu = true;
+            disable.max_invocations = 128;
+            disable.max_shared_memory = 16384;
+        }
+        struct System {
+            Matrix u, y, b;
+            double lambda, weight;
+            Placed range, solution;
+            std::string what;
+            bool refined;
+        };
+        Graph graph(device(disable));
+        std::vector<System> systems;
+        for (std::uint64_t s : {1u, 2u, 5u, 8u, 33u, 65u, 100u})
+            for (std::uint64_t d : {1u, 7u, 40u, 3001u})
+                for (double lambda : {1.0, 1e-3})
+                    for (Refinement refinement :
+                         {Refinement::automatic, Refinement::never, Refinement::always}) {
+                        if (gpu_variants && (s == 2 || d == 7)) continue;
+                        System system;
+                        const DType dtype = s == 5 ? DType::bf16 : s == 8 ? DType::f16 : DType::f32;
+                        // Strongly correlated rows are what optimizers have.
+                        Matrix u = random_matrix(s, d, s + d);
+                        u.rowwise() += Eigen::RowVectorXd(3 * random_matrix(1, d, 5).row(0));
+                        system.u = rounded(u, dtype);
+                        system.y = rounded(random_matrix(s, 1, 1), DType::f32);
+                        system.b = rounded(random_matrix(d, 1, 2), DType::f32);
+                        system.weight = s == 33 ? 1.0f / 33 : 1.0f;
+                        system.lambda = static_cast<float>(lambda);
+                        const PlacedWindow w =
+                            window(graph, {system.u}, dtype, dtype == DType::f32 ? d % 2 : 0);
+                        const Placed y = place(graph, {system.y}), b = place(graph, {system.b});
+                        system.range = blank(graph, 1, d, 1);
+                        system.solution = blank(graph, 1, d, 1);
+                        const WoodburyOptions options{.lambda = static_cast<float>(lambda),
+                                                      .weight = static_cast<float>(system.weight),
+                                                      .refinement = refinement};
+                        window_gram(graph, w.window);
+                        woodbury_range(graph, w.window, y.tensor, system.range.tensor, options);
+                        woodbury_solve(graph, w.window, b.tensor, system.solution.tensor, options);
+                        system.what = std::to_string(s) + " x " + std::to_string(d) + " lambda " +
+                                      std::to_string(lambda) + " refinement " +
+                                      std::to_string(static_cast<int>(refinement));
+                        system.refined = refinement != Refinement::never;
+                        systems.push_back(system);
+                    }
+        run(graph);
+        for (const System& system : systems) {
+            // What is below 4 eps trace is raised to it.
+            const double least = 4 * kEps32 * system.weight * system.u.squaredNorm();
+            const double lambda = std::max(system.lambda, least);
+            check_range(system.u, lambda, system.weight, system.y, system.range.read()[0], system.what);
+            check_solve(system.u, lambda, system.weight, system.b, system.solution.read()[0], system.refined,
+                        system.what);
+        }
+    }
+}
+
+// The range form keeps its digits where b is in the span of the rows, and the other one cannot.
+TEST_P(WoodburyTest, TheRangeFormKeepsItsDigits) {
+    Graph graph(device());
+    const std::uint64_t s = 16, d = 2000;
+    Matrix u = random_matrix(s, d, 1);
+    for (Eigen::Index i = 0; i < u.rows(); ++i) u.row(i) *= 10 / u.row(i).norm();
+    u = rounded(u, DType::f32);
+    Matrix y = Matrix::Zero(s, 1);
+    y(3, 0) = 1;
+    const PlacedWindow w = window(graph, {u});
+    const Placed py = place(graph, {y}), b = place(graph, {rounded(u.transpose() * y, DType::f32)});
+    const Placed x = blank(graph, 1, d, 1), subtracted = blank(graph, 1, d, 1);
+    const Words status = words(graph, 1), damping = words(graph, 1, DType::f32);
+    window_gram(graph, w.window);
+    woodbury_range(graph, w.window, py.tensor, x.tensor,
+                   {.lambda = 1e-3f, .status = status.tensor, .damping = damping.tensor});
+    woodbury_solve(graph, w.window, b.tensor, subtracted.tensor, {.lambda = 1e-3f});
+    run(graph);
+    const double lambda = damping.floats()[0];
+    EXPECT_NEAR(lambda, std::max(1e-3, 4 * kEps32 * u.squaredNorm()), 1e-6);
+    const Matrix k = u * u.transpose() + lambda * Matrix::Identity(s, s);
+    const Matrix expected = u.transpose() * k.ldlt().solve(y);
+    ratio("digits", (x.read()[0] - expected).norm() / expected.norm(), 2e-6, "range form");
+    EXPECT_GT((subtracted.read()[0] - expected).norm() / expected.norm(), 1e-4);
+}
+
+TEST_P(WoodburyTest, LimitsAreRight) {
+    Graph graph(device());
+    const std::uint64_t s = 4, d = 50;
+    const Matrix b = rounded(random_matrix(d, 1, 1), DType::f32);
+    const Matrix one = b.transpose();
+    Matrix doubled = Matrix::Zero(2, d), rescaled = Matrix::Zero(1, d);
+    doubled.row(0) = doubled.row(1) = rounded(random_matrix(1, d, 3), DType::f32).row(0);
+    rescaled = rounded(doubled.row(0) * std::sqrt(2.0), DType::f32);
+    const PlacedWindow zero = window(graph, {Matrix::Zero(s, d)}), single = window(graph, {one}),
+                       twice = window(graph, {doubled}), once = window(graph, {rescaled});
+    const Placed pb = place(graph, {b});
+    std::vector<Placed> x;
+    for (const PlacedWindow* w : {&zero, &single, &twice, &once}) {
+        x.push_back(blank(graph, 1, d, 1));
+        window_gram(graph, w->window);
+        woodbury_solve(graph, w->window, pb.tensor, x.back().tensor, {.lambda = 0.25f});
+    }
+    run(graph);
+    EXPECT_EQ(x[0].read()[0], 4 * b);
+    ratio("one row", (x[1].read()[0] - b / (0.25 + b.squaredNorm())).norm(), 2e-5 * b.norm(), "s = 1");
+    ratio("duplicates", (x[2].read()[0] - x[3].read()[0]).norm(), 1e-4 * x[3].read()[0].norm(), "duplicates");
+}
+
+TEST_P(WoodburyTest, RowsOfAnySizeAreAsGoodAsAny) {
+    for (double scale : {0x1p-60, 0x1p30, 0x1p60}) {
+        Graph graph(device());
+        const std::uint64_t s = 6, d = 100;
+        const Matrix u = rounded(random_matrix(s, d, 1), DType::f32);
+        const Matrix y = rounded(random_matrix(s, 1, 2), DType::f32);
+        const Matrix b = rounded(random_matrix(d, 1, 3), DType::f32);
+        const PlacedWindow plain = window(graph, {u}), scaled = window(graph, {scale * u});
+        const Placed py = place(graph, {y}), pb = place(graph, {b});
+        std::vector<Placed> x;
+        for (int i = 0; i < 4; ++i) x.push_back(blank(graph, 1, d, 1));
+        const float lambda = 0.5f, scaled_lambda = static_cast<float>(0.5 * scale * scale);
+        window_gram(graph, plain.window);
+        window_gram(graph, scaled.window);
+        woodbury_range(graph, plain.window, py.tensor, x[0].tensor, {.lambda = lambda});
+        woodbury_range(graph, scaled.window, py.tensor, x[1].tensor, {.lambda = scaled_lambda});
+        woodbury_solve(graph, plain.window, pb.tensor, x[2].tensor, {.lambda = lambda});
+        woodbury_solve(graph, scaled.window, pb.tensor, x[3].tensor, {.lambda = scaled_lambda});
+        run(graph);
+        EXPECT_EQ(x[1].read()[0] * scale, x[0].read()[0]);
+        // Beyond, x has subnormal elements.
+        if (scale < 0x1p40) EXPECT_EQ(x[3].read()[0] * (scale * scale), x[2].read()[0]);
+    }
+}
+
+TEST_P(WoodburyTest, WindowsTurn) {
+    for (DType dtype : {DType::f32, DType::f16, DType::bf16})
+        for (bool normalized : {false, true}) {
+            Graph graph(device());
+            const std::uint64_t s = 5, d = 301, items = 2;
+            const PlacedWindow w =
+                window(graph, std::vector<Matrix>(items, Matrix::Zero(s, d)), dtype, 3, normalized);
+            const Placed g = place(graph, std::vector<Matrix>(items, Matrix::Zero(1, d)));
+            const Words slot = words(graph, 1);
+            slot.buffer->write(std::vector<std::uint32_t>{0});
+            const Placed newest = blank(graph, items, 1, s), x = blank(graph, items, 1, d);
+            window_push(graph, w.window, g.tensor, slot.tensor, {.newest = newest.tensor});
+            woodbury_range(graph, w.window, newest.tensor, x.tensor, {.lambda = 0.01f});
+            Plan plan = graph.compile({});
+            plan.allocate();
+            EXPECT_TRUE(plan.hazards().empty());
+            std::vector<Matrix> expected(items, Matrix::Zero(s, d));
+            for (std::uint64_t step = 0; step < 12; ++step) {
+                std::vector<Matrix> rows;
+                for (std::uint64_t item = 0; item < items; ++item) {
+                    // Beyond the range of f16 where rows are kept over powers of two.
+                    const double size = normalized ? std::pow(10.0, static_cast<double>(step) - 6) : 1.0;
+                    rows.push_back(rounded(size * random_matrix(1, d, 2 * step + item), DType::f32));
+                    expected[item].row(static_cast<Eigen::Index>(step % s)) = rows[item].row(0);
+                }
+                g.buffer->write_bytes(encode(rows, DType::f32, d));
+                plan.run();
+                EXPECT_EQ(slot.words()[0], (step + 1) % s);
+                for (std::uint64_t item = 0; item < items; ++item) {
+                    const Matrix u = w.rows64(item), k = w.gram64(item);
+                    for (Eigen::Index i = 0; i < u.rows(); ++i) {
+                        const double size = expected[item].row(i).norm();
+                        ratio("row", (u.row(i) - expected[item].row(i)).norm(),
+                              dtype == DType::f32 ? 0 : unit_roundoff(dtype) * size + 1e-7 * size,
+                              to_string(dtype));
+                        for (Eigen::Index j = 0; j < u.rows(); ++j)
+                            ratio("gram", std::abs(k(i, j) - u.row(i).dot(u.row(j))),
+                                  64 * 0x1p-24 * u.row(i).norm() * u.row(j).norm(), "turned window");
+                    }
+                    Matrix y = Matrix::Zero(s, 1);
+                    y(static_cast<Eigen::Index>(step % s), 0) = 1;
+                    EXPECT_EQ(column(newest.read()[item]), y);
+                    const double lambda = std::max<double>(0.01f, 4 * kEps32 * u.squaredNorm());
+                    check_range(u, lambda, 1, y, column(x.read()[item]), "turned window");
+                }
+            }
+        }
+}
+
+TEST_P(WoodburyTest, DiagonalsPlusLowRankMatchFloat64) {
+    struct System {
+        Matrix a, b;
+        Placed x;
+        std::string what;
+    };
+    Graph graph(device());
+    std::vector<System> systems;
+    for (std::uint64_t s : {1u, 3u, 9u, 40u})
+        for (std::uint64_t d : {2u, 30u, 500u})
+            for (int kind : {0, 1, 2}) {  // without C, definite, indefinite
+                const std::uint64_t items = s == 3 ? 2 : 1;
+                std::vector<Matrix> us, cs, ds, bs;
+                System system;
+                for (std::uint64_t item = 0; item < items; ++item) {
+                    us.push_back(rounded(random_matrix(d, s, s + d + item), DType::f32));
+                    Matrix c = spd_matrix(s, 50, s + item);
+                    if (kind == 2 && s > 1) c = c - 0.3 * Matrix::Identity(c.rows(), c.cols());
+                    cs.push_back(rounded(0.5 * (c + c.transpose()), DType::f32));
+                    ds.push_back(rounded((random_matrix(d, 1, d).array().abs() + 50.0).matrix(), DType::f32));
+                    bs.push_back(rounded(random_matrix(d, 1, 7 + item), DType::f32));
+                }
+                const Placed u = place(graph, us, DType::f32, d % 3), c = place(graph, cs),
+                             pd = place(graph, ds), b = place(graph, bs), x = blank(graph, items, d, 1);
+                woodbury_diagonal(graph, pd.tensor, u.tensor, kind == 0 ? Tensor{} : c.tensor, b.tensor,
+                                  x.tensor, {.positive_definite = kind != 2});
+                system.a = us[0] * (kind == 0 ? Matrix::Identity(cs[0].rows(), cs[0].rows()) : cs[0]) *
+                           us[0].transpose();
+                system.a.diagonal() += ds[0].col(0);
+                system.b = bs[0];
+                system.x = x;
+                system.what = std::to_string(d) + " + " + std::to_string(s) + " kind " + std::to_string(kind);
+                systems.push_back(system);
+            }
+    run(graph);
+    for (const System& system : systems) {
+        const Matrix x = system.x.read()[0];
+        const double norm = system.a.operatorNorm(),
+                     condition = norm * Matrix(system.a.inverse()).operatorNorm();
+        ratio("diagonal", (system.a * x - system.b).norm(),
+              50 * kEps32 * (system.b.norm() + std::min(condition, 100.0) * norm * x.norm()), system.what);
+    }
+}
+
+TEST_P(WoodburyTest, FailuresAreNamedAndStayAlone) {
+    const std::uint64_t s = 5, d = 60;
+    const Matrix good = rounded(random_matrix(s, d, 1), DType::f32);
+    Matrix nan = good;
+    nan(3, 7) = std::numeric_limits<double>::quiet_NaN();
+    const Matrix large = 100 * good;  // lambda is below its rounding errors
+    const Matrix y = rounded(random_matrix(s, 1, 2), DType::f32),
+                 b = rounded(random_matrix(d, 1, 3), DType::f32);
+    Graph graph(device());
+    const PlacedWindow w = window(graph, {good, nan, large, good}), alone = window(graph, {good});
+    const Placed py = place(graph, std::vector<Matrix>(4, y)), pb = place(graph, std::vector<Matrix>(4, b));
+    const Placed range = blank(graph, 4, d, 1), solution = blank(graph, 4, d, 1),
+                 lonely = blank(graph, 1, d, 1);
+    const Placed one_b = place(graph, {b});
+    const Words status = words(graph, 4), damping = words(graph, 4, DType::f32),
+                solve_status = words(graph, 4);
+    const WoodburyOptions options{.lambda = 1e-3f};
+    window_gram(graph, w.window);
+    window_gram(graph, alone.window);
+    WoodburyOptions reported = options;
+    reported.status = status.tensor;
+    reported.damping = damping.tensor;
+    woodbury_range(graph, w.window, py.tensor, range.tensor, reported);
+    reported.status = solve_status.tensor;
+    reported.damping = {};
+    woodbury_solve(graph, w.window, pb.tensor, solution.tensor, reported);
+    woodbury_solve(graph, alone.window, one_b.tensor, lonely.tensor, options);
+    run(graph);
+    const std::vector<std::string> expected{"ok", "nonfinite", "jittered", "ok"};
+    EXPECT_EQ(status.statuses(), expected);
+    EXPECT_EQ(solve_status.statuses(), expected);
+    EXPECT_EQ(damping.floats()[0], 1e-3f);
+    EXPECT_EQ(damping.floats()[1], 0.0f);
+    ratio("damping", std::abs(damping.floats()[2] - 4 * kEps32 * large.squaredNorm()),
+          1e-6 * damping.floats()[2], "");
+    EXPECT_EQ(range.read()[1], Matrix::Zero(d, 1));
+    EXPECT_EQ(solution.read()[1], Matrix::Zero(d, 1));
+    EXPECT_EQ(solution.read()[0], lonely.read()[0]);
+    EXPECT_EQ(solution.read()[3], lonely.read()[0]);
+    check_range(large, damping.floats()[2], 1, y, range.read()[2], "raised");
+}
+
+TEST_P(WoodburyTest, DiagonalFailuresAreNamed) {
+    const std::uint64_t s = 3, d = 20;
+    const Matrix u = rounded(random_matrix(d, s, 1), DType::f32),
+                 b = rounded(random_matrix(d, 1, 2), DType::f32);
+    const Matrix c = Matrix::Identity(s, s), diagonal = Matrix::Constant(d, 1, 2.0);
+    Matrix indefinite = c, singular = c, negative = diagonal;
+    indefinite(1, 1) = -1;
+    singular(2, 2) = 0;
+    negative(4, 0) = -1;
+    Graph graph(device());
+    struct Try {
+        Words status;
+        Placed x;
+    };
+    std::vector<Try> tries;
+    const auto add = [&](const Matrix& d_values, const Matrix& c_values, bool definite) {
+        const Placed pd = place(graph, {d_values}), pu = place(graph, {u}), pc = place(graph, {c_values}),
+                     pb = place(graph, {b});
+        tries.push_back({words(graph, 1), blank(graph, 1, d, 1)});
+        woodbury_diagonal(graph, pd.tensor, pu.tensor, pc.tensor, pb.tensor, tries.back().x.tensor,
+                          {.positive_definite = definite, .status = tries.back().status.tensor});
+    };
+    add(diagonal, indefinite, true);
+    add(diagonal, singular, false);
+    add(negative, c, true);
+    add(negative, c, false);
+    add(diagonal, indefinite, false);
+    run(graph);
+    const char* expected[] = {"indefinite", "singular", "nonfinite", "nonfinite", "ok"};
+    for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(tries[i].status.statuses()[0], expected[i]) << i;
+    for (std::size_t i : {0u, 1u}) ratio("b / D", (tries[i].x.read()[0] - b / 2).norm(), 1e-6 * b.norm(), "");
+    for (std::size_t i : {2u, 3u}) EXPECT_EQ(tries[i].x.read()[0], Matrix::Zero(d, 1));
+}
+
+TEST_P(WoodburyTest, InversesAreUpdated) {
+    struct Update {
+        Matrix p, u;
+        double gamma, beta;
+        Placed result;
+    };
+    Graph graph(device());
+    std::vector<Update> updates;
+    for (std::uint64_t n : {1u, 6u, 33u, 70u})
+        for (std::uint64_t k : {1u, 2u, 8u, 40u})
+            for (double gamma : {1.0, 0.9}) {
+                Matrix p = spd_matrix(n, 100, n);
+                p = rounded(0.5 * (p + p.transpose()), DType::f32);
+                const Matrix u = rounded(random_matrix(n, k, k), DType::f32);
+                const Placed pp = place(graph, {p}, DType::f32, n % 2),
+                             pu = place(graph, {u}, DType::f32, k % 3);
+                const double beta = 1 - static_cast<float>(gamma) + 0.25;
+                update_inverse(graph, pp.tensor, pu.tensor,
+                               {.gamma = static_cast<float>(gamma), .beta = static_cast<float>(beta)});
+                updates.push_back({p, u, static_cast<float>(gamma), static_cast<float>(beta), pp});
+            }
+    run(graph);
+    for (const Update& update : updates) {
+        const Matrix f =
+            update.gamma * Matrix(update.p.inverse()) + update.beta * update.u * update.u.transpose();
+        const Matrix p = update.result.read()[0], expected = f.inverse();
+        EXPECT_EQ(p, p.transpose());
+        // Errors relative to P, from which the change is subtracted.
+        ratio("update", (p - expected).norm(),
+              static_cast<double>(update.p.rows() + 10) * 0x1p-24 * 100 * update.p.norm(),
+              std::to_string(p.rows()));
+    }
+}
+
+TEST_P(WoodburyTest, UpdatesThatCannotBeAreLeftOut) {
+    const std::uint64_t n = 12, k = 3;
+    Matrix p = spd_matrix(n, 10, 1);
+    p = rounded(0.5 * (p + p.transpose()), DType::f32);
+    const Matrix u = rounded(random_matrix(n, k, 2), DType::f32);
+    Matrix nan = u;
+    nan(1, 1) = std::numeric_limits<double>::quiet_NaN();
+    Graph graph(device());
+    const Placed pp = place(graph, {p, p, -128 * p}), pu = place(graph, {u, nan, u});
+    const Words status = words(graph, 3);
+    update_inverse(graph, pp.tensor, pu.tensor, {.gamma = 0.5f, .status = status.tensor});
+    run(graph);
+    EXPECT_EQ(status.statuses(), (std::vector<std::string>{"ok", "nonfinite", "indefinite"}));
+    EXPECT_EQ(pp.read()[2], -256 * p);
+    EXPECT_EQ(pp.read()[1], 2 * p);
+}
+
+TEST_P(WoodburyTest, TheSameBitsEveryTimeAndSplit) {
+    const auto once = [&](const PlanOptions& plan_options) {
+        Graph graph(device());
+        std::vector<Placed> x;
+        for (std::uint64_t d : {100u, 20000u}) {
+            const PlacedWindow w = window(graph, {random_matrix(20, d, 1), random_matrix(20, d, 2)});
+            const Placed b = place(graph, {random_matrix(d, 1, 3), random_matrix(d, 1, 4)});
+            x.push_back(blank(graph, 2, d, 1));
+            window_gram(graph, w.window);
+            woodbury_solve(graph, w.window, b.tensor, x.back().tensor, {.refinement = Refinement::always});
+        }
+        run(graph, plan_options);
+        std::vector<Matrix> results;
+        for (const Placed& placed : x)
+            for (const Matrix& matrix : placed.read()) results.push_back(matrix);
+        return results;
+    };
+    const std::vector<Matrix> expected = once({});
+    EXPECT_EQ(once({}), expected);
+    PlanOptions split;
+    split.max_dispatch_flops = 1e5;
+    EXPECT_EQ(once(split), expected);
+}
+
+TEST_P(WoodburyTest, RefusesWhatDoesNotFitAndAddsNothing) {
+    Graph graph(device());
+    const auto tensor = [&](const Shape& shape, DType dtype = DType::f32) {
+        return graph.temporary(dtype, shape);
+    };
+    const Window window{tensor({3, 8}), tensor({3, 3}), tensor({3}, DType::u32)};
+    const auto changed = [&](auto change) {
+        Window w = window;
+        change(w);
+        return w;
+    };
+    const Tensor y = tensor({3}), b = tensor({8}), x = tensor({8}), slot = tensor({1}, DType::u32);
+    const Tensor d = tensor({8}), u = tensor({8, 3}), c = tensor({3, 3}), p = tensor({8, 8});
+    expect_refusals({
+        {"the window is empty", [&] { window_gram(graph, changed([](Window& w) { w.rows = {}; })); }},
+        {"1 to 1024", [&] { window_gram(graph, changed([&](Window& w) {
+                                            w.rows = tensor({1025, 8});
+                                        })); }},
+        {"the Gram matrix",
+         [&] { window_gram(graph, changed([&](Window& w) {
+                               w.gram = tensor({3, 4});
+                           })); }},
+        {"exponents", [&] { window_gram(graph, changed([&](Window& w) { w.exponents = tensor({3}); })); }},
+        {"normalised", [&] { window_gram(graph, changed([](Window& w) { w.normalized = true; })); }},
+        {"the gradient", [&] { window_push(graph, window, tensor({9}), slot); }},
+        {"the slot", [&] { window_push(graph, window, b, tensor({1})); }},
+        {"newest", [&] { window_push(graph, window, b, slot, {.newest = tensor({4})}); }},
+        {"y is", [&] { woodbury_range(graph, window, tensor({4}), x); }},
+        {"x is", [&] { woodbury_range(graph, window, y, tensor({9})); }},
+        {"lambda is 0", [&] { woodbury_range(graph, window, y, x, {.lambda = 0}); }},
+        {"the weight", [&] { woodbury_range(graph, window, y, x, {.weight = -1}); }},
+        {"status", [&] { woodbury_range(graph, window, y, x, {.status = tensor({2}, DType::u32)}); }},
+        {"damping", [&] { woodbury_range(graph, window, y, x, {.damping = tensor({2})}); }},
+        {"overlaps", [&] { woodbury_solve(graph, window, b, b); }},
+        {"b is empty", [&] { woodbury_solve(graph, window, {}, x); }},
+        {"U is empty", [&] { woodbury_diagonal(graph, d, {}, c, b, x); }},
+        {"the diagonal", [&] { woodbury_diagonal(graph, y, u, c, b, x); }},
+        {"C is", [&] { woodbury_diagonal(graph, d, u, p, b, x); }},
+        {"overlaps", [&] { woodbury_diagonal(graph, d, u, c, b, b); }},
+        {"must be square", [&] { update_inverse(graph, u, u); }},
+        {"8 rows", [&] { update_inverse(graph, p, c); }},
+        {"gamma", [&] { update_inverse(graph, p, u, {.gamma = 0}); }},
+        {"beta", [&] { update_inverse(graph, p, u, {.beta = -1}); }},
+    });
+    EXPECT_EQ(graph.compile({}).dispatch_count(), 0u);
+}
+
+HERON_DEVICE_TESTS(WoodburyTest);
+
+}  // namespace
+}  // namespace heron::test
