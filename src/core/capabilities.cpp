@@ -188,9 +188,11 @@ Capabilities capabilities_of(const Probe& probe, const Features& enabled,
     c.storage_16bit = f.storage_buffer_16bit && f.shader_int16;
     c.storage_8bit = f.storage_buffer_8bit && f.shader_int8;
     c.subgroup_size = std::max(1u, probe.v11.subgroupSize);
+    // Where there is only one size, drivers need not let it be asked for (NVK does not).
+    const bool one_size = probe.v13.minSubgroupSize == probe.v13.maxSubgroupSize;
+    const bool requestable = (probe.v13.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0;
     c.subgroup_size_control = f.subgroup_size_control && f.compute_full_subgroups &&
-                              (probe.v13.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0 &&
-                              probe.v13.minSubgroupSize <= c.subgroup_size &&
+                              (one_size || requestable) && probe.v13.minSubgroupSize <= c.subgroup_size &&
                               c.subgroup_size <= probe.v13.maxSubgroupSize;
     c.cooperative_matrix =
         f.cooperative_matrix && f.vulkan_memory_model_device_scope && c.shader_float16 && c.storage_16bit &&

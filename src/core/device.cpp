@@ -23,6 +23,7 @@ void Device::Impl::open(const Opening& opening, const DeviceOptions& options) {
     capabilities.debug_utils = vk.SetDebugUtilsObjectNameEXT != nullptr;
     if (capabilities.cooperative_matrix2)
         cooperative_matrix2_features = without(features, options.disable).cooperative_matrix2;
+    one_subgroup_size = probe.v13.minSubgroupSize == probe.v13.maxSubgroupSize;
     limits = probe.properties.limits;
     driver_version = probe.properties.driverVersion;
     std::copy_n(probe.properties.pipelineCacheUUID, VK_UUID_SIZE, pipeline_cache_uuid.begin());

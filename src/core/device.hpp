@@ -42,6 +42,7 @@ struct Device::Impl {
     Capabilities capabilities;
     std::vector<CooperativeMatrixShape> cooperative_matrix_shapes;
     std::uint32_t cooperative_matrix2_features = 0;  // bits of Features::cooperative_matrix2
+    bool one_subgroup_size = false;                  // there is no other, so that none need be asked for
     VkPhysicalDeviceLimits limits{};
     std::uint32_t driver_version = 0;
     std::array<std::uint8_t, VK_UUID_SIZE> pipeline_cache_uuid{};

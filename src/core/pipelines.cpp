@@ -174,7 +174,7 @@ VkPipeline Pipelines::get(const KernelDesc& kernel) {
     subgroup.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO;
     subgroup.requiredSubgroupSize = kernel.subgroup;
     if (kernel.subgroup != 0) {
-        create_info.stage.pNext = &subgroup;
+        if (!device_.one_subgroup_size) create_info.stage.pNext = &subgroup;
         create_info.stage.flags = VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT;
     }
     create_info.layout = layout_;

@@ -21,8 +21,10 @@ using test::says;
 class PipelinesTest : public test::DeviceTest {};
 HERON_DEVICE_TESTS(PipelinesTest);
 
-// What vkCreatePipelineCache was given; the hook below notes it.
+// What vkCreatePipelineCache and vkCreateComputePipelines were given; the hooks below note it.
 std::size_t initial_bytes = 0;
+VkPipelineShaderStageCreateFlags stage_flags = 0;
+bool asked_for_a_subgroup_size = false;
 PFN_vkGetDeviceProcAddr real_get_device_proc_addr = nullptr;
 PFN_vkCreatePipelineCache real_create_pipeline_cache = nullptr;
 
@@ -31,6 +33,20 @@ VKAPI_ATTR VkResult VKAPI_CALL create_pipeline_cache(VkDevice device, const VkPi
                                                      VkPipelineCache* cache) {
     initial_bytes = info->initialDataSize;
     return real_create_pipeline_cache(device, info, allocator, cache);
+}
+
+VKAPI_ATTR VkResult VKAPI_CALL create_compute_pipelines(VkDevice, VkPipelineCache, std::uint32_t,
+                                                        const VkComputePipelineCreateInfo* info,
+                                                        const VkAllocationCallbacks*, VkPipeline*) {
+    stage_flags = info->stage.flags;
+    asked_for_a_subgroup_size = info->stage.pNext != nullptr;
+    return VK_ERROR_OUT_OF_HOST_MEMORY;  // an emulated size is not to reach the driver
+}
+
+VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL entry_without_pipelines(VkInstance instance, const char* name) {
+    if (std::string_view(name) == "vkCreateComputePipelines")
+        return reinterpret_cast<PFN_vkVoidFunction>(create_compute_pipelines);
+    return test::plain_entry()(instance, name);
 }
 
 VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_device_proc_addr(VkDevice device, const char* name) {
@@ -73,6 +89,35 @@ TEST_P(PipelinesTest, RefusesWhatDoesNotFitTheDevice) {
     kernel.threads = 1;
     kernel.shared_bytes = device().capabilities().shared_memory_bytes + 1;
     EXPECT_TRUE(says(refusal(ErrorCode::unsupported, [&] { impl.pipelines->get(kernel); }), "shared memory"));
+}
+
+// Kernels that need full subgroups of one size run where there is no other, whether or not it can be asked
+// for.
+TEST_P(PipelinesTest, AsksForASubgroupSizeOnlyWhereThereAreSeveral) {
+    if (!device().capabilities().subgroup_size_control) GTEST_SKIP() << "no full subgroups";
+    struct Case {
+        std::uint32_t smallest;
+        bool requestable, offered, asked;
+    };
+    for (const Case& x : {Case{16, true, true, false}, Case{16, false, true, false},
+                          Case{8, true, true, true}, Case{8, false, false, false}}) {
+        test::Emulation emulation;
+        emulation.subgroup_size = emulation.max_subgroup_size = 16;
+        emulation.min_subgroup_size = x.smallest;
+        emulation.without_required_subgroup_size = !x.requestable;
+        test::VulkanProxy proxy(entry_without_pipelines, emulation);
+        DeviceOptions options = test::device_options(GetParam());
+        options.get_instance_proc_addr = proxy.entry();
+        const Device own = Device::create(options);
+        EXPECT_EQ(own.capabilities().subgroup_size_control, x.offered) << x.smallest;
+        const SpecializationConstant constants[] = {{0, 64}, {1, 1}};
+        const KernelDesc kernel{spirv::core_test_pattern, "pattern", constants, 64, 16};
+        refusal(x.offered ? ErrorCode::out_of_host_memory : ErrorCode::unsupported,
+                [&] { own.impl().pipelines->get(kernel); });
+        if (!x.offered) continue;
+        EXPECT_EQ(asked_for_a_subgroup_size, x.asked) << x.smallest;
+        EXPECT_EQ(stage_flags, VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT);
+    }
 }
 
 TEST_P(PipelinesTest, StoredCacheIsUsedAgain) {

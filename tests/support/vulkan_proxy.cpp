@@ -167,6 +167,13 @@ void change_chain(void* chain) {
                 if (turned_off("subgroup basic")) s.subgroupSupportedOperations = 0;
                 break;
             }
+            case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_PROPERTIES: {
+                auto& s = *reinterpret_cast<VkPhysicalDeviceVulkan13Properties*>(item);
+                if (e.min_subgroup_size) s.minSubgroupSize = *e.min_subgroup_size;
+                if (e.max_subgroup_size) s.maxSubgroupSize = *e.max_subgroup_size;
+                if (e.without_required_subgroup_size) s.requiredSubgroupSizeStages = 0;
+                break;
+            }
             case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2: {
                 auto& s = reinterpret_cast<VkPhysicalDeviceFeatures2*>(item)->features;
                 off(s.shaderInt16, e.without_16_bit_types);

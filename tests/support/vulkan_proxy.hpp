@@ -19,6 +19,9 @@ struct Emulation {
     std::optional<std::uint32_t> api_version;
     std::optional<std::uint32_t> loader_version;
     std::optional<std::uint32_t> subgroup_size;
+    std::optional<std::uint32_t> min_subgroup_size;
+    std::optional<std::uint32_t> max_subgroup_size;
+    bool without_required_subgroup_size = false;  // no shader stage may ask for one
     std::optional<std::uint32_t> shared_memory_bytes;
     std::optional<std::uint32_t> max_invocations;
     std::optional<std::uint64_t> heap_bytes;  // of every heap
