@@ -120,7 +120,7 @@ void store_four(U32 d, uint at, vec4 value, bvec4 keep, bool pairs) {
         [[unroll]] for (uint q = 0; q < 4; q += 2)
             store_bits_pair(d, at + q, to_bits(value[q], DTYPE_D), to_bits(value[q + 1], DTYPE_D), DTYPE_D);
     } else {
-        for (uint q = 0; q < 4; ++q)
+        [[dont_unroll]] for (uint q = 0; q < 4; ++q)
             if (keep[q])
                 store_bits(d, at + q, to_bits(value[q], DTYPE_D), DTYPE_D);
     }
@@ -236,11 +236,11 @@ void main() {
     // elements by an invocation. The matrices are rotated: unrolled, this would be most of the code.
     const uint WIDE = BLOCKS * N / 4;
     uint part = gl_SubgroupID * M * WIDE;
-    for (uint block = 0; block < BLOCKS; ++block) {
+    [[dont_unroll]] for (uint block = 0; block < BLOCKS; ++block) {
         [[unroll]] for (uint s = 0; s < BLOCKS; ++s)
             coopMatStore(acc[0][s], pool, part + s * N / 4, WIDE, gl_CooperativeMatrixLayoutRowMajor);
         exchange();
-        for (uint e = lane; e < M * WIDE; e += SUBGROUP) {
+        [[dont_unroll]] for (uint e = lane; e < M * WIDE; e += SUBGROUP) {
             uint row = row0 + block * M + e / WIDE;
             uint col = col0 + e % WIDE * 4;
             vec4 value = alpha * uintBitsToFloat(pool[part + e]);
@@ -271,11 +271,11 @@ void main() {
     const uint HIGH = BLOCKS * M / 4;
     part = gl_SubgroupID * N * HIGH;
     barrier(); // the parts are of another size now
-    for (uint block = 0; block < BLOCKS; ++block) {
+    [[dont_unroll]] for (uint block = 0; block < BLOCKS; ++block) {
         [[unroll]] for (uint r = 0; r < BLOCKS; ++r)
             coopMatStore(acc[r][0], pool, part + r * M / 4, HIGH, gl_CooperativeMatrixLayoutColumnMajor);
         exchange();
-        for (uint e = lane; e < N * HIGH; e += SUBGROUP) {
+        [[dont_unroll]] for (uint e = lane; e < N * HIGH; e += SUBGROUP) {
             uint row = col0 + block * N + e / HIGH; // below the diagonal
             uint col = row0 + e % HIGH * 4;
             bvec4 keep;

@@ -134,16 +134,20 @@ void main() {
             }
         }
         if (k0 > 0) {
-            for (uint k = 0; k < STEP; ++k) {
-                vec4 a_now[ROW_BLOCKS];
-                vec4 b_now[COL_BLOCKS];
-                [[unroll]] for (uint r = 0; r < ROW_BLOCKS; ++r)
-                    a_now[r] = four(k * PITCH + (r * THREADS_Y + y) * 4);
-                [[unroll]] for (uint s = 0; s < COL_BLOCKS; ++s)
-                    b_now[s] = four(TILE_B + k * PITCH + (s * THREADS_X + x) * 4);
-                [[unroll]] for (uint r = 0; r < ROW_BLOCKS * 4; ++r)
+            // In fours: the whole piece unrolled is more code than an instruction cache holds.
+            [[dont_unroll]] for (uint four_k = 0; four_k < STEP; four_k += 4) {
+                [[unroll]] for (uint l = 0; l < 4; ++l) {
+                    uint k = four_k + l;
+                    vec4 a_now[ROW_BLOCKS];
+                    vec4 b_now[COL_BLOCKS];
+                    [[unroll]] for (uint r = 0; r < ROW_BLOCKS; ++r)
+                        a_now[r] = four(k * PITCH + (r * THREADS_Y + y) * 4);
                     [[unroll]] for (uint s = 0; s < COL_BLOCKS; ++s)
-                        acc[r][s] += a_now[r / 4][r % 4] * b_now[s];
+                        b_now[s] = four(TILE_B + k * PITCH + (s * THREADS_X + x) * 4);
+                    [[unroll]] for (uint r = 0; r < ROW_BLOCKS * 4; ++r)
+                        [[unroll]] for (uint s = 0; s < COL_BLOCKS; ++s)
+                            acc[r][s] += a_now[r / 4][r % 4] * b_now[s];
+                }
             }
         }
     }
@@ -158,7 +162,7 @@ void main() {
     bool pairs = (flags & GEMM_D_PAIRS) != 0;
     // One block of each invocation at a time goes through shared memory, so that rows are stored by neighbours (and, below
     // the diagonal, columns). The accumulators are shifted: unrolled, this would be most of the code.
-    for (uint block = 0; block < ROW_BLOCKS * COL_BLOCKS; ++block) {
+    [[dont_unroll]] for (uint block = 0; block < ROW_BLOCKS * COL_BLOCKS; ++block) {
         barrier(); // what was in shared memory has been read by all
         [[unroll]] for (uint r = 0; r < 4; ++r)
             [[unroll]] for (uint s = 0; s < 4; ++s)
@@ -166,7 +170,7 @@ void main() {
         barrier();
         uint block_row = row0 + block / COL_BLOCKS * STAGE_ROWS;
         uint block_col = col0 + block % COL_BLOCKS * STAGE_COLS;
-        for (uint e = thread; e < STAGE_ROWS * STAGE_COLS / 2; e += THREADS) {
+        [[dont_unroll]] for (uint e = thread; e < STAGE_ROWS * STAGE_COLS / 2; e += THREADS) {
             uint r = e / (STAGE_COLS / 2);
             uint s = e % (STAGE_COLS / 2) * 2;
             uint row = block_row + r;
@@ -189,7 +193,7 @@ void main() {
         }
         if (symmetric) {
             barrier();
-            for (uint e = thread; e < STAGE_ROWS * STAGE_COLS / 2; e += THREADS) {
+            [[dont_unroll]] for (uint e = thread; e < STAGE_ROWS * STAGE_COLS / 2; e += THREADS) {
                 uint r = e % (STAGE_ROWS / 2) * 2;
                 uint s = e / (STAGE_ROWS / 2);
                 uint row = block_row + r;

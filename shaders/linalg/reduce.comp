@@ -65,7 +65,7 @@ void main() {
         [[unroll]] for (uint q = 0; q < 8; ++q)
             sums[q] = vec3(0.0);
         uint r1 = min(r0 + BLOCK, PER_THREAD);
-        for (uint r = r0; r < r1; r += 8) {
+        [[dont_unroll]] for (uint r = r0; r < r1; r += 8) { // eight loads in flight do, and are little code
             [[unroll]] for (uint q = 0; q < 8; ++q) {
                 uint i = first + (r + q) * THREADS;
                 if (i < count) {
