@@ -45,6 +45,10 @@ function(heron_shader variant source)
         endif()
     endforeach()
 
+    if(ARG_TARGET STREQUAL heron)
+        set_property(GLOBAL APPEND PROPERTY HERON_SHADERS ${variant}) # for the checks that look at every one
+    endif()
+
     cmake_path(ABSOLUTE_PATH source OUTPUT_VARIABLE path)
     set(embed ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/embed_spirv.cmake)
     set(spv ${HERON_GENERATED_DIR}/spv/${variant}.spv)

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -129,5 +130,8 @@ struct Plan::Impl {
     VkQueryPool queries = VK_NULL_HANDLE;
     bool queries_recorded = false;  // a whole step was; before that they must not even be asked
 };
+
+// "threads=64 A=bf16 ELEMENTS_SINGLE"; what no table names stays a number.
+std::string constants_text(std::span<const SpecConstant> constants);
 
 }  // namespace heron

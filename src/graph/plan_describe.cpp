@@ -24,11 +24,12 @@ std::string scaled(double value, const char* unit) {
     return text;
 }
 
-// "threads=64 A=bf16 ELEMENTS_SINGLE"; what no table names stays a number.
-std::string constants_text(const Operation& operation) {
+}  // namespace
+
+std::string constants_text(std::span<const SpecConstant> constants) {
     std::string text;
     const auto add = [&](std::string_view word) { text.append(text.empty() ? "" : " ").append(word); };
-    for (const SpecConstant& constant : operation.constants) {
+    for (const SpecConstant& constant : constants) {
         const auto* known = std::find_if(std::begin(gpu::kSpecTexts), std::end(gpu::kSpecTexts),
                                          [&](const gpu::SpecText& entry) { return entry.id == constant.id; });
         if (known == std::end(gpu::kSpecTexts)) {
@@ -46,8 +47,6 @@ std::string constants_text(const Operation& operation) {
     }
     return text;
 }
-
-}  // namespace
 
 std::uint32_t Plan::dispatch_count(Phase phase) const {
     return static_cast<std::uint32_t>(impl().program(phase).schedule.dispatches.size());
@@ -99,7 +98,7 @@ std::string Plan::describe() const {
             if (node.section.interval > 1)
                 text += ", every " + std::to_string(node.section.interval) + " steps (phase " +
                         std::to_string(node.section.phase) + ")";
-            const std::string constants = constants_text(node.operation);
+            const std::string constants = constants_text(node.operation.constants);
             if (!constants.empty()) text += ", constants " + constants;
             if (!node.operation.reason.empty()) text += "; " + std::string(node.operation.reason);
             text += "\n";

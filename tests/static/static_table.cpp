@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: MIT
+// Reads the lines of static_report, of any number of devices, from standard input, writes a table in
+// Markdown, and checks what every kernel has to keep to. Exit code: 0 all kept, or known not to be; 1 not.
+#include <algorithm>
+#include <iostream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::uint64_t number(const Json& line, const char* field) {
+    return line[field].is_null() ? 0 : line[field].get<std::uint64_t>();
+}
+
+bool starts(const Json& line, const char* field, std::string_view text) {
+    return line[field].get<std::string>().starts_with(text);
+}
+
+bool has(const Json& line, const char* field, std::string_view text) {
+    return line[field].get<std::string>().find(text) != std::string::npos;
+}
+
+bool is_rdna(const Json& line) {
+    return has(line, "driver", "radv") && !has(line, "device", "VEGA") && !has(line, "device", "POLARIS");
+}
+
+constexpr char kSpills[] = "no spills", kScratch[] = "no scratch memory", kCode[] = "code below 32 KiB",
+               kWarps[] = "products: 16 warps per SM (NVK)";
+
+// What every kernel keeps to, except what kKnown lists.
+struct Gate {
+    const char* name;
+    bool (*broken)(const Json& line);
+};
+constexpr Gate kGates[] = {
+    {kSpills, [](const Json& line) { return number(line, "spills") > 0; }},
+    {kScratch, [](const Json& line) { return number(line, "scratch_bytes") > 0; }},
+    {kCode, [](const Json& line) { return number(line, "code_bytes") >= 32768; }},
+    {"products: 8 waves per SIMD (RDNA)",
+     [](const Json& line) {
+         return starts(line, "kernel", "gemm") && is_rdna(line) && number(line, "occupancy") < 8;
+     }},
+    {kWarps,
+     [](const Json& line) {
+         return starts(line, "kernel", "gemm") && has(line, "driver", "NVK") &&
+                number(line, "occupancy") < 16;
+     }},
+    {"no more matrix instructions than the arithmetic needs",
+     [](const Json& line) {
+         return starts(line, "kernel", "gemm_coopmat") &&
+                number(line, "matrix_instructions") != number(line, "least_matrix_instructions");
+     }},
+    {"no 16-bit loads from shared memory around matrix instructions",
+     [](const Json& line) {
+         return starts(line, "kernel", "gemm_coopmat") && number(line, "shared_loads_16") > 0;
+     }},
+};
+
+// Broken and known, by the beginning of the device's label. An entry that is no longer needed is an
+// error.
+struct Known {
+    std::string_view where, kernel, gate, why;
+    mutable bool met = false;
+};
+const Known kKnown[] = {
+    {"Apple M1", "gemm_tiled_large", kSpills,
+     "64 sums an invocation and a piece of k in flight: 8 registers too many"},
+    {"Apple M1", "gemm_tiled_large", kScratch, "the same"},
+    {"Adreno 660", "gemm_tiled_large", kSpills, "the same, with 16-bit operands"},
+    {"NVIDIA Volta", "gemm_tiled_large", kWarps, "144 registers, 16 above what allows 16 warps"},
+    {"NVIDIA", "gemm_coopmat_large", kWarps, "128 sums an invocation"},
+    {"NVIDIA", "gemm_coopmat", kCode,
+     "three ways to load an operand, each unrolled; 16 bytes an instruction"},
+    {"NVIDIA", "gemm_coopmat_large", kCode, "the same"},
+    {"NVIDIA", "polar_workgroup", kCode, "16 bytes an instruction; not looked at yet"},
+    {"NVIDIA", "ldlt", kCode, "the same"},
+    {"NVIDIA", "qr_panel", kCode, "the same"},
+    {"NVIDIA", "sort_runs", kCode, "the same"},
+    {"AMD gfx1201", "qr_panel", kCode, "not looked at yet"},
+    {"AMD", "cholesky_panel", kCode, "loops over 32 columns unrolled; to be mended"},
+    {"NVIDIA", "cholesky_panel", kCode, "the same"},
+    {"Apple M1", "cholesky_panel", kCode, "the same"},
+    {"NVIDIA", "cholesky_panel", kScratch, "an array indexed in a loop that is not unrolled; to be mended"},
+    {"Apple M1", "cholesky_panel", kSpills, "the same"},
+    {"Apple M1", "cholesky_panel", kScratch, "the same"},
+    {"Adreno", "cholesky_panel", kSpills, "the same"},
+    {"NVIDIA", "cholesky_workgroup", kScratch, "the same"},
+    {"Adreno 660", "cholesky_workgroup", kSpills, "the same"},
+    {"Apple M1", "cholesky_workgroup", kSpills, "the same"},
+    {"Apple M1", "cholesky_workgroup", kScratch, "the same"},
+    {"Apple M1", "cholesky_workgroup", kCode, "the same"},
+};
+
+const Known* find_known(const Json& line, const Gate& gate) {
+    for (const Known& known : kKnown)
+        if (starts(line, "label", known.where) && line["kernel"] == known.kernel && gate.name == known.gate)
+            return &known;
+    return nullptr;
+}
+
+// One row: the worst of a kernel's variants.
+struct Row {
+    std::uint64_t variants = 0;
+    std::map<std::string, std::uint64_t> worst;
+    std::set<std::string> unknown;  // fields that the driver does not tell
+    std::set<std::string> broken;
+
+    void add(const Json& line) {
+        ++variants;
+        for (const char* field : {"registers", "shared_bytes", "spills", "scratch_bytes", "occupancy",
+                                  "code_bytes", "matrix_instructions"}) {
+            if (line[field].is_null()) unknown.insert(field);
+            const std::uint64_t value = number(line, field);
+            const auto [place, first] = worst.try_emplace(field, value);
+            if (!first)
+                place->second = std::string_view(field) == "occupancy" ? std::min(place->second, value)
+                                                                       : std::max(place->second, value);
+        }
+    }
+    std::string cell(const char* field) const {
+        return unknown.contains(field) ? "" : std::to_string(worst.at(field));
+    }
+};
+
+std::string occupancy_unit(const std::string& driver) {
+    if (driver.starts_with("radv")) return "waves per SIMD";
+    if (driver.starts_with("NVK")) return "warps per SM";
+    if (driver.starts_with("turnip")) return "waves per core";
+    return "threads per core";
+}
+
+}  // namespace
+
+int main() {
+    std::map<std::string, std::map<std::string, Row>> tables;  // by device, then kernel
+    std::map<std::string, std::string> drivers;
+    std::map<std::string, int> unseen;
+    std::set<std::string> failures;
+    for (std::string text; std::getline(std::cin, text);) {
+        const Json line = Json::parse(text);
+        const std::string device = line["label"];
+        drivers[device] = line["driver"];
+        if (line.contains("unseen")) {
+            for (const std::string kernel : line["unseen"]) ++unseen[kernel];
+            continue;
+        }
+        Row& row = tables[device][line["kernel"]];
+        row.add(line);
+        for (const Gate& gate : kGates)
+            if (gate.broken(line)) {
+                row.broken.insert(gate.name);
+                if (const Known* known = find_known(line, gate))
+                    known->met = true;
+                else
+                    failures.insert(device + ": " + line["kernel"].get<std::string>() + " " +
+                                    line["variant"].get<std::string>() + ": " + gate.name);
+            }
+    }
+    for (const auto& [kernel, devices] : unseen)
+        if (devices == static_cast<int>(drivers.size()))
+            failures.insert(kernel +
+                            ": no device compiles it; add work for it to tests/static/workloads.cpp");
+    for (const Known& known : kKnown)
+        if (!known.met)
+            failures.insert(std::string(known.where) + ": " + std::string(known.kernel) + " keeps to \"" +
+                            std::string(known.gate) +
+                            "\" now; take it from kKnown in tests/static/static_table.cpp");
+
+    std::cout << "# What compilers make of the kernels\n\n"
+                 "Written by `.ci/run static`: every kernel as the library chooses it for one of each kind "
+                 "of work,\n"
+                 "compiled by Mesa's drivers for devices that were not there. Rows are the worst of a "
+                 "kernel's variants; an\n"
+                 "empty cell is what a driver does not tell.\n\n"
+                 "Every kernel keeps to:\n\n";
+    for (const Gate& gate : kGates) std::cout << "- " << gate.name << "\n";
+    std::cout << "\nexcept, as far as is known:\n\n| device | kernel | does not keep to | why |\n| "
+                 "--- | --- | --- | --- |\n";
+    for (const Known& known : kKnown)
+        std::cout << "| " << known.where << " | `" << known.kernel << "` | " << known.gate << " | "
+                  << known.why << " |\n";
+    for (const auto& [device, table] : tables) {
+        std::cout << "\n## " << device << "\n\n"
+                  << drivers[device]
+                  << "\n\n| kernel | variants | registers | shared bytes | spills | scratch bytes | "
+                  << occupancy_unit(drivers[device]) << " | code bytes | matrix instructions |\n| --- |";
+        for (int i = 0; i < 8; ++i) std::cout << " --: |";
+        std::cout << "\n";
+        for (const auto& [kernel, row] : table) {
+            std::cout << "| `" << kernel << "`" << (row.broken.empty() ? "" : " (*)") << " | "
+                      << row.variants;
+            for (const char* field : {"registers", "shared_bytes", "spills", "scratch_bytes", "occupancy",
+                                      "code_bytes", "matrix_instructions"})
+                std::cout << " | " << row.cell(field);
+            std::cout << " |\n";
+        }
+    }
+    for (const std::string& failure : failures) std::cerr << "static_table: " << failure << "\n";
+    if (tables.empty()) std::cerr << "static_table: nothing on standard input\n";
+    return failures.empty() && !tables.empty() ? 0 : 1;
+}

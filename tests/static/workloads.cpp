@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT
+// A kernel that static_report never sees gets its line here.
+#include "static/workloads.hpp"
+
+#include <functional>
+#include <iostream>
+#include <vector>
+
+#include "graph/transfer.hpp"
+#include "heron/heron.hpp"
+
+namespace heron::test {
+namespace {
+
+// Only shapes matter: states of a plan that gets no memory.
+struct Work {
+    Graph graph;
+    int count = 0;
+
+    explicit Work(const Device& device) : graph(device) {}
+    Tensor tensor(DType dtype, const Shape& shape) {
+        return graph.state("t" + std::to_string(count++), dtype, shape);
+    }
+};
+
+// A case that this library refuses on this device (unsupported) is left out.
+void compile_case(const Device& device, const std::function<void(Work&)>& add) {
+    Work work(device);
+    try {
+        add(work);
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::unsupported) throw;
+        std::cerr << error.what() << "\n";
+        return;
+    }
+    work.graph.compile({}).prewarm();
+}
+
+constexpr DType kFloats[] = {DType::f32, DType::f16, DType::bf16};
+
+void compile_products(const Device& device) {
+    // One tile, a few, and enough for the largest.
+    for (std::uint64_t n : {8, 64, 512, 2048})
+        for (DType in : kFloats)
+            for (DType out : {in, DType::f32}) {
+                if (in == DType::f32 && out != in) continue;
+                compile_case(device, [&](Work& w) {
+                    const Shape shape{n, n};
+                    gemm(w.graph, w.tensor(in, shape), w.tensor(in, shape), {}, w.tensor(out, shape));
+                    syrk(w.graph, w.tensor(in, shape), w.tensor(out, shape), w.tensor(out, shape),
+                         {.beta = 1});
+                });
+            }
+}
+
+void compile_reductions(const Device& device) {
+    for (DType in : kFloats)
+        compile_case(device, [&](Work& w) {
+            const Tensor x = w.tensor(in, {4, 300, 300});
+            sum(w.graph, x, w.tensor(DType::f32, {4}));
+            frobenius_norm(w.graph, x, w.tensor(DType::f32, {4}));
+            count_nonfinite(w.graph, x, w.tensor(DType::u32, {4}));
+            for (DType out : kFloats) convert(w.graph, x, w.tensor(out, {4, 300, 300}));
+        });
+}
+
+void compile_polar(const Device& device) {
+    for (const Shape& shape : {Shape{24, 24}, Shape{96, 64}, Shape{512, 2048}})
+        for (PolarForm form : {PolarForm::standard, PolarForm::gram})
+            for (DType precision : {DType::f32, DType::f16})
+                compile_case(device, [&](Work& w) {
+                    polar(w.graph, w.tensor(DType::f32, shape), w.tensor(DType::f32, shape),
+                          {.form = form, .precision = precision});
+                });
+}
+
+// One square matrix, and one that is long, of each size: what one workgroup holds, and what needs many.
+void compile_factorisations(const Device& device) {
+    for (std::uint64_t n : {16, 64, 512}) {
+        const Shape square{n, n}, tall{4 * n, n}, one_each{1};
+        const auto matrix = [&](Work& w) { return w.tensor(DType::f32, square); };
+        const auto vector = [&](Work& w) { return w.tensor(DType::f32, {n}); };
+        const auto status = [&](Work& w) { return w.tensor(DType::u32, one_each); };
+        compile_case(device, [&](Work& w) {
+            for (Triangle triangle : {Triangle::lower, Triangle::upper}) {
+                const Tensor factor = matrix(w);
+                cholesky(w.graph, matrix(w), factor, {.triangle = triangle, .status = status(w)});
+                cholesky_solve(w.graph, factor, matrix(w), matrix(w),
+                               {.triangle = triangle, .status = status(w)});
+                triangular_inverse(w.graph, factor, matrix(w), {.triangle = triangle});
+                log_determinant(w.graph, factor, w.tensor(DType::f32, one_each));
+            }
+            spd_inverse(w.graph, matrix(w), matrix(w), {.jitter = {.retries = 3, .relative = 1e-6f}});
+        });
+        compile_case(device, [&](Work& w) {
+            const LdltFactor factor{matrix(w), w.tensor(DType::f32, {n, 2}), w.tensor(DType::u32, {n})};
+            ldlt(w.graph, matrix(w), factor, {.status = status(w)});
+            ldlt_solve(w.graph, factor, matrix(w), matrix(w), {.status = status(w)});
+        });
+        for (QrMethod method : {QrMethod::householder, QrMethod::cholesky})
+            compile_case(device, [&](Work& w) {
+                qr(w.graph, w.tensor(DType::f32, tall), w.tensor(DType::f32, tall), matrix(w),
+                   {.method = method, .status = status(w)});
+            });
+        compile_case(device, [&](Work& w) {
+            eigh(w.graph, matrix(w), vector(w), matrix(w), {.basis = matrix(w), .status = status(w)});
+            matrix_power(w.graph, matrix(w), matrix(w), {.status = status(w)});
+            power_iteration(w.graph, matrix(w), vector(w), w.tensor(DType::f32, one_each));
+        });
+        compile_case(device, [&](Work& w) {
+            svd(w.graph, w.tensor(DType::f32, tall), w.tensor(DType::f32, tall), vector(w), matrix(w),
+                {.status = status(w)});
+            polar_by_svd(w.graph, w.tensor(DType::f32, tall), w.tensor(DType::f32, tall));
+            truncated_svd(w.graph, w.tensor(DType::f32, tall), w.tensor(DType::f32, {4 * n, 8}),
+                          w.tensor(DType::f32, {8}), w.tensor(DType::f32, {n, 8}),
+                          {.basis = w.tensor(DType::f32, {4 * n, 8})});
+        });
+        compile_case(device, [&](Work& w) {
+            sherman_morrison(w.graph, matrix(w), vector(w));
+            cholesky_update(w.graph, matrix(w), vector(w));
+            cholesky_downdate(w.graph, matrix(w), vector(w));
+        });
+    }
+}
+
+void compile_structured(const Device& device) {
+    for (DType in : kFloats)
+        compile_case(device, [&](Work& w) {
+            const Shape shape{300, 500};
+            const auto x = [&] { return w.tensor(in, shape); };
+            const auto floats = [&](const Shape& of) { return w.tensor(DType::f32, of); };
+            for (NormKind kind : {NormKind::two, NormKind::squared, NormKind::one, NormKind::infinity}) {
+                row_norms(w.graph, x(), floats({300}), kind);
+                column_norms(w.graph, x(), floats({500}), kind);
+            }
+            scale_rows(w.graph, x(), floats({300}), x());
+            scale_columns(w.graph, x(), floats({500}), x());
+            normalize_rows(w.graph, x(), x());
+            normalize_columns(w.graph, x(), x());
+            two_sided_product(w.graph, floats({300, 300}), x(), floats({500, 500}), {}, x());
+            dct(w.graph, w.tensor(in, {64, 512}), floats({64, 512}));
+            dct(w.graph, x(), floats(shape));
+            dct(w.graph, x(), floats(shape), {.axis = DctAxis::columns, .inverse = true});
+            for (Distribution distribution : {Distribution::uniform, Distribution::normal,
+                                              Distribution::signs, Distribution::exponential})
+                fill_random(w.graph, x(), {.distribution = distribution});
+            fill_random(w.graph, w.tensor(DType::u32, shape), {.distribution = Distribution::bits});
+            top_k(w.graph, x(), w.tensor(DType::u32, {300, 8}), w.tensor(in, {300, 8}));
+            argsort(w.graph, w.tensor(DType::f32, {4, 5000}), w.tensor(DType::u32, {4, 5000}));
+            gather_rows(w.graph, x(), w.tensor(DType::u32, {9}), w.tensor(in, {9, 500}));
+            gather_columns(w.graph, x(), w.tensor(DType::u32, {9}), w.tensor(in, {300, 9}));
+            for (std::uint64_t width : {48, 512}) {
+                accumulate_factor(w.graph, w.tensor(in, {1024, width}), floats({width, width}));
+                accumulate_factor(w.graph, w.tensor(in, {4096, width}), floats({width + 1, width + 1}),
+                                  {.bias = true, .sharing = WeightSharing::mean, .positions = 16});
+            }
+        });
+}
+
+// A matrix and a bias for each optimizer, with memory of their own.
+class Network {
+public:
+    Network(const Device& device, DType dtype) : dtype_(dtype) {
+        memory_ = device.create_buffer(4 * kBytes);
+        const Shape shapes[] = {Shape{256, 784}, Shape{256}};
+        for (std::uint64_t i = 0; i < 2; ++i) {
+            Parameter parameter;
+            parameter.name = i == 0 ? "matrix" : "bias";
+            parameter.weight = memory_.view(dtype_, shapes[i], 2 * i * kBytes);
+            parameter.gradient = memory_.view(dtype_, shapes[i], (2 * i + 1) * kBytes);
+            parameters_.push_back(parameter);
+        }
+    }
+    void give_to(Optimizer& optimizer, bool only_matrix = false) const {
+        optimizer.add(parameters_[0]);
+        if (!only_matrix) optimizer.add(parameters_[1]);
+    }
+
+private:
+    static constexpr std::uint64_t kBytes = 1 << 20;
+    DType dtype_;
+    Buffer memory_;
+    std::vector<Parameter> parameters_;
+};
+
+std::vector<StepOptions> step_options(DType dtype) {
+    StepOptions plain;
+    plain.skip_nonfinite = false;
+    StepOptions guarded;
+    guarded.clip_norm = 1;
+    guarded.ema_decay = 0.99f;
+    guarded.accumulate = true;
+    guarded.master_weights = dtype != DType::f32;
+    return {plain, guarded};
+}
+
+void compile_steps(const Device& device) {
+    for (DType dtype : kFloats) {
+        const Network network(device, dtype);
+        const auto compile_step = [&](Optimizer&& optimizer, bool only_matrix = false) {
+            network.give_to(optimizer, only_matrix);
+            for (const StepOptions& options : step_options(dtype))
+                compile(device, {&optimizer}, options).prewarm();
+        };
+        compile_step(AdamW(device));
+        compile_step(AdamW(device, {.amsgrad = true}));
+        compile_step(Sgd(device));
+        compile_step(Sgd(device, {.momentum = 0.9, .nesterov = true}));
+        for (DType precision : {DType::f32, DType::f16}) {
+            MuonOptions options;
+            options.polar.precision = precision;
+            compile_step(Muon(device, options), true);
+        }
+    }
+}
+
+}  // namespace
+
+void compile_workloads(Device& device) {
+    compile_products(device);
+    compile_reductions(device);
+    compile_polar(device);
+    compile_factorisations(device);
+    compile_structured(device);
+    compile_steps(device);
+    const Transfer transfer(device);  // of checkpoints
+}
+
+}  // namespace heron::test
