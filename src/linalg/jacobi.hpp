@@ -20,8 +20,8 @@ struct JacobiVariant {
 };
 JacobiVariant choose_jacobi(const Capabilities& device);
 
-// A batch of matrices of one shape on its way through Jacobi's method. Working tensors are f32, contiguous, of
-// shape [items, rows, cols].
+// A batch of matrices of one shape on its way through Jacobi's method. Working tensors are f32, contiguous,
+// of shape [items, rows, cols].
 class Jacobi {
 public:
     // `rotated`: columns that are rotated, n; `rank_scale`: the larger extent.
