@@ -174,9 +174,9 @@ private:
 class Buffer;
 
 // Graphs, optimizers and plans keep a reference to the Device object they were made with: it must stay where
-// it is (moving is for returning one from a function) and outlive them. Threads: const functions, create_buffer()
-// and wait_idle() among them, may be called from several threads at once; move and destruction may not run
-// beside anything else on the same device. Devices are independent of each other.
+// it is (moving is for returning one from a function) and outlive them. Threads: const functions,
+// create_buffer() and wait_idle() among them, may be called from several threads at once; move and
+// destruction may not run beside anything else on the same device. Devices are independent of each other.
 class HERON_API Device {
 public:
     // Every physical device of the loader, usable or not, with the reason. Throws (unsupported) when no

@@ -21,8 +21,8 @@
 namespace heron {
 
 struct PlanOptions {
-    std::string name = "plan";        // for debug names, labels and errors
-    bool profile = false;             // timestamps around every dispatch, see Plan::timings()
+    std::string name = "plan";  // for debug names, labels and errors
+    bool profile = false;       // timestamps around every dispatch, see Plan::timings()
     // Bigger dispatches are split, so that no weak GPU meets its watchdog. Above 0; infinity: no limit.
     double max_dispatch_flops = 4e9;
     double max_dispatch_bytes = 1073741824.0;

@@ -42,9 +42,9 @@ struct TruncatedSvdOptions {
     // Multiplications by A A^T between two orthonormalisations each. More separate close singular values
     // better; one is enough where `basis` comes from the step before.
     std::uint32_t iterations = 2;
-    // Start: m x r f32, of full column rank, such as U of an earlier step, or random numbers. Dependent columns
-    // lower the rank of what is found; from a zero basis, or one that is not finite, nothing is found, and U
-    // is zero.
+    // Start: m x r f32, of full column rank, such as U of an earlier step, or random numbers. Dependent
+    // columns lower the rank of what is found; from a zero basis, or one that is not finite, nothing is
+    // found, and U is zero.
     Tensor basis;
     Tensor status;  // as SvdOptions::status
     bool guarded = true;
