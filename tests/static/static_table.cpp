@@ -39,6 +39,12 @@ struct Gate {
     bool (*broken)(const Json& line);
 };
 constexpr Gate kGates[] = {
+    {"its driver tells (all but llvmpipe do)",
+     [](const Json& line) {
+         return !has(line, "driver", "llvmpipe") &&
+                (line["registers"].is_null() || line["spills"].is_null() || line["occupancy"].is_null() ||
+                 line["code_bytes"].is_null());
+     }},
     {kSpills, [](const Json& line) { return number(line, "spills") > 0; }},
     {kScratch, [](const Json& line) { return number(line, "scratch_bytes") > 0; }},
     {kCode, [](const Json& line) { return number(line, "code_bytes") >= 32768; }},
