@@ -149,7 +149,11 @@ int main() {
     std::map<std::string, int> unseen;
     std::set<std::string> failures;
     for (std::string text; std::getline(std::cin, text);) {
-        const Json line = Json::parse(text);
+        const Json line = Json::parse(text, nullptr, false);
+        if (line.is_discarded()) {
+            std::cerr << "static_table: not a line of static_report: " << text << "\n";
+            return 2;
+        }
         const std::string device = line["label"];
         drivers[device] = line["driver"];
         if (line.contains("unseen")) {
