@@ -16,6 +16,7 @@
 #include "support/device_fixture.hpp"
 #include "support/golden.hpp"
 #include "support/polar_reference.hpp"
+#include "support/worst_ratios.hpp"
 
 namespace heron::test {
 namespace {
@@ -202,10 +203,16 @@ protected:
     void expect_matches(const Case& c, double bound, const DisabledCapabilities& disable = {},
                         double low = 0.1) {
         const std::vector<double> values = random_batch(c, low);
-        EXPECT_LE(error(c, values, run_one(c, values, disable)), bound) << describe(c);
+        expect_within(c, error(c, values, run_one(c, values, disable)), bound);
+    }
+
+    void expect_within(const Case& c, double error, double bound) {
+        EXPECT_LE(error, bound) << describe(c);
+        ratios_.add(to_string(c.options.precision), std::max(c.rows, c.cols), error / bound);
     }
 
     std::mt19937 random_{7};
+    WorstRatios ratios_;
 };
 
 constexpr std::uint64_t kShapes[][2] = {{1, 1},    {1, 7},    {7, 1},   {2, 3},    {3, 2},    {4, 4},
@@ -229,9 +236,8 @@ TEST_P(PolarTest, MatchesFloat64ForAwkwardShapes) {
             }
     run(graph);
     for (std::size_t i = 0; i < cases.size(); ++i)
-        EXPECT_LE(error(cases[i], inputs[i], result(cases[i], built[i])),
-                  bound_of(cases[i].rows, cases[i].cols, cases[i].options))
-            << describe(cases[i]);
+        expect_within(cases[i], error(cases[i], inputs[i], result(cases[i], built[i])),
+                      bound_of(cases[i].rows, cases[i].cols, cases[i].options));
 }
 
 TEST_P(PolarTest, TakesBatchesStridesAndEveryDtype) {
@@ -267,7 +273,7 @@ TEST_P(PolarTest, TakesBatchesStridesAndEveryDtype) {
         const double bound = kF32Bound + (stored == DType::f32   ? 0.0
                                           : stored == DType::f16 ? 0x1p-11
                                                                  : 0x1p-8);
-        EXPECT_LE(error(cases[i], inputs[i], result(cases[i], built[i])), bound) << describe(cases[i]);
+        expect_within(cases[i], error(cases[i], inputs[i], result(cases[i], built[i])), bound);
     }
 }
 

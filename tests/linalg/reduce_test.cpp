@@ -8,6 +8,7 @@
 
 #include "support/device_fixture.hpp"
 #include "support/reference.hpp"
+#include "support/worst_ratios.hpp"
 
 namespace heron::test {
 namespace {
@@ -56,7 +57,7 @@ protected:
     }
 
     // Finite input only.
-    void check() const {
+    void check() {
         for (std::size_t i = 0; i < added_.size(); ++i) {
             const Outcome is = outcome(i);
             for (std::size_t item = 0; item < added_[i].items.size(); ++item) {
@@ -66,12 +67,21 @@ protected:
                 // Drivers may flush subnormals, once for each addition.
                 const double bound =
                     2 * 0x1p-24 * depth * x.cwiseAbs().sum() + static_cast<double>(x.size()) * 0x1p-126;
+                const auto largest = static_cast<std::uint64_t>(std::max(x.rows(), x.cols()));
+                const auto share = [](double error, double allowed) {
+                    return error == 0 ? 0 : error / allowed;
+                };
+                ratios_.add("sum", largest,
+                            share(std::abs(static_cast<double>(is.sums[item]) - x.sum()), bound));
                 EXPECT_LE(std::abs(static_cast<double>(is.sums[item]) - x.sum()), bound)
                     << GetParam().name << ": sum of " << x.rows() << "x" << x.cols() << " "
                     << to_string(added_[i].dtype);
                 // The norm is half as sensitive as the sum of squares; the root and the scaling add a few
                 // roundings.
                 const double norm = x.stableNorm();
+                ratios_.add("norm", largest,
+                            share(std::abs(static_cast<double>(is.norms[item]) - norm),
+                                  (depth + 4) * 0x1p-24 * norm));
                 EXPECT_LE(std::abs(static_cast<double>(is.norms[item]) - norm), (depth + 4) * 0x1p-24 * norm)
                     << GetParam().name << ": norm of " << x.rows() << "x" << x.cols() << " "
                     << to_string(added_[i].dtype) << " is " << is.norms[item] << ", should be " << norm;
@@ -86,6 +96,7 @@ protected:
         GuardedBuffer *sums, *norms, *counts;
     };
     std::vector<Added> added_;
+    WorstRatios ratios_;
 };
 
 TEST_P(ReduceTest, MatchesFloat64ForEverySize) {
