@@ -123,6 +123,32 @@ void compile_factorisations(const Device& device) {
     }
 }
 
+void compile_roots(const Device& device) {
+    for (std::uint64_t n : {16, 512}) {
+        const auto matrix = [&](Work& w) { return w.tensor(DType::f32, {n, n}); };
+        compile_case(device, [&](Work& w) {
+            for (std::uint32_t p : {1, 4}) inverse_root(w.graph, matrix(w), matrix(w), {.p = p});
+            inverse_root(w.graph, matrix(w), matrix(w), {.method = RootMethod::denman_beavers});
+            inverse_root(w.graph, matrix(w), matrix(w), {.p = 1, .guess = matrix(w)});
+        });
+    }
+}
+
+void compile_woodbury(const Device& device) {
+    for (DType dtype : kFloats)
+        compile_case(device, [&](Work& w) {
+            const std::uint64_t s = 32, d = 100000;
+            const auto floats = [&](const Shape& shape) { return w.tensor(DType::f32, shape); };
+            const Window window{w.tensor(dtype, {s, d}), floats({s, s}), w.tensor(DType::u32, {s})};
+            window_gram(w.graph, window);
+            window_push(w.graph, window, w.tensor(dtype, {d}), w.tensor(DType::u32, {1}));
+            woodbury_range(w.graph, window, floats({s}), floats({d}));
+            woodbury_solve(w.graph, window, w.tensor(dtype, {d}), floats({d}));
+            woodbury_diagonal(w.graph, floats({d}), w.tensor(dtype, {d, s}), floats({s, s}), floats({d}),
+                              floats({d}), {.positive_definite = false});
+        });
+}
+
 void compile_structured(const Device& device) {
     for (DType in : kFloats)
         compile_case(device, [&](Work& w) {
@@ -221,6 +247,8 @@ void compile_workloads(Device& device) {
     compile_reductions(device);
     compile_polar(device);
     compile_factorisations(device);
+    compile_roots(device);
+    compile_woodbury(device);
     compile_structured(device);
     compile_steps(device);
     const Transfer transfer(device);  // of checkpoints

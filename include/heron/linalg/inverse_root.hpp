@@ -24,6 +24,7 @@ struct Damping {
     DampingScale scale = DampingScale::mean;
 };
 
+// By eigenvalues, which is more accurate for condition numbers above 1e4 and slower: matrix_power().
 enum class RootMethod : std::uint32_t {
     automatic,
     // Coupled Newton (C.-H. Guo and N. Higham, SIAM J. Matrix Anal. Appl. 28, 2006), any p. 24 iterations or
