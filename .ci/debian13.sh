@@ -42,10 +42,10 @@ fi
 cp -L /etc/resolv.conf "$chroot/etc/resolv.conf" 2>/dev/null || true
 apt-config dump | grep -E '^Acquire::[a-z]+::(Proxy|Verify)' >"$chroot/etc/apt/apt.conf.d/90proxy" || true
 
-# bind <directory here> <directory there>
+# bind <directory here> <directory there>: with what is mounted in it, such as /dev/pts, which terminals need.
 bind() {
     mkdir -p "$chroot$2"
-    mount --bind "$1" "$chroot$2"
+    mount --rbind "$1" "$chroot$2"
 }
 for folder in proc dev sys; do bind /$folder /$folder; done
 mkdir -p "$cache/swiftshader-trixie" "$builds/debian13"

@@ -4,8 +4,8 @@
 if(HERON_SANITIZE)
     string(REPLACE ";" "," heron_sanitizers "${HERON_SANITIZE}")
     string(REPLACE "+" "," heron_sanitizers "${heron_sanitizers}")
-    # For the whole project: a program of which only a part is instrumented does not link.
-    add_compile_options(-fsanitize=${heron_sanitizers} -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g)
+    # For the whole project: a program of which only a part is instrumented does not link. Lines are enough for a stack.
+    add_compile_options(-fsanitize=${heron_sanitizers} -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g1)
     add_link_options(-fsanitize=${heron_sanitizers})
 endif()
 
