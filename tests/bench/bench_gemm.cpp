@@ -5,13 +5,12 @@
 // run, plain and transposed, the symmetric product X X^T of the squares, and a batch. The peer is OpenBLAS's
 // sgemm (null where the library is not installed), which is a yardstick for CPU drivers only; `plain_ratio`
 // of a symmetric product is the full product's time over its own.
-#include <dlfcn.h>
-
 #include <cstdio>
 #include <string>
 #include <vector>
 
 #include "bench.hpp"
+#include "blas.hpp"
 #include "cases/gemm_cases.hpp"
 #include "heron/heron.hpp"
 #include "linalg/gemm.hpp"
@@ -21,15 +20,6 @@ namespace {
 
 using namespace heron;
 using namespace heron::bench;
-
-// cblas_sgemm, found at run time: no build dependency for a yardstick.
-using Sgemm = void (*)(int order, int transpose_a, int transpose_b, int m, int n, int k, float alpha,
-                       const float* a, int lda, const float* b, int ldb, float beta, float* c, int ldc);
-
-Sgemm find_sgemm() {
-    void* library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
-    return library ? reinterpret_cast<Sgemm>(dlsym(library, "cblas_sgemm")) : nullptr;
-}
 
 struct Options {
     std::string variant;
@@ -127,7 +117,7 @@ Sample run_case(const Device& device, const Case& x, const std::string& variant,
 }
 
 void run(const Device& device, const Options& options) {
-    const Sgemm sgemm = find_sgemm();
+    const Sgemm sgemm = find<Sgemm>("cblas_sgemm");
     std::vector<std::string> variants{options.variant};
     if (options.variant.empty())
         for (const GemmKernel& kernel : gemm_kernels())

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+// OpenBLAS's routines, found at run time: no build dependency for a yardstick. Null where it is not
+// installed.
+#pragma once
+
+#include <dlfcn.h>
+
+namespace heron::bench {
+
+inline void* openblas(const char* symbol) {
+    static void* const library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
+    return library ? dlsym(library, symbol) : nullptr;
+}
+
+template <typename... Arguments>
+using Routine = void (*)(Arguments...);
+
+// cblas_*: order (101: row major), transpositions (111: as is, 112: transposed) ...
+using Sgemm =
+    Routine<int, int, int, int, int, int, float, const float*, int, const float*, int, float, float*, int>;
+// order, side (141: left), triangle (121: upper, 122: lower), transposition, diagonal (131: not of ones), m,
+// n, alpha
+using Strsm = Routine<int, int, int, int, int, int, int, float, const float*, int, float*, int>;
+
+template <typename F>
+F find(const char* symbol) {
+    return reinterpret_cast<F>(openblas(symbol));
+}
+
+}  // namespace heron::bench

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Runs the benchmarks of an existing build on one device and writes docs/benchmarks/<name>.md, and beside it the lines.
+#   tests/bench/run.sh <build folder> <name> [options for every program, e.g. --device NVIDIA]
+# Meant for a machine that does nothing else. libopenblas0 gives a CPU's yardstick.
+set -euo pipefail
+[ $# -ge 2 ] || { sed -n '3,5p' "$0" >&2 && exit 2; }
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+build=$1 output=$root/docs/benchmarks/$2
+shift 2
+lines=$(mktemp)
+trap 'rm -f "$lines"' EXIT
+for program in bench_step bench_gemm bench_linalg; do
+    echo "-- $program"
+    "$build/tests/bench/$program" "$@" >>"$lines"
+done
+{
+    "$build/tests/bench/bench_table" <"$lines"
+    printf '\nMachine: %s, %s processors' "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" "$(nproc)"
+    printf '. Command: `tests/bench/run.sh <build> %s%s`.\n' "$(basename "$output")" "${*:+ $*}"
+} >"$output.md"
+cp "$lines" "$output.jsonl"
+chmod 644 "$output.jsonl"
+echo "-- wrote ${output#"$root/"}.md"
