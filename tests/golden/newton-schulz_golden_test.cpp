@@ -6,7 +6,6 @@
 // by what kind of matrix the input is, which is found from its singular values.
 #include <gtest/gtest.h>
 
-#include <Eigen/Dense>
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -117,8 +116,8 @@ Method method_of(const std::string& name) {
 }
 
 // All kinds that an input belongs to; its bound is the largest of theirs.
-double bound_for(const Matrix64& x, const Errors& errors) {
-    const Eigen::VectorXd sigma = Eigen::JacobiSVD<Eigen::MatrixXd>(x).singularValues();
+double bound_for(const Matrix& x, const Errors& errors) {
+    const Vector sigma = singular_values(x);
     const double largest = sigma.size() == 0 ? 0.0 : sigma[0];
     const double smallest = sigma.size() == 0 ? 0.0 : sigma[sigma.size() - 1];
     Kind kind = ordinary;

@@ -6,7 +6,6 @@
 // multiple of kappa n u in float32 whatever one does; what is smaller than that is not asked for.
 #include <gtest/gtest.h>
 
-#include <Eigen/Dense>
 #include <algorithm>
 #include <cmath>
 #include <string>
@@ -120,7 +119,7 @@ protected:
         spd_inverse(graph, input(graph, "a", a), inverse.tensor);
         run(graph);
         const auto root = matrix_of(golden.tensor("inv_root_2").values, order, order);
-        const Matrix64 expected = root * root;
+        const Matrix expected = root * root;
         results.add(
             "inv_root_2 squared",
             frobenius_error(inverse.values(), {expected.data(), static_cast<std::size_t>(expected.size())}),

@@ -6,7 +6,6 @@
 // condition number kappa, so roots are compared up to kappa = 1e4 and judged by their residual beyond.
 #include <gtest/gtest.h>
 
-#include <Eigen/Dense>
 #include <algorithm>
 #include <cmath>
 #include <string>
@@ -128,8 +127,7 @@ protected:
                    frobenius_error(list(inverse * g), golden.tensor("woodbury_solution").values),
                    kappa * kEps);
         const Matrix updated = gamma * power(before, -1.0) + (1 - gamma) * u * u.transpose();
-        const Eigen::VectorXd spectrum =
-            Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd>(updated).eigenvalues();
+        const Vector spectrum = symmetric_eigen(updated).values;
         result.add("inverse_after",
                    frobenius_error(list(power(updated, -1.0)), golden.tensor("inverse_after").values),
                    4 * spectrum[spectrum.size() - 1] / spectrum[0] * kEps);

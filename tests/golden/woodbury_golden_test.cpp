@@ -6,7 +6,6 @@
 // form.
 #include <gtest/gtest.h>
 
-#include <Eigen/Dense>
 #include <algorithm>
 #include <cmath>
 #include <string>
@@ -45,7 +44,7 @@ protected:
         plan.allocate();
         plan.run();
     }
-    static Matrix64 matrix(const GoldenTensor& tensor) {
+    static Matrix matrix(const GoldenTensor& tensor) {
         const std::uint64_t rows = tensor.shape[0];
         return matrix_of(tensor.values, rows, tensor.values.size() / rows);
     }
@@ -58,8 +57,8 @@ protected:
                 values[i * e.size() + j] *= std::ldexp(1.0, e[i] + e[j]);
         return values;
     }
-    static double solve_bound(double lambda, const Matrix64& u, double b, double x) {
-        const double norm = u.operatorNorm();
+    static double solve_bound(double lambda, const Matrix& u, double b, double x) {
+        const double norm = spectral_norm(u);
         return 50 * kEps * (b + (lambda + norm * norm) * x) / (lambda * x);
     }
     static double norm(const std::vector<double>& x) {
@@ -84,14 +83,14 @@ protected:
             woodbury_solve(graph, window, place(graph, b).tensor, solution.tensor, options);
             woodbury_range(graph, window, place(graph, y).tensor, range.tensor, options);
             run(graph);
-            const Matrix64 u64 = matrix(u), k = u64 * u64.transpose();
+            const Matrix u64 = matrix(u), k = u64 * u64.transpose();
             results.add("gram", frobenius_error(gram_of(gram, exponents), golden.tensor("gram").values),
                         1e-6);
             results.add("x", frobenius_error(solution.values(), x.values),
                         solve_bound(lambda, u64, norm(b.values), norm(x.values)));
-            Matrix64 system = k;
+            Matrix system = k;
             system.diagonal().array() += lambda;
-            const Matrix64 right = matrix_of(y.values, s, 1), q = system.ldlt().solve(right);
+            const Matrix right = matrix_of(y.values, s, 1), q = solve_symmetric(system, right);
             results.add("x_range", frobenius_error(range.values(), x_range.values),
                         20 * kEps * std::sqrt(static_cast<double>(s)) * (right.norm() + k.norm() * q.norm()) /
                             (2 * std::sqrt(lambda) * norm(x_range.values)));
@@ -101,9 +100,8 @@ protected:
     void check_diagonal(const GoldenCase& golden, GoldenResult& results) {
         const GoldenTensor d = golden.tensor("D"), u = golden.tensor("U"), c = golden.tensor("C");
         const GoldenTensor b = golden.tensor("b"), x = golden.tensor("x");
-        const Matrix64 c64 = matrix(c), u64 = matrix(u);
-        const bool definite =
-            Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd>(c64).eigenvalues().minCoeff() > 0;
+        const Matrix c64 = matrix(c), u64 = matrix(u);
+        const bool definite = symmetric_eigen(c64).values.minCoeff() > 0;
         for (const bool claimed : {true, false}) {
             if (claimed && !definite) continue;
             Graph graph(device());
@@ -111,10 +109,10 @@ protected:
             woodbury_diagonal(graph, place(graph, d).tensor, place(graph, u).tensor, place(graph, c).tensor,
                               place(graph, b).tensor, solution.tensor, {.positive_definite = claimed});
             run(graph);
-            Matrix64 a = u64 * c64 * u64.transpose();
+            Matrix a = u64 * c64 * u64.transpose();
             for (std::uint64_t i = 0; i < d.values.size(); ++i)
                 a(static_cast<Eigen::Index>(i), static_cast<Eigen::Index>(i)) += d.values[i];
-            const double condition = a.operatorNorm() * a.inverse().operatorNorm();
+            const double condition = spectral_norm(a) * spectral_norm(inverse(a));
             results.add("x", frobenius_error(solution.values(), x.values), 50 * kEps * condition);
         }
     }
@@ -173,7 +171,7 @@ protected:
         const auto add = [&](const char* what, const Result& result, double bound) {
             results.add(what, frobenius_error(result.values(), golden.tensor(what).values), bound);
         };
-        const double condition = std::pow(matrix(l).operatorNorm() * matrix(l).inverse().operatorNorm(), 2);
+        const double condition = std::pow(spectral_norm(matrix(l)) * spectral_norm(inverse(matrix(l))), 2);
         const double bound = 8 * kEps * condition;
         add("L", factor, bound);
         add("L_up", up, bound);

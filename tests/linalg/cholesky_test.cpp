@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // cholesky() and log_determinant() against float64, in both forms, on every device.
-#include <Eigen/Cholesky>
 
 #include "linalg/matrices.hpp"
 

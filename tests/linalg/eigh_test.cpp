@@ -2,7 +2,6 @@
 // eigh() on every device: LAPACK-style residual ratios in float64, eigenvalues against Eigen.
 #include <gtest/gtest.h>
 
-#include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <cmath>
 #include <functional>
@@ -26,10 +25,10 @@ Matrix symmetric_matrix(MatrixKind kind, std::uint64_t n, std::uint64_t seed) {
     const Matrix x = make_matrix(kind, n, n, seed);
     if (kind == MatrixKind::clustered || kind == MatrixKind::geometric) {
         const Matrix square = x * x.transpose();
-        Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(square);
-        Eigen::VectorXd values = solver.eigenvalues().cwiseMax(0.0).cwiseSqrt();
+        const SymmetricEigen eigen = symmetric_eigen(square);
+        Vector values = eigen.values.cwiseMax(0.0).cwiseSqrt();
         for (Eigen::Index i = 1; i < values.size(); i += 2) values[i] = -values[i];
-        return solver.eigenvectors() * values.asDiagonal() * solver.eigenvectors().transpose();
+        return eigen.vectors * values.asDiagonal() * eigen.vectors.transpose();
     }
     if (kind == MatrixKind::rank_one || kind == MatrixKind::half_rank) return x * x.transpose();
     return (x + x.transpose()) / 2;
@@ -94,9 +93,9 @@ protected:
             decode(bytes, DType::f32, added.c.items.size(), added.n, added.n, added.n + added.c.gap)[item];
         return added.c.options.vectors_as_rows ? Matrix(v.transpose()) : v;
     }
-    Eigen::VectorXd values(const Added& added, std::size_t item) const {
+    Vector values(const Added& added, std::size_t item) const {
         const std::vector<float> all = added.values->floats();
-        Eigen::VectorXd result(static_cast<Eigen::Index>(added.n));
+        Vector result(static_cast<Eigen::Index>(added.n));
         for (std::uint64_t i = 0; i < added.n; ++i)
             result[static_cast<Eigen::Index>(i)] = static_cast<double>(all[item * added.n + i]);
         return result;
@@ -107,14 +106,13 @@ protected:
         Matrix a = rounded(added.c.items[item], added.c.dtype);
         a = ((a + a.transpose()) / 2).eval();
         const Matrix v = vectors(added, item);
-        const Eigen::VectorXd d = values(added, item);
+        const Vector d = values(added, item);
         const auto n = static_cast<double>(added.n);
         const double norm = a.stableNorm();
         Ratios is;
         is.residual = (a - v * d.asDiagonal() * v.transpose()).stableNorm() / (n * norm * kEps);
         is.orthogonality = (v.transpose() * v - Matrix::Identity(a.rows(), a.cols())).norm() / (n * kEps);
-        const Eigen::VectorXd expected =
-            Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd>(a / (norm == 0 ? 1 : norm)).eigenvalues() * norm;
+        const Vector expected = symmetric_eigen(a / (norm == 0 ? 1 : norm)).values * norm;
         is.values = (d - expected).cwiseAbs().maxCoeff() / (expected.cwiseAbs().maxCoeff() * n * kEps);
         if (norm == 0) is.residual = is.values = d.norm() == 0 ? 0 : INFINITY;
         const std::string where = GetParam().name + ": " + std::to_string(added.n) + "x" +
@@ -206,7 +204,7 @@ TEST_P(EighTest, DiagonalMatricesAreExact) {
     }
     run(graph);
     for (const Added& added : added_) {
-        Eigen::VectorXd expected = added.c.items[0].diagonal();
+        Vector expected = added.c.items[0].diagonal();
         std::sort(expected.begin(), expected.end());
         EXPECT_EQ(values(added, 0), expected);
         const Matrix v = vectors(added, 0);
@@ -261,7 +259,7 @@ TEST_P(EighTest, StartsFromABasis) {
     for (std::uint64_t n : {48u, 128u}) {
         const Matrix before = symmetric_matrix(MatrixKind::random, n, 1);
         const Matrix now = before + 0.001 * symmetric_matrix(MatrixKind::random, n, 2);
-        const Matrix basis = Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd>(before).eigenvectors();
+        const Matrix basis = symmetric_eigen(before).vectors;
         Case c{{now}};
         c.options.max_sweeps = 4;
         add(graph, c);
@@ -306,7 +304,7 @@ TEST_P(EighTest, TheBasisMayBeWhereTheVectorsGo) {
         plan.run();
         const Matrix x = decode(v.read<std::byte>(), DType::f32, 1, n, n, n)[0];
         const std::vector<float> d = values.floats();
-        const Eigen::VectorXd diagonal = Eigen::Map<const Eigen::VectorXf>(d.data(), n).cast<double>();
+        const Vector diagonal = Eigen::Map<const Eigen::VectorXf>(d.data(), n).cast<double>();
         EXPECT_LE((a - x * diagonal.asDiagonal() * x.transpose()).norm() / (n * a.norm() * kEps), 1.0)
             << step;
     }

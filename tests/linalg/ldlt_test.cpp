@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // ldlt() and ldlt_solve() against their definition in float64, on every device.
-#include <Eigen/Dense>
 #include <algorithm>
 
 #include "linalg/matrices.hpp"
@@ -11,7 +10,7 @@ namespace {
 // Eigenvalues of both signs, magnitudes from 1 down to 1 / condition.
 Matrix symmetric(std::uint64_t n, double condition, std::uint64_t seed) {
     const Matrix left = with_singular_values(std::vector<double>(n, 1.0), n, n, seed);
-    Eigen::VectorXd values(static_cast<Eigen::Index>(n));
+    Vector values(static_cast<Eigen::Index>(n));
     for (std::uint64_t i = 0; i < n; ++i)
         values(static_cast<Eigen::Index>(i)) =
             (i % 2 == 0 ? 1.0 : -1.0) *

@@ -2,7 +2,6 @@
 // matrix_power() on every device against float64: exponents, damping, the rules for small eigenvalues.
 #include <gtest/gtest.h>
 
-#include <Eigen/Eigenvalues>
 #include <cmath>
 #include <functional>
 #include <heron/linalg.hpp>
@@ -23,12 +22,11 @@ std::uint32_t code(MatrixStatus status) { return static_cast<std::uint32_t>(stat
 // Eigenvalues from 1 down to 1 / condition, evenly spaced in the logarithm, times `scale`.
 Matrix positive_matrix(std::uint64_t n, double condition, double scale, std::uint64_t seed) {
     const Matrix x = random_matrix(n, n, seed);
-    Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(x + x.transpose());
-    Eigen::VectorXd values(static_cast<Eigen::Index>(n));
+    Vector values(static_cast<Eigen::Index>(n));
     for (Eigen::Index i = 0; i < values.size(); ++i)
         values[i] = scale * std::pow(condition, -static_cast<double>(i) /
                                                     std::max(1.0, static_cast<double>(values.size() - 1)));
-    const Matrix v = solver.eigenvectors();
+    const Matrix v = symmetric_eigen(x + x.transpose()).vectors;
     return v * values.asDiagonal() * v.transpose();
 }
 
@@ -38,9 +36,9 @@ Matrix symmetric(const Matrix& a) { return (a + a.transpose()) / 2; }
 Matrix reference(const Matrix& a, const std::function<double(double)>& f) {
     const Matrix x = symmetric(rounded(a, DType::f32));
     const double scale = x.cwiseAbs().maxCoeff();
-    Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(x / scale);
-    const Matrix v = solver.eigenvectors();
-    Eigen::VectorXd values = solver.eigenvalues() * scale;
+    const SymmetricEigen eigen = symmetric_eigen(x / scale);
+    const Matrix& v = eigen.vectors;
+    Vector values = eigen.values * scale;
     for (double& value : values) value = f(value);
     return v * values.asDiagonal() * v.transpose();
 }
@@ -143,11 +141,10 @@ TEST_P(MatrixPowerTest, PowersOfNumbersAreAccurate) {
 
 TEST_P(MatrixPowerTest, DampingAndRulesForSmallEigenvalues) {
     const Matrix v = positive_matrix(9, 10, 1, 3);
-    Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(v);
+    const Matrix vectors = symmetric_eigen(v).vectors;
     const auto with = [&](std::vector<double> values) {
         values.resize(9, 0.0);
-        return Matrix(solver.eigenvectors() * Eigen::Map<Eigen::VectorXd>(values.data(), 9).asDiagonal() *
-                      solver.eigenvectors().transpose());
+        return Matrix(vectors * Eigen::Map<Vector>(values.data(), 9).asDiagonal() * vectors.transpose());
     };
     const Matrix full = with({1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2});
     const Matrix deficient = with({1, 0.5, 0.25, 0.2});

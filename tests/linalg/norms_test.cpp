@@ -10,7 +10,7 @@ namespace {
 
 constexpr NormKind kKinds[] = {NormKind::two, NormKind::squared, NormKind::one, NormKind::infinity};
 
-double norm(const Eigen::VectorXd& x, NormKind kind) {
+double norm(const Vector& x, NormKind kind) {
     if (x.size() == 0) return 0;
     switch (kind) {
         case NormKind::two:
@@ -61,7 +61,7 @@ protected:
                 for (std::size_t item = 0; item < p.x.items.size(); ++item) {
                     const auto i = static_cast<Eigen::Index>(item);
                     const Matrix& x = p.x.items[item];
-                    const auto compare = [&](double is, const Eigen::VectorXd& line, const char* what,
+                    const auto compare = [&](double is, const Vector& line, const char* what,
                                              Eigen::Index at) {
                         const double should = norm(line, kind);
                         const double bound = allowed(static_cast<std::uint64_t>(line.size()), kind) * should;

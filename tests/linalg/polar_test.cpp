@@ -173,7 +173,7 @@ protected:
         double worst = 0.0;
         const std::size_t item = c.rows * c.cols;
         for (std::size_t at = 0; at < values.size(); at += item) {
-            const Matrix64 expected =
+            const Matrix expected =
                 polar_reference(matrix_of({&values[at], item}, c.rows, c.cols), c.options);
             worst = std::max(worst, frobenius_error({&computed[at], item}, {expected.data(), item}));
         }
@@ -194,7 +194,7 @@ protected:
     std::vector<double> random_batch(const Case& c, double low = 0.1) {
         std::vector<double> values;
         for (std::uint64_t i = 0; i < c.batch; ++i) {
-            const Matrix64 a = well_conditioned(c.rows, c.cols, low, random_);
+            const Matrix a = well_conditioned(c.rows, c.cols, low, random_);
             values.insert(values.end(), a.data(), a.data() + a.size());
         }
         return round_to(values, c.in.dtype);
@@ -376,7 +376,7 @@ TEST_P(PolarTest, KeepsTheRank) {
             for (const std::size_t rank : {std::size_t{1}, std::size_t{10}}) {
                 std::vector<double> sigma(20, 0.0);
                 for (std::size_t i = 0; i < rank; ++i) sigma[i] = 1.0 / static_cast<double>(1 + i);
-                const Matrix64 a = with_singular_values(c.rows, c.cols, sigma, random_);
+                const Matrix a = with_singular_values(c.rows, c.cols, sigma, random_);
                 const std::vector<double> values = round_to({a.data(), a.data() + a.size()}, DType::f32);
                 EXPECT_LE(error(c, values, run_one(c, values)), 1e-4) << describe(c) << " rank " << rank;
             }

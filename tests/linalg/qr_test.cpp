@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // qr() by both methods against its definition in float64, on every device.
-#include <Eigen/Dense>
 
 #include "linalg/matrices.hpp"
 

@@ -11,7 +11,7 @@ namespace heron::test {
 namespace {
 
 // Stable, NaN last in both orders, -0 before 0.
-std::vector<std::uint32_t> sorted_columns(const Eigen::VectorXd& keys, SortOrder order) {
+std::vector<std::uint32_t> sorted_columns(const Vector& keys, SortOrder order) {
     std::vector<std::uint32_t> columns(static_cast<std::size_t>(keys.size()));
     std::iota(columns.begin(), columns.end(), 0u);
     std::stable_sort(columns.begin(), columns.end(), [&](std::uint32_t a, std::uint32_t b) {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // cholesky_solve(), spd_solve() and spd_inverse() against float64, on every device.
-#include <Eigen/Dense>
 
 #include "linalg/matrices.hpp"
 

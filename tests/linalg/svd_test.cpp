@@ -3,7 +3,6 @@
 // against Eigen.
 #include <gtest/gtest.h>
 
-#include <Eigen/SVD>
 #include <algorithm>
 #include <cmath>
 #include <functional>
@@ -33,9 +32,9 @@ struct Ratios {
     double residual = 0, left = 0, right = 0, values = 0;
 };
 
-Eigen::VectorXd singular_values(const Matrix& a) {
+Vector scaled_singular_values(const Matrix& a) {
     const double norm = a.stableNorm();
-    return Eigen::BDCSVD<Eigen::MatrixXd>(a / (norm == 0 ? 1 : norm)).singularValues() * norm;
+    return singular_values(a / (norm == 0 ? 1 : norm)) * norm;
 }
 
 class SvdTest : public DeviceTest {
@@ -95,7 +94,7 @@ protected:
         };
         const Matrix u = factor(*added.u, added.m), v = factor(*added.v, added.n);
         const std::vector<float> all = added.s->floats();
-        Eigen::VectorXd s(static_cast<Eigen::Index>(added.k));
+        Vector s(static_cast<Eigen::Index>(added.k));
         for (std::uint64_t i = 0; i < added.k; ++i)
             s[static_cast<Eigen::Index>(i)] = static_cast<double>(all[item * added.k + i]);
         const double norm = a.stableNorm();
@@ -113,7 +112,7 @@ protected:
         is.left = (inner.transpose() * inner - Matrix::Identity(rank, rank)).norm() / (length * kEps);
         is.right = (right.transpose() * right - Matrix::Identity(right.cols(), right.cols())).norm() /
                    (length * kEps);
-        const Eigen::VectorXd expected = singular_values(a);
+        const Vector expected = scaled_singular_values(a);
         is.values =
             norm == 0 ? s.norm() : (s - expected).cwiseAbs().maxCoeff() / (expected[0] * length * kEps);
         const std::string where = GetParam().name + ": " + std::to_string(added.m) + "x" +
@@ -298,12 +297,11 @@ TEST_P(SvdTest, PolarFactorIsTheClosestOrthonormalMatrix) {
     for (const Run& one : runs) {
         const auto m = static_cast<std::uint64_t>(one.a.rows()), n = static_cast<std::uint64_t>(one.a.cols());
         const Matrix is = decode(one.result->read<std::byte>(), DType::f32, 1, m, n, n)[0];
-        Eigen::JacobiSVD<Eigen::MatrixXd> reference(one.a, Eigen::ComputeThinU | Eigen::ComputeThinV);
+        const ThinSvd reference = thin_svd(one.a);
         Eigen::Index rank = 0;
-        const Eigen::VectorXd& s = reference.singularValues();
+        const Vector& s = reference.values;
         while (rank < s.size() && s[rank] > 1e-5 * s[0]) ++rank;
-        const Matrix should =
-            reference.matrixU().leftCols(rank) * reference.matrixV().leftCols(rank).transpose();
+        const Matrix should = reference.u.leftCols(rank) * reference.v.leftCols(rank).transpose();
         // Perturbations of A by u |A| turn the factor by as much over the smallest singular value.
         const double bound = rank == 0 ? 0 : 100 * kEps * s[0] / s[rank - 1];
         EXPECT_LE((is - should).norm(), bound) << m << "x" << n;
@@ -341,8 +339,7 @@ TEST_P(SvdTest, TruncatedSvdFindsTheLargestSingularValues) {
             EXPECT_EQ(status.read<std::uint32_t>()[item], kOk);
             const Matrix left = decode(u.read<std::byte>(), DType::f32, 2, m, r, r)[item];
             const Matrix right = decode(v.read<std::byte>(), DType::f32, 2, n, r, r)[item];
-            const Eigen::VectorXd values =
-                Eigen::Map<const Eigen::VectorXf>(&s.floats()[item * r], r).cast<double>();
+            const Vector values = Eigen::Map<const Eigen::VectorXf>(&s.floats()[item * r], r).cast<double>();
             const Matrix best = left * values.asDiagonal() * right.transpose();
             // The error of the best approximation of that rank, and a little more.
             double rest = 0;

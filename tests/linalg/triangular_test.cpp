@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // triangular_solve() and triangular_inverse() against float64, on every device.
-#include <Eigen/Dense>
 
 #include "linalg/matrices.hpp"
 

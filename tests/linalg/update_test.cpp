@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Rank-one changes of inverses and Cholesky factors against float64 and golden vectors, on every device.
-#include <Eigen/Dense>
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -19,14 +18,13 @@ Matrix positive_definite(std::uint64_t n, std::uint64_t seed) {
     return x * x.transpose() / size + 0.05 * Matrix::Identity(x.rows(), x.cols());
 }
 
-Matrix lower_factor(const Matrix& a) { return a.llt().matrixL(); }
 // Of what is stored: f32.
 Matrix square_of(const Matrix& l) {
     const Matrix lower = l.triangularView<Eigen::Lower>();
     return lower * lower.transpose();
 }
 
-Matrix with_row(Matrix a, Eigen::Index row, const Eigen::VectorXd& column) {
+Matrix with_row(Matrix a, Eigen::Index row, const Vector& column) {
     a.row(row) = column.transpose();
     a.col(row) = column;
     return a;
@@ -77,8 +75,8 @@ TEST_P(UpdateTest, ShermanMorrisonMatchesFloat64) {
             EXPECT_EQ(x.status.read(), (std::vector<std::uint32_t>{0, 0}));
             for (std::size_t item = 0; item < 2; ++item) {
                 const Matrix p = x.p.items[item];
-                const Eigen::VectorXd u = x.u.items[0].row(static_cast<Eigen::Index>(item));
-                const Eigen::VectorXd y = p * u;
+                const Vector u = x.u.items[0].row(static_cast<Eigen::Index>(item));
+                const Vector y = p * u;
                 const Matrix change = (x.beta / (x.gamma + x.beta * u.dot(y))) * y * y.transpose();
                 const Matrix expected = (p - change) / x.gamma;
                 const Matrix is = x.p.read()[item];
@@ -127,14 +125,14 @@ TEST_P(UpdateTest, CholeskyFactorsAreUpdatedAndDowndated) {
         std::vector<Pending> pending;
         for (std::uint64_t n : kSizes)
             for (bool down : {false, true}) {
-                const std::vector<Matrix> l{lower_factor(positive_definite(n, n)),
-                                            lower_factor(positive_definite(n, n + 1))};
+                const std::vector<Matrix> l{cholesky_factor(positive_definite(n, n)),
+                                            cholesky_factor(positive_definite(n, n + 1))};
                 Matrix v = random_matrix(2, n, n + 2);
                 double left = 1;
                 if (down)
                     for (Eigen::Index item = 0; item < 2; ++item) {
                         // |L^-1 v|^2 = 0.9
-                        Eigen::VectorXd x = v.row(item);
+                        Vector x = v.row(item);
                         x *= std::sqrt(0.9) / x.norm();
                         v.row(item) = l[static_cast<std::size_t>(item)] * x;
                         left = 0.1;
@@ -154,7 +152,7 @@ TEST_P(UpdateTest, CholeskyFactorsAreUpdatedAndDowndated) {
             EXPECT_EQ(x.status.read(), (std::vector<std::uint32_t>{0, 0})) << x.l.rows << " down " << x.down;
             for (std::size_t item = 0; item < 2; ++item) {
                 const Matrix before = square_of(x.l.items[item]);
-                const Eigen::VectorXd v = x.v.items[0].row(static_cast<Eigen::Index>(item));
+                const Vector v = x.v.items[0].row(static_cast<Eigen::Index>(item));
                 const Matrix after = before + (x.down ? -1.0 : 1.0) * v * v.transpose();
                 const Matrix is = x.l.read()[item];
                 expect_lower_only(is);
@@ -169,12 +167,12 @@ TEST_P(UpdateTest, CholeskyFactorsAreUpdatedAndDowndated) {
 
 TEST_P(UpdateTest, LargeFactorsAreUpdated) {
     Graph graph(device());
-    const Placed l = place(graph, {with_garbage_above(lower_factor(positive_definite(1030, 3)))});
+    const Placed l = place(graph, {with_garbage_above(cholesky_factor(positive_definite(1030, 3)))});
     const Placed v = place(graph, {random_matrix(1, 1030, 4)}, DType::bf16);
     cholesky_update(graph, l.tensor, v.tensor);
     run(graph);
     const Matrix before = square_of(l.items[0]);
-    const Eigen::VectorXd x = v.items[0].row(0);
+    const Vector x = v.items[0].row(0);
     EXPECT_LE(ratio(l.read()[0], before + x * x.transpose(), before.norm() + x.squaredNorm()), 1);
 }
 
@@ -196,7 +194,7 @@ TEST_P(UpdateTest, RowsOfFactorsAreReplaced) {
                 const Matrix wide = positive_definite(n + 1, n + item);
                 // One more row than the factor has, which takes the place of another one.
                 const auto size = static_cast<Eigen::Index>(n);
-                l.push_back(with_garbage_above(lower_factor(wide.topLeftCorner(size, size))));
+                l.push_back(with_garbage_above(cholesky_factor(wide.topLeftCorner(size, size))));
                 columns.row(item) = wide.row(size).head(size);
                 columns(item, rows[item]) = wide(size, size);
             }
@@ -212,7 +210,7 @@ TEST_P(UpdateTest, RowsOfFactorsAreReplaced) {
             EXPECT_EQ(x.status.read(), (std::vector<std::uint32_t>{0, 0, 0}));
             for (std::size_t item = 0; item < 3; ++item) {
                 const Matrix before = square_of(x.l.items[item]);
-                const Eigen::VectorXd column = x.columns.items[0].row(static_cast<Eigen::Index>(item));
+                const Vector column = x.columns.items[0].row(static_cast<Eigen::Index>(item));
                 const Matrix after = with_row(before, x.rows[item], column);
                 const Matrix is = x.l.read()[item];
                 expect_lower_only(is);
@@ -233,7 +231,7 @@ TEST_P(UpdateTest, ReplacedRowsDriftSlowly) {
         return Matrix(window * window.transpose() + 0.01 * Matrix::Identity(kRows, kRows));
     };
     Graph graph(device());
-    const Placed l = place(graph, {lower_factor(gram())});
+    const Placed l = place(graph, {cholesky_factor(gram())});
     const Placed column = place(graph, {Matrix::Zero(1, kRows)});
     const PlacedWords row = place_words(graph, {1}, {0}), status = place_words(graph, {1});
     cholesky_replace_row(graph, l.tensor, row.tensor, column.tensor, status.tensor);
@@ -254,7 +252,7 @@ TEST_P(UpdateTest, ReplacedRowsDriftSlowly) {
 
 TEST_P(UpdateTest, FailuresLeaveTheFactorAndTheOthersAlone) {
     constexpr std::uint64_t n = 21;
-    const Matrix good = lower_factor(positive_definite(n, 1));
+    const Matrix good = cholesky_factor(positive_definite(n, 1));
     std::vector<Matrix> l(6, good);
     l[1](10, 4) = kNan;
     l[2](17, 17) = 0;
@@ -300,7 +298,7 @@ TEST_P(UpdateTest, BitsAreTheSameTwiceAndSplit) {
         Graph graph(device());
         const Placed p = place(graph, {positive_definite(130, 1)}),
                      u = place(graph, {random_matrix(1, 130, 2)});
-        const Placed l = place(graph, {lower_factor(positive_definite(130, 3))});
+        const Placed l = place(graph, {cholesky_factor(positive_definite(130, 3))});
         sherman_morrison(graph, p.tensor, u.tensor);
         cholesky_update(graph, l.tensor, u.tensor);
         run(graph, {.max_dispatch_flops = max_flops});

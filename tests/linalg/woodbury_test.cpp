@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Woodbury solves, gradient windows and updated inverses against float64, on every device.
-#include <Eigen/Dense>
 
 #include "linalg/matrices.hpp"
 
@@ -16,7 +15,7 @@ struct PlacedWindow {
     // K itself, and the rows themselves.
     Matrix gram64(std::size_t item = 0) const {
         Matrix k = gram.read()[item];
-        const Eigen::VectorXd f = factors(item);
+        const Vector f = factors(item);
         return f.asDiagonal() * k * f.asDiagonal();
     }
     Matrix rows64(std::size_t item = 0) const {
@@ -25,10 +24,10 @@ struct PlacedWindow {
     }
 
 private:
-    Eigen::VectorXd factors(std::size_t item) const {
+    Vector factors(std::size_t item) const {
         const std::vector<std::int32_t> e = exponents->read<std::int32_t>();
         const std::size_t s = rows.rows;
-        Eigen::VectorXd f(static_cast<Eigen::Index>(s));
+        Vector f(static_cast<Eigen::Index>(s));
         for (std::size_t i = 0; i < s; ++i)
             f[static_cast<Eigen::Index>(i)] = std::ldexp(1.0, e[item * s + i]);
         return f;
@@ -60,7 +59,7 @@ protected:
     void check_range(const Matrix& u, double lambda, double weight, const Matrix& y, const Matrix& x,
                      const std::string& what) {
         const Matrix k = weight * u * u.transpose();
-        const Matrix q = (k + lambda * Matrix::Identity(k.rows(), k.cols())).ldlt().solve(y);
+        const Matrix q = solve_symmetric(k + lambda * Matrix::Identity(k.rows(), k.cols()), y);
         const Matrix expected = u.transpose() * q;
         ratio("range", (x - expected).norm(),
               range_bound(k, lambda, weight, y, q) + 2 * kEps32 * expected.norm(), what);
@@ -69,12 +68,12 @@ protected:
     void check_solve(const Matrix& u, double lambda, double weight, const Matrix& b, const Matrix& x,
                      bool refined, const std::string& what) {
         const Matrix k = weight * u * u.transpose(), y = u * b;
-        const Matrix q = (k + lambda * Matrix::Identity(k.rows(), k.cols())).ldlt().solve(y);
+        const Matrix q = solve_symmetric(k + lambda * Matrix::Identity(k.rows(), k.cols()), y);
         const Matrix expected = (b - weight * u.transpose() * q) / lambda;
         ratio("solve", (x - expected).norm(),
               (weight * range_bound(k, lambda, weight, y, q) + 50 * kEps32 * b.norm()) / lambda, what);
         if (!refined || b.norm() > 4 * lambda * expected.norm()) return;
-        const double norm = u.operatorNorm();
+        const double norm = spectral_norm(u);
         const Matrix r = b - (lambda * x + weight * u.transpose() * (u * x));
         ratio("residual", r.norm(), 50 * kEps32 * (b.norm() + (lambda + weight * norm * norm) * x.norm()),
               what);
@@ -192,7 +191,7 @@ TEST_P(WoodburyTest, TheRangeFormKeepsItsDigits) {
     const double lambda = damping.floats()[0];
     EXPECT_NEAR(lambda, std::max(1e-3, 4 * kEps32 * u.squaredNorm()), 1e-6);
     const Matrix k = u * u.transpose() + lambda * Matrix::Identity(s, s);
-    const Matrix expected = u.transpose() * k.ldlt().solve(y);
+    const Matrix expected = u.transpose() * solve_symmetric(k, y);
     ratio("digits", (x.read()[0] - expected).norm() / expected.norm(), 2e-6, "range form");
     EXPECT_GT((subtracted.read()[0] - expected).norm() / expected.norm(), 1e-4);
 }
@@ -331,8 +330,7 @@ TEST_P(WoodburyTest, DiagonalsPlusLowRankMatchFloat64) {
     run(graph);
     for (const System& system : systems) {
         const Matrix x = system.x.read()[0];
-        const double norm = system.a.operatorNorm(),
-                     condition = norm * Matrix(system.a.inverse()).operatorNorm();
+        const double norm = spectral_norm(system.a), condition = norm * spectral_norm(inverse(system.a));
         ratio("diagonal", (system.a * x - system.b).norm(),
               50 * kEps32 * (system.b.norm() + std::min(condition, 100.0) * norm * x.norm()), system.what);
     }
@@ -437,9 +435,8 @@ TEST_P(WoodburyTest, InversesAreUpdated) {
             }
     run(graph);
     for (const Update& update : updates) {
-        const Matrix f =
-            update.gamma * Matrix(update.p.inverse()) + update.beta * update.u * update.u.transpose();
-        const Matrix p = update.result.read()[0], expected = f.inverse();
+        const Matrix f = update.gamma * inverse(update.p) + update.beta * update.u * update.u.transpose();
+        const Matrix p = update.result.read()[0], expected = inverse(f);
         EXPECT_EQ(p, p.transpose());
         // Errors relative to P, from which the change is subtracted.
         ratio("update", (p - expected).norm(),

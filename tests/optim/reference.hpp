@@ -114,7 +114,7 @@ public:
         std::size_t first = 0;
         for (const ReferenceBlock& block : blocks_) {
             const std::size_t count = block.rows * block.cols;
-            const Matrix64 o =
+            const Matrix o =
                 polar_reference(matrix_of({u.data() + first, count}, block.rows, block.cols), o_.polar);
             for (std::size_t i = 0; i < count; ++i) {
                 double& wi = w[first + i];

@@ -4,7 +4,6 @@
 // one plan.
 #include <gtest/gtest.h>
 
-#include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <filesystem>
 #include <limits>
@@ -89,20 +88,24 @@ private:
 class ShampooReference {
 public:
     ShampooReference(const Shape& shape, std::uint32_t phase)
-        : shape_(shape), phase_(phase), l_(Matrix64::Zero(rows(), rows())), p_(l_) {}
+        : shape_(shape), phase_(phase), l_(Matrix::Zero(rows(), rows())), p_(l_) {}
 
     // A of the root that is taken of L.
-    Matrix64 damped(const Matrix64& l) const {
+    Matrix damped(const Matrix& l) const {
         return l / static_cast<double>(scale_of(shape_[0], shape_[1])) +
-               static_cast<double>(kEps) * Matrix64::Identity(rows(), rows());
+               static_cast<double>(kEps) * Matrix::Identity(rows(), rows());
     }
     bool refreshes(std::uint64_t t) const { return (t - 1) % kInterval == phase_; }
     void step(std::vector<double>& w, const std::vector<double>& g, std::uint64_t t) {
-        const Matrix64 gradient = matrix_of(g, shape_[0], shape_[1]);
+        const Matrix gradient = matrix_of(g, shape_[0], shape_[1]);
         const double beta = static_cast<double>(kBeta);
         l_ = beta * l_ + static_cast<double>(1 - kBeta) * gradient * gradient.transpose();
-        if (refreshes(t)) p_ = Eigen::SelfAdjointEigenSolver<Matrix64>(damped(l_)).operatorInverseSqrt();
-        const Matrix64 update = static_cast<double>(kRate) * p_ * gradient;
+        if (refreshes(t)) {
+            const SymmetricEigen eigen = symmetric_eigen(damped(l_));
+            p_ = eigen.vectors * eigen.values.cwiseSqrt().cwiseInverse().asDiagonal() *
+                 eigen.vectors.transpose();
+        }
+        const Matrix update = static_cast<double>(kRate) * p_ * gradient;
         for (std::size_t i = 0; i < w.size(); ++i) w[i] -= update.data()[i];
     }
 
@@ -111,7 +114,7 @@ private:
 
     Shape shape_;
     std::uint32_t phase_;
-    Matrix64 l_, p_;
+    Matrix l_, p_;
 };
 
 const std::vector<Shape> kShapes{{6, 10}, {17, 5}, {33, 20}, {8, 8}};
@@ -156,11 +159,11 @@ TEST_P(SectionTest, RefreshesOnlyInItsStepsAndMatchesFloat64) {
             EXPECT_EQ(state(i, ".p") != before[i], refreshes) << "tensor " << i << ", step " << step;
             if (refreshes) {
                 const std::uint64_t n = kShapes[i][0];
-                const Matrix64 a = references[i].damped(matrix_of(doubles(state(i, ".l")), n, n));
-                const Matrix64 p = matrix_of(doubles(state(i, ".p")), n, n);
-                const auto eigenvalues = Eigen::SelfAdjointEigenSolver<Matrix64>(a).eigenvalues();
+                const Matrix a = references[i].damped(matrix_of(doubles(state(i, ".l")), n, n));
+                const Matrix p = matrix_of(doubles(state(i, ".p")), n, n);
+                const Vector eigenvalues = symmetric_eigen(a).values;
                 const double kappa = eigenvalues.maxCoeff() / eigenvalues.minCoeff();
-                EXPECT_LE((p * a * p - Matrix64::Identity(n, n)).norm() /
+                EXPECT_LE((p * a * p - Matrix::Identity(n, n)).norm() /
                               (static_cast<double>(n) * std::sqrt(kappa) * 0x1p-24),
                           50)
                     << "tensor " << i << ", step " << step << ": not an inverse square root";

@@ -2,7 +2,6 @@
 // Float64 references and test matrices.
 #include "support/reference.hpp"
 
-#include <Eigen/QR>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -75,11 +74,14 @@ Matrix normals(std::uint64_t rows, std::uint64_t cols, Random& random) {
     return matrix;
 }
 
+Matrix random_product(std::uint64_t rows, std::uint64_t inner, std::uint64_t cols, Random& random) {
+    const Matrix right = normals(inner, cols, random);
+    return normals(rows, inner, random) * right;
+}
+
 // The first `cols` columns of a random orthogonal matrix.
 Matrix orthonormal(std::uint64_t rows, std::uint64_t cols, Random& random) {
-    const Matrix start = normals(rows, cols, random);
-    Eigen::HouseholderQR<Eigen::MatrixXd> qr(start);
-    return qr.householderQ() * Eigen::MatrixXd::Identity(index(rows), index(cols));
+    return orthonormal_basis(normals(rows, cols, random));
 }
 
 std::uint64_t elements(std::uint64_t items, std::uint64_t rows, std::uint64_t cols, std::uint64_t stride) {
@@ -96,7 +98,7 @@ Matrix with_singular_values(const std::vector<double>& values, std::uint64_t row
     const std::uint64_t rank = std::min(rows, cols);
     const Matrix left = orthonormal(rows, rank, random);
     const Matrix right = orthonormal(cols, rank, random);
-    const Eigen::VectorXd diagonal = Eigen::Map<const Eigen::VectorXd>(values.data(), index(rank));
+    const Vector diagonal = Eigen::Map<const Vector>(values.data(), index(rank));
     return left * diagonal.asDiagonal() * right.transpose();
 }
 
@@ -119,11 +121,9 @@ Matrix make_matrix(MatrixKind kind, std::uint64_t rows, std::uint64_t cols, std:
                 matrix(index(i), index(i)) = (i % 2 == 0 ? 1.0 : -1.0) * static_cast<double>(i + 1);
             return matrix;
         case MatrixKind::rank_one:
-            return normals(rows, 1, random) * normals(1, cols, random);
-        case MatrixKind::half_rank: {
-            const std::uint64_t half = std::max<std::uint64_t>(1, rank / 2);
-            return normals(rows, half, random) * normals(half, cols, random);
-        }
+            return random_product(rows, 1, cols, random);
+        case MatrixKind::half_rank:
+            return random_product(rows, std::max<std::uint64_t>(1, rank / 2), cols, random);
         case MatrixKind::clustered:
             for (std::uint64_t i = 0; i < rank; i += 2) values[i] = 1.0001;
             return with_singular_values(values, rows, cols, seed);
@@ -224,7 +224,7 @@ bool gaps_intact(const std::vector<std::byte>& bytes, DType dtype, std::uint64_t
 
 Matrix gemm_reference(double alpha, const Matrix& a, const Matrix& b, double beta, const Matrix& c) {
     Matrix result = Matrix::Zero(a.rows(), b.cols());
-    if (a.cols() > 0) result.noalias() = alpha * (a * b);
+    if (a.cols() > 0) result = alpha * (a * b);
     if (beta != 0) result += beta * c;
     return result;
 }

@@ -2,16 +2,15 @@
 // Float64 references, and the matrices that numerical tests are run on.
 #pragma once
 
-#include <Eigen/Core>
 #include <cstddef>
 #include <cstdint>
 #include <heron/tensor.hpp>
 #include <string>
 #include <vector>
 
-namespace heron::test {
+#include "support/matrix.hpp"
 
-using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+namespace heron::test {
 
 // Counter-based and the same on every standard library, so that a failing seed can be run anywhere.
 class Random {
