@@ -50,6 +50,7 @@ struct MatrixShape {
 // What a device offers beyond the baseline, and its limits, as Heron uses them.
 struct Capabilities {
     bool cpu = false;             // a CPU driver (lavapipe, SwiftShader): CPU variants are chosen
+    bool cpu_uniform_loads = false;  // ... that loads an address common to a subgroup once (lavapipe 26.1)
     bool shader_float16 = false;  // arithmetic on float16_t
     bool storage_16bit = false;   // 16-bit loads and stores
     bool storage_8bit = false;

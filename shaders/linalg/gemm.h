@@ -38,6 +38,34 @@ const uint GEMM_HAS_C = 1;     // beta != 0
 const uint GEMM_SYMMETRIC = 2; // only tiles on or above the diagonal; what is above it is stored below it too
 const uint GEMM_D_PAIRS = 4;   // elements of D with an even column share a word with the next one, in every row
 
+// gemm_packed multiplies panels, which gemm_pack makes of the operands: lines (rows of op(A), columns of op(B)) side by
+// side, PANEL_ROWS of A, PANEL_COLS times the subgroup size of B, with all their k, the lines of one k in a row; zeros after
+// the last line and the last k. A job of gemm_packed has panels in a and b, whose batch strides count steps; its k is a
+// multiple of PANEL_STEP; a_row to b_col are not used.
+const uint PANEL_ROWS = 12;
+const uint PANEL_COLS = 2;
+const uint PANEL_STEP = 16;
+
+struct GemmPackJob {
+    U32   x;
+    F32   panels;
+    uint  lines;
+    uint  k;
+    uint  x_line;      // elements from one line to the next
+    uint  x_k;         // ... from one k to the next
+    uint  x_batch;
+    uint  width;       // lines of a panel
+    uint  flags;       // PACK_ bits
+    uint  panels_item; // panels of one item
+    uint  padded_k;
+    uint  chunks;      // workgroups of one panel
+    uint  reserved;
+    uint  first_group;
+};
+
+const uint PACK_COLUMNS = 1;   // of B: each invocation of gemm_packed has PANEL_COLS neighbours, the first of all come first
+const uint PACK_CHUNK = 128;   // k of a workgroup
+
 // Sums the products of pieces of k: D = alpha sum_s P[item][s] + beta C.
 struct GemmCombineJob {
     F32   partial;     // items x pieces x m x n, contiguous

@@ -75,6 +75,7 @@ Probe probe_device(const FunctionTable& vk, VkPhysicalDevice handle, std::uint32
         if (properties.apiVersion >= VK_API_VERSION_1_2) id.pNext = &driver;
         vk.GetPhysicalDeviceProperties2(handle, &chain);
         std::copy_n(id.deviceUUID, VK_UUID_SIZE, info.uuid.begin());
+        probe.driver_id = driver.driverID;
         info.driver = text_of(driver.driverName);
         const std::string version = text_of(driver.driverInfo);
         if (!version.empty()) info.driver += (info.driver.empty() ? "" : " ") + version;
@@ -183,6 +184,9 @@ Capabilities capabilities_of(const Probe& probe, const Features& enabled,
 
     Capabilities c;
     c.cpu = probe.info.type == VK_PHYSICAL_DEVICE_TYPE_CPU && !disable.cpu;
+    // 25.0 does so outside of loops only. Those between were not looked at.
+    c.cpu_uniform_loads = c.cpu && probe.driver_id == VK_DRIVER_ID_MESA_LLVMPIPE &&
+                          probe.properties.driverVersion >= VK_MAKE_API_VERSION(0, 26, 1, 0);
     c.shader_float16 = f.shader_float16;
     // Loads and stores convert through 16-bit and 8-bit integers, so both features are needed.
     c.storage_16bit = f.storage_buffer_16bit && f.shader_int16;

@@ -17,6 +17,7 @@ struct Probe {
     VkPhysicalDevice handle = VK_NULL_HANDLE;
     DeviceInfo info;
     VkPhysicalDeviceProperties properties{};
+    VkDriverId driver_id = VkDriverId{};  // zero where the device is older than Vulkan 1.2
     // Below all zero where the device is older than Vulkan 1.3.
     VkPhysicalDeviceVulkan11Properties v11{};
     VkPhysicalDeviceVulkan13Properties v13{};

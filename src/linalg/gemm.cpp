@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// gemm() and syrk(): checks, split-K, and the jobs.
+// gemm() and syrk(): checks, panels, split-K, and the jobs.
 #include "linalg/gemm.hpp"
 
 #include <algorithm>
@@ -8,6 +8,7 @@
 
 #include "core/enumerator.hpp"
 #include "heron/spirv/gemm_combine.hpp"
+#include "heron/spirv/gemm_pack.hpp"
 #include "linalg/checks.hpp"
 #include "linalg/convert.hpp"
 #include "linalg/gemm.h"
@@ -15,10 +16,12 @@
 namespace heron {
 
 static_assert(sizeof(gpu::GemmJob) == 112 && offsetof(gpu::GemmJob, first_group) == 108);
+static_assert(sizeof(gpu::GemmPackJob) == 64 && offsetof(gpu::GemmPackJob, first_group) == 60);
 static_assert(sizeof(gpu::GemmCombineJob) == 80 && offsetof(gpu::GemmCombineJob, first_group) == 76);
 
 namespace {
 
+constexpr KernelInfo kPack = make_kernel<gpu::GemmPackJob>("gemm_pack", spirv::gemm_pack);
 constexpr KernelInfo kCombine = make_kernel<gpu::GemmCombineJob>("gemm_combine", spirv::gemm_combine);
 
 std::uint64_t ceil_div(std::uint64_t a, std::uint64_t b) { return (a + b - 1) / b; }
@@ -28,6 +31,46 @@ constexpr std::uint64_t kMaxExtent = std::uint64_t{1} << 31;
 std::uint32_t dtype_code(const Tensor& tensor) { return static_cast<std::uint32_t>(tensor.dtype); }
 
 std::uint32_t narrow(std::uint64_t value) { return static_cast<std::uint32_t>(value); }
+
+// An operand as gemm_pack sees it: lines (rows of op(A), columns of op(B)) of k elements each.
+struct Lines {
+    Tensor x;
+    std::uint64_t count, k, items;
+    std::uint32_t line, step;  // elements from line to line, and from k to k
+    std::uint32_t item;
+    std::uint32_t width;  // lines of a panel
+    bool columns;         // of B
+};
+
+// Adds the operation that packs them; the result is panels x steps x what a step of a panel holds.
+Tensor add_panels(Graph& graph, const Lines& x, bool guarded) {
+    const std::uint64_t panels = ceil_div(x.count, x.width);
+    const std::uint64_t steps = ceil_div(x.k, gpu::PANEL_STEP);
+    const Tensor result =
+        graph.temporary(DType::f32, Shape{x.items * panels, steps, gpu::PANEL_STEP * x.width});
+    gpu::GemmPackJob job{};
+    job.lines = narrow(x.count);
+    job.k = narrow(x.k);
+    job.x_line = x.line;
+    job.x_k = x.step;
+    job.x_batch = x.item;
+    job.width = x.width;
+    job.flags = x.columns ? gpu::PACK_COLUMNS : 0;
+    job.panels_item = narrow(panels);
+    job.padded_k = narrow(steps * gpu::PANEL_STEP);
+    job.chunks = narrow(ceil_div(job.padded_k, gpu::PACK_CHUNK));
+    Operation operation = make_operation(kPack, job,
+                                         {{offsetof(gpu::GemmPackJob, x), x.x, Access::read},
+                                          {offsetof(gpu::GemmPackJob, panels), result, Access::write}},
+                                         x.items * panels * job.chunks);
+    operation.constants = {{gpu::SPEC_THREADS, graph.device().capabilities().subgroup_size},
+                           {gpu::SPEC_DTYPE_A, dtype_code(x.x)}};
+    operation.reason = "panels for gemm_packed";
+    operation.bytes = static_cast<double>(x.x.span_bytes() + result.span_bytes());
+    operation.guarded = guarded;
+    graph.add(std::move(operation));
+    return result;
+}
 
 // One job: `items` products of op(A) and op(B) with k columns and rows, whose operands lie a_item and b_item
 // elements apart.
@@ -73,16 +116,39 @@ void add_product(Graph& graph, const GemmChoice& choice, const Product& x, const
         tiles = std::uint64_t{job.tiles_n} * (job.tiles_n + 1) / 2 * (tile_cols / tile_rows);
     job.tiles = narrow(tiles);
 
-    std::vector<Operand> operands{{offsetof(gpu::GemmJob, a), x.a, Access::read},
-                                  {offsetof(gpu::GemmJob, b), x.b, Access::read},
+    Tensor a = x.a, b = x.b;
+    if (kernel.packed) {
+        const std::uint32_t width = gpu::PANEL_COLS * device.subgroup_size;
+        a = add_panels(graph,
+                       {x.a, m, x.k, x.a_item == 0 ? 1 : x.items, job.a_row, job.a_col, x.a_item,
+                        gpu::PANEL_ROWS, false},
+                       options.guarded);
+        b = add_panels(
+            graph, {x.b, n, x.k, x.b_item == 0 ? 1 : x.items, job.b_col, job.b_row, x.b_item, width, true},
+            options.guarded);
+        const std::uint64_t steps = ceil_div(x.k, gpu::PANEL_STEP);
+        job.k = narrow(steps * gpu::PANEL_STEP);
+        job.a_row = job.a_col = job.b_row = job.b_col = 0;
+        job.a_batch = x.a_item == 0 ? 0 : narrow(ceil_div(m, gpu::PANEL_ROWS) * steps);
+        job.b_batch = x.b_item == 0 ? 0 : narrow(ceil_div(n, width) * steps);
+    }
+
+    std::vector<Operand> operands{{offsetof(gpu::GemmJob, a), a, Access::read},
+                                  {offsetof(gpu::GemmJob, b), b, Access::read},
                                   {offsetof(gpu::GemmJob, d), x.d, Access::write}};
     if (has_c) operands.push_back({offsetof(gpu::GemmJob, c), x.c, Access::read});
     Operation operation = make_operation(kernel.info, job, std::move(operands), tiles * x.items);
     operation.constants = {{gpu::SPEC_THREADS, threads},
-                           {gpu::SPEC_DTYPE_A, dtype_code(x.a)},
-                           {gpu::SPEC_DTYPE_B, dtype_code(x.b)},
+                           {gpu::SPEC_DTYPE_A, dtype_code(a)},
+                           {gpu::SPEC_DTYPE_B, dtype_code(b)},
                            {gpu::SPEC_DTYPE_C, dtype_code(has_c ? x.c : x.d)},
                            {gpu::SPEC_DTYPE_D, dtype_code(x.d)}};
+    if (kernel.packed) {
+        operation.constants.push_back({gpu::SPEC_SUBGROUP, device.subgroup_size});
+        operation.constants.push_back(
+            {gpu::SPEC_FLAGS,
+             (has_c ? gpu::PRODUCT_C : 0) | (options.symmetric ? gpu::PRODUCT_SYMMETRIC : 0)});
+    }
     if (kernel.matrix_units) {
         const MatrixShape& unit = device.cooperative_f16;
         for (const SpecConstant& constant :
@@ -95,7 +161,7 @@ void add_product(Graph& graph, const GemmChoice& choice, const Product& x, const
     const double columns = options.symmetric ? static_cast<double>(n + 1) : 2.0 * static_cast<double>(n);
     operation.flops =
         columns * static_cast<double>(m) * static_cast<double>(x.k) * static_cast<double>(x.items);
-    operation.bytes = static_cast<double>(x.a.span_bytes() + x.b.span_bytes() + x.d.span_bytes() +
+    operation.bytes = static_cast<double>(a.span_bytes() + b.span_bytes() + x.d.span_bytes() +
                                           (has_c ? x.c.span_bytes() : 0));
     operation.guarded = options.guarded;
     graph.add(std::move(operation));

@@ -31,6 +31,8 @@ struct GemmKernel {
     std::string_view reason;  // why it was chosen
     // Multiplies on matrix units, f16 by f16 only.
     bool matrix_units = false;
+    // Multiplies panels that gemm_pack makes of the operands, in a dispatch (a level) before.
+    bool packed = false;
 };
 
 std::span<const GemmKernel> gemm_kernels();

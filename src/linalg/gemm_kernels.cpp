@@ -11,6 +11,7 @@
 #include "heron/spirv/gemm_coopmat.hpp"
 #include "heron/spirv/gemm_coopmat_large.hpp"
 #endif
+#include "heron/spirv/gemm_packed.hpp"
 #include "heron/spirv/gemm_tiled.hpp"
 #include "heron/spirv/gemm_tiled_large.hpp"
 #include "linalg/checks.hpp"
@@ -34,6 +35,28 @@ std::string_view missing_for_cpu(const Capabilities& device) {
 // fifth of speed.
 std::string_view missing_for_cpu_large(const Capabilities& device) {
     return device.cpu && device.subgroup_size == 4 ? "subgroups are 4 wide" : missing_for_cpu(device);
+}
+
+std::string_view missing_for_packed(const Capabilities& device) {
+    if (const std::string_view why = missing_for_cpu_large(device); !why.empty()) return why;
+    return device.subgroup_size_control ? std::string_view{} : "device cannot promise full subgroups";
+}
+
+// Shaders index panels with 32 bits.
+bool panels_too_large(const Capabilities& device, const GemmShape& s) {
+    const std::uint64_t lines = std::max(s.m, s.n) + gpu::PANEL_COLS * device.subgroup_size;
+    return (s.k + gpu::PANEL_STEP) * lines * s.batch >> 32 != 0;
+}
+constexpr std::string_view kPanelsTooLarge = "panels of 2^32 elements or more";
+
+std::string_view unsuitable_for_packed(const Capabilities& device, const GemmShape& s) {
+    // 512 x 512 x 512 on lavapipe 22.3: 2 GFLOP/s, gemm_cpu 15; on 26.1: 107, gemm_cpu 39.
+    if (!device.cpu_uniform_loads) return "driver loads a uniform address once for each invocation";
+    if (panels_too_large(device, s)) return kPanelsTooLarge;
+    // 64 x 64 x 512: 33 GFLOP/s, gemm_cpu 43; 96 x 96 x 96: 31, 24; 48 x 512 x 512: 54, 33; 32 x 512 x 512:
+    // 39, 44; 512 x 512 x 32: 52, 23.
+    if (s.m < 48 || s.n < 48 || s.m * s.n < 96 * 96 || s.k < 32) return "packing costs more than it saves";
+    return {};
 }
 
 std::string_view missing_for_large_tiles(const Capabilities& device) {
@@ -78,6 +101,9 @@ template <const CpuTile& kTile>
 constexpr std::uint32_t cpu_cols(const Capabilities& device) {
     return kTile.cols * device.subgroup_size;
 }
+
+// A square of whole panels of both operands.
+std::uint32_t packed_side(const Capabilities& device) { return 6 * device.subgroup_size; }
 
 // 2 x 2 subgroups of kBlocks x kBlocks cooperative matrices.
 constexpr std::uint32_t kBlocks = 2, kBlocksLarge = 4;
@@ -136,6 +162,9 @@ constexpr GemmKernel kGemmKernels[] = {
     {make_kernel<gpu::GemmJob>("gemm_coopmat", kCoopmat), four_subgroups, coopmat_rows<kBlocks>,
      coopmat_cols<kBlocks>, missing_for_coopmat<kBlocks>, unsuitable_for_coopmat,
      "matrix units, 2 x 2 cooperative matrices a subgroup", true},
+    {make_kernel<gpu::GemmJob>("gemm_packed", spirv::gemm_packed), subgroup_threads, packed_side, packed_side,
+     missing_for_packed, unsuitable_for_packed, "CPU driver: packed panels, 12 x 2 sums an invocation", false,
+     true},
     {make_kernel<gpu::GemmJob>("gemm_cpu", spirv::gemm_cpu), subgroup_threads, cpu_rows<kLarge>,
      cpu_cols<kLarge>, missing_for_cpu_large,
      [](const Capabilities& device, const GemmShape& s) -> std::string_view {
@@ -185,6 +214,7 @@ GemmChoice choose_gemm(const Capabilities& device, const GemmShape& shape, std::
         std::string_view why = found->missing(device);
         if (why.empty() && found->matrix_units && (shape.a != DType::f16 || shape.b != DType::f16))
             why = "operands are not f16";
+        if (why.empty() && found->packed && panels_too_large(device, shape)) why = kPanelsTooLarge;
         if (!why.empty())
             throw Error(ErrorCode::unsupported, "gemm: variant " + std::string(variant) + " cannot run: " +
                                                     std::string(why) + "; leave the variant empty");

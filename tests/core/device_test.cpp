@@ -57,7 +57,7 @@ TEST_P(DeviceTest, SwitchesCapabilitiesOff) {
     const Capabilities& c = device(off).capabilities();
     EXPECT_FALSE(c.shader_float16 || c.storage_16bit || c.storage_8bit || c.subgroup_size_control ||
                  c.cooperative_matrix || c.bfloat16 || c.cooperative_matrix2 || c.memory_budget ||
-                 c.pipeline_statistics || c.timestamps || c.cpu);
+                 c.pipeline_statistics || c.timestamps || c.cpu || c.cpu_uniform_loads);
     EXPECT_LE(c.shared_memory_bytes, 16384u);
     EXPECT_EQ(c.max_workgroup_invocations, 128u);
     EXPECT_EQ(c.max_workgroup_size_x, 128u);

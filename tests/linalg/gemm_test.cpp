@@ -2,6 +2,7 @@
 // gemm() and syrk() against float64, on every device and with every variant that it can run.
 #include "linalg/gemm.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <deque>
@@ -287,9 +288,11 @@ TEST_P(GemmTest, TakesEveryElementTypeWithoutFeaturesOf16Bits) {
             Graph graph(*on);
             for (const Types& t :
                  {Types{f16, f16, f32, f32}, Types{bf16, f16, bf16, f16}, Types{f32, bf16, f16, bf16}}) {
-                // The CPU variants are one source, as the tiled ones are; each combination is a pipeline
-                // of its own.
-                if (t.d != f32 && variant != "gemm_cpu_small" && variant != "gemm_tiled") continue;
+                // The CPU variants without panels are one source, as the tiled ones are; each combination is
+                // a pipeline of its own.
+                if (t.d != f32 && variant != "gemm_cpu_small" && variant != "gemm_packed" &&
+                    variant != "gemm_tiled")
+                    continue;
                 for (std::uint64_t gap : {0u, 1u})
                     for (std::uint64_t n : {1u, 2u, 33u, 64u, 77u}) {
                         GemmCase x{
@@ -364,6 +367,36 @@ TEST_P(GemmTest, SplitsOnlyWhereNeededWhenAsked) {
         syrk(graph, a, {}, d, {.split = SplitK::when_needed});
         EXPECT_EQ(graph.compile({}).level_count(), levels) << k;
     }
+}
+
+// Panels that end anywhere in a workgroup's tile, many tiles, pieces of k, all in one level.
+TEST_P(GemmTest, PanelsOfManyTilesMatchFloat64) {
+    const auto names = variants(device());
+    if (std::find(names.begin(), names.end(), "gemm_packed") == names.end())
+        GTEST_SKIP() << "gemm_packed cannot run";
+    Graph graph(device());
+    for (std::uint64_t m : {47u, 96u, 109u})
+        for (std::uint64_t n : {49u, 96u, 145u}) {
+            GemmCase x{.m = m, .n = n, .k = 130, .variant = "gemm_packed"};
+            x.transpose_a = m == 96;
+            x.transpose_b = n == 96;
+            x.shared_a = m == 47;
+            x.shared_b = n == 49;
+            x.batch = 3;
+            add(graph, x);
+            x.beta = 0.5f;
+            x.gap = 1;
+            add(graph, x);
+        }
+    for (std::uint64_t n : {95u, 97u, 150u})
+        add(graph, {.m = n, .n = n, .k = 40, .batch = 2, .symmetric = true, .variant = "gemm_packed"});
+    add(graph, {.m = 50, .n = 50, .k = 40000, .variant = "gemm_packed"});
+    Plan plan = graph.compile({});
+    EXPECT_EQ(plan.level_count(), 3u) << "panels, products, sums of pieces";
+    plan.allocate();
+    EXPECT_TRUE(plan.hazards().empty());
+    plan.run();
+    check("gemm_packed");
 }
 
 // Aligned rows are read sixteen bytes at a time, transposed ones in pairs, others one by one.
@@ -625,7 +658,15 @@ TEST(GemmChoice, TakesTheFirstKernelThatFits) {
     EXPECT_STREQ(choose_gemm(cpu, {64, 64, 256, 1, false}).kernel->info.name, "gemm_cpu_medium");
     EXPECT_STREQ(choose_gemm(cpu, {64, 64, 256, 10, false}).kernel->info.name, "gemm_cpu");
     EXPECT_STREQ(choose_gemm(cpu, {4, 4, 256, 1, false}).kernel->info.name, "gemm_cpu_small");
+    cpu.cpu_uniform_loads = cpu.subgroup_size_control = true;
+    EXPECT_STREQ(choose_gemm(cpu, {256, 256, 256, 1, false}).kernel->info.name, "gemm_packed");
+    EXPECT_STREQ(choose_gemm(cpu, {4, 4, 256, 1, false}).kernel->info.name, "gemm_cpu_small");
+    EXPECT_STREQ(choose_gemm(cpu, {48, 512, 256, 1, false}).kernel->info.name, "gemm_packed");
+    EXPECT_STREQ(choose_gemm(cpu, {64, 64, 256, 10, false}).kernel->info.name, "gemm_cpu");
+    EXPECT_STREQ(choose_gemm(cpu, {1 << 20, 256, 4096, 1, false}).kernel->info.name, "gemm_cpu");
+    EXPECT_THROW(choose_gemm(cpu, {1 << 20, 256, 4096, 1, false}, "gemm_packed"), Error);
     cpu.subgroup_size = 4;
+    EXPECT_THROW(choose_gemm(cpu, {256, 256, 256, 1, false}, "gemm_packed"), Error);
     EXPECT_STREQ(choose_gemm(cpu, {256, 256, 256, 1, false}).kernel->info.name, "gemm_cpu_medium");
     EXPECT_STREQ(choose_gemm(cpu, {4, 4, 256, 1, false}).kernel->info.name, "gemm_cpu_small");
     cpu.subgroup_size = 128;
