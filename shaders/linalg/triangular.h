@@ -12,7 +12,11 @@ const uint TRIANGULAR_IDENTITY = 2;     // B is the identity and not read
 const uint TRIANGULAR_READS_STATUS = 4; // zeros where status says that T cannot be divided by; otherwise this job finds out
 const uint TRIANGULAR_HAS_STATUS = 8;   // and writes it
 
-// T x = alpha b for each column, in the order of a lower triangle: an upper one is given by its last element and negative
+// Rows of a diagonal block. A multiple of the subgroups of CPU drivers, and of two, so that blocks of 16-bit matrices begin at
+// whole words.
+const uint TRIANGULAR_BLOCK = 64;
+
+// triangular_solve.comp and triangular_cpu.comp: T x = alpha b for each column, up to TRIANGULAR_BLOCK rows, in the order of a lower triangle: an upper one is given by its last element and negative
 // (wrapped) distances, a transposed one or one on the right side by exchanged distances.
 struct TriangularSolveJob {
     U32   t;

@@ -9,12 +9,15 @@
 #include <utility>
 #include <vector>
 
+#include "heron/spirv/triangular_cpu.hpp"
 #include "heron/spirv/triangular_solve.hpp"
 #include "heron/spirv/triangular_status.hpp"
 #include "linalg/blocks.hpp"
 #include "linalg/checks.hpp"
 #include "linalg/convert.hpp"
+#include "linalg/cpu_subgroup.hpp"
 #include "linalg/triangular.h"
+#include "linalg/triangular.hpp"
 
 namespace heron {
 
@@ -28,8 +31,10 @@ constexpr KernelInfo kSolve =
 constexpr KernelInfo kStatus =
     make_kernel<gpu::TriangularStatusJob>("triangular_status", spirv::triangular_status);
 
-// Rows of a diagonal block. A multiple of two, so that blocks of 16-bit matrices begin at whole words.
-constexpr std::uint64_t kBlock = 64;
+constexpr KernelInfo kSolveCpu =
+    make_kernel<gpu::TriangularSolveJob>("triangular_cpu", spirv::triangular_cpu);
+
+constexpr std::uint64_t kBlock = gpu::TRIANGULAR_BLOCK;
 
 std::uint32_t dtype_code(const Tensor& tensor) { return static_cast<std::uint32_t>(tensor.dtype); }
 
@@ -68,7 +73,8 @@ void add_status(Graph& graph, const Tensor& t, const Tensor& status, bool unit, 
 struct System {
     bool transposed;  // M is T^T
     bool upper;       // M is upper triangular: solved from its end
-    bool right;       // the unknowns are rows of X
+    bool rows_of_x;   // the unknowns are rows of X
+    bool rows_of_b;   // their right-hand sides are rows of B
     bool unit;
 };
 
@@ -78,7 +84,7 @@ void add_substitution(Graph& graph, const System& system, const Tensor& t, Range
                       const Tensor& status, bool reads_status, bool guarded) {
     const bool cpu = graph.device().capabilities().cpu;
     const std::uint64_t items = x.batch();
-    const std::uint64_t columns = system.right ? x.rows() : x.cols();
+    const std::uint64_t columns = system.rows_of_x ? x.rows() : x.cols();
     gpu::TriangularSolveJob job{};
     job.n = narrow(rows.count);
     job.columns = narrow(columns);
@@ -87,13 +93,13 @@ void add_substitution(Graph& graph, const System& system, const Tensor& t, Range
     job.t_col = system.transposed ? stride : 1;
     job.t_item = batch_stride(t);
     job.t_first = narrow(rows.first * (t.stride() + 1));
-    job.x_row = system.right ? 1 : narrow(x.stride());
-    job.x_col = system.right ? narrow(x.stride()) : 1;
+    job.x_row = system.rows_of_x ? 1 : narrow(x.stride());
+    job.x_col = system.rows_of_x ? narrow(x.stride()) : 1;
     job.x_item = item_stride(x);
     job.x_first = narrow(x_first) * job.x_row;
     if (b) {
-        job.b_row = system.right ? 1 : narrow(b.stride());
-        job.b_col = system.right ? narrow(b.stride()) : 1;
+        job.b_row = system.rows_of_b ? 1 : narrow(b.stride());
+        job.b_col = system.rows_of_b ? narrow(b.stride()) : 1;
         job.b_item = batch_stride(b);
         job.b_first = narrow(b_first) * job.b_row;
     }
@@ -112,7 +118,8 @@ void add_substitution(Graph& graph, const System& system, const Tensor& t, Range
         }
     }
     job.alpha = alpha;
-    const std::uint32_t threads = cpu ? 8 : 64, per_thread = cpu ? 4 : 1;
+    const std::uint32_t subgroup = cpu_subgroup(graph.device());
+    const std::uint32_t threads = subgroup != 0 ? subgroup : cpu ? 8 : 64, per_thread = cpu ? 4 : 1;
     job.groups = narrow(ceil_divide(columns, std::uint64_t{threads} * per_thread));
     job.flags = (system.unit ? gpu::TRIANGULAR_UNIT : 0) | (b ? 0 : gpu::TRIANGULAR_IDENTITY);
     std::vector<Operand> operands{{offsetof(gpu::TriangularSolveJob, t), t, Access::read},
@@ -123,11 +130,13 @@ void add_substitution(Graph& graph, const System& system, const Tensor& t, Range
         operands.push_back(
             {offsetof(gpu::TriangularSolveJob, status), status, reads_status ? Access::read : Access::write});
     }
-    Operation operation = make_operation(kSolve, job, std::move(operands), items * job.groups);
+    Operation operation =
+        make_operation(subgroup != 0 ? kSolveCpu : kSolve, job, std::move(operands), items * job.groups);
     operation.constants = {{gpu::SPEC_THREADS, threads},
                            {gpu::SPEC_DTYPE_A, dtype_code(t)},
                            {gpu::SPEC_DTYPE_B, dtype_code(b ? b : x)},
                            {gpu::SPEC_PER_THREAD, per_thread}};
+    if (subgroup != 0) operation.constants.push_back({gpu::SPEC_SUBGROUP, subgroup});
     operation.reason = "a diagonal block of up to 64 rows: substitution, an invocation a right-hand side";
     const double n = static_cast<double>(rows.count), m = static_cast<double>(columns * items);
     operation.flops = n * n * m;
@@ -153,6 +162,15 @@ void check_status(std::string_view who, const Graph& graph, const Tensor& status
 
 }  // namespace
 
+void add_transposed_division(Graph& graph, const Tensor& t, Triangle triangle, const Tensor& b,
+                             const Tensor& x, bool guarded) {
+    const bool upper = triangle == Triangle::upper;
+    System system{};
+    system.transposed = upper;
+    system.rows_of_x = !upper;
+    add_substitution(graph, system, t, {0, t.rows()}, b, 0, x, 0, 1.0f, {}, false, guarded);
+}
+
 void triangular_solve(Graph& graph, const Tensor& t, const Tensor& b, const Tensor& x,
                       const TriangularOptions& options) {
     const char* who = "triangular_solve";
@@ -177,7 +195,7 @@ void triangular_solve(Graph& graph, const Tensor& t, const Tensor& b, const Tens
     const std::uint64_t m = right ? x.rows() : x.cols();
     if (items == 0) return;
     const bool transposed = (options.transpose == Transpose::yes) != right;
-    const System system{transposed, (options.triangle == Triangle::upper) != transposed, right,
+    const System system{transposed, (options.triangle == Triangle::upper) != transposed, right, right,
                         options.unit_diagonal};
     if (m == 0 || n == 0) {
         if (options.status) add_status(graph, t, options.status, system.unit, options.guarded);
@@ -240,7 +258,7 @@ void triangular_inverse(Graph& graph, const Tensor& t, const Tensor& x,
     const std::uint64_t n = t.rows(), items = x.batch();
     if (items == 0) return;
     const bool upper = options.triangle == Triangle::upper;
-    const System system{false, upper, false, options.unit_diagonal};
+    const System system{false, upper, false, false, options.unit_diagonal};
     if (n <= kBlock && !in_place && n > 0) {
         add_substitution(graph, system, t, {0, n}, {}, 0, x, 0, 1.0f, options.status, false, options.guarded);
         return;
