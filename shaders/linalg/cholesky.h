@@ -10,28 +10,43 @@ HERON_SHARED_BEGIN
 const uint CHOLESKY_UPPER = 1; // the factor is U of A = U^T U, and the upper triangle of A is read
 const uint CHOLESKY_HAS_STATUS = 2;
 const uint CHOLESKY_HAS_JITTER = 4;
-const uint CHOLESKY_INVERTS = 8;
+const uint CHOLESKY_IS_BLOCK = 8;     // of a larger matrix; CPU drivers only
+const uint CHOLESKY_ONE_TRIANGLE = 16; // of W: what is on and above its diagonal
 
-const uint CHOLESKY_LARGEST_SMALL = 88; // rows whose triangle, diagonal and scratch fit 16 KiB
+const uint CHOLESKY_LARGEST_SMALL = 88; // rows whose triangle and diagonal fit 16 KiB
+const uint CHOLESKY_LARGEST_CPU = 128;  // rows that fit the memory of a CPU driver's subgroup
 const uint CHOLESKY_PANEL = 32;         // columns of a panel
+const uint CHOLESKY_PANEL_ROWS = 64;    // rows below the diagonal block that a workgroup does
 
-// cholesky_workgroup.comp: a batch of small matrices.
+// cholesky_workgroup.comp and cholesky_cpu.comp: a batch of small matrices.
+//
+// With CHOLESKY_IS_BLOCK it is a diagonal block of each, of whose W what is on and above the diagonal is read. Pivots are compared with `diagonal`, then, and `state_count` words of
+// `states` (see CholeskyPanelJob) from number `state` of the item on are set; where the word before them says that the attempt
+// has failed, it has failed here, too.
 struct CholeskyJob {
     U32   a;
     F32   l;      // may be a
     U32   status; // valid with CHOLESKY_HAS_STATUS
     F32   jitter; // valid with CHOLESKY_HAS_JITTER
+    F32   diagonal; // of the block; valid with CHOLESKY_IS_BLOCK, as what is named state
+    U32   states;
     uint  n;
+    uint  a_first; // element
     uint  a_stride;
     uint  a_item; // elements between the matrices of a batch
+    uint  l_first;
     uint  l_stride;
     uint  l_item;
+    uint  diagonal_first;
+    uint  diagonal_item;
+    uint  state;
+    uint  state_count;
+    uint  state_item;
     uint  flags;
     uint  retries;
     float absolute; // jitter of the first retry: absolute + relative * mean of the diagonal
     float relative;
     float tolerance; // a pivot must exceed this times its diagonal element
-    uint  reserved;
     uint  first_group;
 };
 
@@ -40,6 +55,7 @@ struct CholeskyStartJob {
     U32  a;
     F32  w;        // items of n rows of n elements
     F32  diagonal; // items of n elements
+    U32  nonfinite; // for each item, zero before; then 1 where something is not finite
     uint n;
     uint a_stride;
     uint a_item;
@@ -50,14 +66,12 @@ struct CholeskyStartJob {
 
 // cholesky_panel.comp: columns [first, first + CHOLESKY_PANEL) of the factor.
 //
-// With CHOLESKY_INVERTS only the diagonal block is factored, and the factor's inverse written: the rows below follow by a
-// product. Each item has one word for each attempt and panel in `states`: 1 when the attempt has failed up to and with that panel.
+// Each item has one word for each attempt and panel in `states`: 1 when the attempt has failed up to and with that panel.
 struct CholeskyPanelJob {
     F32   w;
     F32   l;
     F32   diagonal;
     U32   states;
-    F32   inverse; // items of 32 x 32, rows contiguous; valid with CHOLESKY_INVERTS
     uint  n;
     uint  l_row; // elements from a row of the lower factor to the next, also where it is stored as its transpose
     uint  l_col;
@@ -69,8 +83,8 @@ struct CholeskyPanelJob {
     float absolute; // of this attempt
     float relative;
     float tolerance;
-    uint  flags;
     uint  groups; // workgroups of one item
+    uint  reserved;
     uint  first_group;
 };
 
@@ -79,7 +93,7 @@ struct CholeskyFinishJob {
     F32   l;
     F32   diagonal;
     U32   states;
-    U32   nonfinite; // count for each item
+    U32   nonfinite; // for each item
     U32   status;
     F32   jitter;
     uint  n;

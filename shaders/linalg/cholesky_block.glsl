@@ -1,121 +1,109 @@
 // SPDX-License-Identifier: MIT
-// Cholesky factor of a matrix in shared memory, by one workgroup. The includer has included core/kernel.glsl and
-// core/reduce.glsl and defined CHOLESKY_FLOATS, the length of the pool.
+// Columns of a Cholesky factor in shared memory, by one workgroup: a triangle, and rows below it where there are any. The
+// includer has included core/kernel.glsl and core/reduce.glsl and defined POOL_FLOATS and row_at(i), the place of row i's
+// first element in the pool; of row i the elements up to the diagonal are there, or all columns.
 //
-// The lower triangle lies packed, row after row: element (i, j) at triangle(i) + j. Left-looking, eight columns at a time:
+// Right-looking, four columns at a time:
 //
-//   update   the rows from the block on lose their products with the columns before it
-//   factor   every invocation factors the 8 x 8 diagonal block in registers, which saves the barriers of doing it together,
-//            and solves for its rows below it
+//   factor   every invocation factors the 4 x 4 diagonal block in registers, which saves the barriers of doing it together
+//   solve    an invocation a row
+//   update   an invocation a tile of 4 x 4 of what is right of them
 //
-// Two barriers for eight columns. A pivot must exceed `tolerance` times the diagonal element that it came from: below, it is
-// nothing but rounding errors.
+// Loops are not unrolled beyond these fours: registers and code stay few on every GPU.
 #ifndef HERON_LINALG_CHOLESKY_BLOCK_GLSL
 #define HERON_LINALG_CHOLESKY_BLOCK_GLSL
 
-const uint CHOLESKY_WIDTH = 8;
+#include "core/tile.glsl"
+#include "linalg/cholesky_root.glsl"
 
-layout(constant_id = SPEC_TILES) const uint ROWS = 1; // of an invocation at a time: where loads are dear, four
+const uint W = 4;
 
-shared float pool[CHOLESKY_FLOATS];
-shared float corner[CHOLESKY_WIDTH * CHOLESKY_WIDTH]; // the updated diagonal block
+shared float pool[POOL_FLOATS];
 
-uint triangle(uint row) { return row * (row + 1) / 2; }
-
-// 1 / sqrt(x) for normal x, to an ulp or so whatever the driver's inversesqrt is worth.
-float reciprocal_root(float x) {
-    precise float r = inversesqrt(x);
-    precise float error = 1.0 - (x * r) * r;
-    r = r + 0.5 * r * error;
-    return r;
+// pool(i, j) -= sum over k < depth of X(i, k) X(j, k), for rows [from, rows) and columns [from, columns) up to the diagonal.
+// X is at `stage`, rows of `stride` elements, or where stride is 0 part of the pool: columns `stage`... of its rows.
+void update_in_pool(uint from, uint rows, uint columns, uint stage, uint stride, uint depth) {
+    if (from >= columns)
+        return;
+    uint tile_rows = (rows - from + W - 1) / W;
+    uint tile_cols = (columns - from + W - 1) / W;
+    uint triangle_tiles = tile_cols * (tile_cols + 1) / 2;
+    uint tiles = triangle_tiles + (tile_rows - tile_cols) * tile_cols;
+    for (uint e = gl_LocalInvocationID.x; e < tiles; e += gl_WorkGroupSize.x) {
+        uvec2 tile = triangle_tile(min(e, triangle_tiles - 1), tile_cols).yx;
+        if (e >= triangle_tiles) {
+            uint rest = e - triangle_tiles;
+            tile = uvec2(tile_cols + rest / tile_cols, rest % tile_cols);
+        }
+        uint i0 = from + tile.x * W;
+        uint j0 = from + tile.y * W;
+        // Rows beyond the last one repeat it and are not stored.
+        uint x_at[W];
+        uint y_at[W];
+        float acc[W][W];
+        [[unroll]] for (uint r = 0; r < W; ++r) {
+            uint i = min(i0 + r, rows - 1);
+            uint j = min(j0 + r, columns - 1);
+            x_at[r] = stride == 0 ? row_at(i) + stage : stage + i * stride;
+            y_at[r] = stride == 0 ? row_at(j) + stage : stage + j * stride;
+            [[unroll]] for (uint s = 0; s < W; ++s)
+                acc[r][s] = 0.0;
+        }
+        for (uint k = 0; k < depth; ++k) {
+            float y[W];
+            [[unroll]] for (uint s = 0; s < W; ++s)
+                y[s] = pool[y_at[s] + k];
+            [[unroll]] for (uint r = 0; r < W; ++r) {
+                float x = pool[x_at[r] + k];
+                [[unroll]] for (uint s = 0; s < W; ++s)
+                    acc[r][s] += x * y[s];
+            }
+        }
+        [[unroll]] for (uint r = 0; r < W; ++r) {
+            uint i = i0 + r;
+            uint row = row_at(i);
+            [[unroll]] for (uint s = 0; s < W; ++s)
+                if (i < rows && j0 + s <= i && j0 + s < columns)
+                    pool[row + j0 + s] -= acc[r][s];
+        }
+    }
 }
 
-// sqrt(x), given r = 1 / sqrt(x).
-float root(float x, float r) {
-    precise float s = x * r;
-    s = s + 0.5 * r * (x - s * s);
-    return s;
-}
-
-// Factors the n x n triangle at pool[0]; `diagonal` is where the original diagonal lies in the pool. False when a pivot was
-// too small or not finite: the triangle is garbage then. The same answer in all invocations, all of which have to come here
-// after a barrier; ends with one.
-bool factor_in_pool(uint n, uint diagonal, float tolerance) {
-    const uint W = CHOLESKY_WIDTH;
-    uint t = gl_LocalInvocationID.x;
-    uint threads = gl_WorkGroupSize.x;
+// Factors the diagonal block of columns c to c + 3 and divides the rows below by it; `diagonal` is where the original diagonal
+// lies in the pool, and a pivot must exceed `tolerance` times its element. More rows than columns need a multiple of four
+// columns. False when a pivot was too small or not finite: the pool is garbage then. The same answer in all invocations, all of
+// which have to come here after a barrier; update_in_pool() with these columns comes next, after another.
+bool factor_in_pool(uint c, uint rows, uint columns, uint diagonal, float tolerance) {
     bool positive = true;
-    for (uint c = 0; c < n && positive; c += W) {
-        uint columns = min(W, n - c);
-        uint other[W];
-        [[unroll]] for (uint q = 0; q < W; ++q)
-            other[q] = triangle(min(c + q, n - 1));
-        for (uint first = c + t; first < n; first += threads * ROWS) {
-            uint row[ROWS];
-            float acc[ROWS][W];
-            [[unroll]] for (uint s = 0; s < ROWS; ++s) {
-                uint i = min(first + s * threads, n - 1); // rows beyond the last one repeat it and are not stored
-                row[s] = triangle(i);
-                [[unroll]] for (uint q = 0; q < W; ++q)
-                    acc[s][q] = pool[row[s] + min(c + q, i)]; // what is beyond the diagonal is not used
-            }
-            for (uint k = 0; k < c; ++k) {
-                float x[ROWS];
-                [[unroll]] for (uint s = 0; s < ROWS; ++s)
-                    x[s] = pool[row[s] + k];
-                [[unroll]] for (uint q = 0; q < W; ++q) {
-                    float y = pool[other[q] + k];
-                    [[unroll]] for (uint s = 0; s < ROWS; ++s)
-                        acc[s][q] -= x[s] * y;
-                }
-            }
-            [[unroll]] for (uint s = 0; s < ROWS; ++s) {
-                uint i = first + s * threads;
-                if (i < c + W && i < n)
-                    [[unroll]] for (uint q = 0; q < W; ++q)
-                        corner[(i - c) * W + q] = acc[s][q];
-                else if (i < n)
-                    [[unroll]] for (uint q = 0; q < W; ++q)
-                        pool[row[s] + c + q] = acc[s][q];
-            }
-        }
-        barrier();
-
-        float d[W][W];
-        float inverse[W];
-        [[unroll]] for (uint q = 0; q < W; ++q)
-            [[unroll]] for (uint r = 0; r <= q; ++r)
-                d[q][r] = q < columns ? corner[q * W + r] : (q == r ? 1.0 : 0.0);
+    float d[W][W];
+    float inverse[W];
+    [[unroll]] for (uint q = 0; q < W; ++q)
+        [[unroll]] for (uint r = 0; r <= q; ++r)
+            d[q][r] = c + q < columns ? pool[row_at(c + q) + c + r] : (q == r ? 1.0 : 0.0);
+    [[unroll]] for (uint q = 0; q < W; ++q) {
+        float least = c + q < columns ? tolerance * pool[diagonal + c + q] : 0.0;
+        bool good = is_pivot(d[q][q], least);
+        positive = positive && good;
+        inverse[q] = reciprocal_root(good ? d[q][q] : 1.0);
+        [[unroll]] for (uint r = q + 1; r < W; ++r)
+            d[r][q] *= inverse[q];
+        [[unroll]] for (uint r = q + 1; r < W; ++r)
+            [[unroll]] for (uint s = q + 1; s <= r; ++s)
+                d[r][s] -= d[r][q] * d[s][q];
+    }
+    barrier(); // all have read the block that its rows' owners now replace
+    for (uint i = c + gl_LocalInvocationID.x; i < rows; i += gl_WorkGroupSize.x) {
+        uint row = row_at(i) + c;
+        float x[W];
         [[unroll]] for (uint q = 0; q < W; ++q) {
-            float pivot = d[q][q];
-            float least = q < columns ? tolerance * pool[diagonal + c + q] : 0.0;
-            bool good = !is_nonfinite(pivot) && pivot > least && pivot >= 1.1754944e-38;
-            positive = positive && good;
-            pivot = good ? pivot : 1.0;
-            inverse[q] = reciprocal_root(pivot);
-            d[q][q] = root(pivot, inverse[q]);
-            [[unroll]] for (uint r = q + 1; r < W; ++r)
-                d[r][q] *= inverse[q];
-            [[unroll]] for (uint r = q + 1; r < W; ++r)
-                [[unroll]] for (uint s = q + 1; s <= r; ++s)
-                    d[r][s] -= d[r][q] * d[s][q];
+            float value = pool[row + min(q, i - c)]; // what is beyond the diagonal is not used
+            [[unroll]] for (uint r = 0; r < q; ++r)
+                value -= x[r] * d[q][r];
+            x[q] = i == c + q ? root(value, inverse[q]) : value * inverse[q];
         }
         [[unroll]] for (uint q = 0; q < W; ++q)
-            if (q < columns && q % threads == t)
-                [[unroll]] for (uint r = 0; r <= q; ++r)
-                    pool[triangle(c + q) + c + r] = d[q][r];
-        for (uint i = c + W + t; i < n; i += threads) {
-            uint row = triangle(i) + c;
-            float x[W];
-            [[unroll]] for (uint q = 0; q < W; ++q) {
-                x[q] = pool[row + q];
-                [[unroll]] for (uint r = 0; r < q; ++r)
-                    x[q] -= x[r] * d[q][r];
-                x[q] *= inverse[q];
+            if (c + q <= i)
                 pool[row + q] = x[q];
-            }
-        }
-        barrier();
     }
     return positive;
 }

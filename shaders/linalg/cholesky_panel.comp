@@ -6,9 +6,8 @@
 //   L21 = (W[r.., c..] - L[r.., s..c) L[c.., s..c)^T) L11^-T
 //
 // c is the panel's first column; what columns before s contribute has been subtracted from W already. A workgroup computes
-// ROWS rows of L21, an invocation PER_THREAD of them one after the other, in registers; every workgroup computes L11 anew,
-// which costs less than a dispatch that does nothing else. (CPU drivers have
-// another form: L11^-1 instead of L21, which follows by a product. There loads cost more than dispatches.) W is only read, so that L may lie over A.
+// ROWS rows of L21. Every workgroup computes L11 anew, which costs less than a dispatch that does nothing else. W is only
+// read, so that L may lie over A.
 //
 // An attempt after the first adds jitter to the diagonal, and does nothing when the attempt before it succeeded.
 #version 460
@@ -20,14 +19,20 @@
 #include "core/reduce.glsl"
 
 const uint B = CHOLESKY_PANEL;
+const uint ROWS = CHOLESKY_PANEL_ROWS;
+
+// The pool: the triangle of D, its diagonal, ROWS full rows, and DEPTH columns of L for all these rows. Odd strides keep
+// neighbouring rows in different banks.
+const uint DEPTH = 8;
 const uint DIAGONAL = B * (B + 1) / 2;
-#define CHOLESKY_FLOATS (DIAGONAL + B)
+const uint BELOW = DIAGONAL + B;
+const uint STAGE = BELOW + ROWS * (B + 1);
+const uint STAGE_STRIDE = DEPTH + 1;
+const uint POOL_FLOATS = STAGE + (B + ROWS) * STAGE_STRIDE;
+
+uint row_at(uint i) { return i < B ? i * (i + 1) / 2 : BELOW + (i - B) * (B + 1); }
+
 #include "linalg/cholesky_block.glsl"
-
-layout(constant_id = SPEC_PER_THREAD) const uint PER_THREAD = 1;
-
-shared float left[B * B]; // L[c + q][k0 + k] at q + B k
-shared float reciprocals[B];
 
 void main() {
     if (nothing_to_do())
@@ -75,104 +80,56 @@ void main() {
         jitter = p.jobs.job[j].absolute + p.jobs.job[j].relative * mean;
     }
 
-    // --- The diagonal block
+    // Rows of the pool: those of the diagonal block, then, below a block of full width, this workgroup's. Rows beyond the last
+    // one repeat it and are not stored.
     uint width = min(B, n - c);
-    for (uint e = t; e < B * B; e += threads) {
-        uint q = e / B;
-        uint r = e - q * B;
-        if (q < width && r <= q) {
-            float x = w.v[w_base + (c + q) * n + c + r];
-            if (q == r) {
+    uint below = c + B + group * ROWS;
+    uint rows = below < n ? B + min(ROWS, n - below) : width;
+    for (uint e = t; e < rows * B; e += threads) {
+        uint i = e / B;
+        uint q = e % B;
+        if (q <= i && q < width) {
+            float x = w.v[w_base + (i < B ? c + i : below + i - B) * n + c + q];
+            if (i == q) {
                 x += jitter;
                 pool[DIAGONAL + q] = diagonal.v[item * n + c + q] + jitter;
             }
-            pool[triangle(q) + r] = x;
-        }
-    }
-    for (uint k0 = begin; k0 < c; k0 += B) {
-        barrier();
-        for (uint e = t; e < B * B; e += threads) {
-            uint q = l_row == 1 ? e % B : e / B;
-            uint k = l_row == 1 ? e / B : e % B;
-            left[k * B + q] = l.v[l_base + min(c + q, n - 1) * l_row + (k0 + k) * l_col];
-        }
-        barrier();
-        for (uint e = t; e < B * B; e += threads) {
-            uint q = e / B;
-            uint r = e - q * B;
-            if (q < width && r <= q) {
-                float acc = 0.0;
-                [[unroll]] for (uint k = 0; k < B; ++k)
-                    acc += left[k * B + q] * left[k * B + r];
-                pool[triangle(q) + r] -= acc;
-            }
+            pool[row_at(i) + q] = x;
         }
     }
     barrier();
-    bool positive = factor_in_pool(width, DIAGONAL, p.jobs.job[j].tolerance);
+    // The columns before, DEPTH at a time, then the panel's own, W at a time: one loop, so that the update is in the code once.
+    bool positive = true;
+    uint products = (c - begin) / DEPTH;
+    uint steps = products + (width + W - 1) / W;
+    for (uint step = 0; step < steps && positive; ++step) {
+        bool staged = step < products;
+        uint own = (step - products) * W;
+        if (staged) {
+            uint k0 = begin + step * DEPTH;
+            for (uint e = t; e < rows * DEPTH; e += threads) {
+                uint i = l_row == 1 ? e % rows : e / DEPTH;
+                uint k = l_row == 1 ? e / rows : e % DEPTH;
+                uint row = min(i < B ? c + i : below + i - B, n - 1);
+                pool[STAGE + i * STAGE_STRIDE + k] = l.v[l_base + row * l_row + (k0 + k) * l_col];
+            }
+        } else {
+            positive = factor_in_pool(own, rows, width, DIAGONAL, p.jobs.job[j].tolerance);
+        }
+        barrier();
+        update_in_pool(staged ? 0 : own + W, rows, width, staged ? STAGE : own, staged ? STAGE_STRIDE : 0,
+                       staged ? DEPTH : W);
+        barrier();
+    }
     if (writes_state)
         states.v[state_at] = positive ? 0 : 1;
     if (!positive)
         return;
-    for (uint q = t; q < width; q += threads)
-        reciprocals[q] = 1.0 / pool[triangle(q) + q];
-    barrier();
-    if (group == 0)
-        for (uint e = t; e < B * B; e += threads) {
-            uint q = l_row == 1 ? e % B : e / B;
-            uint r = l_row == 1 ? e / B : e % B;
-            if (q < width && r <= q)
-                l.v[l_base + (c + q) * l_row + (c + r) * l_col] = pool[triangle(q) + r];
-        }
-
-    if ((p.jobs.job[j].flags & CHOLESKY_INVERTS) != 0) {
-        // Column after column, an invocation each: X is zero above the diagonal, so that sums may begin there. Rows and
-        // columns beyond a narrow last block are not used.
-        F32 inverse = p.jobs.job[j].inverse;
-        uint base = item * B * B;
-        for (uint col = t; col < width; col += threads) {
-            float x[B];
-            for (uint q = 0; q < B; ++q) {
-                x[q] = q == col ? 1.0 : 0.0;
-                for (uint r = 0; r < q; ++r)
-                    x[q] -= x[r] * pool[triangle(q) + r];
-                x[q] *= reciprocals[q];
-                inverse.v[base + q * B + col] = x[q];
-            }
-        }
-        return;
-    }
-
-    // --- The rows below it, of which there are none where the panel is narrower than B
-    for (uint pass = 0; pass < PER_THREAD; ++pass) {
-        uint first = c + B + (group * PER_THREAD + pass) * threads;
-        if (first >= n)
-            return;
-        uint row = min(first + t, n - 1);
-        float x[B];
-        [[unroll]] for (uint q = 0; q < B; ++q)
-            x[q] = w.v[w_base + row * n + c + q];
-        for (uint k0 = begin; k0 < c; k0 += B) {
-            barrier();
-            for (uint e = t; e < B * B; e += threads) {
-                uint q = l_row == 1 ? e % B : e / B;
-                uint k = l_row == 1 ? e / B : e % B;
-                left[k * B + q] = l.v[l_base + (c + q) * l_row + (k0 + k) * l_col];
-            }
-            barrier();
-            for (uint k = 0; k < B; ++k) {
-                float y = l.v[l_base + row * l_row + (k0 + min(k, B - 1)) * l_col];
-                [[unroll]] for (uint q = 0; q < B; ++q)
-                    x[q] -= y * left[k * B + q];
-            }
-        }
-        for (uint q = 0; q < B; ++q) { // not unrolled: 500 terms take SwiftShader minutes
-            for (uint r = 0; r < q; ++r)
-                x[q] -= x[r] * pool[triangle(q) + r];
-            x[q] *= reciprocals[q];
-        }
-        if (first + t < n)
-            [[unroll]] for (uint q = 0; q < B; ++q)
-                l.v[l_base + row * l_row + (c + q) * l_col] = x[q];
+    for (uint e = t; e < rows * B; e += threads) {
+        uint i = l_row == 1 ? e % rows : e / B;
+        uint q = l_row == 1 ? e / rows : e % B;
+        bool stored = i < B ? group == 0 && q <= i : true;
+        if (stored)
+            l.v[l_base + (i < B ? c + i : below + i - B) * l_row + (c + q) * l_col] = pool[row_at(i) + q];
     }
 }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
-// W = the symmetric matrix that one triangle of A stands for, in f32, and its diagonal. A workgroup a tile of 32 x 32 of the
-// triangle and its mirror image: through shared memory, so that both are written along their rows.
+// W = the symmetric matrix that one triangle of A stands for, in f32, its diagonal, and whether all of it is finite. A workgroup
+// a tile of 32 x 32 of the triangle and its mirror image: through shared memory, so that both are written along their rows. With
+// CHOLESKY_ONE_TRIANGLE only what is on and above the diagonal: that is all that CPU drivers need, and stores are dear.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "linalg/cholesky.h"
 #define JOB CholeskyStartJob
 #include "core/kernel.glsl"
 #include "core/half.glsl"
+#include "core/reduce.glsl"
 #include "core/tile.glsl"
 
 layout(constant_id = SPEC_DTYPE_A) const uint DTYPE_A = DTYPE_F32;
@@ -24,6 +26,7 @@ void main() {
     U32 a = p.jobs.job[j].a;
     F32 w = p.jobs.job[j].w;
     F32 diagonal = p.jobs.job[j].diagonal;
+    U32 nonfinite = p.jobs.job[j].nonfinite;
     uint n = p.jobs.job[j].n;
     uint side = (n + B - 1) / B;
     uint groups = side * (side + 1) / 2;
@@ -37,6 +40,8 @@ void main() {
 
     // The tile of A: above the diagonal, or mirrored below it.
     uvec2 place = triangle_tile(group - item * groups, side);
+    bool one_triangle = (p.jobs.job[j].flags & CHOLESKY_ONE_TRIANGLE) != 0;
+    bool found = false;
     uint row0 = B * (upper ? place.x : place.y);
     uint col0 = B * (upper ? place.y : place.x);
     for (uint e = t; e < B * B; e += threads) {
@@ -45,13 +50,21 @@ void main() {
         bool stored = row < n && col < n && (upper ? col >= row : col <= row);
         if (stored) {
             float x = load(a, a_base + row * a_stride + col, DTYPE_A);
-            tile[(e / B) * (B + 1) + e % B] = x;
-            if (row0 == col0)
+            found = found || is_nonfinite(x);
+            if (one_triangle)
+                w.v[w_base + min(row, col) * n + max(row, col)] = x;
+            else
+                tile[(e / B) * (B + 1) + e % B] = x;
+            if (!one_triangle && row0 == col0)
                 tile[(e % B) * (B + 1) + e / B] = x;
             if (row == col)
                 diagonal.v[item * n + row] = x;
         }
     }
+    if (found)
+        atomicOr(nonfinite.v[item], 1);
+    if (one_triangle)
+        return;
     barrier();
     for (uint e = t; e < B * B; e += threads) {
         uint r = e / B;

@@ -16,7 +16,10 @@
 
 const uint LARGEST = CHOLESKY_LARGEST_SMALL;
 const uint DIAGONAL = LARGEST * (LARGEST + 1) / 2;
-#define CHOLESKY_FLOATS (DIAGONAL + LARGEST)
+const uint POOL_FLOATS = DIAGONAL + LARGEST;
+
+uint row_at(uint i) { return i * (i + 1) / 2; }
+
 #include "linalg/cholesky_block.glsl"
 
 layout(constant_id = SPEC_DTYPE_A) const uint DTYPE_A = DTYPE_F32;
@@ -56,7 +59,7 @@ void main() {
                         x += jitter;
                         pool[DIAGONAL + row] = x;
                     }
-                    pool[upper ? triangle(col) + row : triangle(row) + col] = x;
+                    pool[upper ? row_at(col) + row : row_at(row) + col] = x;
                 }
         barrier();
         bool usable = nonfinite == 0;
@@ -65,8 +68,13 @@ void main() {
             mean += pool[DIAGONAL + i] * (1.0 / float(n));
         if (!usable)
             break; // no jitter helps
-        positive = factor_in_pool(n, DIAGONAL, p.jobs.job[j].tolerance);
-        barrier(); // the pool is loaded again
+        positive = true;
+        for (uint c = 0; c < n && positive; c += W) {
+            positive = factor_in_pool(c, n, n, DIAGONAL, p.jobs.job[j].tolerance);
+            barrier();
+            update_in_pool(c + W, n, n, c, 0, W);
+            barrier();
+        }
         if (!positive && attempt < retries)
             jitter = attempt == 0 ? p.jobs.job[j].absolute + p.jobs.job[j].relative * mean : 10.0 * jitter;
     }
@@ -78,7 +86,7 @@ void main() {
     for (uint row = 0; row < n; ++row)
         for (uint col = t; col < n; col += threads) {
             bool inside = positive && (upper ? col >= row : col <= row);
-            uint at = upper ? triangle(col) + row : triangle(row) + col;
+            uint at = upper ? row_at(col) + row : row_at(row) + col;
             l.v[l_base + row * l_stride + col] = inside ? pool[inside ? at : 0] : 0.0;
         }
     if (t != 0)

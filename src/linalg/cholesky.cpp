@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <string>
 
-#include "heron/linalg/reduce.hpp"
+#include "heron/spirv/cholesky_cpu.hpp"
 #include "heron/spirv/cholesky_finish.hpp"
 #include "heron/spirv/cholesky_panel.hpp"
 #include "heron/spirv/cholesky_start.hpp"
@@ -16,12 +16,16 @@
 #include "linalg/blocks.hpp"
 #include "linalg/checks.hpp"
 #include "linalg/cholesky.h"
+#include "linalg/convert.hpp"
+#include "linalg/cpu_subgroup.hpp"
+#include "linalg/triangular.h"
+#include "linalg/triangular.hpp"
 
 namespace heron {
 
-static_assert(sizeof(gpu::CholeskyJob) == 80);
-static_assert(sizeof(gpu::CholeskyStartJob) == 48);
-static_assert(sizeof(gpu::CholeskyPanelJob) == 96);
+static_assert(sizeof(gpu::CholeskyJob) == 120);
+static_assert(sizeof(gpu::CholeskyStartJob) == 56);
+static_assert(sizeof(gpu::CholeskyPanelJob) == 88);
 static_assert(sizeof(gpu::CholeskyFinishJob) == 88);
 static_assert(sizeof(gpu::LogDeterminantJob) == 32);
 
@@ -29,6 +33,7 @@ namespace {
 
 constexpr KernelInfo kWorkgroup =
     make_kernel<gpu::CholeskyJob>("cholesky_workgroup", spirv::cholesky_workgroup);
+constexpr KernelInfo kCpu = make_kernel<gpu::CholeskyJob>("cholesky_cpu", spirv::cholesky_cpu);
 constexpr KernelInfo kStart = make_kernel<gpu::CholeskyStartJob>("cholesky_start", spirv::cholesky_start);
 constexpr KernelInfo kPanel = make_kernel<gpu::CholeskyPanelJob>("cholesky_panel", spirv::cholesky_panel);
 constexpr KernelInfo kFinish = make_kernel<gpu::CholeskyFinishJob>("cholesky_finish", spirv::cholesky_finish);
@@ -36,6 +41,7 @@ constexpr KernelInfo kLogDeterminant =
     make_kernel<gpu::LogDeterminantJob>("log_determinant", spirv::log_determinant);
 
 constexpr std::uint32_t kPanelWidth = gpu::CHOLESKY_PANEL;
+constexpr std::uint32_t kCpuBlock = gpu::TRIANGULAR_BLOCK;
 constexpr std::uint32_t kMaxRetries = 8;
 
 float pivot_tolerance(std::uint64_t n) {
@@ -85,6 +91,24 @@ void check(const Graph& graph, const Tensor& a, const Tensor& factor, const Chol
         }
 }
 
+// On CPU drivers one subgroup does a matrix, or a block, else one workgroup.
+Operation one_workgroup_operation(const Device& device, gpu::CholeskyJob& job, std::vector<Operand> operands,
+                                  DType dtype, std::uint64_t items, const CholeskyOptions& options) {
+    job.retries = options.jitter.retries;
+    job.absolute = options.jitter.absolute;
+    job.relative = options.jitter.relative;
+    const std::uint32_t subgroup = cpu_subgroup(device);
+    Operation operation = make_operation(subgroup != 0 ? kCpu : kWorkgroup, job, std::move(operands), items);
+    operation.constants = {{gpu::SPEC_THREADS, subgroup != 0 ? subgroup : 128},
+                           {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(dtype)}};
+    if (subgroup != 0) operation.constants.push_back({gpu::SPEC_SUBGROUP, subgroup});
+    const double n = job.n;
+    operation.flops = n * n * n / 3 * static_cast<double>(items);
+    operation.bytes = 8 * n * n * static_cast<double>(items);
+    operation.guarded = options.guarded;
+    return operation;
+}
+
 void add_small(Graph& graph, const Tensor& a, const Tensor& factor, const CholeskyOptions& options) {
     gpu::CholeskyJob job{};
     job.n = narrow(a.rows());
@@ -93,27 +117,19 @@ void add_small(Graph& graph, const Tensor& a, const Tensor& factor, const Choles
     job.l_stride = narrow(factor.stride());
     job.l_item = item_stride(factor);
     job.flags = flags_of(options);
-    job.retries = options.jitter.retries;
-    job.absolute = options.jitter.absolute;
-    job.relative = options.jitter.relative;
     job.tolerance = pivot_tolerance(a.rows());
+    // What only blocks have is some readable memory here: lavapipe 26.1 may load where a branch is not taken.
     std::vector<Operand> operands{{offsetof(gpu::CholeskyJob, a), a, Access::read},
-                                  {offsetof(gpu::CholeskyJob, l), factor, Access::write}};
+                                  {offsetof(gpu::CholeskyJob, l), factor, Access::write},
+                                  {offsetof(gpu::CholeskyJob, diagonal), a, Access::read},
+                                  {offsetof(gpu::CholeskyJob, states), a, Access::read}};
     if (options.status)
         operands.push_back({offsetof(gpu::CholeskyJob, status), options.status, Access::write});
     if (options.jitter_used)
         operands.push_back({offsetof(gpu::CholeskyJob, jitter), options.jitter_used, Access::write});
-    Operation operation = make_operation(kWorkgroup, job, std::move(operands), a.batch());
-    // One subgroup on CPU drivers, where each further one runs after the first and makes barriers dear.
-    const bool cpu = graph.device().capabilities().cpu;
-    operation.constants = {{gpu::SPEC_THREADS, cpu ? 8u : 128u},
-                           {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(a.dtype)},
-                           {gpu::SPEC_TILES, cpu ? 4u : 1u}};
-    operation.reason = "the triangle fits shared memory: one workgroup for each matrix";
-    const double n = static_cast<double>(a.rows());
-    operation.flops = n * n * n / 3 * static_cast<double>(a.batch());
-    operation.bytes = static_cast<double>(a.span_bytes() + factor.span_bytes());
-    operation.guarded = options.guarded;
+    Operation operation =
+        one_workgroup_operation(graph.device(), job, std::move(operands), a.dtype, a.batch(), options);
+    operation.reason = "it fits one workgroup: one for each matrix";
     graph.add(std::move(operation));
 }
 
@@ -129,26 +145,26 @@ public:
           items_(a.batch()),
           panels_(ceil_divide(n_, kPanelWidth)),
           attempts_(options.jitter.retries + 1),
-          cpu_(graph.device().capabilities().cpu),
+          cpu_(cpu_subgroup(graph.device()) != 0),
           upper_(options.triangle == Triangle::upper) {
         w_ = graph.temporary(DType::f32, Shape{items_, n_, n_});
         diagonal_ = graph.temporary(DType::f32, Shape{items_, n_});
         states_ = graph.temporary(DType::u32, Shape{items_, attempts_, panels_});
-        nonfinite_ = graph.temporary(DType::u32, Shape{items_});
+        nonfinite_ = graph.temporary(DType::f32, Shape{items_});  // words, and zero is the same
     }
 
     void add() {
-        start(w_);
-        count_nonfinite(graph_, w_, nonfinite_, options_.guarded);
-        const bool updates = n_ > (cpu_ ? kPanelWidth : outer());
+        const bool updates = n_ > (cpu_ ? kCpuBlock : outer());
+        add_convert(graph_, {}, nonfinite_, 0.0f, options_.guarded);
+        start(w_, cpu_ && (updates || attempts_ == 1));
         Tensor again = w_;  // what the retries begin with
         if (attempts_ > 1 && updates) {
             again = graph_.temporary(DType::f32, Shape{items_, n_, n_});
-            start(again);
+            start(again, false);
         }
         for (std::uint64_t begin = 0; begin < n_; begin += outer()) {
             const std::uint64_t end = std::min(begin + outer(), n_);
-            for (std::uint64_t first = begin; first < end; first += kPanelWidth)
+            for (std::uint64_t first = begin; first < end; first += cpu_ ? kCpuBlock : kPanelWidth)
                 if (cpu_)
                     panel_by_products(begin, first);
                 else
@@ -162,7 +178,7 @@ public:
 
 private:
     // Columns between two updates of everything that is left.
-    std::uint64_t outer() const { return cpu_ ? 4 * kPanelWidth : 8 * kPanelWidth; }
+    static constexpr std::uint64_t outer() { return 8 * kPanelWidth; }
 
     void add_operation(Operation operation, std::vector<SpecConstant> constants, std::string_view reason) {
         operation.constants = std::move(constants);
@@ -171,18 +187,19 @@ private:
         graph_.add(std::move(operation));
     }
 
-    void start(const Tensor& w) {
+    void start(const Tensor& w, bool one_triangle) {
         const std::uint64_t side = ceil_divide(n_, kPanelWidth);
         gpu::CholeskyStartJob job{};
         job.n = narrow(n_);
         job.a_stride = narrow(a_.stride());
         job.a_item = item_stride(a_);
-        job.flags = flags_of(options_);
+        job.flags = flags_of(options_) | (one_triangle ? gpu::CHOLESKY_ONE_TRIANGLE : 0);
         Operation operation =
             make_operation(kStart, job,
                            {{offsetof(gpu::CholeskyStartJob, a), a_, Access::read},
                             {offsetof(gpu::CholeskyStartJob, w), w, Access::write},
-                            {offsetof(gpu::CholeskyStartJob, diagonal), diagonal_, Access::write}},
+                            {offsetof(gpu::CholeskyStartJob, diagonal), diagonal_, Access::write},
+                            {offsetof(gpu::CholeskyStartJob, nonfinite), nonfinite_, Access::read_write}},
                            items_ * side * (side + 1) / 2);
         operation.bytes = static_cast<double>(a_.span_bytes() + w.span_bytes());
         add_operation(std::move(operation),
@@ -191,13 +208,8 @@ private:
                       "the only one");
     }
 
-    // With `inverse`: the diagonal block alone, and its inverse.
-    void panel(const Tensor& w, std::uint64_t begin, std::uint64_t first, std::uint32_t attempt,
-               const Tensor& inverse = {}) {
-        // Few workgroups on CPU drivers, since each factors the diagonal block; but a retry's are long, and
-        // lavapipe ends all loops of an invocation after 65,535 iterations together (4096 rows: 58,000).
-        const std::uint32_t threads = cpu_ ? 8 : 64, per_thread = cpu_ && attempt == 0 ? 16 : 1;
-        const std::uint64_t below = inverse ? 0 : n_ - std::min(first + kPanelWidth, n_);
+    void panel(const Tensor& w, std::uint64_t begin, std::uint64_t first, std::uint32_t attempt) {
+        const std::uint64_t below = n_ - std::min(first + kPanelWidth, n_);
         gpu::CholeskyPanelJob job{};
         job.n = narrow(n_);
         job.l_row = upper_ ? 1 : narrow(factor_.stride());
@@ -211,56 +223,87 @@ private:
         job.absolute = options_.jitter.absolute * power;
         job.relative = options_.jitter.relative * power;
         job.tolerance = pivot_tolerance(n_);
-        job.groups = narrow(std::max<std::uint64_t>(1, ceil_divide(below, threads * per_thread)));
-        job.flags = inverse ? gpu::CHOLESKY_INVERTS : 0;
-        std::vector<Operand> operands{{offsetof(gpu::CholeskyPanelJob, w), w, Access::read},
-                                      {offsetof(gpu::CholeskyPanelJob, l), factor_,
-                                       begin == first ? Access::write : Access::read_write},
-                                      {offsetof(gpu::CholeskyPanelJob, diagonal), diagonal_, Access::read},
-                                      {offsetof(gpu::CholeskyPanelJob, states), states_,
-                                       first == 0 && attempt == 0 ? Access::write : Access::read_write}};
-        if (inverse) operands.push_back({offsetof(gpu::CholeskyPanelJob, inverse), inverse, Access::write});
-        Operation operation = make_operation(kPanel, job, std::move(operands), items_ * job.groups);
+        job.groups = narrow(std::max<std::uint64_t>(1, ceil_divide(below, gpu::CHOLESKY_PANEL_ROWS)));
+        Operation operation =
+            make_operation(kPanel, job,
+                           {{offsetof(gpu::CholeskyPanelJob, w), w, Access::read},
+                            {offsetof(gpu::CholeskyPanelJob, l), factor_,
+                             begin == first ? Access::write : Access::read_write},
+                            {offsetof(gpu::CholeskyPanelJob, diagonal), diagonal_, Access::read},
+                            {offsetof(gpu::CholeskyPanelJob, states), states_,
+                             first == 0 && attempt == 0 ? Access::write : Access::read_write}},
+                           items_ * job.groups);
         const double inner = static_cast<double>(first - begin) + kPanelWidth / 2.0;
         const double rows =
             static_cast<double>(below + kPanelWidth * job.groups) * static_cast<double>(items_);
         operation.flops = 2.0 * rows * inner * kPanelWidth;
         operation.bytes = 4.0 * rows * (2.0 * kPanelWidth + static_cast<double>(first - begin));
+        // One subgroup on CPU drivers, where a barrier between several costs more than their work.
         add_operation(std::move(operation),
-                      {{gpu::SPEC_THREADS, threads}, {gpu::SPEC_PER_THREAD, per_thread}},
+                      {{gpu::SPEC_THREADS, graph_.device().capabilities().cpu ? 8u : 128u}},
                       attempt == 0 ? "32 columns of a large matrix"
                                    : "retry with jitter; returns at once where it is not needed");
     }
 
-    // The same with products, one matrix after the other.
+    // CPU drivers: the same with products, twice as wide, one matrix after the other. Of W only what is on
+    // and above the diagonal counts.
     void panel_by_products(std::uint64_t begin, std::uint64_t first) {
-        const std::uint64_t width = std::min<std::uint64_t>(kPanelWidth, n_ - first);
+        const std::uint64_t width = std::min<std::uint64_t>(kCpuBlock, n_ - first);
         const std::uint64_t below = n_ - first - width, done = first - begin;
-        GemmOptions minus, plain;
+        GemmOptions minus;
         minus.alpha = -1.0f;
         minus.beta = 1.0f;
-        minus.guarded = plain.guarded = options_.guarded;
-        minus.transpose_a = upper_ ? Transpose::yes : Transpose::no;
-        minus.transpose_b = upper_ ? Transpose::no : Transpose::yes;
-        plain.transpose_b = Transpose::yes;
+        minus.guarded = options_.guarded;
+        (upper_ ? minus.transpose_a : minus.transpose_b) = Transpose::yes;
         for (std::uint64_t item = 0; item < items_ && done > 0; ++item) {
             const Tensor l = factor_.batch_item(item);
-            const Tensor w = block(w_.batch_item(item), first, first, n_ - first, width);
-            const auto columns = [&](std::uint64_t row, std::uint64_t rows) {
-                return upper_ ? block(l, begin, row, done, rows) : block(l, row, begin, rows, done);
-            };
-            gemm(graph_, columns(first, n_ - first), columns(first, width), w, w, minus);
-        }
-        const Tensor inverse = graph_.temporary(DType::f32, Shape{items_, kPanelWidth, kPanelWidth});
-        panel(w_, first, first, 0, inverse);
-        for (std::uint64_t item = 0; item < items_ && below > 0; ++item) {
-            const Tensor l = factor_.batch_item(item), x = inverse.batch_item(item);
-            const Tensor w = block(w_.batch_item(item), first + width, first, below, width);
+            const Tensor w = block(w_.batch_item(item), first, first, width, n_ - first);
             if (upper_)
-                gemm(graph_, x, w, {}, block(l, first, first + width, width, below), plain);
+                gemm(graph_, block(l, begin, first, done, width), block(l, begin, first, done, n_ - first), w,
+                     w, minus);
             else
-                gemm(graph_, w, x, {}, block(l, first + width, first, below, width), plain);
+                gemm(graph_, block(l, first, begin, width, done), block(l, first, begin, n_ - first, done), w,
+                     w, minus);
         }
+        diagonal_block(first, width);
+        for (std::uint64_t item = 0; item < items_ && below > 0; ++item) {
+            const Tensor l = factor_.batch_item(item);
+            add_transposed_division(graph_, block(l, first, first, width, width), options_.triangle,
+                                    block(w_.batch_item(item), first, first + width, width, below),
+                                    upper_ ? block(l, first, first + width, width, below)
+                                           : block(l, first + width, first, below, width),
+                                    options_.guarded);
+        }
+    }
+
+    void diagonal_block(std::uint64_t first, std::uint64_t width) {
+        gpu::CholeskyJob job{};
+        job.n = narrow(width);
+        job.a_stride = narrow(n_);
+        job.a_item = narrow(n_ * n_);
+        job.a_first = narrow(first * (n_ + 1));
+        job.l_stride = narrow(factor_.stride());
+        job.l_item = item_stride(factor_);
+        job.l_first = narrow(first * (factor_.stride() + 1));
+        job.diagonal_first = narrow(first);
+        job.diagonal_item = narrow(n_);
+        job.state = narrow(first / kPanelWidth);
+        job.state_count = narrow(ceil_divide(width, kPanelWidth));
+        job.state_item = narrow(attempts_ * panels_);
+        job.tolerance = pivot_tolerance(n_);
+        job.flags = gpu::CHOLESKY_IS_BLOCK | (upper_ ? gpu::CHOLESKY_UPPER : 0);
+        CholeskyOptions options;  // retries are of whole matrices
+        options.guarded = options_.guarded;
+        const Access access = first == 0 ? Access::write : Access::read_write;
+        Operation operation =
+            one_workgroup_operation(graph_.device(), job,
+                                    {{offsetof(gpu::CholeskyJob, a), w_, Access::read},
+                                     {offsetof(gpu::CholeskyJob, l), factor_, access},
+                                     {offsetof(gpu::CholeskyJob, diagonal), diagonal_, Access::read},
+                                     {offsetof(gpu::CholeskyJob, states), states_, access}},
+                                    DType::f32, items_, options);
+        operation.reason = "64 columns of a large matrix";
+        graph_.add(std::move(operation));
     }
 
     // W -= L L^T below and right of column `end`, with the columns of L from `begin` on.
@@ -320,8 +363,9 @@ private:
 
 }  // namespace
 
-bool cholesky_fits_one_workgroup(const Device&, std::uint64_t n, const CholeskyOptions& options) {
-    return options.one_workgroup && n <= gpu::CHOLESKY_LARGEST_SMALL;
+bool cholesky_fits_one_workgroup(const Device& device, std::uint64_t n, const CholeskyOptions& options) {
+    return options.one_workgroup &&
+           n <= (cpu_subgroup(device) != 0 ? gpu::CHOLESKY_LARGEST_CPU : gpu::CHOLESKY_LARGEST_SMALL);
 }
 
 void cholesky(Graph& graph, const Tensor& a, const Tensor& factor, const CholeskyOptions& options) {
