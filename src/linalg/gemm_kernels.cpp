@@ -17,6 +17,7 @@
 #include "linalg/checks.hpp"
 #include "linalg/gemm.h"
 #include "linalg/gemm.hpp"
+#include "linalg/gemm_tuning.hpp"
 
 namespace heron {
 
@@ -76,13 +77,13 @@ std::uint64_t tile_count(const GemmShape& s, std::uint64_t rows, std::uint64_t c
 }
 
 // The CPU variants differ in the tile of a workgroup, `cols` for each invocation. A tile costs the same
-// however little of it is used; the rates are GFLOP/s of full tiles on one core of lavapipe 22.3 (bench_gemm,
-// 512 x 512). Rows and columns are those of shaders/CMakeLists.txt.
+// however little of it is used. Rows and columns are those of shaders/CMakeLists.txt.
 struct CpuTile {
     std::uint32_t rows, cols;
     double rate;
 };
-constexpr CpuTile kLarge{32, 8, 13.6}, kMedium{16, 4, 9.8}, kSmall{8, 2, 6.6};
+constexpr CpuTile kLarge{32, 8, gemm_tuning::kCpuRate}, kMedium{16, 4, gemm_tuning::kCpuMediumRate},
+    kSmall{8, 2, gemm_tuning::kCpuSmallRate};
 
 double cpu_cost(const CpuTile& tile, const Capabilities& device, const GemmShape& s) {
     const std::uint64_t cols = tile.cols * device.subgroup_size;
@@ -154,8 +155,9 @@ constexpr GemmKernel kGemmKernels[] = {
      coopmat_rows<kBlocksLarge>, coopmat_cols<kBlocksLarge>, missing_for_coopmat<kBlocksLarge>,
      [](const Capabilities& device, const GemmShape& s) -> std::string_view {
          if (const std::string_view why = unsuitable_for_coopmat(device, s); !why.empty()) return why;
-         return tile_count(s, coopmat_rows<kBlocksLarge>(device), coopmat_cols<kBlocksLarge>(device)) < 128
-                    ? "fewer than 128 tiles"
+         return tile_count(s, coopmat_rows<kBlocksLarge>(device), coopmat_cols<kBlocksLarge>(device)) <
+                        gemm_tuning::kCoopmatLargeTiles
+                    ? "too few tiles for every compute unit of a big GPU"
                     : std::string_view{};
      },
      "matrix units, 4 x 4 cooperative matrices a subgroup", true},
@@ -189,7 +191,9 @@ constexpr GemmKernel kGemmKernels[] = {
      [](const Capabilities&, const GemmShape& s) -> std::string_view {
          // 16 columns of multiplications per load instead of 8, if there is work for every compute unit of a
          // big GPU.
-         return tile_count(s, 128, 128) < 128 ? "fewer than 128 tiles of 128 x 128" : std::string_view{};
+         return tile_count(s, 128, 128) < gemm_tuning::kTiledLargeTiles
+                    ? "too few tiles of 128 x 128 for every compute unit of a big GPU"
+                    : std::string_view{};
      },
      "128 x 128 tiles in shared memory"},
     {make_kernel<gpu::GemmJob>("gemm_tiled", spirv::gemm_tiled), always<128>, always<64>, always<64>,

@@ -75,7 +75,7 @@ cmake -S "$root" -B "$build" -G Ninja "${arguments[@]}" "$@" | grep -E '^-- Hero
 rm -rf "$output"
 mkdir -p "$output"/{bench,lib,tests}
 cp "$build/samples/device_report/device_report" "$output/"
-find "$build/tests/bench" -maxdepth 1 -name 'bench_*' -type f -executable -exec cp {} "$output/bench/" \;
+find "$build/tests/bench" -maxdepth 1 \( -name 'bench_*' -o -name tune_gemm \) -type f -executable -exec cp {} "$output/bench/" \;
 for folder in core graph linalg optim state golden; do
     find "$build/tests/$folder" -maxdepth 1 -type f -name '*_test' -executable -exec cp {} "$output/tests/" \;
 done

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+// What the table of GEMM kernels (gemm_kernels.cpp) knows from measurements. tests/bench/tune_gemm measures
+// these on a device and prints the lines.
+#pragma once
+
+#include <cstdint>
+
+namespace heron::gemm_tuning {
+
+// GFLOP/s of full tiles; only their ratios matter. llvmpipe of Mesa 22.3, two cores, 512 x 512 x 512.
+constexpr double kCpuRate = 13.6;
+constexpr double kCpuMediumRate = 9.8;
+constexpr double kCpuSmallRate = 6.6;
+
+// Tiles of 128 x 128 from which the large kernel is the faster one. Estimated: a large GPU has about as many
+// compute units, and each should have work.
+constexpr std::uint64_t kTiledLargeTiles = 128;
+constexpr std::uint64_t kCoopmatLargeTiles = 128;
+
+}  // namespace heron::gemm_tuning

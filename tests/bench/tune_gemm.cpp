@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+// Measures on a device what src/linalg/gemm_tuning.hpp holds, and prints its lines; those of kernels that the
+// device cannot run are left out. On standard error: every measurement.
+#include <cstdio>
+#include <initializer_list>
+#include <string>
+
+#include "bench.hpp"
+#include "heron/heron.hpp"
+#include "linalg/gemm.hpp"
+
+namespace {
+
+using namespace heron;
+using namespace heron::bench;
+
+const GemmKernel* runnable(const Device& device, std::string_view name) {
+    for (const GemmKernel& kernel : gemm_kernels())
+        if (kernel.info.name == name && kernel.missing(device.capabilities()).empty()) return &kernel;
+    return nullptr;
+}
+
+double gflops(const Device& device, const GemmKernel& kernel, std::uint64_t m, std::uint64_t n,
+              std::uint64_t k, int repeats) {
+    const DType dtype = kernel.matrix_units ? DType::f16 : DType::f32;
+    Graph graph(device);
+    const Tensor a = graph.state("a", dtype, {m, k}), b = graph.state("b", dtype, {k, n}),
+                 d = graph.state("d", DType::f32, {m, n});
+    graph.set_phase(Phase::initialize);  // zeros would save power, and so raise a GPU's clock
+    fill_random(graph, a, {.control = false});
+    fill_random(graph, b, {.control = false});
+    graph.set_phase(Phase::step);
+    GemmOptions options;
+    options.variant = kernel.info.name;
+    options.split = SplitK::when_needed;
+    gemm(graph, a, b, {}, d, options);
+    Plan plan = graph.compile({.profile = true});
+    plan.allocate();
+    plan.initialize();
+    const Times times = time_plan(plan, repeats);
+    const double ms = times.gpu_ms ? times.gpu_ms->median : times.wall_ms.median;
+    const double rate = 2.0 * static_cast<double>(m * n) * static_cast<double>(k) / ms * 1e-6;
+    std::fprintf(stderr, "%s %lux%lux%lu: %.4g GFLOP/s\n", kernel.info.name, static_cast<unsigned long>(m),
+                 static_cast<unsigned long>(n), static_cast<unsigned long>(k), rate);
+    return rate;
+}
+
+void print_rate(const Device& device, const char* constant, const char* name, int repeats) {
+    if (const GemmKernel* kernel = runnable(device, name))
+        std::printf("constexpr double %s = %.3g;\n", constant,
+                    gflops(device, *kernel, 512, 512, 512, repeats));
+}
+
+// From how many tiles on `large` is at least as fast as `small`, by doubling.
+void print_crossing(const Device& device, const char* constant, const char* large_name,
+                    const char* small_name, int repeats) {
+    const GemmKernel* large = runnable(device, large_name);
+    const GemmKernel* small = runnable(device, small_name);
+    if (!large || !small || device.capabilities().cpu) return;
+    std::uint64_t crossing = 0;
+    for (std::uint64_t down = 1, across = 2; down * across <= 2048;) {
+        const std::uint64_t m = down * large->tile_rows(device.capabilities()),
+                            n = across * large->tile_cols(device.capabilities());
+        if (gflops(device, *large, m, n, 1024, repeats) < gflops(device, *small, m, n, 1024, repeats))
+            crossing = 0;
+        else if (crossing == 0)
+            crossing = down * across;
+        (down < across ? down : across) *= 2;
+    }
+    if (crossing != 0)
+        std::printf("constexpr std::uint64_t %s = %lu;\n", constant, static_cast<unsigned long>(crossing));
+    else
+        std::printf("// %s: %s was never faster\n", constant, large_name);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app(
+        "Measures what the table of GEMM kernels chooses by; prints lines of src/linalg/gemm_tuning.hpp.",
+        "tune_gemm");
+    return run_program(app, argc, argv, 9, [](Device& device, int repeats) {
+        std::printf("// %s, %s\n", device.info().name.c_str(), device.info().driver.c_str());
+        print_rate(device, "kCpuRate", "gemm_cpu", repeats);
+        print_rate(device, "kCpuMediumRate", "gemm_cpu_medium", repeats);
+        print_rate(device, "kCpuSmallRate", "gemm_cpu_small", repeats);
+        print_crossing(device, "kTiledLargeTiles", "gemm_tiled_large", "gemm_tiled", repeats);
+        print_crossing(device, "kCoopmatLargeTiles", "gemm_coopmat_large", "gemm_coopmat", repeats);
+    });
+}
