@@ -244,7 +244,7 @@ get_data
 say "building $sample in $build ($jobs jobs)"
 build_sample
 [ $build_only = 0 ] || exit 0
-say "running $sample ${arguments[*]}"
+say "running $sample${arguments[*]:+ ${arguments[*]}}"
 printf '\n'
 rm -f "$log"
 exec "$program" "${arguments[@]}"

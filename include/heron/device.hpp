@@ -16,6 +16,7 @@
 #include "heron/error.hpp"
 #include "heron/export.hpp"
 #include "heron/tensor.hpp"
+#include "heron/version.hpp"
 
 namespace heron {
 
@@ -127,7 +128,11 @@ struct DeviceOptions {
     PFN_vkGetInstanceProcAddr get_instance_proc_addr = nullptr;
     std::vector<const char*> instance_layers;  // e.g. "VK_LAYER_KHRONOS_validation"
     std::vector<const char*> instance_extensions;
-    bool debug_names = true;  // objects named and commands labelled where VK_EXT_debug_utils is present
+    bool debug_names = true;  // objects named and commands labelled where VK_EXT_debug_utils is enabled
+    // Of the headers that the application was compiled with; not to be changed. A library that does not fit
+    // them refuses to make a device (version_mismatch).
+    int header_major = HERON_VERSION_MAJOR;
+    int header_minor = HERON_VERSION_MINOR;
 };
 
 // Handles of an engine. Everything must outlive the Device; Heron destroys none of it.
@@ -137,7 +142,11 @@ struct AdoptedDevice {
     VkPhysicalDevice physical_device = VK_NULL_HANDLE;
     VkDevice device = VK_NULL_HANDLE;
     std::uint32_t queue_family = 0;
-    VkQueue queue = VK_NULL_HANDLE;                  // optional: without it nothing can be submitted by Heron
+    // Optional: without it Heron submits nothing by itself, so record_initialize(), record() and
+    // SubmitInfo::submit remain, but no Plan::initialize(), save(), load(), read_state(), checkpoints, and no
+    // Buffer::read() or write() of memory that the host does not see. For these, give a queue, and lock_queue
+    // where other threads use it too.
+    VkQueue queue = VK_NULL_HANDLE;
     std::uint32_t api_version = VK_API_VERSION_1_3;  // as given to vkCreateInstance
     // What was enabled at vkCreateDevice: the pNext chain (VkPhysicalDeviceFeatures2, or the
     // Vulkan11/12/13Features and extension structs) and the extension names. Heron uses nothing that is not
@@ -145,7 +154,8 @@ struct AdoptedDevice {
     const void* enabled_features = nullptr;
     std::span<const char* const> enabled_extensions;
     VkPipelineCache pipeline_cache = VK_NULL_HANDLE;  // optional: used instead of Heron's own
-    // Called around each vkQueueSubmit2 of Heron, for engines that lock their queue.
+    // Called around each vkQueueSubmit2 of Heron, for engines that lock their queue; Heron holds a lock of its
+    // own meanwhile, so a thread that holds the engine's must not call Heron.
     std::function<void()> lock_queue;
     std::function<void()> unlock_queue;
 };

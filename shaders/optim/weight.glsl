@@ -41,9 +41,12 @@ float parameter_decay(uint j, float weight_decay) {
     return clamp_finite(weight_decay * p.jobs.job[j].parameter.weight_decay_scale);
 }
 
-// w <- decayed - update, each cut to the range of f32 (no inf - inf), their difference to that of the parameter's type.
+// w <- decayed - update, each cut to the range of f32 (no inf - inf), their difference to that of the parameter's type. Only
+// a weight that was NaN makes `decayed` NaN; it stays so, for the caller to see.
 void update_weight(uint i, uint valid, vec4 decayed, vec4 update) {
     vec4 value = clamp_finite(clamp_finite(decayed, DTYPE_F32) - clamp_finite(update, DTYPE_F32), WEIGHT_DTYPE);
+    bvec4 was_nan = greaterThan(floatBitsToUint(decayed) & 0x7fffffffu, uvec4(0x7f800000u));
+    value = mix(value, decayed, was_nan);
     store_quad(weight_address, weight_words, i, valid, is_wide(weight_low, i, valid), value, WEIGHT_DTYPE);
     if (WEIGHT_DTYPE != DTYPE_F32 && (weight_flags & PARAMETER_MASTER) != 0u)
         store_state(weight_master, i, valid, value);

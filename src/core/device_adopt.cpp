@@ -41,8 +41,11 @@ Device Device::adopt(const AdoptedDevice& handles, const DeviceOptions& options)
     instance.vk.GetInstanceProcAddr = handles.get_instance_proc_addr;
     instance.handle = handles.instance;
     instance.vk.load_instance(handles.instance);
-    // An instance extension, so it is in no device's list unless the caller says so there.
-    instance.debug_utils = options.debug_names && contains(extensions, VK_EXT_DEBUG_UTILS_EXTENSION_NAME);
+    // An instance's extension, so that it is in no device's list. Loaders give its instance functions only where
+    // the caller has enabled it (those of devices, some give always).
+    instance.debug_utils =
+        options.debug_names &&
+        handles.get_instance_proc_addr(handles.instance, "vkCreateDebugUtilsMessengerEXT") != nullptr;
     if (instance.debug_utils) instance.vk.load_debug(handles.instance);
 
     const std::vector<VkPhysicalDevice> physical_devices = instance.physical_devices();

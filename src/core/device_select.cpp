@@ -132,6 +132,7 @@ std::uint32_t choose_queue_family(const Probe& probe) {
 }  // namespace
 
 void check_device_options(const DeviceOptions& options) {
+    check_version(options.header_major, options.header_minor);
     if (!options.memory.allocate != !options.memory.free)
         throw Error(
             ErrorCode::invalid_argument,

@@ -13,6 +13,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "core/enumerator.hpp"
 #include "core/push.h"
 #include "graph/plan.hpp"
 #include "heron/state.hpp"
@@ -38,30 +39,43 @@ std::string_view take(std::string_view& text, std::string_view separator) {
     return taken;
 }
 
-// What differs first in two lines of an identity.
-std::string difference(std::string_view theirs, std::string_view ours) {
+// What a state means to its optimizer: nobody can accept another. Names, element types and shapes of the
+// tensors themselves are checked as they are read.
+bool is_fixed(std::string_view field) {
+    return field.starts_with("algorithm=") || field.starts_with("dtype=") || field.starts_with("shape=");
+}
+
+// Lines of an identity are "subject: name=value name=value ...". The subjects have to be the same; the values
+// too, unless `changed` accepts others, which are then returned as text.
+std::vector<std::string> check_identity(const std::string& who, std::string_view stored,
+                                        std::string_view wanted, ChangedOptions changed) {
     const auto or_nothing = [](std::string_view text) {
         return text.empty() ? std::string("nothing") : std::string(text);
     };
-    const std::string_view subject = take(theirs, ": "), our_subject = take(ours, ": ");
-    if (subject != our_subject)
-        return "the file has " + or_nothing(subject) + " where this plan has " + or_nothing(our_subject);
-    std::string_view field, our_field;
-    while (field == our_field && !(theirs.empty() && ours.empty())) {
-        field = take(theirs, " ");
-        our_field = take(ours, " ");
-    }
-    return std::string(subject) + " has " + or_nothing(field) + " in the file, " + or_nothing(our_field) +
-           " in this plan";
-}
-
-void check_identity(const std::string& who, std::string_view stored, std::string_view wanted) {
+    const auto refuse_difference = [&](const std::string& what, bool acceptable) {
+        refuse(who + "it belongs to another plan: " + what +
+               ". Compile the plan as it was when the checkpoint was saved" +
+               (acceptable ? ", or load it with ChangedOptions::accept" : ""));
+    };
+    std::vector<std::string> accepted;
     while (!stored.empty() || !wanted.empty()) {
-        const std::string_view theirs = take(stored, "\n"), ours = take(wanted, "\n");
-        if (theirs != ours)
-            refuse(who + "it belongs to another plan: " + difference(theirs, ours) +
-                   ". Compile the plan as it was when the checkpoint was saved");
+        std::string_view theirs = take(stored, "\n"), ours = take(wanted, "\n");
+        const std::string_view subject = take(theirs, ": "), our_subject = take(ours, ": ");
+        if (subject != our_subject)
+            refuse_difference(
+                "the file has " + or_nothing(subject) + " where this plan has " + or_nothing(our_subject),
+                false);
+        while (!theirs.empty() || !ours.empty()) {
+            const std::string_view field = take(theirs, " "), our_field = take(ours, " ");
+            if (field == our_field) continue;
+            const std::string what = std::string(subject) + " has " + or_nothing(field) + " in the file, " +
+                                     or_nothing(our_field) + " in this plan";
+            const bool fixed = is_fixed(field) || is_fixed(our_field);
+            if (fixed || changed == ChangedOptions::refuse) refuse_difference(what, !fixed);
+            accepted.push_back(what);
+        }
     }
+    return accepted;
 }
 
 // The index of the first element that is infinite or NaN, or `count`.
@@ -128,7 +142,10 @@ void save_checkpoint(const Plan& plan, const std::filesystem::path& path,
     plan.save(path, layout.parameters, all);
 }
 
-std::map<std::string, std::string> load_checkpoint(Plan& plan, const std::filesystem::path& path) {
+std::map<std::string, std::string> load_checkpoint(Plan& plan, const std::filesystem::path& path,
+                                                   ChangedOptions changed) {
+    if (!is_enumerator(changed, ChangedOptions::accept))
+        refuse("load_checkpoint: changed is not one of ChangedOptions");
     const StepLayout& layout = step_layout(plan, "load_checkpoint");
     const std::string who = "load_checkpoint " + path.string() + ": ";
     plan.impl().require_memory("load_checkpoint");
@@ -137,7 +154,8 @@ std::map<std::string, std::string> load_checkpoint(Plan& plan, const std::filesy
     std::map<std::string, std::string> metadata = file.metadata();
     if (metadata.find(kIdentity) == metadata.end())
         refuse(who + "the file is no checkpoint of a training step");
-    check_identity(who, metadata[kIdentity], layout.identity);
+    const std::vector<std::string> accepted =
+        check_identity(who, metadata[kIdentity], layout.identity, changed);
     std::vector<float> rates;
     for (const StepLayout::Rate& rate : layout.rates) {
         const std::string& text = metadata[rate_key(rate)];
@@ -168,6 +186,7 @@ std::map<std::string, std::string> load_checkpoint(Plan& plan, const std::filesy
                 &control, sizeof(control));
     for (const BufferRange& block : readback.blocks) plan.impl().vk().flush(block);
 
+    for (const std::string& what : accepted) plan.impl().vk().log(Severity::warning, who + what);
     std::erase_if(metadata, [](const auto& entry) { return entry.first.starts_with(kPrefix); });
     return metadata;
 }

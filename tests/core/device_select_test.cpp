@@ -162,6 +162,11 @@ TEST_P(DeviceSelectTest, RefusesWrongOptions) {
                      "VK_LAYER_that_is_not_there"));
     options.instance_layers = {nullptr};
     refusal(ErrorCode::invalid_argument, [&] { Device::create(options); });
+    options = test::device_options(GetParam());
+    ++options.header_minor;  // a program that was compiled with other headers
+    EXPECT_TRUE(
+        says(refusal(ErrorCode::version_mismatch, [&] { Device::create(options); }), "compile it again"));
+    refusal(ErrorCode::version_mismatch, [&] { Device::list(options); });
     test::take_validation_messages();
 }
 

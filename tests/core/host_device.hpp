@@ -36,8 +36,11 @@ struct HostDevice {
         return host;
     }
 
-    explicit HostDevice(const DeviceInfo& info, const DisabledCapabilities& disable = {}) : owned(true) {
-        adopted.get_instance_proc_addr = validated_entry();
+    // Without debug names, validation is out, too: it brings them.
+    explicit HostDevice(const DeviceInfo& info, const DisabledCapabilities& disable = {},
+                        bool debug_names = true)
+        : owned(true) {
+        adopted.get_instance_proc_addr = debug_names ? validated_entry() : plain_entry();
         VkApplicationInfo application{};
         application.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO;
         application.apiVersion = VK_API_VERSION_1_3;
@@ -45,7 +48,7 @@ struct HostDevice {
         VkInstanceCreateInfo instance_info{};
         instance_info.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO;
         instance_info.pApplicationInfo = &application;
-        instance_info.enabledExtensionCount = 1;
+        instance_info.enabledExtensionCount = debug_names ? 1 : 0;
         instance_info.ppEnabledExtensionNames = extensions;
         need(function<PFN_vkCreateInstance>("vkCreateInstance")(&instance_info, nullptr, &instance));
         std::uint32_t count = 0;
@@ -55,7 +58,7 @@ struct HostDevice {
         need(enumerate(instance, &count, handles.data()));
         physical_device = handles.at(info.index);
 
-        chain = std::make_unique<FeatureChain>(validated_entry(), instance, physical_device,
+        chain = std::make_unique<FeatureChain>(adopted.get_instance_proc_addr, instance, physical_device,
                                                VK_API_VERSION_1_3, disable);
         const auto get_families = function<PFN_vkGetPhysicalDeviceQueueFamilyProperties>(
             "vkGetPhysicalDeviceQueueFamilyProperties");
@@ -104,7 +107,7 @@ private:
 
     template <typename Pfn>
     Pfn function(const char* name) const {
-        return reinterpret_cast<Pfn>(validated_entry()(instance, name));
+        return reinterpret_cast<Pfn>(adopted.get_instance_proc_addr(instance, name));
     }
     static void need(VkResult result) {
         if (result != VK_SUCCESS) throw std::runtime_error("the test's own device could not be created");

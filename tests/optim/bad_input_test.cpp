@@ -282,6 +282,21 @@ TEST_P(BadInputTest, CheckpointsOfAnotherPlanChangeNothing) {
         EXPECT_TRUE(std::equal(std::istreambuf_iterator<char>(a), {}, std::istreambuf_iterator<char>(b), {}));
         std::filesystem::remove(again);
     }
+    // Other options, where the caller accepts them; but not another algorithm or other states.
+    {
+        Training training(device(), other_beta, tensors);
+        load_checkpoint(training.plan(), file, ChangedOptions::accept);
+        EXPECT_EQ(training.control().step, 2u);
+        Training scheduled_one(device(), scheduled, tensors);
+        load_checkpoint(scheduled_one.plan(), file, ChangedOptions::accept);
+        scheduled_one.steps(3, 1);
+        EXPECT_EQ(scheduled_one.control().step, 3u);
+        Training other(device(), sgd_called_adamw, tensors), averaged(device(), adamw, tensors, options);
+        refused([&] { load_checkpoint(other.plan(), file, ChangedOptions::accept); }, {"algorithm=sgd"});
+        EXPECT_THROW(load_checkpoint(averaged.plan(), file, ChangedOptions::accept), Error);
+        refused([&] { load_checkpoint(training.plan(), file, static_cast<ChangedOptions>(2)); },
+                {"ChangedOptions"});
+    }
     std::filesystem::resize_file(file, std::filesystem::file_size(file) - 1);
     Training training(device(), adamw, tensors);
     const auto bits = training.bits();

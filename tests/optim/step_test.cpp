@@ -378,6 +378,20 @@ TEST_P(StepTest, AverageFollowsTheParameterFromItsFirstValue) {
     }
 }
 
+// A NaN is the caller's, and stays one for the caller to see; the other weights do not notice.
+TEST_P(StepTest, WeightThatIsNaNStaysNaN) {
+    for (const DType dtype : {DType::f32, DType::f16, DType::bf16}) {
+        Training training(device(), plain_sgd(0.5f), {{.name = "a", .shape = {5}, .weight_dtype = dtype}});
+        training.tensor().set_weight({1, std::numeric_limits<float>::quiet_NaN(), 1, 1, 1});
+        training.tensor().set_gradient(std::vector<float>(5, 1.0f));
+        training.plan().run();
+        const std::vector<float> weight = training.tensor().weight();
+        EXPECT_TRUE(std::isnan(weight[1])) << to_string(dtype) << " " << weight[1];
+        for (const std::size_t i : {0, 2, 3, 4}) EXPECT_EQ(weight[i], 0.5f);
+        EXPECT_EQ(training.control().step, 1u);
+    }
+}
+
 TEST_P(StepTest, MasterCopiesKeepUpdatesThatTheParameterCannotHold) {
     StepOptions options;
     options.master_weights = true;
