@@ -121,7 +121,8 @@ public:
     void record_accumulate(VkCommandBuffer commands);
     // Records the next part of the step; goes on where the last slice stopped, bit-identical to the whole
     // step. The slices of a step must run in order, and the step's inputs stay unchanged until it is
-    // complete.
+    // complete; the accumulators are inputs too, and what record_accumulate() recorded before the step must
+    // not run within it (Heron refuses to record it then, but cannot see an old recording run).
     SliceResult record_slice(VkCommandBuffer commands, const SliceBudget& budget);
     bool slice_pending() const;  // a step has been begun and not completed
 

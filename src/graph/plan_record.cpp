@@ -115,6 +115,7 @@ void Plan::record_accumulate(VkCommandBuffer commands) {
     impl().require_memory("record_accumulate");
     impl().require_commands(commands, "record_accumulate");
     impl().require_initialized("record_accumulate");
+    impl().require_no_slice("record_accumulate");
     if (dispatch_count(Phase::accumulate) == 0)
         impl().refuse("record_accumulate: the plan was compiled without StepOptions::accumulate");
     impl().record(commands, Phase::accumulate, 0, dispatch_count(Phase::accumulate));

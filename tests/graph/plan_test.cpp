@@ -192,9 +192,15 @@ TEST_P(PlanTest, NothingIsExchangedUnderAPendingSlice) {
     std::vector<std::byte> state(plan.state_view("t1.s").span_bytes());
     const VkCommandBuffer unused = commands.begin();
     const std::function<void()> calls[] = {
-        [&] { plan.rebind({&binding, 1}); }, [&] { plan.write_state("t1.s", state); },
-        [&] { plan.record(unused); },        [&] { plan.submit(); },
-        [&] { plan.save(path, {}); },        [&] { plan.load(path, {}); },
+        [&] {
+            plan.rebind({&binding, 1});
+        },
+        [&] { plan.write_state("t1.s", state); },
+        [&] { plan.record(unused); },
+        [&] { plan.submit(); },
+        [&] { plan.save(path, {}); },
+        [&] { plan.load(path, {}); },
+        [&] { plan.record_accumulate(unused); },
     };
     for (const auto& call : calls) try {
             call();
