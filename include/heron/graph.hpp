@@ -145,8 +145,8 @@ public:
     // Memory that lives from step to step, zero at first, saved in checkpoints under its name (unique in the
     // graph).
     Tensor state(std::string name, DType dtype, const Shape& shape);
-    // Memory between operations of one step; shares bytes with other temporaries that are not alive at the
-    // same time.
+    // Memory between operations of one phase; shares bytes with other temporaries that are not alive at the
+    // same time. Used in several phases, it holds nothing at the beginning of each.
     Tensor temporary(DType dtype, const Shape& shape);
     // Constants, uploaded when memory is bound. The host may change them between steps: see Plan::table.
     Tensor table(std::span<const std::byte> bytes);

@@ -140,26 +140,29 @@ void Plan::Impl::place_objects() {
     for (Phase phase : kPhases) {
         std::vector<TimedRequest> requests;
         std::vector<std::uint32_t> ids;
-        const DispatchSchedule& schedule = program(phase).schedule;
+        Program& current = program(phase);
         for (std::uint32_t id = 0; id < graph.objects.size(); ++id) {
-            const Lifetime& life = schedule.lifetimes[id];
+            const Lifetime& life = current.schedule.lifetimes[id];
             if (graph.objects[id].kind != ObjectKind::temporary || life.first > life.last) continue;
             requests.push_back({graph.objects[id].bytes, life.first, life.last});
             ids.push_back(id);
         }
         Region& workspace = region(RegionKind::workspace);
         workspace.bytes = std::max(workspace.bytes, place_by_lifetime(requests, limit));
-        for (std::size_t i = 0; i < ids.size(); ++i) locations[ids[i]].offset = requests[i].offset;
+        current.temporary_offsets.assign(graph.objects.size(), 0);
+        for (std::size_t i = 0; i < ids.size(); ++i) current.temporary_offsets[ids[i]] = requests[i].offset;
     }
 }
 
-VkDeviceAddress Plan::Impl::address(const Tensor& tensor) const {
+VkDeviceAddress Plan::Impl::address(const Tensor& tensor, Phase phase) const {
     const Object& object = graph.objects[tensor.id];
     if (object.kind == ObjectKind::external) return object.view.address + tensor.byte_offset;
     const Location& location = locations[tensor.id];
     const Region& memory = region(location.region);
     if (memory.addresses.empty()) return 0;  // the region is empty, and so is the tensor
-    return memory.address(location.offset) + tensor.byte_offset;
+    const std::uint64_t offset =
+        object.kind == ObjectKind::temporary ? program(phase).temporary_offsets[tensor.id] : location.offset;
+    return memory.address(offset) + tensor.byte_offset;
 }
 
 std::uint32_t Plan::Impl::object_named(std::string_view name, ObjectKind kind) const {

@@ -51,6 +51,8 @@ struct Program {
     DispatchSchedule schedule;
     std::vector<VkPipeline> pipelines;  // per batch; empty until prewarmed
     std::vector<double> cost_ns;        // per dispatch
+    // Per object: where a temporary lies in this phase; each phase has the workspace to itself.
+    std::vector<std::uint64_t> temporary_offsets;
 };
 
 // A state, or an external tensor that is saved like one.
@@ -74,7 +76,7 @@ struct Plan::Impl {
     const Region& region(RegionKind kind) const { return regions[static_cast<std::size_t>(kind)]; }
 
     [[noreturn]] void refuse(const std::string& text) const;  // invalid_argument, with the plan's name
-    VkDeviceAddress address(const Tensor& tensor) const;
+    VkDeviceAddress address(const Tensor& tensor, Phase phase = Phase::step) const;
     std::uint32_t object_named(std::string_view name, ObjectKind kind) const;
 
     // plan.cpp: sizes, places, pipelines
@@ -116,7 +118,7 @@ struct Plan::Impl {
     Domains domains;
     std::array<Program, kPhaseCount> programs;
     PlanRegions regions;
-    std::vector<Location> locations;                // per object
+    std::vector<Location> locations;                // per object that is neither external nor temporary
     std::vector<std::uint32_t> section_dispatches;  // indices in the step's program
     bool has_memory = false;
     bool prewarmed = false;

@@ -115,7 +115,7 @@ std::vector<RecordedDispatch> Plan::Impl::recorded(Phase phase) const {
         result[b].barrier_before = b > 0 && schedule.batches[b - 1].level != batch.level;
         for (std::uint32_t job = 0; job < batch.nodes.size(); ++job)
             for (const Operand& operand : graph.nodes[batch.nodes[job]].operation.operands) {
-                const std::uint64_t begin = address(operand.tensor);
+                const std::uint64_t begin = address(operand.tensor, phase);
                 const std::uint64_t bytes = graph.objects[operand.tensor.id].kind == ObjectKind::arguments
                                                 ? graph.objects[operand.tensor.id].bytes
                                                 : operand.tensor.span_bytes();

@@ -53,7 +53,7 @@ void Plan::Impl::write_jobs(Phase phase) {
             std::memcpy(to, operation.job.data(), kernel.job_bytes);
             for (const Operand& operand : operation.operands) {
                 if (operand.field == Operand::kNoField) continue;
-                const VkDeviceAddress where = address(operand.tensor);
+                const VkDeviceAddress where = address(operand.tensor, phase);
                 std::memcpy(to + operand.field, &where, sizeof(where));
             }
             std::memcpy(to + kernel.first_group_offset, &first_group, sizeof(first_group));

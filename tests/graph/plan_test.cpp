@@ -17,6 +17,7 @@
 #include "graph/affine_chain.hpp"
 #include "graph/barrier_mutation.hpp"
 #include "heron/graph.hpp"
+#include "heron/linalg/reduce.hpp"
 #include "heron/plan.hpp"
 #include "support/commands.hpp"
 #include "support/device_fixture.hpp"
@@ -315,6 +316,39 @@ TEST_P(PlanTest, RandomProgramsEqualProgramOrder) {
         plan.run();
         expect_close(test::download(memory), reference, 25);
     }
+}
+
+// In each phase a temporary lies where that phase has room for it.
+TEST_P(PlanTest, ATemporaryOfTwoPhasesOverwritesNothingInEither) {
+    const Shape shape{64};
+    const std::vector<float> first_values = random_values(64, 1), second_values = random_values(64, 2);
+    const Buffer first_input = test::upload(device(), first_values);
+    const Buffer second_input = test::upload(device(), second_values);
+    const Buffer first_output = device().create_buffer(256), second_output = device().create_buffer(256);
+    Graph graph(device());
+    const Tensor x1 = graph.external("x1", first_input.view(DType::f32, shape));
+    const Tensor x2 = graph.external("x2", second_input.view(DType::f32, shape));
+    const Tensor y1 = graph.external("y1", first_output.view(DType::f32, shape));
+    const Tensor y2 = graph.external("y2", second_output.view(DType::f32, shape));
+    const Tensor kept = graph.state("kept", DType::f32, shape);
+    const Tensor t1 = graph.temporary(DType::f32, shape), t2 = graph.temporary(DType::f32, shape);
+    convert(graph, x1, t1);
+    convert(graph, x2, t2);
+    convert(graph, t1, y1);
+    convert(graph, t2, y2);
+    graph.set_phase(Phase::initialize);
+    convert(graph, x2, t2);
+    convert(graph, t2, kept);
+    Plan plan = graph.compile({});
+    plan.allocate();
+    EXPECT_EQ(plan.hazards(), std::vector<std::string>{});
+    plan.initialize();
+    plan.run();
+    EXPECT_EQ(test::download(first_output), first_values);
+    EXPECT_EQ(test::download(second_output), second_values);
+    std::vector<float> state(64);
+    plan.read_state("kept", std::as_writable_bytes(std::span(state)));
+    EXPECT_EQ(state, second_values);
 }
 
 TEST_P(PlanTest, OverlappingExternalsAreOrdered) {
