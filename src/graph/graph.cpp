@@ -23,6 +23,14 @@ void check_name(const char* who, const std::string& name) {
         refuse(std::string(who) + " " + state::in_quotes(name) + ": " + std::string(problem));
 }
 
+std::uint64_t bytes_for(const std::string& who, DType dtype, const Shape& shape) {
+    try {
+        return TensorView{0, dtype, shape}.span_bytes();
+    } catch (const Error& error) {
+        refuse(who + ": " + error.what());
+    }
+}
+
 }  // namespace
 
 std::uint64_t Tensor::rows() const { return shape.rank() < 2 ? 1 : shape[shape.rank() - 2]; }
@@ -107,12 +115,15 @@ Tensor Graph::external(std::string name, const TensorView& view) {
         refuse("external \"" + name + "\": a row stride of " + std::to_string(view.row_stride) +
                " is shorter than a row of " + std::to_string(view.shape[view.shape.rank() - 1]) +
                " elements");
+    const std::uint64_t bytes = view.span_bytes();
+    if (view.address + bytes < view.address)
+        refuse("external \"" + name + "\": the tensor reaches beyond the end of the address space");
     Object object;
     object.kind = ObjectKind::external;
     object.name = std::move(name);
     object.dtype = view.dtype;
     object.shape = view.shape;
-    object.bytes = view.span_bytes();
+    object.bytes = bytes;
     object.view = view;
     return impl_->tensor_of(impl_->add_object(std::move(object)));
 }
@@ -124,7 +135,7 @@ Tensor Graph::state(std::string name, DType dtype, const Shape& shape) {
     object.name = std::move(name);
     object.dtype = dtype;
     object.shape = shape;
-    object.bytes = shape.count() * bytes_of(dtype);
+    object.bytes = bytes_for("state " + state::in_quotes(object.name), dtype, shape);
     return impl_->tensor_of(impl_->add_object(std::move(object)));
 }
 
@@ -132,7 +143,7 @@ Tensor Graph::temporary(DType dtype, const Shape& shape) {
     Object object;
     object.dtype = dtype;
     object.shape = shape;
-    object.bytes = shape.count() * bytes_of(dtype);
+    object.bytes = bytes_for("temporary", dtype, shape);
     return impl_->tensor_of(impl_->add_object(std::move(object)));
 }
 
@@ -148,6 +159,7 @@ Tensor Graph::table(std::span<const std::byte> bytes) {
 }
 
 Tensor Graph::readback(std::uint64_t bytes) {
+    if (bytes > ~std::uint64_t{0} - 3) refuse("readback: " + std::to_string(bytes) + " bytes are too many");
     Object object;
     object.kind = ObjectKind::readback;
     object.dtype = DType::u32;

@@ -207,6 +207,8 @@ void Plan::rebind(std::span<const Rebinding> bindings) {
             impl().refuse(who + "the memory belongs to another device");
         if (binding.view.address == 0 || binding.view.address % 4 != 0)
             impl().refuse(who + "the address is null or not a multiple of 4 bytes");
+        if (binding.view.address + object.bytes < binding.view.address)
+            impl().refuse(who + "the tensor would reach beyond the end of the address space");
         if (binding.view.dtype != object.dtype || !(binding.view.shape == object.shape) ||
             binding.view.row_stride != object.view.row_stride)
             impl().refuse(who + "the new view is " + to_string(binding.view.dtype) + " " +

@@ -491,6 +491,37 @@ TEST_P(PlanTest, RefusesMisuse) {
     EXPECT_THROW(plan.submit_accumulate(), Error);
 }
 
+// What 64 bits do not count must not come out small.
+TEST_P(PlanTest, RefusesSizesThatOverflow) {
+    Graph graph(device());
+    const auto refused = [](ErrorCode code, const char* word, auto&& call) {
+        try {
+            call();
+            ADD_FAILURE() << "accepted, though too large: " << word;
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), code);
+            EXPECT_NE(std::string(error.what()).find(word), std::string::npos) << error.what();
+        }
+    };
+    constexpr auto kInvalid = ErrorCode::invalid_argument;
+    for (const Shape& shape : {Shape{1ull << 62}, Shape{1ull << 32, 1ull << 32}}) {
+        refused(kInvalid, "state \"s\"", [&] { graph.state("s", DType::f32, shape); });
+        refused(kInvalid, "temporary", [&] { graph.temporary(DType::f32, shape); });
+    }
+    refused(kInvalid, "readback", [&] { graph.readback(~0ull); });
+    const Buffer buffer = device().create_buffer(256);
+    TensorView view = buffer.view(DType::f32, {64});
+    view.address = ~VkDeviceAddress{0} - 63;
+    refused(kInvalid, "end of the address space", [&] { graph.external("x", view); });
+    const Tensor x = graph.external("x", buffer.view(DType::f32, {64}));
+    add_affine(graph, x, x, 1.0f, 1.0f);
+    Plan plan = graph.compile({});
+    const Plan::Rebinding binding{"x", view};
+    refused(kInvalid, "end of the address space", [&] { plan.rebind({&binding, 1}); });
+    graph.state("s", DType::f32, {1ull << 61});
+    refused(ErrorCode::unsupported, "largest buffer", [&] { graph.compile({}); });
+}
+
 TEST_P(PlanTest, BindsTheCallersMemoryAndNamesWhatIsWrongWithIt) {
     Chain chain(device());
     Plan plan = chain.graph.compile({});
