@@ -72,6 +72,7 @@ struct Capabilities {
     std::uint64_t max_buffer_bytes = 0;
     std::uint64_t max_allocation_bytes = 0;
     double timestamp_period_ns = 0;
+    std::uint32_t timestamp_bits = 0;  // that count: a timestamp wraps round after them; 0: no timestamps
 };
 
 // Treats the device as if it did not have something: for tests, and as a way around a driver's defect.

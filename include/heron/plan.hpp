@@ -22,7 +22,9 @@ namespace heron {
 
 struct PlanOptions {
     std::string name = "plan";  // for debug names, labels and errors
-    bool profile = false;       // timestamps around every dispatch, see Plan::timings()
+    // Timestamps around every dispatch, see Plan::timings(); in a small buffer of the device's beside the
+    // plan's memory.
+    bool profile = false;
     // Bigger dispatches are split, so that no weak GPU meets its watchdog. Above 0; infinity: no limit.
     double max_dispatch_flops = 4e9;
     double max_dispatch_bytes = 1073741824.0;
@@ -142,8 +144,10 @@ public:
     std::uint32_t level_count(Phase phase = Phase::step) const;  // barriers + 1
     double flops() const;
     double bytes() const;
-    // GPU time of each dispatch of the last finished step. Needs PlanOptions::profile; empty before the first
-    // step. Its figures become the costs that time budgets use.
+    // GPU time of each dispatch of the last finished step, barriers before it included, the time between
+    // slices not. Needs PlanOptions::profile; empty before the first step, and while only some slices of a
+    // step have run. The figures become the costs that time budgets use; what a step left out, because it was
+    // skipped or a section's turn had not come, keeps at least the cost that it had.
     std::vector<DispatchTiming> timings();
     // Every pair of dispatches that touch the same bytes, one of them writing, with no barrier between them:
     // empty, or Heron is wrong. Needs bound memory.

@@ -216,6 +216,7 @@ Capabilities capabilities_of(const Probe& probe, const Features& enabled,
     c.max_buffer_bytes = probe.v13.maxBufferSize;
     c.max_allocation_bytes = probe.v11.maxMemoryAllocationSize;
     c.timestamp_period_ns = limits.timestampPeriod;
+    c.timestamp_bits = c.timestamps ? probe.queue_families[queue_family].timestampValidBits : 0;
     return c;
 }
 

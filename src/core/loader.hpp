@@ -33,6 +33,7 @@ namespace heron {
     X(BindBufferMemory)             \
     X(CmdBindPipeline)              \
     X(CmdCopyBuffer)                \
+    X(CmdCopyQueryPoolResults)      \
     X(CmdDispatch)                  \
     X(CmdDispatchIndirect)          \
     X(CmdExecuteCommands)           \
@@ -70,7 +71,6 @@ namespace heron {
     X(GetBufferMemoryRequirements)  \
     X(GetDeviceQueue)               \
     X(GetPipelineCacheData)         \
-    X(GetQueryPoolResults)          \
     X(GetSemaphoreCounterValue)     \
     X(InvalidateMappedMemoryRanges) \
     X(MapMemory)                    \

@@ -57,6 +57,7 @@ struct Graph::Impl {
     Section section;
     std::uint32_t stage = 0;
     Tensor control;
+    Tensor status;  // readback that begins like the control block, where there is one
     Tensor section_table;
     Tensor section_arguments;
     // Where heron::compile put what status() and its siblings look for; null in other graphs. Never changes,

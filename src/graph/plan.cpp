@@ -196,23 +196,6 @@ void Plan::Impl::require_initialized(const char* what) const {
            ": the states hold nothing yet; call initialize() or record_initialize() first");
 }
 
-// One query for the step's start and one for the end of each dispatch.
-void Plan::Impl::create_queries() {
-    Device::Impl& device = vk();
-    if (!options.profile || queries != VK_NULL_HANDLE) return;
-    if (!device.capabilities.timestamps) {
-        device.log(Severity::warning,
-                   options.name + ": no timings, because the queue family has no timestamps");
-        return;
-    }
-    VkQueryPoolCreateInfo info{VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO};
-    info.queryType = VK_QUERY_TYPE_TIMESTAMP;
-    info.queryCount = static_cast<std::uint32_t>(program(Phase::step).schedule.dispatches.size() + 1);
-    device.check(device.vk.CreateQueryPool(device.device, &info, device.allocator, &queries),
-                 "vkCreateQueryPool", options.name);
-    device.name(VK_OBJECT_TYPE_QUERY_POOL, queries, options.name);
-}
-
 Plan::Plan() = default;
 Plan::Plan(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Plan::Plan(Plan&&) noexcept = default;

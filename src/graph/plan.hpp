@@ -82,7 +82,6 @@ struct Plan::Impl {
     // plan.cpp: sizes, places, pipelines
     void place_objects();
     void number_sections();
-    void create_queries();
     void require_memory(const char* what) const;
     void require_commands(VkCommandBuffer commands, const char* what) const;
     void require_initialized(const char* what) const;
@@ -102,6 +101,12 @@ struct Plan::Impl {
     std::uint64_t submit(Phase phase, const SubmitInfo& info);
     VkCommandBuffer commands_for(Phase phase);
     void create_submission_objects();
+
+    // plan_timing.cpp
+    void create_queries();
+    void forget_timings();
+    void record_stamp(VkCommandBuffer commands, std::uint32_t query) const;
+    void record_stamp_copy(VkCommandBuffer commands, std::uint32_t first, std::uint32_t end) const;
 
     // plan_state.cpp: what save() writes and load() reads, by name
     std::vector<SavedTensor> saved_tensors(std::span<const std::string> externals) const;
@@ -130,7 +135,7 @@ struct Plan::Impl {
     VkSemaphore timeline = VK_NULL_HANDLE;
     std::uint64_t submitted = 0;
     VkQueryPool queries = VK_NULL_HANDLE;
-    bool queries_recorded = false;  // a whole step was; before that they must not even be asked
+    Buffer stamps;  // what the queries gave when they last ran; 0: not yet
 };
 
 // "threads=64 A=bf16 ELEMENTS_SINGLE"; what no table names stays a number.

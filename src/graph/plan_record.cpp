@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Plan: recording, slices, submission, timings. Nothing here allocates while it records.
+// Plan: recording, slices, submission. Nothing here allocates while it records.
 #include <algorithm>
 
 #include "core/number_text.hpp"
@@ -33,13 +33,9 @@ void Plan::Impl::record(VkCommandBuffer commands, Phase phase, std::uint32_t fir
     const Region& state = region(RegionKind::state);
     const bool timed = queries != VK_NULL_HANDLE && phase == Phase::step && end > first;
 
-    if (timed) {
-        // Query 0 is the step's start, query i + 1 the end of dispatch i.
-        const std::uint32_t first_query = first == 0 ? 0 : first + 1;
-        table.CmdResetQueryPool(commands, queries, first_query, end + 1 - first_query);
-    }
+    // Queries 2 d and 2 d + 1 are the times before and after dispatch d.
+    if (timed) table.CmdResetQueryPool(commands, queries, 2 * first, 2 * (end - first));
     record_barrier(device, commands, kComputeWrites, kCompute);
-    if (timed && first == 0) table.CmdWriteTimestamp2(commands, kComputeStage, queries, 0);
 
     VkPipeline bound = VK_NULL_HANDLE;
     std::uint32_t label = 0;
@@ -47,6 +43,7 @@ void Plan::Impl::record(VkCommandBuffer commands, Phase phase, std::uint32_t fir
         const Dispatch& dispatch = schedule.dispatches[d];
         const Batch& batch = schedule.batches[dispatch.batch];
         const Node& node = graph.nodes[batch.nodes.front()];
+        if (timed) record_stamp(commands, 2 * d);  // the barrier is a part of the dispatch's time
         if (d > first && schedule.level_of(schedule.dispatches[d - 1]) != batch.level)
             record_barrier(device, commands, kComputeWrites, kCompute);
         if (node.stage != label) {
@@ -75,11 +72,15 @@ void Plan::Impl::record(VkCommandBuffer commands, Phase phase, std::uint32_t fir
             const BufferRange& block = state.blocks[offset / state.block_bytes];
             table.CmdDispatchIndirect(commands, block.buffer, block.offset + offset % state.block_bytes);
         }
-        if (timed) table.CmdWriteTimestamp2(commands, kComputeStage, queries, d + 1);
+        if (timed) record_stamp(commands, 2 * d + 1);
     }
     if (label != 0) device.end_label(commands);
-    if (timed && end == schedule.dispatches.size()) queries_recorded = true;
-    record_barrier(device, commands, kComputeWrites,
+    BarrierSide from = kComputeWrites;
+    if (timed) {
+        record_stamp_copy(commands, first, end);
+        from = {from.stages | kTransferStage, from.accesses | VK_ACCESS_2_TRANSFER_WRITE_BIT};
+    }
+    record_barrier(device, commands, from,
                    {kCompute.stages | kTransferStage | VK_PIPELINE_STAGE_2_HOST_BIT,
                     kCompute.accesses | VK_ACCESS_2_TRANSFER_READ_BIT | VK_ACCESS_2_TRANSFER_WRITE_BIT |
                         VK_ACCESS_2_HOST_READ_BIT});
@@ -296,30 +297,6 @@ void Plan::wait(std::uint64_t ticket, std::uint64_t timeout_ns) const {
                         " did not finish within " + std::to_string(timeout_ns / 1000000) + " ms",
                     result);
     device.check(result, "vkWaitSemaphores", impl().options.name);
-}
-
-std::vector<DispatchTiming> Plan::timings() {
-    impl().vk().check_alive();
-    if (!impl().queries_recorded) return {};
-    Device::Impl& device = impl().vk();
-    Program& step = impl().program(Phase::step);
-    const auto count = static_cast<std::uint32_t>(step.schedule.dispatches.size());
-    std::vector<std::uint64_t> stamps(count + 1);
-    const VkResult result = device.vk.GetQueryPoolResults(device.device, impl().queries, 0, count + 1,
-                                                          stamps.size() * sizeof(stamps[0]), stamps.data(),
-                                                          sizeof(stamps[0]), VK_QUERY_RESULT_64_BIT);
-    if (result == VK_NOT_READY) return {};
-    device.check(result, "vkGetQueryPoolResults", impl().options.name);
-    std::vector<DispatchTiming> timings;
-    for (std::uint32_t d = 0; d < count; ++d) {
-        const Node& node =
-            impl().graph.nodes[step.schedule.batches[step.schedule.dispatches[d].batch].nodes.front()];
-        const double ns =
-            static_cast<double>(stamps[d + 1] - stamps[d]) * device.capabilities.timestamp_period_ns;
-        timings.push_back({impl().graph.stages[node.stage], node.operation.kernel->name, ns});
-        step.cost_ns[d] = ns;
-    }
-    return timings;
 }
 
 }  // namespace heron

@@ -142,6 +142,7 @@ std::vector<SavedTensor> Plan::Impl::read_saved(const SafetensorsReader& file,
 void Plan::Impl::write_saved(const std::vector<SavedTensor>& tensors) {
     Transfer transfer(*graph.device);
     for (const SavedTensor& tensor : tensors) transfer.write(tensor.address, tensor.content);
+    forget_timings();  // of the steps before: how they went is overwritten
     initialized = true;
 }
 

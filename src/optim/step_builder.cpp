@@ -102,6 +102,7 @@ void StepBuilder::make_slots() {
     pieces_ = graph_.table(std::as_bytes(std::span(pieces)));
     values_ = graph_.temporary(DType::f32, Shape{slots.size()});
     layout_.status = graph_.readback(sizeof(gpu::StepControl));
+    graph_.impl().status = layout_.status;
 }
 
 }  // namespace heron
