@@ -107,9 +107,10 @@ void split(const DispatchSchedule& schedule, std::uint32_t index, const Dispatch
     const Batch& batch = schedule.batches[index];
     const double wanted = std::max(batch.flops / limits.flops, batch.bytes / limits.bytes);
     const double most_groups = static_cast<double>(limits.max_x) * limits.max_y;
-    std::uint64_t parts = static_cast<std::uint64_t>(
-        std::max({1.0, std::ceil(wanted), std::ceil(static_cast<double>(batch.groups) / most_groups)}));
-    parts = std::min(parts, batch.groups);
+    const auto groups_in_all = static_cast<double>(batch.groups);
+    // Compared as numbers with a fraction: `wanted` may be too large for an integer.
+    const auto parts = static_cast<std::uint64_t>(
+        std::min(std::max({1.0, std::ceil(wanted), std::ceil(groups_in_all / most_groups)}), groups_in_all));
     for (std::uint64_t part = 0; part < parts; ++part) {
         Dispatch dispatch;
         dispatch.batch = index;

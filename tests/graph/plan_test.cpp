@@ -241,6 +241,16 @@ TEST_P(PlanTest, LimitsAreNumbersAboveZero) {
     expect_close(chain.actual()[4], chain.expected(1)[4], 3);
 }
 
+// No limit is so low that work is lost: a workgroup is the least that a dispatch holds.
+TEST_P(PlanTest, TheLowestLimitsSplitIntoSingleWorkgroups) {
+    for (const double limit : {std::numeric_limits<double>::denorm_min(), 1e-310, 1e-20, 1.0}) {
+        Graph graph(device());
+        const Tensor x = graph.state("x", DType::f32, {640}), y = graph.state("y", DType::f32, {640});
+        add_affine(graph, x, y, 1.0f, 1.0f, 1e9);
+        EXPECT_EQ(graph.compile({.max_dispatch_flops = limit}).dispatch_count(), 10u) << limit;
+    }
+}
+
 TEST_P(PlanTest, LongDispatchesAreSplitWithoutChangingBits) {
     Chain chain(device());
     Plan whole = chain.graph.compile({});
