@@ -12,6 +12,7 @@ struct GemmJob {
     U32   b;
     U32   c;           // valid only with GEMM_HAS_C
     U32   d;
+    U32   active_items; // read only with GEMM_ACTIVE; never null
     uint  m;           // rows of D
     uint  n;           // columns of D
     uint  k;           // at least 1
@@ -37,6 +38,8 @@ struct GemmJob {
 const uint GEMM_HAS_C = 1;     // beta != 0
 const uint GEMM_SYMMETRIC = 2; // only tiles on or above the diagonal; what is above it is stored below it too
 const uint GEMM_D_PAIRS = 4;   // elements of D with an even column share a word with the next one, in every row
+const uint GEMM_ACTIVE = 8;    // items whose word of `active_items` is 0 are left as they are (linalg/gemm_active.glsl)
+const uint GEMM_ACTIVE_ONE = 16; // ... the first word, which serves all items of the job
 
 // gemm_packed multiplies panels, which gemm_pack makes of the operands: lines (rows of op(A), columns of op(B)) side by
 // side, PANEL_ROWS of A, PANEL_COLS times the subgroup size of B, with all their k, the lines of one k in a row; zeros after
@@ -49,13 +52,14 @@ const uint PANEL_STEP = 16;
 struct GemmPackJob {
     U32   x;
     F32   panels;
+    U32   active_items; // as in GemmJob
     uint  lines;
     uint  k;
     uint  x_line;      // elements from one line to the next
     uint  x_k;         // ... from one k to the next
     uint  x_batch;
     uint  width;       // lines of a panel
-    uint  flags;       // PACK_ bits
+    uint  flags;       // PACK_COLUMNS, GEMM_ACTIVE, GEMM_ACTIVE_ONE
     uint  panels_item; // panels of one item
     uint  padded_k;
     uint  chunks;      // workgroups of one panel
@@ -63,7 +67,7 @@ struct GemmPackJob {
     uint  first_group;
 };
 
-const uint PACK_COLUMNS = 1;   // of B: each invocation of gemm_packed has PANEL_COLS neighbours, the first of all come first
+const uint PACK_COLUMNS = 32;  // of B: each invocation of gemm_packed has PANEL_COLS neighbours, the first of all come first
 const uint PACK_CHUNK = 128;   // k of a workgroup
 
 // Sums the products of pieces of k: D = alpha sum_s P[item][s] + beta C.
@@ -71,6 +75,7 @@ struct GemmCombineJob {
     F32   partial;     // items x pieces x m x n, contiguous
     U32   c;           // valid only with GEMM_HAS_C
     U32   d;
+    U32   active_items; // as in GemmJob
     uint  m;
     uint  n;
     uint  pieces;

@@ -9,6 +9,7 @@
 #include "core/kernel.glsl"
 #include "core/half.glsl"
 #include "core/tile.glsl"
+#include "linalg/gemm_active.glsl"
 
 layout(constant_id = SPEC_DTYPE_C) const uint DTYPE_C = DTYPE_F32;
 layout(constant_id = SPEC_DTYPE_D) const uint DTYPE_D = DTYPE_F32;
@@ -40,6 +41,8 @@ void main() {
         uint col = e % row_pairs * 2;
         uint row = e / row_pairs % m;
         uint item = e / row_pairs / m;
+        if (is_inactive(j, item))
+            continue;
         // Of a symmetric result, what lies below the diagonal comes from above it.
         bool keep0 = !(symmetric && col < row);
         bool keep1 = col + 1 < n && !(symmetric && col + 1 < row);

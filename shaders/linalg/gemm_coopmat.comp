@@ -29,6 +29,7 @@
 #include "core/kernel.glsl"
 #include "core/half.glsl"
 #include "core/tile.glsl"
+#include "linalg/gemm_active.glsl"
 
 layout(constant_id = SPEC_DTYPE_C) const uint DTYPE_C = DTYPE_F32;
 layout(constant_id = SPEC_DTYPE_D) const uint DTYPE_D = DTYPE_F32;
@@ -134,7 +135,7 @@ void exchange() {
 void main() {
     if (nothing_to_do())
         return;
-    uint group = workgroup_index();
+    uint group = min(workgroup_index(), p.group_end - 1);
     uint j = find_job(group);
     group -= p.jobs.job[j].first_group;
 
@@ -148,6 +149,8 @@ void main() {
     bool symmetric = (flags & GEMM_SYMMETRIC) != 0;
 
     uint item = group / tiles;
+    if (is_inactive(j, item))
+        return;
     uint t = group - item * tiles;
     uvec2 tile;
     if (symmetric) {

@@ -19,6 +19,7 @@
 #include "core/kernel.glsl"
 #include "core/half.glsl"
 #include "core/tile.glsl"
+#include "linalg/gemm_active.glsl"
 
 layout(constant_id = SPEC_DTYPE_A) const uint DTYPE_A = DTYPE_F32;
 layout(constant_id = SPEC_DTYPE_B) const uint DTYPE_B = DTYPE_F32;
@@ -41,7 +42,7 @@ vec2 plain_sums(U32 a, U32 b, uint a_at, uint b_at0, uint b_at1, uint a_col, uin
 void main() {
     if (nothing_to_do())
         return;
-    uint group = workgroup_index();
+    uint group = min(workgroup_index(), p.group_end - 1);
     uint j = find_job(group);
     group -= p.jobs.job[j].first_group;
 
@@ -58,6 +59,8 @@ void main() {
     bool symmetric = (flags & GEMM_SYMMETRIC) != 0;
 
     uint item = group / tiles;
+    if (is_inactive(j, item))
+        return;
     uint t = group - item * tiles;
     uvec2 tile;
     if (symmetric) {

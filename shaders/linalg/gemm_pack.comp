@@ -10,6 +10,7 @@
 #define JOB GemmPackJob
 #include "core/kernel.glsl"
 #include "core/half.glsl"
+#include "linalg/gemm_active.glsl"
 
 layout(constant_id = SPEC_DTYPE_A) const uint DTYPE_A = DTYPE_F32;
 
@@ -18,7 +19,7 @@ const uint LANES = gl_WorkGroupSize.x;
 void main() {
     if (nothing_to_do())
         return;
-    uint group = workgroup_index();
+    uint group = min(workgroup_index(), p.group_end - 1);
     uint j = find_job(group);
     group -= p.jobs.job[j].first_group;
     U32 x = p.jobs.job[j].x;
@@ -36,6 +37,8 @@ void main() {
     uint panel = group / chunks; // of all items
     uint k0 = (group - panel * chunks) * PACK_CHUNK;
     uint item = panel / panels_item;
+    if (is_inactive(j, item))
+        return;
     uint line0 = (panel - item * panels_item) * width;
     uint from = item * p.jobs.job[j].x_batch;
     uint to = panel * padded_k * width;

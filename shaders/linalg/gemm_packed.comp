@@ -21,6 +21,7 @@
 #include "core/kernel.glsl"
 #include "core/half.glsl"
 #include "core/tile.glsl"
+#include "linalg/gemm_active.glsl"
 
 layout(constant_id = SPEC_DTYPE_C) const uint DTYPE_C = DTYPE_F32;
 layout(constant_id = SPEC_DTYPE_D) const uint DTYPE_D = DTYPE_F32;
@@ -94,6 +95,8 @@ void main() {
     const bool symmetric = (FLAGS & PRODUCT_SYMMETRIC) != 0;
 
     uint item = group / tiles;
+    if (is_inactive(j, item))
+        return;
     uint t = group - item * tiles;
     uvec2 tile = symmetric ? triangle_tile(t, p.jobs.job[j].tiles_n)
                            : band_tile(t, p.jobs.job[j].tiles_m, p.jobs.job[j].tiles_n);

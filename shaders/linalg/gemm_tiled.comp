@@ -23,6 +23,7 @@
 #include "core/kernel.glsl"
 #include "core/half.glsl"
 #include "core/tile.glsl"
+#include "linalg/gemm_active.glsl"
 
 layout(constant_id = SPEC_DTYPE_A) const uint DTYPE_A = DTYPE_F32;
 layout(constant_id = SPEC_DTYPE_B) const uint DTYPE_B = DTYPE_F32;
@@ -57,7 +58,7 @@ uvec2 next_place(bool along_k) { return along_k ? uvec2(THREADS / STEP, 0) : uve
 void main() {
     if (nothing_to_do())
         return;
-    uint group = workgroup_index();
+    uint group = min(workgroup_index(), p.group_end - 1);
     uint j = find_job(group);
     group -= p.jobs.job[j].first_group;
 
@@ -73,6 +74,8 @@ void main() {
     bool symmetric = (flags & GEMM_SYMMETRIC) != 0;
 
     uint item = group / tiles;
+    if (is_inactive(j, item))
+        return;
     uint t = group - item * tiles;
     uvec2 tile = symmetric ? triangle_tile(t, p.jobs.job[j].tiles_n)
                            : band_tile(t, p.jobs.job[j].tiles_m, p.jobs.job[j].tiles_n);

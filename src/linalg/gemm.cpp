@@ -7,6 +7,7 @@
 #include <string>
 
 #include "core/enumerator.hpp"
+#include "graph/graph.hpp"
 #include "heron/spirv/gemm_combine.hpp"
 #include "heron/spirv/gemm_pack.hpp"
 #include "linalg/checks.hpp"
@@ -15,9 +16,9 @@
 
 namespace heron {
 
-static_assert(sizeof(gpu::GemmJob) == 112 && offsetof(gpu::GemmJob, first_group) == 108);
-static_assert(sizeof(gpu::GemmPackJob) == 64 && offsetof(gpu::GemmPackJob, first_group) == 60);
-static_assert(sizeof(gpu::GemmCombineJob) == 80 && offsetof(gpu::GemmCombineJob, first_group) == 76);
+static_assert(sizeof(gpu::GemmJob) == 120 && offsetof(gpu::GemmJob, first_group) == 116);
+static_assert(sizeof(gpu::GemmPackJob) == 72 && offsetof(gpu::GemmPackJob, first_group) == 68);
+static_assert(sizeof(gpu::GemmCombineJob) == 88 && offsetof(gpu::GemmCombineJob, first_group) == 84);
 
 namespace {
 
@@ -32,6 +33,22 @@ std::uint32_t dtype_code(const Tensor& tensor) { return static_cast<std::uint32_
 
 std::uint32_t narrow(std::uint64_t value) { return static_cast<std::uint32_t>(value); }
 
+// GemmOptions::active as the items of a job see it.
+struct Active {
+    Tensor tensor;     // empty: all of them are
+    bool one = false;  // its first element serves all items
+
+    std::uint32_t flags() const {
+        return !tensor ? 0 : one ? gpu::GEMM_ACTIVE | gpu::GEMM_ACTIVE_ONE : gpu::GEMM_ACTIVE;
+    }
+    // lavapipe 26.1 loads it whatever the flags say: something readable in its place.
+    Operand operand(std::size_t field, const Tensor& instead) const {
+        return {static_cast<std::uint32_t>(field), tensor ? tensor : instead, Access::read};
+    }
+    // What is left as it is must be there.
+    Access access() const { return tensor ? Access::read_write : Access::write; }
+};
+
 // An operand as gemm_pack sees it: lines (rows of op(A), columns of op(B)) of k elements each.
 struct Lines {
     Tensor x;
@@ -40,6 +57,7 @@ struct Lines {
     std::uint32_t item;
     std::uint32_t width;  // lines of a panel
     bool columns;         // of B
+    Active active;
 };
 
 // Adds the operation that packs them; the result is panels x steps x what a step of a panel holds.
@@ -55,12 +73,13 @@ Tensor add_panels(Graph& graph, const Lines& x, bool guarded) {
     job.x_k = x.step;
     job.x_batch = x.item;
     job.width = x.width;
-    job.flags = x.columns ? gpu::PACK_COLUMNS : 0;
+    job.flags = (x.columns ? gpu::PACK_COLUMNS : 0) | x.active.flags();
     job.panels_item = narrow(panels);
     job.padded_k = narrow(steps * gpu::PANEL_STEP);
     job.chunks = narrow(ceil_div(job.padded_k, gpu::PACK_CHUNK));
     Operation operation = make_operation(kPack, job,
                                          {{offsetof(gpu::GemmPackJob, x), x.x, Access::read},
+                                          x.active.operand(offsetof(gpu::GemmPackJob, active_items), x.x),
                                           {offsetof(gpu::GemmPackJob, panels), result, Access::write}},
                                          x.items * panels * job.chunks);
     operation.constants = {{gpu::SPEC_THREADS, graph.device().capabilities().subgroup_size},
@@ -78,6 +97,7 @@ struct Product {
     Tensor a, b, c, d;
     std::uint64_t k, items;
     std::uint32_t a_item, b_item;
+    Active active;
 };
 
 void add_product(Graph& graph, const GemmChoice& choice, const Product& x, const GemmOptions& options) {
@@ -106,7 +126,7 @@ void add_product(Graph& graph, const GemmChoice& choice, const Product& x, const
     job.d_batch = batch_stride(x.d);
     const bool even_rows = (m == 1 || x.d.stride() % 2 == 0) && job.d_batch % 2 == 0;
     job.flags = (has_c ? gpu::GEMM_HAS_C : 0) | (options.symmetric ? gpu::GEMM_SYMMETRIC : 0) |
-                (even_rows ? gpu::GEMM_D_PAIRS : 0);
+                (even_rows ? gpu::GEMM_D_PAIRS : 0) | x.active.flags();
     job.alpha = options.alpha;
     job.beta = options.beta;
     job.tiles_m = narrow(ceil_div(m, tile_rows));
@@ -119,13 +139,15 @@ void add_product(Graph& graph, const GemmChoice& choice, const Product& x, const
     Tensor a = x.a, b = x.b;
     if (kernel.packed) {
         const std::uint32_t width = gpu::PANEL_COLS * device.subgroup_size;
-        a = add_panels(graph,
-                       {x.a, m, x.k, x.a_item == 0 ? 1 : x.items, job.a_row, job.a_col, x.a_item,
-                        gpu::PANEL_ROWS, false},
-                       options.guarded);
-        b = add_panels(
-            graph, {x.b, n, x.k, x.b_item == 0 ? 1 : x.items, job.b_col, job.b_row, x.b_item, width, true},
+        const std::uint64_t a_items = x.a_item == 0 ? 1 : x.items, b_items = x.b_item == 0 ? 1 : x.items;
+        const auto active = [&](std::uint64_t items) { return items == x.items ? x.active : Active{}; };
+        a = add_panels(
+            graph,
+            {x.a, m, x.k, a_items, job.a_row, job.a_col, x.a_item, gpu::PANEL_ROWS, false, active(a_items)},
             options.guarded);
+        b = add_panels(graph,
+                       {x.b, n, x.k, b_items, job.b_col, job.b_row, x.b_item, width, true, active(b_items)},
+                       options.guarded);
         const std::uint64_t steps = ceil_div(x.k, gpu::PANEL_STEP);
         job.k = narrow(steps * gpu::PANEL_STEP);
         job.a_row = job.a_col = job.b_row = job.b_col = 0;
@@ -135,7 +157,8 @@ void add_product(Graph& graph, const GemmChoice& choice, const Product& x, const
 
     std::vector<Operand> operands{{offsetof(gpu::GemmJob, a), a, Access::read},
                                   {offsetof(gpu::GemmJob, b), b, Access::read},
-                                  {offsetof(gpu::GemmJob, d), x.d, Access::write}};
+                                  {offsetof(gpu::GemmJob, d), x.d, x.active.access()},
+                                  x.active.operand(offsetof(gpu::GemmJob, active_items), x.a)};
     if (has_c) operands.push_back({offsetof(gpu::GemmJob, c), x.c, Access::read});
     Operation operation = make_operation(kernel.info, job, std::move(operands), tiles * x.items);
     operation.constants = {{gpu::SPEC_THREADS, threads},
@@ -195,6 +218,55 @@ Tensor piece(const Tensor& x, bool along_columns, std::uint64_t first, std::uint
     return part;
 }
 
+// The element of matrix i.
+Tensor active_item(const Tensor& active, std::uint64_t i) {
+    Tensor one = active;
+    one.byte_offset += i * sizeof(std::uint32_t);
+    one.shape = Shape{1};
+    one.row_stride = 0;
+    return one;
+}
+
+// D = alpha (sum of the pieces) + beta C.
+void add_combine(Graph& graph, const Tensor& partial, std::uint64_t pieces, const Tensor& c, const Tensor& d,
+                 const GemmOptions& options) {
+    const std::uint64_t m = d.rows(), n = d.cols(), items = d.batch();
+    const Active active{options.active};
+    const bool has_c = options.beta != 0.0f;
+    constexpr std::uint64_t kPairsPerThread = 4;
+    const std::uint32_t threads = graph.device().capabilities().cpu ? 8 : 128;
+    gpu::GemmCombineJob job{};
+    job.m = narrow(m);
+    job.n = narrow(n);
+    job.pieces = narrow(pieces);
+    job.c_row = has_c ? narrow(c.stride()) : 0;
+    job.d_row = narrow(d.stride());
+    job.c_batch = has_c ? batch_stride(c) : 0;
+    job.d_batch = batch_stride(d);
+    const bool even_rows = (m == 1 || d.stride() % 2 == 0) && job.d_batch % 2 == 0;
+    job.flags = (has_c ? gpu::GEMM_HAS_C : 0) | (options.symmetric ? gpu::GEMM_SYMMETRIC : 0) |
+                (even_rows ? gpu::GEMM_D_PAIRS : 0) | active.flags();
+    job.alpha = options.alpha;
+    job.beta = options.beta;
+    job.pairs = narrow(items * m * ceil_div(n, 2));
+    job.per_thread = kPairsPerThread;
+    std::vector<Operand> operands{{offsetof(gpu::GemmCombineJob, partial), partial, Access::read},
+                                  {offsetof(gpu::GemmCombineJob, d), d, active.access()},
+                                  active.operand(offsetof(gpu::GemmCombineJob, active_items), partial)};
+    if (has_c) operands.push_back({offsetof(gpu::GemmCombineJob, c), c, Access::read});
+    Operation operation =
+        make_operation(kCombine, job, std::move(operands), ceil_div(job.pairs, threads * kPairsPerThread));
+    operation.constants = {{gpu::SPEC_THREADS, threads},
+                           {gpu::SPEC_DTYPE_C, dtype_code(has_c ? c : d)},
+                           {gpu::SPEC_DTYPE_D, dtype_code(d)}};
+    operation.reason = pieces == 0 ? "nothing to multiply" : "sums the pieces of k in a fixed order";
+    operation.flops = static_cast<double>(pieces * items * m * n);
+    operation.bytes =
+        static_cast<double>(partial.span_bytes() + d.span_bytes() + (has_c ? c.span_bytes() : 0));
+    operation.guarded = options.guarded;
+    graph.add(std::move(operation));
+}
+
 void add_split_product(Graph& graph, const GemmChoice& choice, const Tensor& a, const Tensor& b,
                        const Tensor& c, const Tensor& d, std::uint64_t k, std::uint64_t splits,
                        const GemmOptions& options) {
@@ -228,44 +300,18 @@ void add_split_product(Graph& graph, const GemmChoice& choice, const Tensor& a, 
             const std::uint64_t covered = last ? k - first * step : count * step;
             add_product(graph, why,
                         {piece(ai, a_columns, first * step, covered),
-                         piece(bi, b_columns, first * step, covered), Tensor{}, to, last ? covered : step,
-                         count, distance(ai, a_columns), distance(bi, b_columns)},
+                         piece(bi, b_columns, first * step, covered),
+                         Tensor{},
+                         to,
+                         last ? covered : step,
+                         count,
+                         distance(ai, a_columns),
+                         distance(bi, b_columns),
+                         {options.active ? active_item(options.active, i) : Tensor{}, true}},
                         plain);
         }
     }
-
-    const bool has_c = options.beta != 0.0f;
-    constexpr std::uint64_t kPairsPerThread = 4;
-    const std::uint32_t threads = graph.device().capabilities().cpu ? 8 : 128;
-    gpu::GemmCombineJob job{};
-    job.m = narrow(m);
-    job.n = narrow(n);
-    job.pieces = narrow(pieces);
-    job.c_row = has_c ? narrow(c.stride()) : 0;
-    job.d_row = narrow(d.stride());
-    job.c_batch = has_c ? batch_stride(c) : 0;
-    job.d_batch = batch_stride(d);
-    const bool even_rows = (m == 1 || d.stride() % 2 == 0) && job.d_batch % 2 == 0;
-    job.flags = (has_c ? gpu::GEMM_HAS_C : 0) | (options.symmetric ? gpu::GEMM_SYMMETRIC : 0) |
-                (even_rows ? gpu::GEMM_D_PAIRS : 0);
-    job.alpha = options.alpha;
-    job.beta = options.beta;
-    job.pairs = narrow(items * m * ceil_div(n, 2));
-    job.per_thread = kPairsPerThread;
-    std::vector<Operand> operands{{offsetof(gpu::GemmCombineJob, partial), partial, Access::read},
-                                  {offsetof(gpu::GemmCombineJob, d), d, Access::write}};
-    if (has_c) operands.push_back({offsetof(gpu::GemmCombineJob, c), c, Access::read});
-    Operation operation =
-        make_operation(kCombine, job, std::move(operands), ceil_div(job.pairs, threads * kPairsPerThread));
-    operation.constants = {{gpu::SPEC_THREADS, threads},
-                           {gpu::SPEC_DTYPE_C, dtype_code(has_c ? c : d)},
-                           {gpu::SPEC_DTYPE_D, dtype_code(d)}};
-    operation.reason = "sums the pieces of k in a fixed order";
-    operation.flops = static_cast<double>(pieces * items * m * n);
-    operation.bytes =
-        static_cast<double>(partial.span_bytes() + d.span_bytes() + (has_c ? c.span_bytes() : 0));
-    operation.guarded = options.guarded;
-    graph.add(std::move(operation));
+    add_combine(graph, partial, pieces, c, d, options);
 }
 
 void check_batch(std::string_view who, const char* name, const Tensor& tensor, const Tensor& d) {
@@ -273,6 +319,15 @@ void check_batch(std::string_view who, const char* name, const Tensor& tensor, c
         refuse(who, std::string(name) + " is " + text(tensor) + " with " + std::to_string(tensor.batch()) +
                         " matrices, D is " + text(d) + " with " + std::to_string(d.batch()) +
                         "; give it as many, or one for all");
+}
+
+void check_active(std::string_view who, const Graph& graph, const Tensor& active, const Tensor& d) {
+    if (!active) return;
+    if (active.id >= graph.impl().objects.size()) refuse(who, "active belongs to another graph");
+    if (active.dtype != DType::u32 || active.shape.count() != d.batch() || active.stride() != active.cols())
+        refuse(who, "active is " + text(active) + "; it must be a contiguous tensor of " +
+                        std::to_string(d.batch()) + " u32, one for each matrix of D");
+    check_no_overlap(who, "D", d, "active", active, graph);
 }
 
 void add_gemm(std::string_view who, Graph& graph, const Tensor& a, const Tensor& b, const Tensor& c,
@@ -310,6 +365,7 @@ void add_gemm(std::string_view who, Graph& graph, const Tensor& a, const Tensor&
         check_batch(who, "C", c, d);
         if (!same_place(graph, c, d)) check_no_overlap(who, "D", d, "C", c, graph);
     }
+    check_active(who, graph, options.active, d);
     check_no_overlap(who, "D", d, "A", a, graph);
     check_no_overlap(who, "D", d, "B", b, graph);
 
@@ -322,15 +378,20 @@ void add_gemm(std::string_view who, Graph& graph, const Tensor& a, const Tensor&
     const GemmChoice choice = choose_gemm(device, shape, options.variant);
     if (m == 0 || n == 0 || d.batch() == 0) return;
     if (k == 0 || options.alpha == 0.0f) {
-        add_convert(graph, has_c ? c : Tensor{}, d, options.beta, options.guarded);
+        if (options.active)  // no pieces: D stands for them, and is not read
+            add_combine(graph, d, 0, has_c ? c : Tensor{}, d, options);
+        else
+            add_convert(graph, has_c ? c : Tensor{}, d, options.beta, options.guarded);
         return;
     }
     const std::uint64_t splits = split_count(device, *choice.kernel, shape, options);
     if (splits > 1)
         add_split_product(graph, choice, a, b, c, d, k, splits, options);
     else
-        add_product(graph, choice,
-                    {a, b, has_c ? c : Tensor{}, d, k, d.batch(), batch_stride(a), batch_stride(b)}, options);
+        add_product(
+            graph, choice,
+            {a, b, has_c ? c : Tensor{}, d, k, d.batch(), batch_stride(a), batch_stride(b), {options.active}},
+            options);
 }
 
 }  // namespace

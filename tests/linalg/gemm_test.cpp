@@ -30,6 +30,7 @@ struct GemmCase {
     std::uint64_t gap = 0;  // elements between the rows of all operands
     MatrixKind kind = MatrixKind::random;
     std::string variant;
+    std::vector<std::uint32_t> active;  // empty: all
 };
 
 std::ostream& operator<<(std::ostream& out, const GemmCase& x) {
@@ -39,6 +40,7 @@ std::ostream& operator<<(std::ostream& out, const GemmCase& x) {
         << " alpha " << x.alpha << " beta " << x.beta << " " << to_string(x.a) << " " << to_string(x.b) << " "
         << to_string(x.c) << " -> " << to_string(x.d) << " gap " << x.gap << " " << to_string(x.kind)
         << " matrices";
+    if (!x.active.empty()) out << " some inactive";
     return x.variant.empty() ? out : out << ", " << x.variant;
 }
 
@@ -123,6 +125,10 @@ protected:
         options.alpha = x.alpha;
         options.beta = x.beta;
         options.variant = x.variant;
+        if (!x.active.empty())
+            options.active = graph.external(
+                "active" + std::to_string(names_++),
+                {guarded_on(graph.device(), x.active).address(), DType::u32, Shape{x.active.size()}});
         const Tensor c_tensor = p.has_c ? p.c.tensor : Tensor{};
         if (x.symmetric)
             syrk(graph, p.a.tensor, c_tensor, p.d.tensor, options);
@@ -148,6 +154,14 @@ protected:
                 << x << ": wrote between the rows";
             const std::vector<Matrix> results = decode(bytes, x.d, x.batch, x.m, x.n, p.d.stride);
             for (std::uint64_t item = 0; item < x.batch; ++item) {
+                if (!x.active.empty() && x.active[item] == 0) {
+                    const Matrix& before = p.d.items[item];
+                    EXPECT_TRUE((results[item].array() == before.array() ||
+                                 (results[item].array().isNaN() && before.array().isNaN()))
+                                    .all())
+                        << x << ": changed item " << item << ", which is not active";
+                    continue;
+                }
                 Matrix a = p.a.items[x.shared_a ? 0 : item];
                 if (x.transpose_a) a = a.transpose().eval();
                 Matrix b = x.symmetric ? Matrix(a.transpose()) : p.b.items[x.shared_b ? 0 : item];
@@ -366,6 +380,38 @@ TEST_P(GemmTest, SplitsOnlyWhereNeededWhenAsked) {
         const Tensor a = graph.state("a", DType::f32, {4, k}), d = graph.state("d", DType::f32, {4, 4});
         syrk(graph, a, {}, d, {.split = SplitK::when_needed});
         EXPECT_EQ(graph.compile({}).level_count(), levels) << k;
+    }
+}
+
+TEST_P(GemmTest, LeavesInactiveMatricesAsTheyAre) {
+    for (const std::string& variant : all_variants(device())) {
+        Graph graph(device());
+        const std::vector<std::uint32_t> some{1, 0, 7, 0, 0x80000000};
+        for (const bool in_place : {false, true}) {
+            GemmCase x{.m = 37, .n = 35, .k = 21, .batch = 5, .beta = 2, .variant = variant, .active = some};
+            x.in_place = in_place;
+            add(graph, x);
+            x.shared_a = x.shared_b = true;
+            add(graph, x);
+            x.symmetric = true;
+            x.shared_a = x.shared_b = false;
+            x.n = x.m;
+            add(graph, x);
+            x.symmetric = false;
+            x.k = 0;
+            add(graph, x);
+            x.k = 5;
+            x.alpha = 0;
+            add(graph, x);
+        }
+        add(graph, {.m = 5, .n = 7, .k = 3, .beta = 1, .variant = variant, .active = {0}});
+        add(graph, {.m = 5, .n = 7, .k = 3, .variant = variant, .active = {1}});
+        add(graph, {.m = 5, .n = 7, .k = 4100, .batch = 5, .variant = variant, .active = some});
+        if (!on_matrix_units(variant))
+            add(graph,
+                {.m = 5, .n = 7, .k = 33, .batch = 5, .d = DType::f16, .variant = variant, .active = some});
+        run(graph);
+        check(variant);
     }
 }
 
@@ -623,6 +669,14 @@ TEST_P(GemmTest, RefusesWhatDoesNotFitAndAddsNothing) {
         {"overlaps B", [&] { gemm(graph, placed(6, 6), square, {}, square); }},
         {"overlaps C", [&] { gemm(graph, a, b, tall.row_range(0, 4), tall.row_range(1, 4), {.beta = 1}); }},
         {"square", [&] { gemm(graph, a, b, {}, d, {.symmetric = true}); }},
+        {"active is 2", [&] { gemm(graph, a, b, {}, d, {.active = graph.temporary(DType::u32, {2})}); }},
+        {"active is 1", [&] { gemm(graph, a, b, {}, d, {.active = graph.temporary(DType::f32, {1})}); }},
+        {"active belongs to another graph",
+         [&] {
+             Tensor other = graph.temporary(DType::u32, {1});
+             other.id = 4000;
+             gemm(graph, a, b, {}, d, {.active = other});
+         }},
         {"3 matrices",
          [&] {
              gemm(graph, graph.temporary(DType::f32, {3, 4, 6}), b, {}, d);

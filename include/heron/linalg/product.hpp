@@ -29,6 +29,10 @@ struct GemmOptions {
     std::string_view variant;
     SplitK split = SplitK::automatic;
     bool guarded = true;  // see Operation::guarded
+    // u32, without gaps, one for each matrix of D (one for D alone): where it is 0 that matrix of D is left as
+    // it is, for next to nothing. For iterations that freeze what has converged. Empty: all of them. May not
+    // overlap D.
+    Tensor active;
 };
 
 // D = alpha op(A) op(B) + beta C, op(A) m x k, op(B) k x n. C may be D (in place) or empty (beta = 0); D may
