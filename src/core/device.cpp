@@ -23,6 +23,7 @@ void Device::Impl::open(const Opening& opening, const DeviceOptions& options) {
     capabilities.debug_utils = vk.SetDebugUtilsObjectNameEXT != nullptr;
     if (capabilities.cooperative_matrix2)
         cooperative_matrix2_features = without(features, options.disable).cooperative_matrix2;
+    keeps_constants_open = probe.driver_id == VK_DRIVER_ID_GOOGLE_SWIFTSHADER;
     one_subgroup_size = probe.v13.minSubgroupSize == probe.v13.maxSubgroupSize;
     limits = probe.properties.limits;
     driver_version = probe.properties.driverVersion;

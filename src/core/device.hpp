@@ -43,6 +43,9 @@ struct Device::Impl {
     std::vector<CooperativeMatrixShape> cooperative_matrix_shapes;
     std::uint32_t cooperative_matrix2_features = 0;  // bits of Features::cooperative_matrix2
     bool one_subgroup_size = false;                  // there is no other, so that none need be asked for
+    // SwiftShader compiles both sides of branches on specialization constants, and goes both ways: a product
+    // of 512 x 512 x 512 takes five times as long as with plain constants.
+    bool keeps_constants_open = false;
     VkPhysicalDeviceLimits limits{};
     std::uint32_t driver_version = 0;
     std::array<std::uint8_t, VK_UUID_SIZE> pipeline_cache_uuid{};

@@ -13,6 +13,7 @@
 
 #include "core/device.hpp"
 #include "core/hash.hpp"
+#include "core/specialize.hpp"
 
 namespace heron {
 namespace {
@@ -156,10 +157,13 @@ VkPipeline Pipelines::get(const KernelDesc& kernel) {
     specialization.dataSize = values.size() * sizeof(std::uint32_t);
     specialization.pData = values.data();
 
+    std::vector<std::uint32_t> words;
+    if (device_.keeps_constants_open) words = specialized(kernel.spirv, kernel.constants);
+    const std::span<const std::uint32_t> spirv = words.empty() ? kernel.spirv : std::span(words);
     VkShaderModuleCreateInfo module_info{};
     module_info.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO;
-    module_info.codeSize = kernel.spirv.size_bytes();
-    module_info.pCode = kernel.spirv.data();
+    module_info.codeSize = spirv.size_bytes();
+    module_info.pCode = spirv.data();
     VkShaderModule module = VK_NULL_HANDLE;
     device_.check(device_.vk.CreateShaderModule(device_.device, &module_info, device_.allocator, &module),
                   "vkCreateShaderModule", kernel.name);
@@ -169,7 +173,7 @@ VkPipeline Pipelines::get(const KernelDesc& kernel) {
     create_info.stage.stage = VK_SHADER_STAGE_COMPUTE_BIT;
     create_info.stage.module = module;
     create_info.stage.pName = "main";
-    create_info.stage.pSpecializationInfo = &specialization;
+    if (words.empty()) create_info.stage.pSpecializationInfo = &specialization;
     VkPipelineShaderStageRequiredSubgroupSizeCreateInfo subgroup{};
     subgroup.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO;
     subgroup.requiredSubgroupSize = kernel.subgroup;

@@ -9,6 +9,7 @@
 
 #include "core/pattern.hpp"
 #include "core/refusal.hpp"
+#include "core/specialize.hpp"
 #include "support/device_fixture.hpp"
 #include "support/vulkan_proxy.hpp"
 
@@ -236,6 +237,33 @@ TEST_P(PipelinesTest, AFailedCompilationCanBeRepeated) {
         EXPECT_EQ(own.pipelines_compiled(), 1u);
     }
     EXPECT_EQ(proxy.live_text(), "");
+}
+
+// Hand-written SPIR-V: an instruction is its length in words and its code, then its operands.
+TEST(Specialized, MakesPlainConstantsOfTheGivenValuesOrTheDefaults) {
+    const auto op = [](std::uint32_t length, std::uint32_t code) { return length << 16 | code; };
+    const std::vector<std::uint32_t> header{0x07230203, 0x00010600, 0, 20, 0};
+    std::vector<std::uint32_t> spirv = header, expected = header;
+    const auto both = [&](const std::vector<std::uint32_t>& words) {
+        spirv.insert(spirv.end(), words.begin(), words.end());
+        expected.insert(expected.end(), words.begin(), words.end());
+    };
+    const auto becomes = [&](const std::vector<std::uint32_t>& was, const std::vector<std::uint32_t>& is) {
+        spirv.insert(spirv.end(), was.begin(), was.end());
+        expected.insert(expected.end(), is.begin(), is.end());
+    };
+    both({op(2, 17), 1});  // OpCapability Shader
+    for (std::uint32_t id : {7u, 8u, 9u, 10u}) becomes({op(4, 71), id, 1, id + 100}, {});  // SpecId
+    both({op(4, 71), 11, 6, 4});                                                           // ArrayStride 4
+    both({op(4, 21), 1, 32, 0});                                                           // OpTypeInt
+    both({op(2, 20), 2});                                                                  // OpTypeBool
+    becomes({op(4, 50), 1, 7, 5}, {op(4, 43), 1, 7, 77});
+    becomes({op(4, 50), 1, 8, 6}, {op(4, 43), 1, 8, 6});
+    becomes({op(3, 48), 2, 9}, {op(3, 42), 2, 9});
+    becomes({op(3, 49), 2, 10}, {op(3, 42), 2, 10});
+    both({op(6, 52), 1, 12, 128, 7, 8});  // OpSpecConstantOp IAdd
+    const SpecializationConstant constants[] = {{107, 77}, {109, 0}};
+    EXPECT_EQ(specialized(spirv, constants), expected);
 }
 
 }  // namespace
