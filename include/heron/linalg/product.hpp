@@ -39,6 +39,7 @@ struct GemmOptions {
 // not overlap A or B. 2 m n k FLOPs, half of it when symmetric. Accuracy, with u = 2^-24 (rounding of a
 // 16-bit D comes on top):
 //   norm_F(error) <= 3 u (sqrt(k + 2) |alpha| |A|_F |B|_F + 2 |beta| |C|_F)
+// Some CPU drivers get their operands packed first: a level more, and workspace for both operands in f32.
 // Matrix units, which multiply f16 by f16 where the device has them, may round their sums to the precision of
 // f16 products: u = 2^-11 there.
 HERON_API void gemm(Graph& graph, const Tensor& a, const Tensor& b, const Tensor& c, const Tensor& d,
