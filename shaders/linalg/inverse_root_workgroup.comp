@@ -141,7 +141,7 @@ void main() {
         uint col = i / q;
         uint first = 4 * (i - col * q);
         vec4 values = vec4(0.0);
-        for (uint r = 0; r < 4; ++r)
+        [[dont_unroll]] for (uint r = 0; r < 4; ++r)
             if (first + r < n && col < n) {
                 float v = load(a, a_base + (first + r) * a_stride + col, DTYPE_A);
                 float w = load(a, a_base + col * a_stride + first + r, DTYPE_A);
@@ -194,7 +194,7 @@ void main() {
         vec4 one = vec4(equal(uvec4(first) + uvec4(0, 1, 2, 3), uvec4(col)));
         vec4 values = pool[m_at + i];
         vec4 scaled;
-        for (uint r = 0; r < 4; ++r)
+        [[dont_unroll]] for (uint r = 0; r < 4; ++r)
             scaled[r] = scale_by(values[r], -scale.exponent);
         float damping = scale_by(scale.damping, ROOT_UNIT_LOG - scale.exponent);
         pool[m_at + i] = col < n ? scaled + damping * one : one;
@@ -218,20 +218,30 @@ void main() {
             pool[b_at + i] = (p1 * one - pool[m_at + i]) * inverse_p;
         }
         barrier();
-        for (uint bit = top; bit > 0;) { // B = T^p
-            --bit;
-            multiply(b_at, b_at, b_at, 1.0, 0.0, q, at, false);
-            if ((root >> bit & 1u) != 0)
-                multiply(b_at, m_at, b_at, -inverse_p, p1 * inverse_p, q, at, false);
+        // One call in a loop, so that the product is in the code once:
+        //
+        //   2 i + 3   B <- B B              for each binary digit i of p after the first
+        //   2 i + 2   B <- B T              where that digit is 1; then B = T^(p >> i)
+        //   1         B <- B M, the new M   which is judged
+        //   0         X <- X T              A T = (p + 1) / p A - A M / p
+        for (uint step = 2 * top + 2; step-- > 0 && verdict <= ROOT_CONVERGED;) {
+            bool squares = step > 1 && (step & 1u) != 0;
+            bool with_t = (step & 1u) == 0;
+            if (step > 1 && with_t && (root >> (step / 2 - 1) & 1u) == 0)
+                continue;
+            uint left = step == 0 ? x_at : b_at;
+            multiply(left, squares ? b_at : m_at, left, with_t ? -inverse_p : 1.0, with_t ? p1 * inverse_p : 0.0, q, at,
+                     step == 1);
+            if (step == 1) {
+                uint bits = largest;
+                verdict = root_verdict(iteration, bits, error, tolerance, true);
+                if (verdict <= ROOT_CONVERGED)
+                    error = uintBitsToFloat(bits);
+                barrier(); // `largest` is written again
+            }
         }
-        multiply(b_at, m_at, b_at, 1.0, 0.0, q, at, true);
-        uint bits = largest;
-        verdict = root_verdict(iteration, bits, error, tolerance, true);
-        barrier(); // `largest` is written again
         if (verdict > ROOT_CONVERGED)
             break;
-        error = uintBitsToFloat(bits);
-        multiply(x_at, m_at, x_at, -inverse_p, p1 * inverse_p, q, at, false);
         used = iteration;
         uint swapped = m_at;
         m_at = b_at;

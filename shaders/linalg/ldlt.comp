@@ -12,6 +12,7 @@
 // Needs 8 n bytes of shared memory and 8 an invocation.
 #version 460
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
 #include "linalg/ldlt.h"
 #include "linalg/status.h"
 #define JOB LdltJob
@@ -38,7 +39,7 @@ void workgroup_max(inout float value, inout uint index) {
     values[t] = value;
     indices[t] = index;
     barrier();
-    for (uint half_size = gl_WorkGroupSize.x / 2; half_size > 0; half_size /= 2) {
+    [[dont_unroll]] for (uint half_size = gl_WorkGroupSize.x / 2; half_size > 0; half_size /= 2) {
         if (t < half_size) {
             float other = values[t + half_size];
             if (other > values[t] || (other == values[t] && indices[t + half_size] < indices[t])) {

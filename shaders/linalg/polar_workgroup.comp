@@ -28,6 +28,7 @@
 #include "core/kernel.glsl"
 #include "core/reduce.glsl"
 #include "core/half.glsl"
+#include "core/tile.glsl"
 #include "linalg/polar_norm.glsl"
 
 layout(constant_id = SPEC_TILES) const uint TILES = 1;   // tiles of B, or of a strip of X, per invocation
@@ -43,14 +44,14 @@ vec3 sum_over_workgroup(vec3 x) {
     barrier();
     vec4 total = vec4(0.0);
     if (t < groups)
-        for (uint i = 16 * t; i < min(16 * t + 16, gl_WorkGroupSize.x); ++i)
+        [[dont_unroll]] for (uint i = 16 * t; i < min(16 * t + 16, gl_WorkGroupSize.x); ++i)
             total += pool[i];
     barrier();
     if (t < groups)
         pool[t] = total;
     barrier();
     total = vec4(0.0);
-    for (uint i = 0; i < groups; ++i)
+    [[dont_unroll]] for (uint i = 0; i < groups; ++i)
         total += pool[i];
     barrier(); // the pool is free again
     return total.xyz;
@@ -135,7 +136,7 @@ void main() {
         uint l = i / q;
         uint first = 4 * (i - l * q);
         vec4 column = vec4(0.0);
-        for (uint r = 0; r < 4; ++r)
+        [[dont_unroll]] for (uint r = 0; r < 4; ++r)
             if (first + r < k) {
                 uint at = tall ? l * x_stride + first + r : (first + r) * x_stride + l;
                 column[r] = load(x, x_base + at, x_dtype) * scale.x * scale.y;
@@ -158,30 +159,28 @@ void main() {
         float cb = p.jobs.job[j].coefficients[3 * iteration + 1];
         float cc = p.jobs.job[j].coefficients[3 * iteration + 2];
 
-        if (splits == 1) {
-            for (uint tile = t; tile < symmetric_tiles; tile += threads) {
-                uvec2 ij = upper_tile(tile, q);
-                write_symmetric_tile(s_base, q, ij, symmetric_tile(0, K, q, ij));
-            }
-        } else {
-            uint part = t / symmetric_tiles;
-            uint tile = t - part * symmetric_tiles;
+        // A single round where sums are split: then there are enough invocations.
+        for (uint first = 0; first < splits * symmetric_tiles; first += threads) {
+            uint part = (first + t) / symmetric_tiles;
+            uint tile = first + t - part * symmetric_tiles;
             uvec2 ij = upper_tile(tile, q);
             mat4 sum = mat4(0.0);
             if (part < splits) {
                 uint begin = part * share;
                 sum = symmetric_tile(begin * q, min(share, K - begin), q, ij);
             }
-            if (part > 0 && part < splits)
-                for (uint r = 0; r < 4; ++r)
-                    pool[scratch + 4 * (t - symmetric_tiles) + r] = sum[r];
-            barrier();
-            if (part == 0) {
-                for (uint other = 1; other < splits; ++other)
+            if (splits > 1) {
+                if (part > 0 && part < splits)
                     for (uint r = 0; r < 4; ++r)
-                        sum[r] += pool[scratch + 4 * (tile + (other - 1) * symmetric_tiles) + r];
-                write_symmetric_tile(s_base, q, ij, sum);
+                        pool[scratch + 4 * (t - symmetric_tiles) + r] = sum[r];
+                barrier();
+                if (part == 0)
+                    for (uint other = 1; other < splits; ++other)
+                        for (uint r = 0; r < 4; ++r)
+                            sum[r] += pool[scratch + 4 * (tile + (other - 1) * symmetric_tiles) + r];
             }
+            if (part == 0)
+                write_symmetric_tile(s_base, q, ij, sum);
         }
         barrier();
 
@@ -273,12 +272,7 @@ void main() {
                 pair.y = pool[(col + 1) * q + row / 4][row & 3u];
         }
         uint to = result_base + row * result_stride + col;
-        if (two && whole_words) {
-            store_pair(result, to, pair, result_dtype);
-        } else {
-            store(result, to, pair.x, result_dtype);
-            if (two)
-                store(result, to + 1, pair.y, result_dtype);
-        }
+        store_two(result, to, uvec2(to_bits(pair.x, result_dtype), to_bits(pair.y, result_dtype)), true, two, whole_words,
+                  result_dtype);
     }
 }

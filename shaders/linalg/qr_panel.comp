@@ -24,6 +24,7 @@
 layout(constant_id = SPEC_DTYPE_A) const uint DTYPE_A = DTYPE_F32;
 
 const uint B = QR_PANEL;
+const uint C = 8; // columns at a time: few registers, little code
 const uint PITCH = gl_WorkGroupSize.x + 1;
 
 shared float parts[B * PITCH > B * B ? B * PITCH : B * B]; // partial sums; at the end the first rows of V T^T
@@ -31,6 +32,9 @@ shared float sums[B];
 shared float t_matrix[B * B]; // row r, column s at r B + s
 shared float pivot;
 shared float signs[B];
+
+// Element q of row i of V, whose row in W begins at `at`.
+float vector_element(F32 w, uint at, uint i, uint q) { return q > i ? 0.0 : q == i ? 1.0 : w.v[at + q]; }
 
 void main() {
     if (nothing_to_do())
@@ -62,7 +66,7 @@ void main() {
             for (uint c = 0; c < n; ++c)
                 w.v[base + i * n + c] = load(a, a_base + i * a_stride + min(c, n - 1), DTYPE_A);
     }
-    for (uint e = t; e < B * B; e += threads)
+    [[dont_unroll]] for (uint e = t; e < B * B; e += threads)
         t_matrix[e] = 0.0;
 
     for (uint s = 0; s < steps; ++s) {
@@ -84,40 +88,46 @@ void main() {
         float tau = nothing_below ? 0.0 : (beta - alpha) / beta;
         float divisor = alpha - beta;
 
-        // --- Its products with all columns
-        float dot_with[B];
-        [[unroll]] for (uint c = 0; c < B; ++c)
-            dot_with[c] = 0.0;
-        for (uint i = t; i < rows; i += threads) {
-            if (i < s)
-                continue;
-            uint at = base + i * n;
-            float x = i == s ? 1.0 : nothing_below ? 0.0 : w.v[at + s] / divisor;
-            w.v[at + s] = i == s ? beta : x;
-            [[unroll]] for (uint c = 0; c < B; ++c)
-                dot_with[c] += x * w.v[at + min(c, columns - 1)];
+        for (uint i = t; i < rows; i += threads)
+            if (i >= s)
+                w.v[base + i * n + s] = i == s ? beta : nothing_below ? 0.0 : w.v[base + i * n + s] / divisor;
+
+        // --- Its products with all columns, C at a time
+        for (uint c0 = 0; c0 < columns; c0 += C) {
+            float dot_with[C];
+            [[unroll]] for (uint c = 0; c < C; ++c)
+                dot_with[c] = 0.0;
+            for (uint i = t; i < rows; i += threads) {
+                if (i < s)
+                    continue;
+                uint at = base + i * n;
+                float x = i == s ? 1.0 : w.v[at + s];
+                [[unroll]] for (uint c = 0; c < C; ++c)
+                    dot_with[c] += x * w.v[at + min(c0 + c, columns - 1)];
+            }
+            [[unroll]] for (uint c = 0; c < C; ++c)
+                parts[(c0 + c) * PITCH + t] = dot_with[c];
         }
-        [[unroll]] for (uint c = 0; c < B; ++c)
-            parts[c * PITCH + t] = dot_with[c];
         barrier();
-        for (uint c = t; c < B; c += threads) {
+        for (uint c = t; c < columns; c += threads) {
             float sum = 0.0;
-            for (uint i = 0; i < threads; ++i)
+            [[dont_unroll]] for (uint i = 0; i < threads; ++i)
                 sum += parts[c * PITCH + i];
             sums[c] = sum;
         }
         barrier();
 
         // --- The columns to the right, and column s of T
-        for (uint i = t; i < rows; i += threads) {
-            if (i < s)
-                continue;
-            uint at = base + i * n;
-            float x = i == s ? 1.0 : w.v[at + s];
-            [[unroll]] for (uint c = 1; c < B; ++c)
-                if (c > s && c < columns)
-                    w.v[at + c] -= tau * x * sums[c];
-        }
+        for (uint c0 = (s + 1) / C * C; c0 < columns; c0 += C)
+            for (uint i = t; i < rows; i += threads) {
+                if (i < s)
+                    continue;
+                uint at = base + i * n;
+                float x = tau * (i == s ? 1.0 : w.v[at + s]);
+                [[unroll]] for (uint c = 0; c < C; ++c)
+                    if (c0 + c > s && c0 + c < columns)
+                        w.v[at + c0 + c] -= x * sums[c0 + c];
+            }
         for (uint r = t; r <= s; r += threads) {
             float sum = 0.0;
             for (uint q = r; q < s; ++q)
@@ -131,23 +141,26 @@ void main() {
 
     // --- V, and V T^T
     for (uint i = t; i < rows; i += threads) {
-        uint at = base + i * n;
         uint to = (item * m + first + i) * n + first;
-        float x[B];
-        [[unroll]] for (uint c = 0; c < B; ++c) {
-            x[c] = c >= steps || c > i ? 0.0 : c == i ? 1.0 : w.v[at + min(c, columns - 1)];
-            if (!whole && c < steps)
-                v.v[to + c] = x[c];
+        for (uint c0 = 0; c0 < steps; c0 += C) {
+            float sum[C];
+            [[unroll]] for (uint c = 0; c < C; ++c)
+                sum[c] = 0.0;
+            for (uint q = c0; q < steps; ++q) { // T is zero below its diagonal
+                float x = vector_element(w, base + i * n, i, q);
+                [[unroll]] for (uint c = 0; c < C; ++c)
+                    sum[c] += x * t_matrix[(c0 + c) * B + q];
+            }
+            [[unroll]] for (uint c = 0; c < C; ++c) {
+                if (whole && i < B)
+                    parts[i * B + c0 + c] = sum[c];
+                if (!whole && c0 + c < steps)
+                    product.v[to + c0 + c] = sum[c];
+            }
         }
-        for (uint c = 0; c < B; ++c) { // not unrolled: 500 terms take SwiftShader minutes
-            float sum = 0.0;
-            for (uint q = c; q < B; ++q)
-                sum += x[q] * t_matrix[c * B + q];
-            if (whole && i < B)
-                parts[i * B + c] = sum;
-            if (!whole && c < steps)
-                product.v[to + c] = sum;
-        }
+        if (!whole)
+            for (uint c = 0; c < steps; ++c)
+                v.v[to + c] = vector_element(w, base + i * n, i, c);
     }
     if (!whole)
         return;
@@ -164,7 +177,10 @@ void main() {
         smallest = min(smallest, d);
     }
     bool full_rank = finite && smallest > p.jobs.job[j].tolerance * largest;
-    bool positive = (flags & QR_POSITIVE) != 0;
+    barrier(); // everybody has seen the diagonal
+    for (uint c = t; c < n; c += threads)
+        signs[c] = (flags & QR_POSITIVE) != 0 && signs[c] < 0.0 ? -1.0 : 1.0;
+    barrier();
     F32 q = p.jobs.job[j].q;
     F32 r = p.jobs.job[j].r;
     uint q_base = item * p.jobs.job[j].q_item;
@@ -173,24 +189,24 @@ void main() {
     uint r_stride = p.jobs.job[j].r_stride;
     for (uint i = t; i < rows; i += threads) {
         uint at = base + i * n;
-        float x[B];
-        [[unroll]] for (uint c = 0; c < B; ++c)
-            x[c] = c >= steps || c > i ? 0.0 : c == i ? 1.0 : w.v[at + min(c, columns - 1)];
-        for (uint c = 0; c < n; ++c) {
-            uint row = min(c, B - 1) * B;
-            float sum = i == c ? 1.0 : 0.0;
-            [[unroll]] for (uint s = 0; s < B; ++s)
-                sum -= x[s] * parts[row + s];
-            bool flip = positive && signs[min(c, B - 1)] < 0.0;
-            q.v[q_base + i * q_stride + c] = !finite ? 0.0 : flip ? -sum : sum;
-        }
-        if (i < n) {
-            bool flip = positive && signs[min(i, B - 1)] < 0.0;
-            for (uint c = 0; c < n; ++c) {
-                float value = c < i ? 0.0 : w.v[at + min(c, n - 1)];
-                r.v[r_base + i * r_stride + c] = !finite || c < i ? 0.0 : flip ? -value : value;
+        for (uint c0 = 0; c0 < n; c0 += C) {
+            float sum[C];
+            [[unroll]] for (uint c = 0; c < C; ++c)
+                sum[c] = i == c0 + c ? 1.0 : 0.0;
+            for (uint s = 0; s < steps; ++s) {
+                float x = vector_element(w, at, i, s);
+                [[unroll]] for (uint c = 0; c < C; ++c)
+                    sum[c] -= x * parts[(c0 + c) * B + s]; // zero, or not used, from n on
             }
+            [[unroll]] for (uint c = 0; c < C; ++c)
+                if (c0 + c < n)
+                    q.v[q_base + i * q_stride + c0 + c] = finite ? signs[c0 + c] * sum[c] : 0.0;
         }
+        if (i < n)
+            for (uint c = 0; c < n; ++c) {
+                float value = c < i ? 0.0 : signs[i] * w.v[at + min(c, n - 1)];
+                r.v[r_base + i * r_stride + c] = finite ? value : 0.0;
+            }
     }
     if (t == 0 && (flags & QR_HAS_STATUS) != 0) {
         U32 status = p.jobs.job[j].status;

@@ -5,6 +5,7 @@
 // twice, so that the result is stable.
 #version 460
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
 #include "linalg/sort.h"
 #define JOB SortRunsJob
 #include "core/kernel.glsl"
@@ -39,7 +40,7 @@ void main() {
 
     uint shift = uint(findMSB(run)); // run = 1 << shift
     uint first_run = group * (SLOTS >> shift);
-    for (uint s = gl_LocalInvocationID.x; s < SLOTS; s += gl_WorkGroupSize.x) {
+    [[dont_unroll]] for (uint s = gl_LocalInvocationID.x; s < SLOTS; s += gl_WorkGroupSize.x) {
         uint which = first_run + (s >> shift);
         uint row = runs == 1u ? which : which / runs;
         uint col = ((which - row * runs) << shift) + (s & (run - 1u));
@@ -52,7 +53,7 @@ void main() {
     for (uint size = 2; size <= run; size *= 2)
         for (uint reach = size / 2; reach > 0; reach /= 2) {
             barrier();
-            for (uint t = gl_LocalInvocationID.x; t < SLOTS / 2; t += gl_WorkGroupSize.x) {
+            [[dont_unroll]] for (uint t = gl_LocalInvocationID.x; t < SLOTS / 2; t += gl_WorkGroupSize.x) {
                 uint low = 2 * t - (t & (reach - 1));
                 uint high = low + reach;
                 // The last stage rises in every run; before it, halves alternate.
@@ -67,7 +68,7 @@ void main() {
         }
     barrier();
 
-    for (uint s = gl_LocalInvocationID.x; s < SLOTS; s += gl_WorkGroupSize.x) {
+    [[dont_unroll]] for (uint s = gl_LocalInvocationID.x; s < SLOTS; s += gl_WorkGroupSize.x) {
         uint which = first_run + (s >> shift);
         uint row = runs == 1u ? which : which / runs;
         uint at = s & (run - 1u);

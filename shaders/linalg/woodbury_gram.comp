@@ -13,7 +13,25 @@
 layout(constant_id = SPEC_DTYPE_A) const uint DTYPE_A = DTYPE_F32;
 
 const uint W = WOODBURY_TILE;
-shared float scratch[16 * gl_WorkGroupSize.x];
+shared float scratch[2 * W * gl_WorkGroupSize.x];
+
+// Sums over all invocations, which all have to come here.
+void add_up(float row0[W], float row1[W], F32 partials, uint to) {
+    uint t = gl_LocalInvocationID.x;
+    uint threads = gl_WorkGroupSize.x;
+    [[unroll]] for (uint k = 0; k < W; ++k) {
+        scratch[k * threads + t] = row0[k];
+        scratch[(W + k) * threads + t] = row1[k];
+    }
+    barrier();
+    for (uint k = t; k < 2 * W; k += threads) {
+        float sum = 0.0;
+        for (uint i = 0; i < threads; ++i)
+            sum += scratch[k * threads + i];
+        partials.v[to + k] = sum;
+    }
+    barrier();
+}
 
 void main() {
     if (nothing_to_do())
@@ -41,12 +59,9 @@ void main() {
     uint threads = gl_WorkGroupSize.x;
 
     // Rows beyond the last one repeat it and are not used.
-    uint row_a[W], row_b[W];
     float factor_a[W], factor_b[W];
     [[unroll]] for (uint r = 0; r < W; ++r) {
         uint a = min(ij.x * W + r, rows - 1), b = min(ij.y * W + r, rows - 1);
-        row_a[r] = base + a * stride;
-        row_b[r] = base + b * stride;
         factor_a[r] = normalized ? 1.0 : power_of_two(-int(exponents.v[item * rows + a]));
         factor_b[r] = normalized ? 1.0 : power_of_two(-int(exponents.v[item * rows + b]));
     }
@@ -58,26 +73,19 @@ void main() {
     uint end = min(begin + length, d);
     for (uint i = begin + t; i < end; i += threads) {
         uint at = min(i, d - 1);
-        float x[W], y[W];
-        [[unroll]] for (uint r = 0; r < W; ++r) {
-            x[r] = load(u, row_a[r] + at, DTYPE_A) * factor_a[r];
-            y[r] = load(u, row_b[r] + at, DTYPE_A) * factor_b[r];
-        }
+        float x[W];
         [[unroll]] for (uint r = 0; r < W; ++r)
-            [[unroll]] for (uint c = 0; c < W; ++c)
-                acc[r][c] += x[r] * y[c];
+            x[r] = load(u, base + min(ij.x * W + r, rows - 1) * stride + at, DTYPE_A) * factor_a[r];
+        [[unroll]] for (uint c = 0; c < W; ++c) {
+            float y = load(u, base + min(ij.y * W + c, rows - 1) * stride + at, DTYPE_A) * factor_b[c];
+            [[unroll]] for (uint r = 0; r < W; ++r)
+                acc[r][c] += x[r] * y;
+        }
     }
     uint to = ((item * tiles + tile) * chunks + chunk) * W * W;
-    [[unroll]] for (uint part = 0; part < 4; ++part) { // 16 sums at a time
-        [[unroll]] for (uint k = 0; k < 16; ++k)
-            scratch[k * threads + t] = acc[2 * part + k / W][k % W];
-        barrier();
-        for (uint k = t; k < 16; k += threads) {
-            float sum = 0.0;
-            for (uint i = 0; i < threads; ++i)
-                sum += scratch[k * threads + i];
-            partials.v[to + 16 * part + k] = sum;
-        }
-        barrier();
-    }
+    // Two rows of sums at a time. Calls, since compilers do not unroll what has loops and barriers in it, and would index `acc`.
+    add_up(acc[0], acc[1], partials, to);
+    add_up(acc[2], acc[3], partials, to + 2 * W);
+    add_up(acc[4], acc[5], partials, to + 4 * W);
+    add_up(acc[6], acc[7], partials, to + 6 * W);
 }

@@ -84,14 +84,6 @@ const Known kKnown[] = {
     {"NVIDIA", "gemm_coopmat", kCode,
      "three ways to load an operand, each unrolled; 16 bytes an instruction"},
     {"NVIDIA", "gemm_coopmat_large", kCode, "the same"},
-    {"NVIDIA", "polar_workgroup", kCode, "16 bytes an instruction; not looked at yet"},
-    {"NVIDIA", "inverse_root_workgroup", kCode, "the same"},
-    {"NVIDIA", "ldlt", kCode, "the same"},
-    {"NVIDIA", "qr_panel", kCode, "the same"},
-    {"NVIDIA", "sort_runs", kCode, "the same"},
-    {"AMD gfx1201", "qr_panel", kCode, "not looked at yet"},
-    {"NVIDIA", "woodbury_gram", kScratch, "the same: 256 bytes"},
-    {"Adreno 660", "woodbury_gram", kSpills, "the same, with 16-bit rows"},
 };
 
 const Known* find_known(const Json& line, const Gate& gate) {
