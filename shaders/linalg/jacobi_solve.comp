@@ -22,6 +22,7 @@
 #include "core/kernel.glsl"
 #include "core/tile.glsl"
 #include "linalg/jacobi.glsl"
+#include "linalg/jacobi_rotation.glsl"
 
 layout(constant_id = SPEC_ORDER) const uint ORDER = 32;
 
@@ -29,25 +30,6 @@ shared float a[ORDER * (ORDER + 1)];
 shared vec4 rotations[ORDER / 2]; // s, tau, p, q of each pair (p and q are small integers, exact)
 
 uint at(uint row, uint col, uint m) { return min(row, col) * (m + 1u) + max(row, col); }
-
-// s and tau; zero where nothing is to be done.
-vec2 rotation_of(float app, float aqq, float apq, out float t) {
-    t = 0.0;
-    float size = abs(apq);
-    // Two roots, since the product may underflow.
-    if (size < 7.9e-31 || size <= 5.9604645e-8 * sqrt(abs(app)) * sqrt(abs(aqq)))
-        return vec2(0.0);
-    float theta = (aqq - app) / (2.0 * apq);
-    float large = abs(theta);
-    t = large > 1e9 ? 0.5 / large : 1.0 / (large + sqrt(1.0 + large * large));
-    if (theta < 0.0)
-        t = -t;
-    float square = 1.0 + t * t;
-    float c = inversesqrt(square);
-    c = c * (1.5 - 0.5 * square * c * c);
-    float s = t * c;
-    return vec2(s, s / (1.0 + c));
-}
 
 // The 2 x 2 elements where the rows of one pair meet the columns of another.
 void rotate_block(uvec2 tile, uint m) {

@@ -58,7 +58,7 @@ void eigh(Graph& graph, const Tensor& a, const Tensor& values, const Tensor& vec
 
     Jacobi jacobi(graph, items, n, n, options.guarded);
     const JacobiVariant& variant = jacobi.variant();
-    const bool whole = n <= variant.order;
+    const bool whole = n <= variant.eigen_order;
     const std::uint64_t wide = 2 * variant.block;
     const std::uint64_t size = whole ? n : (n + wide - 1) / wide * wide;
     const Tensor x = jacobi.matrix(size, size);

@@ -7,14 +7,17 @@
 #include <cstddef>
 
 #include "heron/linalg.hpp"
+#include "heron/spirv/jacobi_cpu.hpp"
 #include "heron/spirv/jacobi_gram.hpp"
 #include "heron/spirv/jacobi_prepare.hpp"
 #include "heron/spirv/jacobi_rotate.hpp"
+#include "heron/spirv/jacobi_rotate_cpu.hpp"
 #include "heron/spirv/jacobi_settle.hpp"
 #include "heron/spirv/jacobi_solve.hpp"
 #include "heron/spirv/spectrum_columns.hpp"
 #include "heron/spirv/spectrum_gather.hpp"
 #include "heron/spirv/spectrum_order.hpp"
+#include "linalg/cpu_subgroup.hpp"
 #include "linalg/jacobi.h"
 #include "linalg/spectrum.h"
 
@@ -24,6 +27,9 @@ namespace {
 
 constexpr KernelInfo kPrepare = make_kernel<gpu::JacobiPrepareJob>("jacobi_prepare", spirv::jacobi_prepare);
 constexpr KernelInfo kSolve = make_kernel<gpu::JacobiSolveJob>("jacobi_solve", spirv::jacobi_solve);
+constexpr KernelInfo kSolveCpu = make_kernel<gpu::JacobiSolveJob>("jacobi_cpu", spirv::jacobi_cpu);
+constexpr KernelInfo kRotateCpu =
+    make_kernel<gpu::JacobiRotateJob>("jacobi_rotate_cpu", spirv::jacobi_rotate_cpu);
 constexpr KernelInfo kRotate = make_kernel<gpu::JacobiRotateJob>("jacobi_rotate", spirv::jacobi_rotate);
 constexpr KernelInfo kGram = make_kernel<gpu::JacobiGramJob>("jacobi_gram", spirv::jacobi_gram);
 constexpr KernelInfo kSettle = make_kernel<gpu::JacobiSettleJob>("jacobi_settle", spirv::jacobi_settle);
@@ -40,13 +46,18 @@ constexpr std::uint64_t kChunk = 1024;  // elements of a workgroup of jacobi_pre
 // sweeps.
 constexpr std::uint32_t kSweepsAtOnce = 2;
 
+// jacobi_cpu.comp: rows in memory of a subgroup, two blocks or a whole matrix.
+constexpr std::uint32_t kCpuOrder = 64;
+constexpr std::uint32_t kCpuSweepsAtOnce = 3;
+
 std::uint32_t narrow(std::uint64_t value) { return static_cast<std::uint32_t>(value); }
 std::uint64_t divide_up(std::uint64_t value, std::uint64_t by) { return (value + by - 1) / by; }
 double real(std::uint64_t value) { return static_cast<double>(value); }
 
 }  // namespace
 
-JacobiVariant choose_jacobi(const Capabilities& device) {
+JacobiVariant choose_jacobi(const Device& owner) {
+    const Capabilities& device = owner.capabilities();
     JacobiVariant variant{};
     // More shared memory would keep other workgroups from a GPU's core. On CPU drivers, 32 KiB keep two
     // sweeps within the loop iterations that lavapipe allows (jacobi_solve.comp).
@@ -61,13 +72,16 @@ JacobiVariant choose_jacobi(const Capabilities& device) {
     variant.threads = std::min<std::uint32_t>(device.cpu ? std::max(subgroup, 8u) : 256, limit);
     variant.rotate_threads = std::min<std::uint32_t>(device.cpu ? subgroup : 128, limit);
     variant.rotate_lanes = device.cpu ? variant.rotate_threads : 16;
+    variant.cpu_subgroup = cpu_subgroup(owner);
+    variant.eigen_order = variant.cpu_subgroup != 0 ? kCpuOrder : variant.order;
+    variant.eigen_sweeps = variant.cpu_subgroup != 0 ? kCpuSweepsAtOnce : kSweepsAtOnce;
     return variant;
 }
 
 Jacobi::Jacobi(Graph& graph, std::uint64_t items, std::uint64_t rotated, std::uint64_t rank_scale,
                bool guarded)
     : graph_(graph),
-      variant_(choose_jacobi(graph.device().capabilities())),
+      variant_(choose_jacobi(graph.device())),
       items_(items),
       rotated_(rotated),
       rank_scale_(rank_scale),
@@ -165,8 +179,10 @@ void Jacobi::add_solve(const Tensor& x, const Tensor& j, const Pairs& pairs, std
     job.tolerance = static_cast<float>(tolerance);
     job.floor = static_cast<float>(floor);
     job.flags = flags;
+    // Measured against the diagonal, elements need to be there and rotated; else columns are enough.
+    const bool by_columns = variant_.cpu_subgroup != 0 && (flags & gpu::SOLVE_RELATIVE) == 0;
     Operation operation =
-        make_operation(kSolve, job,
+        make_operation(by_columns ? kSolveCpu : kSolve, job,
                        {{offsetof(gpu::JacobiSolveJob, x), x,
                          (flags & gpu::SOLVE_KEEP) != 0 ? Access::read_write : Access::read},
                         {offsetof(gpu::JacobiSolveJob, jt), scratch_,
@@ -175,7 +191,12 @@ void Jacobi::add_solve(const Tensor& x, const Tensor& j, const Pairs& pairs, std
                         {offsetof(gpu::JacobiSolveJob, partials), partials_, Access::write},
                         {offsetof(gpu::JacobiSolveJob, state), state_, Access::read}},
                        items_ * pairs.pairs);
-    operation.constants = {{gpu::SPEC_THREADS, variant_.threads}, {gpu::SPEC_ORDER, variant_.order}};
+    if (by_columns)
+        operation.constants = {{gpu::SPEC_THREADS, variant_.cpu_subgroup},
+                               {gpu::SPEC_SUBGROUP, variant_.cpu_subgroup},
+                               {gpu::SPEC_ORDER, kCpuOrder}};
+    else
+        operation.constants = {{gpu::SPEC_THREADS, variant_.threads}, {gpu::SPEC_ORDER, variant_.order}};
     operation.reason = "one workgroup for each matrix, or pair of blocks";
     const double m = real(pairs.order + pairs.order % 2);
     operation.flops = real(operation.groups) * sweeps * m * m * m * 7;
@@ -186,7 +207,11 @@ void Jacobi::add_solve(const Tensor& x, const Tensor& j, const Pairs& pairs, std
 
 void Jacobi::add_rotate(const Tensor& x, const Tensor& y, const Tensor& j, const Pairs& pairs,
                         bool transposed) const {
-    const std::uint32_t rows = 4 * (variant_.rotate_threads / variant_.rotate_lanes);
+    const std::uint32_t subgroup = variant_.cpu_subgroup;
+    // SwiftShader, with subgroups of 4, compiles few rows faster.
+    const std::uint32_t rows = subgroup > 4    ? 32
+                               : subgroup != 0 ? 16
+                                               : 4 * (variant_.rotate_threads / variant_.rotate_lanes);
     gpu::JacobiRotateJob job{};
     job.rows = narrow(x.rows());
     job.stride = narrow(x.cols());
@@ -201,12 +226,18 @@ void Jacobi::add_rotate(const Tensor& x, const Tensor& y, const Tensor& j, const
     const bool in_place = x.id == y.id;
     operands.push_back({offsetof(gpu::JacobiRotateJob, x), x, in_place ? Access::read_write : Access::read});
     operands.push_back({offsetof(gpu::JacobiRotateJob, y), y, in_place ? Access::read_write : Access::write});
-    Operation operation =
-        make_operation(kRotate, job, std::move(operands), items_ * pairs.pairs * job.chunks);
-    operation.constants = {{gpu::SPEC_THREADS, variant_.rotate_threads},
-                           {gpu::SPEC_LANES, variant_.rotate_lanes},
-                           {gpu::SPEC_POOL, rows * pairs.order / 4}};
-    operation.reason = "four rows for each group of lanes";
+    Operation operation = make_operation(subgroup != 0 ? kRotateCpu : kRotate, job, std::move(operands),
+                                         items_ * pairs.pairs * job.chunks);
+    if (subgroup != 0)
+        operation.constants = {{gpu::SPEC_THREADS, subgroup},
+                               {gpu::SPEC_SUBGROUP, subgroup},
+                               {gpu::SPEC_TILES, rows},
+                               {gpu::SPEC_ORDER, variant_.order}};
+    else
+        operation.constants = {{gpu::SPEC_THREADS, variant_.rotate_threads},
+                               {gpu::SPEC_LANES, variant_.rotate_lanes},
+                               {gpu::SPEC_POOL, rows * pairs.order / 4}};
+    operation.reason = "some rows of a pair of blocks for each workgroup";
     operation.flops = 2.0 * real(items_ * x.rows() * x.cols()) * pairs.order;
     operation.bytes = real(x.span_bytes() + y.span_bytes() + j.span_bytes());
     operation.guarded = guarded_;
@@ -259,12 +290,13 @@ constexpr double kEigenTolerance = kEps * kEps;
 
 void Jacobi::solve(const Tensor& x, const Tensor& v, std::uint32_t sweeps) {
     const std::uint64_t n = x.cols();
+    const std::uint32_t at_once = variant_.eigen_sweeps;
     start_sweeps(1, n + n % 2, 1);
-    for (std::uint32_t done = 0; done < sweeps; done += kSweepsAtOnce) {
+    for (std::uint32_t done = 0; done < sweeps; done += at_once) {
         const std::uint32_t flags =
             gpu::SOLVE_LAST | gpu::SOLVE_KEEP | (done == 0 ? 0 : gpu::SOLVE_CONTINUED);
-        const bool last = done + kSweepsAtOnce >= sweeps;
-        add_solve(x, v, {narrow(n), 0, 0, 0, 1, 0, n, n * n}, std::min(kSweepsAtOnce, sweeps - done),
+        const bool last = done + at_once >= sweeps;
+        add_solve(x, v, {narrow(n), 0, 0, 0, 1, 0, n, n * n}, std::min(at_once, sweeps - done),
                   kEigenTolerance, 0.0, flags, 0);
         add_settle(kEigenTolerance, last ? std::pow(real(n) * kEps, 2) : -1.0);
     }

@@ -17,8 +17,11 @@ struct JacobiVariant {
     std::uint32_t block;  // columns of a block in the blocked form; a pair of blocks fits shared memory
     std::uint32_t rotate_threads;
     std::uint32_t rotate_lanes;
+    std::uint32_t cpu_subgroup;  // of the kernels for CPU drivers, else 0
+    std::uint32_t eigen_order;   // of the largest matrix whose eigenvectors one workgroup finds
+    std::uint32_t eigen_sweeps;  // that it makes in one dispatch
 };
-JacobiVariant choose_jacobi(const Capabilities& device);
+JacobiVariant choose_jacobi(const Device& device);
 
 // A batch of matrices of one shape on its way through Jacobi's method. Working tensors are f32, contiguous,
 // of shape [items, rows, cols].

@@ -31,9 +31,10 @@ struct EighOptions {
 // and bases of repeated eigenvalues, are as they come, the same in every run.
 //
 // Parallel Jacobi (Golub and Van Loan, 8.5): one workgroup a matrix where it fits shared memory (n <= 62 with
-// 16 KiB, 88 with 32, 126 with 64); else blocks of columns, each pair of which is a small problem of one
-// workgroup, whose rotation is applied by products (n up to 4096). Then one step of Bjorck and Bowie (1971)
-// makes V orthonormal to rounding (two in the blocked form), and the eigenvalues are diag(V^T A V).
+// 16 KiB, 88 with 32, 126 with 64; CPU drivers: n <= 64); else blocks of columns, each pair of which is a
+// small problem of one workgroup, whose rotation is applied by products (n up to 4096). Then one step of
+// Bjorck and Bowie (1971) makes V orthonormal to rounding (two in the blocked form), and the eigenvalues are
+// diag(V^T A V).
 //
 // Cost of a sweep: 7 n^3 FLOPs in one workgroup, else 12 n^3 and 48 n^3 / m bytes, m = 64 the width of a pair
 // (32 with less than 17 KiB of shared memory); 6 to 9 sweeps, 12 where eigenvalues span 2^24. After them 12
