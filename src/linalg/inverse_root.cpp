@@ -169,7 +169,7 @@ Variant choose_variant(const Capabilities& capabilities) {
     Variant variant{};
     // A little is left for the kernel's other variables; more than 64 KiB would keep other workgroups away.
     variant.pool = std::min<std::uint32_t>(capabilities.shared_memory_bytes, 65536) / 16 - 4;
-    variant.threads = std::min({capabilities.cpu ? 16u : 256u, capabilities.max_workgroup_invocations,
+    variant.threads = std::min({capabilities.cpu ? 8u : 256u, capabilities.max_workgroup_invocations,
                                 capabilities.max_workgroup_size_x});
     std::uint32_t q = 1;
     while (12 * (q + 1) * (q + 1) <= variant.pool) ++q;
