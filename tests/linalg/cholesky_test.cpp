@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // cholesky() and log_determinant() against float64, in both forms, on every device.
 
-#include "linalg/matrices.hpp"
+#include "linalg/linalg_test.hpp"
 
 namespace heron::test {
 namespace {
 
-class CholeskyTest : public MatrixTest {
+class CholeskyTest : public LinalgTest {
 protected:
     struct Case {
         std::vector<Matrix> a;
@@ -304,7 +304,7 @@ TEST_P(CholeskyTest, RefusesWhatDoesNotFitAndAddsNothing) {
     const Tensor wide = graph.temporary(DType::f32, {4, 5}), half = graph.temporary(DType::f16, {4, 4});
     const Tensor two = graph.temporary(DType::f32, {8, 4}), one = graph.temporary(DType::f32, {1});
     const Tensor twice = graph.temporary(DType::u32, {2});
-    expect_refusals({
+    expect_refusals(graph, {
         {"A is empty", [&] { cholesky(graph, {}, l); }},
         {"the factor is empty", [&] { cholesky(graph, a, {}); }},
         {"must be square", [&] { cholesky(graph, wide, wide); }},

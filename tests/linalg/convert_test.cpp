@@ -3,17 +3,13 @@
 // against the host's.
 #include <bit>
 #include <cmath>
-#include <functional>
-#include <heron/linalg.hpp>
-#include <heron/plan.hpp>
 
-#include "support/device_fixture.hpp"
-#include "support/reference.hpp"
+#include "linalg/linalg_test.hpp"
 
 namespace heron::test {
 namespace {
 
-class ConvertTest : public DeviceTest {
+class ConvertTest : public LinalgTest {
 protected:
     template <typename To, typename From>
     std::vector<To> converted(const std::vector<From>& values, DType from, DType to, float scale = 1.0f) {
@@ -135,35 +131,22 @@ TEST_P(ConvertTest, WorksInPlace) {
 TEST_P(ConvertTest, RefusesWhatDoesNotFit) {
     Graph graph(device());
     const Tensor x = graph.temporary(DType::f32, {6, 4});
-    struct Refusal {
-        const char* needle;
-        std::function<void()> call;
-    };
-    const Refusal refusals[] = {
-        {"`from` is empty", [&] { convert(graph, {}, x); }},
-        {"`to` is empty", [&] { convert(graph, x, {}); }},
-        {"scale is nan", [&] { convert(graph, x, x, std::nanf("")); }},
-        {"scale is inf", [&] { convert(graph, x, x, INFINITY); }},
-        {"shapes must agree",
-         [&] {
-             convert(graph, x, graph.temporary(DType::f16, {4, 6}));
-         }},
-        {"f32, f16 or bf16",
-         [&] {
-             convert(graph, x, graph.temporary(DType::u32, {6, 4}));
-         }},
-        {"overlaps `from`", [&] { convert(graph, x.row_range(0, 4), x.row_range(2, 4)); }},
-    };
-    for (const Refusal& refusal : refusals) {
-        try {
-            refusal.call();
-            ADD_FAILURE() << "not refused: " << refusal.needle;
-        } catch (const Error& error) {
-            EXPECT_EQ(error.code(), ErrorCode::invalid_argument) << error.what();
-            EXPECT_NE(std::string(error.what()).find(refusal.needle), std::string::npos) << error.what();
-        }
-    }
-    EXPECT_EQ(graph.compile({}).dispatch_count(), 0u);
+    expect_refusals(graph,
+                    {
+                        {"`from` is empty", [&] { convert(graph, {}, x); }},
+                        {"`to` is empty", [&] { convert(graph, x, {}); }},
+                        {"scale is nan", [&] { convert(graph, x, x, std::nanf("")); }},
+                        {"scale is inf", [&] { convert(graph, x, x, INFINITY); }},
+                        {"shapes must agree",
+                         [&] {
+                             convert(graph, x, graph.temporary(DType::f16, {4, 6}));
+                         }},
+                        {"f32, f16 or bf16",
+                         [&] {
+                             convert(graph, x, graph.temporary(DType::u32, {6, 4}));
+                         }},
+                        {"overlaps `from`", [&] { convert(graph, x.row_range(0, 4), x.row_range(2, 4)); }},
+                    });
 }
 
 HERON_DEVICE_TESTS(ConvertTest);

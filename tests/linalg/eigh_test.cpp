@@ -1,22 +1,15 @@
 // SPDX-License-Identifier: MIT
 // eigh() on every device: LAPACK-style residual ratios in float64, eigenvalues against Eigen.
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <cmath>
-#include <functional>
-#include <heron/linalg.hpp>
-#include <heron/plan.hpp>
 #include <string>
 #include <vector>
 
-#include "support/device_fixture.hpp"
-#include "support/reference.hpp"
+#include "linalg/linalg_test.hpp"
 
 namespace heron::test {
 namespace {
 
-constexpr double kEps = 0x1p-23;
 constexpr std::uint32_t kOk = static_cast<std::uint32_t>(MatrixStatus::ok);
 
 // A symmetric matrix of a kind: eigenvalues are the kind's singular values, where it has any, with changing
@@ -46,59 +39,34 @@ struct Ratios {
     double residual = 0, orthogonality = 0, values = 0;
 };
 
-class EighTest : public DeviceTest {
+class EighTest : public LinalgTest {
 protected:
     struct Added {
         Case c;
         std::uint64_t n;
-        GuardedBuffer *values, *vectors, *status;
+        Placed values, vectors;
+        Words status;
     };
 
     void add(Graph& graph, const Case& c) {
         const auto n = static_cast<std::uint64_t>(c.items[0].cols());
         const std::uint64_t items = c.items.size();
-        const std::string name = std::to_string(added_.size());
-        const Shape shape = items == 1 ? Shape{n, n} : Shape{items, n, n};
-        GuardedBuffer& a = guarded_on(graph.device(), encode(c.items, c.dtype, n + c.gap));
-        const std::vector<Matrix> nothing(items,
-                                          Matrix::Constant(c.items[0].rows(), c.items[0].cols(), 77.0));
-        GuardedBuffer& vectors = guarded_on(graph.device(), encode(nothing, DType::f32, n + c.gap));
-        GuardedBuffer& values = guarded_on(graph.device(), std::vector<float>(items * n, 77.0f));
-        GuardedBuffer& status = guarded_on(graph.device(), std::vector<std::uint32_t>(items, 77));
-        const std::uint64_t stride = c.gap == 0 ? 0 : n + c.gap;
+        const Placed a = place(graph, c.items, c.dtype, c.gap);
+        const Added added{c, n, blank(graph, 1, items, n), blank(graph, items, n, n, c.gap),
+                          words(graph, items)};
         EighOptions options = c.options;
-        options.status = graph.external("status" + name, status.view(DType::u32, Shape{items}));
-        if (!c.basis.empty())
-            options.basis = graph.external(
-                "basis" + name,
-                guarded_on(graph.device(), encode(c.basis, DType::f32, n)).view(DType::f32, shape));
-        eigh(graph, graph.external("a" + name, {a.address(), c.dtype, shape, stride}),
-             graph.external("values" + name, values.view(DType::f32, Shape{items, n})),
-             graph.external("vectors" + name, {vectors.address(), DType::f32, shape, stride}), options);
-        added_.push_back({c, n, &values, &vectors, &status});
-    }
-
-    static void run(const Graph& graph, const PlanOptions& options = {}) {
-        Plan plan = graph.compile(options);
-        plan.allocate();
-        EXPECT_TRUE(plan.hazards().empty());
-        plan.run();
+        options.status = added.status.tensor;
+        if (!c.basis.empty()) options.basis = place(graph, c.basis).tensor;
+        eigh(graph, a.tensor, added.values.tensor, added.vectors.tensor, options);
+        added_.push_back(added);
     }
 
     Matrix vectors(const Added& added, std::size_t item) const {
-        const auto bytes = added.vectors->read<std::byte>();
-        EXPECT_TRUE(
-            gaps_intact(bytes, DType::f32, added.c.items.size(), added.n, added.n, added.n + added.c.gap));
-        const Matrix v =
-            decode(bytes, DType::f32, added.c.items.size(), added.n, added.n, added.n + added.c.gap)[item];
+        const Matrix v = added.vectors.read()[item];
         return added.c.options.vectors_as_rows ? Matrix(v.transpose()) : v;
     }
     Vector values(const Added& added, std::size_t item) const {
-        const std::vector<float> all = added.values->floats();
-        Vector result(static_cast<Eigen::Index>(added.n));
-        for (std::uint64_t i = 0; i < added.n; ++i)
-            result[static_cast<Eigen::Index>(i)] = static_cast<double>(all[item * added.n + i]);
-        return result;
+        return added.values.read()[0].row(static_cast<Eigen::Index>(item));
     }
 
     // The bars of the specification, section 11.13.
@@ -110,10 +78,10 @@ protected:
         const auto n = static_cast<double>(added.n);
         const double norm = a.stableNorm();
         Ratios is;
-        is.residual = (a - v * d.asDiagonal() * v.transpose()).stableNorm() / (n * norm * kEps);
-        is.orthogonality = (v.transpose() * v - Matrix::Identity(a.rows(), a.cols())).norm() / (n * kEps);
+        is.residual = (a - v * d.asDiagonal() * v.transpose()).stableNorm() / (n * norm * kEps32);
+        is.orthogonality = (v.transpose() * v - Matrix::Identity(a.rows(), a.cols())).norm() / (n * kEps32);
         const Vector expected = symmetric_eigen(a / (norm == 0 ? 1 : norm)).values * norm;
-        is.values = (d - expected).cwiseAbs().maxCoeff() / (expected.cwiseAbs().maxCoeff() * n * kEps);
+        is.values = (d - expected).cwiseAbs().maxCoeff() / (expected.cwiseAbs().maxCoeff() * n * kEps32);
         if (norm == 0) is.residual = is.values = d.norm() == 0 ? 0 : INFINITY;
         const std::string where = GetParam().name + ": " + std::to_string(added.n) + "x" +
                                   std::to_string(added.n) + " " + to_string(added.c.dtype);
@@ -129,7 +97,7 @@ protected:
         Ratios worst;
         for (const Added& added : added_)
             for (std::size_t item = 0; item < added.c.items.size(); ++item) {
-                EXPECT_EQ(added.status->read<std::uint32_t>()[item], kOk) << added.n;
+                EXPECT_EQ(added.status.words()[item], kOk) << added.n;
                 const Ratios is = check(added, item);
                 worst.residual = std::max(worst.residual, is.residual);
                 worst.orthogonality = std::max(worst.orthogonality, is.orthogonality);
@@ -222,7 +190,7 @@ TEST_P(EighTest, BadMatricesAreReportedAndDoNotTouchTheOthers) {
                      make_matrix(MatrixKind::one_inf, n, n, 2)}});
         add(graph, {{good}});
         run(graph);
-        EXPECT_EQ(added_[0].status->read<std::uint32_t>(),
+        EXPECT_EQ(added_[0].status.words(),
                   (std::vector<std::uint32_t>{0, static_cast<std::uint32_t>(MatrixStatus::nonfinite), 0,
                                               static_cast<std::uint32_t>(MatrixStatus::nonfinite)}));
         for (std::size_t item : {0u, 2u}) {
@@ -245,11 +213,10 @@ TEST_P(EighTest, SaysWhenTheSweepsRanOut) {
     }
     run(graph);
     for (const Added& added : added_) {
-        EXPECT_EQ(added.status->read<std::uint32_t>()[0],
-                  static_cast<std::uint32_t>(MatrixStatus::not_converged));
+        EXPECT_EQ(added.status.words()[0], static_cast<std::uint32_t>(MatrixStatus::not_converged));
         const Matrix v = vectors(added, 0);  // orthonormal all the same
         EXPECT_LE((v.transpose() * v - Matrix::Identity(v.rows(), v.cols())).norm(),
-                  static_cast<double>(added.n) * kEps);
+                  static_cast<double>(added.n) * kEps32);
     }
 }
 
@@ -268,9 +235,8 @@ TEST_P(EighTest, StartsFromABasis) {
     }
     run(graph);
     for (std::size_t i = 0; i < added_.size(); i += 2) {
-        EXPECT_EQ(added_[i].status->read<std::uint32_t>()[0],
-                  static_cast<std::uint32_t>(MatrixStatus::not_converged));
-        EXPECT_EQ(added_[i + 1].status->read<std::uint32_t>()[0], kOk);
+        EXPECT_EQ(added_[i].status.words()[0], static_cast<std::uint32_t>(MatrixStatus::not_converged));
+        EXPECT_EQ(added_[i + 1].status.words()[0], kOk);
         check(added_[i + 1], 0);
     }
 }
@@ -305,22 +271,16 @@ TEST_P(EighTest, TheBasisMayBeWhereTheVectorsGo) {
         const Matrix x = decode(v.read<std::byte>(), DType::f32, 1, n, n, n)[0];
         const std::vector<float> d = values.floats();
         const Vector diagonal = Eigen::Map<const Eigen::VectorXf>(d.data(), n).cast<double>();
-        EXPECT_LE((a - x * diagonal.asDiagonal() * x.transpose()).norm() / (n * a.norm() * kEps), 1.0)
+        EXPECT_LE((a - x * diagonal.asDiagonal() * x.transpose()).norm() / (n * a.norm() * kEps32), 1.0)
             << step;
     }
 }
 
 TEST_P(EighTest, SmallestLimitsOfVulkanSufficeAndVariantsForGpusRunAnywhere) {
-    std::vector<DisabledCapabilities> kinds(4);
-    kinds[0].cpu = true;
-    kinds[1].cpu = true;
-    kinds[1].max_shared_memory = 16384;
-    kinds[1].max_invocations = 128;
-    kinds[2].max_shared_memory = 16384;
-    kinds[3].max_shared_memory = 24576;
-    for (const DisabledCapabilities& kind : kinds) {
+    for (Device* on : {&gpu(), &smallest_gpu(), &device({.max_shared_memory = 16384}),
+                       &device({.max_shared_memory = 24576})}) {
         added_.clear();
-        Graph graph(device(kind));
+        Graph graph(*on);
         for (std::uint64_t n : {1u, 2u, 33u, 62u, 63u, 70u})
             add(graph, {{symmetric_matrix(MatrixKind::random, n, n)}});
         run(graph);
@@ -329,18 +289,18 @@ TEST_P(EighTest, SmallestLimitsOfVulkanSufficeAndVariantsForGpusRunAnywhere) {
 }
 
 TEST_P(EighTest, SameBitsWholeOrSplitAndEveryTime) {
-    std::vector<Matrix> results;
-    for (int round = 0; round < 3; ++round) {
+    expect_same_bits(1e5, 2, [&](Graph& graph) {
         added_.clear();
-        Graph graph(device());
         for (std::uint64_t n : {40u, 110u})
             add(graph,
                 {{symmetric_matrix(MatrixKind::random, n, 1), symmetric_matrix(MatrixKind::random, n, 2)}});
-        run(graph, round == 2 ? PlanOptions{.max_dispatch_flops = 1e5} : PlanOptions{});
-        for (const Added& added : added_)
-            for (std::size_t item = 0; item < 2; ++item) results.push_back(vectors(added, item));
-    }
-    for (std::size_t i = 4; i < results.size(); ++i) EXPECT_EQ(results[i], results[i - 4]) << i;
+        std::vector<GuardedBuffer*> results;
+        for (const Added& added : added_) {
+            results.push_back(added.values.buffer);
+            results.push_back(added.vectors.buffer);
+        }
+        return results;
+    });
 }
 
 // Small matrices of all shapes go together through a few dispatches, however many there are.
@@ -368,56 +328,46 @@ TEST_P(EighTest, RefusesWhatDoesNotFitAndAddsNothing) {
         change(options);
         return options;
     };
-    struct Refusal {
-        const char* needle;
-        std::function<void()> call;
-    };
-    const Refusal refusals[] = {
-        {"A is empty", [&] { eigh(graph, {}, d, v); }},
-        {"A is 4x5 f32; it must be square",
-         [&] {
-             eigh(graph, graph.temporary(DType::f32, {4, 5}), d, v);
-         }},
-        {"at most 4096",
-         [&] {
-             const Tensor big = graph.temporary(DType::f32, {4097, 4097});
-             eigh(graph, big, graph.temporary(DType::f32, {4097}), graph.temporary(DType::f32, {4097, 4097}));
-         }},
-        {"vectors is 4x4 f32",
-         [&] {
-             eigh(graph, a, d, graph.temporary(DType::f32, {4, 4}));
-         }},
-        {"it must be f32",
-         [&] {
-             eigh(graph, a, d, graph.temporary(DType::f16, {2, 4, 4}));
-         }},
-        {"values is 2x3 f32",
-         [&] {
-             eigh(graph, a, graph.temporary(DType::f32, {2, 3}), v);
-         }},
-        {"overlaps A", [&] { eigh(graph, a, d, a); }},
-        {"overlaps",
-         [&] {
-             eigh(graph, a, v.batch_item(0).row_range(0, 2).reshape({2, 4}), v);
-         }},
-        {"2 u32", [&] { eigh(graph, a, d, v, with([&](EighOptions& o) { o.status = d; })); }},
-        {"max_sweeps is 65", [&] { eigh(graph, a, d, v, with([&](EighOptions& o) { o.max_sweeps = 65; })); }},
-        {"basis is",
-         [&] {
-             eigh(graph, a, d, v, with([&](EighOptions& o) {
-                      o.basis = graph.temporary(DType::f32, {4, 4});
-                  }));
-         }},
-    };
-    for (const Refusal& refusal : refusals) {
-        try {
-            refusal.call();
-            ADD_FAILURE() << "not refused: " << refusal.needle;
-        } catch (const Error& error) {
-            EXPECT_EQ(error.code(), ErrorCode::invalid_argument) << error.what();
-            EXPECT_NE(std::string(error.what()).find(refusal.needle), std::string::npos) << error.what();
-        }
-    }
+    expect_refusals(graph,
+                    {
+                        {"A is empty", [&] { eigh(graph, {}, d, v); }},
+                        {"A is 4x5 f32; it must be square",
+                         [&] {
+                             eigh(graph, graph.temporary(DType::f32, {4, 5}), d, v);
+                         }},
+                        {"at most 4096",
+                         [&] {
+                             const Tensor big = graph.temporary(DType::f32, {4097, 4097});
+                             eigh(graph, big, graph.temporary(DType::f32, {4097}),
+                                  graph.temporary(DType::f32, {4097, 4097}));
+                         }},
+                        {"vectors is 4x4 f32",
+                         [&] {
+                             eigh(graph, a, d, graph.temporary(DType::f32, {4, 4}));
+                         }},
+                        {"it must be f32",
+                         [&] {
+                             eigh(graph, a, d, graph.temporary(DType::f16, {2, 4, 4}));
+                         }},
+                        {"values is 2x3 f32",
+                         [&] {
+                             eigh(graph, a, graph.temporary(DType::f32, {2, 3}), v);
+                         }},
+                        {"overlaps A", [&] { eigh(graph, a, d, a); }},
+                        {"overlaps",
+                         [&] {
+                             eigh(graph, a, v.batch_item(0).row_range(0, 2).reshape({2, 4}), v);
+                         }},
+                        {"2 u32", [&] { eigh(graph, a, d, v, with([&](EighOptions& o) { o.status = d; })); }},
+                        {"max_sweeps is 65",
+                         [&] { eigh(graph, a, d, v, with([&](EighOptions& o) { o.max_sweeps = 65; })); }},
+                        {"basis is",
+                         [&] {
+                             eigh(graph, a, d, v, with([&](EighOptions& o) {
+                                      o.basis = graph.temporary(DType::f32, {4, 4});
+                                  }));
+                         }},
+                    });
     eigh(graph, graph.temporary(DType::f32, {0, 4, 4}), graph.temporary(DType::f32, {0, 4}),
          graph.temporary(DType::f32, {0, 4, 4}));
     eigh(graph, graph.temporary(DType::f32, {2, 0, 0}), graph.temporary(DType::f32, {2, 0}),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // inverse_root() against float64, on every device: all methods, one workgroup and products.
 
-#include "linalg/matrices.hpp"
+#include "linalg/linalg_test.hpp"
 
 namespace heron::test {
 namespace {
@@ -26,7 +26,7 @@ struct Case {
     Placed x;
 };
 
-class InverseRootTest : public MatrixTest {
+class InverseRootTest : public LinalgTest {
 protected:
     // The bar of LAPACK's kind: |X^p A - I|_F <= n kappa eps, for p > 4 times p / 2, since p factors have an
     // error each; and symmetry bit for bit.
@@ -104,11 +104,7 @@ TEST_P(InverseRootTest, ProductsMatchFloat64) {
 }
 
 TEST_P(InverseRootTest, GpuVariantsMatchFloat64) {
-    DisabledCapabilities gpu;
-    gpu.cpu = true;
-    gpu.max_invocations = 128;
-    gpu.max_shared_memory = 16384;
-    Graph graph(device(gpu));
+    Graph graph(smallest_gpu());
     std::vector<Case> cases;
     for (std::uint64_t n : {5u, 36u, 37u, 70u})
         for (std::uint32_t p : {1u, 2u, 4u})
@@ -364,26 +360,17 @@ TEST_P(InverseRootTest, GuessesAreTakenOnlyWhereTheyAreNearEnough) {
 }
 
 TEST_P(InverseRootTest, TheSameBitsEveryTimeAndSplit) {
-    const auto once = [&](const PlanOptions& plan_options) {
-        Graph graph(device());
-        std::vector<Placed> x;
+    expect_same_bits(1e5, 2, [&](Graph& graph) {
+        std::vector<GuardedBuffer*> results;
         for (std::uint64_t n : {9u, 33u, 70u})
             for (RootMethod method : {RootMethod::newton, RootMethod::denman_beavers}) {
                 const Placed pa = place(graph, {spd_matrix(n, 1e3, n), spd_matrix(n, 1e2, n + 1)});
-                x.push_back(blank(graph, 2, n, n));
-                inverse_root(graph, pa.tensor, x.back().tensor, {.method = method});
+                const Placed x = blank(graph, 2, n, n);
+                inverse_root(graph, pa.tensor, x.tensor, {.method = method});
+                results.push_back(x.buffer);
             }
-        run(graph, plan_options);
-        std::vector<Matrix> results;
-        for (const Placed& placed : x)
-            for (const Matrix& matrix : placed.read()) results.push_back(matrix);
         return results;
-    };
-    const std::vector<Matrix> expected = once({});
-    EXPECT_EQ(once({}), expected);
-    PlanOptions split;
-    split.max_dispatch_flops = 1e5;
-    EXPECT_EQ(once(split), expected);
+    });
 }
 
 TEST_P(InverseRootTest, RefusesWhatDoesNotFitAndAddsNothing) {
@@ -395,41 +382,41 @@ TEST_P(InverseRootTest, RefusesWhatDoesNotFitAndAddsNothing) {
     const auto with = [&](InverseRootOptions options) {
         return [&, options] { inverse_root(graph, a, x, options); };
     };
-    expect_refusals({
-        {"A is empty", [&] { inverse_root(graph, {}, x); }},
-        {"X is empty", [&] { inverse_root(graph, a, {}); }},
-        {"must be square", [&] { inverse_root(graph, wide, wide); }},
-        {"at most 4096 rows",
-         [&] {
-             inverse_root(graph, tensor({4097, 4097}), tensor({4097, 4097}));
-         }},
-        {"must be f32",
-         [&] {
-             inverse_root(graph, a, tensor({4, 4}, DType::f16));
-         }},
-        {"must be f32",
-         [&] {
-             inverse_root(graph, a, tensor({5, 5}));
-         }},
-        {"p is 0", with({.p = 0})},
-        {"p is 65", with({.p = 65})},
-        {"iterations is 65", with({.iterations = 65})},
-        {"damping", with({.damping = {.absolute = -1.0f}})},
-        {"damping", with({.damping = {.relative = std::numeric_limits<float>::infinity()}})},
-        {"tolerance", with({.tolerance = 0.0f})},
-        {"tolerance", with({.tolerance = std::numeric_limits<float>::quiet_NaN()})},
-        {"newton_schulz needs p = 2", with({.p = 3, .method = RootMethod::newton_schulz})},
-        {"denman_beavers needs p = 2", with({.p = 4, .method = RootMethod::denman_beavers})},
-        {"square root needs p = 2", with({.p = 4, .square_root = tensor({4, 4})})},
-        {"cannot compute", with({.method = RootMethod::newton, .square_root = tensor({4, 4})})},
-        {"overlaps", with({.square_root = x})},
-        {"a guess needs p = 1", with({.guess = tensor({4, 4})})},
-        {"the guess", with({.p = 1, .guess = wide})},
-        {"status", with({.status = tensor({2}, DType::u32)})},
-        {"residual", with({.residual = tensor({1}, DType::u32)})},
-        {"iterations_used", with({.iterations_used = tensor({1})})},
-    });
-    EXPECT_EQ(graph.compile({}).dispatch_count(), 0u);
+    expect_refusals(
+        graph, {
+                   {"A is empty", [&] { inverse_root(graph, {}, x); }},
+                   {"X is empty", [&] { inverse_root(graph, a, {}); }},
+                   {"must be square", [&] { inverse_root(graph, wide, wide); }},
+                   {"at most 4096 rows",
+                    [&] {
+                        inverse_root(graph, tensor({4097, 4097}), tensor({4097, 4097}));
+                    }},
+                   {"must be f32",
+                    [&] {
+                        inverse_root(graph, a, tensor({4, 4}, DType::f16));
+                    }},
+                   {"must be f32",
+                    [&] {
+                        inverse_root(graph, a, tensor({5, 5}));
+                    }},
+                   {"p is 0", with({.p = 0})},
+                   {"p is 65", with({.p = 65})},
+                   {"iterations is 65", with({.iterations = 65})},
+                   {"damping", with({.damping = {.absolute = -1.0f}})},
+                   {"damping", with({.damping = {.relative = std::numeric_limits<float>::infinity()}})},
+                   {"tolerance", with({.tolerance = 0.0f})},
+                   {"tolerance", with({.tolerance = std::numeric_limits<float>::quiet_NaN()})},
+                   {"newton_schulz needs p = 2", with({.p = 3, .method = RootMethod::newton_schulz})},
+                   {"denman_beavers needs p = 2", with({.p = 4, .method = RootMethod::denman_beavers})},
+                   {"square root needs p = 2", with({.p = 4, .square_root = tensor({4, 4})})},
+                   {"cannot compute", with({.method = RootMethod::newton, .square_root = tensor({4, 4})})},
+                   {"overlaps", with({.square_root = x})},
+                   {"a guess needs p = 1", with({.guess = tensor({4, 4})})},
+                   {"the guess", with({.p = 1, .guess = wide})},
+                   {"status", with({.status = tensor({2}, DType::u32)})},
+                   {"residual", with({.residual = tensor({1}, DType::u32)})},
+                   {"iterations_used", with({.iterations_used = tensor({1})})},
+               });
     inverse_root(graph, tensor({0, 0}), tensor({0, 0}));
     EXPECT_EQ(graph.compile({}).dispatch_count(), 0u);
 }

@@ -2,7 +2,7 @@
 // ldlt() and ldlt_solve() against their definition in float64, on every device.
 #include <algorithm>
 
-#include "linalg/matrices.hpp"
+#include "linalg/linalg_test.hpp"
 
 namespace heron::test {
 namespace {
@@ -19,7 +19,7 @@ Matrix symmetric(std::uint64_t n, double condition, std::uint64_t seed) {
     return (a + a.transpose()) / 2;
 }
 
-class LdltTest : public MatrixTest {
+class LdltTest : public LinalgTest {
 protected:
     struct Case {
         std::vector<Matrix> a;
@@ -155,13 +155,8 @@ TEST_P(LdltTest, TakesBatchesStridesInPlaceAnd16BitInput) {
 }
 
 TEST_P(LdltTest, GpuVariantsMatchFloat64) {
-    DisabledCapabilities gpu;
-    gpu.cpu = true;
-    DisabledCapabilities smallest = gpu;
-    smallest.max_invocations = 128;
-    smallest.max_shared_memory = 16384;
-    for (const DisabledCapabilities& disable : {gpu, smallest}) {
-        Graph graph(device(disable));
+    for (Device* on : {&gpu(), &smallest_gpu()}) {
+        Graph graph(*on);
         for (std::uint64_t n : {1u, 20u, 70u}) add(graph, {{symmetric(n, 1e3, n)}});
         run(graph);
         check();
@@ -191,19 +186,11 @@ TEST_P(LdltTest, SingularAndNonfiniteMatricesAreNamedAndStayAlone) {
 }
 
 TEST_P(LdltTest, SameBitsEveryTime) {
-    std::vector<std::vector<Matrix>> results;
-    for (int round = 0; round < 3; ++round) {
-        Graph graph(device());
-        add(graph, {{symmetric(60, 1e3, 1), symmetric(60, 1e3, 2)}});
-        PlanOptions options;
-        if (round == 2) options.max_dispatch_flops = 1e4;
-        Plan plan = run(graph, options);
-        plan.run();
-        results.push_back(added_[0].l.read());
-        for (const Matrix& x : added_[0].solution.read()) results.back().push_back(x);
+    expect_same_bits(1e4, 2, [&](Graph& graph) -> std::vector<GuardedBuffer*> {
         added_.clear();
-    }
-    for (const auto& result : results) EXPECT_TRUE(result == results[0]);
+        add(graph, {{symmetric(60, 1e3, 1), symmetric(60, 1e3, 2)}});
+        return {added_[0].l.buffer, added_[0].solution.buffer};
+    });
 }
 
 TEST_P(LdltTest, RefusesWhatDoesNotFitAndAddsNothing) {
@@ -214,51 +201,50 @@ TEST_P(LdltTest, RefusesWhatDoesNotFitAndAddsNothing) {
     const Tensor a = tensor({4, 4}), b = tensor({4, 3}), x = tensor({4, 3});
     const LdltFactor f{tensor({4, 4}), tensor({4, 2}), tensor({4}, DType::u32)};
     const LdltFactor big{tensor({1025, 1025}), tensor({1025, 2}), tensor({1025}, DType::u32)};
-    expect_refusals({
-        {"A is empty", [&] { ldlt(graph, {}, f); }},
-        {"must be square", [&] { ldlt(graph, b, f); }},
-        {"L is empty",
-         [&] {
-             ldlt(graph, a, {{}, f.d, f.permutation});
-         }},
-        {"D is empty",
-         [&] {
-             ldlt(graph, a, {f.l, {}, f.permutation});
-         }},
-        {"the permutation is empty",
-         [&] {
-             ldlt(graph, a, {f.l, f.d, {}});
-         }},
-        {"4 u32",
-         [&] {
-             ldlt(graph, a, {f.l, f.d, tensor({5}, DType::u32)});
-         }},
-        {"2 columns",
-         [&] {
-             ldlt(graph, a, {f.l, tensor({4, 3}), f.permutation});
-         }},
-        {"at most 1024 rows", [&] { ldlt(graph, big.l, big); }},
-        {"shapes must agree",
-         [&] {
-             ldlt(graph, tensor({5, 5}), f);
-         }},
-        {"1 u32", [&] { ldlt(graph, a, f, {.status = tensor({2}, DType::u32)}); }},
-        {"B is empty", [&] { ldlt_solve(graph, f, {}, x); }},
-        {"shapes must agree",
-         [&] {
-             ldlt_solve(graph, f, b, tensor({4, 2}));
-         }},
-        {"must have 4 rows",
-         [&] {
-             ldlt_solve(graph, f, tensor({5, 3}), tensor({5, 3}));
-         }},
-        {"must be f32",
-         [&] {
-             ldlt_solve(graph, f, b, tensor({4, 3}, DType::f16));
-         }},
-        {"overlaps the factor", [&] { ldlt_solve(graph, f, a, f.l); }},
-    });
-    EXPECT_EQ(graph.compile({}).dispatch_count(), 0u);
+    expect_refusals(graph, {
+                               {"A is empty", [&] { ldlt(graph, {}, f); }},
+                               {"must be square", [&] { ldlt(graph, b, f); }},
+                               {"L is empty",
+                                [&] {
+                                    ldlt(graph, a, {{}, f.d, f.permutation});
+                                }},
+                               {"D is empty",
+                                [&] {
+                                    ldlt(graph, a, {f.l, {}, f.permutation});
+                                }},
+                               {"the permutation is empty",
+                                [&] {
+                                    ldlt(graph, a, {f.l, f.d, {}});
+                                }},
+                               {"4 u32",
+                                [&] {
+                                    ldlt(graph, a, {f.l, f.d, tensor({5}, DType::u32)});
+                                }},
+                               {"2 columns",
+                                [&] {
+                                    ldlt(graph, a, {f.l, tensor({4, 3}), f.permutation});
+                                }},
+                               {"at most 1024 rows", [&] { ldlt(graph, big.l, big); }},
+                               {"shapes must agree",
+                                [&] {
+                                    ldlt(graph, tensor({5, 5}), f);
+                                }},
+                               {"1 u32", [&] { ldlt(graph, a, f, {.status = tensor({2}, DType::u32)}); }},
+                               {"B is empty", [&] { ldlt_solve(graph, f, {}, x); }},
+                               {"shapes must agree",
+                                [&] {
+                                    ldlt_solve(graph, f, b, tensor({4, 2}));
+                                }},
+                               {"must have 4 rows",
+                                [&] {
+                                    ldlt_solve(graph, f, tensor({5, 3}), tensor({5, 3}));
+                                }},
+                               {"must be f32",
+                                [&] {
+                                    ldlt_solve(graph, f, b, tensor({4, 3}, DType::f16));
+                                }},
+                               {"overlaps the factor", [&] { ldlt_solve(graph, f, a, f.l); }},
+                           });
 }
 
 HERON_DEVICE_TESTS(LdltTest);

@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: MIT
-// What tests of linalg operations share: matrices in guarded device memory, running a graph, refusals.
+// What tests of linalg operations share: matrices in guarded device memory, running a graph, the devices that
+// kernels for GPUs are tried on, refusals, equal bits.
 #pragma once
 
-#include <cstring>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
 #include <functional>
+#include <heron/error.hpp>
 #include <heron/linalg.hpp>
 #include <heron/plan.hpp>
 #include <limits>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -18,6 +25,57 @@ namespace heron::test {
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kUnit = 0x1p-24;  // unit roundoff of f32
+constexpr double kEps32 = 0x1p-23;
+
+// Symmetric positive definite: Q diag(values) Q^T with values from 1 down to 1 / condition, evenly spaced in
+// the logarithm.
+inline Matrix spd_matrix(std::uint64_t n, double condition, std::uint64_t seed) {
+    std::vector<double> roots(n);
+    for (std::uint64_t i = 0; i < n; ++i)
+        roots[i] =
+            n == 1 ? 1.0 : std::pow(condition, -0.5 * static_cast<double>(i) / static_cast<double>(n - 1));
+    const Matrix half = with_singular_values(roots, n, n, seed);
+    return half * half.transpose();
+}
+
+// NaN in the half that must not be read.
+inline Matrix only_triangle(Matrix matrix, Triangle triangle) {
+    for (Eigen::Index i = 0; i < matrix.rows(); ++i)
+        for (Eigen::Index j = 0; j < matrix.cols(); ++j)
+            if (triangle == Triangle::lower ? j > i : j < i) matrix(i, j) = kNan;
+    return matrix;
+}
+
+// A matrix, or a batch of one shape, in device memory.
+struct Placed {
+    std::vector<Matrix> items;  // as placed, rounded to the dtype
+    DType dtype = DType::f32;
+    std::uint64_t rows = 0, cols = 0, stride = 0;
+    GuardedBuffer* buffer = nullptr;
+    Tensor tensor;
+
+    // What is there now. Fails the test where the gaps between rows have changed.
+    std::vector<Matrix> read() const {
+        if (rows * cols == 0) return items;
+        const auto bytes = buffer->read<std::byte>();
+        EXPECT_TRUE(gaps_intact(bytes, dtype, items.size(), rows, cols, stride)) << "wrote between rows";
+        return decode(bytes, dtype, items.size(), rows, cols, stride);
+    }
+};
+
+// Statuses, indices, counts (u32) or numbers (f32).
+struct Words {
+    GuardedBuffer* buffer = nullptr;
+    Tensor tensor;
+
+    std::vector<std::uint32_t> words() const { return buffer->read<std::uint32_t>(); }
+    std::vector<float> floats() const { return buffer->floats(); }
+    std::vector<std::string> statuses() const {
+        std::vector<std::string> names;
+        for (std::uint32_t word : words()) names.emplace_back(to_string(static_cast<MatrixStatus>(word)));
+        return names;
+    }
+};
 
 // A call that must throw invalid_argument, and a part of what it says.
 struct Refusal {
@@ -27,22 +85,7 @@ struct Refusal {
 
 class LinalgTest : public DeviceTest {
 protected:
-    // Matrices of one shape in device memory, `gap` elements between their rows.
-    struct Placed {
-        std::vector<Matrix> items;  // rounded to the dtype
-        DType dtype = DType::f32;
-        std::uint64_t rows = 0, cols = 0, stride = 0;
-        GuardedBuffer* buffer = nullptr;
-        Tensor tensor;
-
-        // What is there now. Fails the test where the gaps have changed.
-        std::vector<Matrix> read() const {
-            const auto bytes = buffer->read<std::byte>();
-            EXPECT_TRUE(gaps_intact(bytes, dtype, items.size(), rows, cols, stride)) << "wrote between rows";
-            return decode(bytes, dtype, items.size(), rows, cols, stride);
-        }
-    };
-
+    // `gap` elements between the rows.
     Placed place(Graph& graph, const std::vector<Matrix>& items, DType dtype = DType::f32,
                  std::uint64_t gap = 0) {
         Placed placed;
@@ -57,33 +100,29 @@ protected:
         const Shape shape = items.size() == 1 ? Shape{placed.rows, placed.cols}
                                               : Shape{items.size(), placed.rows, placed.cols};
         placed.tensor =
-            graph.external("tensor" + std::to_string(names_++),
-                           {placed.buffer->address(), dtype, shape, gap == 0 ? 0 : placed.stride});
+            graph.external(name(), {placed.buffer->address(), dtype, shape, gap == 0 ? 0 : placed.stride});
         return placed;
     }
-    // For results: what they held at first must not matter.
-    Placed place_nan(Graph& graph, std::uint64_t items, std::uint64_t rows, std::uint64_t cols,
-                     DType dtype = DType::f32, std::uint64_t gap = 0) {
-        return place(graph,
-                     std::vector<Matrix>(items, Matrix::Constant(static_cast<Eigen::Index>(rows),
-                                                                 static_cast<Eigen::Index>(cols), kNan)),
-                     dtype, gap);
+    // For a result: NaN at first, which must not matter.
+    Placed blank(Graph& graph, std::uint64_t items, std::uint64_t rows, std::uint64_t cols,
+                 std::uint64_t gap = 0, DType dtype = DType::f32) {
+        const Matrix nan =
+            Matrix::Constant(static_cast<Eigen::Index>(rows), static_cast<Eigen::Index>(cols), kNan);
+        return place(graph, std::vector<Matrix>(items, nan), dtype, gap);
     }
-    // Words, u32.
-    struct PlacedWords {
-        GuardedBuffer* buffer;
-        Tensor tensor;
-        std::vector<std::uint32_t> read() const { return buffer->read<std::uint32_t>(); }
-    };
-    PlacedWords place_words(Graph& graph, const Shape& shape, std::vector<std::uint32_t> words = {}) {
-        words.resize(std::max<std::uint64_t>(1, shape.count()), 0xdeadbeef);
-        GuardedBuffer& buffer = guarded_on(graph.device(), words);
-        return {&buffer,
-                graph.external("words" + std::to_string(names_++), {buffer.address(), DType::u32, shape})};
+    // One element for each of `items` matrices.
+    Words words(Graph& graph, std::uint64_t items, DType dtype = DType::u32) {
+        return words(graph, Shape{items}, {}, dtype);
+    }
+    Words words(Graph& graph, const Shape& shape, std::vector<std::uint32_t> values,
+                DType dtype = DType::u32) {
+        values.resize(std::max<std::uint64_t>(1, shape.count()), 0xdeadbeefu);
+        GuardedBuffer& buffer = guarded_on(graph.device(), values);
+        return {&buffer, graph.external(name(), {buffer.address(), dtype, shape})};
     }
 
     // Compiles and runs, once. With a small max_dispatch_flops, something has to be split.
-    static void run(const Graph& graph, const PlanOptions& options = {}) {
+    static Plan run(const Graph& graph, const PlanOptions& options = {}) {
         Plan plan = graph.compile(options);
         plan.allocate();
         if (!plan.states().empty()) plan.initialize();
@@ -92,6 +131,35 @@ protected:
             EXPECT_GT(plan.dispatch_count(), graph.compile({}).dispatch_count()) << "nothing was split";
         }
         plan.run();
+        return plan;
+    }
+
+    // What `add(graph)` adds has the same results, the buffers that it returns, in every one of `runs`, built
+    // anew, and split into dispatches of `max_dispatch_flops`.
+    template <typename Add>
+    void expect_same_bits(double max_dispatch_flops, int runs, const Add& add) {
+        std::vector<std::vector<std::byte>> first;
+        for (const bool split : {false, false, true}) {
+            Graph graph(device());
+            const std::vector<GuardedBuffer*> results = add(graph);
+            ASSERT_FALSE(results.empty());
+            PlanOptions options;
+            if (split) options.max_dispatch_flops = max_dispatch_flops;
+            Plan plan = run(graph, options);
+            for (int i = 0; i < runs; ++i) {
+                if (i > 0) plan.run();
+                std::vector<std::vector<std::byte>> bits;
+                for (const GuardedBuffer* result : results) bits.push_back(result->read<std::byte>());
+                if (first.empty()) first = bits;
+                EXPECT_TRUE(bits == first) << "run " << i << (split ? " of split dispatches" : "");
+            }
+        }
+    }
+
+    // The kernels for GPUs, wherever this is, and those for the smallest GPU that Vulkan allows.
+    Device& gpu() { return device({.cpu = true}); }
+    Device& smallest_gpu() {
+        return device({.cpu = true, .max_shared_memory = 16384, .max_invocations = 128});
     }
 
     // Every call is refused, and nothing is added to the graph.
@@ -108,12 +176,22 @@ protected:
         EXPECT_EQ(graph.compile({}).dispatch_count(), 0u);
     }
 
-    // The smallest GPU that Vulkan allows, as far as this device can play it.
-    Device& smallest_gpu() {
-        return device({.cpu = true, .max_shared_memory = 16384, .max_invocations = 128});
+    // Records the worst ratio of each kind, and fails above 1.
+    void ratio(const std::string& kind, double error, double bound, const std::string& what) {
+        const double value = bound == 0 ? (error == 0 ? 0 : kInfinity) : error / bound;
+        if (!(value <= 1))
+            ADD_FAILURE() << GetParam().name << ": " << what << ": " << kind << " is " << value
+                          << " of what is allowed (" << error << " of " << bound << ")";
+        double& worst = worst_[kind];
+        worst = std::max(worst, value);
+        RecordProperty(kind, std::to_string(worst));
     }
 
+private:
+    std::string name() { return "tensor" + std::to_string(names_++); }
+
     std::uint64_t names_ = 0;
+    std::map<std::string, double> worst_;
 };
 
 }  // namespace heron::test

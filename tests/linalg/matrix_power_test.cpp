@@ -1,21 +1,13 @@
 // SPDX-License-Identifier: MIT
 // matrix_power() on every device against float64: exponents, damping, the rules for small eigenvalues.
-#include <gtest/gtest.h>
-
 #include <cmath>
-#include <functional>
-#include <heron/linalg.hpp>
-#include <heron/plan.hpp>
 #include <string>
 #include <vector>
 
-#include "support/device_fixture.hpp"
-#include "support/reference.hpp"
+#include "linalg/linalg_test.hpp"
 
 namespace heron::test {
 namespace {
-
-constexpr double kEps = 0x1p-23;
 
 std::uint32_t code(MatrixStatus status) { return static_cast<std::uint32_t>(status); }
 
@@ -43,45 +35,29 @@ Matrix reference(const Matrix& a, const std::function<double(double)>& f) {
     return v * values.asDiagonal() * v.transpose();
 }
 
-class MatrixPowerTest : public DeviceTest {
+class MatrixPowerTest : public LinalgTest {
 protected:
     struct Added {
         std::vector<Matrix> items;
-        GuardedBuffer *result, *status;
+        Placed result;
+        Words status;
     };
 
     void add(Graph& graph, const std::vector<Matrix>& items, MatrixPowerOptions options) {
         const auto n = static_cast<std::uint64_t>(items[0].cols());
-        const std::string name = std::to_string(added_.size());
-        const Shape shape{items.size(), n, n};
-        GuardedBuffer& result = guarded_on(graph.device(), std::vector<float>(items.size() * n * n, 77.0f));
-        GuardedBuffer& status = guarded_on(graph.device(), std::vector<std::uint32_t>(items.size(), 77));
-        options.status = graph.external("status" + name, status.view(DType::u32, Shape{items.size()}));
-        matrix_power(
-            graph,
-            graph.external("a" + name,
-                           guarded_on(graph.device(), encode(items, DType::f32, n)).view(DType::f32, shape)),
-            graph.external("result" + name, result.view(DType::f32, shape)), options);
-        added_.push_back({items, &result, &status});
-    }
-
-    static void run(const Graph& graph) {
-        Plan plan = graph.compile({});
-        plan.allocate();
-        EXPECT_TRUE(plan.hazards().empty());
-        plan.run();
+        const Added added{items, blank(graph, items.size(), n, n), words(graph, items.size())};
+        options.status = added.status.tensor;
+        matrix_power(graph, place(graph, items).tensor, added.result.tensor, options);
+        added_.push_back(added);
     }
 
     Matrix result(std::size_t index, std::size_t item = 0) const {
-        const Added& added = added_[index];
-        const auto n = static_cast<std::uint64_t>(added.items[0].cols());
-        const Matrix x =
-            decode(added.result->read<std::byte>(), DType::f32, added.items.size(), n, n, n)[item];
+        const Matrix x = added_[index].result.read()[item];
         EXPECT_EQ((x - x.transpose()).cwiseAbs().maxCoeff(), 0.0) << "not exactly symmetric";
         return x;
     }
     std::uint32_t status(std::size_t index, std::size_t item = 0) const {
-        return added_[index].status->read<std::uint32_t>()[item];
+        return added_[index].status.words()[item];
     }
 
     std::vector<Added> added_;
@@ -109,7 +85,7 @@ TEST_P(MatrixPowerTest, InverseRootsPassTheResidualTest) {
         Matrix product = a;
         for (int p = 0; p < runs[i].p; ++p) product = x * product;
         const Matrix distance = product - Matrix::Identity(a.rows(), a.cols());
-        const double ratio = distance.norm() / (static_cast<double>(runs[i].n) * runs[i].condition * kEps);
+        const double ratio = distance.norm() / (static_cast<double>(runs[i].n) * runs[i].condition * kEps32);
         worst = std::max(worst, ratio);
         EXPECT_LE(ratio, 1.0) << GetParam().name << ": n " << runs[i].n << ", condition " << runs[i].condition
                               << ", p " << runs[i].p;
@@ -219,45 +195,33 @@ TEST_P(MatrixPowerTest, BadMatricesGiveZeroAndDoNotTouchTheOthers) {
 TEST_P(MatrixPowerTest, RefusesWhatDoesNotFit) {
     Graph graph(device());
     const Tensor a = graph.temporary(DType::f32, {2, 4, 4}), x = graph.temporary(DType::f32, {2, 4, 4});
-    struct Refusal {
-        const char* needle;
-        std::function<void()> call;
-    };
-    const Refusal refusals[] = {
-        {"A is empty", [&] { matrix_power(graph, {}, x); }},
-        {"must be square",
-         [&] {
-             matrix_power(graph, graph.temporary(DType::f32, {4, 5}), x);
-         }},
-        {"of the same shape",
-         [&] {
-             matrix_power(graph, a, graph.temporary(DType::f32, {4, 4}));
-         }},
-        {"of the same shape",
-         [&] {
-             matrix_power(graph, a, graph.temporary(DType::f16, {2, 4, 4}));
-         }},
-        {"result (2x4x4 f32) overlaps", [&] { matrix_power(graph, a, a); }},
-        {"exponent is", [&] { matrix_power(graph, a, x, {.exponent = NAN}); }},
-        {"damping is -", [&] { matrix_power(graph, a, x, {.damping = -1.0f}); }},
-        {"floor_rule", [&] { matrix_power(graph, a, x, {.floor_rule = static_cast<SpectrumFloor>(3)}); }},
-        {"floor is 1", [&] { matrix_power(graph, a, x, {.floor = 1.0f}); }},
-        {"2 u32", [&] { matrix_power(graph, a, x, {.status = graph.temporary(DType::u32, {3})}); }},
-        {"basis is",
-         [&] {
-             matrix_power(graph, a, x, {.basis = graph.temporary(DType::f32, {4, 4})});
-         }},
-    };
-    for (const Refusal& refusal : refusals) {
-        try {
-            refusal.call();
-            ADD_FAILURE() << "not refused: " << refusal.needle;
-        } catch (const Error& error) {
-            EXPECT_EQ(error.code(), ErrorCode::invalid_argument) << error.what();
-            EXPECT_NE(std::string(error.what()).find(refusal.needle), std::string::npos) << error.what();
-        }
-    }
-    EXPECT_EQ(graph.compile({}).dispatch_count(), 0u);
+    expect_refusals(
+        graph,
+        {
+            {"A is empty", [&] { matrix_power(graph, {}, x); }},
+            {"must be square",
+             [&] {
+                 matrix_power(graph, graph.temporary(DType::f32, {4, 5}), x);
+             }},
+            {"of the same shape",
+             [&] {
+                 matrix_power(graph, a, graph.temporary(DType::f32, {4, 4}));
+             }},
+            {"of the same shape",
+             [&] {
+                 matrix_power(graph, a, graph.temporary(DType::f16, {2, 4, 4}));
+             }},
+            {"result (2x4x4 f32) overlaps", [&] { matrix_power(graph, a, a); }},
+            {"exponent is", [&] { matrix_power(graph, a, x, {.exponent = NAN}); }},
+            {"damping is -", [&] { matrix_power(graph, a, x, {.damping = -1.0f}); }},
+            {"floor_rule", [&] { matrix_power(graph, a, x, {.floor_rule = static_cast<SpectrumFloor>(3)}); }},
+            {"floor is 1", [&] { matrix_power(graph, a, x, {.floor = 1.0f}); }},
+            {"2 u32", [&] { matrix_power(graph, a, x, {.status = graph.temporary(DType::u32, {3})}); }},
+            {"basis is",
+             [&] {
+                 matrix_power(graph, a, x, {.basis = graph.temporary(DType::f32, {4, 4})});
+             }},
+        });
 }
 
 HERON_DEVICE_TESTS(MatrixPowerTest);

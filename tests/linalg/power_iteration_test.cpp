@@ -1,16 +1,10 @@
 // SPDX-License-Identifier: MIT
 // power_iteration() on every device against float64.
-#include <gtest/gtest.h>
-
 #include <cmath>
-#include <functional>
-#include <heron/linalg.hpp>
-#include <heron/plan.hpp>
 #include <string>
 #include <vector>
 
-#include "support/device_fixture.hpp"
-#include "support/reference.hpp"
+#include "linalg/linalg_test.hpp"
 
 namespace heron::test {
 namespace {
@@ -20,7 +14,7 @@ Matrix positive(std::uint64_t n, std::uint64_t seed) {
     return rounded(x * x.transpose(), DType::f32);
 }
 
-class PowerIterationTest : public DeviceTest {
+class PowerIterationTest : public LinalgTest {
 protected:
     struct Outcome {
         std::vector<float> vectors, values;
@@ -107,34 +101,22 @@ TEST_P(PowerIterationTest, RefusesWhatDoesNotFit) {
     Graph graph(device());
     const Tensor a = graph.temporary(DType::f32, {2, 4, 4}), v = graph.temporary(DType::f32, {2, 4});
     const Tensor value = graph.temporary(DType::f32, {2});
-    struct Refusal {
-        const char* needle;
-        std::function<void()> call;
-    };
-    const Refusal refusals[] = {
-        {"must be square",
-         [&] {
-             power_iteration(graph, graph.temporary(DType::f32, {4, 5}), v, value);
-         }},
-        {"4 f32 for each matrix",
-         [&] {
-             power_iteration(graph, a, graph.temporary(DType::f32, {2, 5}), value);
-         }},
-        {"one f32 for each matrix", [&] { power_iteration(graph, a, v, graph.temporary(DType::f32, {3})); }},
-        {"iterations is 0", [&] { power_iteration(graph, a, v, value, {.iterations = 0}); }},
-        {"mix is", [&] { power_iteration(graph, a, v, value, {.mix = -1.0f}); }},
-        {"overlaps", [&] { power_iteration(graph, a, a.batch_item(0).row_range(0, 2), value); }},
-    };
-    for (const Refusal& refusal : refusals) {
-        try {
-            refusal.call();
-            ADD_FAILURE() << "not refused: " << refusal.needle;
-        } catch (const Error& error) {
-            EXPECT_EQ(error.code(), ErrorCode::invalid_argument) << error.what();
-            EXPECT_NE(std::string(error.what()).find(refusal.needle), std::string::npos) << error.what();
-        }
-    }
-    EXPECT_EQ(graph.compile({}).dispatch_count(), 0u);
+    expect_refusals(
+        graph, {
+                   {"must be square",
+                    [&] {
+                        power_iteration(graph, graph.temporary(DType::f32, {4, 5}), v, value);
+                    }},
+                   {"4 f32 for each matrix",
+                    [&] {
+                        power_iteration(graph, a, graph.temporary(DType::f32, {2, 5}), value);
+                    }},
+                   {"one f32 for each matrix",
+                    [&] { power_iteration(graph, a, v, graph.temporary(DType::f32, {3})); }},
+                   {"iterations is 0", [&] { power_iteration(graph, a, v, value, {.iterations = 0}); }},
+                   {"mix is", [&] { power_iteration(graph, a, v, value, {.mix = -1.0f}); }},
+                   {"overlaps", [&] { power_iteration(graph, a, a.batch_item(0).row_range(0, 2), value); }},
+               });
 }
 
 HERON_DEVICE_TESTS(PowerIterationTest);

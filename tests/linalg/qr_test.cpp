@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // qr() by both methods against its definition in float64, on every device.
 
-#include "linalg/matrices.hpp"
+#include "linalg/linalg_test.hpp"
 
 namespace heron::test {
 namespace {
@@ -15,7 +15,7 @@ Matrix conditioned(std::uint64_t rows, std::uint64_t cols, double condition, std
     return with_singular_values(values, rows, cols, seed);
 }
 
-class QrTest : public MatrixTest {
+class QrTest : public LinalgTest {
 protected:
     struct Case {
         std::vector<Matrix> a;
@@ -123,11 +123,7 @@ TEST_P(QrTest, CholeskyQrMatchesFloat64) {
 }
 
 TEST_P(QrTest, GpuVariantsMatchFloat64) {
-    DisabledCapabilities gpu;
-    gpu.cpu = true;
-    gpu.max_invocations = 128;
-    gpu.max_shared_memory = 16384;
-    Graph graph(device(gpu));
+    Graph graph(smallest_gpu());
     for (QrMethod method : {QrMethod::householder, QrMethod::cholesky}) {
         add(graph, {{conditioned(150, 20, 1e3, 1)}, {.method = method}});
         add(graph, {{conditioned(90, 70, 1e3, 2)}, {.method = method}});
@@ -214,26 +210,16 @@ TEST_P(QrTest, NonfiniteInputGivesZerosAndStaysAlone) {
 }
 
 TEST_P(QrTest, SameBitsWholeOrSplitAndEveryTime) {
-    std::vector<std::vector<Matrix>> results;
-    for (int round = 0; round < 3; ++round) {
-        Graph graph(device());
+    expect_same_bits(1e5, 2, [&](Graph& graph) {
+        added_.clear();
         add(graph, {{random_matrix(80, 30, 1), random_matrix(80, 30, 2)}});
         add(graph, {{random_matrix(120, 70, 1)}, {.method = QrMethod::householder}});
         add(graph, {{random_matrix(120, 70, 1)}, {.method = QrMethod::cholesky}});
-        PlanOptions options;
-        if (round == 2) options.max_dispatch_flops = 1e5;
-        Plan plan = run(graph, options);
-        for (int repeat = 0; repeat < 2; ++repeat) {
-            plan.run();
-            std::vector<Matrix> all;
-            for (const Added& added : added_)
-                for (const Placed* placed : {&added.q, &added.r})
-                    for (const Matrix& matrix : placed->read()) all.push_back(matrix);
-            results.push_back(all);
-        }
-        added_.clear();
-    }
-    for (const auto& result : results) EXPECT_TRUE(result == results[0]);
+        std::vector<GuardedBuffer*> results;
+        for (const Added& added : added_)
+            for (const Placed* placed : {&added.q, &added.r}) results.push_back(placed->buffer);
+        return results;
+    });
 }
 
 TEST_P(QrTest, NothingIsOk) {
@@ -249,39 +235,39 @@ TEST_P(QrTest, RefusesWhatDoesNotFitAndAddsNothing) {
         return graph.temporary(dtype, shape);
     };
     const Tensor a = tensor({6, 4}), q = tensor({6, 4}), r = tensor({4, 4});
-    expect_refusals({
-        {"A is empty", [&] { qr(graph, {}, q, r); }},
-        {"Q is empty", [&] { qr(graph, a, {}, r); }},
-        {"R is empty", [&] { qr(graph, a, q, {}); }},
-        {"at least as many rows",
-         [&] {
-             qr(graph, tensor({4, 6}), q, r);
-         }},
-        {"shapes must agree",
-         [&] {
-             qr(graph, a, tensor({5, 4}), r);
-         }},
-        {"4 rows and columns",
-         [&] {
-             qr(graph, a, q, tensor({6, 4}));
-         }},
-        {"Q is 6x4 f16; its elements must be f32",
-         [&] {
-             qr(graph, a, tensor({6, 4}, DType::f16), r);
-         }},
-        {"R is 4x4 f16; its elements must be f32",
-         [&] {
-             qr(graph, a, q, tensor({4, 4}, DType::f16));
-         }},
-        {"at most 4096 rows",
-         [&] {
-             qr(graph, tensor({4097, 4}), tensor({4097, 4}), r, {.method = QrMethod::householder});
-         }},
-        {"2, 3 or 4", [&] { qr(graph, a, q, r, {.passes = 1}); }},
-        {"overlaps A", [&] { qr(graph, a, q, a.row_range(1, 4)); }},
-        {"1 u32", [&] { qr(graph, a, q, r, {.status = tensor({2}, DType::u32)}); }},
-    });
-    EXPECT_EQ(graph.compile({}).dispatch_count(), 0u);
+    expect_refusals(
+        graph, {
+                   {"A is empty", [&] { qr(graph, {}, q, r); }},
+                   {"Q is empty", [&] { qr(graph, a, {}, r); }},
+                   {"R is empty", [&] { qr(graph, a, q, {}); }},
+                   {"at least as many rows",
+                    [&] {
+                        qr(graph, tensor({4, 6}), q, r);
+                    }},
+                   {"shapes must agree",
+                    [&] {
+                        qr(graph, a, tensor({5, 4}), r);
+                    }},
+                   {"4 rows and columns",
+                    [&] {
+                        qr(graph, a, q, tensor({6, 4}));
+                    }},
+                   {"Q is 6x4 f16; its elements must be f32",
+                    [&] {
+                        qr(graph, a, tensor({6, 4}, DType::f16), r);
+                    }},
+                   {"R is 4x4 f16; its elements must be f32",
+                    [&] {
+                        qr(graph, a, q, tensor({4, 4}, DType::f16));
+                    }},
+                   {"at most 4096 rows",
+                    [&] {
+                        qr(graph, tensor({4097, 4}), tensor({4097, 4}), r, {.method = QrMethod::householder});
+                    }},
+                   {"2, 3 or 4", [&] { qr(graph, a, q, r, {.passes = 1}); }},
+                   {"overlaps A", [&] { qr(graph, a, q, a.row_range(1, 4)); }},
+                   {"1 u32", [&] { qr(graph, a, q, r, {.status = tensor({2}, DType::u32)}); }},
+               });
 }
 
 HERON_DEVICE_TESTS(QrTest);

@@ -3,21 +3,17 @@
 #include <array>
 #include <bit>
 #include <cmath>
-#include <functional>
-#include <heron/linalg.hpp>
-#include <heron/plan.hpp>
 #include <limits>
 #include <numbers>
 
-#include "support/device_fixture.hpp"
-#include "support/reference.hpp"
+#include "linalg/linalg_test.hpp"
 
 namespace heron::test {
 namespace {
 
-using Words = std::array<std::uint32_t, 4>;
+using Block = std::array<std::uint32_t, 4>;
 
-Words philox(Words counter, std::uint32_t key0, std::uint32_t key1) {
+Block philox(Block counter, std::uint32_t key0, std::uint32_t key1) {
     for (int round = 0; round < 10; ++round) {
         const std::uint64_t a = std::uint64_t{0xd2511f53} * counter[0];
         const std::uint64_t b = std::uint64_t{0xcd9e8d57} * counter[2];
@@ -31,9 +27,9 @@ Words philox(Words counter, std::uint32_t key0, std::uint32_t key1) {
 
 // The published known-answer vectors (Random123, kat_vectors, philox4x32 10).
 struct KnownAnswer {
-    Words counter;
+    Block counter;
     std::uint32_t key0, key1;
-    Words result;
+    Block result;
 };
 constexpr KnownAnswer kKnownAnswers[] = {
     {{0, 0, 0, 0}, 0, 0, {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},
@@ -87,18 +83,8 @@ Expected expected_number(const std::vector<std::uint32_t>& words, std::uint64_t 
     }
 }
 
-class RandomTest : public DeviceTest {
+class RandomTest : public LinalgTest {
 protected:
-    static void run(const Graph& graph, const PlanOptions& options = {}) {
-        Plan plan = graph.compile(options);
-        if (options.max_dispatch_flops < 1e6) {
-            EXPECT_GT(plan.dispatch_count(), 1u);
-        }
-        plan.allocate();
-        EXPECT_TRUE(plan.hazards().empty());
-        plan.run();
-    }
-
     // Fills a 1 x count tensor and returns its words; without a control block.
     std::vector<std::uint32_t> words(Device& device, std::uint64_t count, RandomOptions options,
                                      const PlanOptions& plan = {}) {
@@ -225,7 +211,7 @@ TEST_P(RandomTest, BitsDependOnNeitherSlicingNorGrouping) {
 }
 
 TEST_P(RandomTest, GpuVariantGivesTheSameBits) {
-    Device& gpu = device({.cpu = true, .max_shared_memory = 16384, .max_invocations = 128});
+    Device& gpu = smallest_gpu();
     for (Distribution distribution : {Distribution::bits, Distribution::normal, Distribution::exponential})
         EXPECT_EQ(words(gpu, 5003, {.distribution = distribution, .seed = 1}),
                   words(device(), 5003, {.distribution = distribution, .seed = 1}));
@@ -277,36 +263,26 @@ TEST_P(RandomTest, ReplayedPlansDrawAnew) {
 TEST_P(RandomTest, RefusesWhatDoesNotFit) {
     Graph graph(device());
     const Tensor x = graph.temporary(DType::f32, {5}), words = graph.temporary(DType::u32, {5});
-    struct Refusal {
-        const char* needle;
-        std::function<void()> call;
-    };
-    const Refusal refusals[] = {
-        {"`to` is empty", [&] { fill_random(graph, {}); }},
-        {"`to` is empty", [&] { fill_random(graph, {}, {.distribution = Distribution::bits}); }},
-        {"fills u32 tensors", [&] { fill_random(graph, x, {.distribution = Distribution::bits}); }},
-        {"f32, f16 or bf16", [&] { fill_random(graph, words); }},
-        {"must be finite", [&] { fill_random(graph, x, {.scale = std::numeric_limits<float>::infinity()}); }},
-        {"must be one u32", [&] { fill_random(graph, x, {.counter = words}); }},
-        {"overlaps counter",
-         [&] {
-             fill_random(
-                 graph, words,
-                 {.distribution = Distribution::bits, .counter = words.reshape({5, 1}).row_range(2, 1)});
-         }},
-        {"counter is empty", [&] { advance_counter(graph, {}); }},
-        {"must be one u32", [&] { advance_counter(graph, x); }},
-        {"not one of", [&] { fill_random(graph, x, {.distribution = static_cast<Distribution>(9)}); }},
-    };
-    for (const Refusal& refusal : refusals) {
-        try {
-            refusal.call();
-            ADD_FAILURE() << "not refused: " << refusal.needle;
-        } catch (const Error& error) {
-            EXPECT_EQ(error.code(), ErrorCode::invalid_argument) << error.what();
-            EXPECT_NE(std::string(error.what()).find(refusal.needle), std::string::npos) << error.what();
-        }
-    }
+    expect_refusals(
+        graph,
+        {
+            {"`to` is empty", [&] { fill_random(graph, {}); }},
+            {"`to` is empty", [&] { fill_random(graph, {}, {.distribution = Distribution::bits}); }},
+            {"fills u32 tensors", [&] { fill_random(graph, x, {.distribution = Distribution::bits}); }},
+            {"f32, f16 or bf16", [&] { fill_random(graph, words); }},
+            {"must be finite",
+             [&] { fill_random(graph, x, {.scale = std::numeric_limits<float>::infinity()}); }},
+            {"must be one u32", [&] { fill_random(graph, x, {.counter = words}); }},
+            {"overlaps counter",
+             [&] {
+                 fill_random(
+                     graph, words,
+                     {.distribution = Distribution::bits, .counter = words.reshape({5, 1}).row_range(2, 1)});
+             }},
+            {"counter is empty", [&] { advance_counter(graph, {}); }},
+            {"must be one u32", [&] { advance_counter(graph, x); }},
+            {"not one of", [&] { fill_random(graph, x, {.distribution = static_cast<Distribution>(9)}); }},
+        });
     fill_random(graph, graph.temporary(DType::f32, {0, 3}), {.control = false});
     EXPECT_EQ(graph.compile({}).dispatch_count(), 0u);
 }

@@ -1,59 +1,37 @@
 // SPDX-License-Identifier: MIT
 // sum(), frobenius_norm() and count_nonfinite() against float64, on every device.
 #include <cmath>
-#include <functional>
-#include <heron/linalg.hpp>
-#include <heron/plan.hpp>
 #include <limits>
 
-#include "support/device_fixture.hpp"
-#include "support/reference.hpp"
+#include "linalg/linalg_test.hpp"
 #include "support/worst_ratios.hpp"
 
 namespace heron::test {
 namespace {
-
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 struct Outcome {
     std::vector<float> sums, norms;
     std::vector<std::uint32_t> nonfinite;
 };
 
-class ReduceTest : public DeviceTest {
+class ReduceTest : public LinalgTest {
 protected:
     // One matrix for each item of the batch; all three reductions.
     void add(Graph& graph, const std::vector<Matrix>& items, DType dtype = DType::f32,
              std::uint64_t gap = 0) {
-        const auto rows = static_cast<std::uint64_t>(items[0].rows());
-        const auto cols = static_cast<std::uint64_t>(items[0].cols());
-        std::vector<std::byte> bytes = encode(items, dtype, cols + gap);
-        if (bytes.empty()) bytes.resize(4);
-        GuardedBuffer& buffer = guarded(bytes);
-        const std::string name = std::to_string(added_.size());
-        const Shape shape = items.size() == 1 ? Shape{rows, cols} : Shape{items.size(), rows, cols};
-        const Tensor x =
-            graph.external("x" + name, {buffer.address(), dtype, shape, gap == 0 ? 0 : cols + gap});
-        Added added{items, dtype, &guarded(items.size() * 4), &guarded(items.size() * 4),
-                    &guarded(items.size() * 4)};
-        const Shape one_each{items.size()};
-        sum(graph, x, graph.external("sum" + name, added.sums->view(DType::f32, one_each)));
-        frobenius_norm(graph, x, graph.external("norm" + name, added.norms->view(DType::f32, one_each)));
-        count_nonfinite(graph, x, graph.external("count" + name, added.counts->view(DType::u32, one_each)));
+        const Placed x = place(graph, items, dtype, gap);
+        const std::uint64_t count = items.size();
+        const Added added{items, dtype, words(graph, count, DType::f32), words(graph, count, DType::f32),
+                          words(graph, count)};
+        sum(graph, x.tensor, added.sums.tensor);
+        frobenius_norm(graph, x.tensor, added.norms.tensor);
+        count_nonfinite(graph, x.tensor, added.counts.tensor);
         added_.push_back(added);
-    }
-
-    static void run(const Graph& graph) {
-        Plan plan = graph.compile({});
-        plan.allocate();
-        EXPECT_TRUE(plan.hazards().empty());
-        plan.run();
     }
 
     Outcome outcome(std::size_t index = 0) const {
         const Added& added = added_[index];
-        return {added.sums->floats(), added.norms->floats(), added.counts->read<std::uint32_t>()};
+        return {added.sums.floats(), added.norms.floats(), added.counts.words()};
     }
 
     // Finite input only.
@@ -93,7 +71,7 @@ protected:
     struct Added {
         std::vector<Matrix> items;
         DType dtype;
-        GuardedBuffer *sums, *norms, *counts;
+        Words sums, norms, counts;
     };
     std::vector<Added> added_;
     WorstRatios ratios_;
@@ -217,31 +195,19 @@ TEST_P(ReduceTest, GivesTheSameBitsEveryTime) {
 TEST_P(ReduceTest, RefusesWhatDoesNotFit) {
     Graph graph(device());
     const Tensor x = graph.temporary(DType::f32, {3, 4, 5}), three = graph.temporary(DType::f32, {3});
-    struct Refusal {
-        const char* needle;
-        std::function<void()> call;
-    };
-    const Refusal refusals[] = {
-        {"x is empty", [&] { sum(graph, {}, three); }},
-        {"`result` is empty", [&] { sum(graph, x, {}); }},
-        {"3 f32, one for each matrix", [&] { frobenius_norm(graph, x, graph.temporary(DType::f32, {4})); }},
-        {"3 u32, one for each matrix", [&] { count_nonfinite(graph, x, three); }},
-        {"f32, f16 or bf16", [&] { sum(graph, graph.temporary(DType::u32, {3}), three); }},
-        {"overlaps x",
-         [&] {
-             sum(graph, three.reshape({3, 1, 1}), three);
-         }},
-    };
-    for (const Refusal& refusal : refusals) {
-        try {
-            refusal.call();
-            ADD_FAILURE() << "not refused: " << refusal.needle;
-        } catch (const Error& error) {
-            EXPECT_EQ(error.code(), ErrorCode::invalid_argument) << error.what();
-            EXPECT_NE(std::string(error.what()).find(refusal.needle), std::string::npos) << error.what();
-        }
-    }
-    EXPECT_EQ(graph.compile({}).dispatch_count(), 0u);
+    expect_refusals(graph,
+                    {
+                        {"x is empty", [&] { sum(graph, {}, three); }},
+                        {"`result` is empty", [&] { sum(graph, x, {}); }},
+                        {"3 f32, one for each matrix",
+                         [&] { frobenius_norm(graph, x, graph.temporary(DType::f32, {4})); }},
+                        {"3 u32, one for each matrix", [&] { count_nonfinite(graph, x, three); }},
+                        {"f32, f16 or bf16", [&] { sum(graph, graph.temporary(DType::u32, {3}), three); }},
+                        {"overlaps x",
+                         [&] {
+                             sum(graph, three.reshape({3, 1, 1}), three);
+                         }},
+                    });
 }
 
 HERON_DEVICE_TESTS(ReduceTest);

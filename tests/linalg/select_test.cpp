@@ -30,7 +30,7 @@ protected:
         Placed x;
         std::uint64_t k;
         SortOrder order;
-        PlacedWords indices;
+        Words indices;
         Placed values;
         bool has_values;
     };
@@ -40,13 +40,13 @@ protected:
              DType dtype = DType::f32, std::uint64_t gap = 0) {
         Pending p{place(graph, items, dtype, gap), k, order, {}, {}, k != 0};
         if (k == 0) p.k = p.x.cols;
-        p.indices = place_words(graph, {items.size(), p.x.rows, p.k});
+        p.indices = words(graph, {items.size(), p.x.rows, p.k}, {});
         const Tensor indices =
             items.size() == 1 ? p.indices.tensor.reshape({p.x.rows, p.k}) : p.indices.tensor;
         if (k == 0) {
             argsort(graph, p.x.tensor, indices, order);
         } else {
-            p.values = place_nan(graph, items.size(), p.x.rows, p.k, dtype, gap);
+            p.values = blank(graph, items.size(), p.x.rows, p.k, gap, dtype);
             top_k(graph, p.x.tensor, indices, p.values.tensor, order);
         }
         pending_.push_back(std::move(p));
@@ -54,7 +54,7 @@ protected:
 
     void check() {
         for (const Pending& p : pending_) {
-            const std::vector<std::uint32_t> is = p.indices.read();
+            const std::vector<std::uint32_t> is = p.indices.words();
             std::size_t at = 0;
             for (std::size_t item = 0; item < p.x.items.size(); ++item)
                 for (Eigen::Index r = 0; r < p.x.items[item].rows(); ++r) {
@@ -173,9 +173,8 @@ TEST_P(SelectTest, RowsAndColumnsAreGathered) {
                     const Placed x = place(graph, items, from, 2);
                     std::vector<std::uint32_t> index{3, 3, 0, 10, 11, 0xffffffff, 12, 5, 1};
                     if (!one_index) index.insert(index.end(), {9, 8, 7, 6, 5, 4, 3, 2, 1});
-                    const PlacedWords indices = place_words(graph, one_index ? Shape{9} : Shape{2, 9}, index);
-                    const Placed rows = place_nan(graph, 2, 9, 13, to, 1),
-                                 cols = place_nan(graph, 2, 11, 9, to);
+                    const Words indices = words(graph, one_index ? Shape{9} : Shape{2, 9}, index);
+                    const Placed rows = blank(graph, 2, 9, 13, 1, to), cols = blank(graph, 2, 11, 9, 0, to);
                     gather_rows(graph, x.tensor, indices.tensor, rows.tensor);
                     gather_columns(graph, x.tensor, indices.tensor, cols.tensor);
                     run(graph);

@@ -1,23 +1,16 @@
 // SPDX-License-Identifier: MIT
 // svd(), polar_by_svd() and truncated_svd() on every device: residual ratios in float64, singular values
 // against Eigen.
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <cmath>
-#include <functional>
-#include <heron/linalg.hpp>
-#include <heron/plan.hpp>
 #include <string>
 #include <vector>
 
-#include "support/device_fixture.hpp"
-#include "support/reference.hpp"
+#include "linalg/linalg_test.hpp"
 
 namespace heron::test {
 namespace {
 
-constexpr double kEps = 0x1p-23;
 constexpr std::uint32_t kOk = static_cast<std::uint32_t>(MatrixStatus::ok);
 constexpr std::uint32_t kRankDeficient = static_cast<std::uint32_t>(MatrixStatus::rank_deficient);
 
@@ -37,84 +30,58 @@ Vector scaled_singular_values(const Matrix& a) {
     return singular_values(a / (norm == 0 ? 1 : norm)) * norm;
 }
 
-class SvdTest : public DeviceTest {
+class SvdTest : public LinalgTest {
 protected:
     struct Added {
         Case c;
         std::uint64_t m, n, k;
-        GuardedBuffer *u, *s, *v, *status;
+        Placed u, s, v;
+        Words status;
     };
 
     void add(Graph& graph, const Case& c) {
         const auto m = static_cast<std::uint64_t>(c.items[0].rows());
         const auto n = static_cast<std::uint64_t>(c.items[0].cols());
         const std::uint64_t k = std::min(m, n), items = c.items.size();
-        const std::string name = std::to_string(added_.size());
-        const auto shape = [&](std::uint64_t rows, std::uint64_t cols) {
-            return items == 1 ? Shape{rows, cols} : Shape{items, rows, cols};
-        };
-        const auto matrix = [&](const std::string& what, const std::vector<Matrix>& values, DType dtype) {
-            const auto rows = static_cast<std::uint64_t>(values[0].rows());
-            const auto cols = static_cast<std::uint64_t>(values[0].cols());
-            GuardedBuffer& buffer = guarded_on(graph.device(), encode(values, dtype, cols + c.gap));
-            return std::pair(&buffer, graph.external(what + name, {buffer.address(), dtype, shape(rows, cols),
-                                                                   c.gap == 0 ? 0 : cols + c.gap}));
-        };
-        const auto filled = [&](std::uint64_t rows, std::uint64_t cols) {
-            return std::vector<Matrix>(items, Matrix::Constant(static_cast<Eigen::Index>(rows),
-                                                               static_cast<Eigen::Index>(cols), 77.0));
-        };
-        const auto [a_buffer, a] = matrix("a", c.items, c.dtype);
-        const auto [u_buffer, u] = matrix("u", filled(m, k), DType::f32);
-        const auto [v_buffer, v] = matrix("v", filled(n, k), DType::f32);
-        GuardedBuffer& s = guarded_on(graph.device(), std::vector<float>(items * k, 77.0f));
-        GuardedBuffer& status = guarded_on(graph.device(), std::vector<std::uint32_t>(items, 77));
+        const Placed a = place(graph, c.items, c.dtype, c.gap);
+        const Added added{c,
+                          m,
+                          n,
+                          k,
+                          blank(graph, items, m, k, c.gap),
+                          blank(graph, 1, items, k),
+                          blank(graph, items, n, k, c.gap),
+                          words(graph, items)};
         SvdOptions options = c.options;
-        options.status = graph.external("status" + name, status.view(DType::u32, Shape{items}));
-        svd(graph, a, u, graph.external("s" + name, s.view(DType::f32, Shape{items, k})), v, options);
-        added_.push_back({c, m, n, k, u_buffer, &s, v_buffer, &status});
-    }
-
-    static void run(const Graph& graph, const PlanOptions& options = {}) {
-        Plan plan = graph.compile(options);
-        plan.allocate();
-        EXPECT_TRUE(plan.hazards().empty());
-        plan.run();
+        options.status = added.status.tensor;
+        svd(graph, a.tensor, added.u.tensor, added.s.tensor, added.v.tensor, options);
+        added_.push_back(added);
     }
 
     // U S V^T, the orthonormality of the columns within the numerical rank, zero columns beyond it on the
     // left.
     Ratios check(const Added& added, std::size_t item) const {
         const Matrix a = rounded(added.c.items[item], added.c.dtype);
-        const std::uint64_t items = added.c.items.size();
-        const auto factor = [&](const GuardedBuffer& buffer, std::uint64_t rows) {
-            const auto bytes = buffer.read<std::byte>();
-            EXPECT_TRUE(gaps_intact(bytes, DType::f32, items, rows, added.k, added.k + added.c.gap));
-            return decode(bytes, DType::f32, items, rows, added.k, added.k + added.c.gap)[item];
-        };
-        const Matrix u = factor(*added.u, added.m), v = factor(*added.v, added.n);
-        const std::vector<float> all = added.s->floats();
-        Vector s(static_cast<Eigen::Index>(added.k));
-        for (std::uint64_t i = 0; i < added.k; ++i)
-            s[static_cast<Eigen::Index>(i)] = static_cast<double>(all[item * added.k + i]);
+        const Matrix u = added.u.read()[item], v = added.v.read()[item];
+        const Vector s = added.s.read()[0].row(static_cast<Eigen::Index>(item));
         const double norm = a.stableNorm();
         const auto length = static_cast<double>(std::max(added.m, added.n));
         Eigen::Index rank = 0;
-        while (rank < s.size() && s[rank] > length * kEps * s[0]) ++rank;
+        while (rank < s.size() && s[rank] > length * kEps32 * s[0]) ++rank;
         const bool tall = added.m >= added.n;
         const Matrix& left = tall ? u : v;
         const Matrix& right = tall ? v : u;
         Ratios is;
         is.residual = norm == 0
                           ? s.norm()
-                          : (a - u * s.asDiagonal() * v.transpose()).stableNorm() / (length * norm * kEps);
+                          : (a - u * s.asDiagonal() * v.transpose()).stableNorm() / (length * norm * kEps32);
         const Matrix inner = left.leftCols(rank);
-        is.left = (inner.transpose() * inner - Matrix::Identity(rank, rank)).norm() / (length * kEps);
+        is.left = (inner.transpose() * inner - Matrix::Identity(rank, rank)).norm() / (length * kEps32);
         is.right = (right.transpose() * right - Matrix::Identity(right.cols(), right.cols())).norm() /
-                   (length * kEps);
+                   (length * kEps32);
         const Vector expected = scaled_singular_values(a);
         is.values =
-            norm == 0 ? s.norm() : (s - expected).cwiseAbs().maxCoeff() / (expected[0] * length * kEps);
+            norm == 0 ? s.norm() : (s - expected).cwiseAbs().maxCoeff() / (expected[0] * length * kEps32);
         const std::string where = GetParam().name + ": " + std::to_string(added.m) + "x" +
                                   std::to_string(added.n) + " " + to_string(added.c.dtype);
         EXPECT_LE(is.residual, 2.0) << where;
@@ -123,7 +90,7 @@ protected:
         EXPECT_LE(is.values, 5.0) << where;
         for (Eigen::Index i = 1; i < s.size(); ++i) EXPECT_GE(s[i - 1], s[i]) << where;
         EXPECT_EQ(left.rightCols(left.cols() - rank).cwiseAbs().sum(), 0.0) << where;
-        EXPECT_EQ(added.status->read<std::uint32_t>()[item], rank < s.size() ? kRankDeficient : kOk) << where;
+        EXPECT_EQ(added.status.words()[item], rank < s.size() ? kRankDeficient : kOk) << where;
         return is;
     }
 
@@ -211,7 +178,7 @@ TEST_P(SvdTest, BadMatricesAreReportedAndDoNotTouchTheOthers) {
                      make_matrix(MatrixKind::one_inf, n + 4, n, 2)}});
         add(graph, {{good}});
         run(graph);
-        EXPECT_EQ(added_[0].status->read<std::uint32_t>(),
+        EXPECT_EQ(added_[0].status.words(),
                   (std::vector<std::uint32_t>{0, static_cast<std::uint32_t>(MatrixStatus::nonfinite), 0,
                                               static_cast<std::uint32_t>(MatrixStatus::nonfinite)}));
         const auto same = [&](const GuardedBuffer& batch, const GuardedBuffer& one) {
@@ -221,10 +188,10 @@ TEST_P(SvdTest, BadMatricesAreReportedAndDoNotTouchTheOthers) {
                     std::equal(y.begin(), y.end(), x.begin() + static_cast<std::ptrdiff_t>(item * y.size())));
             for (std::size_t i = y.size(); i < 2 * y.size(); ++i) EXPECT_TRUE(std::isfinite(x[i]));
         };
-        same(*added_[0].u, *added_[1].u);
-        same(*added_[0].s, *added_[1].s);
-        same(*added_[0].v, *added_[1].v);
-        const std::vector<float> s = added_[0].s->floats(), u = added_[0].u->floats();
+        same(*added_[0].u.buffer, *added_[1].u.buffer);
+        same(*added_[0].s.buffer, *added_[1].s.buffer);
+        same(*added_[0].v.buffer, *added_[1].v.buffer);
+        const std::vector<float> s = added_[0].s.buffer->floats(), u = added_[0].u.buffer->floats();
         for (std::size_t i = 0; i < n; ++i) EXPECT_EQ(s[n + i] + s[3 * n + i], 0.0f);
         for (std::size_t i = 0; i < n * (n + 4); ++i) EXPECT_EQ(u[n * (n + 4) + i], 0.0f);
     }
@@ -236,20 +203,13 @@ TEST_P(SvdTest, SaysWhenTheSweepsRanOut) {
     c.options.max_sweeps = 2;
     add(graph, c);
     run(graph);
-    EXPECT_EQ(added_[0].status->read<std::uint32_t>()[0],
-              static_cast<std::uint32_t>(MatrixStatus::not_converged));
+    EXPECT_EQ(added_[0].status.words()[0], static_cast<std::uint32_t>(MatrixStatus::not_converged));
 }
 
 TEST_P(SvdTest, SmallestLimitsOfVulkanSufficeAndVariantsForGpusRunAnywhere) {
-    std::vector<DisabledCapabilities> kinds(3);
-    kinds[0].cpu = true;
-    kinds[1].cpu = true;
-    kinds[1].max_shared_memory = 16384;
-    kinds[1].max_invocations = 128;
-    kinds[2].max_shared_memory = 16384;
-    for (const DisabledCapabilities& kind : kinds) {
+    for (Device* on : {&gpu(), &smallest_gpu(), &device({.max_shared_memory = 16384})}) {
         added_.clear();
-        Graph graph(device(kind));
+        Graph graph(*on);
         for (auto [m, n] : {std::pair{1u, 1u}, {50u, 33u}, {56u, 57u}, {64u, 64u}, {70u, 90u}})
             add(graph, {{random_matrix(m, n, m)}});
         run(graph);
@@ -258,20 +218,15 @@ TEST_P(SvdTest, SmallestLimitsOfVulkanSufficeAndVariantsForGpusRunAnywhere) {
 }
 
 TEST_P(SvdTest, SameBitsWholeOrSplitAndEveryTime) {
-    std::vector<std::vector<float>> results;
-    for (int round = 0; round < 3; ++round) {
+    expect_same_bits(1e5, 2, [&](Graph& graph) {
         added_.clear();
-        Graph graph(device());
         add(graph, {{random_matrix(40, 30, 1), random_matrix(40, 30, 2)}});
         add(graph, {{random_matrix(70, 100, 3)}});
-        run(graph, round == 2 ? PlanOptions{.max_dispatch_flops = 1e5} : PlanOptions{});
-        for (const Added& added : added_) {
-            results.push_back(added.u->floats());
-            results.push_back(added.s->floats());
-            results.push_back(added.v->floats());
-        }
-    }
-    for (std::size_t i = 6; i < results.size(); ++i) EXPECT_EQ(results[i], results[i - 6]) << i;
+        std::vector<GuardedBuffer*> results;
+        for (const Added& added : added_)
+            for (const Placed* result : {&added.u, &added.s, &added.v}) results.push_back(result->buffer);
+        return results;
+    });
 }
 
 TEST_P(SvdTest, PolarFactorIsTheClosestOrthonormalMatrix) {
@@ -303,7 +258,7 @@ TEST_P(SvdTest, PolarFactorIsTheClosestOrthonormalMatrix) {
         while (rank < s.size() && s[rank] > 1e-5 * s[0]) ++rank;
         const Matrix should = reference.u.leftCols(rank) * reference.v.leftCols(rank).transpose();
         // Perturbations of A by u |A| turn the factor by as much over the smallest singular value.
-        const double bound = rank == 0 ? 0 : 100 * kEps * s[0] / s[rank - 1];
+        const double bound = rank == 0 ? 0 : 100 * kEps32 * s[0] / s[rank - 1];
         EXPECT_LE((is - should).norm(), bound) << m << "x" << n;
     }
 }
@@ -345,13 +300,13 @@ TEST_P(SvdTest, TruncatedSvdFindsTheLargestSingularValues) {
             double rest = 0;
             for (std::uint64_t i = r; i < n; ++i)
                 rest += item == 0 ? std::pow(0.16, static_cast<double>(i)) : 0.0;
-            EXPECT_LE((items[item] - best).norm(), 1.01 * std::sqrt(rest) + m * kEps) << item;
+            EXPECT_LE((items[item] - best).norm(), 1.01 * std::sqrt(rest) + m * kEps32) << item;
             for (std::uint64_t i = 0; i < r; ++i)
                 EXPECT_NEAR(values[static_cast<Eigen::Index>(i)], std::pow(0.4, static_cast<double>(i)),
-                            m * kEps)
+                            m * kEps32)
                     << i;
-            EXPECT_LE((left.transpose() * left - Matrix::Identity(r, r)).norm(), m * kEps);
-            EXPECT_LE((right.transpose() * right - Matrix::Identity(r, r)).norm(), m * kEps);
+            EXPECT_LE((left.transpose() * left - Matrix::Identity(r, r)).norm(), m * kEps32);
+            EXPECT_LE((right.transpose() * right - Matrix::Identity(r, r)).norm(), m * kEps32);
         }
     }
 }
@@ -362,40 +317,29 @@ TEST_P(SvdTest, RefusesWhatDoesNotFitAndAddsNothing) {
     const Tensor s = graph.temporary(DType::f32, {2, 4}), v = graph.temporary(DType::f32, {2, 4, 4});
     const Tensor u2 = graph.temporary(DType::f32, {2, 6, 2}), v2 = graph.temporary(DType::f32, {2, 4, 2});
     const Tensor s2 = graph.temporary(DType::f32, {2, 2});
-    struct Refusal {
-        const char* needle;
-        std::function<void()> call;
-    };
-    const Refusal refusals[] = {
-        {"svd: A is empty", [&] { svd(graph, {}, u, s, v); }},
-        {"U is 2x4x4 f32", [&] { svd(graph, a, v, s, v); }},
-        {"V is 2x6x4 f32", [&] { svd(graph, a, u, s, u); }},
-        {"S is 2x2 f32", [&] { svd(graph, a, u, s2, v); }},
-        {"overlaps A", [&] { svd(graph, a, a, s, v); }},
-        {"max_sweeps is 65", [&] { svd(graph, a, u, s, v, {.max_sweeps = 65}); }},
-        {"2 u32", [&] { svd(graph, a, u, s, v, {.status = s}); }},
-        {"at most 4096",
-         [&] {
-             polar_by_svd(graph, graph.temporary(DType::f32, {4097, 4097}), u);
-         }},
-        {"polar_by_svd: result is", [&] { polar_by_svd(graph, a, v); }},
-        {"basis is empty", [&] { truncated_svd(graph, a, u2, s2, v2, {}); }},
-        {"the rank may be at most",
-         [&] {
-             truncated_svd(graph, a, graph.temporary(DType::f32, {2, 6, 5}), s, v, {.basis = u2});
-         }},
-        {"basis is 2x4x2 f32", [&] { truncated_svd(graph, a, u2, s2, v2, {.basis = v2}); }},
-        {"iterations is 65", [&] { truncated_svd(graph, a, u2, s2, v2, {.iterations = 65, .basis = u2}); }},
-    };
-    for (const Refusal& refusal : refusals) {
-        try {
-            refusal.call();
-            ADD_FAILURE() << "not refused: " << refusal.needle;
-        } catch (const Error& error) {
-            EXPECT_EQ(error.code(), ErrorCode::invalid_argument) << error.what();
-            EXPECT_NE(std::string(error.what()).find(refusal.needle), std::string::npos) << error.what();
-        }
-    }
+    expect_refusals(
+        graph, {
+                   {"svd: A is empty", [&] { svd(graph, {}, u, s, v); }},
+                   {"U is 2x4x4 f32", [&] { svd(graph, a, v, s, v); }},
+                   {"V is 2x6x4 f32", [&] { svd(graph, a, u, s, u); }},
+                   {"S is 2x2 f32", [&] { svd(graph, a, u, s2, v); }},
+                   {"overlaps A", [&] { svd(graph, a, a, s, v); }},
+                   {"max_sweeps is 65", [&] { svd(graph, a, u, s, v, {.max_sweeps = 65}); }},
+                   {"2 u32", [&] { svd(graph, a, u, s, v, {.status = s}); }},
+                   {"at most 4096",
+                    [&] {
+                        polar_by_svd(graph, graph.temporary(DType::f32, {4097, 4097}), u);
+                    }},
+                   {"polar_by_svd: result is", [&] { polar_by_svd(graph, a, v); }},
+                   {"basis is empty", [&] { truncated_svd(graph, a, u2, s2, v2, {}); }},
+                   {"the rank may be at most",
+                    [&] {
+                        truncated_svd(graph, a, graph.temporary(DType::f32, {2, 6, 5}), s, v, {.basis = u2});
+                    }},
+                   {"basis is 2x4x2 f32", [&] { truncated_svd(graph, a, u2, s2, v2, {.basis = v2}); }},
+                   {"iterations is 65",
+                    [&] { truncated_svd(graph, a, u2, s2, v2, {.iterations = 65, .basis = u2}); }},
+               });
     svd(graph, graph.temporary(DType::f32, {0, 4}), graph.temporary(DType::f32, {0, 0}),
         graph.temporary(DType::f32, {0}), graph.temporary(DType::f32, {4, 0}));
     EXPECT_EQ(graph.compile({}).dispatch_count(), 0u);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // triangular_solve() and triangular_inverse() against float64, on every device.
 
-#include "linalg/matrices.hpp"
+#include "linalg/linalg_test.hpp"
 
 namespace heron::test {
 namespace {
@@ -13,7 +13,7 @@ Matrix well_conditioned(std::uint64_t n, std::uint64_t seed) {
     return t;
 }
 
-class TriangularTest : public MatrixTest {
+class TriangularTest : public LinalgTest {
 protected:
     struct Solve {
         std::uint64_t n, m = 5, batch = 1;
@@ -155,11 +155,7 @@ TEST_P(TriangularTest, TakesBatchesStridesOneTForAllAnd16Bits) {
 }
 
 TEST_P(TriangularTest, GpuVariantsMatchFloat64) {
-    DisabledCapabilities gpu;
-    gpu.cpu = true;
-    gpu.max_invocations = 128;
-    gpu.max_shared_memory = 16384;
-    Graph graph(device(gpu));
+    Graph graph(smallest_gpu());
     for (const TriangularOptions& options : all_options()) {
         add(graph, {.n = 33, .m = 70, .options = options});
         add(graph, {.n = 130, .m = 65, .options = options});
@@ -271,23 +267,14 @@ TEST_P(TriangularTest, SingularTrianglesAreNamedAndStayAlone) {
 }
 
 TEST_P(TriangularTest, SameBitsWholeOrSplitAndEveryTime) {
-    std::vector<std::vector<Matrix>> results;
-    for (int round = 0; round < 3; ++round) {
-        Graph graph(device());
+    expect_same_bits(2e5, 2, [&](Graph& graph) -> std::vector<GuardedBuffer*> {
+        solved_.clear();
         add(graph, {.n = 60, .m = 300});
         add(graph, {.n = 150, .m = 300, .options = {.triangle = Triangle::upper}});
         const Placed t = place(graph, {well_conditioned(200, 3)}), x = blank(graph, 1, 200, 200);
         triangular_inverse(graph, t.tensor, x.tensor);
-        PlanOptions options;
-        if (round == 2) options.max_dispatch_flops = 2e5;
-        Plan plan = run(graph, options);
-        for (int repeat = 0; repeat < 2; ++repeat) {
-            plan.run();
-            results.push_back({solved_[0].result.read()[0], solved_[1].result.read()[0], x.read()[0]});
-        }
-        solved_.clear();
-    }
-    for (const auto& result : results) EXPECT_TRUE(result == results[0]);
+        return {solved_[0].result.buffer, solved_[1].result.buffer, x.buffer};
+    });
 }
 
 TEST_P(TriangularTest, EmptySystemsAreNothing) {
@@ -306,37 +293,38 @@ TEST_P(TriangularTest, RefusesWhatDoesNotFitAndAddsNothing) {
     const Tensor t = tensor({4, 4}), b = tensor({4, 3}), x = tensor({4, 3}), wide = tensor({3, 4});
     const Tensor square = tensor({4, 4}), long_x = tensor({8, 3});
     const float nan = std::numeric_limits<float>::quiet_NaN();
-    expect_refusals({
-        {"T is empty", [&] { triangular_solve(graph, {}, b, x); }},
-        {"B is empty", [&] { triangular_solve(graph, t, {}, x); }},
-        {"X is empty", [&] { triangular_solve(graph, t, b, {}); }},
-        {"must be square", [&] { triangular_solve(graph, wide, b, x); }},
-        {"must be f32",
-         [&] {
-             triangular_solve(graph, t, b, tensor({4, 3}, DType::f16));
-         }},
-        {"shapes must agree", [&] { triangular_solve(graph, t, b, wide); }},
-        {"4 rows",
-         [&] {
-             triangular_solve(graph, t, wide, tensor({3, 4}));
-         }},
-        {"4 columns", [&] { triangular_solve(graph, t, b, x, {.side = Side::right}); }},
-        {"one for all",
-         [&] {
-             triangular_solve(graph, tensor({2, 4, 4}), b, x);
-         }},
-        {"finite", [&] { triangular_solve(graph, t, b, x, {.alpha = nan}); }},
-        {"overlaps T", [&] { triangular_solve(graph, t, square, t); }},
-        {"overlaps B", [&] { triangular_solve(graph, t, long_x.row_range(0, 4), long_x.row_range(1, 4)); }},
-        {"1 u32", [&] { triangular_solve(graph, t, b, x, {.status = tensor({2}, DType::u32)}); }},
-        {"must be square", [&] { triangular_inverse(graph, wide, wide); }},
-        {"shapes must agree", [&] { triangular_inverse(graph, t, b); }},
-        {"must be f32",
-         [&] {
-             triangular_inverse(graph, t, tensor({4, 4}, DType::bf16));
-         }},
-    });
-    EXPECT_EQ(graph.compile({}).dispatch_count(), 0u);
+    expect_refusals(
+        graph, {
+                   {"T is empty", [&] { triangular_solve(graph, {}, b, x); }},
+                   {"B is empty", [&] { triangular_solve(graph, t, {}, x); }},
+                   {"X is empty", [&] { triangular_solve(graph, t, b, {}); }},
+                   {"must be square", [&] { triangular_solve(graph, wide, b, x); }},
+                   {"must be f32",
+                    [&] {
+                        triangular_solve(graph, t, b, tensor({4, 3}, DType::f16));
+                    }},
+                   {"shapes must agree", [&] { triangular_solve(graph, t, b, wide); }},
+                   {"4 rows",
+                    [&] {
+                        triangular_solve(graph, t, wide, tensor({3, 4}));
+                    }},
+                   {"4 columns", [&] { triangular_solve(graph, t, b, x, {.side = Side::right}); }},
+                   {"one for all",
+                    [&] {
+                        triangular_solve(graph, tensor({2, 4, 4}), b, x);
+                    }},
+                   {"finite", [&] { triangular_solve(graph, t, b, x, {.alpha = nan}); }},
+                   {"overlaps T", [&] { triangular_solve(graph, t, square, t); }},
+                   {"overlaps B",
+                    [&] { triangular_solve(graph, t, long_x.row_range(0, 4), long_x.row_range(1, 4)); }},
+                   {"1 u32", [&] { triangular_solve(graph, t, b, x, {.status = tensor({2}, DType::u32)}); }},
+                   {"must be square", [&] { triangular_inverse(graph, wide, wide); }},
+                   {"shapes must agree", [&] { triangular_inverse(graph, t, b); }},
+                   {"must be f32",
+                    [&] {
+                        triangular_inverse(graph, t, tensor({4, 4}, DType::bf16));
+                    }},
+               });
 }
 
 HERON_DEVICE_TESTS(TriangularTest);

@@ -41,7 +41,7 @@ protected:
                 DType::f32, x.gap);
         p.g = place(graph, matrices(x.one_g, x.m, x.n, 3), x.dtype, x.gap);
         p.d = x.beta != 0 ? place(graph, matrices(false, x.p, x.q, 4), x.dtype, x.gap)
-                          : place_nan(graph, x.batch, x.p, x.q, x.dtype, x.gap);
+                          : blank(graph, x.batch, x.p, x.q, x.gap, x.dtype);
         TwoSidedOptions options{.alpha = x.alpha, .beta = x.beta};
         if (x.transpose_left) options.transpose_left = Transpose::yes;
         if (x.transpose_right) options.transpose_right = Transpose::yes;
