@@ -303,10 +303,9 @@ TEST_P(GemmTest, TakesEveryElementTypeWithoutFeaturesOf16Bits) {
             for (const Types& t :
                  {Types{f16, f16, f32, f32}, Types{bf16, f16, bf16, f16}, Types{f32, bf16, f16, bf16}}) {
                 // The CPU variants without panels are one source, as the tiled ones are; each combination is
-                // a pipeline of its own.
-                if (t.d != f32 && variant != "gemm_cpu_small" && variant != "gemm_packed" &&
-                    variant != "gemm_tiled")
-                    continue;
+                // a pipeline of its own. Where gemm_packed is never chosen, each takes seconds to compile.
+                const bool packed = variant == "gemm_packed" && device().capabilities().cpu_uniform_loads;
+                if (t.d != f32 && variant != "gemm_cpu_small" && variant != "gemm_tiled" && !packed) continue;
                 for (std::uint64_t gap : {0u, 1u})
                     for (std::uint64_t n : {1u, 2u, 33u, 64u, 77u}) {
                         GemmCase x{
