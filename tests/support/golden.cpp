@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <limits>
+#include <nlohmann/json.hpp>
 #include <stdexcept>
 
 namespace heron::test {
@@ -23,9 +24,13 @@ std::filesystem::path golden_folder() {
 GoldenCase::GoldenCase(const std::filesystem::path& file) : reader_(file), name_(file.stem().string()) {
     const std::string text = metadata("hyper");
     if (text.empty()) throw std::runtime_error("the metadata has no \"hyper\"");
-    hyper_ = nlohmann::json::parse(text);
-    if (!hyper_.is_object()) throw std::runtime_error("\"hyper\" is not a JSON object");
+    hyper_ = std::make_unique<const nlohmann::json>(nlohmann::json::parse(text));
+    if (!hyper_->is_object()) throw std::runtime_error("\"hyper\" is not a JSON object");
 }
+
+GoldenCase::~GoldenCase() = default;
+
+bool GoldenCase::has(const std::string& key) const { return hyper_->contains(key); }
 
 std::string GoldenCase::metadata(const std::string& key) const {
     const auto found = reader_.metadata().find(key);
@@ -34,14 +39,14 @@ std::string GoldenCase::metadata(const std::string& key) const {
 
 const nlohmann::json& GoldenCase::value(const std::string& key) const {
     asked_.insert(key);
-    const auto found = hyper_.find(key);
-    if (found == hyper_.end()) throw std::runtime_error("hyperparameter \"" + key + "\" is missing");
+    const auto found = hyper_->find(key);
+    if (found == hyper_->end()) throw std::runtime_error("hyperparameter \"" + key + "\" is missing");
     return *found;
 }
 
 bool GoldenCase::is_null(const std::string& key) const {
     asked_.insert(key);
-    return has(key) && hyper_.at(key).is_null();
+    return has(key) && hyper_->at(key).is_null();
 }
 
 double GoldenCase::number(const std::string& key) const { return value(key).get<double>(); }
@@ -106,7 +111,7 @@ bool GoldenCase::feeds_weights() const {
 
 std::vector<std::string> GoldenCase::unread() const {
     std::vector<std::string> names;
-    for (const auto& [key, unused] : hyper_.items())
+    for (const auto& [key, unused] : hyper_->items())
         if (!asked_.contains(key)) names.push_back("hyperparameter \"" + key + "\"");
     for (const std::string& name : tensor_names())
         if (!read_.contains(name)) names.push_back("tensor \"" + name + "\"");

@@ -18,7 +18,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <set>
 #include <span>
 #include <string>
@@ -44,12 +44,13 @@ struct GoldenTensor {
 class GoldenCase {
 public:
     explicit GoldenCase(const std::filesystem::path& file);
+    ~GoldenCase();
 
     const std::string& name() const { return name_; }    // the file's stem
     std::string metadata(const std::string& key) const;  // "" where there is none: kind, source, notes
 
     // Hyperparameters. Those without a fallback fail when the file lacks them.
-    bool has(const std::string& key) const { return hyper_.contains(key); }
+    bool has(const std::string& key) const;
     bool is_null(const std::string& key) const;  // there, but null
     double number(const std::string& key) const;
     double number(const std::string& key, double fallback) const;
@@ -79,7 +80,7 @@ private:
 
     SafetensorsReader reader_;
     std::string name_;
-    nlohmann::json hyper_;
+    std::unique_ptr<const nlohmann::json> hyper_;  // not by value: its header takes long to compile
     mutable std::set<std::string> asked_;
     mutable std::set<std::string> read_;
 };
