@@ -74,7 +74,8 @@ struct DispatchTiming {
 };
 
 // Threads: different plans may be used from different threads at the same time, also on the same device. One
-// plan is used by one thread at a time. const functions are safe from many threads.
+// plan is changed by one thread at a time. Its const functions may run beside each other; beside a function
+// that changes the plan only finished(), wait() and slice_pending() may, moving and destroying it excepted.
 class HERON_API Plan {
 public:
     Plan();  // empty; assign a compiled one, everything else refuses (invalid_argument)
@@ -102,9 +103,10 @@ public:
     void record_initialize(VkCommandBuffer commands);
     // ... or submits it on the device's queue and waits.
     void initialize();
-    // Moves external tensors: same dtype, shape and stride. Throws (invalid_argument), and changes nothing,
-    // where tensors would overlap that did not before, or lie in the plan's own memory. No submission that
-    // uses the plan may be in flight, and no step be begun and not complete.
+    // Moves external tensors: same dtype, shape and stride. Those that share memory move in one call and keep
+    // their distances. Throws (invalid_argument), and changes nothing, where tensors would overlap otherwise
+    // than before, or lie in the plan's own memory. No submission that uses the plan may be in flight, and no
+    // step be begun and not complete.
     struct Rebinding {
         std::string_view name;
         TensorView view;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -128,12 +129,15 @@ struct Plan::Impl {
     bool has_memory = false;
     bool prewarmed = false;
     bool initialized = false;  // the initialize phase was recorded or submitted, or a checkpoint loaded
-    std::uint32_t cursor = 0;  // next dispatch of a step that is being sliced
+    // Next dispatch of a step that is being sliced; slice_pending() may be asked beside record_slice().
+    std::atomic<std::uint32_t> cursor{0};
 
     VkCommandPool pool = VK_NULL_HANDLE;
     std::array<VkCommandBuffer, kPhaseCount> command_buffers{};
     VkSemaphore timeline = VK_NULL_HANDLE;
-    std::uint64_t submitted = 0;
+    // Submissions so far. Whoever sees a ticket's number here sees `timeline` too: finished() and wait() may
+    // run beside submit().
+    std::atomic<std::uint64_t> submitted{0};
     VkQueryPool queries = VK_NULL_HANDLE;
     Buffer stamps;  // what the queries gave when they last ran; 0: not yet
 };

@@ -35,6 +35,17 @@ MemoryKind memory_of(RegionKind kind) {
     }
 }
 
+// Elements between two rows; what a view of one row says of it means nothing.
+std::uint64_t stride_of(const TensorView& view) {
+    const std::uint64_t cols = view.shape.rank() == 0 ? 1 : view.shape[view.shape.rank() - 1];
+    return view.row_stride == 0 || view.shape.rank() < 2 ? cols : view.row_stride;
+}
+
+std::string text_of(const TensorView& view) {
+    return std::string(to_string(view.dtype)) + " " + view.shape.text() + " with a row stride of " +
+           std::to_string(stride_of(view));
+}
+
 }  // namespace
 
 std::span<std::byte> Region::mapped(std::uint64_t offset, std::uint64_t size) const {
@@ -210,17 +221,17 @@ void Plan::rebind(std::span<const Rebinding> bindings) {
         if (binding.view.address + object.bytes < binding.view.address)
             impl().refuse(who + "the tensor would reach beyond the end of the address space");
         if (binding.view.dtype != object.dtype || !(binding.view.shape == object.shape) ||
-            binding.view.row_stride != object.view.row_stride)
-            impl().refuse(who + "the new view is " + to_string(binding.view.dtype) + " " +
-                          binding.view.shape.text() + ", the tensor is " + to_string(object.dtype) + " " +
-                          object.shape.text() + "; dtype, shape and row stride must stay");
-        if (impl().domains.shared(id)) impl().refuse(who + "tensors that overlap others cannot be moved");
-        object.view = binding.view;
+            stride_of(binding.view) != stride_of(object.view))
+            impl().refuse(who + "the new view is " + text_of(binding.view) + ", the tensor is " +
+                          text_of(object.view) + "; dtype, shape and row stride must stay");
+        object.view.address = binding.view.address;
     }
     const Domains domains(moved);
     for (std::uint32_t id = 0; id < moved.size(); ++id)
-        if (domains.shared(id) != impl().domains.shared(id))
-            impl().refuse("rebind: \"" + moved[id].name + "\" would overlap another tensor");
+        if (!domains.same(impl().domains, id))
+            impl().refuse(
+                "rebind: \"" + moved[id].name +
+                "\" would overlap other tensors than before; those that share memory move together");
     impl().refuse_overlaps("rebind", impl().regions, moved);
     impl().graph.objects = std::move(moved);
     impl().domains = domains;

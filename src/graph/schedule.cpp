@@ -6,6 +6,7 @@
 #include <map>
 #include <numeric>
 #include <string>
+#include <utility>
 
 #include "heron/error.hpp"
 
@@ -129,14 +130,13 @@ void split(const DispatchSchedule& schedule, std::uint32_t index, const Dispatch
 
 }  // namespace
 
-Domains::Domains(const std::vector<Object>& objects)
-    : domain_(objects.size()), shift_(objects.size(), 0), shared_(objects.size(), false) {
+Domains::Domains(const std::vector<Object>& objects) : domain_(objects.size()), shift_(objects.size(), 0) {
     std::iota(domain_.begin(), domain_.end(), 0u);
     std::vector<std::uint32_t> externals;
     for (std::uint32_t id = 0; id < objects.size(); ++id)
         if (objects[id].kind == ObjectKind::external && objects[id].bytes > 0) externals.push_back(id);
     std::sort(externals.begin(), externals.end(), [&](std::uint32_t a, std::uint32_t b) {
-        return objects[a].view.address < objects[b].view.address;
+        return std::pair(objects[a].view.address, a) < std::pair(objects[b].view.address, b);
     });
     std::uint32_t first = 0;  // of the run of overlapping externals
     VkDeviceAddress end = 0;
@@ -145,8 +145,6 @@ Domains::Domains(const std::vector<Object>& objects)
         if (end == 0 || address >= end) {
             first = id;
             end = address;
-        } else {
-            shared_[id] = shared_[first] = true;
         }
         domain_[id] = first;
         shift_[id] = address - objects[first].view.address;

@@ -26,12 +26,14 @@ class Domains {
 public:
     explicit Domains(const std::vector<Object>& objects);
     Touch touch(const Object& object, const Operand& operand) const;
-    bool shared(std::uint32_t object) const { return shared_[object]; }  // an external that overlaps another
+    // The object overlaps the same others, at the same distances.
+    bool same(const Domains& other, std::uint32_t object) const {
+        return domain_[object] == other.domain_[object] && shift_[object] == other.shift_[object];
+    }
 
 private:
     std::vector<std::uint32_t> domain_;
     std::vector<std::uint64_t> shift_;
-    std::vector<bool> shared_;
 };
 
 // The jobs of one kernel and variant in one level.

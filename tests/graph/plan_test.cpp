@@ -677,6 +677,53 @@ TEST_P(PlanTest, RebindsWithoutRecompiling) {
     plan.rebind(swap);
 }
 
+// Two names for one tensor, and one for a part of it: all of them move, or none.
+TEST_P(PlanTest, TensorsThatShareMemoryMoveTogether) {
+    const Shape shape{4, 4};
+    Buffer memory = test::upload(device(), std::vector<float>(64, 1.0f));
+    const Buffer output = test::upload(device(), std::vector<float>(16, 0.0f));
+    Graph graph(device());
+    const Tensor a = graph.external("a", memory.view(DType::f32, shape));
+    const Tensor b = graph.external("b", memory.view(DType::f32, shape));
+    const Tensor row = graph.external("row", memory.view(DType::f32, {4}, 16));
+    const Tensor y = graph.external("y", output.view(DType::f32, shape));
+    add_affine(graph, a, y, 1.0f, 0.0f);
+    add_affine(graph, b, y, 1.0f, 0.0f);
+    add_affine(graph, y.row_range(0, 1).reshape({4}), row, 0.0f, 2.0f);
+    Plan plan = graph.compile({});
+    plan.allocate();
+    plan.initialize();
+    const auto at = [&](std::uint64_t float_offset, std::uint64_t row_stride = 0) {
+        return std::vector<Plan::Rebinding>{
+            {"a", memory.view(DType::f32, shape, float_offset * 4, row_stride)},
+            {"b", memory.view(DType::f32, shape, float_offset * 4)},
+            {"row", memory.view(DType::f32, {4}, float_offset * 4 + 16)}};
+    };
+    const auto refused = [&](const std::vector<Plan::Rebinding>& bindings, const char* words) {
+        try {
+            plan.rebind(bindings);
+            ADD_FAILURE() << "accepted: " << words;
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+            EXPECT_NE(std::string(error.what()).find(words), std::string::npos) << error.what();
+        }
+    };
+    std::vector<Plan::Rebinding> some = at(32);
+    some.pop_back();
+    refused(some, "share memory move together");
+    std::vector<Plan::Rebinding> shifted = at(32);
+    shifted[2].view = memory.view(DType::f32, {4}, 32 * 4 + 32);
+    refused(shifted, "share memory move together");
+    refused({{"y", memory.view(DType::f32, shape)}}, "share memory move together");
+    refused(at(0, 5), "with a row stride of 5, the tensor is f32 4x4 with a row stride of 4");
+    plan.rebind(at(32, 4));  // 4 is what 0 means
+    plan.run();
+    const std::vector<float> values = test::download(memory);
+    for (std::size_t i = 0; i < values.size(); ++i)
+        EXPECT_EQ(values[i], i >= 36 && i < 40 ? 2.5f : 1.0f) << "element " << i;
+    EXPECT_EQ(test::download(output), std::vector<float>(16, 1.5f));
+}
+
 TEST_P(PlanTest, SavesAndLoadsStatesBitForBit) {
     Chain chain(device());
     Plan plan = chain.graph.compile({});
