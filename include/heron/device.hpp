@@ -50,10 +50,10 @@ struct MatrixShape {
 
 // What a device offers beyond the baseline, and its limits, as Heron uses them.
 struct Capabilities {
-    bool cpu = false;             // a CPU driver (lavapipe, SwiftShader): CPU variants are chosen
+    bool cpu = false;                // a CPU driver (lavapipe, SwiftShader): CPU variants are chosen
     bool cpu_uniform_loads = false;  // ... that loads an address common to a subgroup once (lavapipe 26.1)
-    bool shader_float16 = false;  // arithmetic on float16_t
-    bool storage_16bit = false;   // 16-bit loads and stores
+    bool shader_float16 = false;     // arithmetic on float16_t
+    bool storage_16bit = false;      // 16-bit loads and stores
     bool storage_8bit = false;
     bool subgroup_size_control = false;  // compute workgroups of full subgroups of `subgroup_size`
     bool cooperative_matrix = false;     // VK_KHR_cooperative_matrix with f16 operands and f32 sums
@@ -155,8 +155,8 @@ struct AdoptedDevice {
     const void* enabled_features = nullptr;
     std::span<const char* const> enabled_extensions;
     VkPipelineCache pipeline_cache = VK_NULL_HANDLE;  // optional: used instead of Heron's own
-    // Called around each vkQueueSubmit2 of Heron, for engines that lock their queue; Heron holds a lock of its
-    // own meanwhile, so a thread that holds the engine's must not call Heron.
+    // Called around each vkQueueSubmit2 of Heron, for engines that lock their queue; Heron holds a lock of
+    // its own meanwhile, so a thread that holds the engine's must not call Heron.
     std::function<void()> lock_queue;
     std::function<void()> unlock_queue;
 };

@@ -174,12 +174,13 @@ struct StepOptions {
     // micro-batches is skipped. A sum that overflows is a non-finite gradient, and without skip_nonfinite the
     // largest finite number.
     bool accumulate = false;
-    // f32 master copies of 16-bit parameters, states "<parameter>.master". Made by Plan::initialize(); from then
-    // on they are the weights, and what is written to the parameters themselves is overwritten by the next step.
+    // f32 master copies of 16-bit parameters, states "<parameter>.master". Made by Plan::initialize(); from
+    // then on they are the weights, and what is written to the parameters themselves is overwritten by the
+    // next step.
     bool master_weights = false;
-    float ema_decay = 0.0f;       // (0, 1): an f32 moving average of every parameter, state "<parameter>.ema"
-    std::uint32_t seed = 0;       // of counter-based random streams
-    PlanOptions plan;             // its name, where it is not set, is `name`
+    float ema_decay = 0.0f;  // (0, 1): an f32 moving average of every parameter, state "<parameter>.ema"
+    std::uint32_t seed = 0;  // of counter-based random streams
+    PlanOptions plan;        // its name, where it is not set, is `name`
 };
 
 // Compiles one step of all optimizers into a plan. Throws (invalid_argument) for optimizers of another
@@ -211,19 +212,20 @@ HERON_API VkDeviceAddress loss_scale_address(const Plan& plan);
 // Options that a checkpoint was not saved with: schedules, clipping, decay, betas and the like.
 enum class ChangedOptions {
     refuse,  // what goes on is the run that was saved, bit for bit
-    accept,  // to extend or to change a run: the plan's options hold, and each difference is logged as a warning
+    accept,  // to extend or change a run: the plan's options hold, each difference is a warning in the log
 };
 
 // Everything a training needs to go on bit for bit: parameters, states, counters, learning rates, random
 // streams. Keys of `metadata` must not begin with "heron.". A checkpoint of another plan (parameters, dtypes,
-// shapes, optimizers or, unless accepted, their options) is refused (invalid_argument), naming the difference.
-// Learning rates are the file's in any case: set_learning_rate() changes them afterwards. Refused, too, is one
-// that is damaged, has impossible counters or loss scales, or a weight or state that is not finite (corrupt_file):
-// before anything is changed, and with the whole file in host memory meanwhile. Blocking; no submission that
-// uses the plan may be in flight. Loading needs memory but no Plan::initialize(); it returns the metadata.
+// shapes, optimizers or, unless accepted, their options) is refused (invalid_argument), naming the
+// difference. Learning rates are the file's in any case: set_learning_rate() changes them afterwards.
+// Refused, too, is one that is damaged, has impossible counters or loss scales, or a weight or state that is
+// not finite (corrupt_file): before anything is changed, and with the whole file in host memory meanwhile.
+// Blocking; no submission that uses the plan may be in flight. Loading needs memory but no
+// Plan::initialize(); it returns the metadata.
 HERON_API void save_checkpoint(const Plan& plan, const std::filesystem::path& path,
                                const std::map<std::string, std::string>& metadata = {});
-HERON_API std::map<std::string, std::string> load_checkpoint(
-    Plan& plan, const std::filesystem::path& path, ChangedOptions changed = ChangedOptions::refuse);
+HERON_API std::map<std::string, std::string> load_checkpoint(Plan& plan, const std::filesystem::path& path,
+                                                             ChangedOptions changed = ChangedOptions::refuse);
 
 }  // namespace heron

@@ -41,8 +41,8 @@ Device Device::adopt(const AdoptedDevice& handles, const DeviceOptions& options)
     instance.vk.GetInstanceProcAddr = handles.get_instance_proc_addr;
     instance.handle = handles.instance;
     instance.vk.load_instance(handles.instance);
-    // An instance's extension, so that it is in no device's list. Loaders give its instance functions only where
-    // the caller has enabled it (those of devices, some give always).
+    // An instance's extension, so that it is in no device's list. Loaders give its instance functions only
+    // where the caller has enabled it (those of devices, some give always).
     instance.debug_utils =
         options.debug_names &&
         handles.get_instance_proc_addr(handles.instance, "vkCreateDebugUtilsMessengerEXT") != nullptr;

@@ -26,9 +26,10 @@ Transfer::Transfer(const Device& device) : device_(device) {
     Device::Impl& impl = device.impl();
     impl.check_alive();
     if (impl.queue == VK_NULL_HANDLE)
-        throw Error(ErrorCode::unsupported,
-                    "reading or writing device memory needs a queue, and the device was adopted without one; give "
-                    "AdoptedDevice::queue (and lock_queue where other threads use it)");
+        throw Error(
+            ErrorCode::unsupported,
+            "reading or writing device memory needs a queue, and the device was adopted without one; give "
+            "AdoptedDevice::queue (and lock_queue where other threads use it)");
     staging_ = device.create_buffer(kPieceBytes + kJobBytes, MemoryKind::readback, "transfer");
     const SpecializationConstant threads{gpu::SPEC_THREADS, 64};
     pipeline_ = impl.pipelines->get({spirv::copy, "copy", {&threads, 1}, 64, 0});

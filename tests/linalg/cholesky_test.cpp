@@ -304,25 +304,27 @@ TEST_P(CholeskyTest, RefusesWhatDoesNotFitAndAddsNothing) {
     const Tensor wide = graph.temporary(DType::f32, {4, 5}), half = graph.temporary(DType::f16, {4, 4});
     const Tensor two = graph.temporary(DType::f32, {8, 4}), one = graph.temporary(DType::f32, {1});
     const Tensor twice = graph.temporary(DType::u32, {2});
-    expect_refusals(graph, {
-        {"A is empty", [&] { cholesky(graph, {}, l); }},
-        {"the factor is empty", [&] { cholesky(graph, a, {}); }},
-        {"must be square", [&] { cholesky(graph, wide, wide); }},
-        {"shapes must agree", [&] { cholesky(graph, a, wide); }},
-        {"must be f32", [&] { cholesky(graph, a, half); }},
-        {"overlaps A", [&] { cholesky(graph, two.row_range(0, 4), two.row_range(2, 4)); }},
-        {"1 u32, one for each matrix", [&] { cholesky(graph, a, l, {.status = twice}); }},
-        {"1 f32, one for each matrix", [&] { cholesky(graph, a, l, {.jitter_used = two}); }},
-        {"at most 8", [&] { cholesky(graph, a, l, {.jitter = {.retries = 9, .absolute = 1.0f}}); }},
-        {"one of them positive", [&] { cholesky(graph, a, l, {.jitter = {.retries = 1}}); }},
-        {"not negative", [&] { cholesky(graph, a, l, {.jitter = {.retries = 1, .absolute = -1.0f}}); }},
-        {"must be square and f32", [&] { log_determinant(graph, half, one); }},
-        {"1 f32, one for each matrix", [&] { log_determinant(graph, l, two); }},
-        {"overlaps the factor",
-         [&] {
-             log_determinant(graph, one.reshape({1, 1}), one);
-         }},
-    });
+    expect_refusals(
+        graph,
+        {
+            {"A is empty", [&] { cholesky(graph, {}, l); }},
+            {"the factor is empty", [&] { cholesky(graph, a, {}); }},
+            {"must be square", [&] { cholesky(graph, wide, wide); }},
+            {"shapes must agree", [&] { cholesky(graph, a, wide); }},
+            {"must be f32", [&] { cholesky(graph, a, half); }},
+            {"overlaps A", [&] { cholesky(graph, two.row_range(0, 4), two.row_range(2, 4)); }},
+            {"1 u32, one for each matrix", [&] { cholesky(graph, a, l, {.status = twice}); }},
+            {"1 f32, one for each matrix", [&] { cholesky(graph, a, l, {.jitter_used = two}); }},
+            {"at most 8", [&] { cholesky(graph, a, l, {.jitter = {.retries = 9, .absolute = 1.0f}}); }},
+            {"one of them positive", [&] { cholesky(graph, a, l, {.jitter = {.retries = 1}}); }},
+            {"not negative", [&] { cholesky(graph, a, l, {.jitter = {.retries = 1, .absolute = -1.0f}}); }},
+            {"must be square and f32", [&] { log_determinant(graph, half, one); }},
+            {"1 f32, one for each matrix", [&] { log_determinant(graph, l, two); }},
+            {"overlaps the factor",
+             [&] {
+                 log_determinant(graph, one.reshape({1, 1}), one);
+             }},
+        });
     EXPECT_EQ(graph.compile({}).dispatch_count(), 0u);
 }
 

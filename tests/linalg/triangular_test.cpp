@@ -85,6 +85,7 @@ protected:
                     x.transposeInPlace();
                     b.transposeInPlace();
                 }
+                if (x.rows() == 0) continue;  // Eigen offsets its null pointer for a column
                 for (Eigen::Index c = 0; c < x.cols(); ++c) {
                     const double n = std::max(2.0, static_cast<double>(s.x.n));
                     const double bound =

@@ -34,12 +34,13 @@ struct CholeskyOptions {
 // other triangle of the result is zero. A f32, f16 or bf16; the result f32; it may be A (in place), else it
 // may not overlap A.
 //
-// Up to 88 rows (CPU drivers: 128) one workgroup does a whole matrix, all matrices of a level in one dispatch.
-// Larger ones go in panels. GPUs: 32 columns, one level a panel (left-looking; every workgroup factors the
-// diagonal block for itself), and syrk() after every eighth. CPU drivers: 64 columns, diagonal block, then
-// division by it and products, three levels a panel, and syrk() after every fourth. Retries are ceil(n / 32)
-// levels each, of dispatches that return at once where they are not needed. n^3 / 3 FLOPs; 8 n^2 bytes (small),
-// 8 n^2 (1 + n / 512) bytes (blocked); workspace 4 n^2 bytes when blocked, twice that with retries.
+// Up to 88 rows (CPU drivers: 128) one workgroup does a whole matrix, all matrices of a level in one
+// dispatch. Larger ones go in panels. GPUs: 32 columns, one level a panel (left-looking; every workgroup
+// factors the diagonal block for itself), and syrk() after every eighth. CPU drivers: 64 columns, diagonal
+// block, then division by it and products, three levels a panel, and syrk() after every fourth. Retries are
+// ceil(n / 32) levels each, of dispatches that return at once where they are not needed. n^3 / 3 FLOPs; 8 n^2
+// bytes (small), 8 n^2 (1 + n / 512) bytes (blocked); workspace 4 n^2 bytes when blocked, twice that with
+// retries.
 //
 // Accuracy: |A - L L^T|_F <= n u |A|_F (for the jittered A; N. Higham, Accuracy and Stability, theorem 10.3
 // has n + 1 componentwise). A pivot is taken for zero when it is not above 2 sqrt(n) u times the diagonal

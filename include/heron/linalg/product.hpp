@@ -29,9 +29,9 @@ struct GemmOptions {
     std::string_view variant;
     SplitK split = SplitK::automatic;
     bool guarded = true;  // see Operation::guarded
-    // u32, without gaps, one for each matrix of D (one for D alone): where it is 0 that matrix of D is left as
-    // it is, for next to nothing. For iterations that freeze what has converged. Empty: all of them. May not
-    // overlap D.
+    // u32, without gaps, one for each matrix of D (one for D alone): where it is 0 that matrix of D is left
+    // as it is, for next to nothing. For iterations that freeze what has converged. Empty: all of them. May
+    // not overlap D.
     Tensor active;
 };
 
