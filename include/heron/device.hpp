@@ -225,6 +225,8 @@ public:
 
     // A tensor in the caller's buffer at `byte_offset` from the range's start. Throws (invalid_argument) for
     // a null buffer, a usage without the device-address flag, misalignment, or a tensor that does not fit.
+    // Kernels access whole 32-bit words: where a tensor of 16-bit elements ends within one, the VkBuffer must
+    // go on to that word's end. They keep the other half.
     TensorView view(const BufferRange& range, DType dtype, const Shape& shape, std::uint64_t byte_offset = 0,
                     std::uint64_t row_stride = 0) const;
 

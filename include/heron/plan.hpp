@@ -33,10 +33,12 @@ struct PlanOptions {
 // Memory for Plan::bind. Offsets are multiples of 256 bytes. Of each range the plan uses the first
 // ..._bytes(), which overlap neither those of another range nor an external tensor of the graph.
 struct PlanMemory {
-    BufferRange state;      // at least state_bytes(); lives as long as the training
-    BufferRange workspace;  // at least workspace_bytes(); plans that do not run at the same time may share it
-    BufferRange tables;     // at least table_bytes(); mapped and coherent
-    BufferRange readback;   // at least readback_bytes(); mapped and coherent
+    BufferRange state;  // at least state_bytes(); lives as long as the training
+    // At least workspace_bytes(). Plans that do not run at the same time may share it; a plan runs until the
+    // last slice of its step has finished.
+    BufferRange workspace;
+    BufferRange tables;    // at least table_bytes(); mapped and coherent
+    BufferRange readback;  // at least readback_bytes(); mapped and coherent
 };
 
 struct SemaphoreValue {

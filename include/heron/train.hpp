@@ -116,6 +116,7 @@ struct HyperValue;  // src/optim/hyper.hpp: one float of what its kernels read
 
 // An algorithm with its hyperparameters and a group of parameters. Several objects of one class are parameter
 // groups. Holds no device memory: states belong to the plan that compile() makes.
+// Neither copied nor moved: several of them live in a std::deque, or behind std::unique_ptr.
 class HERON_API Optimizer {
 public:
     virtual ~Optimizer();
