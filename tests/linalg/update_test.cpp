@@ -134,7 +134,7 @@ TEST_P(UpdateTest, CholeskyFactorsAreUpdatedAndDowndated) {
                         // |L^-1 v|^2 = 0.9
                         Vector x = v.row(item);
                         x *= std::sqrt(0.9) / x.norm();
-                        v.row(item) = l[static_cast<std::size_t>(item)] * x;
+                        v.row(item) = (l[static_cast<std::size_t>(item)] * x).transpose();
                         left = 0.1;
                     }
                 Pending x{
