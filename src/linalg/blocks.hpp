@@ -5,11 +5,9 @@
 #include <cstdint>
 
 #include "heron/graph.hpp"
+#include "linalg/integers.hpp"
 
 namespace heron {
-
-inline std::uint64_t ceil_divide(std::uint64_t a, std::uint64_t b) { return (a + b - 1) / b; }
-inline std::uint32_t narrow(std::uint64_t value) { return static_cast<std::uint32_t>(value); }
 
 // Elements from one matrix of a batch to the next, also where there is only one.
 inline std::uint32_t item_stride(const Tensor& tensor) { return narrow(tensor.rows() * tensor.stride()); }

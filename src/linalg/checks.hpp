@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/enumerator.hpp"
 #include "heron/graph.hpp"
 
 namespace heron {
@@ -19,6 +20,12 @@ std::string text(const Tensor& tensor);
 // word and has fewer than 2^32 elements from its first to its last (shaders index with 32 bits).
 void check_float_tensor(std::string_view operation, std::string_view operand, const Graph& graph,
                         const Tensor& tensor);
+
+// An option of an enumeration that counts from 0 to `last`; `what` is the error, "side is not one of Side".
+template <class Enum>
+void check_enumerator(std::string_view operation, Enum value, Enum last, const char* what) {
+    if (!is_enumerator(value, last)) refuse(operation, what);
+}
 
 // `status` is empty, or has one u32 for each of `items` matrices, without gaps.
 void check_status_tensor(std::string_view operation, const Graph& graph, const Tensor& status,

@@ -18,6 +18,7 @@
 #include "linalg/cholesky.h"
 #include "linalg/convert.hpp"
 #include "linalg/cpu_subgroup.hpp"
+#include "linalg/integers.hpp"
 #include "linalg/triangular.h"
 #include "linalg/triangular.hpp"
 
@@ -56,6 +57,7 @@ std::uint32_t flags_of(const CholeskyOptions& options) {
 
 void check(const Graph& graph, const Tensor& a, const Tensor& factor, const CholeskyOptions& options) {
     const char* who = "cholesky";
+    check_enumerator(who, options.triangle, Triangle::upper, "triangle is not one of Triangle");
     check_float_tensor(who, "A", graph, a);
     check_float_tensor(who, "the factor", graph, factor);
     if (a.rows() != a.cols()) refuse(who, "A is " + text(a) + "; it must be square");
@@ -143,7 +145,7 @@ public:
           options_(options),
           n_(a.rows()),
           items_(a.batch()),
-          panels_(ceil_divide(n_, kPanelWidth)),
+          panels_(ceil_div(n_, kPanelWidth)),
           attempts_(options.jitter.retries + 1),
           cpu_(cpu_subgroup(graph.device()) != 0),
           upper_(options.triangle == Triangle::upper) {
@@ -188,7 +190,7 @@ private:
     }
 
     void start(const Tensor& w, bool one_triangle) {
-        const std::uint64_t side = ceil_divide(n_, kPanelWidth);
+        const std::uint64_t side = ceil_div(n_, kPanelWidth);
         gpu::CholeskyStartJob job{};
         job.n = narrow(n_);
         job.a_stride = narrow(a_.stride());
@@ -223,7 +225,7 @@ private:
         job.absolute = options_.jitter.absolute * power;
         job.relative = options_.jitter.relative * power;
         job.tolerance = pivot_tolerance(n_);
-        job.groups = narrow(std::max<std::uint64_t>(1, ceil_divide(below, gpu::CHOLESKY_PANEL_ROWS)));
+        job.groups = narrow(std::max<std::uint64_t>(1, ceil_div(below, gpu::CHOLESKY_PANEL_ROWS)));
         Operation operation =
             make_operation(kPanel, job,
                            {{offsetof(gpu::CholeskyPanelJob, w), w, Access::read},
@@ -288,7 +290,7 @@ private:
         job.diagonal_first = narrow(first);
         job.diagonal_item = narrow(n_);
         job.state = narrow(first / kPanelWidth);
-        job.state_count = narrow(ceil_divide(width, kPanelWidth));
+        job.state_count = narrow(ceil_div(width, kPanelWidth));
         job.state_item = narrow(attempts_ * panels_);
         job.tolerance = pivot_tolerance(n_);
         job.flags = gpu::CHOLESKY_IS_BLOCK | (upper_ ? gpu::CHOLESKY_UPPER : 0);
@@ -334,7 +336,7 @@ private:
         job.panels = narrow(panels_);
         job.absolute = options_.jitter.absolute;
         job.relative = options_.jitter.relative;
-        job.groups = narrow(ceil_divide(n_, rows_per_group));
+        job.groups = narrow(ceil_div(n_, rows_per_group));
         std::vector<Operand> operands{
             {offsetof(gpu::CholeskyFinishJob, l), factor_, Access::write},
             {offsetof(gpu::CholeskyFinishJob, diagonal), diagonal_, Access::read},

@@ -10,6 +10,7 @@
 #include "heron/spirv/convert.hpp"
 #include "linalg/checks.hpp"
 #include "linalg/convert.h"
+#include "linalg/integers.hpp"
 
 namespace heron {
 
@@ -30,7 +31,6 @@ void add_convert(Graph& graph, const Tensor& from, const Tensor& to, float scale
     // odd.
     const bool one_row = to.stride() == to.cols() && (zero || (whole && from.stride() == from.cols()));
 
-    const auto narrow = [](std::uint64_t value) { return static_cast<std::uint32_t>(value); };
     gpu::ConvertJob job{};
     job.rows = one_row ? 1 : narrow(to.batch() * to.rows());
     job.cols = one_row ? narrow(count) : narrow(to.cols());

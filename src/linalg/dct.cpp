@@ -16,6 +16,7 @@
 #include "heron/spirv/dct.hpp"
 #include "linalg/checks.hpp"
 #include "linalg/dct.h"
+#include "linalg/integers.hpp"
 
 namespace heron {
 
@@ -27,8 +28,6 @@ constexpr KernelInfo kDct = make_kernel<gpu::DctJob>("dct", spirv::dct);
 
 // Of a matrix in table memory: 64 MiB.
 constexpr std::uint64_t kMaxMatrix = 4096;
-
-std::uint32_t narrow(std::uint64_t value) { return static_cast<std::uint32_t>(value); }
 
 Tensor float_table(Graph& graph, const std::vector<float>& values, const Shape& shape) {
     Tensor table = graph.table(std::as_bytes(std::span(values)));

@@ -14,6 +14,7 @@
 #include "heron/spirv/factor_tiled.hpp"
 #include "linalg/checks.hpp"
 #include "linalg/factor.h"
+#include "linalg/integers.hpp"
 
 namespace heron {
 
@@ -53,9 +54,6 @@ constexpr FactorKernel kFactorKernels[] = {
 
 constexpr KernelInfo kFinish = make_kernel<gpu::FactorFinishJob>("factor_finish", spirv::factor_finish);
 constexpr KernelInfo kReduce = make_kernel<gpu::FactorReduceJob>("factor_reduce", spirv::factor_reduce);
-
-std::uint32_t narrow(std::uint64_t value) { return static_cast<std::uint32_t>(value); }
-std::uint64_t ceil_div(std::uint64_t a, std::uint64_t b) { return (a + b - 1) / b; }
 
 bool can_shuffle(const Capabilities& device) {
     return device.cpu &&

@@ -6,13 +6,13 @@
 #include <cstddef>
 #include <string>
 
-#include "core/enumerator.hpp"
 #include "graph/graph.hpp"
 #include "heron/spirv/gemm_combine.hpp"
 #include "heron/spirv/gemm_pack.hpp"
 #include "linalg/checks.hpp"
 #include "linalg/convert.hpp"
 #include "linalg/gemm.h"
+#include "linalg/integers.hpp"
 
 namespace heron {
 
@@ -25,13 +25,10 @@ namespace {
 constexpr KernelInfo kPack = make_kernel<gpu::GemmPackJob>("gemm_pack", spirv::gemm_pack);
 constexpr KernelInfo kCombine = make_kernel<gpu::GemmCombineJob>("gemm_combine", spirv::gemm_combine);
 
-std::uint64_t ceil_div(std::uint64_t a, std::uint64_t b) { return (a + b - 1) / b; }
 // Loops over k go one tile beyond it.
 constexpr std::uint64_t kMaxExtent = std::uint64_t{1} << 31;
 
 std::uint32_t dtype_code(const Tensor& tensor) { return static_cast<std::uint32_t>(tensor.dtype); }
-
-std::uint32_t narrow(std::uint64_t value) { return static_cast<std::uint32_t>(value); }
 
 // GemmOptions::active as the items of a job see it.
 struct Active {
@@ -333,11 +330,9 @@ void check_active(std::string_view who, const Graph& graph, const Tensor& active
 void add_gemm(std::string_view who, Graph& graph, const Tensor& a, const Tensor& b, const Tensor& c,
               const Tensor& d, const GemmOptions& options) {
     check_coefficients(who, options.alpha, options.beta);
-    if (!is_enumerator(options.transpose_a, Transpose::yes))
-        refuse(who, "transpose_a is not one of Transpose");
-    if (!is_enumerator(options.transpose_b, Transpose::yes))
-        refuse(who, "transpose_b is not one of Transpose");
-    if (!is_enumerator(options.split, SplitK::when_needed)) refuse(who, "split is not one of SplitK");
+    check_enumerator(who, options.transpose_a, Transpose::yes, "transpose_a is not one of Transpose");
+    check_enumerator(who, options.transpose_b, Transpose::yes, "transpose_b is not one of Transpose");
+    check_enumerator(who, options.split, SplitK::when_needed, "split is not one of SplitK");
     check_float_tensor(who, "A", graph, a);
     check_float_tensor(who, "B", graph, b);
     check_float_tensor(who, "D", graph, d);

@@ -18,12 +18,11 @@
 #include "linalg/gemm.h"
 #include "linalg/gemm.hpp"
 #include "linalg/gemm_tuning.hpp"
+#include "linalg/integers.hpp"
 
 namespace heron {
 
 namespace {
-
-std::uint64_t ceil_div(std::uint64_t a, std::uint64_t b) { return (a + b - 1) / b; }
 
 std::string_view missing_for_cpu(const Capabilities& device) {
     if (!device.cpu) return "device is not a CPU driver";

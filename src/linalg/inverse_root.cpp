@@ -24,6 +24,7 @@
 #include "heron/spirv/inverse_root_workgroup.hpp"
 #include "linalg/blocks.hpp"
 #include "linalg/checks.hpp"
+#include "linalg/integers.hpp"
 #include "linalg/inverse_root.h"
 
 namespace heron {
@@ -96,6 +97,9 @@ void check(const Graph& graph, const Tensor& a, const Tensor& x, const InverseRo
         refuse(who, "A is " + text(a) + "; it may have at most " + std::to_string(kMaxRows) + " rows");
     check_square(graph, "X", x, a);
     if (!same_place(graph, x, a)) check_no_overlap(who, "X", x, "A", a, graph);
+    check_enumerator(who, options.method, RootMethod::denman_beavers, "method is not one of RootMethod");
+    check_enumerator(who, options.damping.scale, DampingScale::max_diagonal,
+                     "damping.scale is not one of DampingScale");
     if (options.p < 1 || options.p > kMaxRoot)
         refuse(who, "p is " + std::to_string(options.p) + "; it must be 1 to " + std::to_string(kMaxRoot));
     if (options.iterations > kMaxIterations)
@@ -174,7 +178,7 @@ Variant choose_variant(const Capabilities& capabilities) {
     std::uint32_t q = 1;
     while (12 * (q + 1) * (q + 1) <= variant.pool) ++q;
     variant.largest = 4 * q;
-    variant.tiles = narrow(ceil_divide(q * (q + 1) / 2, variant.threads));
+    variant.tiles = narrow(ceil_div(q * (q + 1) / 2, variant.threads));
     return variant;
 }
 
@@ -230,7 +234,7 @@ public:
           n_(a.rows()),
           items_(a.batch()),
           cpu_(graph.device().capabilities().cpu) {
-        groups_ = ceil_divide(n_, rows_per_group());
+        groups_ = ceil_div(n_, rows_per_group());
         // Three iterates: Newton-Schulz needs its square root, Denman-Beavers has it for one product more.
         three_ = method_ == RootMethod::newton_schulz || options.square_root;
         writes_t_ = method_ == RootMethod::newton && options.p >= 4;
@@ -548,7 +552,7 @@ bool inverse_root_fits_one_workgroup(const Device& device, std::uint64_t n,
     // lavapipe ends an invocation's loops after 65,535 iterations: high roots with large budgets have more.
     const std::uint64_t products = 2 + products_of_power(options.p);
     const std::uint64_t loops =
-        budget_of(options, RootMethod::newton) * products * variant.tiles * (ceil_divide(n, 4) + 4);
+        budget_of(options, RootMethod::newton) * products * variant.tiles * (ceil_div(n, 4) + 4);
     return n <= variant.largest && loops <= 40000;
 }
 

@@ -18,6 +18,7 @@
 #include "heron/spirv/spectrum_gather.hpp"
 #include "heron/spirv/spectrum_order.hpp"
 #include "linalg/cpu_subgroup.hpp"
+#include "linalg/integers.hpp"
 #include "linalg/jacobi.h"
 #include "linalg/spectrum.h"
 
@@ -50,8 +51,6 @@ constexpr std::uint32_t kSweepsAtOnce = 2;
 constexpr std::uint32_t kCpuOrder = 64;
 constexpr std::uint32_t kCpuSweepsAtOnce = 3;
 
-std::uint32_t narrow(std::uint64_t value) { return static_cast<std::uint32_t>(value); }
-std::uint64_t divide_up(std::uint64_t value, std::uint64_t by) { return (value + by - 1) / by; }
 double real(std::uint64_t value) { return static_cast<double>(value); }
 
 }  // namespace
@@ -98,7 +97,7 @@ Operation prepare_operation(const Capabilities& device, const Tensor& y, std::ui
                             gpu::JacobiPrepareJob job, std::vector<Operand> operands, bool guarded) {
     job.y_rows = narrow(y.rows());
     job.y_cols = narrow(y.cols());
-    const std::uint64_t chunks = divide_up(y.rows() * y.cols(), kChunk);
+    const std::uint64_t chunks = ceil_div(y.rows() * y.cols(), kChunk);
     job.chunks = narrow(chunks);
     operands.push_back({offsetof(gpu::JacobiPrepareJob, y), y, Access::write});
     double bytes = 0;
@@ -219,7 +218,7 @@ void Jacobi::add_rotate(const Tensor& x, const Tensor& y, const Tensor& j, const
     job.block = pairs.block;
     job.blocks = pairs.blocks;
     job.round = pairs.round;
-    job.chunks = narrow(divide_up(x.rows(), rows));
+    job.chunks = narrow(ceil_div(x.rows(), rows));
     job.flags = transposed ? gpu::ROTATE_TRANSPOSED : 0;
     std::vector<Operand> operands{{offsetof(gpu::JacobiRotateJob, j), j, Access::read},
                                   {offsetof(gpu::JacobiRotateJob, state), state_, Access::read}};
@@ -254,7 +253,7 @@ void Jacobi::add_gram(const Tensor& x, const Tensor& g, const Pairs& pairs) cons
     job.block = pairs.block;
     job.blocks = pairs.blocks;
     job.round = pairs.round;
-    job.chunks = narrow(divide_up(quads * (quads + 1) / 2, threads));
+    job.chunks = narrow(ceil_div(quads * (quads + 1) / 2, threads));
     Operation operation = make_operation(kGram, job,
                                          {{offsetof(gpu::JacobiGramJob, x), x, Access::read},
                                           {offsetof(gpu::JacobiGramJob, g), g, Access::write},
@@ -364,7 +363,7 @@ Tensor Jacobi::column_products(const Tensor& x, const Tensor& y, std::uint64_t c
     job.cols = narrow(cols);
     job.stride = narrow(x.cols());
     job.item = narrow(x.rows() * x.cols());
-    job.chunks = narrow(divide_up(cols, threads));
+    job.chunks = narrow(ceil_div(cols, threads));
     Operation operation = make_operation(kColumns, job,
                                          {{offsetof(gpu::SpectrumColumnsJob, x), x, Access::read},
                                           {offsetof(gpu::SpectrumColumnsJob, y), y, Access::read},
@@ -387,7 +386,7 @@ void Jacobi::order(const Tensor& d, bool squared, const Tensor& values, const Te
     job.count = narrow(d.cols());
     job.flags = (squared ? gpu::ORDER_SQUARED : 0) | (status ? gpu::ORDER_HAS_STATUS : 0);
     job.rank_scale = narrow(rank_scale_);
-    job.chunks = narrow(divide_up(d.cols(), threads));
+    job.chunks = narrow(ceil_div(d.cols(), threads));
     std::vector<Operand> operands{{offsetof(gpu::SpectrumOrderJob, d), d, Access::read},
                                   {offsetof(gpu::SpectrumOrderJob, state), state_, Access::read},
                                   {offsetof(gpu::SpectrumOrderJob, values), values, Access::write},
@@ -414,7 +413,7 @@ void Jacobi::gather(const Tensor& x, const Tensor& y, bool transposed, bool norm
     job.y_item = narrow(y.rows() * y.stride());
     job.flags = (transposed ? gpu::GATHER_TRANSPOSED : 0) | (normalized ? gpu::GATHER_NORMALIZED : 0);
     job.rank_scale = narrow(rank_scale_);
-    job.chunks = narrow(divide_up(y.rows() * y.cols(), kChunk));
+    job.chunks = narrow(ceil_div(y.rows() * y.cols(), kChunk));
     Operation operation = make_operation(kGather, job,
                                          {{offsetof(gpu::SpectrumGatherJob, x), x, Access::read},
                                           {offsetof(gpu::SpectrumGatherJob, order), order_, Access::read},

@@ -12,6 +12,7 @@
 #include "heron/spirv/ldlt_rows.hpp"
 #include "linalg/blocks.hpp"
 #include "linalg/checks.hpp"
+#include "linalg/integers.hpp"
 #include "linalg/ldlt.h"
 
 namespace heron {
@@ -49,7 +50,7 @@ void check_factor(std::string_view who, const Graph& graph, const LdltFactor& fa
 // invocation after 65,535 iterations together, and a weak GPU has a watchdog.
 std::vector<std::uint64_t> dispatch_ends(std::uint64_t n, std::uint32_t threads) {
     constexpr std::uint64_t kMost = 50000;
-    const auto passes = [&](std::uint64_t count) { return ceil_divide(count, threads); };
+    const auto passes = [&](std::uint64_t count) { return ceil_div(count, threads); };
     const std::uint64_t all = n * (passes(n) + 1);  // every element once
     std::vector<std::uint64_t> ends;
     std::uint64_t iterations = all;
@@ -80,7 +81,7 @@ void add_rows(Graph& graph, std::uint32_t kind, const LdltFactor& factor, const 
     job.x_stride = narrow(x.stride());
     job.x_item = item_stride(x);
     job.flags = status ? gpu::LDLT_HAS_STATUS : 0;
-    job.groups = narrow(std::max<std::uint64_t>(1, ceil_divide(x.cols(), threads)));
+    job.groups = narrow(std::max<std::uint64_t>(1, ceil_div(x.cols(), threads)));
     std::vector<Operand> operands{{offsetof(gpu::LdltRowsJob, b), b, Access::read},
                                   {offsetof(gpu::LdltRowsJob, x), x, Access::write}};
     if (divides)
@@ -102,6 +103,7 @@ void add_rows(Graph& graph, std::uint32_t kind, const LdltFactor& factor, const 
 
 void ldlt(Graph& graph, const Tensor& a, const LdltFactor& factor, const LdltOptions& options) {
     const char* who = "ldlt";
+    check_enumerator(who, options.triangle, Triangle::upper, "triangle is not one of Triangle");
     check_float_tensor(who, "A", graph, a);
     if (a.rows() != a.cols()) refuse(who, "A is " + text(a) + "; it must be square");
     check_factor(who, graph, factor);

@@ -9,6 +9,7 @@
 #include "core/enumerator.hpp"
 #include "heron/linalg.hpp"
 #include "linalg/checks.hpp"
+#include "linalg/integers.hpp"
 #include "linalg/matrix_power.h"
 
 namespace heron {
@@ -52,7 +53,6 @@ void matrix_power(Graph& graph, const Tensor& a, const Tensor& result, const Mat
     eigh(graph, a, values, vectors, {.basis = options.basis, .status = status, .guarded = options.guarded});
     if (n == 0 || items == 0) return;
 
-    const auto narrow = [](std::uint64_t value) { return static_cast<std::uint32_t>(value); };
     const std::uint32_t threads = graph.device().capabilities().cpu ? 8 : 64;
     const Tensor w = graph.temporary(DType::f32, Shape{items, n, n});
     gpu::MatrixPowerJob job{};

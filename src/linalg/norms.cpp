@@ -8,10 +8,10 @@
 #include <cstddef>
 #include <string>
 
-#include "core/enumerator.hpp"
 #include "heron/spirv/line_norms.hpp"
 #include "heron/spirv/scale_lines.hpp"
 #include "linalg/checks.hpp"
+#include "linalg/integers.hpp"
 #include "linalg/norms.h"
 
 namespace heron {
@@ -33,8 +33,6 @@ enum class Axis { rows, columns };  // what the lines are
 // Elements of a line for each of its lanes, as in the shader.
 constexpr std::uint64_t kPerLane = 512;
 
-std::uint32_t narrow(std::uint64_t value) { return static_cast<std::uint32_t>(value); }
-std::uint64_t ceil_div(std::uint64_t a, std::uint64_t b) { return (a + b - 1) / b; }
 std::uint64_t lines_of(const Tensor& x, Axis axis) { return axis == Axis::rows ? x.rows() : x.cols(); }
 
 void check_kind(std::string_view who, NormKind kind) {
@@ -162,7 +160,7 @@ void normalize(std::string_view who, Graph& graph, Axis axis, const Tensor& x, c
     if (!(options.eps >= 0) || !std::isfinite(options.eps) || !std::isfinite(options.scale))
         refuse(who, "eps is " + std::to_string(options.eps) + ", scale " + std::to_string(options.scale) +
                         "; eps must be at least 0, and both finite");
-    if (!is_enumerator(options.rule, NormRule::clamped)) refuse(who, "rule is not one of NormRule");
+    check_enumerator(who, options.rule, NormRule::clamped, "rule is not one of NormRule");
     if (x.shape.count() == 0) return;
     const Tensor norms = graph.temporary(DType::f32, Shape{x.batch() * lines_of(x, axis)});
     add_norms(graph, axis, x, norms, options.kind, options.guarded);

@@ -8,6 +8,7 @@
 #include "core/enumerator.hpp"
 #include "core/number_text.hpp"
 #include "linalg/checks.hpp"
+#include "linalg/integers.hpp"
 #include "linalg/newton_schulz_coefficients.hpp"
 #include "linalg/polar_workgroup.h"
 
@@ -39,7 +40,7 @@ void check_polar_options(std::string_view who, const PolarOptions& options, cons
 
 Tensor polar_temporary(Graph& graph, const Tensor& like, DType dtype, std::uint64_t rows,
                        std::uint64_t cols) {
-    const std::uint64_t stride = dtype == DType::f32 ? cols : divide_up(cols, 8) * 8;
+    const std::uint64_t stride = dtype == DType::f32 ? cols : ceil_div(cols, 8) * 8;
     Tensor x = graph.temporary(dtype, Shape{like.batch(), rows, stride});
     x.shape = Shape{like.batch(), rows, cols};
     x.row_stride = stride == cols ? 0 : stride;

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "heron/linalg.hpp"
+#include "linalg/integers.hpp"
 
 namespace heron {
 
@@ -23,8 +24,6 @@ void check_polar_options(std::string_view who, const PolarOptions& options, cons
 
 // --- What the pieces share.
 
-constexpr std::uint32_t u32(std::uint64_t value) { return static_cast<std::uint32_t>(value); }
-constexpr std::uint64_t divide_up(std::uint64_t value, std::uint64_t by) { return (value + by - 1) / by; }
 // Elements from one item of a batch to the next.
 inline std::uint64_t item_of(const Tensor& x) { return x.rows() * x.stride(); }
 

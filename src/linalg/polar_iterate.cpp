@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "heron/spirv/polar_identity.hpp"
+#include "linalg/integers.hpp"
 #include "linalg/polar.hpp"
 #include "linalg/polar_identity.h"
 
@@ -94,17 +95,17 @@ void iterate_standard(Graph& graph, PolarIterates& x, const PolarOptions& option
 void add_identity(Graph& graph, const Tensor& z, const Tensor& q, double a, bool guarded) {
     constexpr std::uint32_t kThreads = 64;
     gpu::PolarIdentityJob job{};
-    job.k = u32(z.rows());
-    job.x_stride = u32(z.stride());
-    job.x_item = u32(item_of(z));
-    job.result_stride = u32(q.stride());
-    job.result_item = u32(item_of(q));
-    job.pairs = u32(z.batch() * z.rows() * divide_up(z.rows(), 2));
+    job.k = narrow(z.rows());
+    job.x_stride = narrow(z.stride());
+    job.x_item = narrow(item_of(z));
+    job.result_stride = narrow(q.stride());
+    job.result_item = narrow(item_of(q));
+    job.pairs = narrow(z.batch() * z.rows() * ceil_div(z.rows(), 2));
     job.diagonal = static_cast<float>(a);
     Operation operation = make_operation(kIdentity, job,
                                          {{offsetof(gpu::PolarIdentityJob, x), z, Access::read},
                                           {offsetof(gpu::PolarIdentityJob, result), q, Access::write}},
-                                         divide_up(job.pairs, kThreads));
+                                         ceil_div(job.pairs, kThreads));
     operation.constants = {{gpu::SPEC_THREADS, kThreads},
                            {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(z.dtype)}};
     operation.reason = "the only implementation";

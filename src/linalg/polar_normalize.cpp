@@ -7,6 +7,7 @@
 
 #include "heron/spirv/polar_norm.hpp"
 #include "heron/spirv/polar_normalize.hpp"
+#include "linalg/integers.hpp"
 #include "linalg/polar.hpp"
 
 namespace heron {
@@ -30,11 +31,11 @@ void add_polar_normalize(Graph& graph, const Tensor& a, const Tensor& x, const P
     const Tensor partials = graph.temporary(DType::f32, Shape{a.batch(), norm_groups, 3});
 
     gpu::PolarNormJob norm{};
-    norm.cols = u32(a.cols());
-    norm.count = u32(count);
-    norm.x_stride = u32(a.stride());
-    norm.x_item = u32(item_of(a));
-    norm.groups_per_item = u32(norm_groups);
+    norm.cols = narrow(a.cols());
+    norm.count = narrow(count);
+    norm.x_stride = narrow(a.stride());
+    norm.x_item = narrow(item_of(a));
+    norm.groups_per_item = narrow(norm_groups);
     Operation norm_operation =
         make_operation(kNorm, norm,
                        {{offsetof(gpu::PolarNormJob, x), a, Access::read},
@@ -48,17 +49,17 @@ void add_polar_normalize(Graph& graph, const Tensor& a, const Tensor& x, const P
     norm_operation.guarded = options.guarded;
     graph.add(std::move(norm_operation));
 
-    const std::uint64_t pairs = a.rows() * divide_up(a.cols(), 2);
+    const std::uint64_t pairs = a.rows() * ceil_div(a.cols(), 2);
     const std::uint64_t groups = std::clamp<std::uint64_t>(pairs / 2048, 1, 65536);
     gpu::PolarNormalizeJob job{};
     job.cols = norm.cols;
     job.count = norm.count;
     job.x_stride = norm.x_stride;
     job.x_item = norm.x_item;
-    job.result_stride = u32(x.stride());
-    job.result_item = u32(item_of(x));
-    job.partials_per_item = u32(norm_groups);
-    job.groups_per_item = u32(groups);
+    job.result_stride = narrow(x.stride());
+    job.result_item = narrow(item_of(x));
+    job.partials_per_item = narrow(norm_groups);
+    job.groups_per_item = narrow(groups);
     job.clamped = options.norm_rule == NormRule::clamped;
     job.norm_factor = static_cast<float>(options.norm_factor);
     job.eps = static_cast<float>(options.eps);

@@ -7,6 +7,7 @@
 #include <cstddef>
 
 #include "heron/spirv/polar_workgroup.hpp"
+#include "linalg/integers.hpp"
 #include "linalg/polar.hpp"
 
 namespace heron {
@@ -24,18 +25,18 @@ void add_workgroup(Graph& graph, const Tensor& x, const Tensor& result, std::uin
                    std::span<const NewtonSchulzCoefficients> coefficients, const PolarOptions& options) {
     const PolarWorkgroupVariant variant = choose_polar_workgroup(graph.device().capabilities());
     gpu::PolarWorkgroupJob job{};
-    job.rows = u32(x.rows());
-    job.cols = u32(x.cols());
-    job.x_stride = u32(x.stride());
-    job.x_item = u32(item_of(x));
+    job.rows = narrow(x.rows());
+    job.cols = narrow(x.cols());
+    job.x_stride = narrow(x.stride());
+    job.x_item = narrow(item_of(x));
     job.x_dtype = static_cast<std::uint32_t>(x.dtype);
-    job.result_stride = u32(result.stride());
-    job.result_item = u32(item_of(result));
+    job.result_stride = narrow(result.stride());
+    job.result_item = narrow(item_of(result));
     job.result_dtype = static_cast<std::uint32_t>(result.dtype);
     job.norm_rule = norm_rule;
     job.norm_factor = static_cast<float>(options.norm_factor);
     job.eps = static_cast<float>(options.eps);
-    job.iterations = u32(coefficients.size());
+    job.iterations = narrow(coefficients.size());
     double flops = 0.0;
     const std::uint64_t k = std::min(x.rows(), x.cols()), K = std::max(x.rows(), x.cols());
     const double square = static_cast<double>(k) * static_cast<double>(k);
@@ -90,7 +91,7 @@ PolarWorkgroupVariant choose_polar_workgroup(const Capabilities& capabilities) {
     // The largest symmetric matrix: 2 k^2 floats.
     std::uint32_t q = 1;
     while ((q + 1) * 8 * (q + 1) <= variant.pool) ++q;
-    variant.tiles = u32(divide_up(q * (q + 1) / 2, variant.threads));
+    variant.tiles = narrow(ceil_div(q * (q + 1) / 2, variant.threads));
     return variant;
 }
 
@@ -98,7 +99,7 @@ bool polar_fits_one_workgroup(const Device& device, std::uint64_t rows, std::uin
                               const PolarOptions& options) {
     if (!options.one_workgroup || rows == 0 || cols == 0) return false;
     const std::uint64_t k = std::min(rows, cols), K = std::max(rows, cols);
-    const std::uint64_t q = divide_up(k, 4);
+    const std::uint64_t q = ceil_div(k, 4);
     // Long matrices also need room to split the sums over K, 7 partial results for each tile of S.
     const std::uint64_t scratch = K >= 16 * q ? 7 * 2 * q * (q + 1) : 0;
     return q * (K + 4 * q) + scratch <= choose_polar_workgroup(device.capabilities()).pool;

@@ -15,6 +15,7 @@
 #include "heron/spirv/qr_status.hpp"
 #include "linalg/blocks.hpp"
 #include "linalg/checks.hpp"
+#include "linalg/integers.hpp"
 #include "linalg/qr.h"
 
 namespace heron {
@@ -41,6 +42,7 @@ float rank_tolerance(std::uint64_t n) {
 
 void check(const Graph& graph, const Tensor& a, const Tensor& q, const Tensor& r, const QrOptions& options) {
     const char* who = "qr";
+    check_enumerator(who, options.method, QrMethod::cholesky, "method is not one of QrMethod");
     check_float_tensor(who, "A", graph, a);
     check_float_tensor(who, "Q", graph, q);
     check_float_tensor(who, "R", graph, r);
@@ -231,7 +233,7 @@ private:
         job.a_stride = narrow(a_.stride());
         job.a_item = item_stride(a_);
         job.flags = (identity ? gpu::QR_IDENTITY : 0) | (norm ? gpu::QR_SCALED : 0);
-        job.groups = narrow(ceil_divide(m_, rows_per_group()));
+        job.groups = narrow(ceil_div(m_, rows_per_group()));
         std::vector<Operand> operands{{offsetof(gpu::QrStartJob, a), a_, Access::read},
                                       {offsetof(gpu::QrStartJob, w), w, Access::write}};
         if (identity) {
@@ -277,7 +279,7 @@ private:
         job.r_stride = narrow(r_.stride());
         job.r_item = item_stride(r_);
         job.flags = (positive ? gpu::QR_POSITIVE : 0) | (norm ? gpu::QR_SCALED : 0);
-        job.groups = narrow(ceil_divide(m_, rows_per_group()));
+        job.groups = narrow(ceil_div(m_, rows_per_group()));
         std::vector<Operand> operands{{offsetof(gpu::QrFinishJob, w), w, Access::read},
                                       {offsetof(gpu::QrFinishJob, q), q_, Access::read_write},
                                       {offsetof(gpu::QrFinishJob, r), r_, Access::write},

@@ -9,6 +9,7 @@
 #include "graph/graph.hpp"
 #include "heron/spirv/random.hpp"
 #include "linalg/checks.hpp"
+#include "linalg/integers.hpp"
 #include "linalg/random.h"
 
 namespace heron {
@@ -57,7 +58,6 @@ void fill_random(Graph& graph, const Tensor& to, const RandomOptions& options) {
     const std::uint64_t count = to.shape.count();
     if (count == 0) return;
 
-    const auto narrow = [](std::uint64_t value) { return static_cast<std::uint32_t>(value); };
     const bool contiguous = to.stride() == to.cols();
     gpu::RandomJob job{};
     job.seed = narrow(options.seed);

@@ -9,6 +9,7 @@
 
 #include "heron/linalg.hpp"
 #include "linalg/checks.hpp"
+#include "linalg/integers.hpp"
 #include "linalg/reduce.h"
 
 namespace heron {
@@ -34,7 +35,6 @@ void add_reduction(std::string_view who, std::uint32_t kind, Graph& graph, const
                         to_string(wanted) + ", one for each matrix");
     check_no_overlap(who, "`result`", result, "x", x, graph);
 
-    const auto narrow = [](std::uint64_t value) { return static_cast<std::uint32_t>(value); };
     const std::uint32_t threads = graph.device().capabilities().cpu ? 8 : 128;
     Tensor from = x;
     std::uint64_t count = x.rows() * x.cols();

@@ -12,6 +12,7 @@
 #include "heron/spirv/merge_runs.hpp"
 #include "heron/spirv/sort_runs.hpp"
 #include "linalg/checks.hpp"
+#include "linalg/integers.hpp"
 #include "linalg/sort.h"
 
 namespace heron {
@@ -28,8 +29,6 @@ constexpr KernelInfo kGather = make_kernel<gpu::GatherJob>("gather", spirv::gath
 
 constexpr std::uint64_t kMaxElements = std::uint64_t{1} << 30;
 
-std::uint32_t narrow(std::uint64_t value) { return static_cast<std::uint32_t>(value); }
-std::uint64_t ceil_div(std::uint64_t a, std::uint64_t b) { return (a + b - 1) / b; }
 std::uint32_t code(const Tensor& tensor) { return static_cast<std::uint32_t>(tensor.dtype); }
 
 void check_indices(std::string_view who, const Graph& graph, const Tensor& indices) {

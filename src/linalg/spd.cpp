@@ -32,7 +32,9 @@ void check_system(std::string_view who, const Graph& graph, std::string_view nam
 
 void cholesky_solve(Graph& graph, const Tensor& factor, const Tensor& b, const Tensor& x,
                     const CholeskySolveOptions& options) {
-    check_system("cholesky_solve", graph, "the factor", factor, b, x);
+    const char* who = "cholesky_solve";
+    check_enumerator(who, options.triangle, Triangle::upper, "triangle is not one of Triangle");
+    check_system(who, graph, "the factor", factor, b, x);
     const bool lower = options.triangle == Triangle::lower;
     TriangularOptions step;
     step.triangle = options.triangle;
@@ -48,6 +50,7 @@ void cholesky_solve(Graph& graph, const Tensor& factor, const Tensor& b, const T
 void spd_solve(Graph& graph, const Tensor& a, const Tensor& b, const Tensor& x,
                const CholeskyOptions& options) {
     const char* who = "spd_solve";
+    check_enumerator(who, options.triangle, Triangle::upper, "triangle is not one of Triangle");
     check_system(who, graph, "A", a, b, x);
     if (a.batch() != b.batch())
         refuse(who, "A is " + text(a) + ", B is " + text(b) + "; give one A for each item of B");
@@ -62,6 +65,7 @@ void spd_solve(Graph& graph, const Tensor& a, const Tensor& b, const Tensor& x,
 
 void spd_inverse(Graph& graph, const Tensor& a, const Tensor& x, const CholeskyOptions& options) {
     const char* who = "spd_inverse";
+    check_enumerator(who, options.triangle, Triangle::upper, "triangle is not one of Triangle");
     check_square(who, graph, "A", a);
     check_square(who, graph, "X", x);
     if (x.dtype != DType::f32) refuse(who, "X is " + text(x) + "; its elements must be f32");

@@ -16,6 +16,7 @@
 #include "linalg/checks.hpp"
 #include "linalg/convert.hpp"
 #include "linalg/cpu_subgroup.hpp"
+#include "linalg/integers.hpp"
 #include "linalg/triangular.h"
 #include "linalg/triangular.hpp"
 
@@ -120,7 +121,7 @@ void add_substitution(Graph& graph, const System& system, const Tensor& t, Range
     job.alpha = alpha;
     const std::uint32_t subgroup = cpu_subgroup(graph.device());
     const std::uint32_t threads = subgroup != 0 ? subgroup : cpu ? 8 : 64, per_thread = cpu ? 4 : 1;
-    job.groups = narrow(ceil_divide(columns, std::uint64_t{threads} * per_thread));
+    job.groups = narrow(ceil_div(columns, std::uint64_t{threads} * per_thread));
     job.flags = (system.unit ? gpu::TRIANGULAR_UNIT : 0) | (b ? 0 : gpu::TRIANGULAR_IDENTITY);
     std::vector<Operand> operands{{offsetof(gpu::TriangularSolveJob, t), t, Access::read},
                                   {offsetof(gpu::TriangularSolveJob, x), x, Access::write}};
@@ -174,6 +175,9 @@ void add_transposed_division(Graph& graph, const Tensor& t, Triangle triangle, c
 void triangular_solve(Graph& graph, const Tensor& t, const Tensor& b, const Tensor& x,
                       const TriangularOptions& options) {
     const char* who = "triangular_solve";
+    check_enumerator(who, options.triangle, Triangle::upper, "triangle is not one of Triangle");
+    check_enumerator(who, options.transpose, Transpose::yes, "transpose is not one of Transpose");
+    check_enumerator(who, options.side, Side::right, "side is not one of Side");
     check_triangle(who, graph, t, x);
     check_float_tensor(who, "B", graph, b);
     const std::uint64_t n = t.rows();
@@ -249,6 +253,7 @@ void triangular_solve(Graph& graph, const Tensor& t, const Tensor& b, const Tens
 void triangular_inverse(Graph& graph, const Tensor& t, const Tensor& x,
                         const TriangularInverseOptions& options) {
     const char* who = "triangular_inverse";
+    check_enumerator(who, options.triangle, Triangle::upper, "triangle is not one of Triangle");
     check_triangle(who, graph, t, x);
     if (t.shape != x.shape) refuse(who, "T is " + text(t) + ", X is " + text(x) + "; shapes must agree");
     const bool in_place = same_place(graph, x, t);

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <string>
 
-#include "core/enumerator.hpp"
 #include "heron/linalg/reduce.hpp"
 #include "linalg/checks.hpp"
 
@@ -34,10 +33,9 @@ void two_sided_product(Graph& graph, const Tensor& left, const Tensor& g, const 
                        const Tensor& c, const Tensor& d, const TwoSidedOptions& options) {
     // Everything is checked before the first product is added.
     check_coefficients(kWho, options.alpha, options.beta);
-    if (!is_enumerator(options.transpose_left, Transpose::yes))
-        refuse(kWho, "transpose_left is not one of Transpose");
-    if (!is_enumerator(options.transpose_right, Transpose::yes))
-        refuse(kWho, "transpose_right is not one of Transpose");
+    check_enumerator(kWho, options.transpose_left, Transpose::yes, "transpose_left is not one of Transpose");
+    check_enumerator(kWho, options.transpose_right, Transpose::yes,
+                     "transpose_right is not one of Transpose");
     check_float_tensor(kWho, "G", graph, g);
     check_float_tensor(kWho, "D", graph, d);
     check_batch("G", g, d);

@@ -13,6 +13,7 @@
 #include "heron/spirv/cholesky_rotations.hpp"
 #include "heron/spirv/rank_one.hpp"
 #include "linalg/checks.hpp"
+#include "linalg/integers.hpp"
 #include "linalg/update.h"
 
 namespace heron {
@@ -29,9 +30,6 @@ constexpr KernelInfo kApply = make_kernel<gpu::CholeskyUpdateJob>("cholesky_appl
 
 // One workgroup finds all rotations of a matrix.
 constexpr std::uint64_t kMaxCholesky = 4096;
-
-std::uint32_t narrow(std::uint64_t value) { return static_cast<std::uint32_t>(value); }
-std::uint64_t ceil_div(std::uint64_t a, std::uint64_t b) { return (a + b - 1) / b; }
 
 void check_matrix(std::string_view who, const char* name, const Graph& graph, const Tensor& x) {
     check_float_tensor(who, name, graph, x);

@@ -28,6 +28,7 @@
 #include "heron/spirv/woodbury_unscale.hpp"
 #include "linalg/blocks.hpp"
 #include "linalg/checks.hpp"
+#include "linalg/integers.hpp"
 #include "linalg/woodbury.h"
 
 namespace heron {
@@ -134,6 +135,7 @@ bool is_positive(float x) { return x > 0 && std::isfinite(x); }
 
 void check_options(std::string_view who, const Graph& graph, const Window& window, const Tensor& x,
                    const WoodburyOptions& options) {
+    check_enumerator(who, options.refinement, Refinement::always, "refinement is not one of Refinement");
     if (!is_positive(options.lambda) || !is_positive(options.weight) ||
         !is_positive(options.lambda / options.weight))
         refuse(who, "lambda is " + std::to_string(options.lambda) + ", the weight " +
@@ -162,14 +164,14 @@ public:
           items_(window.rows.batch()),
           s_(window.rows.rows()),
           d_(window.rows.cols()),
-          tiles_(ceil_divide(s_, gpu::WOODBURY_TILE)) {}
+          tiles_(ceil_div(s_, gpu::WOODBURY_TILE)) {}
 
     std::uint64_t items() const { return items_; }
     std::uint64_t s() const { return s_; }
     std::uint64_t d() const { return d_; }
     Graph& graph() const { return graph_; }
     const Window& window() const { return window_; }
-    std::uint64_t chunks() const { return ceil_divide(d_, threads() * per_thread()); }
+    std::uint64_t chunks() const { return ceil_div(d_, threads() * per_thread()); }
     std::uint32_t threads() const { return cpu_ ? 8 : 128; }
     std::uint32_t flags() const { return window_.normalized ? gpu::WOODBURY_NORMALIZED : 0; }
 
@@ -220,16 +222,16 @@ public:
                 kExponents, exponents_job,
                 {{offsetof(gpu::WoodburyExponentsJob, partials), largest, Access::read},
                  {offsetof(gpu::WoodburyExponentsJob, exponents), window_.exponents, Access::write}},
-                ceil_divide(items_ * s_, 64)),
+                ceil_div(items_ * s_, 64)),
             {{gpu::SPEC_THREADS, 64}}, 0, 0);
 
         const std::uint64_t tiles = tiles_ * (tiles_ + 1) / 2;
         // At most 64 MiB of partial sums.
         std::uint64_t length = std::uint64_t{threads()} * per_thread();
         while (length < std::min(d_, std::uint64_t{16384} * threads()) &&
-               items_ * tiles * ceil_divide(d_, length) * 256 > (std::uint64_t{64} << 20))
+               items_ * tiles * ceil_div(d_, length) * 256 > (std::uint64_t{64} << 20))
             length *= 2;
-        const std::uint64_t parts = ceil_divide(d_, length);
+        const std::uint64_t parts = ceil_div(d_, length);
         const Tensor partials = graph_.temporary(DType::f32, Shape{items_ * tiles, parts, 64});
         gpu::WoodburyGramJob job{};
         job.d = narrow(d_);
@@ -301,7 +303,7 @@ public:
         store.g_item = narrow(d_);
         store.rows = narrow(s_);
         store.chunks = narrow(chunks());
-        store.groups = narrow(ceil_divide(ceil_divide(d_, 2), store_threads * store_per_thread));
+        store.groups = narrow(ceil_div(ceil_div(d_, 2), store_threads * store_per_thread));
         store.flags = flags();
         add(make_operation(
                 kStore, store,
@@ -334,7 +336,7 @@ public:
         using Job = gpu::WoodburySystemJob;
         Job job{};
         job.rows = narrow(s_);
-        job.groups = narrow(ceil_divide(s_, rows_per_group));
+        job.groups = narrow(ceil_div(s_, rows_per_group));
         job.lambda = lambda;
         job.flags = flags() | (c ? gpu::WOODBURY_HAS_C : 0);
         std::vector<Operand> operands{{offsetof(Job, gram), window_.gram, Access::read},
@@ -358,7 +360,7 @@ public:
         job.item = item_stride(window_.rows);
         job.b_item = narrow(d_);
         job.rows = narrow(s_);
-        job.groups = narrow(ceil_divide(d_, 2 * combine_threads));
+        job.groups = narrow(ceil_div(d_, 2 * combine_threads));
         job.mode = mode;
         job.flags = extra_flags;
         job.weight = weight;
@@ -387,7 +389,7 @@ public:
 private:
     // At most 1024 chunks; lavapipe ends loops of 65,535 iterations.
     std::uint32_t per_thread() const {
-        const std::uint64_t wanted = ceil_divide(d_, std::uint64_t{threads()} * 1024);
+        const std::uint64_t wanted = ceil_div(d_, std::uint64_t{threads()} * 1024);
         return narrow(std::clamp<std::uint64_t>(wanted, cpu_ ? 1024 : 128, 32768));
     }
 
@@ -664,7 +666,7 @@ void woodbury_diagonal(Graph& graph, const Tensor& diagonal, const Tensor& u, co
     scale.s = narrow(s);
     scale.u_stride = narrow(u.stride());
     scale.u_item = item_stride(u);
-    scale.groups = narrow(ceil_divide(d, scale_threads));
+    scale.groups = narrow(ceil_div(d, scale_threads));
     Operation scaling = make_operation(kScale, scale,
                                        {{offsetof(gpu::WoodburyScaleJob, diagonal), diagonal, Access::read},
                                         {offsetof(gpu::WoodburyScaleJob, u), u, Access::read},
@@ -712,7 +714,7 @@ void woodbury_diagonal(Graph& graph, const Tensor& diagonal, const Tensor& u, co
         make_operation(kUnscale, unscale,
                        {{offsetof(gpu::WoodburyUnscaleJob, diagonal), diagonal, Access::read},
                         {offsetof(gpu::WoodburyUnscaleJob, x), x, Access::read_write}},
-                       ceil_divide(items * d, scale_threads));
+                       ceil_div(items * d, scale_threads));
     unscaling.constants = {{gpu::SPEC_THREADS, scale_threads}};
     unscaling.reason = "the only one";
     unscaling.bytes = 12.0 * static_cast<double>(items * d);

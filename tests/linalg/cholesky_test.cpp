@@ -308,6 +308,7 @@ TEST_P(CholeskyTest, RefusesWhatDoesNotFitAndAddsNothing) {
         graph,
         {
             {"A is empty", [&] { cholesky(graph, {}, l); }},
+            {"one of Triangle", [&] { cholesky(graph, a, l, {.triangle = static_cast<Triangle>(2)}); }},
             {"the factor is empty", [&] { cholesky(graph, a, {}); }},
             {"must be square", [&] { cholesky(graph, wide, wide); }},
             {"shapes must agree", [&] { cholesky(graph, a, wide); }},

@@ -383,40 +383,44 @@ TEST_P(InverseRootTest, RefusesWhatDoesNotFitAndAddsNothing) {
         return [&, options] { inverse_root(graph, a, x, options); };
     };
     expect_refusals(
-        graph, {
-                   {"A is empty", [&] { inverse_root(graph, {}, x); }},
-                   {"X is empty", [&] { inverse_root(graph, a, {}); }},
-                   {"must be square", [&] { inverse_root(graph, wide, wide); }},
-                   {"at most 4096 rows",
-                    [&] {
-                        inverse_root(graph, tensor({4097, 4097}), tensor({4097, 4097}));
-                    }},
-                   {"must be f32",
-                    [&] {
-                        inverse_root(graph, a, tensor({4, 4}, DType::f16));
-                    }},
-                   {"must be f32",
-                    [&] {
-                        inverse_root(graph, a, tensor({5, 5}));
-                    }},
-                   {"p is 0", with({.p = 0})},
-                   {"p is 65", with({.p = 65})},
-                   {"iterations is 65", with({.iterations = 65})},
-                   {"damping", with({.damping = {.absolute = -1.0f}})},
-                   {"damping", with({.damping = {.relative = std::numeric_limits<float>::infinity()}})},
-                   {"tolerance", with({.tolerance = 0.0f})},
-                   {"tolerance", with({.tolerance = std::numeric_limits<float>::quiet_NaN()})},
-                   {"newton_schulz needs p = 2", with({.p = 3, .method = RootMethod::newton_schulz})},
-                   {"denman_beavers needs p = 2", with({.p = 4, .method = RootMethod::denman_beavers})},
-                   {"square root needs p = 2", with({.p = 4, .square_root = tensor({4, 4})})},
-                   {"cannot compute", with({.method = RootMethod::newton, .square_root = tensor({4, 4})})},
-                   {"overlaps", with({.square_root = x})},
-                   {"a guess needs p = 1", with({.guess = tensor({4, 4})})},
-                   {"the guess", with({.p = 1, .guess = wide})},
-                   {"status", with({.status = tensor({2}, DType::u32)})},
-                   {"residual", with({.residual = tensor({1}, DType::u32)})},
-                   {"iterations_used", with({.iterations_used = tensor({1})})},
-               });
+        graph,
+        {
+            {"A is empty", [&] { inverse_root(graph, {}, x); }},
+            {"one of RootMethod", [&] { inverse_root(graph, a, x, {.method = static_cast<RootMethod>(4)}); }},
+            {"one of DampingScale",
+             [&] { inverse_root(graph, a, x, {.damping = {.scale = static_cast<DampingScale>(3)}}); }},
+            {"X is empty", [&] { inverse_root(graph, a, {}); }},
+            {"must be square", [&] { inverse_root(graph, wide, wide); }},
+            {"at most 4096 rows",
+             [&] {
+                 inverse_root(graph, tensor({4097, 4097}), tensor({4097, 4097}));
+             }},
+            {"must be f32",
+             [&] {
+                 inverse_root(graph, a, tensor({4, 4}, DType::f16));
+             }},
+            {"must be f32",
+             [&] {
+                 inverse_root(graph, a, tensor({5, 5}));
+             }},
+            {"p is 0", with({.p = 0})},
+            {"p is 65", with({.p = 65})},
+            {"iterations is 65", with({.iterations = 65})},
+            {"damping", with({.damping = {.absolute = -1.0f}})},
+            {"damping", with({.damping = {.relative = std::numeric_limits<float>::infinity()}})},
+            {"tolerance", with({.tolerance = 0.0f})},
+            {"tolerance", with({.tolerance = std::numeric_limits<float>::quiet_NaN()})},
+            {"newton_schulz needs p = 2", with({.p = 3, .method = RootMethod::newton_schulz})},
+            {"denman_beavers needs p = 2", with({.p = 4, .method = RootMethod::denman_beavers})},
+            {"square root needs p = 2", with({.p = 4, .square_root = tensor({4, 4})})},
+            {"cannot compute", with({.method = RootMethod::newton, .square_root = tensor({4, 4})})},
+            {"overlaps", with({.square_root = x})},
+            {"a guess needs p = 1", with({.guess = tensor({4, 4})})},
+            {"the guess", with({.p = 1, .guess = wide})},
+            {"status", with({.status = tensor({2}, DType::u32)})},
+            {"residual", with({.residual = tensor({1}, DType::u32)})},
+            {"iterations_used", with({.iterations_used = tensor({1})})},
+        });
     inverse_root(graph, tensor({0, 0}), tensor({0, 0}));
     EXPECT_EQ(graph.compile({}).dispatch_count(), 0u);
 }

@@ -201,50 +201,52 @@ TEST_P(LdltTest, RefusesWhatDoesNotFitAndAddsNothing) {
     const Tensor a = tensor({4, 4}), b = tensor({4, 3}), x = tensor({4, 3});
     const LdltFactor f{tensor({4, 4}), tensor({4, 2}), tensor({4}, DType::u32)};
     const LdltFactor big{tensor({1025, 1025}), tensor({1025, 2}), tensor({1025}, DType::u32)};
-    expect_refusals(graph, {
-                               {"A is empty", [&] { ldlt(graph, {}, f); }},
-                               {"must be square", [&] { ldlt(graph, b, f); }},
-                               {"L is empty",
-                                [&] {
-                                    ldlt(graph, a, {{}, f.d, f.permutation});
-                                }},
-                               {"D is empty",
-                                [&] {
-                                    ldlt(graph, a, {f.l, {}, f.permutation});
-                                }},
-                               {"the permutation is empty",
-                                [&] {
-                                    ldlt(graph, a, {f.l, f.d, {}});
-                                }},
-                               {"4 u32",
-                                [&] {
-                                    ldlt(graph, a, {f.l, f.d, tensor({5}, DType::u32)});
-                                }},
-                               {"2 columns",
-                                [&] {
-                                    ldlt(graph, a, {f.l, tensor({4, 3}), f.permutation});
-                                }},
-                               {"at most 1024 rows", [&] { ldlt(graph, big.l, big); }},
-                               {"shapes must agree",
-                                [&] {
-                                    ldlt(graph, tensor({5, 5}), f);
-                                }},
-                               {"1 u32", [&] { ldlt(graph, a, f, {.status = tensor({2}, DType::u32)}); }},
-                               {"B is empty", [&] { ldlt_solve(graph, f, {}, x); }},
-                               {"shapes must agree",
-                                [&] {
-                                    ldlt_solve(graph, f, b, tensor({4, 2}));
-                                }},
-                               {"must have 4 rows",
-                                [&] {
-                                    ldlt_solve(graph, f, tensor({5, 3}), tensor({5, 3}));
-                                }},
-                               {"must be f32",
-                                [&] {
-                                    ldlt_solve(graph, f, b, tensor({4, 3}, DType::f16));
-                                }},
-                               {"overlaps the factor", [&] { ldlt_solve(graph, f, a, f.l); }},
-                           });
+    expect_refusals(
+        graph, {
+                   {"A is empty", [&] { ldlt(graph, {}, f); }},
+                   {"one of Triangle", [&] { ldlt(graph, a, f, {.triangle = static_cast<Triangle>(2)}); }},
+                   {"must be square", [&] { ldlt(graph, b, f); }},
+                   {"L is empty",
+                    [&] {
+                        ldlt(graph, a, {{}, f.d, f.permutation});
+                    }},
+                   {"D is empty",
+                    [&] {
+                        ldlt(graph, a, {f.l, {}, f.permutation});
+                    }},
+                   {"the permutation is empty",
+                    [&] {
+                        ldlt(graph, a, {f.l, f.d, {}});
+                    }},
+                   {"4 u32",
+                    [&] {
+                        ldlt(graph, a, {f.l, f.d, tensor({5}, DType::u32)});
+                    }},
+                   {"2 columns",
+                    [&] {
+                        ldlt(graph, a, {f.l, tensor({4, 3}), f.permutation});
+                    }},
+                   {"at most 1024 rows", [&] { ldlt(graph, big.l, big); }},
+                   {"shapes must agree",
+                    [&] {
+                        ldlt(graph, tensor({5, 5}), f);
+                    }},
+                   {"1 u32", [&] { ldlt(graph, a, f, {.status = tensor({2}, DType::u32)}); }},
+                   {"B is empty", [&] { ldlt_solve(graph, f, {}, x); }},
+                   {"shapes must agree",
+                    [&] {
+                        ldlt_solve(graph, f, b, tensor({4, 2}));
+                    }},
+                   {"must have 4 rows",
+                    [&] {
+                        ldlt_solve(graph, f, tensor({5, 3}), tensor({5, 3}));
+                    }},
+                   {"must be f32",
+                    [&] {
+                        ldlt_solve(graph, f, b, tensor({4, 3}, DType::f16));
+                    }},
+                   {"overlaps the factor", [&] { ldlt_solve(graph, f, a, f.l); }},
+               });
 }
 
 HERON_DEVICE_TESTS(LdltTest);

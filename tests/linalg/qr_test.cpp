@@ -238,6 +238,7 @@ TEST_P(QrTest, RefusesWhatDoesNotFitAndAddsNothing) {
     expect_refusals(
         graph, {
                    {"A is empty", [&] { qr(graph, {}, q, r); }},
+                   {"one of QrMethod", [&] { qr(graph, a, q, r, {.method = static_cast<QrMethod>(3)}); }},
                    {"Q is empty", [&] { qr(graph, a, {}, r); }},
                    {"R is empty", [&] { qr(graph, a, q, {}); }},
                    {"at least as many rows",

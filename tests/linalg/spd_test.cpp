@@ -140,41 +140,46 @@ TEST_P(SpdTest, RefusesWhatDoesNotFitAndAddsNothing) {
         return graph.temporary(dtype, shape);
     };
     const Tensor a = tensor({4, 4}), b = tensor({4, 3}), x = tensor({4, 3}), wide = tensor({3, 4});
-    expect_refusals(graph,
-                    {
-                        {"A is empty", [&] { spd_solve(graph, {}, b, x); }},
-                        {"the factor is empty", [&] { cholesky_solve(graph, {}, b, x); }},
-                        {"B is empty", [&] { spd_solve(graph, a, {}, x); }},
-                        {"must be square", [&] { spd_solve(graph, wide, b, x); }},
-                        {"must have 4 rows",
-                         [&] {
-                             cholesky_solve(graph, a, wide, tensor({3, 4}));
-                         }},
-                        {"shapes must agree", [&] { spd_solve(graph, a, b, wide); }},
-                        {"must be f32",
-                         [&] {
-                             cholesky_solve(graph, a, b, tensor({4, 3}, DType::f16));
-                         }},
-                        {"one A for each",
-                         [&] {
-                             spd_solve(graph, a, tensor({2, 4, 3}), tensor({2, 4, 3}));
-                         }},
-                        {"overlaps A",
-                         [&] {
-                             spd_solve(graph, a, tensor({4, 4}), a);
-                         }},
-                        {"1 u32", [&] { spd_solve(graph, a, b, x, {.status = tensor({2}, DType::u32)}); }},
-                        {"at most 8", [&] { spd_solve(graph, a, b, x, {.jitter = {.retries = 9}}); }},
-                        {"X is empty", [&] { spd_inverse(graph, a, {}); }},
-                        {"shapes must agree",
-                         [&] {
-                             spd_inverse(graph, a, tensor({5, 5}));
-                         }},
-                        {"must be f32",
-                         [&] {
-                             spd_inverse(graph, a, tensor({4, 4}, DType::bf16));
-                         }},
-                    });
+    expect_refusals(
+        graph,
+        {
+            {"A is empty", [&] { spd_solve(graph, {}, b, x); }},
+            {"one of Triangle", [&] { spd_solve(graph, a, b, x, {.triangle = static_cast<Triangle>(2)}); }},
+            {"one of Triangle",
+             [&] { cholesky_solve(graph, a, b, x, {.triangle = static_cast<Triangle>(2)}); }},
+            {"one of Triangle", [&] { spd_inverse(graph, a, a, {.triangle = static_cast<Triangle>(2)}); }},
+            {"the factor is empty", [&] { cholesky_solve(graph, {}, b, x); }},
+            {"B is empty", [&] { spd_solve(graph, a, {}, x); }},
+            {"must be square", [&] { spd_solve(graph, wide, b, x); }},
+            {"must have 4 rows",
+             [&] {
+                 cholesky_solve(graph, a, wide, tensor({3, 4}));
+             }},
+            {"shapes must agree", [&] { spd_solve(graph, a, b, wide); }},
+            {"must be f32",
+             [&] {
+                 cholesky_solve(graph, a, b, tensor({4, 3}, DType::f16));
+             }},
+            {"one A for each",
+             [&] {
+                 spd_solve(graph, a, tensor({2, 4, 3}), tensor({2, 4, 3}));
+             }},
+            {"overlaps A",
+             [&] {
+                 spd_solve(graph, a, tensor({4, 4}), a);
+             }},
+            {"1 u32", [&] { spd_solve(graph, a, b, x, {.status = tensor({2}, DType::u32)}); }},
+            {"at most 8", [&] { spd_solve(graph, a, b, x, {.jitter = {.retries = 9}}); }},
+            {"X is empty", [&] { spd_inverse(graph, a, {}); }},
+            {"shapes must agree",
+             [&] {
+                 spd_inverse(graph, a, tensor({5, 5}));
+             }},
+            {"must be f32",
+             [&] {
+                 spd_inverse(graph, a, tensor({4, 4}, DType::bf16));
+             }},
+        });
 }
 
 HERON_DEVICE_TESTS(SpdTest);

@@ -297,6 +297,13 @@ TEST_P(TriangularTest, RefusesWhatDoesNotFitAndAddsNothing) {
     expect_refusals(
         graph, {
                    {"T is empty", [&] { triangular_solve(graph, {}, b, x); }},
+                   {"one of Triangle",
+                    [&] { triangular_solve(graph, t, b, x, {.triangle = static_cast<Triangle>(2)}); }},
+                   {"one of Transpose",
+                    [&] { triangular_solve(graph, t, b, x, {.transpose = static_cast<Transpose>(2)}); }},
+                   {"one of Side", [&] { triangular_solve(graph, t, b, x, {.side = static_cast<Side>(2)}); }},
+                   {"one of Triangle",
+                    [&] { triangular_inverse(graph, t, t, {.triangle = static_cast<Triangle>(2)}); }},
                    {"B is empty", [&] { triangular_solve(graph, t, {}, x); }},
                    {"X is empty", [&] { triangular_solve(graph, t, b, {}); }},
                    {"must be square", [&] { triangular_solve(graph, wide, b, x); }},

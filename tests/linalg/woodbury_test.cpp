@@ -505,6 +505,8 @@ TEST_P(WoodburyTest, RefusesWhatDoesNotFitAndAddsNothing) {
             {"y is", [&] { woodbury_range(graph, window, tensor({4}), x); }},
             {"x is", [&] { woodbury_range(graph, window, y, tensor({9})); }},
             {"lambda is 0", [&] { woodbury_range(graph, window, y, x, {.lambda = 0}); }},
+            {"one of Refinement",
+             [&] { woodbury_range(graph, window, y, x, {.refinement = static_cast<Refinement>(3)}); }},
             {"the weight", [&] { woodbury_range(graph, window, y, x, {.weight = -1}); }},
             {"status", [&] { woodbury_range(graph, window, y, x, {.status = tensor({2}, DType::u32)}); }},
             {"damping", [&] { woodbury_range(graph, window, y, x, {.damping = tensor({2})}); }},
