@@ -368,7 +368,7 @@ void add_gemm(std::string_view who, Graph& graph, const Tensor& a, const Tensor&
         refuse(who, "op(A) is " + std::to_string(m) + "x" + std::to_string(k) + ", op(B) " +
                         std::to_string(k) + "x" + std::to_string(n) + "; extents may be at most 2^31");
 
-    const GemmShape shape{m, n, k, d.batch(), options.symmetric, a.dtype, b.dtype};
+    const GemmShape shape{m, n, k, d.batch(), options.symmetric, a.dtype, b.dtype, options.packing};
     const Capabilities& device = graph.device().capabilities();
     const GemmChoice choice = choose_gemm(device, shape, options.variant);
     if (m == 0 || n == 0 || d.batch() == 0) return;

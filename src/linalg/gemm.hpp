@@ -15,6 +15,7 @@ struct GemmShape {
     std::uint64_t m, n, k, batch;
     bool symmetric;
     DType a = DType::f32, b = DType::f32;
+    bool packing = true;
 };
 
 struct GemmKernel {

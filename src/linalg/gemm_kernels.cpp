@@ -52,6 +52,7 @@ constexpr std::string_view kPanelsTooLarge = "panels of 2^32 elements or more";
 std::string_view unsuitable_for_packed(const Capabilities& device, const GemmShape& s) {
     // 512 x 512 x 512 on lavapipe 22.3: 2 GFLOP/s, gemm_cpu 15; on 26.1: 107, gemm_cpu 39.
     if (!device.cpu_uniform_loads) return "driver loads a uniform address once for each invocation";
+    if (!s.packing) return "packing takes a level, which GemmOptions::packing does not allow";
     if (panels_too_large(device, s)) return kPanelsTooLarge;
     // 64 x 64 x 512: 33 GFLOP/s, gemm_cpu 43; 96 x 96 x 96: 31, 24; 48 x 512 x 512: 54, 33; 32 x 512 x 512:
     // 39, 44; 512 x 512 x 32: 52, 23.

@@ -63,6 +63,7 @@ public:
 private:
     GemmOptions base() const {
         GemmOptions gemm_options;
+        gemm_options.packing = false;  // an iteration has three levels, whatever the device
         gemm_options.guarded = options_.guarded;
         gemm_options.split = SplitK::when_needed;  // a level more in every iteration is not worth it
         return gemm_options;

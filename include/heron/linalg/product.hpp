@@ -28,6 +28,9 @@ struct GemmOptions {
     // Forces an implementation by name ("gemm_tiled", "gemm_cpu", ...); empty: the table chooses.
     std::string_view variant;
     SplitK split = SplitK::automatic;
+    // Implementations that copy the operands into another order first may be chosen: faster for large
+    // products on some CPU drivers, but a level more.
+    bool packing = true;
     bool guarded = true;  // see Operation::guarded
     // u32, without gaps, one for each matrix of D (one for D alone): where it is 0 that matrix of D is left
     // as it is, for next to nothing. For iterations that freeze what has converged. Empty: all of them. May
