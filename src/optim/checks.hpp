@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/enumerator.hpp"
 #include "core/number_text.hpp"
 #include "heron/error.hpp"
 
@@ -22,6 +23,14 @@ void check_option(std::string_view who, std::string_view name, Number value, boo
     if (!std::isfinite(value) || !holds)
         refuse(std::string(who) + ": " + std::string(name) + " is " + number_text(value) + ", must be " +
                std::string(range));
+}
+
+// `last`: the enumeration's last value; the first is 0.
+template <class Enum>
+void check_enum(std::string_view who, std::string_view name, Enum value, Enum last) {
+    if (!is_enumerator(value, last))
+        refuse(std::string(who) + ": " + std::string(name) + " is " +
+               std::to_string(static_cast<int>(value)) + ", which is no enumerator");
 }
 
 }  // namespace heron

@@ -69,7 +69,8 @@ public:
                          std::uint64_t first, std::uint64_t count, Access access);
     // Members of a job and their operands. `field` is the offset of the member struct in the job.
     static gpu::ElementRange range(std::uint64_t first, std::uint64_t count, const ElementGrid& grid);
-    static void add_gradient(std::vector<Operand>& operands, std::uint32_t field, const Item& item);
+    static void add_gradient(std::vector<Operand>& operands, std::uint32_t field, const Item& item,
+                             std::uint64_t first, std::uint64_t count);
     gpu::ParameterOperand parameter_operand(const Item& item) const;
     static void add_parameter(std::vector<Operand>& operands, std::uint32_t field, const Item& item,
                               std::uint64_t first, std::uint64_t count);

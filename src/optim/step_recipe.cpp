@@ -75,11 +75,12 @@ gpu::ElementRange StepBuilder::range(std::uint64_t first, std::uint64_t count, c
     return {static_cast<std::uint32_t>(first), static_cast<std::uint32_t>(count), grid.rounds, 0};
 }
 
-void StepBuilder::add_gradient(std::vector<Operand>& operands, std::uint32_t field, const Item& item) {
-    operands.push_back({field + static_cast<std::uint32_t>(offsetof(gpu::GradientOperand, address)),
-                        item.gradient, Access::read});
-    operands.push_back({field + static_cast<std::uint32_t>(offsetof(gpu::GradientOperand, low)),
-                        item.gradient, Access::read});
+void StepBuilder::add_gradient(std::vector<Operand>& operands, std::uint32_t field, const Item& item,
+                               std::uint64_t first, std::uint64_t count) {
+    using Member = gpu::GradientOperand;
+    for (const std::size_t member : {offsetof(Member, address), offsetof(Member, low)})
+        add_part(operands, field + static_cast<std::uint32_t>(member), item.gradient, first, count,
+                 Access::read);
 }
 
 gpu::ParameterOperand StepBuilder::parameter_operand(const Item& item) const {

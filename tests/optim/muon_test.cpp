@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "optim/muon_blocks.hpp"
+#include "optim/matrix_blocks.hpp"
 #include "optim/reference.hpp"
 #include "optim/training.hpp"
 
@@ -167,9 +167,7 @@ TEST_P(MuonTest, ShapeFactorsFollowTheirFormulas) {
     Parameter parameter;
     parameter.weight.shape = {12, 3};
     const auto factor = [&](ShapeFactor rule) {
-        MuonOptions options;
-        options.shape_factor = rule;
-        return muon_blocks(parameter, options).at(0).shape_factor;
+        return matrix_blocks("Muon", parameter, rule).at(0).shape_factor;
     };
     EXPECT_DOUBLE_EQ(factor(ShapeFactor::none), 1.0);
     EXPECT_DOUBLE_EQ(factor(ShapeFactor::max_one_sqrt_ratio), 2.0);

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+//   small blocks   momentum, storing U  |  one workgroup: norm and all iterations
+//   others         momentum, with partial norms of U  |  X = U / nu, U formed again  |  iterations
+//
+// The kernels are shaders/optim/muon_momentum.comp and muon_normalize.comp; the iterations are linalg's.
+#include "optim/momentum_polar.hpp"
+
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+#include "heron/spirv/muon_momentum.hpp"
+#include "heron/spirv/muon_normalize.hpp"
+#include "linalg/polar.hpp"
+#include "optim/checks.hpp"
+#include "optim/muon.h"
+
+namespace heron {
+
+namespace {
+
+static_assert(sizeof(gpu::MuonMomentumJob) == 72);
+static_assert(sizeof(gpu::MuonNormalizeJob) == 88);
+
+constexpr KernelInfo kMomentum = make_kernel<gpu::MuonMomentumJob>("muon_momentum", spirv::muon_momentum);
+constexpr KernelInfo kNormalize = make_kernel<gpu::MuonNormalizeJob>("muon_normalize", spirv::muon_normalize);
+
+// Every workgroup of muon_normalize adds up the partial norms of its block: few enough not to count against
+// its elements.
+constexpr std::uint64_t kMaxNormPartials = 512;
+
+// Adds the operations of one block.
+class BlockRecipe {
+public:
+    BlockRecipe(StepBuilder& step, const StepBuilder::Item& item, const Tensor& momentum,
+                const MatrixBlock& block, const PolarOptions& options, std::uint32_t flags,
+                std::string_view stage)
+        : step_(step),
+          item_(item),
+          momentum_(momentum),
+          block_(block),
+          options_(options),
+          flags_(flags | (options.norm_rule == NormRule::clamped ? gpu::MUON_CLAMPED : 0)),
+          stage_(stage) {}
+
+    Tensor build() {
+        // 16-bit iterates want padded rows, which muon_normalize does not write.
+        const bool padded = options_.precision != DType::f32 && block_.cols % 8 != 0;
+        const Shape shape{block_.rows, block_.cols};
+        Graph& graph = step_.graph();
+        graph.set_stage(stage_ + " momentum");
+        if (padded || polar_fits_one_workgroup(step_.device(), block_.rows, block_.cols, options_)) {
+            const Tensor u = graph.temporary(DType::f32, shape);
+            add_momentum(u, Tensor(), step_.elements(block_.count()));
+            graph.set_stage(stage_ + " polar");
+            polar(graph, u, u, options_);
+            return u;
+        }
+        const ElementGrid grid = step_.elements(block_.count(), kMaxNormPartials);
+        const Tensor partials = graph.temporary(DType::f32, Shape{grid.groups, 3});
+        const Tensor x = graph.temporary(options_.precision, shape);
+        add_momentum(Tensor(), partials, grid);
+        graph.set_stage(stage_ + " polar");
+        add_normalize(x, partials, static_cast<std::uint32_t>(grid.groups));
+        return polar_iterate(graph, x, options_);
+    }
+
+private:
+    double elements() const { return static_cast<double>(block_.count()); }
+    std::uint32_t gradient_dtype() const { return static_cast<std::uint32_t>(item_.gradient.dtype); }
+
+    // Stores U where `u` is a tensor, partial norms where `partials` is one.
+    void add_momentum(const Tensor& u, const Tensor& partials, const ElementGrid& grid) {
+        gpu::MuonMomentumJob job{};
+        job.range = StepBuilder::range(block_.first, block_.count(), grid);
+        job.flags = flags_;
+        std::vector<Operand> operands{{offsetof(gpu::MuonMomentumJob, hyper), step_.hyper(), Access::read}};
+        StepBuilder::add_gradient(operands, offsetof(gpu::MuonMomentumJob, gradient), item_, block_.first,
+                                  block_.count());
+        StepBuilder::add_part(operands, offsetof(gpu::MuonMomentumJob, momentum), momentum_, block_.first,
+                              block_.count(), Access::read_write);
+        if (u) operands.push_back({offsetof(gpu::MuonMomentumJob, update), u, Access::write});
+        if (partials) operands.push_back({offsetof(gpu::MuonMomentumJob, partials), partials, Access::write});
+        Operation operation = make_operation(kMomentum, job, std::move(operands), grid.groups);
+        operation.constants = {{gpu::SPEC_THREADS, grid.threads},
+                               step_.variant(partials ? gpu::MUON_NORM : 0),
+                               {gpu::SPEC_DTYPE_B, gradient_dtype()}};
+        operation.reason = u ? "stores U for polar" : "U is formed again by muon_normalize";
+        operation.flops = 6.0 * elements();
+        operation.bytes = (8.0 + StepBuilder::gradient_bytes(item_) + (u ? 4.0 : 0.0)) * elements();
+        step_.graph().add(std::move(operation));
+    }
+
+    void add_normalize(const Tensor& x, const Tensor& partials, std::uint32_t partial_count) {
+        const ElementGrid grid = step_.elements(block_.count());
+        gpu::MuonNormalizeJob job{};
+        job.range = StepBuilder::range(block_.first, block_.count(), grid);
+        job.partial_count = partial_count;
+        job.norm_factor = static_cast<float>(options_.norm_factor);
+        job.eps = static_cast<float>(options_.eps);
+        job.flags = flags_;
+        std::vector<Operand> operands{{offsetof(gpu::MuonNormalizeJob, iterate), x, Access::write},
+                                      {offsetof(gpu::MuonNormalizeJob, partials), partials, Access::read},
+                                      {offsetof(gpu::MuonNormalizeJob, hyper), step_.hyper(), Access::read}};
+        StepBuilder::add_gradient(operands, offsetof(gpu::MuonNormalizeJob, gradient), item_, block_.first,
+                                  block_.count());
+        StepBuilder::add_part(operands, offsetof(gpu::MuonNormalizeJob, momentum), momentum_, block_.first,
+                              block_.count(), Access::read);
+        Operation operation = make_operation(kNormalize, job, std::move(operands), grid.groups);
+        operation.constants = {{gpu::SPEC_THREADS, grid.threads},
+                               step_.variant(),
+                               {gpu::SPEC_DTYPE_B, gradient_dtype()},
+                               {gpu::SPEC_DTYPE_D, static_cast<std::uint32_t>(x.dtype)}};
+        operation.reason = step_.variant_reason();
+        operation.flops = 4.0 * elements();
+        operation.bytes =
+            (4.0 + StepBuilder::gradient_bytes(item_) + static_cast<double>(bytes_of(x.dtype))) * elements();
+        step_.graph().add(std::move(operation));
+    }
+
+    StepBuilder& step_;
+    const StepBuilder::Item& item_;
+    Tensor momentum_;
+    MatrixBlock block_;
+    const PolarOptions& options_;
+    std::uint32_t flags_;
+    std::string stage_;
+};
+
+}  // namespace
+
+Tensor momentum_polar(StepBuilder& step, const StepBuilder::Item& item, const Tensor& momentum,
+                      const MatrixBlock& block, const PolarOptions& options, std::uint32_t flags,
+                      std::string_view stage) {
+    return BlockRecipe(step, item, momentum, block, options, flags, stage).build();
+}
+
+void check_orthogonalizer(std::string_view optimizer, const PolarOptions& options) {
+    check_polar_options(std::string(optimizer).c_str(), options, "polar.");
+    if (!options.guarded)
+        refuse(std::string(optimizer) +
+               ": polar.guarded is off; an unguarded iteration would run in skipped steps");
+}
+
+std::string orthogonalizer_text(const PolarOptions& options) {
+    std::string text = " polar.norm_rule=" + std::to_string(static_cast<int>(options.norm_rule)) +
+                       " polar.norm_factor=" + number_text(options.norm_factor) +
+                       " polar.eps=" + number_text(options.eps) +
+                       " polar.form=" + std::to_string(static_cast<int>(options.form)) +
+                       " polar.precision=" + to_string(options.precision) +
+                       " polar.one_workgroup=" + std::to_string(options.one_workgroup) + " polar.restarts=";
+    for (const std::uint32_t restart : options.restarts) text += std::to_string(restart) + ",";
+    text += " polar.coefficients=";
+    for (const NewtonSchulzCoefficients& c : options.coefficients)
+        text += number_text(c.a) + "," + number_text(c.b) + "," + number_text(c.c) + ";";
+    return text;
+}
+
+}  // namespace heron

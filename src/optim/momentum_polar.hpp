@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+// Momentum and its polar factor, the front half of Muon and of the optimizers that go on from it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "heron/linalg/polar.hpp"
+#include "optim/matrix_blocks.hpp"
+#include "optim/step_builder.hpp"
+
+namespace heron {
+
+// Updates the block's part of `momentum` (f32, shaped like the parameter) and returns the polar factor of
+// what the momentum rule makes of it: block.rows x block.cols, of the dtype of the iteration, or f32.
+//
+// The optimizer's hyper struct begins with the members of gpu::MuonHyper. `flags`: MUON_NESTEROV, where it is
+// wanted. `stage` begins the names of the stages.
+Tensor momentum_polar(StepBuilder& step, const StepBuilder::Item& item, const Tensor& momentum,
+                      const MatrixBlock& block, const PolarOptions& options, std::uint32_t flags,
+                      std::string_view stage);
+
+// Throws (invalid_argument), in the name of `optimizer`, for options that polar() refuses and unguarded ones.
+void check_orthogonalizer(std::string_view optimizer, const PolarOptions& options);
+// For Optimizer::options_text(): " polar.norm_rule=..." and so on.
+std::string orthogonalizer_text(const PolarOptions& options);
+
+}  // namespace heron
