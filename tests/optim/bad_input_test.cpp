@@ -7,6 +7,7 @@
 #include <fstream>
 #include <limits>
 
+#include "optim/registry.hpp"
 #include "optim/training.hpp"
 
 namespace heron::test {
@@ -80,6 +81,48 @@ TEST_P(BadInputTest, ParametersThatNoStepCouldUse) {
                   "ve"));
     refused([&] { adamw.add(parameter("layer.weight")); }, {"layer.weight", "unique"});
     EXPECT_EQ(adamw.parameters().size(), 2u);
+}
+
+TEST_P(BadInputTest, EveryOptimizerRefusesTensorsAndRatesThatItCannotUse) {
+    for (const OptimizerCase& entry : optimizer_registry()) {
+        SCOPED_TRACE(entry.name);
+        const std::unique_ptr<Optimizer> optimizer = entry.make(device());
+        const auto add = [&](auto&& change) {
+            Parameter p = parameter("layer.weight");
+            change(p);
+            return [&optimizer, p] { optimizer->add(p); };
+        };
+        refused(add([](Parameter& p) { p.weight.address = 0; }), {"layer.weight", "weight", "null"});
+        refused(add([](Parameter& p) { p.weight.dtype = DType::u32; }), {"layer.weight", "u32"});
+        refused(add([](Parameter& p) { p.gradient.shape = Shape{4, 6}; }), {"layer.weight", "4x6"});
+        refused(add([](Parameter& p) { p.gradient = p.weight; }), {"layer.weight", "overlap"});
+        refused(add([](Parameter& p) { p.lr_scale = kNan; }), {"layer.weight", "lr_scale"});
+        EXPECT_TRUE(optimizer->parameters().empty());
+        optimizer->add(parameter("layer.weight"));
+        refused([&] { optimizer->add(parameter("layer.weight")); }, {"layer.weight", "unique"});
+        for (const float rate : {kNan, kInfinity, -kInfinity, -1.0f}) {
+            refused([&] { entry.make_extreme(device(), rate); }, {"lr"});
+            Plan plan = compile(device(), {optimizer.get()});
+            refused([&] { set_learning_rate(plan, optimizer->name(), rate); }, {"set_learning_rate", "lr"});
+        }
+    }
+}
+
+TEST_P(BadInputTest, EveryOptimizerRefusesTheCheckpointOfAnother) {
+    const std::filesystem::path file = std::filesystem::temp_directory_path() /
+                                       ("heron_other_" + std::to_string(GetParam().index) + ".safetensors");
+    const std::vector<OptimizerCase> registry = optimizer_registry();
+    for (std::size_t i = 0; i < registry.size(); ++i) {
+        SCOPED_TRACE(registry[i].name);
+        Training saved(device(), registry[i].make, {{.name = "a", .shape = {6, 4}}});
+        saved.steps(1, 1);
+        save_checkpoint(saved.plan(), file);
+        Training other(device(), registry[(i + 1) % registry.size()].make, {{.name = "a", .shape = {6, 4}}});
+        const auto bits = other.bits();
+        refused([&] { load_checkpoint(other.plan(), file); }, {"belongs to another plan"});
+        EXPECT_TRUE(other.bits() == bits);
+    }
+    std::filesystem::remove(file);
 }
 
 TEST_P(BadInputTest, ShapesAndViewsThatMuonCannotTake) {

@@ -16,7 +16,8 @@ namespace heron::test {
 struct OptimizerCase {
     std::string name;
     MakeOptimizer make;
-    MakeOptimizer make_extreme;  // with a learning rate and a weight decay of 1e38
+    // With this learning rate and, where the algorithm has one, weight decay.
+    std::function<std::unique_ptr<Optimizer>(const Device&, float)> make_extreme;
     std::function<std::unique_ptr<Reference>(const Shape&)> reference;
     bool element_wise;          // bounds per element; else by relative Frobenius norm
     std::vector<Shape> shapes;  // awkward ones, that the algorithm takes
@@ -38,9 +39,13 @@ MakeOptimizer maker(const Options& options) {
     return [=](const Device& device) { return std::make_unique<Algorithm>(device, options); };
 }
 template <class Algorithm, class Options>
-MakeOptimizer extreme_maker(Options options) {
-    options.lr = options.weight_decay = 1e38f;
-    return maker<Algorithm>(options);
+auto extreme_maker(const Options& options) {
+    return [=](const Device& device, float value) {
+        Options extreme = options;
+        extreme.lr = value;
+        if constexpr (requires { extreme.weight_decay; }) extreme.weight_decay = value;
+        return std::make_unique<Algorithm>(device, extreme);
+    };
 }
 
 inline OptimizerCase adamw(std::string name, const AdamWOptions& options) {
@@ -103,6 +108,19 @@ inline std::vector<OptimizerCase> optimizer_registry() {
              [](double m, double n) { return 0.2 * std::sqrt(std::max(m, n)); }),
         muon("muon_dion", dion, [](double m, double n) { return std::sqrt(m / n); }),
     };
+}
+
+// All of them in one plan, each with one tensor and both called like the case: a step is one submission.
+inline std::vector<Training::Group> every_optimizer(const Shape& shape) {
+    std::vector<Training::Group> groups;
+    for (const OptimizerCase& entry : optimizer_registry())
+        groups.push_back({[entry](const Device& on) {
+                              std::unique_ptr<Optimizer> optimizer = entry.make(on);
+                              optimizer->set_name(entry.name);
+                              return optimizer;
+                          },
+                          {{.name = entry.name, .shape = shape}}});
+    return groups;
 }
 
 }  // namespace heron::test
