@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// What a line of the registry (registry.hpp) says of an optimizer.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "optim/reference.hpp"
+#include "optim/training.hpp"
+
+namespace heron::test {
+
+struct OptimizerCase {
+    std::string name;
+    MakeOptimizer make;
+    // With this learning rate and, where the algorithm has one, weight decay.
+    std::function<std::unique_ptr<Optimizer>(const Device&, float)> make_extreme;
+    std::function<std::unique_ptr<Reference>(const Shape&)> reference;
+    bool element_wise;          // bounds per element; else by relative Frobenius norm
+    std::vector<Shape> shapes;  // awkward ones, that the algorithm takes
+};
+
+namespace registry {
+
+inline std::vector<Shape> any_shapes() {
+    return {{}, {1}, {7}, {256}, {1021}, {1, 1}, {3, 5}, {64, 65}, {2, 3, 5, 7}, {1, 10000}, {300, 217}};
+}
+inline std::vector<Shape> matrix_shapes() {
+    return {{1, 1},    {1, 9},    {9, 1},     {6, 10},    {17, 13},  {64, 64},
+            {200, 33}, {40, 310}, {150, 150}, {1, 10000}, {10000, 1}};
+}
+
+// A function that makes an Algorithm with these options.
+template <class Algorithm, class Options>
+MakeOptimizer maker(const Options& options) {
+    return [=](const Device& device) { return std::make_unique<Algorithm>(device, options); };
+}
+template <class Algorithm, class Options>
+auto extreme_maker(const Options& options) {
+    return [=](const Device& device, float value) {
+        Options extreme = options;
+        extreme.lr = value;
+        if constexpr (requires { extreme.weight_decay; }) extreme.weight_decay = value;
+        return std::make_unique<Algorithm>(device, extreme);
+    };
+}
+
+}  // namespace registry
+}  // namespace heron::test
