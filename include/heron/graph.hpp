@@ -4,6 +4,7 @@
 // one stage for many tensors at once.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -73,16 +74,36 @@ struct KernelInfo {
     std::span<const std::uint32_t> spirv;
     std::uint32_t job_bytes;
     std::uint32_t first_group_offset;  // byte offset of the job's `uint first_group`
+    std::uint32_t addresses;           // members that a job begins with and that are addresses
 };
+
+// Becomes an address (core/shared.h) and nothing else.
+struct AnyAddress {
+    template <std::same_as<std::uint64_t> T>
+    constexpr operator T() const {
+        return 0;
+    }
+};
+// The addresses that a job struct begins with: as many as it can be initialized with.
+template <class Job, class... Addresses>
+constexpr std::uint32_t count_addresses() {
+    if constexpr (requires { Job{Addresses{}..., AnyAddress{}}; })
+        return count_addresses<Job, Addresses..., AnyAddress>();
+    else
+        return sizeof...(Addresses);
+}
 
 template <class Job>
 constexpr KernelInfo make_kernel(const char* name, std::span<const std::uint32_t> spirv) {
     static_assert(std::is_trivially_copyable_v<Job> && sizeof(Job) % 8 == 0,
                   "jobs are plain and a multiple of 8 bytes");
-    return {name, spirv, sizeof(Job), static_cast<std::uint32_t>(offsetof(Job, first_group))};
+    return {name, spirv, sizeof(Job), static_cast<std::uint32_t>(offsetof(Job, first_group)),
+            count_addresses<Job>()};
 }
 
-// A tensor of a job: where its address goes, and what the kernel does with its bytes.
+// A tensor of a job: where its address goes, and what the kernel does with its bytes. Tensors that a job does
+// without have no operand; the plan puts a readable address in their place, since drivers may load what no
+// branch that is taken asks for.
 struct Operand {
     static constexpr std::uint32_t kNoField = 0xffffffff;  // a dependency whose address the job does not hold
     std::uint32_t field;                                   // byte offset of the address in the job struct

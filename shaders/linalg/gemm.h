@@ -12,7 +12,7 @@ struct GemmJob {
     U32   b;
     U32   c;           // valid only with GEMM_HAS_C
     U32   d;
-    U32   active_items; // read only with GEMM_ACTIVE; never null
+    U32   active_items; // with GEMM_ACTIVE
     uint  m;           // rows of D
     uint  n;           // columns of D
     uint  k;           // at least 1

@@ -9,7 +9,7 @@ HERON_SHARED_BEGIN
 
 struct RandomJob {
     U32   to;
-    U32   counter;     // one word, read with RANDOM_COUNTER; else any readable bytes
+    U32   counter;     // one word, with RANDOM_COUNTER
     uint  seed;
     uint  seed_high;
     uint  tensor;

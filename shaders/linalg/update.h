@@ -35,7 +35,7 @@ const uint RANK_ONE_UPDATE = 2;
 struct CholeskyUpdateJob {
     U32  l;
     U32  vector;
-    U32  row;         // with UPDATE_REPLACE; else any readable bytes
+    U32  row;         // with UPDATE_REPLACE
     U32  scratch;     // CHOLESKY_SCRATCH n floats for each item
     U32  apply;       // one word for each item: 1 where all rotations exist
     U32  status;      // with UPDATE_STATUS

@@ -94,6 +94,7 @@ struct Plan::Impl {
                          const std::vector<Object>& objects) const;
     void take(PlanRegions memory);
     void write_tables();
+    VkDeviceAddress spare_address(const Operation& operation, Phase phase, VkDeviceAddress jobs) const;
     void write_jobs(Phase phase);
 
     // plan_record.cpp

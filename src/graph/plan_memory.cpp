@@ -53,6 +53,23 @@ std::span<std::byte> Region::mapped(std::uint64_t offset, std::uint64_t size) co
     return {static_cast<std::byte*>(block.mapped) + offset % block_bytes, size};
 }
 
+// For the addresses that no operand of a job fills. Kernels do not use them, but lavapipe 26.1 loads what is
+// at an address common to a subgroup on both sides of a branch: the job's longest operand, which as long an
+// index as any stays inside of, at a multiple of 16 bytes, which vectors may want.
+VkDeviceAddress Plan::Impl::spare_address(const Operation& operation, Phase phase,
+                                          VkDeviceAddress jobs) const {
+    VkDeviceAddress spare = jobs;
+    std::uint64_t longest = 0;
+    for (const Operand& operand : operation.operands) {
+        const VkDeviceAddress where = address(operand.tensor, phase);
+        const std::uint64_t bytes = operand.tensor.span_bytes();
+        if (bytes <= longest || where % 16 != 0) continue;
+        spare = where;
+        longest = bytes;
+    }
+    return spare;
+}
+
 void Plan::Impl::write_jobs(Phase phase) {
     const Region& tables = region(RegionKind::tables);
     for (const Batch& batch : program(phase).schedule.batches) {
@@ -66,6 +83,13 @@ void Plan::Impl::write_jobs(Phase phase) {
                 if (operand.field == Operand::kNoField) continue;
                 const VkDeviceAddress where = address(operand.tensor, phase);
                 std::memcpy(to + operand.field, &where, sizeof(where));
+            }
+            const VkDeviceAddress spare = spare_address(operation, phase, tables.address(batch.job_offset));
+            for (std::uint32_t i = 0; i < kernel.addresses; ++i) {
+                std::byte* member = to + i * sizeof(spare);
+                VkDeviceAddress where = 0;
+                std::memcpy(&where, member, sizeof(where));
+                if (where == 0) std::memcpy(member, &spare, sizeof(spare));
             }
             std::memcpy(to + kernel.first_group_offset, &first_group, sizeof(first_group));
             first_group += static_cast<std::uint32_t>(operation.groups);

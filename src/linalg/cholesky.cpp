@@ -120,11 +120,8 @@ void add_small(Graph& graph, const Tensor& a, const Tensor& factor, const Choles
     job.l_item = item_stride(factor);
     job.flags = flags_of(options);
     job.tolerance = pivot_tolerance(a.rows());
-    // What only blocks have is some readable memory here: lavapipe 26.1 may load where a branch is not taken.
     std::vector<Operand> operands{{offsetof(gpu::CholeskyJob, a), a, Access::read},
-                                  {offsetof(gpu::CholeskyJob, l), factor, Access::write},
-                                  {offsetof(gpu::CholeskyJob, diagonal), a, Access::read},
-                                  {offsetof(gpu::CholeskyJob, states), a, Access::read}};
+                                  {offsetof(gpu::CholeskyJob, l), factor, Access::write}};
     if (options.status)
         operands.push_back({offsetof(gpu::CholeskyJob, status), options.status, Access::write});
     if (options.jitter_used)

@@ -38,9 +38,8 @@ struct Active {
     std::uint32_t flags() const {
         return !tensor ? 0 : one ? gpu::GEMM_ACTIVE | gpu::GEMM_ACTIVE_ONE : gpu::GEMM_ACTIVE;
     }
-    // lavapipe 26.1 loads it whatever the flags say: something readable in its place.
-    Operand operand(std::size_t field, const Tensor& instead) const {
-        return {static_cast<std::uint32_t>(field), tensor ? tensor : instead, Access::read};
+    void add_to(std::vector<Operand>& operands, std::size_t field) const {
+        if (tensor) operands.push_back({static_cast<std::uint32_t>(field), tensor, Access::read});
     }
     // What is left as it is must be there.
     Access access() const { return tensor ? Access::read_write : Access::write; }
@@ -74,11 +73,10 @@ Tensor add_panels(Graph& graph, const Lines& x, bool guarded) {
     job.panels_item = narrow(panels);
     job.padded_k = narrow(steps * gpu::PANEL_STEP);
     job.chunks = narrow(ceil_div(job.padded_k, gpu::PACK_CHUNK));
-    Operation operation = make_operation(kPack, job,
-                                         {{offsetof(gpu::GemmPackJob, x), x.x, Access::read},
-                                          x.active.operand(offsetof(gpu::GemmPackJob, active_items), x.x),
-                                          {offsetof(gpu::GemmPackJob, panels), result, Access::write}},
-                                         x.items * panels * job.chunks);
+    std::vector<Operand> operands{{offsetof(gpu::GemmPackJob, x), x.x, Access::read},
+                                  {offsetof(gpu::GemmPackJob, panels), result, Access::write}};
+    x.active.add_to(operands, offsetof(gpu::GemmPackJob, active_items));
+    Operation operation = make_operation(kPack, job, std::move(operands), x.items * panels * job.chunks);
     operation.constants = {{gpu::SPEC_THREADS, graph.device().capabilities().subgroup_size},
                            {gpu::SPEC_DTYPE_A, dtype_code(x.x)}};
     operation.reason = "panels for gemm_packed";
@@ -154,8 +152,8 @@ void add_product(Graph& graph, const GemmChoice& choice, const Product& x, const
 
     std::vector<Operand> operands{{offsetof(gpu::GemmJob, a), a, Access::read},
                                   {offsetof(gpu::GemmJob, b), b, Access::read},
-                                  {offsetof(gpu::GemmJob, d), x.d, x.active.access()},
-                                  x.active.operand(offsetof(gpu::GemmJob, active_items), x.a)};
+                                  {offsetof(gpu::GemmJob, d), x.d, x.active.access()}};
+    x.active.add_to(operands, offsetof(gpu::GemmJob, active_items));
     if (has_c) operands.push_back({offsetof(gpu::GemmJob, c), x.c, Access::read});
     Operation operation = make_operation(kernel.info, job, std::move(operands), tiles * x.items);
     operation.constants = {{gpu::SPEC_THREADS, threads},
@@ -248,8 +246,8 @@ void add_combine(Graph& graph, const Tensor& partial, std::uint64_t pieces, cons
     job.pairs = narrow(items * m * ceil_div(n, 2));
     job.per_thread = kPairsPerThread;
     std::vector<Operand> operands{{offsetof(gpu::GemmCombineJob, partial), partial, Access::read},
-                                  {offsetof(gpu::GemmCombineJob, d), d, active.access()},
-                                  active.operand(offsetof(gpu::GemmCombineJob, active_items), partial)};
+                                  {offsetof(gpu::GemmCombineJob, d), d, active.access()}};
+    active.add_to(operands, offsetof(gpu::GemmCombineJob, active_items));
     if (has_c) operands.push_back({offsetof(gpu::GemmCombineJob, c), c, Access::read});
     Operation operation =
         make_operation(kCombine, job, std::move(operands), ceil_div(job.pairs, threads * kPairsPerThread));

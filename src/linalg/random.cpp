@@ -81,8 +81,6 @@ void fill_random(Graph& graph, const Tensor& to, const RandomOptions& options) {
     std::vector<Operand> operands{{offsetof(gpu::RandomJob, to), to, Access::write}};
     if (options.counter)
         operands.push_back({offsetof(gpu::RandomJob, counter), options.counter, Access::read});
-    else
-        operands.push_back({offsetof(gpu::RandomJob, counter), to, Access::write});
     if (options.control) operands.push_back({Operand::kNoField, graph.control(), Access::read});
     Operation operation =
         make_operation(kRandom, job, std::move(operands), (job.blocks + per_group - 1) / per_group);

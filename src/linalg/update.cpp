@@ -91,13 +91,12 @@ void add_cholesky(std::string_view who, Graph& graph, Change change, const Tenso
     job.l_item = batch_stride(l);
     job.flags = (status ? gpu::UPDATE_STATUS : 0) | (change == Change::downdate ? gpu::UPDATE_DOWNDATE : 0) |
                 (replaces ? gpu::UPDATE_REPLACE : 0);
-    const Tensor& row_or_any = replaces ? row : vector;
     const auto operands = [&](bool finds) {
         std::vector<Operand> all{
             {offsetof(gpu::CholeskyUpdateJob, l), l, finds ? Access::read : Access::read_write},
-            {offsetof(gpu::CholeskyUpdateJob, row), row_or_any, Access::read},
             {offsetof(gpu::CholeskyUpdateJob, scratch), scratch, finds ? Access::write : Access::read},
             {offsetof(gpu::CholeskyUpdateJob, apply), apply, finds ? Access::write : Access::read}};
+        if (replaces) all.push_back({offsetof(gpu::CholeskyUpdateJob, row), row, Access::read});
         if (finds) all.push_back({offsetof(gpu::CholeskyUpdateJob, vector), vector, Access::read});
         if (finds && status) all.push_back({offsetof(gpu::CholeskyUpdateJob, status), status, Access::write});
         return all;

@@ -7,6 +7,7 @@
 
 #include <bit>
 #include <cmath>
+#include <cstring>
 #include <filesystem>
 #include <functional>
 #include <iterator>
@@ -46,6 +47,40 @@ TEST_P(PlanTest, MergesTensorsIntoOneDispatchPerLevel) {
     EXPECT_GT(plan.state_bytes(), 0u);
     EXPECT_GT(plan.table_bytes(), 0u);
     EXPECT_NE(plan.describe().find("test_affine x 5 jobs"), std::string::npos) << plan.describe();
+}
+
+// Drivers may load from them, whatever a kernel's branches say.
+TEST_P(PlanTest, AddressesThatNoOperandFillsAreReadable) {
+    static_assert(count_addresses<AffineJob>() == 2 && count_addresses<gpu::AlternateJob>() == 3);
+    Graph graph(device());
+    const Tensor short_one = graph.state("short", DType::f32, {8}),
+                 long_one = graph.state("long", DType::f32, {64});
+    graph.add(make_operation(test::kAlternate, gpu::AlternateJob{},
+                             {{offsetof(gpu::AlternateJob, control), short_one, Access::read},
+                              {offsetof(gpu::AlternateJob, arguments), long_one, Access::read}},
+                             1));
+    graph.add(make_operation(kAffine, AffineJob{},
+                             {{Operand::kNoField, graph.state("none", DType::f32, {0}), Access::read}}, 1));
+    Plan plan = graph.compile({});
+    plan.allocate();
+    const Plan::Impl& impl = plan.impl();
+    const Region& tables = impl.region(RegionKind::tables);
+    for (const Batch& batch : impl.program(Phase::step).schedule.batches) {
+        const std::byte* bytes = tables.mapped(batch.job_offset, sizeof(gpu::AlternateJob)).data();
+        if (impl.graph.nodes[batch.nodes[0]].operation.kernel == &test::kAlternate) {
+            gpu::AlternateJob job;
+            std::memcpy(&job, bytes, sizeof(job));
+            EXPECT_EQ(job.control, plan.view(short_one).address);
+            EXPECT_EQ(job.arguments, plan.view(long_one).address);
+            EXPECT_EQ(job.table, plan.view(long_one).address) << "not the longest operand";
+        } else {
+            AffineJob job;
+            std::memcpy(&job, bytes, sizeof(job));
+            EXPECT_EQ(job.x, tables.address(batch.job_offset)) << "not the job, where there is no operand";
+            EXPECT_EQ(job.y, job.x);
+            EXPECT_EQ(job.a, 0.0f);
+        }
+    }
 }
 
 TEST_P(PlanTest, DescribeSaysWhatSpecializationConstantsMean) {

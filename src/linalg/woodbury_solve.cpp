@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+// Woodbury solves for the identity plus low rank: the small system by cholesky() and its inverse.
+#include <cstddef>
+#include <string>
+#include <utility>
+
+#include "heron/linalg/cholesky.hpp"
+#include "linalg/checks.hpp"
+#include "linalg/woodbury.hpp"
+
+namespace heron {
+
+namespace {
+
+constexpr float kEps32 = 0x1p-23f;
+
+void check_options(std::string_view who, const Graph& graph, const Window& window, const Tensor& x,
+                   const WoodburyOptions& options) {
+    check_enumerator(who, options.refinement, Refinement::always, "refinement is not one of Refinement");
+    if (!is_positive(options.lambda) || !is_positive(options.weight) ||
+        !is_positive(options.lambda / options.weight))
+        refuse(who, "lambda is " + std::to_string(options.lambda) + ", the weight " +
+                        std::to_string(options.weight) + "; both must be positive and finite");
+    const std::uint64_t items = window.rows.batch();
+    check_status_tensor(who, graph, options.status, items);
+    if (options.damping) check_elements(who, "damping", graph, options.damping, items, ElementKind::f32);
+    for (const Tensor* extra : {&options.status, &options.damping})
+        if (*extra) {
+            const char* name = extra == &options.status ? "status" : "damping";
+            check_apart(who, graph, name, *extra, window);
+            check_no_overlap(who, name, *extra, "x", x, graph);
+        }
+}
+
+class SmallSystem {
+public:
+    // `earlier`: optional statuses of what the window was made with; where they are not ok, neither is the
+    // system.
+    SmallSystem(WoodburyPasses& passes, const WoodburyOptions& options, const Tensor& earlier = {})
+        : passes_(passes), options_(options), earlier_(earlier) {
+        Graph& graph = passes.graph();
+        const std::uint64_t items = passes.items(), s = passes.s();
+        const Shape square{items, s, s};
+        b_ = graph.temporary(DType::f32, square);
+        factors = graph.temporary(DType::f32, Shape{items, s});
+        info = graph.temporary(DType::u32, Shape{items, gpu::WOODBURY_INFO_WORDS});
+        q = graph.temporary(DType::f32, Shape{items, s});
+        passes.system(options.lambda / options.weight, {}, b_, factors, info);
+
+        const Tensor factor = graph.temporary(DType::f32, square);
+        inverse_ = graph.temporary(DType::f32, square);
+        status_ = graph.temporary(DType::u32, Shape{items});
+        jitter_ = graph.temporary(DType::f32, Shape{items});
+        CholeskyOptions cholesky_options;
+        // With the damping that is there, 10, 100 and 1000 times 4 eps tr B.
+        cholesky_options.jitter = {.retries = 3, .relative = 40 * kEps32 * static_cast<float>(s)};
+        cholesky_options.status = status_;
+        cholesky_options.jitter_used = jitter_;
+        cholesky_options.guarded = options.guarded;
+        cholesky(graph, b_, factor, cholesky_options);
+        TriangularInverseOptions inverse_options;
+        inverse_options.guarded = options.guarded;
+        triangular_inverse(graph, factor, inverse_, inverse_options);
+    }
+
+    // `partials`: of dots(); y where the right-hand side is given.
+    void solve(std::uint32_t mode, const Tensor& y, const Tensor& partials, std::uint32_t extra_flags) {
+        const bool first = mode == gpu::WOODBURY_SOLVE_FIRST;
+        gpu::WoodburySolveJob job{};
+        job.rows = narrow(passes_.s());
+        job.chunks = narrow(passes_.chunks());
+        job.mode = mode;
+        job.flags = extra_flags | (y ? gpu::WOODBURY_HAS_Y : 0);
+        job.weight = options_.weight;
+        using Job = gpu::WoodburySolveJob;
+        std::vector<Operand> operands{
+            {offsetof(Job, inverse), inverse_, Access::read},
+            {offsetof(Job, q), q, mode == gpu::WOODBURY_SOLVE_REFINE ? Access::read_write : Access::write},
+            {offsetof(Job, info), info, first ? Access::read_write : Access::read}};
+        if (y) operands.push_back({offsetof(Job, y), y, Access::read});
+        if (partials) operands.push_back({offsetof(Job, partials), partials, Access::read});
+        if (first) {
+            operands.push_back({offsetof(Job, b), b_, Access::read});
+            operands.push_back({offsetof(Job, cholesky_status), status_, Access::read});
+            operands.push_back({offsetof(Job, jitter), jitter_, Access::read});
+            if (earlier_) {
+                job.flags |= gpu::WOODBURY_HAS_EARLIER;
+                operands.push_back({offsetof(Job, earlier), earlier_, Access::read});
+            }
+            if (options_.refinement == Refinement::automatic) job.flags |= gpu::WOODBURY_REFINES;
+            if (options_.refinement == Refinement::always) job.flags |= gpu::WOODBURY_ALWAYS;
+            if (options_.status) {
+                job.flags |= gpu::WOODBURY_HAS_STATUS;
+                operands.push_back({offsetof(Job, status), options_.status, Access::write});
+            }
+            if (options_.damping) {
+                job.flags |= gpu::WOODBURY_HAS_DAMPING;
+                operands.push_back({offsetof(Job, damping), options_.damping, Access::write});
+            }
+        } else if (mode != gpu::WOODBURY_SOLVE_REFINE) {
+            operands[1].access = Access::read_write;  // left alone where there is no refinement
+        }
+        passes_.small_step(job, std::move(operands));
+    }
+
+    Tensor factors, info, q;
+
+private:
+    WoodburyPasses& passes_;
+    const WoodburyOptions& options_;
+    const Tensor earlier_;
+    Tensor b_, inverse_, status_, jitter_;
+};
+
+void add_range(Graph& graph, const Window& window, const Tensor& y, const Tensor& x,
+               const WoodburyOptions& options) {
+    WoodburyPasses passes(graph, window, options.guarded);
+    SmallSystem system(passes, options);
+    const float weight = 1.0f / options.weight;
+    system.solve(gpu::WOODBURY_SOLVE_FIRST, y, {}, 0);
+    const WoodburyPasses::Combine tensors{system.q, system.factors, system.info, {}, {}, x};
+    passes.combine(tensors, gpu::WOODBURY_RANGE, 0, weight);
+    if (options.refinement == Refinement::never) return;
+    const std::uint32_t flag = gpu::WOODBURY_IF_REFINED;
+    const Tensor ux = passes.dots(x, system.factors, system.info, {}, flag);
+    system.solve(gpu::WOODBURY_SOLVE_REFINE, y, ux, flag);
+    passes.combine(tensors, gpu::WOODBURY_RANGE, flag | gpu::WOODBURY_FINAL, weight);
+}
+
+}  // namespace
+
+void add_woodbury_solve(Graph& graph, const Window& window, const Tensor& b, const Tensor& x,
+                        const WoodburyOptions& options, const Tensor& earlier) {
+    WoodburyPasses passes(graph, window, options.guarded);
+    SmallSystem system(passes, options, earlier);
+    const float weight = 1.0f / options.weight;
+    const Tensor ub = passes.dots(b, system.factors, {}, {}, 0);
+    system.solve(gpu::WOODBURY_SOLVE_FIRST, {}, ub, 0);
+    WoodburyPasses::Combine tensors{system.q, system.factors, system.info, b, {}, x};
+    passes.combine(tensors, gpu::WOODBURY_SUBTRACT, 0, weight);
+    if (options.refinement == Refinement::never) return;
+    tensors.r = graph.temporary(DType::f32, Shape{passes.items(), passes.d()});
+    const std::uint32_t flag = gpu::WOODBURY_IF_REFINED;
+    const Tensor ux = passes.dots(x, system.factors, system.info, {}, flag);
+    system.solve(gpu::WOODBURY_SOLVE_SUM, {}, ux, flag);
+    passes.combine(tensors, gpu::WOODBURY_RESIDUAL, flag, weight);
+    const Tensor ur = passes.dots(tensors.r, system.factors, system.info, {}, flag);
+    system.solve(gpu::WOODBURY_SOLVE_AGAIN, {}, ur, flag);
+    passes.combine(tensors, gpu::WOODBURY_CORRECT, flag | gpu::WOODBURY_FINAL, weight);
+}
+
+void woodbury_range(Graph& graph, const Window& window, const Tensor& y, const Tensor& x,
+                    const WoodburyOptions& options) {
+    const char* who = "woodbury_range";
+    check_window(who, graph, window);
+    const std::uint64_t items = window.rows.batch();
+    check_elements(who, "y", graph, y, items * window.rows.rows(), ElementKind::f32);
+    check_elements(who, "x", graph, x, items * window.rows.cols(), ElementKind::f32);
+    check_apart(who, graph, "x", x, window);
+    check_no_overlap(who, "x", x, "y", y, graph);
+    check_options(who, graph, window, x, options);
+    if (items > 0) add_range(graph, window, y, x, options);
+}
+
+void woodbury_solve(Graph& graph, const Window& window, const Tensor& b, const Tensor& x,
+                    const WoodburyOptions& options) {
+    const char* who = "woodbury_solve";
+    check_window(who, graph, window);
+    const std::uint64_t items = window.rows.batch();
+    check_elements(who, "b", graph, b, items * window.rows.cols(), ElementKind::any_float);
+    check_elements(who, "x", graph, x, items * window.rows.cols(), ElementKind::f32);
+    check_apart(who, graph, "x", x, window);
+    check_no_overlap(who, "x", x, "b", b, graph);
+    check_options(who, graph, window, x, options);
+    if (items > 0) add_woodbury_solve(graph, window, b, x, options);
+}
+
+}  // namespace heron
