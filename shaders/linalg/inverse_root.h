@@ -76,6 +76,7 @@ struct RootStartJob {
     F32   x;
     F32   t; // with ROOT_WRITES_T
     U32   states;
+    U32   running; // see RootCommitJob
     uint  n;
     uint  p;
     float absolute;
@@ -105,6 +106,7 @@ struct RootGuessJob {
 struct RootErrorJob {
     F32  test;
     U32  partials;
+    U32  running; // see RootCommitJob
     uint n;
     uint groups;
     uint flags; // ROOT_WARM: infinity norm
@@ -112,6 +114,7 @@ struct RootErrorJob {
 };
 
 // inverse_root_commit.comp: decides for each matrix whether the new iterate is kept; where not, puts the old one in its place.
+// `running` has a word for each matrix, 0 when it has stopped: all operations of later iterations leave it alone.
 struct RootCommitJob {
     F32   old0;
     F32   old1;
@@ -123,6 +126,7 @@ struct RootCommitJob {
     U32   partials;
     U32   failures;
     U32   states;
+    U32   running;
     uint  n;
     uint  p;
     uint  matrices; // iterates: 1 to 3
@@ -143,6 +147,7 @@ struct RootDenmanJob {
     F32  next;
     F32  f;
     U32  states;
+    U32  running;
     uint n;
     uint iteration;
     uint slots;

@@ -29,6 +29,7 @@ void main() {
     F32 next = p.jobs.job[j].t;
     U32 partials = p.jobs.job[j].partials;
     U32 states = p.jobs.job[j].states;
+    U32 running = p.jobs.job[j].running;
     uint n = p.jobs.job[j].n;
     uint root = p.jobs.job[j].p;
     uint matrices = p.jobs.job[j].matrices;
@@ -61,7 +62,7 @@ void main() {
     uint verdict = before;
     bool kept = false;
     if (warm) {
-        kept = bits < 0x3f800000u;
+        kept = before == ROOT_RUNNING && bits < 0x3f800000u;
     } else if (before == ROOT_RUNNING) {
         verdict = root_verdict(iteration, bits, previous, tolerance, (flags & ROOT_BOUNDED) != 0);
         if ((flags & ROOT_FAILURES) != 0) {
@@ -77,10 +78,14 @@ void main() {
         states.v[to + 1] = kept ? bits : floatBitsToUint(previous);
         states.v[to + 2] = kept ? iteration : used;
         states.v[to + 3] = exponent;
+        running.v[item] = verdict == ROOT_RUNNING ? 1 : 0;
     }
 
-    bool writes_t = (flags & ROOT_WRITES_T) != 0;
-    if (kept && !writes_t)
+    // A matrix that stopped with a new iterate that was kept is copied once more, in the next iteration; then both places hold
+    // the same.
+    bool copies = !kept && (warm || before == ROOT_RUNNING || used + 1 == iteration);
+    bool writes_t = (flags & ROOT_WRITES_T) != 0 && verdict == ROOT_RUNNING;
+    if (!copies && !writes_t)
         return;
     float inverse_p = 1.0 / float(root);
     for (uint r = 0; r < PER_THREAD; ++r) {
@@ -89,7 +94,7 @@ void main() {
         for (uint i = t; i < end; i += gl_WorkGroupSize.x) {
             uint col = min(i, n - 1);
             uint element = item * n * n + min(row, n - 1) * n + col;
-            if (!kept) {
+            if (copies) {
                 new0.v[element] = old0.v[element];
                 if (matrices > 1)
                     new1.v[element] = old1.v[element];

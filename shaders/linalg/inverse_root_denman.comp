@@ -28,10 +28,13 @@ void main() {
     F32 next = p.jobs.job[j].next;
     F32 f = p.jobs.job[j].f;
     U32 states = p.jobs.job[j].states;
+    U32 running = p.jobs.job[j].running;
     uint n = p.jobs.job[j].n;
     uint groups = p.jobs.job[j].groups;
     uint item = group / groups;
     group -= item * groups;
+    if (running.v[item] == 0)
+        return;
 
     uint at = (item * p.jobs.job[j].slots + p.jobs.job[j].iteration - 1) * ROOT_STATE_WORDS;
     float error = uintBitsToFloat(states.v[at + 1]);

@@ -22,11 +22,14 @@ void main() {
     group -= p.jobs.job[j].first_group;
     F32 test = p.jobs.job[j].test;
     U32 partials = p.jobs.job[j].partials;
+    U32 running = p.jobs.job[j].running;
     uint n = p.jobs.job[j].n;
     uint groups = p.jobs.job[j].groups;
     bool row_sums = (p.jobs.job[j].flags & ROOT_WARM) != 0;
     uint item = group / groups;
     uint t = gl_LocalInvocationID.x;
+    if (running.v[item] == 0)
+        return;
 
     if (t == 0)
         largest = 0;

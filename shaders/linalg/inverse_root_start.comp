@@ -27,6 +27,7 @@ void main() {
     F32 x = p.jobs.job[j].x;
     F32 next = p.jobs.job[j].t;
     U32 states = p.jobs.job[j].states;
+    U32 running = p.jobs.job[j].running;
     uint n = p.jobs.job[j].n;
     uint root = p.jobs.job[j].p;
     uint groups = p.jobs.job[j].groups;
@@ -91,5 +92,6 @@ void main() {
         states.v[at + 1] = 0x7f800000u;
         states.v[at + 2] = 0;
         states.v[at + 3] = uint(scale.exponent);
+        running.v[item] = usable ? 1 : 0;
     }
 }

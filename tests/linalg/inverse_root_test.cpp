@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: MIT
 // inverse_root() against float64, on every device: all methods, one workgroup and products.
 
+#include <cstring>
+#include <string_view>
+
+#include "graph/graph.hpp"
+#include "linalg/gemm.h"
 #include "linalg/linalg_test.hpp"
 
 namespace heron::test {
@@ -298,6 +303,55 @@ TEST_P(InverseRootTest, FailuresAreNamedAndStayAlone) {
                     EXPECT_TRUE(count >= 3 && count <= (method == RootMethod::newton ? 16u : 7u)) << count;
                 }
             }
+}
+
+// Matrices of a batch stop at different iterations. What the others go on with leaves them alone: alone, with
+// a budget that ends there, they have the same root, bit for bit.
+TEST_P(InverseRootTest, MatricesThatHaveStoppedStayAsTheyAre) {
+    const std::uint64_t n = 33;
+    std::vector<Matrix> batch{Matrix::Zero(n, n)};
+    for (double condition : {1e5, 1.0, 1e2, 4.0})
+        batch.push_back(rounded(spd_matrix(n, condition, n), DType::f32));
+    for (RootMethod method : {RootMethod::newton, RootMethod::newton_schulz, RootMethod::denman_beavers})
+        for (std::uint32_t p : {1u, 2u, 3u, 5u}) {
+            if (method != RootMethod::newton && p != 2) continue;
+            const std::string what = std::string(to_string(method)) + " p " + std::to_string(p);
+            InverseRootOptions options{.p = p, .method = method, .one_workgroup = false};
+            Graph graph(device());
+            const Placed pa = place(graph, batch), px = blank(graph, batch.size(), n, n);
+            const Words used = words(graph, batch.size());
+            options.iterations_used = used.tensor;
+            inverse_root(graph, pa.tensor, px.tensor, options);
+            run(graph);
+            int products = 0;
+            for (const Node& node : graph.impl().nodes) {
+                const KernelInfo& kernel = *node.operation.kernel;
+                if (!std::string_view(kernel.name).starts_with("gemm_")) continue;
+                if (kernel.job_bytes != sizeof(gpu::GemmJob)) continue;
+                gpu::GemmJob job;
+                std::memcpy(&job, node.operation.job.data(), sizeof(job));
+                EXPECT_TRUE((job.flags & gpu::GEMM_ACTIVE) != 0) << "a product for those that have stopped";
+                ++products;
+            }
+            EXPECT_GE(products, 8) << what;
+            const std::vector<std::uint32_t> counts = used.words();
+            EXPECT_EQ(counts[0], 0u) << what;
+            for (std::size_t i : {2u, 3u, 4u})
+                EXPECT_LT(counts[i], counts[1]) << what << ": nothing stops before the others";
+            Graph alone(device());
+            std::vector<Placed> roots;
+            for (std::size_t i = 1; i < batch.size(); ++i) {
+                roots.push_back(blank(alone, 1, n, n));
+                options.iterations = counts[i];
+                options.iterations_used = {};
+                inverse_root(alone, place(alone, {batch[i]}).tensor, roots.back().tensor, options);
+            }
+            run(alone);
+            const std::vector<Matrix> x = px.read();
+            EXPECT_EQ(x[0], batch[0]) << what;
+            for (std::size_t i = 1; i < batch.size(); ++i)
+                EXPECT_EQ(x[i], roots[i - 1].read()[0]) << what << ", matrix " << i;
+        }
 }
 
 // A budget that is too small, and zero eigenvalues: the iterate so far, finite, with a name. (Zero

@@ -76,9 +76,9 @@ struct InverseRootOptions {
 //
 // Small matrices: one workgroup each, all of a level in one dispatch, all iterations in it (n <= 36 with 16
 // KiB of shared memory, 52 with 32, 72 with 64). Large ones: products at half price, and two levels more an
-// iteration that look at the result. Their budget is recorded: products go on when all matrices have stopped,
-// without effect. Bytes: 8 n^2 in one workgroup; 12 n^2 a product and 8 n^2 for each look. Workspace: 32 to
-// 44 n^2 bytes.
+// iteration that look at the result. The whole budget is recorded, but a matrix that has stopped costs next
+// to nothing from then on (denman_beavers still factors it, 2 n^3 / 3 FLOPs). Bytes: 8 n^2 in one workgroup;
+// 12 n^2 a product and 8 n^2 for each look. Workspace: 16 to 32 n^2 bytes.
 //
 // Accuracy, kappa the condition number of A + damping I, u = 2^-24: |X^p (A + damping I) - I|_F <= 2 n kappa
 // u, for p > 4 times p / 2. Square root: |Y^2 - A|_F <= 20 n u |A|_F.
