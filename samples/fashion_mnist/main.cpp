@@ -14,15 +14,17 @@
 #include <vector>
 
 #include "curve.hpp"
-#include "dataset.hpp"
 #include "heron/heron.hpp"
-#include "network.hpp"
-#include "optimizers.hpp"
 #include "pictures.hpp"
-#include "progress.hpp"
+#include "support/dataset.hpp"
 #include "support/device_option.hpp"
+#include "support/network.hpp"
+#include "support/optimizers.hpp"
+#include "support/progress.hpp"
 #include "support/text.hpp"
 #include "trainer.hpp"
+
+using namespace samples;
 
 namespace {
 

@@ -6,7 +6,7 @@
 #include <span>
 #include <string>
 
-#include "dataset.hpp"
+#include "support/dataset.hpp"
 #include "trainer.hpp"
 
 // Both throw heron::Error (io) naming the file that could not be written.
@@ -20,4 +20,5 @@ struct LabelledCurve {
 void write_curves_svg(const std::filesystem::path& path, std::span<const LabelledCurve> runs,
                       const std::string& title, const std::string& subtitle);
 // The first test images, framed green where the prediction is right, else red with both names.
-void write_prediction_grid(const std::filesystem::path& path, const DataSet& data, const RunResult& run);
+void write_prediction_grid(const std::filesystem::path& path, const samples::DataSet& data,
+                           const RunResult& run);

@@ -13,6 +13,8 @@
 
 #include "pictures.hpp"
 
+using namespace samples;
+
 namespace {
 
 // The font has ASCII only, and a name must fit below its picture.

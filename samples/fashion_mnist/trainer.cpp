@@ -14,8 +14,10 @@
 #include <string>
 #include <vector>
 
-#include "step_commands.hpp"
+#include "support/step_commands.hpp"
 #include "support/vulkan_api.hpp"
+
+using namespace samples;
 
 namespace {
 

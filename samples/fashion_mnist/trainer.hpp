@@ -11,13 +11,13 @@
 #include <vector>
 
 #include "curve.hpp"
-#include "dataset.hpp"
 #include "heron/heron.hpp"
-#include "network.hpp"
-#include "optimizers.hpp"
+#include "support/dataset.hpp"
+#include "support/network.hpp"
+#include "support/optimizers.hpp"
 
 struct RunSettings {
-    const NamedOptimizer* optimizer = nullptr;
+    const samples::NamedOptimizer* optimizer = nullptr;
     std::optional<float> lr;  // where it is given; else the checkpoint's, else the optimizer's own
     std::vector<std::uint32_t> hidden;
     std::uint32_t batch = 0;
@@ -74,6 +74,7 @@ struct RunObserver {
     std::function<void(const Curve& curve, double train_loss)> evaluated;
 };
 
-// Throws heron::Error, BadInput (a checkpoint of another network) or std::runtime_error.
-RunResult train(const heron::Device& device, const DataSet& data, const DeviceImages& train_images,
-                const DeviceImages& test_images, const RunSettings& settings, const RunObserver& observer);
+// Throws heron::Error, samples::BadInput (a checkpoint of another network) or std::runtime_error.
+RunResult train(const heron::Device& device, const samples::DataSet& data,
+                const samples::DeviceImages& train_images, const samples::DeviceImages& test_images,
+                const RunSettings& settings, const RunObserver& observer);

@@ -3,6 +3,8 @@
 // rest.
 #include "optimizers.hpp"
 
+namespace samples {
+
 namespace {
 
 // Learning rates were tuned with the default network and 4 to 5 epochs of 512 images on lavapipe, one seed:
@@ -65,3 +67,5 @@ const NamedOptimizer* find_optimizer(std::string_view name) {
         if (optimizer.name == name) return &optimizer;
     return nullptr;
 }
+
+}  // namespace samples

@@ -15,6 +15,8 @@
 #include <unistd.h>
 #endif
 
+namespace samples {
+
 class Progress {
 public:
     // A line that stays.
@@ -69,3 +71,5 @@ private:
     int tenths_ = 0;
     Clock::time_point last_line_ = Clock::now();
 };
+
+}  // namespace samples

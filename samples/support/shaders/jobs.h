@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The jobs of this sample's kernels, read by GLSL and C++. Matrices are contiguous and row-major.
-#ifndef FASHION_MNIST_JOBS_H
-#define FASHION_MNIST_JOBS_H
+// The jobs of the network's kernels, read by GLSL and C++. Matrices are contiguous and row-major.
+#ifndef SAMPLES_NETWORK_JOBS_H
+#define SAMPLES_NETWORK_JOBS_H
 
 #include "core/shared.h"
 

@@ -10,6 +10,8 @@
 #include "heron/heron.hpp"
 #include "support/vulkan_api.hpp"
 
+namespace samples {
+
 class StepCommands {
 public:
     static constexpr std::uint32_t kMaxSteps = 64;  // a submission
@@ -44,3 +46,5 @@ private:
     std::uint32_t submitted_ = 0;  // steps of the last submission
     bool pending_ = false;
 };
+
+}  // namespace samples

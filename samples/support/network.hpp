@@ -11,8 +11,10 @@
 #include <string>
 #include <vector>
 
-#include "dataset.hpp"
 #include "heron/heron.hpp"
+#include "support/dataset.hpp"
+
+namespace samples {
 
 struct Layer {
     std::string name;  // fc1, fc2, ..., head
@@ -94,3 +96,5 @@ heron::Plan forward_plan(const heron::Device& device, const Network& network, co
 // From the gradient of the logits to the gradients of all weights and biases.
 heron::Plan backward_plan(const heron::Device& device, const Network& network, const Passes& passes,
                           const heron::PlanOptions& options);
+
+}  // namespace samples

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The optimizers that the sample knows by name: one line of a table each.
+// The optimizers that the samples know by name: one line of a table each.
 #pragma once
 
 #include <memory>
@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "heron/heron.hpp"
+
+namespace samples {
 
 struct OptimizerRequest {
     const heron::Device& device;
@@ -31,3 +33,5 @@ struct NamedOptimizer {
 std::span<const NamedOptimizer> named_optimizers();
 // nullptr when there is none.
 const NamedOptimizer* find_optimizer(std::string_view name);
+
+}  // namespace samples

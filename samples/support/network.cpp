@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Builds the graphs of the passes from heron::gemm and this sample's own kernels (shaders/).
+// Builds the graphs of the passes from heron::gemm and kernels of its own (shaders/).
 #include "network.hpp"
 
 #include <algorithm>
@@ -16,6 +16,8 @@
 #include "heron/spirv/mnist_sample_rows.hpp"
 #include "heron/spirv/mnist_softmax_loss.hpp"
 #include "shaders/jobs.h"
+
+namespace samples {
 
 namespace gpu = heron::gpu;
 using heron::Access;
@@ -317,3 +319,5 @@ heron::Plan backward_plan(const heron::Device& device, const Network& network, c
     }
     return graph.compile(options);
 }
+
+}  // namespace samples

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+namespace samples {
+
 using samples::check;
 
 namespace {
@@ -95,3 +97,5 @@ std::vector<StepCommands::Seconds> StepCommands::times() const {
     }
     return result;
 }
+
+}  // namespace samples

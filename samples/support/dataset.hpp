@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+namespace samples {
+
 // The user's mistake: reported without a stack of context, exit code 2.
 struct BadInput : std::runtime_error {
     using std::runtime_error::runtime_error;
@@ -39,3 +41,5 @@ DataSet read_data_set(const std::filesystem::path& folder);
 
 // Where Debian's package puts Fashion-MNIST.
 inline constexpr const char* kDefaultDataFolder = "/usr/share/datasets/fashion-mnist";
+
+}  // namespace samples

@@ -12,6 +12,8 @@
 #include <memory>
 #include <span>
 
+namespace samples {
+
 namespace {
 
 namespace fs = std::filesystem;
@@ -175,3 +177,5 @@ DataSet read_data_set(const fs::path& folder) {
     data.deviation = variance > 1e-12 ? static_cast<float>(std::sqrt(variance)) : 1.0f;
     return data;
 }
+
+}  // namespace samples
