@@ -16,10 +16,13 @@
 #include "curve.hpp"
 #include "heron/heron.hpp"
 #include "pictures.hpp"
+#include "support/arguments.hpp"
+#include "support/bad_input.hpp"
 #include "support/dataset.hpp"
 #include "support/device_option.hpp"
 #include "support/network.hpp"
 #include "support/optimizers.hpp"
+#include "support/program.hpp"
 #include "support/progress.hpp"
 #include "support/text.hpp"
 #include "trainer.hpp"
@@ -30,7 +33,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kBadInput = 2;
 constexpr const char* kCurveFile = "curves.csv";
 
 struct Options {
@@ -49,36 +51,12 @@ struct Options {
     bool describe = false;
 };
 
-std::string device_table() {
-    std::string text;
-    try {
-        for (const heron::DeviceInfo& info : heron::Device::list())
-            text += fmt::format("  {}  {} ({}), {}, uuid {}{}\n", info.index, info.name, info.type_text(),
-                                info.driver, info.uuid_text(),
-                                info.usable ? "" : "\n     not usable: " + info.reason);
-        if (text.empty()) text = "  none (Debian: apt install mesa-vulkan-drivers has one for the CPU)\n";
-    } catch (const heron::Error& error) {
-        text = fmt::format("  none: {}\n", error.what());
-    }
-    return text;
-}
-
 std::string help_footer() {
-    std::string text = "Devices found:\n" + device_table() + "\nOptimizers:\n";
-    for (const NamedOptimizer& optimizer : named_optimizers())
-        text += fmt::format("  {:<8} {} (lr {:g})\n", optimizer.name, optimizer.summary, optimizer.lr);
-    return text +
+    return "Devices found:\n" + device_table() + "\nOptimizers:\n" + optimizer_table() +
            "\nWritten to the output folder: curves.svg, curves.csv, predictions.png, "
            "checkpoint-<optimizer>.safetensors\n"
            "The same seed on the same device and driver gives the same bits: compare the printed hashes.\n"
            "Exit code: 0 done, 1 failed (also: the training diverged), 2 bad input.";
-}
-
-// A number from `least`; without CLI11's own text about the range, which would double the length of the help.
-CLI::Validator at_most(std::uint32_t most, std::uint32_t least = 1) {
-    CLI::Validator range = CLI::Range(least, most);
-    range.description("");
-    return range;
 }
 
 void add_options(CLI::App& app, Options& options) {
@@ -125,26 +103,9 @@ void add_options(CLI::App& app, Options& options) {
     app.footer(help_footer);
 }
 
-float parse_learning_rate(const std::string& name, const std::string& text) {
-    char* end = nullptr;
-    const float value = std::strtof(text.c_str(), &end);
-    if (text.empty() || *end != '\0' || !std::isfinite(value) || value < 0)
-        throw BadInput("--lr " + name + "=" + text + ": must be a number of at least 0");
-    return value;
-}
-
 // One run for each optimizer asked for.
 std::vector<RunSettings> plan_runs(const Options& options, const DataSet& data) {
-    std::map<std::string, float> rates;
-    for (const std::string& entry : options.learning_rates) {
-        const std::size_t equals = entry.find('=');
-        if (equals == std::string::npos)
-            throw BadInput("--lr " + entry + ": must be NAME=VALUE, e.g. muon=0.02");
-        const std::string name = entry.substr(0, equals);
-        if (!find_optimizer(name))
-            throw BadInput(fmt::format("--lr {}: there is no optimizer '{}'", entry, name));
-        rates[name] = parse_learning_rate(name, entry.substr(equals + 1));
-    }
+    std::map<std::string, float> rates = parse_learning_rates(options.learning_rates);
     if (!options.resume.empty() && options.optimizers.size() != 1)
         throw BadInput("--resume: give the one optimizer of the checkpoint with --optimizer");
     if (options.hidden.empty() || options.hidden.size() > 16)
@@ -168,13 +129,7 @@ std::vector<RunSettings> plan_runs(const Options& options, const DataSet& data) 
     std::vector<RunSettings> runs;
     for (const std::string& name : options.optimizers) {
         RunSettings run;
-        run.optimizer = find_optimizer(name);
-        if (!run.optimizer) {
-            std::string known;
-            for (const NamedOptimizer& optimizer : named_optimizers())
-                known += " " + std::string(optimizer.name);
-            throw BadInput(fmt::format("--optimizer {}: there is no such optimizer; known:{}", name, known));
-        }
+        run.optimizer = &require_optimizer("--optimizer", name);
         for (const RunSettings& other : runs)
             if (other.optimizer == run.optimizer) throw BadInput("--optimizer: " + name + " is given twice");
         if (const auto rate = rates.extract(name)) run.lr = rate.mapped();
@@ -192,11 +147,6 @@ std::vector<RunSettings> plan_runs(const Options& options, const DataSet& data) 
     if (!rates.empty())
         throw BadInput("--lr " + rates.begin()->first + ": --optimizer does not ask for that optimizer");
     return runs;
-}
-
-std::string clock_text(double seconds) {
-    const auto whole = std::lround(std::max(0.0, seconds));
-    return fmt::format("{}:{:02}", whole / 60, whole % 60);
 }
 
 RunObserver observe(Progress& progress, CurveFile& curve_file, const RunSettings& run) {
@@ -281,10 +231,7 @@ int run(const Options& options) {
     }
     const DataSet data = read_data_set(options.data);
     const std::vector<RunSettings> runs = plan_runs(options, data);
-    std::error_code failed;
-    fs::create_directories(options.out, failed);
-    if (failed || !fs::is_directory(options.out))
-        throw BadInput("--out " + options.out + ": cannot be created: " + failed.message());
+    create_output_folder(options.out);
 
     const heron::Device device = samples::create_device(options.device);
     fmt::print("Device: {}\n", device.explain());
@@ -350,30 +297,7 @@ int main(int argc, char** argv) {
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? 0 : kBadInput;
+        return app.exit(error) == 0 ? 0 : kExitBadInput;
     }
-    try {
-        return run(options);
-    } catch (const BadInput& error) {
-        fmt::print(stderr, "fashion_mnist: {}\n", error.what());
-        return kBadInput;
-    } catch (const samples::NoDevice& error) {
-        fmt::print(stderr, "fashion_mnist: {}\n", error.what());
-        return error.exit_code;
-    } catch (const heron::Error& error) {
-        fmt::print(stderr, "fashion_mnist: {}\n", error.what());
-        switch (error.code()) {
-            case heron::ErrorCode::invalid_argument:
-            case heron::ErrorCode::unsupported:
-            case heron::ErrorCode::corrupt_file:
-            case heron::ErrorCode::version_mismatch:
-            case heron::ErrorCode::io:
-                return kBadInput;
-            default:
-                return 1;
-        }
-    } catch (const std::exception& error) {
-        fmt::print(stderr, "fashion_mnist: {}\n", error.what());
-        return 1;
-    }
+    return run_program("fashion_mnist", [&] { return run(options); });
 }

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "support/bad_input.hpp"
 #include "support/step_commands.hpp"
 #include "support/vulkan_api.hpp"
 
@@ -147,10 +148,10 @@ private:
             curve_.steps.push_back({done_, result.loss_sum / static_cast<float>(training_.batch),
                                     result.right / static_cast<float>(training_.batch)});
         }
-        for (const auto& [forward, backward, optimizer] : commands.times()) {
-            time_.forward += forward;
-            time_.backward += backward;
-            time_.optimizer += optimizer;
+        for (const StepCommands::Seconds& part : commands.times()) {
+            time_.forward += part[0];
+            time_.backward += part[1];
+            time_.optimizer += part[2];
             ++time_.steps;
         }
     }

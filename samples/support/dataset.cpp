@@ -12,6 +12,8 @@
 #include <memory>
 #include <span>
 
+#include "bad_input.hpp"
+
 namespace samples {
 
 namespace {

@@ -4,16 +4,10 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
 namespace samples {
-
-// The user's mistake: reported without a stack of context, exit code 2.
-struct BadInput : std::runtime_error {
-    using std::runtime_error::runtime_error;
-};
 
 struct LabelledImages {
     std::uint32_t count = 0;

@@ -8,13 +8,10 @@
 #include <cstddef>
 #include <span>
 
-#include "heron/spirv/mnist_bias.hpp"
-#include "heron/spirv/mnist_column_sum.hpp"
-#include "heron/spirv/mnist_finish_batch.hpp"
-#include "heron/spirv/mnist_gather.hpp"
-#include "heron/spirv/mnist_relu_backward.hpp"
-#include "heron/spirv/mnist_sample_rows.hpp"
-#include "heron/spirv/mnist_softmax_loss.hpp"
+#include "heron/spirv/samples_gather.hpp"
+#include "heron/spirv/samples_sample_rows.hpp"
+#include "kernel_operation.hpp"
+#include "layers.hpp"
 #include "shaders/jobs.h"
 
 namespace samples {
@@ -23,49 +20,14 @@ namespace gpu = heron::gpu;
 using heron::Access;
 using heron::DType;
 using heron::Graph;
-using heron::Operand;
 using heron::Shape;
 using heron::Tensor;
 
 namespace {
 
 constexpr auto kSampleRows =
-    heron::make_kernel<gpu::SampleRowsJob>("sample_rows", heron::spirv::mnist_sample_rows);
-constexpr auto kGather = heron::make_kernel<gpu::GatherJob>("gather", heron::spirv::mnist_gather);
-constexpr auto kBias = heron::make_kernel<gpu::BiasJob>("bias", heron::spirv::mnist_bias);
-constexpr auto kSoftmaxLoss =
-    heron::make_kernel<gpu::SoftmaxLossJob>("softmax_loss", heron::spirv::mnist_softmax_loss);
-constexpr auto kFinishBatch =
-    heron::make_kernel<gpu::FinishBatchJob>("finish_batch", heron::spirv::mnist_finish_batch);
-constexpr auto kReluBackward =
-    heron::make_kernel<gpu::ReluBackwardJob>("relu_backward", heron::spirv::mnist_relu_backward);
-constexpr auto kColumnSum =
-    heron::make_kernel<gpu::ColumnSumJob>("column_sum", heron::spirv::mnist_column_sum);
-
-constexpr std::uint32_t kThreads = 64;        // one or two subgroups on every device
-constexpr std::uint32_t kBiasRows = 16;       // per invocation; as ROWS in bias.comp
-constexpr std::uint32_t kFinishThreads = 64;  // as THREADS in finish_batch.comp
-constexpr std::uint32_t kSumColumns = 16;     // as COLUMNS in column_sum.comp
-constexpr std::uint32_t kSumThreads = 128;    // COLUMNS * SLICES there
-
-constexpr std::uint64_t divide_up(std::uint64_t a, std::uint64_t b) { return (a + b - 1) / b; }
-
-// The address field that a tensor goes to.
-#define FIELD(job, member) static_cast<std::uint32_t>(offsetof(gpu::job, member))
-
-// `bytes` of memory traffic; where it is not given, every operand once.
-template <class Job>
-void add(Graph& graph, const heron::KernelInfo& kernel, const Job& job, std::vector<Operand> operands,
-         std::uint64_t groups, std::uint32_t threads = kThreads, std::uint64_t bytes = 0) {
-    heron::Operation operation = heron::make_operation(kernel, job, std::move(operands), groups);
-    operation.constants = {{gpu::SPEC_THREADS, threads}};
-    operation.reason = "the sample's only variant";
-    operation.guarded = false;
-    if (bytes == 0)
-        for (const Operand& operand : operation.operands) bytes += operand.tensor.span_bytes();
-    operation.bytes = static_cast<double>(bytes);
-    graph.add(std::move(operation));
-}
+    heron::make_kernel<gpu::SampleRowsJob>("sample_rows", heron::spirv::samples_sample_rows);
+constexpr auto kGather = heron::make_kernel<gpu::GatherJob>("gather", heron::spirv::samples_gather);
 
 // A tensor over a whole buffer of 4-byte elements.
 Tensor external(Graph& graph, const std::string& name, const heron::Buffer& buffer, DType dtype,
@@ -75,17 +37,6 @@ Tensor external(Graph& graph, const std::string& name, const heron::Buffer& buff
 
 Tensor words(Graph& graph, const std::string& name, const heron::Buffer& buffer) {
     return external(graph, name, buffer, DType::u32, Shape{buffer.bytes() / 4});
-}
-
-void add_bias(Graph& graph, const Tensor& bias, const Tensor& values, bool relu) {
-    const std::uint64_t column_groups = divide_up(values.cols(), kThreads);
-    add(graph, kBias,
-        gpu::BiasJob{.rows = static_cast<std::uint32_t>(values.rows()),
-                     .cols = static_cast<std::uint32_t>(values.cols()),
-                     .column_groups = static_cast<std::uint32_t>(column_groups),
-                     .relu = relu},
-        {{FIELD(BiasJob, bias), bias, Access::read}, {FIELD(BiasJob, values), values, Access::read_write}},
-        column_groups * divide_up(values.rows(), kBiasRows));
 }
 
 }  // namespace
@@ -212,32 +163,33 @@ heron::Plan forward_plan(const heron::Device& device, const Network& network, co
 
     graph.set_stage("batch");
     const auto bits = static_cast<std::uint32_t>(std::bit_width(images.count - 1));
-    add(graph, kSampleRows,
+    add_operation(
+        graph, kSampleRows,
         gpu::SampleRowsJob{.batch = batch,
                            .count = images.count,
                            .batches = passes.batches,
                            .half_bits = (std::max(bits, 2u) + 1) / 2,
                            .seed = seed,
                            .shuffle = !passes.evaluate()},
-        {{FIELD(SampleRowsJob, cursor), cursor, Access::read},
-         {FIELD(SampleRowsJob, labels), words(graph, "labels", images.labels), Access::read},
-         {FIELD(SampleRowsJob, row_index), row_index, Access::write},
-         {FIELD(SampleRowsJob, row_label), row_label, Access::write}},
+        {{SAMPLES_FIELD(SampleRowsJob, cursor), cursor, Access::read},
+         {SAMPLES_FIELD(SampleRowsJob, labels), words(graph, "labels", images.labels), Access::read},
+         {SAMPLES_FIELD(SampleRowsJob, row_index), row_index, Access::write},
+         {SAMPLES_FIELD(SampleRowsJob, row_label), row_label, Access::write}},
         divide_up(batch, kThreads), kThreads, 4 + 12 * std::uint64_t{batch});
 
     Tensor x = external(graph, "x0", passes.activations[0], DType::f32, Shape{batch, images.pixels});
     const std::uint64_t groups_per_row = divide_up(images.pixels, kThreads);
     const float scale = 1.0f / (255.0f * normalization.deviation);
-    add(graph, kGather,
-        gpu::GatherJob{.batch = batch,
-                       .pixels = images.pixels,
-                       .groups_per_row = static_cast<std::uint32_t>(groups_per_row),
-                       .scale = scale,
-                       .shift = -normalization.mean / normalization.deviation},
-        {{FIELD(GatherJob, images), words(graph, "images", images.images), Access::read},
-         {FIELD(GatherJob, row_index), row_index, Access::read},
-         {FIELD(GatherJob, rows), x, Access::write}},
-        groups_per_row * batch, kThreads, batch * (4 + std::uint64_t{images.pixels} * (1 + 4)));
+    add_operation(graph, kGather,
+                  gpu::GatherJob{.batch = batch,
+                                 .pixels = images.pixels,
+                                 .groups_per_row = static_cast<std::uint32_t>(groups_per_row),
+                                 .scale = scale,
+                                 .shift = -normalization.mean / normalization.deviation},
+                  {{SAMPLES_FIELD(GatherJob, images), words(graph, "images", images.images), Access::read},
+                   {SAMPLES_FIELD(GatherJob, row_index), row_index, Access::read},
+                   {SAMPLES_FIELD(GatherJob, rows), x, Access::write}},
+                  groups_per_row * batch, kThreads, batch * (4 + std::uint64_t{images.pixels} * (1 + 4)));
 
     graph.set_stage("layers");
     for (std::size_t l = 0; l < network.layers.size(); ++l) {
@@ -253,29 +205,14 @@ heron::Plan forward_plan(const heron::Device& device, const Network& network, co
 
     graph.set_stage("loss");
     const Tensor row_result = external(graph, "row_result", passes.row_result, DType::f32, Shape{batch, 2});
-    std::vector<Operand> operands = {{FIELD(SoftmaxLossJob, logits), x, Access::read},
-                                     {FIELD(SoftmaxLossJob, row_label), row_label, Access::read},
-                                     {FIELD(SoftmaxLossJob, row_index), row_index, Access::read},
-                                     {FIELD(SoftmaxLossJob, row_result), row_result, Access::write}};
+    LossTensors loss{.logits = x, .labels = row_label, .row_result = row_result, .row_index = row_index};
     if (passes.evaluate())
-        operands.push_back({FIELD(SoftmaxLossJob, predictions),
-                            words(graph, "predictions", passes.predictions), Access::write});
+        loss.predictions = words(graph, "predictions", passes.predictions);
     else
-        operands.push_back({FIELD(SoftmaxLossJob, gradient),
-                            external(graph, "logits.gradient", passes.gradients.back(), DType::f32, x.shape),
-                            Access::write});
-    add(graph, kSoftmaxLoss,
-        gpu::SoftmaxLossJob{
-            .rows = batch, .classes = static_cast<std::uint32_t>(x.cols()), .evaluate = passes.evaluate()},
-        std::move(operands), divide_up(batch, kThreads), kThreads,
-        batch * (4 * x.cols() + 12 + (passes.evaluate() ? 8 : 4 * x.cols())));
-    add(graph, kFinishBatch, gpu::FinishBatchJob{.rows = batch, .capacity = Passes::kHistory},
-        {{FIELD(FinishBatchJob, row_result), row_result, Access::read},
-         {FIELD(FinishBatchJob, history),
-          external(graph, "history", passes.history, DType::f32, Shape{Passes::kHistory, 2}),
-          Access::read_write},
-         {FIELD(FinishBatchJob, cursor), cursor, Access::read_write}},
-        1, kFinishThreads, 8 * std::uint64_t{batch} + 12);
+        loss.gradient = external(graph, "logits.gradient", passes.gradients.back(), DType::f32, x.shape);
+    softmax_loss(graph, loss);
+    finish_batch(graph, row_result,
+                 external(graph, "history", passes.history, DType::f32, Shape{kHistory, 2}), cursor);
     return graph.compile(options);
 }
 
@@ -298,21 +235,14 @@ heron::Plan backward_plan(const heron::Device& device, const Network& network, c
         const Layer& layer = network.layers[l];
         graph.set_stage(layer.name);
         const Tensor& gradient = output_gradients[l];
-        if (l + 1 < depth)
-            add(graph, kReluBackward, gpu::ReluBackwardJob{.count = batch * layer.outputs},
-                {{FIELD(ReluBackwardJob, activation), inputs[l + 1], Access::read},
-                 {FIELD(ReluBackwardJob, gradient), gradient, Access::read_write}},
-                divide_up(std::uint64_t{batch} * layer.outputs, kThreads));
+        if (l + 1 < depth) relu_backward(graph, inputs[l + 1], gradient);
 
         // dW = dZ^T X, db = sum of dZ over the batch, dX = dZ W
         heron::gemm(graph, gradient, inputs[l], {},
                     graph.external(layer.name + ".weight.gradient", layer.view(layer.weight_gradient)),
                     {.transpose_a = heron::Transpose::yes, .guarded = false});
-        add(graph, kColumnSum, gpu::ColumnSumJob{.rows = batch, .cols = layer.outputs},
-            {{FIELD(ColumnSumJob, values), gradient, Access::read},
-             {FIELD(ColumnSumJob, sums),
-              graph.external(layer.name + ".bias.gradient", layer.view(layer.bias_gradient)), Access::write}},
-            divide_up(layer.outputs, kSumColumns), kSumThreads);
+        column_sums(graph, gradient,
+                    graph.external(layer.name + ".bias.gradient", layer.view(layer.bias_gradient)));
         if (l > 0)
             heron::gemm(graph, gradient, graph.external(layer.name + ".weight", layer.view(layer.weight)), {},
                         output_gradients[l - 1], {.guarded = false});

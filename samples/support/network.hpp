@@ -13,6 +13,7 @@
 
 #include "heron/heron.hpp"
 #include "support/dataset.hpp"
+#include "support/layers.hpp"
 
 namespace samples {
 
@@ -55,8 +56,6 @@ struct DeviceImages {
 // What the passes over a set of images share: a cursor that the GPU advances by one batch a pass, results for
 // the host, and the activations that the backward pass needs.
 struct Passes {
-    static constexpr std::uint32_t kHistory = 4096;  // batches
-
     std::uint32_t batch = 0;
     std::uint32_t batches = 0;  // per epoch
     heron::Buffer cursor;       // [0]: batches taken

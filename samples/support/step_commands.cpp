@@ -15,8 +15,8 @@ constexpr std::uint64_t kTimeoutNs = 300'000'000'000;
 }  // namespace
 
 StepCommands::StepCommands(const heron::Device& device, const samples::DeviceFunctions& vk,
-                           std::span<heron::Plan* const, kParts> parts)
-    : device_(device), vk_(vk) {
+                           std::span<heron::Plan* const> parts)
+    : device_(device), vk_(vk), timestamps_(static_cast<std::uint32_t>(parts.size()) + 1) {
     const VkCommandPoolCreateInfo pool{.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
                                        .queueFamilyIndex = device.queue_family()};
     check(vk.CreateCommandPool(device.handle(), &pool, nullptr, &pool_), "vkCreateCommandPool");
@@ -30,7 +30,7 @@ StepCommands::StepCommands(const heron::Device& device, const samples::DeviceFun
     if (device.capabilities().timestamps) {
         const VkQueryPoolCreateInfo queries{.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
                                             .queryType = VK_QUERY_TYPE_TIMESTAMP,
-                                            .queryCount = kMaxSteps * kTimestamps};
+                                            .queryCount = kMaxSteps * timestamps_};
         check(vk.CreateQueryPool(device.handle(), &queries, nullptr, &queries_), "vkCreateQueryPool");
     }
     for (std::uint32_t step = 0; step < kMaxSteps; ++step) record(steps_[step], step, parts);
@@ -43,16 +43,15 @@ StepCommands::~StepCommands() {
     vk_.DestroyCommandPool(device_.handle(), pool_, nullptr);
 }
 
-void StepCommands::record(VkCommandBuffer commands, std::uint32_t step,
-                          std::span<heron::Plan* const, kParts> parts) {
-    std::uint32_t query = step * kTimestamps;
+void StepCommands::record(VkCommandBuffer commands, std::uint32_t step, std::span<heron::Plan* const> parts) {
+    std::uint32_t query = step * timestamps_;
     const auto timestamp = [&] {
         if (queries_)
             vk_.CmdWriteTimestamp2(commands, VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT, queries_, query++);
     };
     const VkCommandBufferBeginInfo info{.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
     check(vk_.BeginCommandBuffer(commands, &info), "vkBeginCommandBuffer");
-    if (queries_) vk_.CmdResetQueryPool(commands, queries_, query, kTimestamps);
+    if (queries_) vk_.CmdResetQueryPool(commands, queries_, query, timestamps_);
     timestamp();
     for (heron::Plan* part : parts) {
         part->record(commands);
@@ -82,18 +81,20 @@ void StepCommands::wait() {
 }
 
 std::vector<StepCommands::Seconds> StepCommands::times() const {
-    std::vector<std::array<std::uint64_t, kTimestamps>> ticks(submitted_);
-    if (!queries_ || vk_.GetQueryPoolResults(device_.handle(), queries_, 0, submitted_ * kTimestamps,
-                                             ticks.size() * sizeof(ticks[0]), ticks.data(),
-                                             sizeof(ticks[0][0]), VK_QUERY_RESULT_64_BIT) != VK_SUCCESS)
+    const std::size_t count = std::size_t{submitted_} * timestamps_;
+    std::vector<std::uint64_t> ticks(count);
+    if (!queries_ || vk_.GetQueryPoolResults(device_.handle(), queries_, 0, static_cast<std::uint32_t>(count),
+                                             count * sizeof(ticks[0]), ticks.data(), sizeof(ticks[0]),
+                                             VK_QUERY_RESULT_64_BIT) != VK_SUCCESS)
         return {};
     std::vector<Seconds> result;
-    for (const auto& step : ticks) {
+    for (std::size_t begin = 0; begin < count; begin += timestamps_) {
+        const auto step = std::span(ticks).subspan(begin, timestamps_);
         if (!std::ranges::is_sorted(step)) continue;
         Seconds& seconds = result.emplace_back();
-        for (std::size_t part = 0; part < kParts; ++part)
-            seconds[part] = static_cast<double>(step[part + 1] - step[part]) *
-                            device_.capabilities().timestamp_period_ns * 1e-9;
+        for (std::size_t part = 0; part + 1 < step.size(); ++part)
+            seconds.push_back(static_cast<double>(step[part + 1] - step[part]) *
+                              device_.capabilities().timestamp_period_ns * 1e-9);
     }
     return result;
 }

@@ -15,12 +15,12 @@ namespace samples {
 class StepCommands {
 public:
     static constexpr std::uint32_t kMaxSteps = 64;  // a submission
-    static constexpr std::uint32_t kParts = 3;      // of a step: forward, backward, optimizer
-    using Seconds = std::array<double, kParts>;
+    using Seconds = std::vector<double>;            // of each part of a step
 
-    // Records kMaxSteps equal steps, because each has queries of its own.
+    // Records kMaxSteps equal steps, because each has queries of its own. `parts` of a step: forward,
+    // backward and optimizer, for example.
     StepCommands(const heron::Device& device, const samples::DeviceFunctions& vk,
-                 std::span<heron::Plan* const, kParts> parts);
+                 std::span<heron::Plan* const> parts);
     StepCommands(const StepCommands&) = delete;
     StepCommands& operator=(const StepCommands&) = delete;
     ~StepCommands();  // waits
@@ -33,12 +33,11 @@ public:
     std::vector<Seconds> times() const;
 
 private:
-    static constexpr std::uint32_t kTimestamps = kParts + 1;  // before, between and after the parts
-
-    void record(VkCommandBuffer commands, std::uint32_t step, std::span<heron::Plan* const, kParts> parts);
+    void record(VkCommandBuffer commands, std::uint32_t step, std::span<heron::Plan* const> parts);
 
     const heron::Device& device_;
     const samples::DeviceFunctions& vk_;
+    const std::uint32_t timestamps_;  // of a step: before, between and after the parts
     VkCommandPool pool_ = VK_NULL_HANDLE;
     std::array<VkCommandBuffer, kMaxSteps> steps_{};
     VkFence fence_ = VK_NULL_HANDLE;

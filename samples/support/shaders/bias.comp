@@ -10,7 +10,7 @@
 #define JOB BiasJob
 #include "core/kernel.glsl"
 
-const uint ROWS = 16; // as kBiasRows in network.cpp
+const uint ROWS = 16; // as kBiasRows in layers.cpp
 
 void main() {
     if (nothing_to_do())

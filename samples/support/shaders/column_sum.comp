@@ -8,7 +8,7 @@
 #define JOB ColumnSumJob
 #include "core/kernel.glsl"
 
-const uint COLUMNS = 16; // as kSumColumns in network.cpp
+const uint COLUMNS = 16; // as kSumColumns in layers.cpp
 const uint SLICES = 8;   // COLUMNS * SLICES invocations
 shared float partial[SLICES * COLUMNS];
 

@@ -8,7 +8,7 @@
 #define JOB FinishBatchJob
 #include "core/kernel.glsl"
 
-const uint THREADS = 64; // as kFinishThreads in network.cpp
+const uint THREADS = 64; // as kFinishThreads in layers.cpp
 shared float losses[THREADS];
 shared float right[THREADS];
 
