@@ -51,18 +51,23 @@ public:
         graph.set_stage(stage_ + " momentum");
         if (padded || polar_fits_one_workgroup(step_.device(), block_.rows, block_.cols, options_)) {
             const Tensor u = graph.temporary(DType::f32, shape);
-            add_momentum(u, Tensor(), step_.elements(block_.count()));
+            add_momentum(u, Tensor(), step_.elements(block_.count()), "stores U for polar");
             graph.set_stage(stage_ + " polar");
             polar(graph, u, u, options_);
             return u;
         }
-        const ElementGrid grid = step_.elements(block_.count(), kMaxNormPartials);
-        const Tensor partials = graph.temporary(DType::f32, Shape{grid.groups, 3});
         const Tensor x = graph.temporary(options_.precision, shape);
-        add_momentum(Tensor(), partials, grid);
+        const Tensor partials = add_momentum_norm("U is formed again by muon_normalize");
         graph.set_stage(stage_ + " polar");
-        add_normalize(x, partials, static_cast<std::uint32_t>(grid.groups));
+        add_normalize(x, partials);
         return polar_iterate(graph, x, options_);
+    }
+
+    Tensor add_momentum_norm(std::string_view reason) {
+        const ElementGrid grid = step_.elements(block_.count(), kMaxNormPartials);
+        const Tensor partials = step_.graph().temporary(DType::f32, Shape{grid.groups, 3});
+        add_momentum(Tensor(), partials, grid, reason);
+        return partials;
     }
 
 private:
@@ -70,7 +75,8 @@ private:
     std::uint32_t gradient_dtype() const { return static_cast<std::uint32_t>(item_.gradient.dtype); }
 
     // Stores U where `u` is a tensor, partial norms where `partials` is one.
-    void add_momentum(const Tensor& u, const Tensor& partials, const ElementGrid& grid) {
+    void add_momentum(const Tensor& u, const Tensor& partials, const ElementGrid& grid,
+                      std::string_view reason) {
         gpu::MuonMomentumJob job{};
         job.range = StepBuilder::range(block_.first, block_.count(), grid);
         job.flags = flags_;
@@ -85,17 +91,17 @@ private:
         operation.constants = {{gpu::SPEC_THREADS, grid.threads},
                                step_.variant(partials ? gpu::MUON_NORM : 0),
                                {gpu::SPEC_DTYPE_B, gradient_dtype()}};
-        operation.reason = u ? "stores U for polar" : "U is formed again by muon_normalize";
+        operation.reason = reason;
         operation.flops = 6.0 * elements();
         operation.bytes = (8.0 + StepBuilder::gradient_bytes(item_) + (u ? 4.0 : 0.0)) * elements();
         step_.graph().add(std::move(operation));
     }
 
-    void add_normalize(const Tensor& x, const Tensor& partials, std::uint32_t partial_count) {
+    void add_normalize(const Tensor& x, const Tensor& partials) {
         const ElementGrid grid = step_.elements(block_.count());
         gpu::MuonNormalizeJob job{};
         job.range = StepBuilder::range(block_.first, block_.count(), grid);
-        job.partial_count = partial_count;
+        job.partial_count = static_cast<std::uint32_t>(partials.shape[0]);
         job.norm_factor = static_cast<float>(options_.norm_factor);
         job.eps = static_cast<float>(options_.eps);
         job.flags = flags_;
@@ -133,6 +139,12 @@ Tensor momentum_polar(StepBuilder& step, const StepBuilder::Item& item, const Te
                       const MatrixBlock& block, const PolarOptions& options, std::uint32_t flags,
                       std::string_view stage) {
     return BlockRecipe(step, item, momentum, block, options, flags, stage).build();
+}
+
+Tensor momentum_norm(StepBuilder& step, const StepBuilder::Item& item, const Tensor& momentum,
+                     const MatrixBlock& block) {
+    const PolarOptions unused;
+    return BlockRecipe(step, item, momentum, block, unused, 0, "").add_momentum_norm("leaves partial norms");
 }
 
 void check_orthogonalizer(std::string_view optimizer, const PolarOptions& options) {

@@ -21,6 +21,11 @@ Tensor momentum_polar(StepBuilder& step, const StepBuilder::Item& item, const Te
                       const MatrixBlock& block, const PolarOptions& options, std::uint32_t flags,
                       std::string_view stage);
 
+// The momentum rule alone, and whatever wants the norm of its result: updates the block's part of `momentum`
+// and returns partial sums of squares, n x 3 with n <= 512, as blue_norm() of core/reduce.glsl takes them.
+Tensor momentum_norm(StepBuilder& step, const StepBuilder::Item& item, const Tensor& momentum,
+                     const MatrixBlock& block);
+
 // Throws (invalid_argument), in the name of `optimizer`, for options that polar() refuses and unguarded ones.
 void check_orthogonalizer(std::string_view optimizer, const PolarOptions& options);
 // For Optimizer::options_text(): " polar.norm_rule=..." and so on.

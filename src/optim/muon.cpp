@@ -1,51 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Muon's recipe: momentum and polar factor (momentum_polar.hpp), then shaders/optim/muon_update.comp.
+// Muon's recipe: momentum and polar factor (momentum_polar.hpp), then the update (matrix_update.hpp).
 #include "heron/optim/muon.hpp"
 
-#include <cstddef>
-#include <utility>
-
-#include "heron/spirv/muon_update.hpp"
 #include "optim/checks.hpp"
+#include "optim/matrix_update.hpp"
 #include "optim/momentum_polar.hpp"
 #include "optim/muon.h"
 #include "optim/step_builder.hpp"
 
 namespace heron {
-
-namespace {
-
-static_assert(sizeof(gpu::MuonUpdateJob) == 104);
-
-constexpr KernelInfo kUpdate = make_kernel<gpu::MuonUpdateJob>("muon_update", spirv::muon_update);
-
-// W <- W - lr wd W - lr f O
-void add_update(StepBuilder& step, const StepBuilder::Item& item, const MatrixBlock& block,
-                const Tensor& factor, std::uint32_t flags) {
-    const double elements = static_cast<double>(block.count());
-    const ElementGrid grid = step.elements(block.count());
-    gpu::MuonUpdateJob job{};
-    job.parameter = step.parameter_operand(item);
-    job.range = StepBuilder::range(block.first, block.count(), grid);
-    job.shape_factor = static_cast<float>(block.shape_factor);
-    job.flags = flags;
-    std::vector<Operand> operands{{offsetof(gpu::MuonUpdateJob, factor), factor, Access::read},
-                                  {offsetof(gpu::MuonUpdateJob, hyper), step.hyper(), Access::read}};
-    StepBuilder::add_parameter(operands, offsetof(gpu::MuonUpdateJob, parameter), item, block.first,
-                               block.count());
-    Operation operation = make_operation(kUpdate, job, std::move(operands), grid.groups);
-    operation.constants = {{gpu::SPEC_THREADS, grid.threads},
-                           step.variant(),
-                           {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(item.weight.dtype)},
-                           {gpu::SPEC_DTYPE_D, static_cast<std::uint32_t>(factor.dtype)}};
-    operation.reason = step.variant_reason();
-    operation.flops = 3.0 * elements;
-    operation.bytes =
-        (StepBuilder::parameter_bytes(item) + static_cast<double>(bytes_of(factor.dtype))) * elements;
-    step.graph().add(std::move(operation));
-}
-
-}  // namespace
 
 MuonOptions MuonOptions::keller_jordan() {
     MuonOptions options;
@@ -118,15 +81,14 @@ std::vector<HyperValue> Muon::hyper() const {
 }
 
 void Muon::build(StepBuilder& step) const {
-    const std::uint32_t flags = (options_.nesterov ? gpu::MUON_NESTEROV : 0) |
-                                (options_.decay == DecayForm::cautious ? gpu::MUON_CAUTIOUS : 0);
+    const std::uint32_t flags = options_.nesterov ? gpu::MUON_NESTEROV : 0;
     for (const StepBuilder::Item& item : step.items()) {
         const Tensor momentum = step.state(item, "momentum", DType::f32, item.weight.shape);
         for (const MatrixBlock& block :
              matrix_blocks("Muon", *item.parameter, options_.shape_factor, options_.conv_factor)) {
             const Tensor factor = momentum_polar(step, item, momentum, block, options_.polar, flags, "muon");
             step.graph().set_stage("muon update");
-            add_update(step, item, block, factor, flags);
+            add_matrix_update(step, item, block, factor, options_.decay);
         }
     }
 }
