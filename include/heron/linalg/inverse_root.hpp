@@ -24,7 +24,9 @@ struct Damping {
     DampingScale scale = DampingScale::mean;
 };
 
-// By eigenvalues, which is more accurate for condition numbers above 1e4 and slower: matrix_power().
+// All of them are iterations. The same root through eigenvalues is matrix_power() with exponent = -1.0 / p:
+// slower, but more accurate for condition numbers above 1e4; for any real exponent, and for singular matrices
+// (pseudo-inverse roots: SpectrumFloor::drop).
 enum class RootMethod : std::uint32_t {
     automatic,
     // Coupled Newton (C.-H. Guo and N. Higham, SIAM J. Matrix Anal. Appl. 28, 2006), any p. 24 iterations or

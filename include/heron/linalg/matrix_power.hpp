@@ -37,9 +37,13 @@ struct MatrixPowerOptions {
 // the rules above. A: n x n, f32, f16 or bf16, (A + A^T) / 2 is taken; result: n x n f32, exactly symmetric,
 // apart from A.
 //
-// Powers are computed to 4 u and end at 2^126. Accuracy for p = 1, 2, 4: |X^p (A + eps I) - I|_F <= 2 n kappa
-// u, kappa the condition number after damping and floor. Cost: eigh() and n^3 FLOPs. A matrix that is not
-// finite, or singular in the sense above (with an exponent other than 0), gives the zero matrix.
+// An inverse p-th root is the exponent -1.0 / p; for well-conditioned matrices inverse_root() has it for
+// less.
+//
+// Powers are computed to 4 u and end at 2^126. Accuracy of inverse p-th roots: |X^p (A + eps I) - I|_F <= 2 n
+// kappa u, for p > 4 times p / 2, kappa the condition number after damping and floor. Cost: eigh() and n^3
+// FLOPs. A matrix that is not finite, or singular in the sense above (with an exponent other than 0), gives
+// the zero matrix.
 HERON_API void matrix_power(Graph& graph, const Tensor& a, const Tensor& result,
                             const MatrixPowerOptions& options = {});
 
