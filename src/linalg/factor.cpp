@@ -15,6 +15,7 @@
 #include "linalg/checks.hpp"
 #include "linalg/factor.h"
 #include "linalg/integers.hpp"
+#include "linalg/pieces.hpp"
 
 namespace heron {
 
@@ -26,11 +27,6 @@ static_assert(sizeof(gpu::FactorReduceJob) == 112 && offsetof(gpu::FactorReduceJ
 namespace {
 
 constexpr std::string_view kWho = "accumulate_factor";
-// Of one workgroup: a tile of 64 x 64 takes a quarter of a GFLOP for them, and lavapipe gives up, silently,
-// when the loops of an invocation have run 65,535 times altogether (22.3, LP_MAX_TGSI_LOOP_ITERATIONS).
-constexpr std::uint64_t kMaxSplitRows = std::uint64_t{1} << 15;
-// Of one invocation; for the same reason.
-constexpr std::uint64_t kMaxPositions = std::uint64_t{1} << 15;
 // Fewer are not worth a second dispatch.
 constexpr std::uint64_t kMinSplitRows = 256;
 constexpr std::uint64_t kMaxIndex = 0xffffffff;
@@ -162,9 +158,9 @@ Tensor add_reduce(Graph& graph, const Tensor& activations, Source& source, std::
     job.weight = options.sharing == WeightSharing::mean ? 1.0f / static_cast<float>(positions) : 1.0f;
     const std::uint32_t threads = graph.device().capabilities().cpu ? 8 : 128;
     const std::uint64_t elements = source.items * samples * features;
-    for (std::uint64_t begin = 0; begin < positions; begin += kMaxPositions) {
+    for (std::uint64_t begin = 0; begin < positions; begin += kMaxPiece) {
         job.begin = narrow(begin);
-        job.count = narrow(std::min(kMaxPositions, positions - begin));
+        job.count = narrow(std::min(kMaxPiece, positions - begin));
         Operation operation = make_operation(
             kReduce, job,
             {{offsetof(gpu::FactorReduceJob, from), activations, Access::read},
@@ -289,20 +285,18 @@ void accumulate_factor(Graph& graph, const Tensor& activations, const Tensor& fa
     if (reduces && positions > 1 && source.rows.features > 0)
         from = add_reduce(graph, activations, source, positions, options);
 
-    // Enough workgroups for every compute unit of a large GPU, or for every core.
     const std::uint64_t tile =
         kernel.cpu ? std::uint64_t{kernel.cols} * graph.device().capabilities().subgroup_size : kernel.cols;
     const std::uint64_t side = ceil_div(n, tile);
     const std::uint64_t groups = side * (side + 1) / 2 * (tile / kernel.rows) * source.items;
-    const std::uint64_t wanted = kernel.cpu ? 8 : 256;
-    std::uint64_t splits = std::clamp<std::uint64_t>(
-        wanted / groups, 1, std::max<std::uint64_t>(1, source.count / kMinSplitRows));
-    splits = std::min(splits, std::max<std::uint64_t>(1, kMaxIndex / (source.items * n * n)));
+    const std::uint64_t splits =
+        std::min(useful_pieces(graph.device().capabilities(), groups, source.count, kMinSplitRows),
+                 std::max<std::uint64_t>(1, kMaxIndex / (source.items * n * n)));
 
     const float scale = options.scale.value_or(1.0f / static_cast<float>(source.count));
     const float weight =
         static_cast<float>((1.0 - static_cast<double>(options.decay)) * static_cast<double>(scale));
-    const std::uint64_t at_once = splits * kMaxSplitRows;
+    const std::uint64_t at_once = splits * kMaxPiece;
     for (std::uint64_t first = 0; first < source.count; first += at_once)
         add_product(graph, from, source, factor, first, std::min(at_once, source.count - first), splits,
                     first == 0 ? options.decay : 1.0f, weight, kernel, options);

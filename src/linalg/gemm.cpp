@@ -13,6 +13,7 @@
 #include "linalg/convert.hpp"
 #include "linalg/gemm.h"
 #include "linalg/integers.hpp"
+#include "linalg/pieces.hpp"
 
 namespace heron {
 
@@ -187,9 +188,6 @@ void add_product(Graph& graph, const GemmChoice& choice, const Product& x, const
 
 // Split-K: products of pieces of k, summed in a fixed order by a second dispatch.
 
-// Of one workgroup. lavapipe gives up, silently, when the loops of an invocation have run 65,535 times
-// altogether (22.3); and 2^15 of a tile of 128 x 128 are a GFLOP, which the plan could not divide.
-constexpr std::uint64_t kMaxPiece = std::uint64_t{1} << 15;
 // Fewer are not worth the second dispatch, where nothing forces it.
 constexpr std::uint64_t kMinPiece = 1024;
 
@@ -199,9 +197,7 @@ std::uint64_t split_count(const Capabilities& device, const GemmKernel& kernel, 
     if (options.split == SplitK::when_needed) return needed;
     const std::uint64_t tiles = ceil_div(s.m, kernel.tile_rows(device)) *
                                 ceil_div(s.n, kernel.tile_cols(device)) * s.batch / (s.symmetric ? 2 : 1);
-    const std::uint64_t wanted = device.cpu ? 8 : 128;  // workgroups that keep the device busy
-    const std::uint64_t useful = std::min(wanted / std::max<std::uint64_t>(tiles, 1), s.k / kMinPiece);
-    return std::max({needed, useful, std::uint64_t{1}});
+    return std::max(needed, useful_pieces(device, tiles, s.k, kMinPiece));
 }
 
 // `count` of the columns of op(A), or rows of op(B), from `first` on.

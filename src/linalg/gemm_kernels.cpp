@@ -54,9 +54,10 @@ std::string_view unsuitable_for_packed(const Capabilities& device, const GemmSha
     if (!device.cpu_uniform_loads) return "driver loads a uniform address once for each invocation";
     if (!s.packing) return "packing takes a level, which GemmOptions::packing does not allow";
     if (panels_too_large(device, s)) return kPanelsTooLarge;
-    // 64 x 64 x 512: 33 GFLOP/s, gemm_cpu 43; 96 x 96 x 96: 31, 24; 48 x 512 x 512: 54, 33; 32 x 512 x 512:
-    // 39, 44; 512 x 512 x 32: 52, 23.
-    if (s.m < 48 || s.n < 48 || s.m * s.n < 96 * 96 || s.k < 32) return "packing costs more than it saves";
+    using namespace gemm_tuning;
+    if (s.m < kPackedSide || s.n < kPackedSide || s.m * s.n < kPackedSquare * kPackedSquare ||
+        s.k < kPackedDepth)
+        return "packing costs more than it saves";
     return {};
 }
 

@@ -12,6 +12,13 @@ constexpr double kCpuRate = 13.6;
 constexpr double kCpuMediumRate = 9.8;
 constexpr double kCpuSmallRate = 6.6;
 
+// Where packed panels begin to pay (gemm_packed). llvmpipe of Mesa 26.1, two cores; GFLOP/s, and those of
+// gemm_cpu: 64 x 64 x 512: 33, 43; 96 x 96 x 96: 31, 24; 48 x 512 x 512: 54, 33; 32 x 512 x 512: 39, 44;
+// 512 x 512 x 32: 52, 23.
+constexpr std::uint64_t kPackedSide = 48;    // rows and columns of D, each
+constexpr std::uint64_t kPackedSquare = 96;  // and their product at least that of a square of so many
+constexpr std::uint64_t kPackedDepth = 32;   // and k
+
 // Tiles of 128 x 128 from which the large kernel is the faster one. Estimated: a large GPU has about as many
 // compute units, and each should have work.
 constexpr std::uint64_t kTiledLargeTiles = 128;

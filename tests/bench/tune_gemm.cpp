@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Measures on a device what src/linalg/gemm_tuning.hpp holds, and prints its lines; those of kernels that the
 // device cannot run are left out. On standard error: every measurement.
+#include <array>
 #include <cstdio>
 #include <initializer_list>
 #include <string>
@@ -73,6 +74,29 @@ void print_crossing(const Device& device, const char* constant, const char* larg
         std::printf("// %s: %s was never faster\n", constant, large_name);
 }
 
+// The smallest extent in `from` from which on gemm_packed is at least as fast as what would be chosen without
+// it.
+template <class Shape>
+void print_packed(const Device& device, const char* constant, std::initializer_list<std::uint64_t> extents,
+                  int repeats, const Shape& shape) {
+    const GemmKernel* packed = runnable(device, "gemm_packed");
+    if (!packed) return;
+    std::uint64_t from = 0;
+    for (const std::uint64_t extent : extents) {
+        const auto [m, n, k] = shape(extent);
+        const GemmKernel& other =
+            *choose_gemm(device.capabilities(),
+                         {.m = m, .n = n, .k = k, .batch = 1, .symmetric = false, .packing = false})
+                 .kernel;
+        if (gflops(device, *packed, m, n, k, repeats) < gflops(device, other, m, n, k, repeats))
+            from = 0;
+        else if (from == 0)
+            from = extent;
+    }
+    if (from != 0)
+        std::printf("constexpr std::uint64_t %s = %lu;\n", constant, static_cast<unsigned long>(from));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -84,6 +108,16 @@ int main(int argc, char** argv) {
         print_rate(device, "kCpuRate", "gemm_cpu", repeats);
         print_rate(device, "kCpuMediumRate", "gemm_cpu_medium", repeats);
         print_rate(device, "kCpuSmallRate", "gemm_cpu_small", repeats);
+        using Extents = std::array<std::uint64_t, 3>;
+        print_packed(device, "kPackedSide", {16, 24, 32, 48, 64, 96}, repeats, [](std::uint64_t x) {
+            return Extents{x, 512, 512};
+        });
+        print_packed(device, "kPackedSquare", {32, 48, 64, 80, 96, 128}, repeats, [](std::uint64_t x) {
+            return Extents{x, x, 512};
+        });
+        print_packed(device, "kPackedDepth", {8, 16, 24, 32, 64}, repeats, [](std::uint64_t x) {
+            return Extents{512, 512, x};
+        });
         print_crossing(device, "kTiledLargeTiles", "gemm_tiled_large", "gemm_tiled", repeats);
         print_crossing(device, "kCoopmatLargeTiles", "gemm_coopmat_large", "gemm_coopmat", repeats);
     });
