@@ -8,6 +8,7 @@
 #include "heron/linalg.hpp"
 #include "heron/optim/adamw.hpp"
 #include "heron/optim/muon.hpp"
+#include "heron/optim/normuon.hpp"
 #include "heron/optim/sgd.hpp"
 #include "heron/plan.hpp"
 #include "heron/state.hpp"

@@ -30,6 +30,14 @@ Optimizers split(const OptimizerRequest& request, std::unique_ptr<heron::Optimiz
     return result;
 }
 
+template <class Algorithm, class Options>
+Optimizers split(const OptimizerRequest& request, Options options) {
+    options.lr = request.lr;
+    options.weight_decay = kWeightDecay;
+    options.schedule = request.schedule;
+    return split(request, std::make_unique<Algorithm>(request.device, options));
+}
+
 // One optimizer for all parameters.
 Optimizers whole(const OptimizerRequest& request, std::unique_ptr<heron::Optimizer> optimizer) {
     for (const heron::Parameter& parameter : request.parameters) optimizer->add(parameter);
@@ -46,6 +54,8 @@ constexpr NamedOptimizer kOptimizers[] = {
                                                                       .weight_decay = kWeightDecay,
                                                                       .schedule = request.schedule}));
      }},
+    {"normuon", "NorMuon for the matrices of the hidden layers, AdamW for the rest", 0.02f, true,
+     [](const OptimizerRequest& request) { return split<heron::NorMuon>(request, heron::NorMuonOptions()); }},
     {"adamw", "AdamW for everything", 0.01f, false,
      [](const OptimizerRequest& request) { return whole(request, adamw(request, request.lr)); }},
     {"sgd", "SGD with Nesterov momentum 0.9 for everything", 0.05f, false,

@@ -24,8 +24,8 @@ layout(buffer_reference, scalar, buffer_reference_align = 4) readonly buffer Muo
 // muon_momentum.comp
 struct MuonMomentumJob {
     GradientOperand gradient;
-    F32x4           momentum;
-    F32x4           update;   // U, indexed from the block's first element (without MUON_NORM)
+    F32x4           momentum; // not in the stateless variant
+    F32x4           update;   // U, indexed from the block's first element (without MUON_NORM, MUON_UNSTORED)
     F32             partials; // Blue's three sums of U's squares a workgroup (MUON_NORM)
     MuonHyperRef    hyper;
     ElementRange    range;
@@ -36,7 +36,7 @@ struct MuonMomentumJob {
 // muon_normalize.comp
 struct MuonNormalizeJob {
     GradientOperand gradient;
-    F32x4           momentum;      // after muon_momentum
+    F32x4           momentum;      // after muon_momentum; not in the stateless variant
     U32x4           iterate;       // X, indexed from the block's first element
     F32             partials;
     MuonHyperRef    hyper;
@@ -52,18 +52,28 @@ struct MuonNormalizeJob {
 // muon_update.comp
 struct MuonUpdateJob {
     ParameterOperand parameter;
-    U32x4            factor;      // O, the polar factor, indexed from the block's first element
+    U32x4            direction;       // O: the polar factor, or what stands in its place
+    F32              line_factors;    // one a row or column of the block (lines variant)
     MuonHyperRef     hyper;
     ElementRange     range;
+    uint             direction_first; // index in `direction` of the block's first element
     float            shape_factor;
+    uint             cols;            // lines variant: elements from row to row
+    float            line_scale;      // MUON_LINE_DIVIDE
+    float            line_eps;
+    uint             flags;           // MUON_
     uint             padding;
-    uint             flags;       // MUON_
     uint             first_group;
 };
 
 const uint MUON_NESTEROV = 1;
 const uint MUON_CLAMPED = 2; // divisor max(factor norm, eps) instead of factor norm + eps
 const uint MUON_CAUTIOUS = 4;
+const uint MUON_SQUARED_DECAY = 16; // lr^2 wd instead of lr wd
+const uint MUON_SIGN = 32;          // orthogonalizes sign(U) instead of U
+const uint MUON_UNSTORED = 64;      // muon_momentum does not store U: it is the momentum
+const uint MUON_LINE_COLUMNS = 128; // lines are columns
+const uint MUON_LINE_DIVIDE = 256;  // a line is divided by line_scale x + line_eps, x its factor, instead of multiplied by x
 
 HERON_SHARED_END
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Muon's momentum, all blocks of all parameters in one dispatch: M <- mu M + rate G.
 //
-// Beside it, as the block's form of orthogonalization needs it: U = rate G + mu M (Nesterov) or M is stored, or the sums of
+// STATELESS (a macro): mu is 0 and M = rate G, which is not kept. Beside it, as the block's form of orthogonalization needs it: U = rate G + mu M (Nesterov) or M is stored, or the sums of
 // its squares, three floats a workgroup in a fixed order. One workgroup takes rounds x workgroup size quads.
 #version 460
 #extension GL_GOOGLE_include_directive : require
@@ -28,7 +28,9 @@ void main() {
     uint begin = quad_begin(j, group, rounds);
     begin_gradient(j);
     uint flags = p.jobs.job[j].flags;
+#ifndef STATELESS
     F32x4 momentum = p.jobs.job[j].momentum;
+#endif
     F32x4 update = p.jobs.job[j].update;
     MuonHyperRef hyper = p.jobs.job[j].hyper;
     MuonHyper h = hyper.h;
@@ -41,11 +43,16 @@ void main() {
         uint valid = min(4u, count - 4u * q);
         uint i = first + 4u * q;
         vec4 g = load_gradient(i, valid);
+#ifdef STATELESS
+        vec4 m = h.rate * g;
+#else
         vec4 m = h.momentum * load_state(momentum, i, valid) + h.rate * g;
         store_state(momentum, i, valid, m);
+#endif
         vec4 u = muon_direction(m, g, h.momentum, h.rate, flags);
         if ((FLAGS & MUON_NORM) == 0u) {
-            store_state(update, 4u * q, valid, u);
+            if ((flags & MUON_UNSTORED) == 0u)
+                store_state(update, 4u * q, valid, u);
         } else {
             for (uint k = 0u; k < 4u; ++k)
                 blue_add(sums, u[k]); // components beyond `valid` are zero

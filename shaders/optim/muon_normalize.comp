@@ -3,6 +3,8 @@
 //
 //   nu = factor |U| + eps, or max(factor |U|, eps); a zero block gives zero
 //
+// STATELESS (a macro): as in muon_momentum.comp.
+//
 // Every workgroup combines its block's partial sums of squares by itself, in the same order. One workgroup takes
 // rounds x workgroup size quads.
 #version 460
@@ -32,7 +34,9 @@ void main() {
     uint begin = quad_begin(j, group, rounds);
     begin_gradient(j);
     uint flags = p.jobs.job[j].flags;
+#ifndef STATELESS
     F32x4 momentum = p.jobs.job[j].momentum;
+#endif
     U32x4 iterate = p.jobs.job[j].iterate;
     MuonHyperRef hyper = p.jobs.job[j].hyper;
     MuonHyper h = hyper.h;
@@ -53,7 +57,13 @@ void main() {
             break;
         uint valid = min(4u, count - 4u * q);
         uint i = first + 4u * q;
-        vec4 u = muon_direction(load_state(momentum, i, valid), load_gradient(i, valid), h.momentum, h.rate, flags);
+        vec4 g = load_gradient(i, valid);
+#ifdef STATELESS
+        vec4 m = h.rate * g;
+#else
+        vec4 m = load_state(momentum, i, valid);
+#endif
+        vec4 u = muon_direction(m, g, h.momentum, h.rate, flags);
         store_temporary(iterate, 4u * q, valid, u / nu, ITERATE_DTYPE);
     }
 }

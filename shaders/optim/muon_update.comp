@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Muon's weight update, all blocks of all parameters in one dispatch: W <- W - lr wd W - lr f O, f the shape factor.
+// The weight update of Muon and its family, all blocks of all parameters in one dispatch:
 //
-// Cautious: decays only where W O >= 0, W as before the step. One workgroup takes rounds x workgroup size quads.
+//   W <- W - lr wd W - lr f O          f: the shape factor
+//   W <- W - lr wd W - lr f diag(x) O  or O diag(x), with LINES (a macro)
+//
+// Cautious: decays only where W O >= 0, W as before the step. Squared: lr^2 wd instead of lr wd. With MUON_LINE_DIVIDE a
+// line is divided by line_scale x + line_eps; where that is 0 (or subnormal) the line is 0. One workgroup takes rounds x workgroup size quads.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/muon.h"
@@ -12,7 +16,31 @@
 #include "optim/parameter.glsl"
 #include "optim/weight.glsl"
 
-layout(constant_id = SPEC_DTYPE_D) const uint FACTOR_DTYPE = DTYPE_F32;
+layout(constant_id = SPEC_DTYPE_D) const uint DIRECTION_DTYPE = DTYPE_F32;
+
+#ifdef LINES
+// Of elements i .. i + 3 of the block: the factors of their lines.
+vec4 line_quad(uint j, uint i, uint count) {
+    F32 factors = p.jobs.job[j].line_factors;
+    uint cols = p.jobs.job[j].cols;
+    uint flags = p.jobs.job[j].flags;
+    bool columns = (flags & MUON_LINE_COLUMNS) != 0u;
+    uint row = i / cols;
+    uint col = i - row * cols;
+    vec4 x;
+    for (uint k = 0u; k < 4u; ++k) {
+        x[k] = factors.v[columns ? col : row];
+        bool wraps = col + 1u == cols;
+        row += uint(wraps && i + k + 1u < count); // not beyond the last row
+        col = wraps ? 0u : col + 1u;
+    }
+    if ((flags & MUON_LINE_DIVIDE) == 0u)
+        return x;
+    vec4 divisor = p.jobs.job[j].line_scale * x + p.jobs.job[j].line_eps;
+    bvec4 divides = greaterThanEqual(divisor, vec4(1.17549435e-38));
+    return mix(vec4(0.0), 1.0 / mix(vec4(1.0), divisor, divides), divides);
+}
+#endif
 
 void main() {
     if (nothing_to_do())
@@ -26,11 +54,14 @@ void main() {
     uint begin = quad_begin(j, group, rounds);
     begin_weight(j);
     uint flags = p.jobs.job[j].flags;
-    U32x4 factor = p.jobs.job[j].factor;
+    U32x4 direction = p.jobs.job[j].direction;
+    uint direction_first = p.jobs.job[j].direction_first;
     MuonHyperRef hyper = p.jobs.job[j].hyper;
     MuonHyper h = hyper.h;
     float lr = parameter_lr(j, h.lr);
     float decay = clamp_finite(lr * parameter_decay(j, h.weight_decay));
+    if ((flags & MUON_SQUARED_DECAY) != 0u)
+        decay = clamp_finite(lr * decay);
     float scale = clamp_finite(lr * p.jobs.job[j].shape_factor);
 
     for (uint r = 0u; r < rounds; ++r) {
@@ -40,7 +71,11 @@ void main() {
         uint valid = min(4u, count - 4u * q);
         uint i = first + 4u * q;
         vec4 w = load_weight(i, valid);
-        vec4 o = load_quad(factor, 4u * q, valid, is_wide(0u, 4u * q, valid), FACTOR_DTYPE);
+        uint at = direction_first + 4u * q;
+        vec4 o = load_quad(direction, at, valid, is_wide(0u, at, valid), DIRECTION_DTYPE);
+#ifdef LINES
+        o *= line_quad(j, 4u * q, count);
+#endif
         vec4 kept = vec4(1.0 - decay);
         if ((flags & MUON_CAUTIOUS) != 0u)
             kept = mix(vec4(1.0), kept, same_direction(w, o));

@@ -1,45 +1,82 @@
 // SPDX-License-Identifier: MIT
-// The kernel is shaders/optim/muon_update.comp.
 #include "optim/matrix_update.hpp"
 
 #include <cstddef>
 #include <utility>
 
 #include "heron/spirv/muon_update.hpp"
+#include "heron/spirv/muon_update_lines.hpp"
+#include "linalg/integers.hpp"
 #include "optim/muon.h"
 
 namespace heron {
 
 namespace {
 
-static_assert(sizeof(gpu::MuonUpdateJob) == 104);
-
+static_assert(sizeof(gpu::MuonUpdateJob) == 128);
 constexpr KernelInfo kUpdate = make_kernel<gpu::MuonUpdateJob>("muon_update", spirv::muon_update);
+constexpr KernelInfo kUpdateLines =
+    make_kernel<gpu::MuonUpdateJob>("muon_update_lines", spirv::muon_update_lines);
+
+constexpr std::uint64_t kAlignment = 16;  // of the address that the job holds
+
+std::uint32_t decay_flags(DecayForm decay) {
+    const bool cautious = decay == DecayForm::cautious || decay == DecayForm::cautious_squared;
+    const bool squared = decay == DecayForm::squared || decay == DecayForm::cautious_squared;
+    return (cautious ? gpu::MUON_CAUTIOUS : 0) | (squared ? gpu::MUON_SQUARED_DECAY : 0);
+}
 
 }  // namespace
 
+std::vector<HyperValue> matrix_hyper(float lr, const Schedule& schedule, double momentum, MomentumRule rule,
+                                     float weight_decay) {
+    return {HyperValue::lr(lr, schedule), HyperValue::constant(momentum),
+            HyperValue::constant(rule == MomentumRule::ema ? 1.0 - momentum : 1.0),
+            HyperValue::constant(weight_decay)};
+}
+
 void add_matrix_update(StepBuilder& step, const StepBuilder::Item& item, const MatrixBlock& block,
-                       const Tensor& update, DecayForm decay) {
+                       const Tensor& direction, DecayForm decay, const LineFactors& lines) {
+    using Job = gpu::MuonUpdateJob;
     const double elements = static_cast<double>(block.count());
     const ElementGrid grid = step.elements(block.count());
-    gpu::MuonUpdateJob job{};
+    Job job{};
     job.parameter = step.parameter_operand(item);
     job.range = StepBuilder::range(block.first, block.count(), grid);
     job.shape_factor = static_cast<float>(block.shape_factor);
-    job.flags = decay == DecayForm::cautious ? gpu::MUON_CAUTIOUS : 0;
-    std::vector<Operand> operands{{offsetof(gpu::MuonUpdateJob, factor), update, Access::read},
-                                  {offsetof(gpu::MuonUpdateJob, hyper), step.hyper(), Access::read}};
-    StepBuilder::add_parameter(operands, offsetof(gpu::MuonUpdateJob, parameter), item, block.first,
-                               block.count());
-    Operation operation = make_operation(kUpdate, job, std::move(operands), grid.groups);
+    job.flags = decay_flags(decay);
+    std::vector<Operand> operands{{offsetof(Job, hyper), step.hyper(), Access::read}};
+    StepBuilder::add_parameter(operands, offsetof(Job, parameter), item, block.first, block.count());
+    // A direction that is part of a state may begin anywhere; its address is rounded down.
+    const std::uint64_t shift = direction.byte_offset % kAlignment;
+    Tensor aligned = direction.reshape(Shape{block.count()});
+    if (shift == 0) {
+        operands.push_back({offsetof(Job, direction), aligned, Access::read});
+    } else {
+        operands.push_back({Operand::kNoField, aligned, Access::read});
+        aligned.byte_offset -= shift;
+        aligned.shape = Shape{0};
+        operands.push_back({offsetof(Job, direction), aligned, Access::read});
+        job.direction_first = narrow(shift / bytes_of(direction.dtype));
+    }
+    if (lines.factors) {
+        job.cols = narrow(lines.cols);
+        job.line_scale = static_cast<float>(lines.scale);
+        job.line_eps = static_cast<float>(lines.eps);
+        job.flags |=
+            (lines.columns ? gpu::MUON_LINE_COLUMNS : 0) | (lines.divides ? gpu::MUON_LINE_DIVIDE : 0);
+        operands.push_back({offsetof(Job, line_factors), lines.factors, Access::read});
+    }
+    Operation operation =
+        make_operation(lines.factors ? kUpdateLines : kUpdate, job, std::move(operands), grid.groups);
     operation.constants = {{gpu::SPEC_THREADS, grid.threads},
                            step.variant(),
                            {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(item.weight.dtype)},
-                           {gpu::SPEC_DTYPE_D, static_cast<std::uint32_t>(update.dtype)}};
+                           {gpu::SPEC_DTYPE_D, static_cast<std::uint32_t>(direction.dtype)}};
     operation.reason = step.variant_reason();
-    operation.flops = 3.0 * elements;
+    operation.flops = (lines.factors ? 4.0 : 3.0) * elements;
     operation.bytes =
-        (StepBuilder::parameter_bytes(item) + static_cast<double>(bytes_of(update.dtype))) * elements;
+        (StepBuilder::parameter_bytes(item) + static_cast<double>(bytes_of(direction.dtype))) * elements;
     step.graph().add(std::move(operation));
 }
 

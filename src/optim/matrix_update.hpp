@@ -1,16 +1,35 @@
 // SPDX-License-Identifier: MIT
-// The weight update of Muon and of all optimizers that subtract a matrix: the back half of a recipe.
+// The weight update of Muon and of all optimizers that subtract a matrix: the back half of a recipe
+// (shaders/optim/muon_update.comp).
 #pragma once
 
+#include <cstdint>
+#include <vector>
+
+#include "optim/hyper.hpp"
 #include "optim/matrix_blocks.hpp"
 #include "optim/step_builder.hpp"
 
 namespace heron {
 
-// W <- W - lr wd W - lr f O for one block, f its shape factor. `update` is O: a contiguous temporary of
-// block.rows x block.cols, f32, f16 or bf16. The optimizer's hyper struct begins with the members of
-// gpu::MuonHyper.
+// A number for each row or column, by which the direction's elements are multiplied, or (`divides`) divided:
+// by scale x + eps.
+struct LineFactors {
+    Tensor factors;  // f32, one a line
+    bool columns = false;
+    std::uint64_t cols = 0;  // elements from row to row
+    bool divides = false;
+    double scale = 1;
+    double eps = 0;
+};
+
+// gpu::MuonHyper, with which the hyper struct of these optimizers begins.
+std::vector<HyperValue> matrix_hyper(float lr, const Schedule& schedule, double momentum, MomentumRule rule,
+                                     float weight_decay);
+
+// W <- W - lr wd W - lr f D, f the block's shape factor, on the block's elements. `direction` (D) has as many
+// elements, contiguous, of any floating-point dtype. See matrix_hyper().
 void add_matrix_update(StepBuilder& step, const StepBuilder::Item& item, const MatrixBlock& block,
-                       const Tensor& update, DecayForm decay);
+                       const Tensor& direction, DecayForm decay, const LineFactors& lines = {});
 
 }  // namespace heron

@@ -10,7 +10,9 @@
 #include <vector>
 
 #include "heron/spirv/muon_momentum.hpp"
+#include "heron/spirv/muon_momentum_stateless.hpp"
 #include "heron/spirv/muon_normalize.hpp"
+#include "heron/spirv/muon_normalize_stateless.hpp"
 #include "linalg/polar.hpp"
 #include "optim/checks.hpp"
 #include "optim/muon.h"
@@ -23,7 +25,11 @@ static_assert(sizeof(gpu::MuonMomentumJob) == 72);
 static_assert(sizeof(gpu::MuonNormalizeJob) == 88);
 
 constexpr KernelInfo kMomentum = make_kernel<gpu::MuonMomentumJob>("muon_momentum", spirv::muon_momentum);
+constexpr KernelInfo kMomentumStateless =
+    make_kernel<gpu::MuonMomentumJob>("muon_momentum_stateless", spirv::muon_momentum_stateless);
 constexpr KernelInfo kNormalize = make_kernel<gpu::MuonNormalizeJob>("muon_normalize", spirv::muon_normalize);
+constexpr KernelInfo kNormalizeStateless =
+    make_kernel<gpu::MuonNormalizeJob>("muon_normalize_stateless", spirv::muon_normalize_stateless);
 
 // Every workgroup of muon_normalize adds up the partial norms of its block: few enough not to count against
 // its elements.
@@ -33,17 +39,29 @@ constexpr std::uint64_t kMaxNormPartials = 512;
 class BlockRecipe {
 public:
     BlockRecipe(StepBuilder& step, const StepBuilder::Item& item, const Tensor& momentum,
-                const MatrixBlock& block, const PolarOptions& options, std::uint32_t flags,
-                std::string_view stage)
-        : step_(step),
-          item_(item),
-          momentum_(momentum),
-          block_(block),
-          options_(options),
-          flags_(flags | (options.norm_rule == NormRule::clamped ? gpu::MUON_CLAMPED : 0)),
-          stage_(stage) {}
+                const MatrixBlock& block, std::uint32_t flags, std::string_view stage)
+        : step_(step), item_(item), momentum_(momentum), block_(block), flags_(flags), stage_(stage) {}
 
-    Tensor build() {
+    Tensor direction() {
+        step_.graph().set_stage(stage_ + " momentum");
+        const ElementGrid grid = step_.elements(block_.count());
+        const Shape shape{block_.rows, block_.cols};
+        if (momentum_ && (flags_ & (gpu::MUON_NESTEROV | gpu::MUON_SIGN)) == 0) {
+            flags_ |= gpu::MUON_UNSTORED;
+            add_momentum(Tensor(), Tensor(), grid, "U is M");
+            Tensor part = momentum_;
+            part.byte_offset += block_.first * sizeof(float);
+            part.shape = shape;
+            return part;
+        }
+        const Tensor u = step_.graph().temporary(DType::f32, shape);
+        add_momentum(u, Tensor(), grid, "stores U");
+        return u;
+    }
+
+    Tensor polar_factor(const PolarOptions& options) {
+        options_ = options;
+        if (options.norm_rule == NormRule::clamped) flags_ |= gpu::MUON_CLAMPED;
         // 16-bit iterates want padded rows, which muon_normalize does not write.
         const bool padded = options_.precision != DType::f32 && block_.cols % 8 != 0;
         const Shape shape{block_.rows, block_.cols};
@@ -71,6 +89,8 @@ public:
     }
 
 private:
+    // The momentum's share of the traffic: read and written, or only read.
+    double momentum_bytes(double accesses) const { return momentum_ ? 4.0 * accesses : 0.0; }
     double elements() const { return static_cast<double>(block_.count()); }
     std::uint32_t gradient_dtype() const { return static_cast<std::uint32_t>(item_.gradient.dtype); }
 
@@ -83,17 +103,20 @@ private:
         std::vector<Operand> operands{{offsetof(gpu::MuonMomentumJob, hyper), step_.hyper(), Access::read}};
         StepBuilder::add_gradient(operands, offsetof(gpu::MuonMomentumJob, gradient), item_, block_.first,
                                   block_.count());
-        StepBuilder::add_part(operands, offsetof(gpu::MuonMomentumJob, momentum), momentum_, block_.first,
-                              block_.count(), Access::read_write);
+        if (momentum_)
+            StepBuilder::add_part(operands, offsetof(gpu::MuonMomentumJob, momentum), momentum_, block_.first,
+                                  block_.count(), Access::read_write);
         if (u) operands.push_back({offsetof(gpu::MuonMomentumJob, update), u, Access::write});
         if (partials) operands.push_back({offsetof(gpu::MuonMomentumJob, partials), partials, Access::write});
-        Operation operation = make_operation(kMomentum, job, std::move(operands), grid.groups);
+        Operation operation =
+            make_operation(momentum_ ? kMomentum : kMomentumStateless, job, std::move(operands), grid.groups);
         operation.constants = {{gpu::SPEC_THREADS, grid.threads},
                                step_.variant(partials ? gpu::MUON_NORM : 0),
                                {gpu::SPEC_DTYPE_B, gradient_dtype()}};
         operation.reason = reason;
         operation.flops = 6.0 * elements();
-        operation.bytes = (8.0 + StepBuilder::gradient_bytes(item_) + (u ? 4.0 : 0.0)) * elements();
+        operation.bytes =
+            (momentum_bytes(2) + StepBuilder::gradient_bytes(item_) + (u ? 4.0 : 0.0)) * elements();
         step_.graph().add(std::move(operation));
     }
 
@@ -110,17 +133,20 @@ private:
                                       {offsetof(gpu::MuonNormalizeJob, hyper), step_.hyper(), Access::read}};
         StepBuilder::add_gradient(operands, offsetof(gpu::MuonNormalizeJob, gradient), item_, block_.first,
                                   block_.count());
-        StepBuilder::add_part(operands, offsetof(gpu::MuonNormalizeJob, momentum), momentum_, block_.first,
-                              block_.count(), Access::read);
-        Operation operation = make_operation(kNormalize, job, std::move(operands), grid.groups);
+        if (momentum_)
+            StepBuilder::add_part(operands, offsetof(gpu::MuonNormalizeJob, momentum), momentum_,
+                                  block_.first, block_.count(), Access::read);
+        Operation operation = make_operation(momentum_ ? kNormalize : kNormalizeStateless, job,
+                                             std::move(operands), grid.groups);
         operation.constants = {{gpu::SPEC_THREADS, grid.threads},
                                step_.variant(),
                                {gpu::SPEC_DTYPE_B, gradient_dtype()},
                                {gpu::SPEC_DTYPE_D, static_cast<std::uint32_t>(x.dtype)}};
         operation.reason = step_.variant_reason();
         operation.flops = 4.0 * elements();
-        operation.bytes =
-            (4.0 + StepBuilder::gradient_bytes(item_) + static_cast<double>(bytes_of(x.dtype))) * elements();
+        operation.bytes = (momentum_bytes(1) + StepBuilder::gradient_bytes(item_) +
+                           static_cast<double>(bytes_of(x.dtype))) *
+                          elements();
         step_.graph().add(std::move(operation));
     }
 
@@ -128,7 +154,7 @@ private:
     const StepBuilder::Item& item_;
     Tensor momentum_;
     MatrixBlock block_;
-    const PolarOptions& options_;
+    PolarOptions options_;
     std::uint32_t flags_;
     std::string stage_;
 };
@@ -138,13 +164,17 @@ private:
 Tensor momentum_polar(StepBuilder& step, const StepBuilder::Item& item, const Tensor& momentum,
                       const MatrixBlock& block, const PolarOptions& options, std::uint32_t flags,
                       std::string_view stage) {
-    return BlockRecipe(step, item, momentum, block, options, flags, stage).build();
+    return BlockRecipe(step, item, momentum, block, flags, stage).polar_factor(options);
+}
+
+Tensor momentum_direction(StepBuilder& step, const StepBuilder::Item& item, const Tensor& momentum,
+                          const MatrixBlock& block, std::uint32_t flags, std::string_view stage) {
+    return BlockRecipe(step, item, momentum, block, flags, stage).direction();
 }
 
 Tensor momentum_norm(StepBuilder& step, const StepBuilder::Item& item, const Tensor& momentum,
                      const MatrixBlock& block) {
-    const PolarOptions unused;
-    return BlockRecipe(step, item, momentum, block, unused, 0, "").add_momentum_norm("leaves partial norms");
+    return BlockRecipe(step, item, momentum, block, 0, "").add_momentum_norm("leaves partial norms");
 }
 
 void check_orthogonalizer(std::string_view optimizer, const PolarOptions& options) {

@@ -15,8 +15,10 @@ namespace heron {
 // Updates the block's part of `momentum` (f32, shaped like the parameter) and returns the polar factor of
 // what the momentum rule makes of it: block.rows x block.cols, of the dtype of the iteration, or f32.
 //
+// Without a momentum tensor, the momentum is the gradient, and none is kept (mu has to be 0).
+//
 // The optimizer's hyper struct begins with the members of gpu::MuonHyper. `flags`: MUON_NESTEROV, where it is
-// wanted. `stage` begins the names of the stages.
+// wanted, MUON_SIGN for the polar factor of the signs. `stage` begins the names of the stages.
 Tensor momentum_polar(StepBuilder& step, const StepBuilder::Item& item, const Tensor& momentum,
                       const MatrixBlock& block, const PolarOptions& options, std::uint32_t flags,
                       std::string_view stage);
@@ -25,6 +27,11 @@ Tensor momentum_polar(StepBuilder& step, const StepBuilder::Item& item, const Te
 // and returns partial sums of squares, n x 3 with n <= 512, as blue_norm() of core/reduce.glsl takes them.
 Tensor momentum_norm(StepBuilder& step, const StepBuilder::Item& item, const Tensor& momentum,
                      const MatrixBlock& block);
+
+// The momentum rule alone, with its result: updates the momentum, and returns what the rule makes of it, f32,
+// block.rows x block.cols: a temporary, or the momentum's own part.
+Tensor momentum_direction(StepBuilder& step, const StepBuilder::Item& item, const Tensor& momentum,
+                          const MatrixBlock& block, std::uint32_t flags, std::string_view stage);
 
 // Throws (invalid_argument), in the name of `optimizer`, for options that polar() refuses and unguarded ones.
 void check_orthogonalizer(std::string_view optimizer, const PolarOptions& options);

@@ -53,7 +53,7 @@ Muon::Muon(const Device& device, const MuonOptions& options) : Optimizer(device,
     check_option("Muon", "weight_decay", o.weight_decay, o.weight_decay >= 0, "finite and not below 0");
     check_enum("Muon", "momentum_rule", o.momentum_rule, MomentumRule::sum);
     check_enum("Muon", "shape_factor", o.shape_factor, ShapeFactor::spectral);
-    check_enum("Muon", "decay", o.decay, DecayForm::cautious);
+    check_enum("Muon", "decay", o.decay, DecayForm::cautious_squared);
     check_enum("Muon", "conv_factor", o.conv_factor, ConvFactor::kernel);
     check_orthogonalizer("Muon", o.polar);
 }
@@ -75,9 +75,8 @@ std::string Muon::options_text() const {
 
 // gpu::MuonHyper
 std::vector<HyperValue> Muon::hyper() const {
-    const double rate = options_.momentum_rule == MomentumRule::ema ? 1.0 - options_.momentum : 1.0;
-    return {HyperValue::lr(options_.lr, options_.schedule), HyperValue::constant(options_.momentum),
-            HyperValue::constant(rate), HyperValue::constant(options_.weight_decay)};
+    return matrix_hyper(options_.lr, options_.schedule, options_.momentum, options_.momentum_rule,
+                        options_.weight_decay);
 }
 
 void Muon::build(StepBuilder& step) const {

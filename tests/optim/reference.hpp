@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -111,24 +112,34 @@ public:
             m[i] = o_.momentum * m[i] + rate * g[i];
             u[i] = o_.nesterov ? rate * g[i] + o_.momentum * m[i] : m[i];
         }
+        const bool cautious = o_.decay == DecayForm::cautious || o_.decay == DecayForm::cautious_squared;
+        const bool squared = o_.decay == DecayForm::squared || o_.decay == DecayForm::cautious_squared;
+        const double decay = lr * (squared ? lr : 1.0) * static_cast<double>(o_.weight_decay);
         std::size_t first = 0;
         for (const ReferenceBlock& block : blocks_) {
             const std::size_t count = block.rows * block.cols;
-            const Matrix o =
-                polar_reference(matrix_of({u.data() + first, count}, block.rows, block.cols), o_.polar);
+            const std::vector<double> o = direction({u.data() + first, count}, block, first, w.size());
             for (std::size_t i = 0; i < count; ++i) {
                 double& wi = w[first + i];
-                const double oi = o.data()[i];
-                const bool decays = o_.decay == DecayForm::decoupled || wi * oi >= 0;
-                wi = (decays ? 1 - lr * static_cast<double>(o_.weight_decay) : 1) * wi -
-                     lr * block.factor * oi;
+                const bool decays = !cautious || wi * o[i] >= 0;
+                wi = (decays ? 1 - decay : 1) * wi - lr * block.factor * o[i];
             }
             first += count;
         }
     }
 
-private:
+protected:
+    // What a block moves along: u is what the momentum rule gives, beginning with element `first` of the
+    // parameter's `count`.
+    virtual std::vector<double> direction(std::span<const double> u, const ReferenceBlock& block,
+                                          std::size_t /*first*/, std::size_t /*count*/) {
+        const Matrix o = polar_reference(matrix_of(u, block.rows, block.cols), o_.polar);
+        return {o.data(), o.data() + block.rows * block.cols};
+    }
+
     MuonOptions o_;
+
+private:
     std::vector<ReferenceBlock> blocks_;
 };
 

@@ -3,12 +3,12 @@
 // apply.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "optim/optimizer_case.hpp"
+#include "optim/registry_ortho.hpp"
 
 namespace heron::test {
 
@@ -56,7 +56,7 @@ inline std::vector<OptimizerCase> optimizer_registry() {
     dion.decay = DecayForm::cautious;
     dion.weight_decay = 0.1f;
     const auto kj = [](double m, double n) { return std::sqrt(std::max(1.0, m / n)); };
-    return {
+    std::vector<OptimizerCase> cases{
         sgd("sgd", {.lr = 0.1f}),
         sgd("sgd_momentum", {.lr = 0.1f, .momentum = 0.9, .dampening = 0.1, .weight_decay = 0.01f}),
         sgd("sgd_nesterov",
@@ -74,6 +74,8 @@ inline std::vector<OptimizerCase> optimizer_registry() {
              [](double m, double n) { return 0.2 * std::sqrt(std::max(m, n)); }),
         muon("muon_dion", dion, [](double m, double n) { return std::sqrt(m / n); }),
     };
+    for (OptimizerCase& entry : ortho_cases()) cases.push_back(std::move(entry));
+    return cases;
 }
 
 // All of them in one plan, each with one tensor and both called like the case: a step is one submission.

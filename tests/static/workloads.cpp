@@ -237,6 +237,7 @@ void compile_steps(const Device& device) {
             options.polar.precision = precision;
             compile_step(Muon(device, options), true);
         }
+        compile_step(NorMuon(device), true);
     }
 }
 

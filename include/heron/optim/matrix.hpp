@@ -19,8 +19,10 @@ enum class ShapeFactor {
 };
 
 enum class DecayForm {
-    decoupled,  // W <- (1 - lr wd) W before the update
-    cautious,   // decays only elements where sign(W O) >= 0, W as before the step (dion)
+    decoupled,         // W <- (1 - lr wd) W before the update
+    cautious,          // decays only elements where sign(W O) >= 0, W as before the step (dion)
+    squared,           // decoupled, with lr^2 wd
+    cautious_squared,  // cautious, with lr^2 wd (modded-nanogpt)
 };
 
 // Which dimensions of a convolution's filter (out, in, kh, kw) the shape factor uses; the iteration always

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+// The job of line_variance.comp.
+#ifndef HERON_OPTIM_LINE_VARIANCE_H
+#define HERON_OPTIM_LINE_VARIANCE_H
+
+#include "core/shared.h"
+
+HERON_SHARED_BEGIN
+
+struct LineVarianceJob {
+    F32   squares;     // of each line: sum of its squares
+    F32   variance;    // v of each line
+    F32   factors;     // result
+    uint  segments;
+    uint  lines;       // of a segment
+    uint  lanes;       // invocations that share a segment, a power of two
+    float mean;        // 1 / elements of a line
+    float rate;        // 1 - beta2
+    float eps;
+    float target;      // norm that a segment is given; 0: the one that it has
+    uint  flags;       // LINE_VARIANCE_
+    uint  padding;
+    uint  first_group;
+};
+
+const uint LINE_VARIANCE_CLAMPED = 1;         // sqrt(max(v, eps)) instead of sqrt(v) + eps
+const uint LINE_VARIANCE_CLAMPED_RESCALE = 2; // max(norm, eps) instead of norm + eps
+
+HERON_SHARED_END
+
+#endif

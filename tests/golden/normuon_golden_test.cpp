@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+// NorMuon's published forms: the authors' code, microsoft/dion, modded-nanogpt's variance step, the paper.
+#include <algorithm>
+#include <stdexcept>
+
+#include "golden/matrix_golden.hpp"
+#include "graph/graph.hpp"
+#include "optim/line_variance.hpp"
+
+namespace heron::test {
+namespace {
+
+class NorMuonGoldenTest : public MatrixGoldenTest {
+protected:
+    void run_file(const GoldenCase& golden, GoldenResult& result) {
+        if (golden.name().starts_with("authors")) return run_authors(golden, result);
+        if (golden.name().starts_with("paper")) return run_paper(golden, result);
+        if (golden.name().starts_with("dion")) return run_dion(golden, result);
+        if (golden.has_tensor("o.1")) return run_variance(golden, result);
+        throw std::runtime_error("no form is known by this name");
+    }
+
+private:
+    static void set_common(const GoldenCase& golden, NorMuonOptions& options) {
+        options.lr = static_cast<float>(golden.number("lr", options.lr));
+        options.weight_decay = static_cast<float>(golden.number("weight_decay", options.weight_decay));
+        options.momentum = golden.number("momentum", options.momentum);
+        options.beta2 = golden.number("beta2", options.beta2);
+        options.nesterov = golden.flag("nesterov", options.nesterov);
+        options.eps = static_cast<float>(golden.number("eps", options.eps));
+        options.polar.coefficients = muon_steps(golden);
+    }
+    void run_authors(const GoldenCase& golden, GoldenResult& result) {
+        NorMuonOptions options = NorMuonOptions::authors();
+        set_common(golden, options);
+        run_both<NorMuon>(golden, result, options, setup());
+    }
+    void run_paper(const GoldenCase& golden, GoldenResult& result) {
+        NorMuonOptions options = NorMuonOptions::paper();
+        set_common(golden, options);
+        run_both<NorMuon>(golden, result, options, setup());
+    }
+    void run_dion(const GoldenCase& golden, GoldenResult& result) {
+        NorMuonOptions options = NorMuonOptions::dion();
+        options.lr = static_cast<float>(golden.number("lr", options.lr));
+        options.weight_decay = static_cast<float>(golden.number("weight_decay", options.weight_decay));
+        options.momentum = golden.number("mu", options.momentum);
+        options.beta2 = golden.number("muon_beta2", options.beta2);
+        options.nesterov = golden.flag("nesterov", options.nesterov);
+        options.decay = golden.flag("cautious_wd", false) ? DecayForm::cautious : DecayForm::decoupled;
+        options.shape_factor = dion_factor(golden, options.shape_factor);
+        set_dion_polar(golden, options.polar);
+        run_both<NorMuon>(golden, result, options, setup());
+    }
+    static OptimizerGolden setup() {
+        OptimizerGolden setup;
+        setup.states = {{"momentum", "momentum"}, {"v", "v"}};
+        // Ten times what float32 costs of a second moment of Newton-Schulz's result (5.3e-6).
+        setup.state_bounds = {{"v", 5.3e-5}};
+        return setup;
+    }
+
+    // The step between polar factor and update alone: o.t in, u.t out, of a batch of matrices.
+    void run_variance(const GoldenCase& golden, GoldenResult& result) {
+        const Shape shape = golden.tensor("o.1").shape;
+        const std::uint64_t items = shape[0], rows = shape[1], cols = shape[2];
+        const bool columns = golden.number("red_dim") == -2;
+        if (columns != (rows < cols)) throw std::runtime_error("red_dim is not the longer side");
+        const Lines lines = Lines::of(rows, cols, columns);
+        const std::vector<float> zeros(shape.count(), 0.0f);
+        GuardedBuffer& o = guarded(zeros);
+        GuardedBuffer& u = guarded(zeros);
+        Graph graph(device());
+        const Tensor from = graph.external("o", o.view(DType::f32, shape));
+        const Tensor to = graph.external("u", u.view(DType::f32, shape));
+        const Tensor v = graph.state("v", DType::f32, Shape{items * lines.count});
+        for (std::uint64_t item = 0; item < items; ++item) {
+            Tensor part = v;
+            part.byte_offset += item * lines.count * sizeof(float);
+            part.shape = Shape{lines.count};
+            const Tensor factors = add_line_variance(
+                graph, from.batch_item(item), part, lines,
+                {golden.number("beta2"), golden.number("clamp"), NormRule::clamped, NormRule::clamped});
+            (columns ? scale_columns : scale_rows)(graph, from.batch_item(item), factors, to.batch_item(item),
+                                                   true);
+        }
+        Plan plan = graph.compile({});
+        plan.allocate();
+        plan.initialize();
+        for (int t = 1; golden.has_tensor("o." + std::to_string(t)); ++t) {
+            const std::string step = std::to_string(t);
+            o.write(golden.tensor("o." + step).floats());
+            plan.run();
+            const std::vector<float> after = u.floats();
+            const std::vector<double> computed(after.begin(), after.end());
+            result.add("u." + step, frobenius_error(computed, golden.tensor("u." + step).values), 1e-6);
+            if (!golden.has_tensor("state.v." + step)) continue;
+            std::vector<float> state(v.shape.count());
+            plan.read_state("v", std::as_writable_bytes(std::span(state)));
+            result.add("state.v." + step,
+                       maximum_error(std::vector<double>(state.begin(), state.end()),
+                                     golden.tensor("state.v." + step).values),
+                       6e-6);
+        }
+    }
+};
+
+TEST_P(NorMuonGoldenTest, EveryFile) {
+    run_golden("normuon", GetParam().name,
+               [&](const GoldenCase& golden, GoldenResult& result) { run_file(golden, result); });
+}
+
+HERON_DEVICE_TESTS(NorMuonGoldenTest);
+
+}  // namespace
+}  // namespace heron::test
