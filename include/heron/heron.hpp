@@ -7,6 +7,7 @@
 #include "heron/graph.hpp"
 #include "heron/linalg.hpp"
 #include "heron/optim/adamw.hpp"
+#include "heron/optim/dion.hpp"
 #include "heron/optim/muon.hpp"
 #include "heron/optim/normuon.hpp"
 #include "heron/optim/sgd.hpp"

@@ -56,6 +56,14 @@ constexpr NamedOptimizer kOptimizers[] = {
      }},
     {"normuon", "NorMuon for the matrices of the hidden layers, AdamW for the rest", 0.02f, true,
      [](const OptimizerRequest& request) { return split<heron::NorMuon>(request, heron::NorMuonOptions()); }},
+    {"dion", "Dion of rank 1/4 for the matrices of the hidden layers, AdamW for the rest", 0.02f, true,
+     [](const OptimizerRequest& request) {
+         return split(request, std::make_unique<heron::Dion>(
+                                   request.device, heron::DionOptions{.lr = request.lr,
+                                                                      .weight_decay = kWeightDecay,
+                                                                      .rank_fraction = 0.25,
+                                                                      .schedule = request.schedule}));
+     }},
     {"adamw", "AdamW for everything", 0.01f, false,
      [](const OptimizerRequest& request) { return whole(request, adamw(request, request.lr)); }},
     {"sgd", "SGD with Nesterov momentum 0.9 for everything", 0.05f, false,

@@ -62,17 +62,28 @@ protected:
             check(entry);
         }
     }
+    // What the plan's states begin with, too.
+    static std::unique_ptr<Reference> reference_of(const OptimizerCase& entry, const Training& training,
+                                                   std::size_t i) {
+        std::unique_ptr<Reference> reference = entry.reference(training.tensor(i).tensor().shape);
+        reference->states = training.states_of(i);
+        return reference;
+    }
     void check_first_step(const OptimizerCase& entry, double gradient_scale,
                           const DisabledCapabilities& disable = {}) {
         Training training(device(disable), entry.make, tensors_of(entry));
         training.draw_gradients(3, gradient_scale);
         std::vector<std::vector<float>> before;
-        for (std::size_t i = 0; i < training.size(); ++i) before.push_back(training.tensor(i).weight());
+        std::vector<std::unique_ptr<Reference>> references;
+        for (std::size_t i = 0; i < training.size(); ++i) {
+            before.push_back(training.tensor(i).weight());
+            references.push_back(reference_of(entry, training, i));
+        }
         training.plan().run();
         for (std::size_t i = 0; i < training.size(); ++i) {
             SCOPED_TRACE(entry.shapes[i].text());
             std::vector<double> w = doubles(before[i]);
-            entry.reference(entry.shapes[i])->step(w, doubles(training.tensor(i).gradient_values()), 1);
+            references[i]->step(w, doubles(training.tensor(i).gradient_values()), 1);
             EXPECT_TRUE(update_matches(entry, before[i], training.tensor(i).weight(), w, 1e-4, 3, 16));
         }
     }
@@ -109,7 +120,7 @@ TEST_P(OptimizerTest, HundredStepsMatchFloat64) {
             before.push_back(training.tensor(i).weight());
             expected.push_back(doubles(before[i]));
             largest.emplace_back(before[i].size(), 0.0);
-            references.push_back(entry.reference(training.tensor(i).tensor().shape));
+            references.push_back(reference_of(entry, training, i));
         }
         for (unsigned step = 1; step <= 100; ++step) {
             training.draw_gradients(step);
@@ -353,14 +364,16 @@ TEST_P(OptimizerTest, SixteenBitParametersAreRoundedOnce) {
                 Training training(device(), entry.make, tensors, options);
                 training.draw_gradients(3);
                 std::vector<std::vector<float>> before;
-                for (std::size_t i = 0; i < training.size(); ++i)
+                std::vector<std::unique_ptr<Reference>> references;
+                for (std::size_t i = 0; i < training.size(); ++i) {
                     before.push_back(training.tensor(i).weight());
+                    references.push_back(reference_of(entry, training, i));
+                }
                 training.plan().run();
                 for (std::size_t i = 0; i < training.size(); ++i) {
                     SCOPED_TRACE(entry.shapes[i].text());
                     std::vector<double> w = doubles(before[i]);
-                    entry.reference(entry.shapes[i])
-                        ->step(w, doubles(training.tensor(i).gradient_values()), 1);
+                    references[i]->step(w, doubles(training.tensor(i).gradient_values()), 1);
                     const std::vector<float> after = training.tensor(i).weight();
                     if (master) {
                         const std::vector<float> exact = training.state("p" + std::to_string(i) + ".master");

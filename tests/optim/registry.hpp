@@ -9,6 +9,7 @@
 
 #include "optim/optimizer_case.hpp"
 #include "optim/registry_ortho.hpp"
+#include "optim/registry_dion.hpp"
 
 namespace heron::test {
 
@@ -75,6 +76,7 @@ inline std::vector<OptimizerCase> optimizer_registry() {
         muon("muon_dion", dion, [](double m, double n) { return std::sqrt(m / n); }),
     };
     for (OptimizerCase& entry : ortho_cases()) cases.push_back(std::move(entry));
+    for (OptimizerCase& entry : dion_cases()) cases.push_back(std::move(entry));
     return cases;
 }
 

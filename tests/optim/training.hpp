@@ -187,6 +187,7 @@ public:
     const std::string& optimizer_name(std::size_t index = 0) const { return optimizers_[index]->name(); }
     std::size_t size() const { return tensors_.size(); }
     TrainedTensor& tensor(std::size_t index = 0) { return tensors_[index]; }
+    const TrainedTensor& tensor(std::size_t index = 0) const { return tensors_[index]; }
     // New gradients for every tensor, the same for the same step and seed.
     void draw_gradients(unsigned step, double scale = 1.0) {
         for (std::size_t i = 0; i < tensors_.size(); ++i)
@@ -209,6 +210,15 @@ public:
     std::vector<float> state(const std::string& name) const { return decode(state_bytes(name), DType::f32); }
     void set_state(const std::string& name, const std::vector<float>& values) {
         plan_.write_state(name, std::as_bytes(std::span(values)));
+    }
+    // The f32 states of a parameter, by their names after the parameter's.
+    std::map<std::string, std::vector<double>> states_of(std::size_t index) const {
+        std::map<std::string, std::vector<double>> states;
+        const std::string prefix = tensors_[index].tensor().name + ".";
+        for (const Plan::StateEntry& entry : plan_.states())
+            if (entry.name.starts_with(prefix) && entry.dtype == DType::f32)
+                states[entry.name.substr(prefix.size())] = doubles(state(entry.name));
+        return states;
     }
     gpu::StepControl control() const {
         gpu::StepControl control;

@@ -238,6 +238,8 @@ void compile_steps(const Device& device) {
             compile_step(Muon(device, options), true);
         }
         compile_step(NorMuon(device), true);
+        for (DionQr qr : {DionQr::automatic, DionQr::rcqr})
+            compile_step(Dion(device, {.rank_fraction = 0.25, .qr = qr}), true);
     }
 }
 
