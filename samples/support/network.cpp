@@ -12,6 +12,7 @@
 #include "heron/spirv/samples_sample_rows.hpp"
 #include "kernel_operation.hpp"
 #include "layers.hpp"
+#include "random.hpp"
 #include "shaders/jobs.h"
 
 namespace samples {
@@ -64,20 +65,13 @@ Network::Network(const heron::Device& device, std::uint32_t inputs, const std::v
 }
 
 void Network::initialize(std::uint32_t seed) {
-    std::uint64_t state = seed;
-    const auto next_uniform = [&state] {  // SplitMix64, to [0, 1)
-        state += 0x9e3779b97f4a7c15ull;
-        std::uint64_t z = state;
-        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-        z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-        return static_cast<double>((z ^ (z >> 31)) >> 11) * 0x1p-53;
-    };
+    UniformNumbers random(seed);
     for (Layer& layer : layers) {
         const double gain = &layer == &layers.back() ? 1.0 : 2.0;
         const double bound =
             std::sqrt(3.0 * gain / layer.inputs);  // a uniform variable's variance is bound^2 / 3
         std::vector<float> weight(std::size_t{layer.inputs} * layer.outputs);
-        for (float& w : weight) w = static_cast<float>(bound * (2.0 * next_uniform() - 1.0));
+        for (float& w : weight) w = static_cast<float>(random.within(bound));
         layer.weight.write(std::as_bytes(std::span(weight)));
         const std::vector<float> bias(layer.outputs, 0.0f);
         layer.bias.write(std::as_bytes(std::span(bias)));
