@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "optim/optimizer_case.hpp"
-#include "optim/registry_ortho.hpp"
 #include "optim/registry_dion.hpp"
+#include "optim/registry_ortho.hpp"
 
 namespace heron::test {
 
