@@ -43,6 +43,8 @@ public:
     static Schedule linear(float from, float to, std::uint32_t steps);
     static Schedule cosine(float from, float to, std::uint32_t steps);
     static Schedule exponential(float from, float to, std::uint32_t steps);  // both factors positive
+    // The factors of the first steps, one by one; the last one stays.
+    static Schedule sequence(std::span<const float> factors);
     // Linear warm-up from 0, then cosine to `final_factor` at `total` steps.
     static Schedule warmup_cosine(std::uint32_t warmup, std::uint32_t total, float final_factor = 0.0f);
     // Warm-up, stable, linear decay to `final_factor` over the last `decay` of `total` steps.

@@ -74,6 +74,27 @@ constexpr NamedOptimizer kOptimizers[] = {
                                                                               .nesterov = true,
                                                                               .schedule = request.schedule}));
      }},
+    {"lion", "Lion for everything", 1e-3f, false,
+     [](const OptimizerRequest& request) {
+         return whole(request, std::make_unique<heron::Lion>(
+                                   request.device, heron::LionOptions{.lr = request.lr,
+                                                                      .weight_decay = 10 * kWeightDecay,
+                                                                      .schedule = request.schedule}));
+     }},
+    {"signum", "SignSGD with momentum 0.9 for everything", 1e-3f, false,
+     [](const OptimizerRequest& request) {
+         return whole(request, std::make_unique<heron::SignSgd>(
+                                   request.device,
+                                   heron::SignSgdOptions{.lr = request.lr, .schedule = request.schedule}));
+     }},
+    {"random_scaling_sgd", "SGD with momentum 0.9 and exponential random scaling for everything", 0.05f,
+     false,
+     [](const OptimizerRequest& request) {
+         return whole(request,
+                      std::make_unique<heron::RandomScalingSgd>(
+                          request.device, heron::RandomScalingSgdOptions{
+                                              .lr = request.lr, .beta = 0.9, .schedule = request.schedule}));
+     }},
 };
 
 }  // namespace

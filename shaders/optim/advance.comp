@@ -17,6 +17,7 @@
 #define REDUCE_WORKGROUP
 #include "core/reduce.glsl"
 #include "core/math.glsl"
+#include "linalg/philox.glsl"
 
 const uint STEP_CONTROL_WORDS = 16;
 
@@ -55,7 +56,12 @@ float schedule_factor(SchedulePieces pieces, uint first, uint count, uint t) {
     return factor;
 }
 
-float slot_value(HyperSlots slots, SchedulePieces pieces, uint s, uint t) {
+// Of the seed and the step alone: the same after a resumption, and in every optimizer of the plan.
+float exponential_draw(uint seed, uint t) {
+    return minus_log(positive_uniform(philox(uvec4(0u, t, STEP_DRAW_STREAM, STEP_DRAW_STREAM), uvec2(seed, 0u)).x));
+}
+
+float slot_value(HyperSlots slots, SchedulePieces pieces, uint s, uint t, uint seed) {
     uint kind = slots.slot[s].kind;
     float value = slots.slot[s].value;
     if (kind == SLOT_SCHEDULED) {
@@ -67,6 +73,11 @@ float slot_value(HyperSlots slots, SchedulePieces pieces, uint s, uint t) {
     if (kind == SLOT_CORRECTION_RATIO)
         return sqrt(bias_correction(slots.slot[s].log2, slots.slot[s].log2_low, t)) /
                bias_correction(slots.slot[s].log1, slots.slot[s].log1_low, t);
+    if (kind == SLOT_CORRECTION_GROWTH)
+        return value * bias_correction(slots.slot[s].log1, slots.slot[s].log1_low, t) /
+               bias_correction(slots.slot[s].log1, slots.slot[s].log1_low, add_saturating(t, 1u));
+    if (kind == SLOT_EXPONENTIAL)
+        return exponential_draw(seed, t);
     if (kind == SLOT_STEP)
         return float(t);
     if (kind == SLOT_FIRST)
@@ -184,7 +195,7 @@ void main() {
     SchedulePieces pieces = p.jobs.job[0].pieces;
     F32 values = p.jobs.job[0].values;
     for (uint s = lane; s < p.jobs.job[0].slot_count; s += gl_WorkGroupSize.x)
-        values.v[s] = clamp_finite(slot_value(slots, pieces, s, t));
+        values.v[s] = clamp_finite(slot_value(slots, pieces, s, t, control.c.seed));
 
     if ((flags & ADVANCE_SECTIONS) != 0u) {
         SectionEntries sections = p.jobs.job[0].sections;

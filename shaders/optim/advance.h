@@ -26,6 +26,11 @@ const uint SLOT_INVERSE_CORRECTION = 2;  // 1 / (1 - beta1^t)
 const uint SLOT_CORRECTION_RATIO = 3;    // sqrt(1 - beta2^t) / (1 - beta1^t)
 const uint SLOT_STEP = 4;                // t
 const uint SLOT_FIRST = 5;               // 1 in the first step, then value
+const uint SLOT_CORRECTION_GROWTH = 6;   // value (1 - beta1^t) / (1 - beta1^(t+1))
+const uint SLOT_EXPONENTIAL = 7;         // one draw a step from Exp(1), the same for all optimizers
+
+// Where in the space of random numbers (linalg/philox.glsl) a step's draws lie: counter (0, step, this, this).
+const uint STEP_DRAW_STREAM = 0xffffffffu;
 
 struct SchedulePiece {
     uint  kind;      // heron::Schedule::Kind

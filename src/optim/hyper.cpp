@@ -54,6 +54,20 @@ HyperValue HyperValue::correction_ratio(double beta1, double beta2) {
     return result;
 }
 
+HyperValue HyperValue::correction_growth(double beta, double value) {
+    HyperValue result = constant(value);
+    if (beta == 0.0) return result;
+    result.slot.kind = gpu::SLOT_CORRECTION_GROWTH;
+    set_log(beta, result.slot.log1, result.slot.log1_low);
+    return result;
+}
+
+HyperValue HyperValue::exponential_draw() {
+    HyperValue result;
+    result.slot.kind = gpu::SLOT_EXPONENTIAL;
+    return result;
+}
+
 HyperValue HyperValue::step() {
     HyperValue result;
     result.slot.kind = gpu::SLOT_STEP;

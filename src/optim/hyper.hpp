@@ -20,8 +20,12 @@ struct HyperValue {
     static HyperValue lr(float value, const Schedule& schedule);
     static HyperValue inverse_correction(double beta);               // 1 / (1 - beta^t)
     static HyperValue correction_ratio(double beta1, double beta2);  // sqrt(1 - beta2^t) / (1 - beta1^t)
-    static HyperValue step();                                        // t
-    static HyperValue after_first(double value);                     // 1 in the first step, then value
+    // value (1 - beta^t) / (1 - beta^(t+1))
+    static HyperValue correction_growth(double beta, double value);
+    // One draw a step from Exp(1): of the step and StepOptions::seed alone, the same for all optimizers.
+    static HyperValue exponential_draw();
+    static HyperValue step();                     // t
+    static HyperValue after_first(double value);  // 1 in the first step, then value
 };
 
 }  // namespace heron

@@ -8,9 +8,15 @@
 
 namespace heron {
 
+namespace {
+void check_factor(float factor) {
+    check_option("Schedule", "a factor", factor, factor >= 0, "finite and not below 0");
+}
+}  // namespace
+
 Schedule Schedule::then(Piece piece) const {
-    for (const float factor : {piece.from, piece.to})
-        check_option("Schedule", "a factor", factor, factor >= 0, "finite and not below 0");
+    check_factor(piece.from);
+    check_factor(piece.to);
     if (piece.kind == Kind::exponential && (piece.from <= 0 || piece.to <= 0))
         refuse("Schedule: an exponential piece goes from " + number_text(piece.from) + " to " +
                number_text(piece.to) + "; both factors must be above 0");
@@ -41,6 +47,15 @@ Schedule Schedule::cosine(float from, float to, std::uint32_t steps) {
 }
 Schedule Schedule::exponential(float from, float to, std::uint32_t steps) {
     return Schedule().then({Kind::exponential, steps, from, to});
+}
+
+Schedule Schedule::sequence(std::span<const float> factors) {
+    Schedule schedule;
+    for (const float factor : factors) {
+        check_factor(factor);
+        schedule.pieces_.push_back({Kind::constant, 1, factor, factor});
+    }
+    return schedule;
 }
 
 Schedule Schedule::then_constant(std::uint32_t steps) const {

@@ -1,35 +1,21 @@
 // SPDX-License-Identifier: MIT
 // fill_random() against Philox 4x32-10 on the host and float64 transformations of its words, on every device.
-#include <array>
 #include <bit>
 #include <cmath>
 #include <limits>
 #include <numbers>
 
 #include "linalg/linalg_test.hpp"
+#include "support/philox.hpp"
 
 namespace heron::test {
 namespace {
 
-using Block = std::array<std::uint32_t, 4>;
-
-Block philox(Block counter, std::uint32_t key0, std::uint32_t key1) {
-    for (int round = 0; round < 10; ++round) {
-        const std::uint64_t a = std::uint64_t{0xd2511f53} * counter[0];
-        const std::uint64_t b = std::uint64_t{0xcd9e8d57} * counter[2];
-        counter = {static_cast<std::uint32_t>(b >> 32) ^ counter[1] ^ key0, static_cast<std::uint32_t>(b),
-                   static_cast<std::uint32_t>(a >> 32) ^ counter[3] ^ key1, static_cast<std::uint32_t>(a)};
-        key0 += 0x9e3779b9u;
-        key1 += 0xbb67ae85u;
-    }
-    return counter;
-}
-
 // The published known-answer vectors (Random123, kat_vectors, philox4x32 10).
 struct KnownAnswer {
-    Block counter;
+    PhiloxBlock counter;
     std::uint32_t key0, key1;
-    Block result;
+    PhiloxBlock result;
 };
 constexpr KnownAnswer kKnownAnswers[] = {
     {{0, 0, 0, 0}, 0, 0, {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},

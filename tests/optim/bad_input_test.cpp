@@ -208,6 +208,28 @@ TEST_P(BadInputTest, OptionsOutOfRange) {
             {"dynamic", "skip_nonfinite"});
 }
 
+TEST_P(BadInputTest, OptionsOutOfRangeOfLionSignSgdAndRandomScaling) {
+    Device& d = device();
+    refused([&] { Lion(d, {.lr = kNan}); }, {"Lion", "lr"});
+    refused([&] { Lion(d, {.beta1 = 1.0}); }, {"Lion", "beta1", "[0, 1)"});
+    refused([&] { Lion(d, {.beta2 = -0.5}); }, {"Lion", "beta2", "-0.5"});
+    refused([&] { Lion(d, {.weight_decay = kInfinity}); }, {"Lion", "weight_decay"});
+    refused([&] { SignSgd(d, {.momentum = 1.0}); }, {"SignSgd", "momentum"});
+    refused([&] { SignSgd(d, {.momentum = 0.0, .nesterov = true}); }, {"SignSgd", "nesterov", "momentum"});
+    refused([&] { SignSgd(d, {.weight_decay = -1.0f}); }, {"SignSgd", "weight_decay"});
+    SignSgd scaled(d, {.shape_scaling = true});
+    refused([&] { scaled.add(parameter("bias", {7})); }, {"bias", "shape_scaling", "matrices"});
+    refused(
+        [&] {
+            Parameter p = parameter("experts", {6, 4});
+            p.view.batch = true;
+            scaled.add(p);
+        },
+        {"experts", "three axes"});
+    refused([&] { RandomScalingSgd(d, {.beta = 1.0}); }, {"RandomScalingSgd", "beta"});
+    refused([&] { RandomScalingSgd(d, {.mu = -1.0f}); }, {"RandomScalingSgd", "mu", "-1"});
+}
+
 TEST_P(BadInputTest, OptimizersThatDoNotGoTogether) {
     Device& d = device();
     Sgd one(d), two(d), other_name(d), elsewhere(device({.shader_float16 = true}));

@@ -10,6 +10,7 @@
 #include "optim/optimizer_case.hpp"
 #include "optim/registry_dion.hpp"
 #include "optim/registry_ortho.hpp"
+#include "optim/registry_elementwise.hpp"
 
 namespace heron::test {
 
@@ -77,6 +78,8 @@ inline std::vector<OptimizerCase> optimizer_registry() {
     };
     for (OptimizerCase& entry : ortho_cases()) cases.push_back(std::move(entry));
     for (OptimizerCase& entry : dion_cases()) cases.push_back(std::move(entry));
+    for (const std::vector<OptimizerCase>& family : {elementwise_cases()})
+        cases.insert(cases.end(), family.begin(), family.end());
     return cases;
 }
 

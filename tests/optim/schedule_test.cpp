@@ -47,10 +47,21 @@ TEST(Schedule, NamedFormsReachTheirEnds) {
     EXPECT_EQ(Schedule::warmup_stable_decay(0, 5, 5).factor(1), 1.0);
 }
 
+TEST(Schedule, SequencesAreFollowedStepByStep) {
+    const float factors[] = {0.5f, 0.0f, 3.0f};
+    const Schedule schedule = Schedule::sequence(factors);
+    EXPECT_EQ(schedule.factor(1), 0.5);
+    EXPECT_EQ(schedule.factor(2), 0.0);
+    EXPECT_EQ(schedule.factor(3), 3.0);
+    EXPECT_EQ(schedule.factor(1000), 3.0);
+    EXPECT_EQ(Schedule::sequence({}).factor(1), 1.0);
+}
+
 TEST(Schedule, RefusesWhatCannotBeFollowed) {
     const float nan = std::numeric_limits<float>::quiet_NaN();
     EXPECT_THROW(Schedule::constant(nan), Error);
     EXPECT_THROW(Schedule::constant(-1.0f), Error);
+    EXPECT_THROW(Schedule::sequence(std::vector<float>{1.0f, nan}), Error);
     EXPECT_THROW(Schedule::linear(0.0f, std::numeric_limits<float>::infinity(), 3), Error);
     EXPECT_THROW(Schedule::linear(0.0f, 1.0f, 0), Error);
     EXPECT_THROW(Schedule::exponential(0.0f, 1.0f, 3), Error);

@@ -3,6 +3,7 @@
 // budgets.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numbers>
@@ -74,6 +75,7 @@ TEST_P(StepTest, BiasCorrectionsAreAccurateFromTheFirstStepTo2To31) {
     std::vector<HyperValue> values;
     for (const double beta : betas) values.push_back(HyperValue::inverse_correction(beta));
     for (const double beta : betas) values.push_back(HyperValue::correction_ratio(0.9, beta));
+    for (const double beta : betas) values.push_back(HyperValue::correction_growth(beta, 0.75));
     values.push_back(HyperValue::step());
     values.push_back(HyperValue::after_first(0.25));
     values.push_back(HyperValue::constant(0.1));
@@ -96,10 +98,15 @@ TEST_P(StepTest, BiasCorrectionsAreAccurateFromTheFirstStepTo2To31) {
                 << "beta " << betas[i] << " step " << t;
             EXPECT_LE(std::abs(actual[betas.size() + i] - ratio), 16 * kU * ratio)
                 << "beta " << betas[i] << " step " << t;
+            // Two corrections, a product and a division.
+            const double next = betas[i] == 0.0 ? 1.0 : -std::expm1((t + 1.0) * std::log(betas[i]));
+            const double growth = 0.75 * correction(betas[i]) / next;
+            EXPECT_LE(std::abs(actual[2 * betas.size() + i] - growth), 14 * kU * growth)
+                << "beta " << betas[i] << " step " << t;
         }
-        EXPECT_EQ(actual[2 * betas.size()], static_cast<float>(t));
-        EXPECT_EQ(actual[2 * betas.size() + 1], t == 1 ? 1.0f : 0.25f);
-        EXPECT_EQ(actual[2 * betas.size() + 2], 0.1f);
+        EXPECT_EQ(actual[3 * betas.size()], static_cast<float>(t));
+        EXPECT_EQ(actual[3 * betas.size() + 1], t == 1 ? 1.0f : 0.25f);
+        EXPECT_EQ(actual[3 * betas.size() + 2], 0.1f);
     }
     RecordProperty("worst_units", std::to_string(worst));
 }
@@ -150,6 +157,47 @@ TEST_P(StepTest, ExponentialsAndCosinesAreAccurateToFourUlp) {
                 << "exp to " << ends[i] << " at " << elapsed;
         }
     }
+}
+
+// Draws are those that fill_random() makes of the same numbers: it is tested against float64.
+class DrawProbe : public Optimizer {
+public:
+    explicit DrawProbe(const Device& device) : Optimizer(device, "probe") {}
+
+private:
+    std::vector<HyperValue> hyper() const override {
+        return {HyperValue::exponential_draw(), HyperValue::constant(1), HyperValue::exponential_draw()};
+    }
+    std::string options_text() const override { return "probe"; }
+    void build(StepBuilder& step) const override {
+        convert(step.graph(), step.hyper(), step.graph().state("values", DType::f32, Shape{3}));
+        fill_random(step.graph(), step.graph().state("expected", DType::f32, Shape{1}),
+                    {.distribution = Distribution::exponential,
+                     .tensor = gpu::STEP_DRAW_STREAM,
+                     .stream = gpu::STEP_DRAW_STREAM});
+    }
+};
+
+TEST_P(StepTest, ExponentialDrawsDependOnSeedAndStepAlone) {
+    std::vector<float> seen;
+    double sum = 0;
+    for (const std::uint32_t seed : {0u, 1u, 0xfffffff0u}) {
+        StepOptions options;
+        options.seed = seed;
+        Training training(
+            device(), [](const Device& on) { return std::make_unique<DrawProbe>(on); }, {}, options);
+        for (int step = 1; step <= 100; ++step) {
+            training.plan().run();
+            const std::vector<float> values = training.state("values");
+            EXPECT_EQ(values[0], training.state("expected")[0]);
+            EXPECT_EQ(values[2], values[0]);
+            seen.push_back(values[0]);
+            sum += values[0];
+        }
+    }
+    std::sort(seen.begin(), seen.end());
+    EXPECT_EQ(std::adjacent_find(seen.begin(), seen.end()), seen.end());
+    EXPECT_NEAR(sum / 300, 1.0, 4 / std::sqrt(300.0));  // four standard deviations
 }
 
 TEST_P(StepTest, SetLearningRateHoldsFromTheNextStepAndBelongsToOneOptimizer) {

@@ -230,6 +230,9 @@ void compile_steps(const Device& device) {
         };
         compile_step(AdamW(device));
         compile_step(AdamW(device, {.amsgrad = true}));
+        compile_step(Lion(device));
+        compile_step(SignSgd(device));
+        compile_step(RandomScalingSgd(device));
         compile_step(Sgd(device));
         compile_step(Sgd(device, {.momentum = 0.9, .nesterov = true}));
         for (DType precision : {DType::f32, DType::f16}) {

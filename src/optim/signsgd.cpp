@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+// The recipe of SignSGD and Signum: one operation a parameter. The kernel is shaders/optim/signsgd.comp.
+#include "heron/optim/signsgd.hpp"
+
+#include <cstddef>
+
+#include "heron/spirv/signsgd.hpp"
+#include "optim/checks.hpp"
+#include "optim/signsgd.h"
+#include "optim/step_builder.hpp"
+
+namespace heron {
+
+namespace {
+
+static_assert(sizeof(gpu::SignSgdJob) == 112);
+constexpr KernelInfo kSignSgd = make_kernel<gpu::SignSgdJob>("signsgd", spirv::signsgd);
+
+// 2 / (rows + columns) of the matrix that a parameter is.
+float matrix_factor(const Parameter& parameter) {
+    const Shape& shape = parameter.weight.shape;
+    const std::size_t rank = shape.rank();
+    const std::uint64_t rows = parameter.view.batch ? shape[rank - 2] : shape[0];
+    std::uint64_t cols = 1;
+    for (std::size_t axis = parameter.view.batch ? rank - 1 : 1; axis < rank; ++axis) cols *= shape[axis];
+    return static_cast<float>(2.0 / (static_cast<double>(rows) + static_cast<double>(cols)));
+}
+
+}  // namespace
+
+SignSgd::SignSgd(const Device& device, const SignSgdOptions& options)
+    : Optimizer(device, "signsgd"), options_(options) {
+    const SignSgdOptions& o = options;
+    check_option("SignSgd", "lr", o.lr, o.lr >= 0, "finite and not below 0");
+    check_option("SignSgd", "momentum", o.momentum, o.momentum >= 0 && o.momentum < 1, "in [0, 1)");
+    check_option("SignSgd", "weight_decay", o.weight_decay, o.weight_decay >= 0, "finite and not below 0");
+    if (o.nesterov && o.momentum == 0) refuse("SignSgd: nesterov needs a momentum above 0");
+}
+
+void SignSgd::check(const Parameter& parameter) const {
+    const Shape& shape = parameter.weight.shape;
+    if (options_.shape_scaling && shape.rank() < (parameter.view.batch ? 3u : 2u))
+        refuse("SignSgd: parameter \"" + parameter.name + "\" has shape " + shape.text() +
+               "; shape_scaling is for matrices" +
+               (parameter.view.batch ? ", and with view.batch for at least three axes" : ""));
+}
+
+std::string SignSgd::options_text() const {
+    return "signsgd momentum=" + number_text(options_.momentum) +
+           " nesterov=" + std::to_string(options_.nesterov) +
+           " bias_correction=" + std::to_string(options_.bias_correction) +
+           " shape_scaling=" + std::to_string(options_.shape_scaling) +
+           " weight_decay=" + number_text(options_.weight_decay);
+}
+
+// gpu::SignSgdHyper. A direction may be multiplied by any positive number: the terms of Nesterov are, by
+// 1 - b^t.
+std::vector<HyperValue> SignSgd::hyper() const {
+    const double b = options_.momentum;
+    HyperValue momentum_part = HyperValue::constant(1.0), gradient_part = HyperValue::constant(0.0);
+    if (options_.nesterov) {
+        momentum_part =
+            options_.bias_correction ? HyperValue::correction_growth(b, b) : HyperValue::constant(b);
+        gradient_part = HyperValue::constant(1.0 - b);
+    }
+    return {HyperValue::lr(options_.lr, options_.schedule), HyperValue::constant(1.0 - b), momentum_part,
+            gradient_part, HyperValue::constant(options_.weight_decay)};
+}
+
+void SignSgd::build(StepBuilder& step) const {
+    step.graph().set_stage("signsgd");
+    const bool has_momentum = options_.momentum > 0;
+    for (const StepBuilder::Item& item : step.items()) {
+        const std::uint64_t count = item.weight.shape.count();
+        const Tensor momentum =
+            has_momentum ? step.state(item, "momentum", DType::f32, item.weight.shape) : Tensor();
+        if (count == 0) continue;
+
+        const ElementGrid grid = step.elements(count);
+        gpu::SignSgdJob job{};
+        job.parameter = step.parameter_operand(item);
+        job.range = StepBuilder::range(0, count, grid);
+        job.shape_factor = options_.shape_scaling ? matrix_factor(*item.parameter) : 1.0f;
+        std::vector<Operand> operands{{offsetof(gpu::SignSgdJob, hyper), step.hyper(), Access::read}};
+        if (momentum) operands.push_back({offsetof(gpu::SignSgdJob, momentum), momentum, Access::read_write});
+        StepBuilder::add_parameter(operands, offsetof(gpu::SignSgdJob, parameter), item, 0, count);
+        StepBuilder::add_gradient(operands, offsetof(gpu::SignSgdJob, gradient), item);
+        step.add_element_wise(make_operation(kSignSgd, job, std::move(operands), grid.groups), item, grid,
+                              has_momentum ? gpu::SGD_MOMENTUM : 0, 6.0, has_momentum ? 8.0 : 0.0);
+    }
+}
+
+}  // namespace heron
