@@ -6,6 +6,7 @@
 #include "heron/error.hpp"
 #include "heron/graph.hpp"
 #include "heron/linalg.hpp"
+#include "heron/optim/adamuon.hpp"
 #include "heron/optim/adamw.hpp"
 #include "heron/optim/dion.hpp"
 #include "heron/optim/muon.hpp"

@@ -64,6 +64,8 @@ constexpr NamedOptimizer kOptimizers[] = {
                                                                       .rank_fraction = 0.25,
                                                                       .schedule = request.schedule}));
      }},
+    {"adamuon", "AdaMuon for the matrices of the hidden layers, AdamW for the rest", 0.005f, true,
+     [](const OptimizerRequest& request) { return split<heron::AdaMuon>(request, heron::AdaMuonOptions()); }},
     {"adamw", "AdamW for everything", 0.01f, false,
      [](const OptimizerRequest& request) { return whole(request, adamw(request, request.lr)); }},
     {"sgd", "SGD with Nesterov momentum 0.9 for everything", 0.05f, false,

@@ -15,6 +15,7 @@
 #include "core/half.glsl"
 #include "optim/parameter.glsl"
 #include "optim/weight.glsl"
+#include "optim/muon_decay.glsl"
 
 layout(constant_id = SPEC_DTYPE_D) const uint DIRECTION_DTYPE = DTYPE_F32;
 
@@ -59,9 +60,7 @@ void main() {
     MuonHyperRef hyper = p.jobs.job[j].hyper;
     MuonHyper h = hyper.h;
     float lr = parameter_lr(j, h.lr);
-    float decay = clamp_finite(lr * parameter_decay(j, h.weight_decay));
-    if ((flags & MUON_SQUARED_DECAY) != 0u)
-        decay = clamp_finite(lr * decay);
+    float decay = matrix_decay(j, lr, h.weight_decay, flags);
     float scale = clamp_finite(lr * p.jobs.job[j].shape_factor);
 
     for (uint r = 0u; r < rounds; ++r) {
@@ -76,9 +75,6 @@ void main() {
 #ifdef LINES
         o *= line_quad(j, 4u * q, count);
 #endif
-        vec4 kept = vec4(1.0 - decay);
-        if ((flags & MUON_CAUTIOUS) != 0u)
-            kept = mix(vec4(1.0), kept, same_direction(w, o));
-        update_weight(i, valid, kept * w, scale * o);
+        update_weight(i, valid, decayed(w, o, decay, flags), scale * o);
     }
 }

@@ -20,13 +20,13 @@ constexpr KernelInfo kUpdateLines =
 
 constexpr std::uint64_t kAlignment = 16;  // of the address that the job holds
 
+}  // namespace
+
 std::uint32_t decay_flags(DecayForm decay) {
     const bool cautious = decay == DecayForm::cautious || decay == DecayForm::cautious_squared;
     const bool squared = decay == DecayForm::squared || decay == DecayForm::cautious_squared;
     return (cautious ? gpu::MUON_CAUTIOUS : 0) | (squared ? gpu::MUON_SQUARED_DECAY : 0);
 }
-
-}  // namespace
 
 std::vector<HyperValue> matrix_hyper(float lr, const Schedule& schedule, double momentum, MomentumRule rule,
                                      float weight_decay) {

@@ -23,6 +23,9 @@ struct LineFactors {
     double eps = 0;
 };
 
+// The flags of shaders/optim/muon_decay.glsl.
+std::uint32_t decay_flags(DecayForm decay);
+
 // gpu::MuonHyper, with which the hyper struct of these optimizers begins.
 std::vector<HyperValue> matrix_hyper(float lr, const Schedule& schedule, double momentum, MomentumRule rule,
                                      float weight_decay);

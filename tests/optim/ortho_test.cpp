@@ -88,6 +88,18 @@ TEST_P(OrthoTest, OptionsOutOfRange) {
         o.lines = NorMuonLines::shorter_side;
     });
     normuon("polar.guarded", [](NorMuonOptions& o) { o.polar.guarded = false; });
+
+    const auto adamuon = [&](const char* option, auto change) {
+        refuses<AdaMuon>(AdaMuonOptions(), "AdaMuon", option, change);
+    };
+    adamuon("lr", [](AdaMuonOptions& o) { o.lr = -1; });
+    adamuon("momentum", [](AdaMuonOptions& o) { o.momentum = 1; });
+    adamuon("weight_decay", [](AdaMuonOptions& o) { o.weight_decay = -1; });
+    adamuon("eps", [](AdaMuonOptions& o) { o.eps = 0; });
+    adamuon("rms", [](AdaMuonOptions& o) { o.rms = 0; });
+    adamuon("momentum_rule", [](AdaMuonOptions& o) { o.momentum_rule = static_cast<MomentumRule>(2); });
+    adamuon("decay", [](AdaMuonOptions& o) { o.decay = static_cast<DecayForm>(4); });
+    adamuon("polar.guarded", [](AdaMuonOptions& o) { o.polar.guarded = false; });
 }
 
 HERON_DEVICE_TESTS(OrthoTest);

@@ -12,6 +12,21 @@ inline double frobenius(std::span<const double> x) {
     return std::sqrt(sum);
 }
 
+// The hyperparameters that they share with Muon.
+template <class Options>
+MuonOptions as_muon(const Options& o) {
+    MuonOptions muon;
+    muon.lr = o.lr;
+    muon.momentum = o.momentum;
+    muon.nesterov = o.nesterov;
+    muon.weight_decay = o.weight_decay;
+    muon.momentum_rule = o.momentum_rule;
+    muon.decay = o.decay;
+    muon.polar = o.polar;
+    muon.schedule = o.schedule;
+    return muon;
+}
+
 class NorMuonReference : public MuonReference {
 public:
     // Of matrices as one block (ConvFactor::matrix).
@@ -19,19 +34,6 @@ public:
         : MuonReference(as_muon(options), std::move(blocks)), n_(options) {}
 
 private:
-    static MuonOptions as_muon(const NorMuonOptions& o) {
-        MuonOptions muon;
-        muon.lr = o.lr;
-        muon.momentum = o.momentum;
-        muon.nesterov = o.nesterov;
-        muon.weight_decay = o.weight_decay;
-        muon.momentum_rule = o.momentum_rule;
-        muon.decay = o.decay;
-        muon.polar = o.polar;
-        muon.schedule = o.schedule;
-        return muon;
-    }
-
     std::vector<double> direction(std::span<const double> u, const ReferenceBlock& block, std::size_t first,
                                   std::size_t count) override {
         std::vector<double> o = MuonReference::direction(u, block, first, count);
@@ -63,6 +65,34 @@ private:
     }
 
     NorMuonOptions n_;
+};
+
+class AdaMuonReference : public MuonReference {
+public:
+    AdaMuonReference(const AdaMuonOptions& options, std::vector<ReferenceBlock> blocks)
+        : MuonReference(as_muon(options), std::move(blocks)), a_(options) {}
+
+private:
+    std::vector<double> direction(std::span<const double> u, const ReferenceBlock& block, std::size_t first,
+                                  std::size_t count) override {
+        std::vector<double> s(u.begin(), u.end());
+        if (a_.sign)
+            for (double& x : s) x = static_cast<double>((x > 0) - (x < 0));
+        std::vector<double> o = MuonReference::direction(s, block, first, count);
+        std::vector<double>& v = state("v", count);
+        const double eps = static_cast<double>(a_.eps);
+        for (std::size_t i = 0; i < o.size(); ++i) {
+            double& vi = v[first + i];
+            vi = a_.momentum * vi + (1 - a_.momentum) * o[i] * o[i];
+            o[i] /= std::sqrt(vi) + eps;
+        }
+        const double gamma =
+            static_cast<double>(a_.rms) * std::sqrt(static_cast<double>(o.size())) / (frobenius(o) + eps);
+        for (double& x : o) x *= gamma;
+        return o;
+    }
+
+    AdaMuonOptions a_;
 };
 
 }  // namespace heron::test

@@ -28,15 +28,35 @@ OptimizerCase matrix_case(std::string name, const Options& options, double (*fac
             matrix_shapes()};
 }
 
+// AdaMuon's first step makes signs of the polar factor's elements. Among many there is one so near to zero
+// that the roundings of Newton-Schulz decide it: no large shapes.
+inline OptimizerCase adamuon_case(std::string name, const AdaMuonOptions& options) {
+    OptimizerCase result = matrix_case<AdaMuon, AdaMuonReference>(std::move(name), options, no_factor);
+    std::erase_if(result.shapes, [](const Shape& shape) { return shape[0] * shape[1] > 12500; });
+    return result;
+}
+
+// Fewer and smaller tensors, for further forms of an optimizer.
+inline OptimizerCase small(OptimizerCase entry) {
+    entry.shapes = {{1, 9}, {9, 1}, {40, 33}, {6, 10}, {17, 13}};
+    return entry;
+}
+
 inline std::vector<OptimizerCase> ortho_cases() {
     NorMuonOptions dion = NorMuonOptions::dion();
     dion.polar.one_workgroup = false;
+    AdaMuonOptions adamuon;  // with products, and without signs
+    adamuon.polar.one_workgroup = adamuon.sign = false;
+    adamuon.decay = DecayForm::squared;
     return {
         matrix_case<NorMuon, NorMuonReference>("normuon", NorMuonOptions(), max_one_sqrt_ratio),
-        matrix_case<NorMuon, NorMuonReference>("normuon_paper", NorMuonOptions::paper(), no_factor),
+        small(matrix_case<NorMuon, NorMuonReference>("normuon_paper", NorMuonOptions::paper(), no_factor)),
         matrix_case<NorMuon, NorMuonReference>("normuon_dion", dion, sqrt_ratio),
-        matrix_case<NorMuon, NorMuonReference>("normuon_modded", NorMuonOptions::modded(),
-                                               max_one_sqrt_ratio),
+        small(matrix_case<NorMuon, NorMuonReference>("normuon_modded", NorMuonOptions::modded(),
+                                                     max_one_sqrt_ratio)),
+        adamuon_case("adamuon", AdaMuonOptions()),
+        small(adamuon_case("adamuon_paper", AdaMuonOptions::paper())),
+        small(adamuon_case("adamuon_products", adamuon)),
     };
 }
 

@@ -243,6 +243,7 @@ void compile_steps(const Device& device) {
         compile_step(NorMuon(device), true);
         for (DionQr qr : {DionQr::automatic, DionQr::rcqr})
             compile_step(Dion(device, {.rank_fraction = 0.25, .qr = qr}), true);
+        compile_step(AdaMuon(device), true);
     }
 }
 
