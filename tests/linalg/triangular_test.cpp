@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// triangular_solve() and triangular_inverse() against float64, on every device.
+// triangular_solve(), triangular_inverse() and triangular_product() against float64, on every device.
 
 #include "linalg/linalg_test.hpp"
 
@@ -267,6 +267,63 @@ TEST_P(TriangularTest, SingularTrianglesAreNamedAndStayAlone) {
     }
 }
 
+// Panels begin at 129 rows.
+TEST_P(TriangularTest, ProductsOfEveryKindMatchFloat64) {
+    struct Product {
+        Matrix t, b;
+        Placed d;
+        std::string what;
+    };
+    for (Device* on : {&device(), &smallest_gpu()}) {
+        Graph graph(*on);
+        std::vector<Product> products;
+        for (std::uint64_t n : {1u, 7u, 128u, 129u, 300u})
+            for (Triangle triangle : {Triangle::lower, Triangle::upper})
+                for (Transpose transpose : {Transpose::no, Transpose::yes})
+                    for (Transpose transpose_b : {Transpose::no, Transpose::yes}) {
+                        const std::uint64_t m = n == 300 ? 33 : 5;
+                        const bool turned = transpose_b == Transpose::yes;
+                        const std::vector<Matrix> t{effective(well_conditioned(n, n), triangle, false)};
+                        const std::vector<Matrix> b{turned ? random_matrix(m, n, n + 1)
+                                                           : random_matrix(n, m, n + 1)};
+                        const Placed pt = place(graph, t), pb = place(graph, b),
+                                     d = blank(graph, 1, n, m, n % 3);
+                        triangular_product(graph, pt.tensor, pb.tensor, d.tensor,
+                                           {.triangle = triangle,
+                                            .transpose = transpose,
+                                            .transpose_b = transpose_b,
+                                            .alpha = -2.0f});
+                        products.push_back(
+                            {transpose == Transpose::yes ? Matrix(pt.items[0].transpose()) : pt.items[0],
+                             turned ? Matrix(pb.items[0].transpose()) : pb.items[0], d,
+                             std::to_string(n) + " rows"});
+                    }
+        run(graph);
+        for (const Product& p : products)
+            ratio("product",
+                  gemm_error_ratio(p.d.read()[0], -2.0 * (p.t * p.b), -2.0, p.t, p.b, 0, {}, DType::f32), 1.0,
+                  p.what);
+    }
+}
+
+TEST_P(TriangularTest, ProductsTakeBatchesAndLeaveHalfOfTheWorkOut) {
+    Graph graph(device());
+    std::vector<Matrix> t, b;
+    for (std::uint64_t item = 0; item < 2; ++item) {
+        t.push_back(effective(well_conditioned(260, item), Triangle::upper, false));
+        b.push_back(random_matrix(260, 40, 9 + item));
+    }
+    const Placed pt = place(graph, t), pb = place(graph, b), d = blank(graph, 2, 260, 40);
+    triangular_product(graph, pt.tensor, pb.tensor, d.tensor, {.triangle = Triangle::upper});
+    const Plan plan = run(graph);
+    EXPECT_LT(plan.flops(), 0.75 * 2 * 2 * 260 * 260 * 40);
+    for (std::size_t item = 0; item < 2; ++item)
+        ratio("product",
+              gemm_error_ratio(d.read()[item], pt.items[item] * pb.items[item], 1.0, pt.items[item],
+                               pb.items[item], 0, {}, DType::f32),
+              1.0, "batch");
+}
+
 TEST_P(TriangularTest, SameBitsWholeOrSplitAndEveryTime) {
     expect_same_bits(2e5, 2, [&](Graph& graph) -> std::vector<GuardedBuffer*> {
         solved_.clear();
@@ -326,6 +383,14 @@ TEST_P(TriangularTest, RefusesWhatDoesNotFitAndAddsNothing) {
                    {"overlaps B",
                     [&] { triangular_solve(graph, t, long_x.row_range(0, 4), long_x.row_range(1, 4)); }},
                    {"1 u32", [&] { triangular_solve(graph, t, b, x, {.status = tensor({2}, DType::u32)}); }},
+                   {"must be square", [&] { triangular_product(graph, wide, b, x); }},
+                   {"one of Transpose",
+                    [&] { triangular_product(graph, t, b, x, {.transpose_b = static_cast<Transpose>(2)}); }},
+                   {"4 rows", [&] { triangular_product(graph, t, b, x, {.transpose_b = Transpose::yes}); }},
+                   {"op(T) op(B) is 4x3", [&] { triangular_product(graph, t, b, wide); }},
+                   {"alpha", [&] { triangular_product(graph, t, b, x, {.alpha = nan}); }},
+                   {"overlaps T", [&] { triangular_product(graph, t, square, t); }},
+                   {"overlaps B", [&] { triangular_product(graph, t, square, square); }},
                    {"must be square", [&] { triangular_inverse(graph, wide, wide); }},
                    {"shapes must agree", [&] { triangular_inverse(graph, t, b); }},
                    {"must be f32",

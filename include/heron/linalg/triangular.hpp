@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Triangular systems and inverses as graph operations (heron/linalg.hpp).
+// Triangular systems, inverses and products as graph operations (heron/linalg.hpp).
 #pragma once
 
 #include <cstdint>
@@ -57,5 +57,22 @@ struct TriangularInverseOptions {
 // finite beside its diagonal.
 HERON_API void triangular_inverse(Graph& graph, const Tensor& t, const Tensor& x,
                                   const TriangularInverseOptions& options = {});
+
+struct TriangularProductOptions {
+    Triangle triangle = Triangle::lower;
+    Transpose transpose = Transpose::no;  // of T; `triangle` says where T itself is stored
+    Transpose transpose_b = Transpose::no;
+    float alpha = 1.0f;  // finite
+    bool guarded = true;
+};
+
+// D = alpha op(T) op(B), T n x n, op(B) n x m; f32, f16 or bf16, a batch of each or one T or B for all items.
+// The other half of T holds zeros, as triangular_inverse() and cholesky() leave it. D may not overlap T or B.
+//
+// Row panels of D, each a gemm() over the rows of op(B) that its part of T reaches: one panel up to 128 rows,
+// two up to 256, eight from 1024 on: 2 n^2 m (1 + 1 / panels) / 2 FLOPs; all panels in the level or two of
+// one product. Accuracy: gemm()'s.
+HERON_API void triangular_product(Graph& graph, const Tensor& t, const Tensor& b, const Tensor& d,
+                                  const TriangularProductOptions& options = {});
 
 }  // namespace heron
