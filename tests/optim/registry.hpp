@@ -9,8 +9,8 @@
 
 #include "optim/optimizer_case.hpp"
 #include "optim/registry_dion.hpp"
-#include "optim/registry_ortho.hpp"
 #include "optim/registry_elementwise.hpp"
+#include "optim/registry_ortho.hpp"
 
 namespace heron::test {
 
@@ -76,9 +76,7 @@ inline std::vector<OptimizerCase> optimizer_registry() {
              [](double m, double n) { return 0.2 * std::sqrt(std::max(m, n)); }),
         muon("muon_dion", dion, [](double m, double n) { return std::sqrt(m / n); }),
     };
-    for (OptimizerCase& entry : ortho_cases()) cases.push_back(std::move(entry));
-    for (OptimizerCase& entry : dion_cases()) cases.push_back(std::move(entry));
-    for (const std::vector<OptimizerCase>& family : {elementwise_cases()})
+    for (const std::vector<OptimizerCase>& family : {ortho_cases(), dion_cases(), elementwise_cases()})
         cases.insert(cases.end(), family.begin(), family.end());
     return cases;
 }
