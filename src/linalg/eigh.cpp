@@ -4,14 +4,18 @@
 
 #include "heron/linalg.hpp"
 #include "linalg/checks.hpp"
+#include "linalg/integers.hpp"
 #include "linalg/jacobi.h"
 #include "linalg/jacobi.hpp"
+#include "linalg/secular.hpp"
+#include "linalg/tridiagonal.hpp"
 
 namespace heron {
 
 namespace {
 
 constexpr std::uint64_t kMaxOrder = 4096;
+constexpr std::uint32_t kLargestLeaf = 32;    // of divide and conquer
 constexpr std::uint32_t kSweeps = 16;         // of one workgroup
 constexpr std::uint32_t kBlockedSweeps = 14;  // of pairs of blocks
 
@@ -20,6 +24,35 @@ void check_result(const Graph& graph, const char* name, const Tensor& result, co
     if (result.dtype != DType::f32)
         refuse("eigh", std::string(name) + " is " + text(result) + "; it must be f32");
     check_no_overlap("eigh", name, result, "A", a, graph);
+}
+
+// Tridiagonal form, divide and conquer, and back. 65 x 65 is three times as fast as Jacobi's method on
+// lavapipe, and four times 512 x 512.
+void direct(Graph& graph, Jacobi& jacobi, const Tensor& a, const Tensor& values, const Tensor& vectors,
+            const EighOptions& options) {
+    const std::uint64_t n = a.cols();
+    std::uint64_t parts = 1;
+    while (ceil_div(n, parts) > kLargestLeaf) parts *= 2;
+    const std::uint64_t leaf = ceil_div(n, parts), size = leaf * parts;
+    const Tensor x = jacobi.matrix(size, size);
+    jacobi.prepare(a, x, gpu::PREPARE_SYMMETRIC);
+    const Tridiagonal tridiagonal(graph, x, n, options.guarded);
+
+    const Tensor matrices = tridiagonal.split(leaf);
+    const Tensor rotated = graph.temporary(DType::f32, matrices.shape);
+    convert(graph, matrices, rotated, 1.0f, options.guarded);
+    Tensor v = graph.temporary(DType::f32, matrices.shape);
+    jacobi.solve(rotated, v, kSweeps);
+    v = jacobi.orthonormalized(v);
+    const Tensor product = graph.temporary(DType::f32, matrices.shape);
+    gemm(graph, matrices, v, Tensor{}, product, {.guarded = options.guarded});
+    Tensor d = jacobi.column_products(v, product, leaf);
+    d.shape = Shape{a.batch(), size};
+
+    const Eigensystem found = join_parts(graph, {d, v}, tridiagonal.off_diagonal(), n, options.guarded);
+    tridiagonal.multiply(found.vectors);
+    jacobi.order(found.values, false, values, options.status);
+    jacobi.gather(jacobi.orthonormalized(found.vectors), vectors, options.vectors_as_rows, false);
 }
 
 }  // namespace
@@ -58,6 +91,10 @@ void eigh(Graph& graph, const Tensor& a, const Tensor& values, const Tensor& vec
 
     Jacobi jacobi(graph, items, n, n, options.guarded);
     const JacobiVariant& variant = jacobi.variant();
+    if (n > variant.eigen_order && options.max_sweeps == 0) {
+        direct(graph, jacobi, a, values, vectors, options);
+        return;
+    }
     const bool whole = n <= variant.eigen_order;
     const std::uint64_t wide = 2 * variant.block;
     const std::uint64_t size = whole ? n : (n + wide - 1) / wide * wide;

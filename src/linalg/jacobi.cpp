@@ -289,14 +289,15 @@ constexpr double kEigenTolerance = kEps * kEps;
 
 void Jacobi::solve(const Tensor& x, const Tensor& v, std::uint32_t sweeps) {
     const std::uint64_t n = x.cols();
+    const std::uint32_t parts = narrow(x.batch() / items_);
     const std::uint32_t at_once = variant_.eigen_sweeps;
-    start_sweeps(1, n + n % 2, 1);
+    start_sweeps(parts, n + n % 2, parts);
     for (std::uint32_t done = 0; done < sweeps; done += at_once) {
         const std::uint32_t flags =
             gpu::SOLVE_LAST | gpu::SOLVE_KEEP | (done == 0 ? 0 : gpu::SOLVE_CONTINUED);
         const bool last = done + at_once >= sweeps;
-        add_solve(x, v, {narrow(n), 0, 0, 0, 1, 0, n, n * n}, std::min(at_once, sweeps - done),
-                  kEigenTolerance, 0.0, flags, 0);
+        add_solve(x, v, {narrow(n), 0, 0, 0, parts, n * n, n, parts * n * n},
+                  std::min(at_once, sweeps - done), kEigenTolerance, 0.0, flags, 0);
         add_settle(kEigenTolerance, last ? std::pow(real(n) * kEps, 2) : -1.0);
     }
 }
@@ -348,16 +349,17 @@ void Jacobi::column_sweeps(const Tensor& x, const Tensor& v, std::uint32_t block
 }
 
 Tensor Jacobi::orthonormalized(const Tensor& v) const {
-    const Tensor gram = matrix(v.cols(), v.cols());
+    const Tensor gram = graph_.temporary(DType::f32, Shape{v.batch(), v.cols(), v.cols()});
     syrk(graph_, v, Tensor{}, gram, {.transpose_a = Transpose::yes, .guarded = guarded_});
-    const Tensor result = matrix(v.rows(), v.cols());
+    const Tensor result = graph_.temporary(DType::f32, v.shape);
     gemm(graph_, v, gram, v, result, {.alpha = -0.5f, .beta = 1.5f, .guarded = guarded_});
     return result;
 }
 
 Tensor Jacobi::column_products(const Tensor& x, const Tensor& y, std::uint64_t cols) const {
     const std::uint32_t threads = graph_.device().capabilities().cpu ? 8 : 32;
-    const Tensor d = graph_.temporary(DType::f32, Shape{items_, cols});
+    const std::uint64_t items = x.batch();
+    const Tensor d = graph_.temporary(DType::f32, Shape{items, cols});
     gpu::SpectrumColumnsJob job{};
     job.rows = narrow(x.rows());
     job.cols = narrow(cols);
@@ -368,10 +370,10 @@ Tensor Jacobi::column_products(const Tensor& x, const Tensor& y, std::uint64_t c
                                          {{offsetof(gpu::SpectrumColumnsJob, x), x, Access::read},
                                           {offsetof(gpu::SpectrumColumnsJob, y), y, Access::read},
                                           {offsetof(gpu::SpectrumColumnsJob, d), d, Access::write}},
-                                         items_ * job.chunks);
+                                         items * job.chunks);
     operation.constants = {{gpu::SPEC_THREADS, threads}};
     operation.reason = "one invocation for each column";
-    operation.flops = 2.0 * real(items_ * x.rows() * cols);
+    operation.flops = 2.0 * real(items * x.rows() * cols);
     operation.bytes = real(x.span_bytes() + y.span_bytes());
     operation.guarded = guarded_;
     graph_.add(std::move(operation));

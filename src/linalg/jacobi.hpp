@@ -41,7 +41,8 @@ public:
     void prepare_basis(const Tensor& x, const Tensor& y);
     void identity(const Tensor& y) const;
 
-    // v = eigenvectors of the symmetric x, which fits one workgroup and is overwritten.
+    // v = eigenvectors of the symmetric x, which fits one workgroup and is overwritten. x and v may have a
+    // multiple of the batch's matrices: parts of matrices, which are frozen together.
     void solve(const Tensor& x, const Tensor& v, std::uint32_t sweeps);
     // Blocked form: x <- diagonal, v <- v J. `x` is overwritten; both are N x N with N a multiple of 2 block.
     void eigen_sweeps(const Tensor& x, const Tensor& v, std::uint32_t sweeps);
@@ -49,6 +50,7 @@ public:
     void column_sweeps(const Tensor& x, const Tensor& v, std::uint32_t block, std::uint32_t sweeps);
 
     // v <- (3 v - v (v^T v)) / 2 (Bjorck and Bowie 1971): squares the distance from orthonormality.
+    // Here and in column_products(), any batch will do.
     Tensor orthonormalized(const Tensor& v) const;
 
     // Diagonal of x^T y, [items, cols].

@@ -213,7 +213,7 @@ const std::vector<Primitive>& primitives() {
          {"OpenBLAS sgeqrf, sorgqr", "sorgqr_", sgeqrf}},
         {"eigh",
          Input::spd,
-         kSmallSquares,
+         kSquares,
          [](double n, double) { return 9 * n * n * n; },
          [](const Request& r) { eigh(r.graph, r.in, r.list(r.size.rows), r.make(r.size.rows, r.size.cols)); },
          {"OpenBLAS ssyevd", "ssyevd_", ssyevd}},

@@ -121,15 +121,54 @@ TEST_P(EighTest, MatchesFloat64ForEverySizeInOneWorkgroup) {
 
 TEST_P(EighTest, MatchesFloat64ForEveryKindOfMatrix) {
     Graph graph(device());
-    for (std::uint64_t n : {6u, 33u, 62u})
+    for (std::uint64_t n : {6u, 33u, 62u, 100u})
         for (MatrixKind kind : finite_matrix_kinds()) add(graph, {{symmetric_matrix(kind, n, n)}});
     run(graph);
     check_all();
 }
 
+// A budget of sweeps chooses Jacobi's method.
 TEST_P(EighTest, MatchesFloat64InBlocks) {
     Graph graph(device());
-    for (std::uint64_t n : {127u, 128u, 129u}) add(graph, {{symmetric_matrix(MatrixKind::random, n, n)}});
+    for (std::uint64_t n : {127u, 128u, 129u}) {
+        Case c{{symmetric_matrix(MatrixKind::random, n, n)}};
+        c.options.max_sweeps = 14;
+        add(graph, c);
+    }
+    run(graph);
+    check_all();
+}
+
+// One part, two, four and eight; 65, 129 and 257 leave the parts unfilled.
+TEST_P(EighTest, MatchesFloat64ByDivideAndConquer) {
+    Graph graph(device());
+    for (std::uint64_t n : {65u, 127u, 128u, 129u, 255u, 256u, 257u})
+        add(graph, {{symmetric_matrix(MatrixKind::random, n, n)}});
+    add(graph,
+        {{symmetric_matrix(MatrixKind::random, 130, 1), symmetric_matrix(MatrixKind::clustered, 130, 2),
+          symmetric_matrix(MatrixKind::rank_one, 130, 3)}});
+    run(graph);
+    check_all();
+}
+
+// Tridiagonal matrices that try the joining of parts: halves that do not know of each other, poles that all
+// meet (the second difference matrix has the same parts twice), glued copies with couplings at every scale
+// (Wilkinson's W+).
+TEST_P(EighTest, PartsWithTheSameEigenvaluesAreJoined) {
+    Graph graph(device());
+    const Eigen::Index n = 128;
+    Matrix difference = Matrix::Zero(n, n), wilkinson = difference, decoupled = difference;
+    for (Eigen::Index i = 0; i < n; ++i) {
+        difference(i, i) = 2;
+        decoupled(i, i) = static_cast<double>(i % 3);
+        wilkinson(i, i) = std::abs(static_cast<double>(i % 32) - 15.5);
+        if (i + 1 == n) continue;
+        difference(i, i + 1) = difference(i + 1, i) = -1;
+        decoupled(i, i + 1) = decoupled(i + 1, i) = i % 32 == 31 ? 0 : 1;
+        wilkinson(i, i + 1) = wilkinson(i + 1, i) =
+            i % 32 == 31 ? std::pow(10.0, -static_cast<double>(i) / 20) : 1;
+    }
+    add(graph, {{difference, decoupled, wilkinson, Matrix(-difference)}});
     run(graph);
     check_all();
 }
@@ -239,6 +278,19 @@ TEST_P(EighTest, StartsFromABasis) {
         EXPECT_EQ(added_[i + 1].status.words()[0], kOk);
         check(added_[i + 1], 0);
     }
+}
+
+// The direct method makes nothing of a basis.
+TEST_P(EighTest, ABasisIsForJacobisMethodAlone) {
+    const Matrix a = symmetric_matrix(MatrixKind::random, 130, 1);
+    Graph graph(device());
+    add(graph, {{a}});
+    Case c{{a}};
+    c.basis = {symmetric_eigen(a).vectors};
+    add(graph, c);
+    run(graph);
+    EXPECT_EQ(vectors(added_[1], 0), vectors(added_[0], 0));
+    EXPECT_EQ(values(added_[1], 0), values(added_[0], 0));
 }
 
 TEST_P(EighTest, ABasisThatIsNoneIsNotUsed) {

@@ -103,7 +103,9 @@ void compile_factorisations(const Device& device) {
                    {.method = method, .status = status(w)});
             });
         compile_case(device, [&](Work& w) {
-            eigh(w.graph, matrix(w), vector(w), matrix(w), {.basis = matrix(w), .status = status(w)});
+            eigh(w.graph, matrix(w), vector(w), matrix(w), {.status = status(w)});
+            eigh(w.graph, matrix(w), vector(w), matrix(w),
+                 {.basis = matrix(w), .max_sweeps = 4, .status = status(w)});
             matrix_power(w.graph, matrix(w), matrix(w), {.status = status(w)});
             power_iteration(w.graph, matrix(w), vector(w), w.tensor(DType::f32, one_each));
         });
