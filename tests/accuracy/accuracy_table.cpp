@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Reads reports of test programs (--gtest_output=json) and writes a table in Markdown of the numbers that
-// tests recorded (RecordProperty), a column for each device.  accuracy_table <report.json>...
+// tests recorded (RecordProperty), the largest of all tests of a primitive, a column for each device.
+// accuracy_table <report.json>...
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <iostream>
+#include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -28,6 +31,25 @@ bool is_number(const Json& value, double& number) {
     return (text >> number) && text.eof();
 }
 
+// The end of a key that tests/support/worst_ratios.hpp makes: the largest extent of a size class.
+struct SizeClass {
+    const char* suffix;
+    const char* text;
+};
+constexpr SizeClass kSizeClasses[] = {
+    {"", "any"},           {"_up_to_16", "16"},     {"_up_to_64", "64"},
+    {"_up_to_256", "256"}, {"_up_to_1024", "1024"}, {"_above_1024", "4096"}};
+
+// Takes it off the key.
+std::size_t take_size_class(std::string& key) {
+    for (std::size_t i = std::size(kSizeClasses) - 1; i > 0; --i)
+        if (key.ends_with(kSizeClasses[i].suffix)) {
+            key.resize(key.size() - std::string(kSizeClasses[i].suffix).size());
+            return i;
+        }
+    return 0;
+}
+
 bool is_own_field(const std::string& key) {
     static const std::set<std::string> fields{"name",        "file",      "line",   "type_param",
                                               "value_param", "status",    "result", "time",
@@ -38,7 +60,7 @@ bool is_own_field(const std::string& key) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    using Place = std::tuple<std::string, std::string, std::string>;  // subject, test, quantity
+    using Place = std::tuple<std::string, std::string, std::size_t>;  // subject, quantity, size class
     std::map<Place, std::map<std::string, double>> rows;              // by device
     std::set<std::string> devices;
     bool failed = false;
@@ -53,12 +75,14 @@ int main(int argc, char** argv) {
             for (const Json& test : suite["testsuite"]) {
                 failed = failed || test.contains("failures");
                 const std::string device = test.value("value_param", "");
-                const std::string name = test["name"];
                 for (const auto& [key, value] : test.items()) {
                     double number = 0;
                     if (is_own_field(key) || !is_number(value, number)) continue;
                     devices.insert(device);
-                    rows[{subject_of(argv[i]), name.substr(0, name.find('/')), key}][device] = number;
+                    std::string quantity = key;
+                    const std::size_t size = take_size_class(quantity);
+                    double& worst = rows[{subject_of(argv[i]), quantity, size}][device];
+                    worst = std::max(worst, number);
                 }
             }
     }
@@ -69,16 +93,19 @@ int main(int argc, char** argv) {
     std::cout << "# Accuracy\n\n"
                  "Written by `tests/accuracy/run.sh` from what the tests record: the largest error of each, "
                  "as a share of what\n"
-                 "the test allows (1 is the limit) or in the unit that its comment gives. `_up_to_64` is of "
-                 "matrices whose\n"
-                 "largest extent is at most 64.\n\n| primitive | test | quantity |";
+                 "the test allows (1 is the limit); mostly the bound in the primitive's header. "
+                 "A size class is of\n"
+                 "operands whose largest extent is at most that, and above the one before; `any`: not "
+                 "recorded by size. What is\n"
+                 "exact has no line: conversions, selection and sorting, random bits.\n\n"
+                 "| primitive | quantity | size |";
     for (const std::string& device : devices) std::cout << " " << (device.empty() ? "any" : device) << " |";
-    std::cout << "\n| --- | --- | --- |";
+    std::cout << "\n| --- | --- | --: |";
     for (std::size_t i = 0; i < devices.size(); ++i) std::cout << " --: |";
     std::cout << "\n";
     for (const auto& [place, values] : rows) {
-        std::cout << "| " << std::get<0>(place) << " | " << std::get<1>(place) << " | `" << std::get<2>(place)
-                  << "` |";
+        std::cout << "| " << std::get<0>(place) << " | " << std::get<1>(place) << " | "
+                  << kSizeClasses[std::get<2>(place)].text << " |";
         for (const std::string& device : devices) {
             const auto found = values.find(device);
             char text[32] = "";

@@ -63,14 +63,14 @@ protected:
                 EXPECT_TRUE((l.triangularView<Eigen::StrictlyUpper>().toDenseMatrix().array() == 0).all())
                     << what << ": the other triangle is not zero";
                 EXPECT_TRUE((l.diagonal().array() > 0).all()) << what;
-                ratio("residual", (a - l * l.transpose()).norm(), std::max(n, 2.0) * 0x1p-24 * a.norm(),
+                ratio("residual", a, (a - l * l.transpose()).norm(), std::max(n, 2.0) * 0x1p-24 * a.norm(),
                       what);
                 double expected = 0, sum = 0;
                 for (Eigen::Index i = 0; i < l.rows(); ++i) {
                     expected += 2 * std::log(l(i, i));
                     sum += std::abs(std::log(l(i, i)));
                 }
-                ratio("log determinant", std::abs(static_cast<double>(log_det[item]) - expected),
+                ratio("log determinant", a, std::abs(static_cast<double>(log_det[item]) - expected),
                       4 * 0x1p-24 * sum + 2 * 0x1p-24 * std::abs(expected) + 1e-38, what);
             }
         }
@@ -238,7 +238,7 @@ TEST_P(CholeskyTest, JitterIsRaisedUntilItSucceeds) {
                         continue;
                     Matrix a = rounded(added_[which].x.a[item], DType::f32);
                     a.diagonal().array() += static_cast<double>(added_[which].jitter.floats()[item]);
-                    ratio("residual with jitter", (a - factors[item] * factors[item].transpose()).norm(),
+                    ratio("residual with jitter", a, (a - factors[item] * factors[item].transpose()).norm(),
                           static_cast<double>(n) * 0x1p-24 * a.norm(), std::to_string(n));
                 }
             }
@@ -266,7 +266,7 @@ TEST_P(CholeskyTest, RetriesOfLargeMatricesMatchFloat64) {
     const Matrix l = added_[0].factor.read()[0];
     Matrix jittered = a;
     jittered.diagonal().array() += static_cast<double>(added_[0].jitter.floats()[0]);
-    ratio("residual", (jittered - l * l.transpose()).norm(),
+    ratio("residual", jittered, (jittered - l * l.transpose()).norm(),
           static_cast<double>(n) * 0x1p-24 * jittered.norm(), "700 rows");
     added_.clear();
 }

@@ -36,7 +36,6 @@ protected:
 
     // Each line for itself.
     void check() {
-        double worst = 0;
         for (const Pending& p : pending_) {
             const bool rows = p.options.axis == DctAxis::rows;
             const std::uint64_t n = rows ? p.x.cols : p.x.rows;
@@ -57,15 +56,13 @@ protected:
                 for (Eigen::Index line = 0; line < x.cols(); ++line) {
                     const double error = (is.col(line) - should.col(line)).norm();
                     const double bound = allowed * x.col(line).norm();
-                    ASSERT_LE(error, bound)
-                        << GetParam().name << ": length " << n << " line " << line
-                        << (rows ? " (row)" : " (column)") << (p.options.inverse ? " inverse" : "");
-                    if (bound > 0) worst = std::max(worst, error / bound);
+                    ratio(p.options.inverse ? "inverse" : "transform", n, error, bound,
+                          "length " + std::to_string(n) + " line " + std::to_string(line) +
+                              (rows ? " (row)" : " (column)"));
                 }
             }
         }
         pending_.clear();
-        RecordProperty("worst", std::to_string(worst));
     }
 
     std::vector<Pending> pending_;

@@ -124,7 +124,6 @@ protected:
     }
 
     void check() {
-        double worst = 0;
         for (const Pending& p : pending_) {
             const std::vector<Matrix> results = p.factor.read();
             for (std::size_t item = 0; item < results.size(); ++item) {
@@ -149,15 +148,13 @@ protected:
                     allowed += 2 * (64 + static_cast<double>(p.positions) / 64) * kUnit * weight *
                                absolute.norm() * a.norm();
                 }
-                const double error = (results[item] - expected).norm();
-                ASSERT_LE(error, allowed) << GetParam().name << ": " << a.rows() << "x" << a.cols()
-                                          << " item " << item << " variant " << p.options.variant;
-                if (allowed > 0) worst = std::max(worst, error / allowed);
+                ratio("product", a, (results[item] - expected).norm(), allowed,
+                      std::to_string(a.rows()) + "x" + std::to_string(a.cols()) + " item " +
+                          std::to_string(item) + " variant " + std::string(p.options.variant));
                 EXPECT_TRUE(results[item] == results[item].transpose()) << "not symmetric bit for bit";
             }
         }
         pending_.clear();
-        RecordProperty("worst", std::to_string(worst));
     }
 
     std::vector<std::string_view> variants(Device& device) {

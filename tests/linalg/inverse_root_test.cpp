@@ -38,7 +38,7 @@ protected:
     void check_root(const std::string& kind, const std::string& what, const Matrix& a, double condition,
                     std::uint32_t p, const Matrix& x) {
         const double n = std::max(2.0, static_cast<double>(a.rows()));
-        ratio(kind, (power(x, p) * a - Matrix::Identity(a.rows(), a.cols())).norm(),
+        ratio(kind, a, (power(x, p) * a - Matrix::Identity(a.rows(), a.cols())).norm(),
               n * condition * kEps32 * (p > 4 ? 0.5 * p : 1.0),
               what + " n " + std::to_string(a.rows()) + " p " + std::to_string(p) + " condition " +
                   std::to_string(condition));
@@ -86,7 +86,7 @@ TEST_P(InverseRootTest, RootsAreTheOnesOfFloat64) {
         const SymmetricEigen eigen = symmetric_eigen(c.a);
         const Matrix expected = eigen.vectors * eigen.values.array().pow(-1.0 / c.p).matrix().asDiagonal() *
                                 eigen.vectors.transpose();
-        ratio("distance", (c.x.read()[0] - expected).norm() / expected.norm(), c.condition * kEps32,
+        ratio("distance", c.a, (c.x.read()[0] - expected).norm() / expected.norm(), c.condition * kEps32,
               std::to_string(c.a.rows()) + " p " + std::to_string(c.p));
     }
 }
@@ -163,7 +163,7 @@ TEST_P(InverseRootTest, SquareRootsMatchFloat64) {
         const Matrix y = root.y.read()[0];
         const double n = std::max(2.0, static_cast<double>(root.a.rows()));
         check_root("with square root", "square root", root.a, 1e3, 2, root.x.read()[0]);
-        ratio("square root", (y * y - root.a).norm(), 10 * n * kEps32 * root.a.norm(), std::to_string(n));
+        ratio("square root", y, (y * y - root.a).norm(), 10 * n * kEps32 * root.a.norm(), std::to_string(n));
         EXPECT_EQ(y, y.transpose());
     }
 }
@@ -206,7 +206,8 @@ TEST_P(InverseRootTest, DampingIsRelativeToWhatItSays) {
             const Matrix x = result.x.read()[0];
             check_root("damping", "damping", result.a, largest / result.damping, 4, x);
             // The null space is damping alone.
-            ratio("null space", std::abs(std::pow(spectral_norm(x), -4) / result.damping - 1), 1e-3, "null");
+            ratio("null space", x, std::abs(std::pow(spectral_norm(x), -4) / result.damping - 1), 1e-3,
+                  "null");
         }
     }
 }

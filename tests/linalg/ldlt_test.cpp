@@ -89,14 +89,14 @@ protected:
                     a(permutation[static_cast<std::size_t>(i)], permutation[static_cast<std::size_t>(j)]);
         }
         const double size = std::max(2.0, static_cast<double>(n));
-        ratio("residual", (permuted - l * middle * l.transpose()).norm(), 10 * size * 0x1p-24 * a.norm(),
+        ratio("residual", a, (permuted - l * middle * l.transpose()).norm(), 10 * size * 0x1p-24 * a.norm(),
               what);
         if (!solves) return;
         EXPECT_EQ(added.status.statuses()[item], "ok") << what;
         EXPECT_EQ(added.solve_status.statuses()[item], "ok") << what;
         const Matrix x = added.solution.read()[item];
         for (Eigen::Index c = 0; c < x.cols(); ++c)
-            ratio("solution", (a * x.col(c) - added.b[item].col(c)).norm(),
+            ratio("solution", a, (a * x.col(c) - added.b[item].col(c)).norm(),
                   10 * size * 0x1p-24 * (a.norm() * x.col(c).norm() + added.b[item].col(c).norm()), what);
     }
 

@@ -13,12 +13,12 @@
 #include <heron/linalg.hpp>
 #include <heron/plan.hpp>
 #include <limits>
-#include <map>
 #include <string>
 #include <vector>
 
 #include "support/device_fixture.hpp"
 #include "support/reference.hpp"
+#include "support/worst_ratios.hpp"
 
 namespace heron::test {
 
@@ -176,22 +176,26 @@ protected:
         EXPECT_EQ(graph.compile({}).dispatch_count(), 0u);
     }
 
-    // Records the worst ratio of each kind, and fails above 1.
-    void ratio(const std::string& kind, double error, double bound, const std::string& what) {
+    // Records the worst ratio of each kind and size class, and fails above 1. `largest`: extent of the
+    // operands, or the operand that has it.
+    void ratio(const std::string& kind, const Matrix& largest, double error, double bound,
+               const std::string& what) {
+        ratio(kind, static_cast<std::uint64_t>(std::max(largest.rows(), largest.cols())), error, bound, what);
+    }
+    void ratio(const std::string& kind, std::uint64_t largest, double error, double bound,
+               const std::string& what) {
         const double value = bound == 0 ? (error == 0 ? 0 : kInfinity) : error / bound;
         if (!(value <= 1))
             ADD_FAILURE() << GetParam().name << ": " << what << ": " << kind << " is " << value
                           << " of what is allowed (" << error << " of " << bound << ")";
-        double& worst = worst_[kind];
-        worst = std::max(worst, value);
-        RecordProperty(kind, std::to_string(worst));
+        worst_.add(kind, largest, value);
     }
 
 private:
     std::string name() { return "tensor" + std::to_string(names_++); }
 
     std::uint64_t names_ = 0;
-    std::map<std::string, double> worst_;
+    WorstRatios worst_;
 };
 
 }  // namespace heron::test

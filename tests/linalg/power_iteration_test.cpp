@@ -57,9 +57,12 @@ TEST_P(PowerIterationTest, MatchesTheIterationInFloat64) {
             value = (v.transpose() * w)(0, 0);
             v = w / w.norm();
         }
-        EXPECT_NEAR(static_cast<double>(is.values[0]) / value, 1.0, 1e-5) << n;
+        ratio("value", a, std::abs(static_cast<double>(is.values[0]) - value), 1e-5 * value,
+              std::to_string(n));
         for (std::uint64_t i = 0; i < n; ++i)
-            EXPECT_NEAR(static_cast<double>(is.vectors[i]), v(static_cast<Eigen::Index>(i), 0), 1e-5) << n;
+            ratio("vector", a,
+                  std::abs(static_cast<double>(is.vectors[i]) - v(static_cast<Eigen::Index>(i), 0)), 1e-5,
+                  std::to_string(n));
         EXPECT_EQ(is.status[0], 0u);
     }
 }

@@ -59,9 +59,10 @@ protected:
                 if (full_rank) {
                     EXPECT_EQ(added.status.statuses()[item], "ok") << what;
                 }
-                ratio("residual", (a - q * r).norm(), 4 * n * 0x1p-24 * a.norm(), what);
+                ratio("residual", a, (a - q * r).norm(), 4 * n * 0x1p-24 * a.norm(), what);
                 if (orthonormal)
-                    ratio("orthogonality", (q.transpose() * q - Matrix::Identity(a.cols(), a.cols())).norm(),
+                    ratio("orthogonality", a,
+                          (q.transpose() * q - Matrix::Identity(a.cols(), a.cols())).norm(),
                           (4 * n + 2 * std::sqrt(static_cast<double>(a.rows()))) * 0x1p-24, what);
                 EXPECT_EQ(Matrix(r.triangularView<Eigen::Upper>()), r) << what;
                 if (added.x.options.positive_diagonal) {
@@ -203,7 +204,7 @@ TEST_P(QrTest, NonfiniteInputGivesZerosAndStaysAlone) {
                 EXPECT_TRUE((r[item].array() == 0).all());
             }
             EXPECT_EQ(q[0], q[4]);
-            ratio("residual", (rounded(good, DType::f32) - q[0] * r[0]).norm(),
+            ratio("residual", good, (rounded(good, DType::f32) - q[0] * r[0]).norm(),
                   4 * static_cast<double>(n) * 0x1p-24 * good.norm(), "good");
             added_.clear();
         }

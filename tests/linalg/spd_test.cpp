@@ -13,12 +13,12 @@ protected:
     void check_solution(const Matrix& a, const Matrix& b, const Matrix& x, const std::string& what) {
         const double n = std::max(2.0, static_cast<double>(a.rows()));
         for (Eigen::Index c = 0; c < x.cols(); ++c)
-            ratio("residual", (a * x.col(c) - b.col(c)).norm(),
+            ratio("residual", a, (a * x.col(c) - b.col(c)).norm(),
                   n * 0x1p-24 * (3 * a.norm() * x.col(c).norm() + b.col(c).norm()), what);
     }
     void check_inverse(const Matrix& a, const Matrix& x, const std::string& what) {
         const double n = std::max(2.0, static_cast<double>(a.rows()));
-        ratio("inverse", norm1(Matrix::Identity(a.rows(), a.cols()) - a * x),
+        ratio("inverse", a, norm1(Matrix::Identity(a.rows(), a.cols()) - a * x),
               20 * n * 0x1p-24 * norm1(a) * norm1(x), what);
         EXPECT_EQ(x, x.transpose()) << what << ": not symmetric bit for bit";
     }

@@ -90,7 +90,7 @@ protected:
                     const double n = std::max(2.0, static_cast<double>(s.x.n));
                     const double bound =
                         n * 0x1p-24 * (2 * t.norm() * x.col(c).norm() + std::abs(alpha) * b.col(c).norm());
-                    ratio("residual", (t * x.col(c) - alpha * b.col(c)).norm(), bound, what);
+                    ratio("residual", b, (t * x.col(c) - alpha * b.col(c)).norm(), bound, what);
                 }
             }
         }
@@ -206,7 +206,7 @@ TEST_P(TriangularTest, InversesOfAllSizesMatchFloat64) {
             const Matrix x = inverse.x.read()[0];
             const double n = std::max(2.0, static_cast<double>(x.rows()));
             const Matrix identity = Matrix::Identity(x.rows(), x.cols());
-            ratio("residual", (inverse.t * x - identity).norm(), n * 0x1p-24 * inverse.t.norm() * x.norm(),
+            ratio("inverse", x, (inverse.t * x - identity).norm(), n * 0x1p-24 * inverse.t.norm() * x.norm(),
                   std::to_string(x.rows()));
             EXPECT_EQ(effective(x, inverse.triangle, false), x) << "the other half is not zero";
         }
@@ -225,7 +225,7 @@ TEST_P(TriangularTest, InverseTakesBatchesAnd16Bits) {
     const std::vector<Matrix> inverses = x.read();
     for (std::size_t item = 0; item < 3; ++item) {
         const Matrix lower = effective(rounded(three[item], DType::f16), Triangle::lower, false);
-        ratio("residual", (lower * inverses[item] - Matrix::Identity(70, 70)).norm(),
+        ratio("inverse", lower, (lower * inverses[item] - Matrix::Identity(70, 70)).norm(),
               70 * 0x1p-24 * lower.norm() * inverses[item].norm(), "f16");
         EXPECT_EQ(status.statuses()[item], "ok");
     }

@@ -5,7 +5,6 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -19,9 +18,10 @@ public:
         std::string key = quantity + "_above_1024";
         for (const std::uint64_t limit : {1024, 256, 64, 16})
             if (largest <= limit) key = quantity + "_up_to_" + std::to_string(limit);
-        double& worst = worst_[key];
-        worst = std::max(worst, ratio);
-        ::testing::Test::RecordProperty(key, std::to_string(worst));
+        const auto [worst, is_new] = worst_.emplace(key, ratio);
+        if (!is_new && !(ratio > worst->second)) return;
+        worst->second = ratio;
+        ::testing::Test::RecordProperty(key, std::to_string(ratio));
     }
 
 private:
