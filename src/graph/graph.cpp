@@ -234,6 +234,8 @@ void Graph::add(Operation operation) {
     if (operation.guarded) operation.operands.push_back({Operand::kNoField, impl_->control, Access::read});
     if (impl_->section.interval > 1)
         operation.operands.push_back({Operand::kNoField, section_arguments(), Access::read});
+    if (!impl_->purpose.empty())
+        operation.reason = impl_->purpose + (operation.reason.empty() ? "" : "; ") + operation.reason;
     impl_->nodes.push_back({std::move(operation), impl_->phase, impl_->section, impl_->stage});
 }
 

@@ -56,6 +56,7 @@ struct Graph::Impl {
     Phase phase = Phase::step;
     Section section;
     std::uint32_t stage = 0;
+    std::string purpose;  // see Purpose
     Tensor control;
     Tensor status;  // readback that begins like the control block, where there is one
     Tensor section_table;
@@ -63,6 +64,22 @@ struct Graph::Impl {
     // Where heron::compile put what status() and its siblings look for; null in other graphs. Never changes,
     // so the graph and its plans share it.
     std::shared_ptr<const StepLayout> step_layout;
+};
+
+// While one lives, the reason of every operation that is added begins with its text: which form of a compound
+// operation they are of, and why. One inside another adds to it.
+class Purpose {
+public:
+    Purpose(Graph& graph, const std::string& text) : impl_(graph.impl()), outer_(impl_.purpose) {
+        impl_.purpose = outer_.empty() ? text : outer_ + "; " + text;
+    }
+    ~Purpose() { impl_.purpose = outer_; }
+    Purpose(const Purpose&) = delete;
+    Purpose& operator=(const Purpose&) = delete;
+
+private:
+    Graph::Impl& impl_;
+    const std::string outer_;
 };
 
 }  // namespace heron

@@ -24,6 +24,11 @@ std::string scaled(double value, const char* unit) {
     return text;
 }
 
+// "1 level", "2 levels"
+std::string counted(std::uint64_t count, const char* one, const char* plural_end = "s") {
+    return std::to_string(count) + " " + one + (count == 1 ? "" : plural_end);
+}
+
 }  // namespace
 
 std::string constants_text(std::span<const SpecConstant> constants) {
@@ -80,10 +85,9 @@ std::string Plan::describe() const {
                                                         : "accumulate";
         double flops = 0, bytes = 0;
         for (const Batch& batch : schedule.batches) flops += batch.flops, bytes += batch.bytes;
-        text += std::string(name) + ": " + std::to_string(schedule.dispatches.size()) + " dispatches in " +
-                std::to_string(schedule.levels) + " levels, " + std::to_string(schedule.levels - 1) +
-                " barriers between them, " + scaled(flops, "FLOP") + ", " + scaled(bytes, "B") +
-                " of traffic\n";
+        text += std::string(name) + ": " + counted(schedule.dispatches.size(), "dispatch", "es") + " in " +
+                counted(schedule.levels, "level") + ", " + counted(schedule.levels - 1, "barrier") +
+                " between them, " + scaled(flops, "FLOP") + ", " + scaled(bytes, "B") + " of traffic\n";
         std::vector<std::uint32_t> parts(schedule.batches.size(), 0);
         for (const Dispatch& dispatch : schedule.dispatches) ++parts[dispatch.batch];
         for (std::size_t b = 0; b < schedule.batches.size(); ++b) {
@@ -91,8 +95,8 @@ std::string Plan::describe() const {
             const Node& node = plan.graph.nodes[batch.nodes.front()];
             const std::string& stage = plan.graph.stages[node.stage];  // empty before any set_stage()
             text += "  level " + std::to_string(batch.level) + "  " + stage + (stage.empty() ? "" : ": ") +
-                    node.operation.kernel->name + " x " + std::to_string(batch.nodes.size()) + " jobs, " +
-                    std::to_string(batch.groups) + " workgroups, " + scaled(batch.flops, "FLOP") + ", " +
+                    node.operation.kernel->name + " x " + counted(batch.nodes.size(), "job") + ", " +
+                    counted(batch.groups, "workgroup") + ", " + scaled(batch.flops, "FLOP") + ", " +
                     scaled(batch.bytes, "B");
             if (parts[b] > 1) text += ", in " + std::to_string(parts[b]) + " dispatches";
             if (node.section.interval > 1)

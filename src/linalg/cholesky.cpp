@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <string>
 
+#include "graph/graph.hpp"
 #include "heron/spirv/cholesky_cpu.hpp"
 #include "heron/spirv/cholesky_finish.hpp"
 #include "heron/spirv/cholesky_panel.hpp"
@@ -44,6 +45,10 @@ constexpr KernelInfo kLogDeterminant =
 constexpr std::uint32_t kPanelWidth = gpu::CHOLESKY_PANEL;
 constexpr std::uint32_t kCpuBlock = gpu::TRIANGULAR_BLOCK;
 constexpr std::uint32_t kMaxRetries = 8;
+
+std::uint32_t largest_small(const Device& device) {
+    return cpu_subgroup(device) != 0 ? gpu::CHOLESKY_LARGEST_CPU : gpu::CHOLESKY_LARGEST_SMALL;
+}
 
 float pivot_tolerance(std::uint64_t n) {
     return static_cast<float>(2.0 * std::sqrt(static_cast<double>(n)) * 0x1p-24);
@@ -128,7 +133,8 @@ void add_small(Graph& graph, const Tensor& a, const Tensor& factor, const Choles
         operands.push_back({offsetof(gpu::CholeskyJob, jitter), options.jitter_used, Access::write});
     Operation operation =
         one_workgroup_operation(graph.device(), job, std::move(operands), a.dtype, a.batch(), options);
-    operation.reason = "it fits one workgroup: one for each matrix";
+    operation.reason =
+        "it fits one workgroup: one for each matrix" + not_on_cpu(graph.device(), "cholesky_cpu");
     graph.add(std::move(operation));
 }
 
@@ -363,17 +369,22 @@ private:
 }  // namespace
 
 bool cholesky_fits_one_workgroup(const Device& device, std::uint64_t n, const CholeskyOptions& options) {
-    return options.one_workgroup &&
-           n <= (cpu_subgroup(device) != 0 ? gpu::CHOLESKY_LARGEST_CPU : gpu::CHOLESKY_LARGEST_SMALL);
+    return options.one_workgroup && n <= largest_small(device);
 }
 
 void cholesky(Graph& graph, const Tensor& a, const Tensor& factor, const CholeskyOptions& options) {
     check(graph, a, factor, options);
     if (a.batch() == 0) return;
-    if (cholesky_fits_one_workgroup(graph.device(), a.rows(), options))
+    if (cholesky_fits_one_workgroup(graph.device(), a.rows(), options)) {
         add_small(graph, a, factor, options);
-    else
+    } else {
+        const Purpose purpose(
+            graph, "cholesky in panels: " + (options.one_workgroup
+                                                 ? "above " + std::to_string(largest_small(graph.device())) +
+                                                       " rows, what one workgroup takes"
+                                                 : std::string("one workgroup is switched off")));
         BlockedCholesky(graph, a, factor, options).add();
+    }
 }
 
 void log_determinant(Graph& graph, const Tensor& factor, const Tensor& result, bool guarded) {

@@ -3,17 +3,33 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <string_view>
 
 #include "heron/device.hpp"
 
 namespace heron {
 
-// Invocations of a subgroup, to be given as SPEC_SUBGROUP (full subgroups of exactly that size) and
-// SPEC_THREADS; 0 where there are no such kernels: on GPUs, or without a promise of full subgroups.
-inline std::uint32_t cpu_subgroup(const Device& device) {
+// Why a device does not get them; empty when it does.
+inline std::string_view no_cpu_subgroup(const Device& device) {
     const Capabilities& c = device.capabilities();
-    const bool size_fits = c.subgroup_size == 4 || c.subgroup_size == 8 || c.subgroup_size == 16;
-    return c.cpu && c.subgroup_size_control && size_fits ? c.subgroup_size : 0;
+    if (!c.cpu) return "device is not a CPU driver";
+    if (c.subgroup_size != 4 && c.subgroup_size != 8 && c.subgroup_size != 16)
+        return "subgroups are not 4, 8 or 16 wide";
+    if (!c.subgroup_size_control) return "device cannot promise full subgroups";
+    return {};
+}
+
+// Invocations of a subgroup, to be given as SPEC_SUBGROUP (full subgroups of exactly that size) and
+// SPEC_THREADS; 0 where there are no such kernels.
+inline std::uint32_t cpu_subgroup(const Device& device) {
+    return no_cpu_subgroup(device).empty() ? device.capabilities().subgroup_size : 0;
+}
+
+// "; not cholesky_cpu: ...", for the reason of the kernel that is taken instead; empty where it is not.
+inline std::string not_on_cpu(const Device& device, std::string_view kernel) {
+    const std::string_view why = no_cpu_subgroup(device);
+    return why.empty() ? std::string() : "; not " + std::string(kernel) + ": " + std::string(why);
 }
 
 }  // namespace heron

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "graph/graph.hpp"
 #include "heron/linalg/product.hpp"
 #include "heron/linalg/reduce.hpp"
 #include "heron/spirv/dct.hpp"
@@ -134,12 +135,16 @@ void dct(Graph& graph, const Tensor& x, const Tensor& out, const DctOptions& opt
         refuse(who, "x is " + text(x) + "; " + std::to_string(n) +
                         " is neither a power of two that fits shared memory nor at most 4096");
     if (x.shape.count() == 0) return;
-    if (n == 1)
+    if (n == 1) {
         convert(graph, x, out, 1.0f, options.guarded);
-    else if (fft)
+    } else if (fft) {
         add_fft(graph, x, out, options);
-    else
+    } else {
+        const Purpose purpose(graph, std::has_single_bit(n)
+                                         ? "dct by a product: half a line does not fit shared memory"
+                                         : "dct by a product: the length is no power of two");
         add_product(graph, x, out, options);
+    }
 }
 
 }  // namespace heron

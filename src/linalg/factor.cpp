@@ -56,20 +56,32 @@ bool can_shuffle(const Capabilities& device) {
            (device.subgroup_size == 4 || device.subgroup_size == 8 || device.subgroup_size == 16);
 }
 
-const FactorKernel& choose_kernel(const Capabilities& device, std::uint64_t n, std::string_view variant) {
-    std::string names;
+struct FactorChoice {
+    const FactorKernel& kernel;
+    std::string reason;
+};
+
+FactorChoice choose_kernel(const Capabilities& device, std::uint64_t n, std::string_view variant) {
+    std::string names, refusals;
     for (const FactorKernel& kernel : kFactorKernels) {
         if (variant.empty()) {
             // Large tiles: see the table of gemm_kernels().
-            const bool large = kernel.rows == 32 && (n < 192 || device.subgroup_size == 4);
-            if (!kernel.cpu || (can_shuffle(device) && !large)) return kernel;
+            const bool large = kernel.rows == 32;
+            const char* why = !kernel.cpu                          ? nullptr
+                              : !device.cpu                        ? "device is not a CPU driver"
+                              : !can_shuffle(device)               ? "subgroups are not 4, 8 or 16 wide"
+                              : large && device.subgroup_size == 4 ? "subgroups are 4 wide"
+                              : large && n < 192                   ? "smaller tiles fit the result better"
+                                                                   : nullptr;
+            if (why == nullptr) return {kernel, std::string(kernel.reason) + refusals};
+            refusals += std::string("; not ") + kernel.info.name + ": " + why;
         } else if (kernel.info.name == variant) {
             if (kernel.cpu && !can_shuffle(device))
                 throw Error(ErrorCode::unsupported,
                             std::string(kWho) + ": variant " + std::string(variant) +
                                 " cannot run: it needs a CPU driver with subgroups of 4, 8 or 16; leave the "
                                 "variant empty");
-            return kernel;
+            return {kernel, "forced by FactorOptions::variant"};
         }
         names += std::string(names.empty() ? "" : ", ") + kernel.info.name;
     }
@@ -188,7 +200,8 @@ Tensor add_reduce(Graph& graph, const Tensor& activations, Source& source, std::
 // Rows [first, first + count) of every item; checks nothing.
 void add_product(Graph& graph, const Tensor& from, const Source& source, const Tensor& factor,
                  std::uint64_t first, std::uint64_t count, std::uint64_t splits, float decay, float weight,
-                 const FactorKernel& kernel, const FactorOptions& options) {
+                 const FactorChoice& choice, const FactorOptions& options) {
+    const FactorKernel& kernel = choice.kernel;
     const Capabilities& device = graph.device().capabilities();
     const std::uint64_t n = factor.cols(), items = source.items;
     const std::uint32_t threads = kernel.cpu ? device.subgroup_size : 128;
@@ -218,7 +231,7 @@ void add_product(Graph& graph, const Tensor& from, const Source& source, const T
     operation.constants = {{gpu::SPEC_THREADS, threads},
                            {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(from.dtype)},
                            {gpu::SPEC_ROWS, source.patches ? gpu::FACTOR_PATCHES : gpu::FACTOR_MATRIX}};
-    operation.reason = options.variant.empty() ? kernel.reason : "forced by FactorOptions::variant";
+    operation.reason = choice.reason;
     operation.flops =
         static_cast<double>(items * n) * static_cast<double>(n + 1) * static_cast<double>(count);
     operation.bytes = static_cast<double>(from.span_bytes() + to.span_bytes());
@@ -278,7 +291,8 @@ void accumulate_factor(Graph& graph, const Tensor& activations, const Tensor& fa
     if (source.count > kMaxIndex / 2 || source.items * samples * n > kMaxIndex ||
         source.items * n * n > kMaxIndex)
         refuse(kWho, "activations are " + text(activations) + "; rows times columns exceed 2^32, split them");
-    const FactorKernel& kernel = choose_kernel(graph.device().capabilities(), n, options.variant);
+    const FactorChoice choice = choose_kernel(graph.device().capabilities(), n, options.variant);
+    const FactorKernel& kernel = choice.kernel;
     if (source.items * samples * n == 0) return;
 
     Tensor from = activations;
@@ -299,7 +313,7 @@ void accumulate_factor(Graph& graph, const Tensor& activations, const Tensor& fa
     const std::uint64_t at_once = splits * kMaxPiece;
     for (std::uint64_t first = 0; first < source.count; first += at_once)
         add_product(graph, from, source, factor, first, std::min(at_once, source.count - first), splits,
-                    first == 0 ? options.decay : 1.0f, weight, kernel, options);
+                    first == 0 ? options.decay : 1.0f, weight, choice, options);
 }
 
 }  // namespace heron

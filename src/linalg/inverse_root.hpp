@@ -84,7 +84,6 @@ private:
     const std::uint32_t budget_;
     const std::uint64_t n_, items_;
     const bool cpu_;
-    const std::string refusal_;  // of one workgroup
     std::uint64_t groups_ = 0;
     bool three_ = false, writes_t_ = false;
     RootIterate now_, next_;

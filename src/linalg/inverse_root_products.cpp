@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "graph/graph.hpp"
 #include "heron/linalg/reduce.hpp"
 #include "heron/spirv/inverse_root_commit.hpp"
 #include "heron/spirv/inverse_root_error.hpp"
@@ -48,8 +49,7 @@ BlockedRoot::BlockedRoot(Graph& graph, const Tensor& a, const Tensor& x, const I
       budget_(root_budget(options, method_)),
       n_(a.rows()),
       items_(a.batch()),
-      cpu_(graph.device().capabilities().cpu),
-      refusal_(root_workgroup_refusal(graph.device(), n_, options)) {
+      cpu_(graph.device().capabilities().cpu) {
     groups_ = ceil_div(n_, rows_per_group());
     // Three iterates: Newton-Schulz needs its square root, Denman-Beavers has it for one product more.
     three_ = method_ == RootMethod::newton_schulz || options.square_root;
@@ -67,6 +67,8 @@ BlockedRoot::BlockedRoot(Graph& graph, const Tensor& a, const Tensor& x, const I
 }
 
 void BlockedRoot::add() {
+    const Purpose purpose(graph_, std::string("inverse_root by products, ") + to_string(method_) + ": " +
+                                      root_workgroup_refusal(graph_.device(), n_, options_));
     if (options_.guess)
         start_warm();
     else
@@ -227,7 +229,6 @@ void BlockedRoot::finish(const Tensor& x, const Tensor& result, int sign, bool r
 void BlockedRoot::add_operation(Operation operation, double passes) {
     operation.constants.push_back({gpu::SPEC_THREADS, threads()});
     operation.constants.push_back({gpu::SPEC_PER_THREAD, rows_per_group()});
-    operation.reason = std::string("by products, ") + to_string(method_) + ": " + refusal_;
     operation.bytes = 4.0 * passes * static_cast<double>(items_ * n_ * n_);
     operation.guarded = options_.guarded;
     graph_.add(std::move(operation));

@@ -7,6 +7,7 @@
 
 #include "core/enumerator.hpp"
 #include "core/number_text.hpp"
+#include "graph/graph.hpp"
 #include "linalg/checks.hpp"
 #include "linalg/integers.hpp"
 #include "linalg/newton_schulz_coefficients.hpp"
@@ -38,6 +39,18 @@ void check_polar_options(std::string_view who, const PolarOptions& options, cons
         refuse(who, prefix + "precision is " + to_string(options.precision) + ", must be f32, f16 or bf16");
 }
 
+namespace {
+
+// Of matrices that do not fit one workgroup.
+std::string purpose_of_products(const Tensor& x, const PolarOptions& options) {
+    const auto [form, reason] = choose_polar_form(x.rows(), x.cols(), options);
+    return std::string("polar by products, ") + (form == PolarForm::gram ? "gram" : "standard") + " form (" +
+           std::string(reason) +
+           "): " + (options.one_workgroup ? "does not fit one workgroup" : "one workgroup is switched off");
+}
+
+}  // namespace
+
 Tensor polar_temporary(Graph& graph, const Tensor& like, DType dtype, std::uint64_t rows,
                        std::uint64_t cols) {
     const std::uint64_t stride = dtype == DType::f32 ? cols : ceil_div(cols, 8) * 8;
@@ -64,7 +77,8 @@ void polar(Graph& graph, const Tensor& a, const Tensor& out, const PolarOptions&
         add_polar_workgroup(graph, a, out, norm_rule, options);
         return;
     }
-    const PolarForm form = choose_polar_form(a.rows(), a.cols(), options);
+    const PolarForm form = choose_polar_form(a.rows(), a.cols(), options).form;
+    const Purpose purpose(graph, purpose_of_products(a, options));
     const std::size_t count = polar_products_with_x(form, options);
     // `out` serves as an iterate where its layout is as good as a temporary's.
     const bool reuse_out = out.dtype == options.precision &&
@@ -91,7 +105,8 @@ Tensor polar_iterate(Graph& graph, const Tensor& x, const PolarOptions& options)
         add_polar_workgroup(graph, x, x, gpu::POLAR_NORM_NONE, options);
         return x;
     }
-    const PolarForm form = choose_polar_form(x.rows(), x.cols(), options);
+    const PolarForm form = choose_polar_form(x.rows(), x.cols(), options).form;
+    const Purpose purpose(graph, purpose_of_products(x, options));
     const std::size_t count = polar_products_with_x(form, options);
     Tensor other = polar_temporary(graph, x, options.precision, x.rows(), x.cols());
     other.shape = x.shape;

@@ -41,8 +41,12 @@ Tensor polar_temporary(Graph& graph, const Tensor& like, DType dtype, std::uint6
 // FLOPs of the iterations on one k x K matrix (k <= K), symmetric products at half price.
 double polar_standard_flops(double k, double K, const PolarOptions& options);
 double polar_gram_flops(double k, double K, const PolarOptions& options);
-// The form that polar() takes for matrices that do not fit one workgroup: standard or gram.
-PolarForm choose_polar_form(std::uint64_t rows, std::uint64_t cols, const PolarOptions& options);
+// The form that polar() takes for matrices that do not fit one workgroup: standard or gram, and why.
+struct PolarChoice {
+    PolarForm form;
+    std::string_view reason;
+};
+PolarChoice choose_polar_form(std::uint64_t rows, std::uint64_t cols, const PolarOptions& options);
 // Products with X, after each of which there is a new iterate.
 std::size_t polar_products_with_x(PolarForm form, const PolarOptions& options);
 

@@ -53,9 +53,10 @@ double polar_gram_flops(double k, double K, const PolarOptions& options) {
     return flops;
 }
 
-PolarForm choose_polar_form(std::uint64_t rows, std::uint64_t cols, const PolarOptions& options) {
-    if (options.form == PolarForm::standard || rows == cols) return PolarForm::standard;
-    if (options.form == PolarForm::gram) return PolarForm::gram;
+PolarChoice choose_polar_form(std::uint64_t rows, std::uint64_t cols, const PolarOptions& options) {
+    if (rows == cols) return {PolarForm::standard, "a square matrix"};
+    if (options.form == PolarForm::standard || options.form == PolarForm::gram)
+        return {options.form, "forced by PolarOptions::form"};
     // Rounding errors of R grow with every iteration since it was formed: without a restart singular values
     // that are small against 1 are lost (specification section 1.4), in 16 bits after two iterations already.
     const std::size_t iterations = polar_coefficients(options).size();
@@ -68,12 +69,14 @@ PolarForm choose_polar_form(std::uint64_t rows, std::uint64_t cols, const PolarO
             restarted = true;
             run = 0;
         }
-        if (++run > (restarted ? longest : first_longest)) return PolarForm::standard;
+        if (++run > (restarted ? longest : first_longest))
+            return {PolarForm::standard, "too many iterations without a restart for the Gram matrix"};
     }
-    if (!restarted) return PolarForm::standard;
+    if (!restarted) return {PolarForm::standard, "no restarts for the Gram matrix"};
     const auto k = static_cast<double>(std::min(rows, cols)), K = static_cast<double>(std::max(rows, cols));
-    return polar_gram_flops(k, K, options) < polar_standard_flops(k, K, options) ? PolarForm::gram
-                                                                                 : PolarForm::standard;
+    if (polar_gram_flops(k, K, options) < polar_standard_flops(k, K, options))
+        return {PolarForm::gram, "fewer FLOPs than the standard form"};
+    return {PolarForm::standard, "no more FLOPs than the Gram form"};
 }
 
 }  // namespace heron

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <string>
 
+#include "graph/graph.hpp"
 #include "heron/linalg/cholesky.hpp"
 #include "heron/linalg/reduce.hpp"
 #include "heron/spirv/qr_finish.hpp"
@@ -309,6 +310,10 @@ void qr(Graph& graph, const Tensor& a, const Tensor& q, const Tensor& r, const Q
         method = a.cols() <= kPanelWidth && a.rows() <= kMostRowsOfAutomaticHouseholder
                      ? QrMethod::householder
                      : QrMethod::cholesky;
+    const Purpose purpose(graph, method == options.method ? "forced by QrOptions::method"
+                                 : method == QrMethod::householder
+                                     ? "householder: few columns, in one panel"
+                                     : "cholesky: products, for large matrices");
     Qr operation(graph, a, q, r, options);
     if (a.cols() == 0)
         operation.nothing();

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "graph/graph.hpp"
 #include "heron/spirv/triangular_cpu.hpp"
 #include "heron/spirv/triangular_solve.hpp"
 #include "heron/spirv/triangular_status.hpp"
@@ -138,7 +139,8 @@ void add_substitution(Graph& graph, const System& system, const Tensor& t, Range
                            {gpu::SPEC_DTYPE_B, dtype_code(b ? b : x)},
                            {gpu::SPEC_PER_THREAD, per_thread}};
     if (subgroup != 0) operation.constants.push_back({gpu::SPEC_SUBGROUP, subgroup});
-    operation.reason = "a diagonal block of up to 64 rows: substitution, an invocation a right-hand side";
+    operation.reason = "a diagonal block of up to 64 rows: substitution, an invocation a right-hand side" +
+                       not_on_cpu(graph.device(), "triangular_cpu");
     const double n = static_cast<double>(rows.count), m = static_cast<double>(columns * items);
     operation.flops = n * n * m;
     operation.bytes = 4.0 * (n * n / 2 * static_cast<double>(items) + 2 * n * m);
@@ -211,6 +213,7 @@ void triangular_solve(Graph& graph, const Tensor& t, const Tensor& b, const Tens
         return;
     }
 
+    const Purpose purpose(graph, "triangular_solve in blocks: above 64 rows");
     const Tensor status = options.status ? options.status : graph.temporary(DType::u32, Shape{items});
     add_status(graph, t, status, system.unit, options.guarded);
     std::vector<Range> blocks = blocks_of(n);
@@ -268,6 +271,8 @@ void triangular_inverse(Graph& graph, const Tensor& t, const Tensor& x,
         add_substitution(graph, system, t, {0, n}, {}, 0, x, 0, 1.0f, options.status, false, options.guarded);
         return;
     }
+    const Purpose purpose(
+        graph, n > kBlock ? "triangular_inverse in blocks: above 64 rows" : "triangular_inverse in place");
     const Tensor status = options.status ? options.status : graph.temporary(DType::u32, Shape{items});
     add_status(graph, t, status, system.unit, options.guarded);
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string>
 
+#include "graph/graph.hpp"
 #include "heron/linalg/reduce.hpp"
 #include "linalg/checks.hpp"
 
@@ -88,6 +89,8 @@ void two_sided_product(Graph& graph, const Tensor& left, const Tensor& g, const 
             static_cast<double>(p) * static_cast<double>(n) * static_cast<double>(m + q);
         const double right_first =
             static_cast<double>(m) * static_cast<double>(q) * static_cast<double>(n + p);
+        const Purpose purpose(graph, left_first <= right_first ? "L G first: no more FLOPs than G R first"
+                                                               : "G R first: fewer FLOPs than L G first");
         // What has one matrix for all of the batch is multiplied once.
         const auto middle = [&](const Tensor& a, const Tensor& b, std::uint64_t rows, std::uint64_t cols) {
             const std::uint64_t batch = std::max(a.batch(), b.batch());

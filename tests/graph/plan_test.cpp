@@ -113,7 +113,9 @@ TEST_P(PlanTest, DescribeNamesTheStagesThatHaveANameOnly) {
     graph.set_stage("halving");
     graph.add(operation);
     const std::string text = graph.compile({}).describe();
-    for (const char* line : {"  level 0  test_affine x 1 jobs", "  level 1  halving: test_affine x 1 jobs"})
+    for (const char* line :
+         {"step: 2 dispatches in 2 levels, 1 barrier between them",
+          "  level 0  test_affine x 1 job, 1 workgroup,", "  level 1  halving: test_affine x 1 job, "})
         EXPECT_NE(text.find(line), std::string::npos) << text;
 }
 

@@ -666,22 +666,22 @@ TEST(PolarFlops, AreThoseOfTheClosedForms) {
 
 TEST(PolarForms, AutomaticTakesFewerFlopsAndNeedsRestarts) {
     PolarOptions options = named("muon");
-    EXPECT_EQ(choose_polar_form(100, 800, options), PolarForm::standard);  // the default
+    EXPECT_EQ(choose_polar_form(100, 800, options).form, PolarForm::standard);  // the default
     options.form = PolarForm::automatic;
-    EXPECT_EQ(choose_polar_form(100, 800, options), PolarForm::gram);
-    EXPECT_EQ(choose_polar_form(800, 100, options), PolarForm::gram);
-    EXPECT_EQ(choose_polar_form(100, 100, options), PolarForm::standard);
+    EXPECT_EQ(choose_polar_form(100, 800, options).form, PolarForm::gram);
+    EXPECT_EQ(choose_polar_form(800, 100, options).form, PolarForm::gram);
+    EXPECT_EQ(choose_polar_form(100, 100, options).form, PolarForm::standard);
     options.precision = DType::f16;
-    EXPECT_EQ(choose_polar_form(100, 800, options), PolarForm::gram);
+    EXPECT_EQ(choose_polar_form(100, 800, options).form, PolarForm::gram);
     options.restarts = {3};
-    EXPECT_EQ(choose_polar_form(100, 800, options), PolarForm::standard);  // R is too old in 16 bits
+    EXPECT_EQ(choose_polar_form(100, 800, options).form, PolarForm::standard);  // R is too old in 16 bits
     options.precision = DType::f32;
-    EXPECT_EQ(choose_polar_form(100, 800, options), PolarForm::gram);
+    EXPECT_EQ(choose_polar_form(100, 800, options).form, PolarForm::gram);
     options.restarts = {};
-    EXPECT_EQ(choose_polar_form(100, 800, options), PolarForm::standard);
+    EXPECT_EQ(choose_polar_form(100, 800, options).form, PolarForm::standard);
     options.form = PolarForm::gram;
-    EXPECT_EQ(choose_polar_form(100, 800, options), PolarForm::gram);
-    EXPECT_EQ(choose_polar_form(100, 100, options), PolarForm::standard);
+    EXPECT_EQ(choose_polar_form(100, 800, options).form, PolarForm::gram);
+    EXPECT_EQ(choose_polar_form(100, 100, options).form, PolarForm::standard);
 }
 
 }  // namespace

@@ -360,7 +360,7 @@ TEST_F(FashionMnist, RefusesBadData) {
 TEST_F(FashionMnist, DescribesTheTrafficOfABatch) {
     const Outcome outcome = train("--optimizer sgd --describe");
     const auto expect = [&outcome](const std::string& kernel, const std::string& bytes) {
-        const auto lines = lines_with(outcome.text, kernel + " x 1 jobs");
+        const auto lines = lines_with(outcome.text, kernel + " x 1 job,");
         ASSERT_EQ(lines.size(), 1u) << kernel << "\n" << outcome.text;
         EXPECT_NE(lines[0].find(", " + bytes + ","), std::string::npos) << lines[0];
     };
