@@ -66,6 +66,12 @@ constexpr NamedOptimizer kOptimizers[] = {
      }},
     {"adamuon", "AdaMuon for the matrices of the hidden layers, AdamW for the rest", 0.005f, true,
      [](const OptimizerRequest& request) { return split<heron::AdaMuon>(request, heron::AdaMuonOptions()); }},
+    {"dion2", "Dion2 for the matrices of the hidden layers, AdamW for the rest", 0.02f, true,
+     [](const OptimizerRequest& request) { return split<heron::Dion2>(request, heron::Dion2Options()); }},
+    {"nordion2", "NorDion2 for the matrices of the hidden layers, AdamW for the rest", 0.02f, true,
+     [](const OptimizerRequest& request) {
+         return split<heron::NorDion2>(request, heron::NorDion2Options());
+     }},
     {"adamw", "AdamW for everything", 0.01f, false,
      [](const OptimizerRequest& request) { return whole(request, adamw(request, request.lr)); }},
     {"sgd", "SGD with Nesterov momentum 0.9 for everything", 0.05f, false,

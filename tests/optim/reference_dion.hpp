@@ -49,4 +49,80 @@ private:
     std::uint64_t rows_, cols_;
 };
 
+// Dion2 on one matrix, or NorDion2, which takes rows and equalizes them.
+class Dion2Reference : public Reference {
+public:
+    Dion2Reference(const Dion2Options& options, std::uint64_t rows, std::uint64_t cols)
+        : o_(options), rows_(rows), cols_(cols), columns_(rows > cols) {}
+    Dion2Reference(const NorDion2Options& options, std::uint64_t rows, std::uint64_t cols)
+        : rows_(rows),
+          cols_(cols),
+          columns_(false),
+          equalizes_(true),
+          beta2_(options.beta2),
+          eps_(options.eps) {
+        o_.lr = options.lr;
+        o_.fraction = options.fraction;
+        o_.ef_decay = options.momentum;
+        o_.weight_decay = options.weight_decay;
+        o_.polar = options.polar;
+        o_.schedule = options.schedule;
+    }
+
+    void step(std::vector<double>& w, const std::vector<double>& g, std::uint64_t t) override {
+        std::vector<double>& m = state("momentum", w.size());
+        for (std::size_t i = 0; i < w.size(); ++i) m[i] += g[i];
+        Matrix lines = matrix_of(m, rows_, cols_), weight = matrix_of(w, rows_, cols_);
+        if (columns_) {  // the lines are rows
+            lines = Matrix(lines.transpose());
+            weight = Matrix(weight.transpose());
+        }
+        std::vector<Eigen::Index> order(static_cast<std::size_t>(lines.rows()));
+        for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<Eigen::Index>(i);
+        const Vector norms = lines.rowwise().lpNorm<1>();
+        std::stable_sort(order.begin(), order.end(),
+                         [&](Eigen::Index a, Eigen::Index b) { return norms[a] > norms[b]; });
+        order.resize(static_cast<std::size_t>(
+            std::max(1.0, std::ceil(o_.fraction * static_cast<double>(lines.rows())))));
+
+        Matrix taken(order.size(), lines.cols());
+        for (std::size_t i = 0; i < order.size(); ++i) {
+            taken.row(static_cast<Eigen::Index>(i)) = lines.row(order[i]);
+            lines.row(order[i]) *= o_.ef_decay;
+        }
+        Matrix o = polar_reference(taken, o_.polar);
+        if (equalizes_) equalize(o, order);
+        const double lr = static_cast<double>(o_.lr) * o_.schedule.factor(t);
+        const double factor = std::sqrt(static_cast<double>(rows_) / static_cast<double>(cols_));
+        weight *= 1 - lr * static_cast<double>(o_.weight_decay);
+        for (std::size_t i = 0; i < order.size(); ++i)
+            weight.row(order[i]) -= lr * factor * o.row(static_cast<Eigen::Index>(i));
+        if (columns_) {
+            lines = Matrix(lines.transpose());
+            weight = Matrix(weight.transpose());
+        }
+        m.assign(lines.data(), lines.data() + lines.size());
+        w.assign(weight.data(), weight.data() + weight.size());
+    }
+
+private:
+    void equalize(Matrix& o, const std::vector<Eigen::Index>& order) {
+        std::vector<double>& v = state("v", rows_);
+        const double before = o.norm();
+        for (std::size_t i = 0; i < order.size(); ++i) {
+            auto row = o.row(static_cast<Eigen::Index>(i));
+            double& variance = v[static_cast<std::size_t>(order[i])];
+            variance = beta2_ * variance + (1 - beta2_) * row.squaredNorm() / static_cast<double>(cols_);
+            row /= std::sqrt(variance) + eps_;
+        }
+        o *= before / std::max(o.norm(), eps_);
+    }
+
+    Dion2Options o_;
+    std::uint64_t rows_, cols_;
+    bool columns_;
+    bool equalizes_ = false;
+    double beta2_ = 0, eps_ = 0;
+};
+
 }  // namespace heron::test

@@ -17,6 +17,16 @@ inline OptimizerCase dion(std::string name, const DionOptions& options) {
             {{1, 1}, {1, 9}, {9, 1}, {8, 14}, {27, 16}, {130, 90}, {200, 34}, {40, 310}, {1, 10000}}};
 }
 
+template <class Algorithm, class Options>
+OptimizerCase dion2(std::string name, const Options& options, std::vector<Shape> shapes) {
+    return {std::move(name),
+            maker<Algorithm>(options),
+            extreme_maker<Algorithm>(options),
+            [=](const Shape& shape) { return std::make_unique<Dion2Reference>(options, shape[0], shape[1]); },
+            false,
+            std::move(shapes)};
+}
+
 inline std::vector<OptimizerCase> dion_cases() {
     DionOptions half;
     half.rank_fraction = 0.5;
@@ -25,7 +35,19 @@ inline std::vector<OptimizerCase> dion_cases() {
     sketched.power_iterations = 2;
     DionOptions simple = DionOptions::simple(3);
     simple.qr = DionQr::cqr;
-    return {dion("dion", half), dion("dion_rcqr", sketched), dion("dion_simple", simple)};
+    Dion2Options products;
+    products.fraction = 0.5;
+    products.polar.one_workgroup = false;
+    // A vector of 2500 selected elements is its own polar factor, at the end of the polynomials' range, where
+    // their slope is 161: sums of squares would have to be exact to 1e-6.
+    std::vector<Shape> rows = matrix_shapes();
+    rows.back() = {1000, 3};
+    return {dion("dion", half),
+            dion("dion_rcqr", sketched),
+            dion("dion_simple", simple),
+            dion2<Dion2>("dion2", Dion2Options(), matrix_shapes()),
+            dion2<Dion2>("dion2_products", products, matrix_shapes()),
+            dion2<NorDion2>("nordion2", NorDion2Options(), rows)};
 }
 
 }  // namespace heron::test::registry

@@ -246,6 +246,8 @@ void compile_steps(const Device& device) {
         for (DionQr qr : {DionQr::automatic, DionQr::rcqr})
             compile_step(Dion(device, {.rank_fraction = 0.25, .qr = qr}), true);
         compile_step(AdaMuon(device), true);
+        compile_step(Dion2(device), true);
+        compile_step(NorDion2(device), true);
     }
 }
 

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// NorDion2, also called Dion3: Dion2 on rows, whose updates are equalized by NorMuon's second moment
+// (microsoft/dion nordion2.py). For hidden matrices; give embeddings, heads, norms and biases to AdamW.
+//
+//   M <- M + G;  K = the s rows of M with the largest l1 norms (of equal ones the first);  A = M[K]
+//   M[K] <- mu M[K];  O = polar(A)
+//   v[K] <- beta2 v[K] + (1 - beta2) mean of O^2 over each row;  N = O / (sqrt(v[K]) + eps)
+//   W <- W - lr wd W;  W[K] <- W[K] - lr factor(m, n) N |O| / max(|N|, eps)
+//
+// s = max(1, ceil(fraction m)). A parameter with more than two axes is out x (the rest), or a batch of
+// matrices (MatrixView::batch). State, f32: M, <parameter>.momentum, and v, <parameter>.v, one element a row.
+// FLOPs: T (3 k^2 K + k^3) + 6 m n + 3 s n, k and K the short and the long side of A, s x n; bytes: 20 m n +
+// 4 m n / 16
+// + 4 s n (5 + those of the iterations) with f32 tensors.
+#pragma once
+
+#include "heron/optim/dion2.hpp"
+
+namespace heron {
+
+struct NorDion2Options {
+    float lr = 0.01f;            // finite, >= 0; this and all defaults: microsoft/dion
+    double fraction = 0.25;      // of the rows, (0, 1]
+    double momentum = 0.95;      // mu, [0, 1]
+    double beta2 = 0.95;         // [0, 1)
+    double eps = 1e-8;           // positive in f32; of the second moment
+    float weight_decay = 0.01f;  // finite, >= 0; multiplied by lr
+    ShapeFactor shape_factor = ShapeFactor::sqrt_ratio;  // of the whole matrix
+    ConvFactor conv_factor = ConvFactor::matrix;
+    PolarOptions polar = Dion2Options::dion_polar();
+    Schedule schedule;
+};
+
+class HERON_API NorDion2 : public Optimizer {
+public:
+    // Throws (invalid_argument) naming the option that is out of range.
+    explicit NorDion2(const Device& device, const NorDion2Options& options = {});
+    const NorDion2Options& options() const { return options_; }
+
+private:
+    void check(const Parameter& parameter) const override;
+    std::vector<HyperValue> hyper() const override;
+    std::string options_text() const override;
+    void build(StepBuilder& step) const override;
+    NorDion2Options options_;
+};
+
+using Dion3 = NorDion2;
+using Dion3Options = NorDion2Options;
+
+}  // namespace heron

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// Takes the selected lines out of Dion2's momentum, all blocks of all parameters in one dispatch: A = M[lines], and
+// M[lines] <- decay M[lines]. One workgroup takes PER_THREAD x workgroup size elements of A.
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "optim/dion2.h"
+
+#define JOB Dion2TakeJob
+#include "core/kernel.glsl"
+
+layout(constant_id = SPEC_PER_THREAD) const uint PER_THREAD = 4;
+
+void main() {
+    if (nothing_to_do())
+        return;
+    uint group = workgroup_index();
+    uint j = find_job(group);
+    group -= p.jobs.job[j].first_group;
+    F32 momentum = p.jobs.job[j].momentum;
+    U32 indices = p.jobs.job[j].indices;
+    U32 positions = p.jobs.job[j].positions;
+    F32 lines = p.jobs.job[j].lines;
+    Dion2HyperRef hyper = p.jobs.job[j].hyper;
+    float decay = hyper.h.decay;
+    uint first = p.jobs.job[j].first;
+    uint rows = p.jobs.job[j].rows;
+    uint cols = p.jobs.job[j].cols;
+    uint count = p.jobs.job[j].count;
+    bool columns = (p.jobs.job[j].flags & DION2_COLUMNS) != 0u;
+    uint width = columns ? count : cols; // of A
+    uint elements = width * (columns ? rows : count);
+
+    for (uint r = 0u; r < PER_THREAD; ++r) {
+        uint e = (group * PER_THREAD + r) * gl_WorkGroupSize.x + gl_LocalInvocationID.x;
+        if (e >= elements)
+            break;
+        uint row = e / width;
+        uint col = e - row * width;
+        uint selected = columns ? col : row;
+        uint line = indices.v[selected];
+        uint i = first + (columns ? row * cols + line : line * cols + col);
+        float m = momentum.v[i];
+        lines.v[e] = m;
+        momentum.v[i] = decay * m;
+        if ((columns ? row : col) == 0u)
+            positions.v[line] = selected;
+    }
+}
