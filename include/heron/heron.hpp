@@ -9,8 +9,6 @@
 #include "heron/optim/adamuon.hpp"
 #include "heron/optim/adamw.hpp"
 #include "heron/optim/dion.hpp"
-#include "heron/optim/lion.hpp"
-#include "heron/optim/muon.hpp"
 #include "heron/optim/dion2.hpp"
 #include "heron/optim/lion.hpp"
 #include "heron/optim/muon.hpp"
