@@ -145,8 +145,9 @@ enum class Phase : std::uint8_t {
 
 // Operations that run only in some steps: those whose number (from 0) modulo `interval` is `phase`.
 struct Section {
-    std::uint32_t interval = 1;
+    std::uint32_t interval = 1;  // 1 to 2^31
     std::uint32_t phase = 0;
+    bool first = false;  // and in step 0, whatever the phase: for what later steps cannot do without
     bool operator==(const Section&) const = default;
 };
 

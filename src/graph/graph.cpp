@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/push.h"
+#include "core/section.h"
 #include "graph/plan.hpp"
 #include "graph/schedule.hpp"
 #include "state/safetensors_format.hpp"
@@ -199,9 +200,10 @@ void Graph::set_stage(std::string_view label) {
 }
 
 void Graph::set_section(Section section) {
-    if (section.interval == 0 || section.phase >= section.interval)
+    if (section.interval == 0 || section.interval > gpu::SECTION_FIRST || section.phase >= section.interval)
         refuse("set_section: phase " + std::to_string(section.phase) + " of interval " +
-               std::to_string(section.interval) + "; the interval is at least 1 and the phase below it");
+               std::to_string(section.interval) +
+               "; the interval is between 1 and 2^31, and the phase below it");
     impl_->section = section;
 }
 

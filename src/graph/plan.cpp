@@ -89,7 +89,8 @@ void Plan::Impl::number_sections() {
         for (std::size_t i = 0; i < section_dispatches.size(); ++i) {
             const Dispatch& dispatch = step.dispatches[section_dispatches[i]];
             const Section& section = graph.nodes[step.batches[dispatch.batch].nodes.front()].section;
-            entries[i + 1] = {dispatch.x, dispatch.y, section.interval, section.phase};
+            entries[i + 1] = {dispatch.x, dispatch.y, section.interval,
+                              section.phase | (section.first ? gpu::SECTION_FIRST : 0)};
         }
         std::memcpy(table.contents.data(), entries.data(), table.contents.size());
     }

@@ -101,7 +101,8 @@ std::string Plan::describe() const {
             if (parts[b] > 1) text += ", in " + std::to_string(parts[b]) + " dispatches";
             if (node.section.interval > 1)
                 text += ", every " + std::to_string(node.section.interval) + " steps (phase " +
-                        std::to_string(node.section.phase) + ")";
+                        std::to_string(node.section.phase) + ")" +
+                        (node.section.first ? " and in the first" : "");
             const std::string constants = constants_text(node.operation.constants);
             if (!constants.empty()) text += ", constants " + constants;
             if (!node.operation.reason.empty()) text += "; " + std::string(node.operation.reason);

@@ -58,7 +58,7 @@ bool surely_ran(const Node& node, const std::optional<gpu::StepControl>& status)
     if (!node.operation.guarded && node.section.interval <= 1) return true;
     if (!status || status->tick == 0 || (node.operation.guarded && status->skip != 0)) return false;
     const std::uint32_t t = std::max(status->step, 1u) - 1;  // as optim/advance.comp counts for sections
-    return t % node.section.interval == node.section.phase;
+    return t % node.section.interval == node.section.phase || (node.section.first && t == 0);
 }
 
 }  // namespace

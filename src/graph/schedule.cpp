@@ -55,6 +55,7 @@ struct BatchKey {
     bool guarded;
     std::uint32_t interval;
     std::uint32_t section_phase;
+    bool section_first;
     std::uint32_t stage;
     auto operator<=>(const BatchKey&) const = default;
 };
@@ -66,6 +67,7 @@ BatchKey key_of(const Node& node, std::uint32_t level) {
                  node.operation.guarded,
                  node.section.interval,
                  node.section.phase,
+                 node.section.first,
                  node.stage};
     for (const SpecConstant& constant : node.operation.constants) {
         key.constants.push_back(constant.id);

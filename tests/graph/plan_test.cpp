@@ -425,8 +425,8 @@ TEST_P(PlanTest, SectionsRunInTheirStepsOnlyWholeReplayedAndSliced) {
         const Tensor tz = graph.external("z", z.view(DType::f32, {200}));
         const Tensor state = graph.state("s", DType::f32, {200});
         add_alternate(graph);
-        for (std::uint32_t phase : {0u, 2u}) {  // two refreshes, staggered
-            graph.set_section({3, phase});
+        for (std::uint32_t phase : {0u, 2u}) {  // two refreshes, staggered, one in the first step, too
+            graph.set_section({3, phase, phase == 2});
             const Tensor temporary = graph.temporary(DType::f32, {200});
             add_affine(graph, tx, temporary, 1.0f, 0.0f, 0, Access::write);
             add_affine(graph, tx, state, 0.5f, static_cast<float>(phase));
@@ -449,7 +449,7 @@ TEST_P(PlanTest, SectionsRunInTheirStepsOnlyWholeReplayedAndSliced) {
     std::vector<double> s(200, 0.0), yd(200, 0.0);
     for (int step = 0; step < 7; ++step) {
         if (step % 3 == 0) s = affine(xd, s, 0.5, 0.0);
-        if (step % 3 == 2) s = affine(xd, s, 0.5, 2.0);
+        if (step % 3 == 2 || step == 0) s = affine(xd, s, 0.5, 2.0);
         yd = affine(s, yd, 1.0, 0.0);
     }
     plan.initialize();
@@ -494,6 +494,7 @@ TEST_P(PlanTest, RefusesMisuse) {
     }
     EXPECT_THROW(graph.set_section({3, 3}), Error);
     EXPECT_THROW(graph.set_section({0, 0}), Error);
+    EXPECT_THROW(graph.set_section({0x80000001u, 0}), Error);
     Operation wrong =
         make_operation(kAffine, AffineJob{}, {{offsetof(AffineJob, count), y, Access::read}}, 1);
     EXPECT_THROW(graph.add(wrong), Error) << "an address in a scalar's place";
