@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The job of the kernel for cosine transforms of lines (rows or columns) whose length is a power of two.
+// Jobs: cosine transforms of lines (rows or columns) whose length is a power of two, and single basis vectors.
 #ifndef HERON_LINALG_DCT_H
 #define HERON_LINALG_DCT_H
 
@@ -24,6 +24,18 @@ struct DctJob {
     float scale;        // sqrt(2 / n)
     uint  inverse;
     uint  reserved;
+    uint  first_group;
+};
+
+struct DctBasisJob {
+    U32   indices;
+    F32   table;       // as DctJob's
+    F32   to;
+    uint  n;
+    uint  count;       // elements
+    float scale;       // sqrt(2 / n), and of frequency 0:
+    float scale0;      // sqrt(1 / n)
+    uint  inverse;
     uint  first_group;
 };
 

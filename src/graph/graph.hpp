@@ -52,6 +52,8 @@ struct Graph::Impl {
     std::vector<Node> nodes;
     std::vector<std::string> stages{""};
     std::unordered_map<std::string, std::uint32_t> names;  // of externals and states
+    // Tables of constants that operations share, by what they hold. The host changes none of them.
+    std::unordered_map<std::string, Tensor> shared_tables;
 
     Phase phase = Phase::step;
     Section section;

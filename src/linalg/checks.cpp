@@ -59,6 +59,15 @@ void check_float_tensor(std::string_view operation, std::string_view operand, co
                               "; a tensor may span at most 2^32 - 1 elements, split it into row ranges");
 }
 
+void check_indices(std::string_view operation, const Graph& graph, const Tensor& indices) {
+    if (!indices) refuse(operation, "`indices` is empty; give it a tensor of the graph");
+    if (indices.id >= graph.impl().objects.size()) refuse(operation, "`indices` belongs to another graph");
+    if (indices.dtype != DType::u32) refuse(operation, "`indices` is " + text(indices) + "; it must be u32");
+    Tensor as_float = indices;  // the other rules are those of 32-bit floats
+    as_float.dtype = DType::f32;
+    check_float_tensor(operation, "`indices`", graph, as_float);
+}
+
 void check_status_tensor(std::string_view operation, const Graph& graph, const Tensor& status,
                          std::uint64_t items) {
     if (!status) return;

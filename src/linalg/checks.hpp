@@ -21,6 +21,9 @@ std::string text(const Tensor& tensor);
 void check_float_tensor(std::string_view operation, std::string_view operand, const Graph& graph,
                         const Tensor& tensor);
 
+// A tensor of this graph with u32 elements, otherwise as check_float_tensor().
+void check_indices(std::string_view operation, const Graph& graph, const Tensor& indices);
+
 // An option of an enumeration that counts from 0 to `last`; `what` is the error, "side is not one of Side".
 template <class Enum>
 void check_enumerator(std::string_view operation, Enum value, Enum last, const char* what) {

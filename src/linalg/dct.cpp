@@ -15,6 +15,7 @@
 #include "heron/linalg/product.hpp"
 #include "heron/linalg/reduce.hpp"
 #include "heron/spirv/dct.hpp"
+#include "heron/spirv/dct_basis.hpp"
 #include "linalg/checks.hpp"
 #include "linalg/dct.h"
 #include "linalg/integers.hpp"
@@ -25,21 +26,31 @@ static_assert(sizeof(gpu::DctJob) == 80 && offsetof(gpu::DctJob, first_group) ==
 
 namespace {
 
+static_assert(sizeof(gpu::DctBasisJob) == 48);
+
 constexpr KernelInfo kDct = make_kernel<gpu::DctJob>("dct", spirv::dct);
+constexpr KernelInfo kDctBasis = make_kernel<gpu::DctBasisJob>("dct_basis", spirv::dct_basis);
 
 // Of a matrix in table memory: 64 MiB.
 constexpr std::uint64_t kMaxMatrix = 4096;
+// Of a basis: (2 i + 1) k stays below 2^32 by far.
+constexpr std::uint64_t kMaxBasis = 8192;
 
-Tensor float_table(Graph& graph, const std::vector<float>& values, const Shape& shape) {
-    Tensor table = graph.table(std::as_bytes(std::span(values)));
-    table.dtype = DType::f32;
-    table.shape = shape;
-    table.row_stride = 0;
+// The table of that name, made once a graph: all transforms of one length share theirs.
+template <class Values>
+Tensor float_table(Graph& graph, const std::string& name, const Shape& shape, const Values& values_of) {
+    Tensor& table = graph.impl().shared_tables[name];
+    if (!table) {
+        const std::vector<float> values = values_of();
+        table = graph.table(std::as_bytes(std::span(values)));
+        table.dtype = DType::f32;
+        table.shape = shape;
+        table.row_stride = 0;
+    }
     return table;
 }
 
-// C of the header.
-Tensor matrix_table(Graph& graph, std::uint64_t n) {
+std::vector<float> matrix_values(std::uint64_t n) {
     std::vector<float> values(n * n);
     for (std::uint64_t k = 0; k < n; ++k)
         for (std::uint64_t i = 0; i < n; ++i) {
@@ -50,18 +61,31 @@ Tensor matrix_table(Graph& graph, std::uint64_t n) {
             values[k * n + i] =
                 static_cast<float>(std::sqrt((k == 0 ? 1.0 : 2.0) / static_cast<double>(n)) * cosine);
         }
-    return float_table(graph, values, Shape{n, n});
+    return values;
+}
+// C of the header.
+Tensor matrix_table(Graph& graph, std::uint64_t n) {
+    return float_table(graph, "dct matrix " + std::to_string(n), Shape{n, n},
+                       [n] { return matrix_values(n); });
 }
 
-// cos and sin of pi k / (2 n), k < n.
-Tensor unit_table(Graph& graph, std::uint64_t n) {
+std::vector<float> unit_values(std::uint64_t n) {
     std::vector<float> values;
     for (std::uint64_t k = 0; k < n; ++k) {
         const double angle = std::numbers::pi * static_cast<double>(k) / (2 * static_cast<double>(n));
         values.push_back(static_cast<float>(std::cos(angle)));
         values.push_back(static_cast<float>(std::sin(angle)));
     }
-    return float_table(graph, values, Shape{2 * n});
+    return values;
+}
+// cos and sin of pi k / (2 n), k < n.
+Tensor unit_table(Graph& graph, std::uint64_t n) {
+    return float_table(graph, "dct units " + std::to_string(n), Shape{2 * n}, [n] { return unit_values(n); });
+}
+
+// A real FFT of n / 2 complex numbers of eight bytes, in shared memory.
+bool takes_fft(const Device& device, std::uint64_t n) {
+    return std::has_single_bit(n) && 4 * n <= device.capabilities().shared_memory_bytes;
 }
 
 void add_fft(Graph& graph, const Tensor& x, const Tensor& out, const DctOptions& options) {
@@ -129,15 +153,13 @@ void dct(Graph& graph, const Tensor& x, const Tensor& out, const DctOptions& opt
         refuse(who, "`out` is " + text(out) + ", x is " + text(x) + "; it must be f32 of the same shape");
     if (!same_place(graph, x, out)) check_no_overlap(who, "`out`", out, "x", x, graph);
     const std::uint64_t n = options.axis == DctAxis::rows ? x.cols() : x.rows();
-    // Eight bytes a complex number, n / 2 of them.
-    const bool fft = std::has_single_bit(n) && 4 * n <= graph.device().capabilities().shared_memory_bytes;
-    if (!fft && n > kMaxMatrix)
+    if (!dct_takes(graph.device(), n))
         refuse(who, "x is " + text(x) + "; " + std::to_string(n) +
                         " is neither a power of two that fits shared memory nor at most 4096");
     if (x.shape.count() == 0) return;
     if (n == 1) {
         convert(graph, x, out, 1.0f, options.guarded);
-    } else if (fft) {
+    } else if (takes_fft(graph.device(), n)) {
         add_fft(graph, x, out, options);
     } else {
         const Purpose purpose(graph, std::has_single_bit(n)
@@ -145,6 +167,46 @@ void dct(Graph& graph, const Tensor& x, const Tensor& out, const DctOptions& opt
                                          : "dct by a product: the length is no power of two");
         add_product(graph, x, out, options);
     }
+}
+
+bool dct_takes(const Device& device, std::uint64_t length) {
+    return length <= kMaxMatrix || takes_fft(device, length);
+}
+
+void dct_basis(Graph& graph, const Tensor& indices, const Tensor& out, bool inverse, bool guarded) {
+    constexpr std::string_view who = "dct_basis";
+    check_float_tensor(who, "`out`", graph, out);
+    check_indices(who, graph, indices);
+    const std::uint64_t n = out.cols(), rows = out.batch() * out.rows();
+    if (out.dtype != DType::f32 || out.stride() != n || n > kMaxBasis)
+        refuse(who, "`out` is " + text(out) + "; it must be contiguous f32 with at most " +
+                        std::to_string(kMaxBasis) + " columns");
+    if (indices.shape.count() != rows || (indices.stride() != indices.cols() && indices.rows() > 1))
+        refuse(who, "`indices` is " + text(indices) + ", `out` is " + text(out) +
+                        "; it must be contiguous with one u32 for each row");
+    check_no_overlap(who, "`out`", out, "`indices`", indices, graph);
+    if (rows * n == 0) return;
+
+    const bool cpu = graph.device().capabilities().cpu;
+    const std::uint32_t threads = cpu ? 8 : 128, per_thread = cpu ? 128 : 4;
+    gpu::DctBasisJob job{};
+    job.n = narrow(n);
+    job.count = narrow(rows * n);
+    job.scale = static_cast<float>(std::sqrt(2.0 / static_cast<double>(n)));
+    job.scale0 = static_cast<float>(std::sqrt(1.0 / static_cast<double>(n)));
+    job.inverse = inverse ? 1 : 0;
+    Operation operation =
+        make_operation(kDctBasis, job,
+                       {{offsetof(gpu::DctBasisJob, indices), indices, Access::read},
+                        {offsetof(gpu::DctBasisJob, table), unit_table(graph, n), Access::read},
+                        {offsetof(gpu::DctBasisJob, to), out, Access::write}},
+                       ceil_div(job.count, std::uint64_t{threads} * per_thread));
+    operation.constants = {{gpu::SPEC_THREADS, threads}, {gpu::SPEC_PER_THREAD, per_thread}};
+    operation.reason = "cosines from a table of n";
+    operation.flops = 8.0 * job.count;
+    operation.bytes = 4.0 * job.count + 8.0 * static_cast<double>(n + rows);
+    operation.guarded = guarded;
+    graph.add(std::move(operation));
 }
 
 }  // namespace heron

@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <string>
 
-#include "graph/graph.hpp"
 #include "heron/spirv/gather.hpp"
 #include "heron/spirv/merge_runs.hpp"
 #include "heron/spirv/sort_runs.hpp"
@@ -30,15 +29,6 @@ constexpr KernelInfo kGather = make_kernel<gpu::GatherJob>("gather", spirv::gath
 constexpr std::uint64_t kMaxElements = std::uint64_t{1} << 30;
 
 std::uint32_t code(const Tensor& tensor) { return static_cast<std::uint32_t>(tensor.dtype); }
-
-void check_indices(std::string_view who, const Graph& graph, const Tensor& indices) {
-    if (!indices) refuse(who, "`indices` is empty; give it a tensor of the graph");
-    if (indices.id >= graph.impl().objects.size()) refuse(who, "`indices` belongs to another graph");
-    if (indices.dtype != DType::u32) refuse(who, "`indices` is " + text(indices) + "; it must be u32");
-    Tensor as_float = indices;  // the other rules are those of 32-bit floats
-    as_float.dtype = DType::f32;
-    check_float_tensor(who, "`indices`", graph, as_float);
-}
 
 // Sorts each row, and keeps the first indices.cols() elements.
 void select(std::string_view who, Graph& graph, const Tensor& x, const Tensor& indices, const Tensor& values,

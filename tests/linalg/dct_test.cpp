@@ -142,8 +142,45 @@ TEST_P(DctTest, BitsAreTheSameTwiceAndSplit) {
     });
 }
 
+// Each vector of a basis is a row or a column of the matrix, to rounding.
+TEST_P(DctTest, BasisMatchesFloat64) {
+    Graph graph(device());
+    struct Case {
+        Placed out;
+        std::vector<std::uint32_t> indices;
+        bool inverse;
+    };
+    std::vector<Case> cases;
+    for (const bool inverse : {false, true})
+        for (const std::uint32_t n : {1u, 2u, 5u, 16u, 33u, 1000u, 8192u}) {
+            const std::vector<std::uint32_t> indices{n - 1, 0, n / 2, n / 3};
+            const Placed out = blank(graph, 2, 2, n);
+            dct_basis(graph, words(graph, {2, 2}, indices).tensor, out.tensor, inverse);
+            cases.push_back({out, indices, inverse});
+        }
+    run(graph);
+    for (const Case& c : cases) {
+        const double n = static_cast<double>(c.out.cols);
+        const std::vector<Matrix> results = c.out.read();
+        for (Eigen::Index item = 0; item < 2; ++item)
+            for (Eigen::Index row = 0; row < 2; ++row)
+                for (Eigen::Index i = 0; i < results[0].cols(); ++i) {
+                    const double index = c.indices[static_cast<std::size_t>(2 * item + row)];
+                    const double position = static_cast<double>(i);
+                    const double k = c.inverse ? position : index, x = c.inverse ? index : position;
+                    const double expected = std::sqrt((k == 0 ? 1 : 2) / n) *
+                                            std::cos(std::numbers::pi * (2 * x + 1) * k / (2 * n));
+                    // Rounding, and that of the angle in float64.
+                    ASSERT_NEAR(results[static_cast<std::size_t>(item)](row, i), expected,
+                                3 * kUnit * std::abs(expected) + 1e-15 * n)
+                        << n << " " << index << " " << i;
+                }
+    }
+}
+
 TEST_P(DctTest, RefusesWhatDoesNotFit) {
     Graph graph(device());
+    const Tensor two = graph.temporary(DType::u32, {2}), wide = graph.temporary(DType::f32, {2, 8193});
     const Tensor x = graph.temporary(DType::f32, {3, 8}), half = graph.temporary(DType::f16, {3, 8}),
                  longer = graph.temporary(DType::f32, {2, 4097}),
                  longest = graph.temporary(DType::f32, {2, 1 << 20});
@@ -154,7 +191,13 @@ TEST_P(DctTest, RefusesWhatDoesNotFit) {
                             {"overlaps x", [&] { dct(graph, x.row_range(0, 2), x.row_range(1, 2)); }},
                             {"not one of", [&] { dct(graph, x, x, {static_cast<DctAxis>(2)}); }},
                             {"nor at most 4096", [&] { dct(graph, longer, longer); }},
-                            {"nor at most 4096", [&] { dct(graph, longest, longest); }}});
+                            {"nor at most 4096", [&] { dct(graph, longest, longest); }},
+                            {"at most 8192", [&] { dct_basis(graph, two, wide); }},
+                            {"`indices` is empty", [&] { dct_basis(graph, {}, x); }},
+                            {"must be u32", [&] { dct_basis(graph, x, x); }},
+                            {"one u32 for each row", [&] { dct_basis(graph, two, x); }}});
+    EXPECT_TRUE(dct_takes(device(), 4096) && dct_takes(device(), 768));
+    EXPECT_FALSE(dct_takes(device(), 4097));
 }
 
 HERON_DEVICE_TESTS(DctTest);
