@@ -5,7 +5,8 @@
 //   w <- (1 - lr wd) w - lr (m s) / (sqrt(x d) + eps)               x: v, or its largest value so far (AMSGrad)
 //
 // s and d are the bias corrections, or for Moonlight's form s = sqrt(1 - beta2^t) / (1 - beta1^t), d = 1. A quotient 0 / 0
-// counts as 0 (eps = 0 and no gradient yet). Cautious: decays only where m w >= 0, w as before the step.
+// counts as 0 (eps = 0 and no gradient yet). Cautious: decays only where m w >= 0, w as before the step. Decay after: what
+// is subtracted decays, too.
 // One workgroup takes rounds x workgroup size quads.
 #version 460
 #extension GL_GOOGLE_include_directive : require
@@ -68,6 +69,6 @@ void main() {
         vec4 kept = vec4(1.0 - decay);
         if ((flags & ADAMW_CAUTIOUS) != 0u)
             kept = mix(vec4(1.0), kept, same_direction(m, w));
-        update_weight(i, valid, kept * w, update);
+        update_weight(i, valid, kept * w, (flags & ADAMW_DECAY_AFTER) != 0u ? kept * clamp_finite(update, DTYPE_F32) : update);
     }
 }

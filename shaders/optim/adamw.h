@@ -11,8 +11,8 @@ struct AdamWHyper {
     float lr;
     float rate1;               // 1 - beta1, rounded once from double: 1.0f - 0.999f is already off by 1.3e-5
     float rate2;               // 1 - beta2
+    float weight_decay;        // where MuonHyper has it: muon_update.comp reads it here, too
     float eps;
-    float weight_decay;
     float moment_scale;        // of m: 1 / (1 - beta1^t)
     float denominator_scale;   // of v, under the root: 1 / (1 - beta2^t)
 };
@@ -31,11 +31,12 @@ struct AdamWJob {
     F32x4            moment2_max; // ADAMW_AMSGRAD
     AdamWHyperRef    hyper;
     ElementRange     range;
-    uint             flags;       // ADAMW_CAUTIOUS
+    uint             flags;       // ADAMW_CAUTIOUS, ADAMW_DECAY_AFTER
     uint             first_group;
 };
 
 const uint ADAMW_CAUTIOUS = 1;
+const uint ADAMW_DECAY_AFTER = 2; // decays the weight after its update
 
 HERON_SHARED_END
 

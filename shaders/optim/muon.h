@@ -69,6 +69,7 @@ struct MuonUpdateJob {
 const uint MUON_NESTEROV = 1;
 const uint MUON_CLAMPED = 2; // divisor max(factor norm, eps) instead of factor norm + eps
 const uint MUON_CAUTIOUS = 4;
+const uint MUON_DECAY_AFTER = 8; // decays the weight after its update
 const uint MUON_SQUARED_DECAY = 16; // lr^2 wd instead of lr wd
 const uint MUON_SIGN = 32;          // orthogonalizes sign(U) instead of U
 const uint MUON_UNSTORED = 64;      // muon_momentum does not store U: it is the momentum

@@ -4,7 +4,8 @@
 //   W <- W - lr wd W - lr f O          f: the shape factor
 //   W <- W - lr wd W - lr f diag(x) O  or O diag(x), with LINES (a macro)
 //
-// Cautious: decays only where W O >= 0, W as before the step. Squared: lr^2 wd instead of lr wd. With MUON_LINE_DIVIDE a
+// Cautious: decays only where W O >= 0, W as before the step. Squared: lr^2 wd instead of lr wd.
+// Decay after: what is subtracted decays, too. With MUON_LINE_DIVIDE a
 // line is divided by line_scale x + line_eps; where that is 0 (or subnormal) the line is 0. One workgroup takes rounds x workgroup size quads.
 #version 460
 #extension GL_GOOGLE_include_directive : require
@@ -75,6 +76,9 @@ void main() {
 #ifdef LINES
         o *= line_quad(j, 4u * q, count);
 #endif
-        update_weight(i, valid, decayed(w, o, decay, flags), scale * o);
+        vec4 update = scale * o;
+        if ((flags & MUON_DECAY_AFTER) != 0u)
+            update = (1.0 - decay) * clamp_finite(update, DTYPE_F32);
+        update_weight(i, valid, decayed(w, o, decay, flags), update);
     }
 }

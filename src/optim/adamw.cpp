@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // AdamW's recipe: one operation a parameter. The kernel is shaders/optim/adamw.comp.
-#include "heron/optim/adamw.hpp"
+#include "optim/adamw.hpp"
 
 #include <cstddef>
 
@@ -37,52 +37,53 @@ std::string AdamW::options_text() const {
            " cautious_decay=" + std::to_string(options_.cautious_decay);
 }
 
-// gpu::AdamWHyper
-std::vector<HyperValue> AdamW::hyper() const {
+std::vector<HyperValue> adamw_hyper(const AdamWOptions& o) {
     HyperValue moment_scale = HyperValue::constant(1.0);
     HyperValue denominator_scale = HyperValue::constant(1.0);
-    if (options_.bias_correction && options_.eps_on_uncorrected) {
-        moment_scale = HyperValue::correction_ratio(options_.beta1, options_.beta2);
-    } else if (options_.bias_correction) {
-        moment_scale = HyperValue::inverse_correction(options_.beta1);
-        denominator_scale = HyperValue::inverse_correction(options_.beta2);
+    if (o.bias_correction && o.eps_on_uncorrected) {
+        moment_scale = HyperValue::correction_ratio(o.beta1, o.beta2);
+    } else if (o.bias_correction) {
+        moment_scale = HyperValue::inverse_correction(o.beta1);
+        denominator_scale = HyperValue::inverse_correction(o.beta2);
     }
-    return {HyperValue::lr(options_.lr, options_.schedule),
-            HyperValue::constant(1.0 - options_.beta1),
-            HyperValue::constant(1.0 - options_.beta2),
-            HyperValue::constant(options_.eps),
-            HyperValue::constant(options_.weight_decay),
+    return {HyperValue::lr(o.lr, o.schedule),
+            HyperValue::constant(1.0 - o.beta1),
+            HyperValue::constant(1.0 - o.beta2),
+            HyperValue::constant(o.weight_decay),
+            HyperValue::constant(o.eps),
             moment_scale,
             denominator_scale};
 }
 
+void add_adamw(StepBuilder& step, const StepBuilder::Item& item, std::uint32_t flags, bool amsgrad) {
+    const Shape& shape = item.weight.shape;
+    const std::uint64_t count = shape.count();
+    const Tensor m = step.state(item, "m", DType::f32, shape);
+    const Tensor v = step.state(item, "v", DType::f32, shape);
+    const Tensor v_max = amsgrad ? step.state(item, "vmax", DType::f32, shape) : Tensor();
+    if (count == 0) return;
+
+    const ElementGrid grid = step.elements(count);
+    gpu::AdamWJob job{};
+    job.parameter = step.parameter_operand(item);
+    job.range = StepBuilder::range(0, count, grid);
+    job.flags = flags;
+    std::vector<Operand> operands{{offsetof(gpu::AdamWJob, moment1), m, Access::read_write},
+                                  {offsetof(gpu::AdamWJob, moment2), v, Access::read_write},
+                                  {offsetof(gpu::AdamWJob, hyper), step.hyper(), Access::read}};
+    if (v_max) operands.push_back({offsetof(gpu::AdamWJob, moment2_max), v_max, Access::read_write});
+    StepBuilder::add_parameter(operands, offsetof(gpu::AdamWJob, parameter), item, 0, count);
+    StepBuilder::add_gradient(operands, offsetof(gpu::AdamWJob, gradient), item, 0, count);
+    step.add_element_wise(make_operation(kAdamW, job, std::move(operands), grid.groups), item, grid,
+                          amsgrad ? gpu::ADAMW_AMSGRAD : 0, 12.0, amsgrad ? 24.0 : 16.0);
+}
+
+std::vector<HyperValue> AdamW::hyper() const { return adamw_hyper(options_); }
+
 void AdamW::build(StepBuilder& step) const {
     step.graph().set_stage("adamw");
-    for (const StepBuilder::Item& item : step.items()) {
-        const Shape& shape = item.weight.shape;
-        const std::uint64_t count = shape.count();
-        const Tensor m = step.state(item, "m", DType::f32, shape);
-        const Tensor v = step.state(item, "v", DType::f32, shape);
-        const Tensor v_max = options_.amsgrad ? step.state(item, "vmax", DType::f32, shape) : Tensor();
-        if (count == 0) continue;
-
-        const ElementGrid grid = step.elements(count);
-        gpu::AdamWJob job{};
-        job.parameter = step.parameter_operand(item);
-        job.range = StepBuilder::range(0, count, grid);
-        job.flags =
-            (options_.amsgrad ? gpu::ADAMW_AMSGRAD : 0) | (options_.cautious_decay ? gpu::ADAMW_CAUTIOUS : 0);
-        std::vector<Operand> operands{{offsetof(gpu::AdamWJob, moment1), m, Access::read_write},
-                                      {offsetof(gpu::AdamWJob, moment2), v, Access::read_write},
-                                      {offsetof(gpu::AdamWJob, hyper), step.hyper(), Access::read}};
-        if (v_max) operands.push_back({offsetof(gpu::AdamWJob, moment2_max), v_max, Access::read_write});
-        StepBuilder::add_parameter(operands, offsetof(gpu::AdamWJob, parameter), item, 0, count);
-        StepBuilder::add_gradient(operands, offsetof(gpu::AdamWJob, gradient), item, 0, count);
-
-        step.add_element_wise(make_operation(kAdamW, job, std::move(operands), grid.groups), item, grid,
-                              options_.amsgrad ? gpu::ADAMW_AMSGRAD : 0, 12.0,
-                              options_.amsgrad ? 24.0 : 16.0);
-    }
+    for (const StepBuilder::Item& item : step.items())
+        add_adamw(step, item, options_.cautious_decay ? gpu::ADAMW_CAUTIOUS : 0, options_.amsgrad);
 }
 
 }  // namespace heron

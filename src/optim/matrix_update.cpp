@@ -7,6 +7,7 @@
 #include "heron/spirv/muon_update.hpp"
 #include "heron/spirv/muon_update_lines.hpp"
 #include "linalg/integers.hpp"
+#include "optim/adamw.h"
 #include "optim/muon.h"
 
 namespace heron {
@@ -14,6 +15,10 @@ namespace heron {
 namespace {
 
 static_assert(sizeof(gpu::MuonUpdateJob) == 128);
+// What the kernel reads of either.
+static_assert(offsetof(gpu::AdamWHyper, lr) == offsetof(gpu::MuonHyper, lr) &&
+              offsetof(gpu::AdamWHyper, weight_decay) == offsetof(gpu::MuonHyper, weight_decay));
+
 constexpr KernelInfo kUpdate = make_kernel<gpu::MuonUpdateJob>("muon_update", spirv::muon_update);
 constexpr KernelInfo kUpdateLines =
     make_kernel<gpu::MuonUpdateJob>("muon_update_lines", spirv::muon_update_lines);
@@ -25,7 +30,8 @@ constexpr std::uint64_t kAlignment = 16;  // of the address that the job holds
 std::uint32_t decay_flags(DecayForm decay) {
     const bool cautious = decay == DecayForm::cautious || decay == DecayForm::cautious_squared;
     const bool squared = decay == DecayForm::squared || decay == DecayForm::cautious_squared;
-    return (cautious ? gpu::MUON_CAUTIOUS : 0) | (squared ? gpu::MUON_SQUARED_DECAY : 0);
+    return (cautious ? gpu::MUON_CAUTIOUS : 0) | (squared ? gpu::MUON_SQUARED_DECAY : 0) |
+           (decay == DecayForm::after ? gpu::MUON_DECAY_AFTER : 0);
 }
 
 std::vector<HyperValue> matrix_hyper(float lr, const Schedule& schedule, double momentum, MomentumRule rule,

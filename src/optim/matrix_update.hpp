@@ -31,7 +31,8 @@ std::vector<HyperValue> matrix_hyper(float lr, const Schedule& schedule, double 
                                      float weight_decay);
 
 // W <- W - lr wd W - lr f D, f the block's shape factor, on the block's elements. `direction` (D) has as many
-// elements, contiguous, of any floating-point dtype. See matrix_hyper().
+// elements, contiguous, of any floating-point dtype. The hyper struct begins with
+// the members of gpu::MuonHyper (matrix_hyper()) or gpu::AdamWHyper.
 void add_matrix_update(StepBuilder& step, const StepBuilder::Item& item, const MatrixBlock& block,
                        const Tensor& direction, DecayForm decay, const LineFactors& lines = {});
 

@@ -53,7 +53,7 @@ Muon::Muon(const Device& device, const MuonOptions& options) : Optimizer(device,
     check_option("Muon", "weight_decay", o.weight_decay, o.weight_decay >= 0, "finite and not below 0");
     check_enum("Muon", "momentum_rule", o.momentum_rule, MomentumRule::sum);
     check_enum("Muon", "shape_factor", o.shape_factor, ShapeFactor::spectral);
-    check_enum("Muon", "decay", o.decay, DecayForm::cautious_squared);
+    check_enum("Muon", "decay", o.decay, DecayForm::after);
     check_enum("Muon", "conv_factor", o.conv_factor, ConvFactor::kernel);
     check_orthogonalizer("Muon", o.polar);
 }

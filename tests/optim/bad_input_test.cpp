@@ -183,7 +183,7 @@ TEST_P(BadInputTest, OptionsOutOfRange) {
             {"Muon", "momentum_rule", "99"});
     refused([&] { Muon(d, {.shape_factor = static_cast<ShapeFactor>(99)}); }, {"Muon", "shape_factor", "99"});
     refused([&] { Muon(d, {.shape_factor = static_cast<ShapeFactor>(-1)}); }, {"Muon", "shape_factor"});
-    refused([&] { Muon(d, {.decay = static_cast<DecayForm>(4)}); }, {"Muon", "decay", "4"});
+    refused([&] { Muon(d, {.decay = static_cast<DecayForm>(5)}); }, {"Muon", "decay", "5"});
     refused([&] { Muon(d, {.conv_factor = static_cast<ConvFactor>(2)}); }, {"Muon", "conv_factor", "2"});
 
     Sgd sgd(d);

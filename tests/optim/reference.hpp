@@ -121,6 +121,10 @@ public:
             const std::vector<double> o = direction({u.data() + first, count}, block, first, w.size());
             for (std::size_t i = 0; i < count; ++i) {
                 double& wi = w[first + i];
+                if (o_.decay == DecayForm::after) {
+                    wi = (1 - decay) * (wi - lr * block.factor * o[i]);
+                    continue;
+                }
                 const bool decays = !cautious || wi * o[i] >= 0;
                 wi = (decays ? 1 - decay : 1) * wi - lr * block.factor * o[i];
             }

@@ -54,6 +54,8 @@ inline std::vector<OptimizerCase> optimizer_registry() {
     using namespace registry;
     MuonOptions products = MuonOptions::keller_jordan();
     products.polar.one_workgroup = false;
+    products.decay = DecayForm::after;
+    products.weight_decay = 0.1f;
     MuonOptions dion = MuonOptions::dion();
     dion.decay = DecayForm::cautious;
     dion.weight_decay = 0.1f;

@@ -23,6 +23,7 @@ enum class DecayForm {
     cautious,          // decays only elements where sign(W O) >= 0, W as before the step (dion)
     squared,           // decoupled, with lr^2 wd
     cautious_squared,  // cautious, with lr^2 wd (modded-nanogpt)
+    after,             // W <- (1 - lr wd) W after the update (Conda)
 };
 
 // Which dimensions of a convolution's filter (out, in, kh, kw) the shape factor uses; the iteration always
