@@ -71,6 +71,34 @@ constexpr NamedOptimizer kOptimizers[] = {
     {"nordion2", "NorDion2 for the matrices of the hidden layers, AdamW for the rest", 0.02f, true,
      [](const OptimizerRequest& request) {
          return split<heron::NorDion2>(request, heron::NorDion2Options());
+    {"conda", "Conda for the matrices of the hidden layers, AdamW for the rest", 0.01f, true,
+     [](const OptimizerRequest& request) {
+         return split(request, std::make_unique<heron::Conda>(
+                                   request.device, heron::CondaOptions{.lr = request.lr,
+                                                                       .beta2 = 0.99,
+                                                                       .weight_decay = kWeightDecay,
+                                                                       .gap = 100,
+                                                                       .scale = 0.25f,
+                                                                       .schedule = request.schedule}));
+     }},
+    {"trion", "Trion of rank 32 for the matrices of the hidden layers, AdamW for the rest", 0.02f, true,
+     [](const OptimizerRequest& request) {
+         return split(request, std::make_unique<heron::Trion>(
+                                   request.device, heron::TrionOptions{.rank = 32,
+                                                                       .lr = request.lr,
+                                                                       .weight_decay = kWeightDecay,
+                                                                       .schedule = request.schedule}));
+     }},
+    {"dct_adamw", "DCT-AdamW of rank 32 for the matrices of the hidden layers, AdamW for the rest", 0.01f,
+     true,
+     [](const OptimizerRequest& request) {
+         return split(request, std::make_unique<heron::DctAdamW>(
+                                   request.device, heron::DctAdamWOptions{.rank = 32,
+                                                                          .lr = request.lr,
+                                                                          .weight_decay = kWeightDecay,
+                                                                          .rotate = true,
+                                                                          .error_feedback = true,
+                                                                          .schedule = request.schedule}));
      }},
     {"adamw", "AdamW for everything", 0.01f, false,
      [](const OptimizerRequest& request) { return whole(request, adamw(request, request.lr)); }},

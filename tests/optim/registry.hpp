@@ -11,6 +11,7 @@
 #include "optim/registry_dion.hpp"
 #include "optim/registry_elementwise.hpp"
 #include "optim/registry_ortho.hpp"
+#include "optim/registry_subspace.hpp"
 
 namespace heron::test {
 
@@ -80,6 +81,7 @@ inline std::vector<OptimizerCase> optimizer_registry() {
     };
     for (const std::vector<OptimizerCase>& family : {ortho_cases(), dion_cases(), elementwise_cases()})
         cases.insert(cases.end(), family.begin(), family.end());
+    for (OptimizerCase& entry : subspace_cases()) cases.push_back(std::move(entry));
     return cases;
 }
 

@@ -248,6 +248,9 @@ void compile_steps(const Device& device) {
         compile_step(AdaMuon(device), true);
         compile_step(Dion2(device), true);
         compile_step(NorDion2(device), true);
+        compile_step(Conda(device, {.gap = 100}));
+        compile_step(Trion(device, {.rank = 64}), true);
+        compile_step(DctAdamW(device, {.rank = 64, .rotate = true, .error_feedback = true}));
     }
 }
 

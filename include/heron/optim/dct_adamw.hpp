@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+// DCT-AdamW (arXiv 2505.17967), as IST-DASLab/ISTA-DASLab-Optimizers: AdamW whose moments live in the r
+// directions of a cosine basis with the largest coefficients. For matrices; vectors and very large parameters
+// get AdamW.
+//
+//   A = G + E;  in the first step and each whose number is a multiple of `gap`: S = A Q for m >= n, else
+//   Q^T A; the r columns (rows) of S with the largest norms are chosen, P those columns of Q
+//   a = A P (P^T A);  E <- A - a P^T;  m <- m + (1 - b1)(a - m);  v <- v + (1 - b2)(a^2 - v)
+//   W <- (1 - lr wd) W - lr u P^T (P u),  u = (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)
+//
+// Q[i][j] = s_i cos(pi i (2 j + 1) / (2 k)), the matrix of the DCT-II, k = min(m, n), or its transpose. Each
+// parameter has the basis of its own short side (the authors' code has one for all, whose sides must agree).
+// A parameter with more than two axes is out x (the rest), or a batch of matrices (MatrixView).
+//
+// Slots. Column (row) j of the moments belongs to the vector in slot j. A vector that is chosen again keeps
+// its slot; the others, in rising order, take the free slots, in rising order; at first all are free. In the
+// authors' code each choice has slots in the order that its top-k routine happens to return. With `rotate`,
+// where moments go with their vector and begin at 0 for a new one, the order makes no difference to the
+// weights; without it moments stay with their slot, and here a vector that stays keeps its own.
+//
+// State: m and v, f32, K x r for K = max(m, n) (in the matrix's orientation), <parameter>.m, .v; the numbers
+// of the vectors, .indices; with rotation the step since which each has its slot, .since; with error
+// feedback E, f32, as large as the parameter, .error. FLOPs: 2.5 m n log2 k (2 m n k by products) every `gap`
+// steps, 2 m n r (+ 2 m n r with error feedback, or with gap > 1) + 12 K r; bytes: 36 m n with f32 tensors,
+// 44 with error feedback, and what is r wide.
+#pragma once
+
+#include "heron/linalg/norms.hpp"
+#include "heron/train.hpp"
+
+namespace heron {
+
+// The vectors that a DCT-AdamW projects on.
+enum class DctVectors {
+    columns,  // of Q: coefficients by the DCT-III ("matmul" in the authors' code)
+    rows,     // of Q: coefficients by the DCT-II ("makhoul")
+};
+
+struct DctAdamWOptions {
+    std::uint32_t rank = 0;     // at least 1, has no default; the short side where that is smaller
+    float lr = 1e-3f;           // finite, >= 0; has no default in the authors' code, here AdamW's
+    double beta1 = 0.9;         // [0, 1); the authors' code, as all that follow
+    double beta2 = 0.999;       // [0, 1)
+    float eps = 1e-8f;          // finite, >= 0
+    float weight_decay = 0.0f;  // finite, >= 0; multiplied by lr
+    std::uint32_t gap = 1;      // steps between two choices, 1 to 2^31
+    bool rotate = false;        // moments follow their vectors from choice to choice
+    bool error_feedback = false;
+    DctVectors vectors = DctVectors::columns;
+    NormKind norm = NormKind::one;   // of coefficients ("makhoul": always one)
+    std::uint64_t max_side = 32000;  // parameters with a side as long as that get AdamW
+    Schedule schedule;
+};
+
+class HERON_API DctAdamW : public Optimizer {
+public:
+    // Throws (invalid_argument) naming the option that is out of range.
+    explicit DctAdamW(const Device& device, const DctAdamWOptions& options);
+    const DctAdamWOptions& options() const { return options_; }
+
+private:
+    // Refuses matrices whose shorter side dct() does not take.
+    void check(const Parameter& parameter) const override;
+    std::vector<HyperValue> hyper() const override;
+    std::string options_text() const override;
+    void build(StepBuilder& step) const override;
+    // As matrices; none where the parameter gets AdamW.
+    bool projects(const Parameter& parameter) const;
+    DctAdamWOptions options_;
+};
+
+}  // namespace heron

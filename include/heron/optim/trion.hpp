@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+// Trion (arXiv 2505.17967), as IST-DASLab/ISTA-DASLab-Optimizers: Dion with a fixed cosine basis. For hidden
+// matrices; give embeddings, heads, norms and biases to AdamW.
+//
+//   M <- M + G;  S = M Q for m >= n, else Q M;  I = the r columns (rows) of S with the largest l1 norms
+//   M <- M - (1 - mu) s P^T;  W <- W - lr wd W - lr factor(m, n) polar(s) P^T        (P^T s, P^T polar(s))
+//
+// s: columns (rows) I of S. Q[i][j] = s_i cos(pi i (2 j + 1) / (2 k)), the matrix of the DCT-II, k = min(m,
+// n); P: its columns I for tall and square matrices, its rows I for wide ones, as in the authors' code. The
+// transform runs in k log k operations a line where dct() can (heron/linalg/dct.hpp); nothing holds Q. (The
+// authors' use_makhoul projects and reconstructs with different bases; it is not copied.) A parameter with
+// more than two axes is out x (the rest), or a batch of matrices (MatrixView).
+//
+// State: M, f32, as large as the parameter, <parameter>.momentum, and the chosen r numbers of each matrix,
+// <parameter>.indices, largest first. FLOPs, with K = max(m, n): 2.5 m n log2 k (2 m n k by products) + 4 m n
+// r + T (3 r^2 K + r^3); bytes: 50 m n with f32 tensors, and what is r wide.
+#pragma once
+
+#include "heron/linalg/polar.hpp"
+#include "heron/optim/matrix.hpp"
+#include "heron/train.hpp"
+
+namespace heron {
+
+struct TrionOptions {
+    std::uint32_t rank = 0;     // at least 1, has no default; the short side where that is smaller
+    float lr = 0.02f;           // finite, >= 0; the authors' code
+    double momentum = 0.95;     // mu, [0, 1); the authors' code
+    float weight_decay = 0.0f;  // finite, >= 0; multiplied by lr
+    // The authors' scaling_type, without default there: "kj" max_one_sqrt_ratio, "kimi" match_rms, "dion"
+    // sqrt_ratio, "none" none.
+    ShapeFactor shape_factor = ShapeFactor::max_one_sqrt_ratio;
+    PolarOptions polar;  // of the m x r (r x n) matrix: muon x 5, norm + 1e-7
+    Schedule schedule;
+};
+
+class HERON_API Trion : public Optimizer {
+public:
+    // Throws (invalid_argument) naming the option that is out of range.
+    explicit Trion(const Device& device, const TrionOptions& options);
+    const TrionOptions& options() const { return options_; }
+
+private:
+    // Refuses vectors, and matrices whose shorter side dct() does not take.
+    void check(const Parameter& parameter) const override;
+    std::vector<HyperValue> hyper() const override;
+    std::string options_text() const override;
+    void build(StepBuilder& step) const override;
+    TrionOptions options_;
+};
+
+}  // namespace heron

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+// Adam's direction of gradients in another basis, all matrices in one dispatch.
+//
+//   m <- m + r1 (a - m)      v <- v + r2 (a^2 - v)      D = (m s) / (sqrt(v d) + eps)        s, d: see adamw.comp
+//
+// Conda's m comes from elsewhere (without ADAM_MOMENT). A slot is a row or column of a, the coefficients of one vector of the
+// basis; where it holds its vector since this step, its moments begin at 0 (ADAM_RESET). A quotient 0 / 0 counts as 0. One
+// workgroup takes rounds x workgroup size quads.
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "optim/subspace.h"
+
+#define JOB SubspaceAdamJob
+#include "core/kernel.glsl"
+#include "core/half.glsl"
+#include "optim/parameter.glsl"
+
+void main() {
+    if (nothing_to_do())
+        return;
+    uint group = workgroup_index();
+    uint j = find_job(group);
+    uint first = p.jobs.job[j].range.first;
+    uint count = p.jobs.job[j].range.count;
+    uint quads = quad_count(j);
+    uint rounds = p.jobs.job[j].range.rounds;
+    uint begin = quad_begin(j, group, rounds);
+    uint flags = p.jobs.job[j].flags;
+    F32x4 gradient = p.jobs.job[j].gradient;
+    F32x4 result = p.jobs.job[j].direction;
+    F32x4 moment1 = p.jobs.job[j].moment1;
+    F32x4 moment2 = p.jobs.job[j].moment2;
+    U32 since = p.jobs.job[j].since;
+    uint slots = p.jobs.job[j].slots;
+    uint item_elements = p.jobs.job[j].item_elements;
+    uint slot_elements = p.jobs.job[j].slot_elements;
+    AdamWHyperRef hyper = p.jobs.job[j].hyper;
+    AdamWHyper h = hyper.h;
+    uint now = p.control.c.step;
+
+    for (uint r = 0u; r < rounds; ++r) {
+        uint q = quad_at(begin, r);
+        if (q >= quads)
+            break;
+        uint valid = min(4u, count - 4u * q);
+        uint i = first + 4u * q;
+        // Products of the largest gradients exceed what can be squared.
+        vec4 a = clamp(load_state(gradient, 4u * q, valid), -LARGEST_GRADIENT, LARGEST_GRADIENT);
+        vec4 m = load_state(moment1, (flags & ADAM_MOMENT) != 0u ? i : 4u * q, valid);
+        vec4 v = load_state(moment2, i, valid);
+        if ((flags & ADAM_RESET) != 0u) {
+            for (uint k = 0u; k < valid; ++k) {
+                uint e = 4u * q + k;
+                uint slot = (flags & ADAM_COLUMNS) != 0u ? e / item_elements * slots + e % slots : e / slot_elements;
+                if (since.v[slot] == now) {
+                    m[k] = 0.0;
+                    v[k] = 0.0;
+                }
+            }
+        }
+        if ((flags & ADAM_MOMENT) != 0u) {
+            m = m + h.rate1 * (a - m);
+            store_state(moment1, i, valid, m);
+        }
+        v = v + h.rate2 * (a * a - v);
+        store_state(moment2, i, valid, v);
+        vec4 denominator = safe_sqrt(v * h.denominator_scale) + h.eps;
+        bvec4 defined = greaterThan(denominator, vec4(0.0));
+        vec4 direction = mix(vec4(0.0), (m * h.moment_scale) / mix(vec4(1.0), denominator, defined), defined);
+        store_state(result, 4u * q, valid, clamp_finite(direction, DTYPE_F32));
+    }
+}

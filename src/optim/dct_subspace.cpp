@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+#include "optim/dct_subspace.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+
+#include "heron/linalg/dct.hpp"
+#include "heron/linalg/product.hpp"
+#include "heron/linalg/select.hpp"
+#include "heron/spirv/basis_slots.hpp"
+#include "optim/checks.hpp"
+#include "optim/subspace.h"
+
+namespace heron {
+
+namespace {
+
+static_assert(sizeof(gpu::BasisSlotsJob) == 40);
+constexpr KernelInfo kBasisSlots = make_kernel<gpu::BasisSlotsJob>("basis_slots", spirv::basis_slots);
+
+}  // namespace
+
+DctSubspace::DctSubspace(Graph& graph, const MatrixBatch& batch, std::uint64_t rank, bool inverse)
+    : graph_(graph), batch_(batch), rank_(std::min(rank, batch.short_side())), inverse_(inverse) {}
+
+Shape DctSubspace::selected_shape() const {
+    return batch_.tall() ? Shape{batch_.items, batch_.rows, rank_} : Shape{batch_.items, rank_, batch_.cols};
+}
+
+Tensor DctSubspace::coefficients(const Tensor& x) const {
+    const Tensor result = graph_.temporary(DType::f32, batch_.shape());
+    dct(graph_, x, result, {.axis = batch_.tall() ? DctAxis::rows : DctAxis::columns, .inverse = inverse_});
+    return result;
+}
+
+void DctSubspace::choose(const Tensor& coefficients, NormKind norm, const Tensor& indices) const {
+    const Tensor scores = graph_.temporary(DType::f32, Shape{batch_.items, batch_.short_side()});
+    if (batch_.tall())
+        column_norms(graph_, coefficients, scores, norm);
+    else
+        row_norms(graph_, coefficients, scores, norm);
+    top_k(graph_, scores, indices);
+}
+
+Tensor DctSubspace::select(const Tensor& coefficients, const Tensor& indices) const {
+    const Tensor result = graph_.temporary(DType::f32, selected_shape());
+    if (batch_.tall())
+        gather_columns(graph_, coefficients, indices, result);
+    else
+        gather_rows(graph_, coefficients, indices, result);
+    return result;
+}
+
+Tensor DctSubspace::basis(const Tensor& indices) const {
+    const Tensor result = graph_.temporary(DType::f32, Shape{batch_.items, rank_, batch_.short_side()});
+    dct_basis(graph_, indices, result, inverse_);
+    return result;
+}
+
+Tensor DctSubspace::project(const Tensor& x, const Tensor& basis) const {
+    const Tensor result = graph_.temporary(DType::f32, selected_shape());
+    if (batch_.tall())
+        gemm(graph_, x, basis, {}, result, {.transpose_b = Transpose::yes});
+    else
+        gemm(graph_, basis, x, {}, result);
+    return result;
+}
+
+void DctSubspace::expand(const Tensor& selected, const Tensor& basis, const Tensor& out, float alpha,
+                         float beta) const {
+    const Tensor c = beta == 0 ? Tensor() : out;
+    if (batch_.tall())
+        gemm(graph_, selected, basis, c, out, {.alpha = alpha, .beta = beta});
+    else
+        gemm(graph_, basis, selected, c, out, {.transpose_a = Transpose::yes, .alpha = alpha, .beta = beta});
+}
+
+std::uint64_t slot_count(std::span<const MatrixBatch> batches, std::uint64_t rank) {
+    std::uint64_t count = 0;
+    for (const MatrixBatch& batch : batches) count += batch.items * std::min(rank, batch.short_side());
+    return count;
+}
+
+void add_basis_slots(StepBuilder& step, const Tensor& chosen, const Tensor& indices, const Tensor& since,
+                     std::uint64_t vectors) {
+    using Job = gpu::BasisSlotsJob;
+    Job job{};
+    job.slots = static_cast<std::uint32_t>(chosen.cols());
+    job.vectors = static_cast<std::uint32_t>(vectors);
+    Operation operation = make_operation(kBasisSlots, job,
+                                         {{offsetof(Job, chosen), chosen, Access::read},
+                                          {offsetof(Job, indices), indices, Access::read_write},
+                                          {offsetof(Job, since), since, Access::write}},
+                                         chosen.rows());
+    const Capabilities& capabilities = step.device().capabilities();
+    operation.constants = {{gpu::SPEC_THREADS, threads_of(capabilities, capabilities.cpu ? 8 : 128)}};
+    operation.reason = "one workgroup a matrix";
+    operation.bytes = 16.0 * static_cast<double>(chosen.shape.count());
+    step.graph().add(std::move(operation));
+}
+
+void check_dct_side(std::string_view optimizer, const Device& device, const Parameter& parameter,
+                    const MatrixBatch& batch) {
+    const std::uint64_t k = batch.short_side();
+    if (!dct_takes(device, k) || k > 32 * gpu::BASIS_WORDS)
+        refuse(std::string(optimizer) + ": parameter " + in_quotes(parameter.name) + " has a matrix of " +
+               std::to_string(batch.rows) + "x" + std::to_string(batch.cols) + "; its shorter side, " +
+               std::to_string(k) +
+               ", must be at most 4096, or 8192 where the device's shared memory allows it: give it to "
+               "AdamW");
+}
+
+}  // namespace heron

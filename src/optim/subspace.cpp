@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+#include "optim/subspace.hpp"
+
+#include <cstddef>
+#include <utility>
+
+#include "heron/spirv/gradient_sum.hpp"
+#include "heron/spirv/subspace_adam.hpp"
+#include "optim/subspace.h"
+
+namespace heron {
+
+namespace {
+
+static_assert(sizeof(gpu::GradientSumJob) == 64);
+static_assert(sizeof(gpu::SubspaceAdamJob) == 88);
+
+constexpr KernelInfo kGradientSum = make_kernel<gpu::GradientSumJob>("gradient_sum", spirv::gradient_sum);
+constexpr KernelInfo kSubspaceAdam = make_kernel<gpu::SubspaceAdamJob>("subspace_adam", spirv::subspace_adam);
+
+void add_sum(StepBuilder& step, const StepBuilder::Item& item, const MatrixBatch& batch, const Tensor& sum,
+             GradientSum rule, const Tensor& copy) {
+    using Job = gpu::GradientSumJob;
+    const ElementGrid grid = step.elements(batch.count());
+    Job job{};
+    job.range = StepBuilder::range(batch.first, batch.count(), grid);
+    std::vector<Operand> operands{{offsetof(Job, hyper), step.hyper(), Access::read}};
+    StepBuilder::add_gradient(operands, offsetof(Job, gradient), item, batch.first, batch.count());
+    double state_bytes = 0;
+    if (sum) {
+        job.flags |= rule == GradientSum::average ? gpu::SUM_EMA : gpu::SUM_PLAIN;
+        StepBuilder::add_part(operands, offsetof(Job, sum), sum, batch.first, batch.count(),
+                              Access::read_write);
+        state_bytes += 8;
+    }
+    if (copy) {
+        job.flags |= gpu::SUM_COPY;
+        operands.push_back({offsetof(Job, copy), copy, Access::write});
+        state_bytes += 4;
+    }
+    Operation operation = make_operation(kGradientSum, job, std::move(operands), grid.groups);
+    operation.constants = {{gpu::SPEC_THREADS, grid.threads},
+                           step.variant(),
+                           {gpu::SPEC_DTYPE_B, static_cast<std::uint32_t>(item.gradient.dtype)}};
+    operation.reason = step.variant_reason();
+    const double elements = static_cast<double>(batch.count());
+    operation.flops = 4.0 * elements;
+    operation.bytes = (StepBuilder::gradient_bytes(item) + state_bytes) * elements;
+    step.graph().add(std::move(operation));
+}
+
+}  // namespace
+
+std::vector<MatrixBatch> matrix_batches(std::span<const MatrixBlock> blocks) {
+    std::vector<MatrixBatch> batches;
+    for (const MatrixBlock& block : blocks)
+        if (!batches.empty() && batches.back().rows == block.rows && batches.back().cols == block.cols)
+            ++batches.back().items;
+        else
+            batches.push_back({block.first, 1, block.rows, block.cols, block.shape_factor});
+    return batches;
+}
+
+Tensor part_of(const Tensor& whole, std::uint64_t first, const Shape& shape) {
+    Tensor part = whole;
+    part.byte_offset += first * bytes_of(whole.dtype);
+    part.shape = shape;
+    part.row_stride = 0;
+    return part;
+}
+
+void add_gradient_sum(StepBuilder& step, const StepBuilder::Item& item, const MatrixBatch& batch,
+                      const Tensor& sum, GradientSum rule) {
+    add_sum(step, item, batch, sum, rule, {});
+}
+
+Tensor add_gradient_copy(StepBuilder& step, const StepBuilder::Item& item, const MatrixBatch& batch,
+                         const Tensor& sum, GradientSum rule) {
+    const Tensor copy = step.graph().temporary(DType::f32, batch.shape());
+    add_sum(step, item, batch, sum, rule, copy);
+    return copy;
+}
+
+void add_subspace_adam(StepBuilder& step, const Tensor& gradient, const SubspaceMoments& moments,
+                       const Tensor& direction) {
+    using Job = gpu::SubspaceAdamJob;
+    const std::uint64_t count = gradient.shape.count();
+    const ElementGrid grid = step.elements(count);
+    Job job{};
+    job.range = StepBuilder::range(moments.first, count, grid);
+    job.slots = static_cast<std::uint32_t>(moments.slots_are_columns ? gradient.cols() : gradient.rows());
+    job.item_elements = static_cast<std::uint32_t>(gradient.rows() * gradient.cols());
+    job.slot_elements =
+        static_cast<std::uint32_t>(moments.slots_are_columns ? gradient.rows() : gradient.cols());
+    job.flags = (moments.update ? gpu::ADAM_MOMENT : 0) | (moments.since ? gpu::ADAM_RESET : 0) |
+                (moments.slots_are_columns ? gpu::ADAM_COLUMNS : 0);
+    std::vector<Operand> operands{{offsetof(Job, gradient), gradient, Access::read},
+                                  {offsetof(Job, direction), direction, Access::write},
+                                  {offsetof(Job, hyper), step.hyper(), Access::read}};
+    if (moments.update)
+        StepBuilder::add_part(operands, offsetof(Job, moment1), moments.m, moments.first, count,
+                              Access::read_write);
+    else
+        operands.push_back({offsetof(Job, moment1), moments.m, Access::read});
+    StepBuilder::add_part(operands, offsetof(Job, moment2), moments.v, moments.first, count,
+                          Access::read_write);
+    if (moments.since) operands.push_back({offsetof(Job, since), moments.since, Access::read});
+    Operation operation = make_operation(kSubspaceAdam, job, std::move(operands), grid.groups);
+    operation.constants = {{gpu::SPEC_THREADS, grid.threads}, step.variant()};
+    operation.reason = step.variant_reason();
+    operation.flops = 12.0 * static_cast<double>(count);
+    operation.bytes = (moments.update ? 24.0 : 20.0) * static_cast<double>(count);
+    step.graph().add(std::move(operation));
+}
+
+}  // namespace heron

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+// Conda, Trion and DCT-AdamW: blocks of parameters, turns of bases, slots, refusals.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+
+#include "core/refusal.hpp"
+#include "optim/reference_subspace.hpp"
+#include "optim/training.hpp"
+
+namespace heron::test {
+namespace {
+
+class SubspaceTest : public DeviceTest {};
+
+struct Blocks {
+    Shape shape;
+    MatrixView view;
+    std::vector<Shape> shapes;  // of its matrices
+};
+
+std::vector<Blocks> blocks() {
+    return {{{29, 6}, {.row_splits = {12, 12, 5}}, {{12, 6}, {12, 6}, {5, 6}}},
+            {{3, 5, 9}, {.batch = true}, {{5, 9}, {5, 9}, {5, 9}}}};
+}
+
+// A matrix of a parameter is trained as one by itself.
+TEST_P(SubspaceTest, MatricesOfOneParameterAreTrainedApart) {
+    DctAdamWOptions dct{
+        .rank = 3, .lr = 0.01f, .eps = 1e-3f, .gap = 2, .rotate = true, .error_feedback = true};
+    const std::vector<MakeOptimizer> optimizers{
+        [](const Device& on) { return std::make_unique<Conda>(on, CondaOptions{.eps = 0.05f, .gap = 2}); },
+        [](const Device& on) { return std::make_unique<Trion>(on, TrionOptions{.rank = 3}); },
+        [=](const Device& on) { return std::make_unique<DctAdamW>(on, dct); }};
+    for (const MakeOptimizer& make : optimizers)
+        for (const Blocks& one : blocks()) {
+            Training whole(device(), make, {{.name = "w", .shape = one.shape, .view = one.view}});
+            std::vector<TestTensor> parts;
+            for (std::size_t i = 0; i < one.shapes.size(); ++i)
+                parts.push_back({.name = "w" + std::to_string(i), .shape = one.shapes[i]});
+            Training apart(device(), make, parts);
+            SCOPED_TRACE(whole.optimizer_name() + " " + one.shape.text());
+            const auto each = [&](const auto& give) {
+                std::size_t first = 0;
+                for (std::size_t i = 0; i < parts.size(); ++i) {
+                    give(i, first);
+                    first += parts[i].shape.count();
+                }
+            };
+            const std::vector<float> before = whole.tensor().weight();
+            each([&](std::size_t i, std::size_t first) {
+                apart.tensor(i).set_weight(
+                    {before.begin() + static_cast<std::ptrdiff_t>(first),
+                     before.begin() + static_cast<std::ptrdiff_t>(first + parts[i].shape.count())});
+            });
+            for (unsigned step = 1; step <= 4; ++step) {
+                whole.draw_gradients(step);
+                const std::vector<float> g = whole.tensor().gradient_values();
+                each([&](std::size_t i, std::size_t first) {
+                    apart.tensor(i).set_gradient(
+                        {g.begin() + static_cast<std::ptrdiff_t>(first),
+                         g.begin() + static_cast<std::ptrdiff_t>(first + parts[i].shape.count())});
+                });
+                whole.plan().run();
+                apart.plan().run();
+            }
+            const std::vector<float> after = whole.tensor().weight();
+            each([&](std::size_t i, std::size_t first) {
+                const std::vector<float> alone = apart.tensor(i).weight();
+                double error = 0, update = 0, weight = 0;
+                for (std::size_t k = 0; k < alone.size(); ++k) {
+                    error += std::pow(static_cast<double>(alone[k]) - after[first + k], 2);
+                    update += std::pow(static_cast<double>(alone[k]) - before[first + k], 2);
+                    weight += std::pow(static_cast<double>(alone[k]), 2);
+                }
+                // Products may sum in another order; four roundings of W each.
+                EXPECT_LE(std::sqrt(error), 1e-4 * std::sqrt(update) + 8 * 0x1p-24 * std::sqrt(weight)) << i;
+                EXPECT_GT(update, 0);
+            });
+        }
+}
+
+TEST_P(SubspaceTest, CondaTakesNewBasesInTurns) {
+    const CondaOptions options{.lr = 0.01f, .eps = 0.05f, .gap = 4, .stagger = 2};
+    const std::vector<Shape> shapes{{6, 10}, {9, 4}, {7, 7}};
+    std::vector<TestTensor> tensors;
+    for (std::size_t i = 0; i < shapes.size(); ++i)
+        tensors.push_back({.name = "w" + std::to_string(i), .shape = shapes[i]});
+    Training training(
+        device(), [&](const Device& on) { return std::make_unique<Conda>(on, options); }, tensors);
+    EXPECT_NE(training.plan().describe().find("every 4 steps (phase 2) and in the first"), std::string::npos);
+    std::vector<CondaReference> references;
+    std::vector<std::vector<double>> expected;
+    std::vector<std::vector<float>> before;
+    for (std::uint32_t i = 0; i < shapes.size(); ++i) {
+        references.emplace_back(options, shapes[i], i % 2 == 0 ? 0 : 2);
+        before.push_back(training.tensor(i).weight());
+        expected.push_back(doubles(before[i]));
+    }
+    for (unsigned step = 1; step <= 8; ++step) {
+        std::vector<std::vector<float>> bases;
+        for (std::size_t i = 0; i < shapes.size(); ++i)
+            bases.push_back(training.state("w" + std::to_string(i) + ".basis"));
+        training.steps(step, 1);
+        for (std::size_t i = 0; i < shapes.size(); ++i) {
+            const bool turn = step == 1 || (step - 1) % 4 == (i % 2 == 0 ? 0u : 2u);
+            EXPECT_EQ(training.state("w" + std::to_string(i) + ".basis") != bases[i], turn)
+                << i << " " << step;
+            references[i].step(expected[i], doubles(training.tensor(i).gradient_values()), step);
+        }
+    }
+    for (std::size_t i = 0; i < shapes.size(); ++i) {
+        const std::vector<float> after = training.tensor(i).weight();
+        double error = 0, update = 0, weight = 0;
+        for (std::size_t k = 0; k < after.size(); ++k) {
+            error += std::pow(after[k] - expected[i][k], 2);
+            update += std::pow(expected[i][k] - before[i][k], 2);
+            weight += expected[i][k] * expected[i][k];
+        }
+        EXPECT_LE(std::sqrt(error), 1e-4 * std::sqrt(update) + 8 * 0x1p-24 * std::sqrt(weight)) << i;
+    }
+}
+
+// Many vectors, so that several words and several invocations work on slots; both numbers of invocations.
+TEST_P(SubspaceTest, VectorsThatStayKeepTheirSlots) {
+    constexpr std::size_t kRank = 300;
+    const DctAdamWOptions options{.rank = kRank, .rotate = true};
+    for (const bool gpu_variants : {false, true}) {
+        Training training(device({.cpu = gpu_variants}),
+                          [&](const Device& on) { return std::make_unique<DctAdamW>(on, options); },
+                          {{.name = "w", .shape = {512, 512}}});
+        const auto words = [&](const char* name) {
+            std::vector<std::uint32_t> values(kRank);
+            training.plan().read_state(name, std::as_writable_bytes(std::span(values)));
+            return values;
+        };
+        std::vector<std::uint32_t> before, before_since;
+        for (std::uint32_t step = 1; step <= 3; ++step) {
+            training.steps(step, 1);
+            const std::vector<std::uint32_t> slots = words("w.indices"), since = words("w.since");
+            const std::set<std::uint32_t> held(slots.begin(), slots.end());
+            EXPECT_EQ(held.size(), kRank) << "each vector once";
+            EXPECT_LT(*held.rbegin(), 512u);
+            std::vector<std::uint32_t> arrived;
+            for (std::size_t slot = 0; slot < kRank; ++slot) {
+                if (!before.empty() && held.contains(before[slot])) {
+                    EXPECT_EQ(slots[slot], before[slot]) << slot;
+                    EXPECT_EQ(since[slot], before_since[slot]) << slot;
+                } else {
+                    arrived.push_back(slots[slot]);
+                    EXPECT_EQ(since[slot], step);
+                }
+            }
+            EXPECT_TRUE(std::is_sorted(arrived.begin(), arrived.end()));
+            EXPECT_GT(arrived.size(), 0u);
+            before = slots;
+            before_since = since;
+        }
+    }
+}
+
+TEST_P(SubspaceTest, RefusesWhatDoesNotFit) {
+    const auto expect = [](const char* part, const auto& act) {
+        EXPECT_TRUE(says(refusal(ErrorCode::invalid_argument, act), part));
+    };
+    expect("rank is 0", [&] { Trion(device(), {}); });
+    expect("rank is 0", [&] { DctAdamW(device(), {}); });
+    expect("gap is 0", [&] { DctAdamW(device(), {.rank = 2, .gap = 0}); });
+    expect("vectors", [&] { DctAdamW(device(), {.rank = 2, .vectors = static_cast<DctVectors>(2)}); });
+    expect("stagger is 4", [&] { Conda(device(), {.gap = 3, .stagger = 4}); });
+    expect("scale is -1", [&] { Conda(device(), {.scale = -1.0f}); });
+    // Nothing looks at the memory.
+    const auto parameter = [](const Shape& shape) {
+        Parameter p;
+        p.name = "w";
+        p.weight = {.address = 1 << 20, .dtype = DType::f32, .shape = shape};
+        p.gradient = {.address = std::uint64_t{1} << 40, .dtype = DType::f32, .shape = shape};
+        return p;
+    };
+    Conda conda(device());
+    expect("at most 4096", [&] { conda.add(parameter({4097, 5000})); });
+    Trion trion(device(), {.rank = 8});
+    expect("at most 4096", [&] { trion.add(parameter({4097, 5000})); });
+    expect("give vectors to AdamW", [&] { trion.add(parameter({9})); });
+    DctAdamW adamw(device(), {.rank = 8});
+    expect("at most 4096", [&] { adamw.add(parameter({4097, 5000})); });
+    adamw.add(parameter({4097, 32000}));  // gets AdamW
+}
+
+HERON_DEVICE_TESTS(SubspaceTest);
+
+}  // namespace
+}  // namespace heron::test
