@@ -28,9 +28,9 @@ struct DctOptions {
 // FFT (J. Makhoul, IEEE Trans. ASSP 28(1), 1980), one dispatch, about 2.5 n log2 n FLOPs a line, 8 bytes an
 // element; error of a line at most 4 u log2(2 n) |x|_2. Lines do not touch each other: neither scales nor
 // NaNs of one reach another. Other lengths up to 4096: by gemm() with C, generated in float64, 4 n^2 bytes of
-// table memory for each length of a graph: 2 n^2 FLOPs a line, error as gemm()'s. (A length just above a power of two is better padded,
-// if the application can.) Other lengths are refused. Twiddle factors come from float64 in a table of 8 n
-// bytes, not from the driver's sin and cos.
+// table memory for each length of a graph: 2 n^2 FLOPs a line, error as gemm()'s. (A length just above a
+// power of two is better padded, if the application can.) Other lengths are refused. Twiddle factors come
+// from float64 in a table of 8 n bytes, not from the driver's sin and cos.
 HERON_API void dct(Graph& graph, const Tensor& x, const Tensor& out, const DctOptions& options = {});
 // Whether dct() takes lines of that length on the device.
 HERON_API bool dct_takes(const Device& device, std::uint64_t length);
