@@ -79,9 +79,9 @@ inline std::vector<OptimizerCase> optimizer_registry() {
              [](double m, double n) { return 0.2 * std::sqrt(std::max(m, n)); }),
         muon("muon_dion", dion, [](double m, double n) { return std::sqrt(m / n); }),
     };
-    for (const std::vector<OptimizerCase>& family : {ortho_cases(), dion_cases(), elementwise_cases()})
+    for (const std::vector<OptimizerCase>& family :
+         {ortho_cases(), dion_cases(), elementwise_cases(), subspace_cases()})
         cases.insert(cases.end(), family.begin(), family.end());
-    for (OptimizerCase& entry : subspace_cases()) cases.push_back(std::move(entry));
     return cases;
 }
 
