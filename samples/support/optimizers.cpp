@@ -99,6 +99,32 @@ constexpr NamedOptimizer kOptimizers[] = {
                                                                           .rotate = true,
                                                                           .error_feedback = true,
                                                                           .schedule = request.schedule}));
+    {"auon", "AuON for the matrices of the hidden layers, AdamW for the rest", 0.24f, true,
+     [](const OptimizerRequest& request) { return split<heron::Auon>(request, heron::AuonOptions()); }},
+    {"hybrid_auon", "Hybrid-AuON for the matrices of the hidden layers, AdamW for the rest", 0.02f, true,
+     [](const OptimizerRequest& request) {
+         return split<heron::Auon>(request, heron::AuonOptions::hybrid_code());
+     }},
+    {"scion",
+     "Scion for everything: the hidden matrices by the spectral norm, heads by signs, vectors by RMS", 0.003f,
+     false,
+     [](const OptimizerRequest& request) {
+         // Radii as the authors' example of an image classifier has them.
+         Optimizers result;
+         for (const float scale : {8.0f, 128.0f}) {
+             auto optimizer = std::make_unique<heron::Scion>(
+                 request.device,
+                 heron::ScionOptions{
+                     .lr = request.lr, .momentum = 0.5, .scale = scale, .schedule = request.schedule});
+             optimizer->set_name(scale > 8.0f ? "scion_head" : "scion");
+             for (std::size_t i = 0; i < request.parameters.size(); ++i) {
+                 heron::Parameter parameter = request.parameters[i];
+                 parameter.role = request.routes[i].role;
+                 if ((parameter.role == heron::Role::head) == (scale > 8.0f)) optimizer->add(parameter);
+             }
+             if (!optimizer->parameters().empty()) result.push_back(std::move(optimizer));
+         }
+         return result;
      }},
     {"adamw", "AdamW for everything", 0.01f, false,
      [](const OptimizerRequest& request) { return whole(request, adamw(request, request.lr)); }},

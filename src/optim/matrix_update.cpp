@@ -41,6 +41,18 @@ std::vector<HyperValue> matrix_hyper(float lr, const Schedule& schedule, double 
             HyperValue::constant(weight_decay)};
 }
 
+std::uint32_t add_direction(std::vector<Operand>& operands, std::uint32_t field, const Tensor& direction) {
+    const std::uint64_t shift = direction.byte_offset % kAlignment;
+    Tensor address = direction.reshape(Shape{direction.shape.count()});
+    if (shift > 0) {
+        operands.push_back({Operand::kNoField, address, Access::read});
+        address.byte_offset -= shift;
+        address.shape = Shape{0};  // no bytes, hence no dependency
+    }
+    operands.push_back({field, address, Access::read});
+    return narrow(shift / bytes_of(direction.dtype));
+}
+
 void add_matrix_update(StepBuilder& step, const StepBuilder::Item& item, const MatrixBlock& block,
                        const Tensor& direction, DecayForm decay, const LineFactors& lines) {
     using Job = gpu::MuonUpdateJob;
@@ -53,18 +65,7 @@ void add_matrix_update(StepBuilder& step, const StepBuilder::Item& item, const M
     job.flags = decay_flags(decay);
     std::vector<Operand> operands{{offsetof(Job, hyper), step.hyper(), Access::read}};
     StepBuilder::add_parameter(operands, offsetof(Job, parameter), item, block.first, block.count());
-    // A direction that is part of a state may begin anywhere; its address is rounded down.
-    const std::uint64_t shift = direction.byte_offset % kAlignment;
-    Tensor aligned = direction.reshape(Shape{block.count()});
-    if (shift == 0) {
-        operands.push_back({offsetof(Job, direction), aligned, Access::read});
-    } else {
-        operands.push_back({Operand::kNoField, aligned, Access::read});
-        aligned.byte_offset -= shift;
-        aligned.shape = Shape{0};
-        operands.push_back({offsetof(Job, direction), aligned, Access::read});
-        job.direction_first = narrow(shift / bytes_of(direction.dtype));
-    }
+    job.direction_first = add_direction(operands, offsetof(Job, direction), direction);
     if (lines.factors) {
         job.cols = narrow(lines.cols);
         job.line_scale = static_cast<float>(lines.scale);

@@ -30,6 +30,10 @@ std::uint32_t decay_flags(DecayForm decay);
 std::vector<HyperValue> matrix_hyper(float lr, const Schedule& schedule, double momentum, MomentumRule rule,
                                      float weight_decay);
 
+// Adds the operand of a direction for a job that holds an address of 16 bytes' alignment, and returns the
+// index of the direction's first element from there: a part of a state may begin anywhere.
+std::uint32_t add_direction(std::vector<Operand>& operands, std::uint32_t field, const Tensor& direction);
+
 // W <- W - lr wd W - lr f D, f the block's shape factor, on the block's elements. `direction` (D) has as many
 // elements, contiguous, of any floating-point dtype. The hyper struct begins with
 // the members of gpu::MuonHyper (matrix_hyper()) or gpu::AdamWHyper.

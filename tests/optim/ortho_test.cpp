@@ -2,10 +2,13 @@
 // The orthogonalizing optimizers beside Muon: blocks of a parameter, and options that are refused.
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "optim/registry_ortho.hpp"
+#include "support/matrix.hpp"
 
 namespace heron::test {
 namespace {
@@ -100,6 +103,97 @@ TEST_P(OrthoTest, OptionsOutOfRange) {
     adamuon("momentum_rule", [](AdaMuonOptions& o) { o.momentum_rule = static_cast<MomentumRule>(2); });
     adamuon("decay", [](AdaMuonOptions& o) { o.decay = static_cast<DecayForm>(4); });
     adamuon("polar.guarded", [](AdaMuonOptions& o) { o.polar.guarded = false; });
+
+    const auto auon = [&](const char* option, auto change) {
+        refuses<Auon>(AuonOptions(), "Auon", option, change);
+    };
+    auon("lr", [](AuonOptions& o) { o.lr = -1; });
+    auon("momentum", [](AuonOptions& o) { o.momentum = 1; });
+    auon("weight_decay", [](AuonOptions& o) { o.weight_decay = -1; });
+    auon("gamma", [](AuonOptions& o) { o.gamma = 41; });
+    auon("form", [](AuonOptions& o) { o.form = static_cast<AuonForm>(2); });
+    auon("decay", [](AuonOptions& o) { o.decay = static_cast<DecayForm>(4); });
+    auon("polar.guarded", [](AuonOptions& o) { o.polar.guarded = false; });
+
+    const auto scion = [&](const char* option, auto change) {
+        refuses<Scion>(ScionOptions(), "Scion", option, change);
+    };
+    scion("lr", [](ScionOptions& o) { o.lr = -1; });
+    scion("momentum", [](ScionOptions& o) { o.momentum = 1; });
+    scion("norm", [](ScionOptions& o) { o.norm = static_cast<ScionNorm>(6); });
+    scion("norm_scale", [](ScionOptions& o) { o.norm_scale = static_cast<ScionScale>(4); });
+    scion("scale", [](ScionOptions& o) { o.scale = 0; });
+    scion("weight_decay", [](ScionOptions& o) { o.weight_decay = -1; });
+    scion("eps", [](ScionOptions& o) { o.eps = -1; });
+    scion("transpose", [](ScionOptions& o) { o.transpose = true; });
+    scion("polar.guarded", [](ScionOptions& o) { o.polar.guarded = false; });
+    refused([&] { ScionOptions::trust_region(ScionNorm::sign, 0, 0.1f); }, "ScionOptions::trust_region",
+            "lr");
+    refused([&] { ScionOptions::trust_region(ScionNorm::sign, 1, -1); }, "ScionOptions::trust_region",
+            "beta");
+    GuardedBuffer& memory = guarded(std::vector<float>(40, 0.0f));
+    for (const ScionNorm norm : {ScionNorm::spectral, ScionNorm::sign, ScionNorm::row, ScionNorm::column})
+        refused(
+            [&] {
+                Scion(device(), {.norm = norm})
+                    .add({"bias", memory.view(DType::f32, {8}), memory.view(DType::f32, {8}, 80)});
+            },
+            "Scion", "\"bias\"");
+}
+
+TEST_P(OrthoTest, ScionTakesTheNormOfTheRole) {
+    const auto plan_text = [&](Role role, const Shape& shape) {
+        GuardedBuffer& memory = guarded(std::vector<float>(2 * shape.count() + 8, 0.0f));
+        Scion scion(device());
+        Parameter parameter{"w", memory.view(DType::f32, shape),
+                            memory.view(DType::f32, shape, 4 * (shape.count() + 4))};
+        parameter.role = role;
+        scion.add(parameter);
+        return compile(device(), {&scion}).describe();
+    };
+    const auto has = [](const std::string& text, const char* word) {
+        return text.find(word) != std::string::npos;
+    };
+    for (const Role role : {Role::automatic, Role::hidden_matrix})
+        EXPECT_TRUE(has(plan_text(role, {6, 4}), "scion polar"));
+    for (const Role role : {Role::embedding, Role::head})
+        EXPECT_TRUE(has(plan_text(role, {6, 4}), "scion sign"));
+    EXPECT_TRUE(has(plan_text(Role::vector, {6, 4}), "scion norms"));
+    EXPECT_TRUE(has(plan_text(Role::automatic, {6}), "scion norms"));
+}
+
+// Weights that are drawn lie on the sphere whose radius is the scale: their oracle's size, times scale.
+TEST_P(OrthoTest, ScionDrawsWeightsOnTheSphere) {
+    const std::uint64_t m = 12, n = 5;
+    const auto draw = [&](ScionNorm norm, const Shape& shape, std::uint32_t tensor) {
+        GuardedBuffer& memory = guarded(std::vector<float>(shape.count(), 7.0f));
+        Parameter parameter{"w", memory.view(DType::f32, shape), {}};
+        if (norm == ScionNorm::spectral) parameter.view.heads = 2;
+        Graph graph(device());
+        draw_scion_weight(graph, graph.external("w", parameter.weight), parameter, {.norm = norm, .scale = 3},
+                          1, tensor);
+        Plan plan = graph.compile({});
+        plan.allocate();
+        plan.initialize();
+        plan.run();
+        return doubles(memory.floats());
+    };
+    const std::vector<double> spectral = draw(ScionNorm::spectral, {m, n}, 0);
+    EXPECT_NE(spectral, draw(ScionNorm::spectral, {m, n}, 1));
+    for (std::uint64_t head = 0; head < 2; ++head) {
+        const Vector sigma =
+            singular_values(matrix_of({spectral.data() + head * m / 2 * n, m / 2 * n}, m / 2, n));
+        for (std::uint64_t i = 0; i < n; ++i)
+            EXPECT_NEAR(sigma[static_cast<Eigen::Index>(i)], 3 * std::sqrt(m / 2.0 / n), 1e-4);
+    }
+    const std::vector<double> sign = draw(ScionNorm::sign, {m, n}, 0);
+    EXPECT_EQ(std::set<double>(sign.begin(), sign.end()), (std::set<double>{-0.6f, 0.6f}));
+    const std::vector<double> rows = draw(ScionNorm::row, {m, n}, 0);
+    for (std::uint64_t row = 0; row < m; ++row)
+        EXPECT_NEAR(frobenius(std::span(rows).subspan(row * n, n)), 3 / std::sqrt(n), 1e-5);
+    const std::vector<double> columns = draw(ScionNorm::column, {m, n}, 0);
+    EXPECT_NEAR(frobenius(columns), 3 * std::sqrt(m / static_cast<double>(n)), 1e-5);
+    EXPECT_EQ(draw(ScionNorm::frobenius, {m}, 0), std::vector<double>(m, 0.0));
 }
 
 HERON_DEVICE_TESTS(OrthoTest);

@@ -18,10 +18,10 @@ MuonOptions as_muon(const Options& o) {
     MuonOptions muon;
     muon.lr = o.lr;
     muon.momentum = o.momentum;
-    muon.nesterov = o.nesterov;
+    if constexpr (requires { o.nesterov; }) muon.nesterov = o.nesterov;
     muon.weight_decay = o.weight_decay;
-    muon.momentum_rule = o.momentum_rule;
-    muon.decay = o.decay;
+    if constexpr (requires { o.momentum_rule; }) muon.momentum_rule = o.momentum_rule;
+    if constexpr (requires { o.decay; }) muon.decay = o.decay;
     muon.polar = o.polar;
     muon.schedule = o.schedule;
     return muon;
@@ -93,6 +93,87 @@ private:
     }
 
     AdaMuonOptions a_;
+};
+
+class AuonReference : public MuonReference {
+public:
+    AuonReference(const AuonOptions& options, std::vector<ReferenceBlock> blocks, bool orthogonalizes)
+        : MuonReference(as_muon(options), std::move(blocks)), a_(options), orthogonalizes_(orthogonalizes) {}
+
+private:
+    std::vector<double> direction(std::span<const double> u, const ReferenceBlock& block, std::size_t first,
+                                  std::size_t count) override {
+        std::vector<double> x(u.begin(), u.end());
+        if (orthogonalizes_) x = MuonReference::direction(u, block, first, count);
+        const double norm = frobenius(x), gamma = static_cast<double>(a_.gamma);
+        if (norm == 0) return x;
+        const bool paper = a_.form == AuonForm::paper;
+        if (paper && !a_.hybrid)
+            for (double& value : x) value /= norm;
+        double mean = 0;
+        for (const double value : x)
+            mean += std::pow(std::cosh(paper ? gamma * value : gamma * value / (norm + 1e-7)), 2) /
+                    static_cast<double>(x.size());
+        for (double& value : x) value /= std::sqrt(mean) + (paper ? 0 : 1e-8);
+        return x;
+    }
+
+    AuonOptions a_;
+    bool orthogonalizes_;
+};
+
+// The table of heron/optim/scion.hpp, of one matrix (or vector, as one row) without kernel axes.
+class ScionReference : public MuonReference {
+public:
+    ScionReference(const ScionOptions& options, ScionNorm norm, std::uint64_t rows, std::uint64_t cols)
+        : MuonReference(as_muon(options), {{rows, cols, static_cast<double>(options.scale)}}),
+          s_(options),
+          norm_(norm) {
+        o_.nesterov = false;
+    }
+
+private:
+    std::vector<double> direction(std::span<const double> u, const ReferenceBlock& block, std::size_t first,
+                                  std::size_t count) override {
+        std::vector<double> x(u.begin(), u.end());
+        const std::size_t rows = block.rows, cols = block.cols;
+        const double m = static_cast<double>(rows), n = static_cast<double>(cols);
+        const double eps = static_cast<double>(s_.eps);
+        const ScionScale scale = s_.norm_scale;
+        const bool normalized = scale == ScionScale::normalized || scale == ScionScale::normalized_max;
+        if (norm_ == ScionNorm::spectral) {
+            x = MuonReference::direction(u, block, first, count);
+            const double factor = scale == ScionScale::normalized       ? std::sqrt(m / n)
+                                  : scale == ScionScale::normalized_max ? std::max(1.0, std::sqrt(m / n))
+                                  : scale == ScionScale::unnormalized   ? std::sqrt(m)
+                                                                        : 1.0;
+            for (double& value : x) value *= factor;
+        } else if (norm_ == ScionNorm::sign) {
+            for (double& value : x)
+                value = static_cast<double>((value > 0) - (value < 0)) / (normalized ? n : 1.0);
+        } else if (norm_ == ScionNorm::frobenius) {
+            const double divisor = frobenius(x) / (normalized ? std::sqrt(m * n) : 1.0) + eps;
+            for (double& value : x) value /= divisor;
+        } else {
+            const bool columns = (norm_ == ScionNorm::column) != s_.transpose;
+            const double length = columns ? m : n, lines = columns ? n : m;
+            std::vector<double> squares(columns ? cols : rows);
+            for (std::size_t i = 0; i < x.size(); ++i) squares[columns ? i % cols : i / cols] += x[i] * x[i];
+            for (std::size_t i = 0; i < x.size(); ++i) {
+                const double norm = std::sqrt(squares[columns ? i % cols : i / cols]);
+                double divisor = norm;
+                if (norm_ == ScionNorm::row && normalized) divisor = norm * std::sqrt(length);
+                if (norm_ == ScionNorm::column && normalized) divisor = norm / std::sqrt(length) * lines;
+                if (norm_ == ScionNorm::column && scale == ScionScale::unnormalized)
+                    divisor = norm / std::sqrt(length);
+                x[i] /= divisor + eps;
+            }
+        }
+        return x;
+    }
+
+    ScionOptions s_;
+    ScionNorm norm_;
 };
 
 }  // namespace heron::test

@@ -36,6 +36,38 @@ inline OptimizerCase adamuon_case(std::string name, const AdaMuonOptions& option
     return result;
 }
 
+inline OptimizerCase auon_case(std::string name, const AuonOptions& options) {
+    return {std::move(name),
+            maker<Auon>(options),
+            extreme_maker<Auon>(options),
+            [=](const Shape& shape) {
+                const bool matrix = shape.rank() >= 2;
+                const std::uint64_t rows = matrix ? shape[0] : 1;
+                return std::make_unique<AuonReference>(
+                    options, std::vector<ReferenceBlock>{{rows, shape.count() / rows, 1.0}},
+                    options.hybrid && matrix);
+            },
+            false,
+            any_shapes()};
+}
+
+inline OptimizerCase scion_case(std::string name, const ScionOptions& options,
+                                std::vector<Shape> shapes = matrix_shapes()) {
+    return {std::move(name),
+            maker<Scion>(options),
+            extreme_maker<Scion>(options),
+            [=](const Shape& shape) {
+                const bool matrix = shape.rank() >= 2;
+                const std::uint64_t rows = matrix ? shape[0] : 1;
+                const ScionNorm norm = options.norm != ScionNorm::automatic ? options.norm
+                                       : matrix                             ? ScionNorm::spectral
+                                                                            : ScionNorm::frobenius;
+                return std::make_unique<ScionReference>(options, norm, rows, shape.count() / rows);
+            },
+            false,
+            std::move(shapes)};
+}
+
 // Fewer and smaller tensors, for further forms of an optimizer.
 inline OptimizerCase small(OptimizerCase entry) {
     entry.shapes = {{1, 9}, {9, 1}, {40, 33}, {6, 10}, {17, 13}};
@@ -48,6 +80,10 @@ inline std::vector<OptimizerCase> ortho_cases() {
     AdaMuonOptions adamuon;  // with products, and without signs
     adamuon.polar.one_workgroup = adamuon.sign = false;
     adamuon.decay = DecayForm::squared;
+    ScionOptions products{.lr = 0.02f, .norm_scale = ScionScale::normalized_max};
+    products.polar.one_workgroup = false;
+    ScionOptions trust_region = ScionOptions::trust_region(ScionNorm::frobenius, 0.1f, 0.05f);
+    trust_region.momentum = 0.9;
     return {
         matrix_case<NorMuon, NorMuonReference>("normuon", NorMuonOptions(), max_one_sqrt_ratio),
         small(matrix_case<NorMuon, NorMuonReference>("normuon_paper", NorMuonOptions::paper(), no_factor)),
@@ -57,6 +93,27 @@ inline std::vector<OptimizerCase> ortho_cases() {
         adamuon_case("adamuon", AdaMuonOptions()),
         small(adamuon_case("adamuon_paper", AdaMuonOptions::paper())),
         small(adamuon_case("adamuon_products", adamuon)),
+        auon_case("auon", {.lr = 0.1f, .gamma = 4}),
+        small(auon_case("auon_constant", {.nesterov = false, .gamma = 0.01f})),
+        small(auon_case("auon_paper", AuonOptions::paper())),
+        small(auon_case("hybrid_auon", AuonOptions::hybrid_code())),
+        small(auon_case("hybrid_auon_paper", AuonOptions::hybrid_paper())),
+        scion_case("scion", {.lr = 0.02f, .momentum = 0.9, .scale = 3},
+                   {{}, {7}, {256}, {6, 10}, {17, 13}, {200, 33}, {40, 310}}),
+        small(scion_case("scion_products", products)),
+        scion_case("scion_sign", {.lr = 0.02f, .momentum = 0.9, .norm = ScionNorm::sign}),
+        small(scion_case("scion_sign_light", {.lr = 0.02f,
+                                              .norm = ScionNorm::sign,
+                                              .norm_scale = ScionScale::unnormalized,
+                                              .weight_decay = 0})),
+        scion_case("scion_row", {.lr = 0.1f, .momentum = 0.9, .norm = ScionNorm::row}),
+        scion_case("scion_column", {.lr = 0.1f, .norm = ScionNorm::column}),
+        small(scion_case("scion_column_transposed", {.lr = 0.1f,
+                                                     .momentum = 0.5,
+                                                     .norm = ScionNorm::column,
+                                                     .norm_scale = ScionScale::unnormalized,
+                                                     .transpose = true})),
+        small(scion_case("trust_region", trust_region)),
     };
 }
 
