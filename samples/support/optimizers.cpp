@@ -71,6 +71,7 @@ constexpr NamedOptimizer kOptimizers[] = {
     {"nordion2", "NorDion2 for the matrices of the hidden layers, AdamW for the rest", 0.02f, true,
      [](const OptimizerRequest& request) {
          return split<heron::NorDion2>(request, heron::NorDion2Options());
+     }},
     {"conda", "Conda for the matrices of the hidden layers, AdamW for the rest", 0.01f, true,
      [](const OptimizerRequest& request) {
          return split(request, std::make_unique<heron::Conda>(
@@ -99,6 +100,7 @@ constexpr NamedOptimizer kOptimizers[] = {
                                                                           .rotate = true,
                                                                           .error_feedback = true,
                                                                           .schedule = request.schedule}));
+     }},
     {"auon", "AuON for the matrices of the hidden layers, AdamW for the rest", 0.24f, true,
      [](const OptimizerRequest& request) { return split<heron::Auon>(request, heron::AuonOptions()); }},
     {"hybrid_auon", "Hybrid-AuON for the matrices of the hidden layers, AdamW for the rest", 0.02f, true,
