@@ -13,6 +13,7 @@
 #include "heron/optim/dct_adamw.hpp"
 #include "heron/optim/dion.hpp"
 #include "heron/optim/dion2.hpp"
+#include "heron/optim/fismo.hpp"
 #include "heron/optim/lion.hpp"
 #include "heron/optim/muon.hpp"
 #include "heron/optim/nordion2.hpp"

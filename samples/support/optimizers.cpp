@@ -128,6 +128,8 @@ constexpr NamedOptimizer kOptimizers[] = {
          }
          return result;
      }},
+    {"fismo", "FISMO for the matrices of the hidden layers, AdamW for the rest", 0.02f, true,
+     [](const OptimizerRequest& request) { return split<heron::Fismo>(request, heron::FismoOptions()); }},
     {"adamw", "AdamW for everything", 0.01f, false,
      [](const OptimizerRequest& request) { return whole(request, adamw(request, request.lr)); }},
     {"sgd", "SGD with Nesterov momentum 0.9 for everything", 0.05f, false,

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // What does a whole optimizer step cost, and how far is it from the memory's speed?
 //
-// One line of JSON a case: the step of the fashion_mnist sample's network, and element-wise steps of 1, 100
-// and 10,000 tensors. The peer is a plain copy of as many bytes on the same device in the same run: a ratio
-// of 1 means that the step moves its bytes as fast as a copy does. record_us is the CPU time of Plan::record.
+// One line of JSON a case: the step of the fashion_mnist sample's network, element-wise steps of 1, 100 and
+// 10,000 tensors, and matrix optimizers beside Muon on one square matrix. The peer is a plain copy of as many
+// bytes on the same device in the same run: a ratio of 1 means that the step moves its bytes as fast as a
+// copy does. record_us is the CPU time of Plan::record.
 #include <algorithm>
 #include <string>
 #include <vector>
@@ -151,6 +152,23 @@ void run(Device& device, std::uint64_t elements, int repeats) {
     }
 }
 
+void run_matrix(Device& device, std::uint64_t order, int repeats) {
+    const Network network(device, {{order, order}});
+    StepOptions options;
+    options.plan.profile = true;
+    const auto one = [&](const std::string& name, Optimizer&& optimizer) {
+        optimizer.add(network.parameter(0));
+        report(device, name + " " + std::to_string(order), network, {&optimizer}, options, repeats);
+    };
+    one("muon", Muon(device));
+    // A refresh in every step, and in none that is timed.
+    one("fismo cholesky", Fismo(device, {.refresh_interval = 1}));
+    one("fismo cholesky whitened",
+        Fismo(device, {.momentum_space = MomentumSpace::whitened, .refresh_interval = 1}));
+    one("fismo symmetric", Fismo(device, {.whitening = Whitening::symmetric, .refresh_interval = 1}));
+    one("fismo cholesky between refreshes", Fismo(device, {.refresh_interval = 10000}));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -161,6 +179,13 @@ int main(int argc, char** argv) {
         ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 32))
         ->type_name("N")
         ->capture_default_str();
-    return run_program(app, argc, argv, 15,
-                       [&](Device& device, int repeats) { run(device, elements, repeats); });
+    std::vector<std::uint64_t> orders{512};
+    app.add_option("--orders", orders, "rows and columns of the matrix optimizers' matrix, one run each")
+        ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{8192}))
+        ->type_name("N...")
+        ->capture_default_str();
+    return run_program(app, argc, argv, 15, [&](Device& device, int repeats) {
+        run(device, elements, repeats);
+        for (const std::uint64_t order : orders) run_matrix(device, order, repeats);
+    });
 }

@@ -20,6 +20,9 @@ struct OptimizerCase {
     std::function<std::unique_ptr<Reference>(const Shape&)> reference;
     bool element_wise;          // bounds per element; else by relative Frobenius norm
     std::vector<Shape> shapes;  // awkward ones, that the algorithm takes
+    // Values of a state, by its name after the parameter's, that a training might come to; none, or not set:
+    // any positive numbers will do.
+    std::function<std::vector<float>(const std::string&, const Shape&)> late_state{};
 };
 
 namespace registry {

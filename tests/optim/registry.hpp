@@ -10,6 +10,7 @@
 #include "optim/optimizer_case.hpp"
 #include "optim/registry_dion.hpp"
 #include "optim/registry_elementwise.hpp"
+#include "optim/registry_kronecker.hpp"
 #include "optim/registry_ortho.hpp"
 #include "optim/registry_subspace.hpp"
 
@@ -80,7 +81,7 @@ inline std::vector<OptimizerCase> optimizer_registry() {
         muon("muon_dion", dion, [](double m, double n) { return std::sqrt(m / n); }),
     };
     for (const std::vector<OptimizerCase>& family :
-         {ortho_cases(), dion_cases(), elementwise_cases(), subspace_cases()})
+         {ortho_cases(), dion_cases(), elementwise_cases(), subspace_cases(), kronecker_cases()})
         cases.insert(cases.end(), family.begin(), family.end());
     return cases;
 }

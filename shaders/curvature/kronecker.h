@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// Jobs of the Kronecker factors' kernels. A job is one factor: n x n matrices without gaps. Every one of them goes through
+// the elements side by side, a workgroup `rounds` for each invocation: elements i of the diagonal have i % (n + 1) = 0.
+#ifndef HERON_CURVATURE_KRONECKER_H
+#define HERON_CURVATURE_KRONECKER_H
+
+#include "core/shared.h"
+
+HERON_SHARED_BEGIN
+
+// kronecker_start.comp
+struct KroneckerStartJob {
+    F32  average;
+    F32  whitener;
+    uint order;
+    uint rounds;
+    uint padding;
+    uint first_group;
+};
+
+// kronecker_average.comp
+struct KroneckerAverageJob {
+    F32   average;
+    F32   statistic;
+    F32   unit;      // one float (KRONECKER_HAS_UNIT; else any readable address)
+    F32   candidate;
+    uint  order;
+    uint  rounds;
+    float decay;
+    float rate;      // 1 - decay, rounded once from double
+    float damping;
+    uint  flags;     // KRONECKER_
+    uint  padding;
+    uint  first_group;
+};
+
+const uint KRONECKER_UNIT_TRACE = 1;
+const uint KRONECKER_HAS_UNIT = 2;
+
+// kronecker_commit.comp
+struct KroneckerCommitJob {
+    F32  candidate;
+    F32  root;
+    U32  status;   // one word, of what made the root
+    F32  average;
+    F32  whitener;
+    U32  failures; // one word
+    uint order;
+    uint rounds;
+    uint padding;
+    uint first_group;
+};
+
+HERON_SHARED_END
+
+#endif

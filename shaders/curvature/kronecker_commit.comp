@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+// A new average of a Kronecker factor, and its root, take the place of the old ones; where no root was found both stay, and
+// the failure is counted. All factors in one dispatch. A workgroup takes rounds x workgroup size elements.
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "curvature/kronecker.h"
+#include "linalg/status.h"
+
+#define JOB KroneckerCommitJob
+#include "core/kernel.glsl"
+#include "curvature/elements.glsl"
+
+// The best iterate of an iteration that ran out is better than an old root.
+bool has_root(uint status) {
+    return status == STATUS_OK || status == STATUS_NOT_CONVERGED || status == STATUS_JITTERED;
+}
+
+void main() {
+    if (nothing_to_do())
+        return;
+    uint group = workgroup_index();
+    uint j = find_job(group);
+    U32 status = p.jobs.job[j].status;
+    if (!has_root(status.v[0])) {
+        if (group == p.jobs.job[j].first_group && gl_LocalInvocationID.x == 0u) {
+            U32 failures = p.jobs.job[j].failures;
+            uint count = failures.v[0];
+            failures.v[0] = count + uint(count != 0xffffffffu);
+        }
+        return;
+    }
+    uint order = p.jobs.job[j].order;
+    uint rounds = p.jobs.job[j].rounds;
+    uint count = order * order;
+    F32 candidate = p.jobs.job[j].candidate;
+    F32 root = p.jobs.job[j].root;
+    F32 average = p.jobs.job[j].average;
+    F32 whitener = p.jobs.job[j].whitener;
+    for (uint r = 0u; r < rounds; ++r) {
+        uint i = element_at(j, group, r);
+        if (i >= count)
+            break;
+        average.v[i] = candidate.v[i];
+        whitener.v[i] = root.v[i];
+    }
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+// Before the first step: factors and their whiteners are the identity.
+// A workgroup takes rounds x workgroup size elements.
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "curvature/kronecker.h"
+
+#define JOB KroneckerStartJob
+#include "core/kernel.glsl"
+#include "curvature/elements.glsl"
+
+void main() {
+    if (nothing_to_do())
+        return;
+    uint group = workgroup_index();
+    uint j = find_job(group);
+    uint order = p.jobs.job[j].order;
+    uint rounds = p.jobs.job[j].rounds;
+    uint count = order * order;
+    F32 average = p.jobs.job[j].average;
+    F32 whitener = p.jobs.job[j].whitener;
+    for (uint r = 0u; r < rounds; ++r) {
+        uint i = element_at(j, group, r);
+        if (i >= count)
+            break;
+        float value = on_diagonal(i, order) ? 1.0 : 0.0;
+        average.v[i] = value;
+        whitener.v[i] = value;
+    }
+}

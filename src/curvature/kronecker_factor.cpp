@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: MIT
+// The kernels are shaders/curvature/kronecker_*.comp; roots and products are linalg's.
+#include "curvature/kronecker_factor.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+#include "curvature/kronecker.h"
+#include "heron/linalg/cholesky.hpp"
+#include "heron/linalg/inverse_root.hpp"
+#include "heron/linalg/triangular.hpp"
+#include "heron/linalg/two_sided.hpp"
+#include "heron/spirv/kronecker_average.hpp"
+#include "heron/spirv/kronecker_commit.hpp"
+#include "heron/spirv/kronecker_start.hpp"
+#include "linalg/integers.hpp"
+
+namespace heron {
+
+namespace {
+
+static_assert(sizeof(gpu::KroneckerStartJob) == 32);
+static_assert(sizeof(gpu::KroneckerAverageJob) == 64);
+static_assert(sizeof(gpu::KroneckerCommitJob) == 64);
+
+constexpr KernelInfo kStart = make_kernel<gpu::KroneckerStartJob>("kronecker_start", spirv::kronecker_start);
+constexpr KernelInfo kAverage =
+    make_kernel<gpu::KroneckerAverageJob>("kronecker_average", spirv::kronecker_average);
+constexpr KernelInfo kCommit =
+    make_kernel<gpu::KroneckerCommitJob>("kronecker_commit", spirv::kronecker_commit);
+
+// How a kernel goes through the elements of a factor.
+struct FactorGrid {
+    std::uint32_t threads, rounds;
+    std::uint64_t groups;
+};
+
+// A workgroup has eight rows' worth of elements at least: where it adds up the traces, that is a quarter of
+// its work.
+FactorGrid grid_of(const Device& device, std::uint64_t order) {
+    const Capabilities& capabilities = device.capabilities();
+    const std::uint64_t threads =
+        std::min<std::uint64_t>({capabilities.cpu ? 32u : 256u, capabilities.max_workgroup_invocations,
+                                 capabilities.max_workgroup_size_x});
+    const std::uint64_t count = order * order;
+    const std::uint64_t rounds = std::clamp<std::uint64_t>(
+        ceil_div(8 * order, threads), 4, std::max<std::uint64_t>(4, ceil_div(count, threads)));
+    return {narrow(threads), narrow(rounds), ceil_div(count, threads * rounds)};
+}
+
+void add(Graph& graph, Operation operation, const FactorGrid& grid, double flops, double bytes,
+         std::uint64_t order) {
+    operation.constants = {{gpu::SPEC_THREADS, grid.threads}};
+    operation.reason = "the only one";
+    const double count = static_cast<double>(order * order);
+    operation.flops = flops * count;
+    operation.bytes = bytes * count;
+    graph.add(std::move(operation));
+}
+
+// Both matrices become the identity.
+void start_factor(Graph& graph, const KroneckerFactor& factor) {
+    const FactorGrid grid = grid_of(graph.device(), factor.order());
+    gpu::KroneckerStartJob job{};
+    job.order = narrow(factor.order());
+    job.rounds = grid.rounds;
+    graph.set_phase(Phase::initialize);
+    Operation operation =
+        make_operation(kStart, job,
+                       {{offsetof(gpu::KroneckerStartJob, average), factor.average, Access::write},
+                        {offsetof(gpu::KroneckerStartJob, whitener), factor.whitener, Access::write}},
+                       grid.groups);
+    operation.guarded = false;
+    add(graph, std::move(operation), grid, 0, 8, factor.order());
+    graph.set_phase(Phase::step);
+}
+
+Tensor temporary_like(Graph& graph, const Tensor& x) { return graph.temporary(DType::f32, x.shape); }
+
+// op(S) X^T with a Cholesky factor's S.
+Tensor whitener_times_transpose(Graph& graph, const KroneckerFactor& factor, const Tensor& x,
+                                Transpose transpose) {
+    const Tensor result = graph.temporary(DType::f32, Shape{x.cols(), x.rows()});
+    triangular_product(graph, factor.whitener, x, result,
+                       {.triangle = Triangle::upper, .transpose = transpose, .transpose_b = Transpose::yes});
+    return result;
+}
+
+// op(S_P) X op(S_Q)^T.
+Tensor two_sided(Graph& graph, const KroneckerFactor& p, const Tensor& x, const KroneckerFactor& q,
+                 WhitenerForm form, Transpose transpose) {
+    if (!p && !q) return x;
+    // Both products of a pair with their triangle on the left, in panels of whole rows: op(S_P) (op(S_Q)
+    // X^T)^T.
+    if (form == WhitenerForm::cholesky && p && q)
+        return whitener_times_transpose(graph, p, whitener_times_transpose(graph, q, x, transpose),
+                                        transpose);
+    const Tensor result = temporary_like(graph, x);
+    if (form == WhitenerForm::cholesky && p)
+        triangular_product(graph, p.whitener, x, result,
+                           {.triangle = Triangle::upper, .transpose = transpose});
+    else
+        two_sided_product(graph, p.whitener, x, q.whitener, {}, result,
+                          {.transpose_left = transpose,
+                           .transpose_right = transpose == Transpose::yes ? Transpose::no : Transpose::yes});
+    return result;
+}
+
+}  // namespace
+
+std::vector<KroneckerFactor> make_factors(Graph& graph, const std::string& name,
+                                          std::span<const std::uint64_t> orders) {
+    std::vector<KroneckerFactor> factors(orders.size());
+    std::uint64_t elements = 0;
+    for (const std::uint64_t order : orders) elements += order * order;
+    if (elements == 0) return factors;
+    const std::uint64_t count = orders.size(), first = orders[0];
+    Shape shape{elements};
+    if (std::all_of(orders.begin(), orders.end(), [&](std::uint64_t order) { return order == first; }))
+        shape = count == 1 ? Shape{first, first} : Shape{count, first, first};
+    const Tensor averages = graph.state(name, DType::f32, shape);
+    const Tensor whiteners = graph.state(name + "_whitener", DType::f32, shape);
+    const Tensor failures = graph.state(name + "_failures", DType::u32, Shape{count});
+    const auto part = [](Tensor whole, std::uint64_t at, const Shape& of) {
+        whole.byte_offset += at * bytes_of(whole.dtype);
+        whole.shape = of;
+        return whole;
+    };
+    std::uint64_t at = 0;
+    for (std::size_t i = 0; i < orders.size(); ++i) {
+        if (orders[i] == 0) continue;
+        const Shape square{orders[i], orders[i]};
+        factors[i] = {part(averages, at, square), part(whiteners, at, square), part(failures, i, Shape{1})};
+        start_factor(graph, factors[i]);
+        at += orders[i] * orders[i];
+    }
+    return factors;
+}
+
+Tensor average_factor(Graph& graph, const KroneckerFactor& factor, const Tensor& statistic,
+                      const FactorAverage& options) {
+    using Job = gpu::KroneckerAverageJob;
+    const FactorGrid grid = grid_of(graph.device(), factor.order());
+    const Tensor candidate = temporary_like(graph, factor.average);
+    Job job{};
+    job.order = narrow(factor.order());
+    job.rounds = grid.rounds;
+    job.decay = static_cast<float>(options.decay);
+    job.rate = static_cast<float>(1.0 - options.decay);
+    job.damping = static_cast<float>(options.damping);
+    const bool has_unit = options.unit && !options.unit_trace;
+    job.flags =
+        (options.unit_trace ? gpu::KRONECKER_UNIT_TRACE : 0) | (has_unit ? gpu::KRONECKER_HAS_UNIT : 0);
+    // lavapipe 26.1 loads the unit whatever the flags say: something readable in its place.
+    add(graph,
+        make_operation(kAverage, job,
+                       {{offsetof(Job, average), factor.average, Access::read},
+                        {offsetof(Job, statistic), statistic, Access::read},
+                        {offsetof(Job, unit), has_unit ? options.unit : factor.average, Access::read},
+                        {offsetof(Job, candidate), candidate, Access::write}},
+                       grid.groups),
+        grid, 6, 12, factor.order());
+    return candidate;
+}
+
+void renew_factor(Graph& graph, const KroneckerFactor& factor, const Tensor& candidate, WhitenerForm form) {
+    const Tensor root = temporary_like(graph, candidate);
+    const Tensor status = graph.temporary(DType::u32, Shape{1});
+    if (form == WhitenerForm::cholesky) {
+        const Tensor triangle = temporary_like(graph, candidate);
+        cholesky(graph, candidate, triangle, {.triangle = Triangle::upper, .status = status});
+        triangular_inverse(graph, triangle, root, {.triangle = Triangle::upper});
+    } else {
+        inverse_root(graph, candidate, root, {.p = 2, .status = status});
+    }
+    using Job = gpu::KroneckerCommitJob;
+    const FactorGrid grid = grid_of(graph.device(), factor.order());
+    Job job{};
+    job.order = narrow(factor.order());
+    job.rounds = grid.rounds;
+    add(graph,
+        make_operation(kCommit, job,
+                       {{offsetof(Job, candidate), candidate, Access::read},
+                        {offsetof(Job, root), root, Access::read},
+                        {offsetof(Job, status), status, Access::read},
+                        {offsetof(Job, average), factor.average, Access::read_write},
+                        {offsetof(Job, whitener), factor.whitener, Access::read_write},
+                        {offsetof(Job, failures), factor.failures, Access::read_write}},
+                       grid.groups),
+        grid, 0, 16, factor.order());
+}
+
+Tensor whiten(Graph& graph, const KroneckerFactor& p, const Tensor& x, const KroneckerFactor& q,
+              WhitenerForm form) {
+    return two_sided(graph, p, x, q, form, Transpose::yes);
+}
+
+Tensor map_back(Graph& graph, const KroneckerFactor& p, const Tensor& x, const KroneckerFactor& q,
+                WhitenerForm form) {
+    return two_sided(graph, p, x, q, form, Transpose::no);
+}
+
+Tensor row_statistic(Graph& graph, const Tensor& x, const KroneckerFactor& q, float alpha,
+                     WhitenerForm form) {
+    const Tensor result = graph.temporary(DType::f32, Shape{x.rows(), x.rows()});
+    if (q && form == WhitenerForm::cholesky)
+        syrk(graph, whitener_times_transpose(graph, q, x, Transpose::yes), {}, result,
+             {.transpose_a = Transpose::yes, .alpha = alpha});
+    else
+        syrk(graph, whiten(graph, {}, x, q, form), {}, result, {.alpha = alpha});
+    return result;
+}
+
+}  // namespace heron

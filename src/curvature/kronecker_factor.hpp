@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+// Kronecker factors: for each side of a matrix an average of second moments of its gradients, and a whitener
+// made of it. An optimizer renews them in this order, as graph operations:
+//
+//   statistic (syrk)  ->  average_factor(): a candidate  ->  renew_factor(): its root; then both are taken
+//   over
+//
+// A candidate without a root (not positive definite, not finite) is dropped: the last good average and its
+// whitener stay, and the failure is counted.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "heron/graph.hpp"
+#include "heron/linalg/product.hpp"
+
+namespace heron {
+
+struct KroneckerFactor {
+    Tensor average;   // F, n x n f32, symmetric positive definite
+    Tensor whitener;  // S, n x n f32
+    Tensor failures;  // one u32: refreshes without a root
+
+    explicit operator bool() const { return static_cast<bool>(average); }
+    std::uint64_t order() const { return average.rows(); }
+};
+
+// S with S S^T = F^-1.
+enum class WhitenerForm {
+    symmetric,  // S = F^(-1/2)
+    cholesky,   // S = L^-T, F = L L^T: upper triangular
+};
+
+// The factors of one side of several matrices, of these orders (0: none), as states of the graph: <name>,
+// <name>_whitener and <name>_failures. The first two are n x n, a batch of that, or, where orders differ, one
+// matrix after the other; they become the identity in the initialize phase.
+std::vector<KroneckerFactor> make_factors(Graph& graph, const std::string& name,
+                                          std::span<const std::uint64_t> orders);
+
+struct FactorAverage {
+    double decay = 0.95;
+    double damping = 0;       // of the mean eigenvalue of F: added to the statistic
+    bool unit_trace = false;  // the statistic is scaled to a mean eigenvalue of 1 first
+    // Optional, one f32: the statistic is in units of its square (scaled_gradient.hpp). unit_trace needs
+    // none.
+    Tensor unit;
+};
+
+// The average of the factor with a statistic (n x n f32, symmetric, without gaps), scaled to a mean
+// eigenvalue of 1: the candidate, a temporary. FLOPs 6 n^2, bytes 12 n^2.
+Tensor average_factor(Graph& graph, const KroneckerFactor& factor, const Tensor& statistic,
+                      const FactorAverage& options);
+
+// Makes the whitener of the candidate and takes both over. FLOPs n^3 (cholesky), 16 to 40 n^3 (symmetric).
+void renew_factor(Graph& graph, const KroneckerFactor& factor, const Tensor& candidate, WhitenerForm form);
+
+// Products with whiteners S_P and S_Q of X's rows and columns; either factor may be empty: the identity. X is
+// f32, f16 or bf16 without gaps; the result a temporary f32 of X's shape, or X itself where both are empty.
+// With Cholesky factors half of their zeros are left out (triangular_product()).
+//   whiten:    S_P^T X S_Q
+//   map_back:  S_P X S_Q^T
+Tensor whiten(Graph& graph, const KroneckerFactor& p, const Tensor& x, const KroneckerFactor& q,
+              WhitenerForm form);
+Tensor map_back(Graph& graph, const KroneckerFactor& p, const Tensor& x, const KroneckerFactor& q,
+                WhitenerForm form);
+
+// alpha X Q^-1 X^T, a temporary f32: P's statistic. (Q's is syrk() of the rows whitened by P, transposed.)
+Tensor row_statistic(Graph& graph, const Tensor& x, const KroneckerFactor& q, float alpha, WhitenerForm form);
+
+}  // namespace heron

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: MIT
+// FISMO's recipe: factors (curvature/kronecker_factor.hpp), momentum, polar factor, update
+// (matrix_update.hpp).
+#include "heron/optim/fismo.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+
+#include "curvature/kronecker_factor.hpp"
+#include "heron/spirv/fismo_momentum.hpp"
+#include "optim/checks.hpp"
+#include "optim/fismo.h"
+#include "optim/matrix_update.hpp"
+#include "optim/momentum_polar.hpp"
+#include "optim/scaled_gradient.hpp"
+#include "optim/step_builder.hpp"
+
+namespace heron {
+
+namespace {
+
+static_assert(sizeof(gpu::FismoMomentumJob) == 64);
+constexpr KernelInfo kMomentum = make_kernel<gpu::FismoMomentumJob>("fismo_momentum", spirv::fismo_momentum);
+
+WhitenerForm form_of(Whitening whitening) {
+    return whitening == Whitening::cholesky ? WhitenerForm::cholesky : WhitenerForm::symmetric;
+}
+
+// One matrix of a parameter with its factors.
+class BlockRecipe {
+public:
+    BlockRecipe(StepBuilder& step, const StepBuilder::Item& item, const Tensor& momentum,
+                const MatrixBlock& block, const KroneckerFactor& p, const KroneckerFactor& q, Section refresh,
+                const FismoOptions& options)
+        : step_(step),
+          graph_(step.graph()),
+          item_(item),
+          momentum_(momentum),
+          block_(block),
+          p_(p),
+          q_(q),
+          refresh_(refresh),
+          options_(options),
+          form_(form_of(options.whitening)),
+          flags_(options.nesterov ? gpu::MUON_NESTEROV : 0) {}
+
+    void build() {
+        const Tensor direction = options_.momentum_space == MomentumSpace::gradient ? from_gradient_space()
+                                                                                    : from_whitened_space();
+        graph_.set_stage("fismo polar");
+        // Not in place: without factors the direction may be the momentum itself.
+        const Tensor polar_factor = graph_.temporary(DType::f32, direction.shape);
+        if (options_.exact_polar)
+            polar_by_svd(graph_, direction, polar_factor);
+        else
+            polar(graph_, direction, polar_factor, options_.polar);
+        graph_.set_stage("fismo update");
+        add_matrix_update(step_, item_, block_, map_back(graph_, p_, polar_factor, q_, form_),
+                          options_.decay);
+    }
+
+private:
+    // S_P^T U S_Q of U, the momentum's direction.
+    Tensor from_gradient_space() {
+        if (p_ || q_) {
+            graph_.set_section(refresh_);
+            graph_.set_stage("fismo refresh");
+            const ScaledGradient gradient = scaled_gradient(step_, item_, block_);
+            refresh_rows(gradient);
+            if (q_) refresh_columns(whiten(graph_, p_, gradient.matrix, {}, form_), gradient.unit);
+            graph_.set_section({});
+        }
+        const Tensor u = momentum_direction(step_, item_, momentum_, block_, flags_, "fismo");
+        return whiten(graph_, p_, u, q_, form_);
+    }
+
+    // U of the momentum of S_P^T G S_Q.
+    Tensor from_whitened_space() {
+        graph_.set_stage("fismo refresh");
+        const ScaledGradient gradient = scaled_gradient(step_, item_, block_);
+        graph_.set_section(refresh_);
+        refresh_rows(gradient);
+        graph_.set_section({});
+        graph_.set_stage("fismo momentum");
+        const Tensor rows = whiten(graph_, p_, gradient.matrix, {}, form_);
+        graph_.set_section(refresh_);
+        graph_.set_stage("fismo refresh");
+        if (q_) refresh_columns(rows, gradient.unit);
+        graph_.set_section({});
+        graph_.set_stage("fismo momentum");
+        return add_momentum(whiten(graph_, {}, rows, q_, form_), gradient.unit);
+    }
+
+    void refresh_rows(const ScaledGradient& gradient) {
+        if (!p_) return;
+        refresh(p_, row_statistic(graph_, gradient.matrix, q_, 1.0f / static_cast<float>(block_.cols), form_),
+                gradient.unit);
+    }
+
+    // `rows`: the scaled gradient, its rows whitened by the new P.
+    void refresh_columns(const Tensor& rows, const Tensor& unit) {
+        const Tensor statistic = graph_.temporary(DType::f32, Shape{block_.cols, block_.cols});
+        syrk(graph_, rows, {}, statistic,
+             {.transpose_a = Transpose::yes, .alpha = 1.0f / static_cast<float>(block_.rows)});
+        refresh(q_, statistic, unit);
+    }
+
+    void refresh(const KroneckerFactor& factor, const Tensor& statistic, const Tensor& unit) {
+        const FactorAverage average{.decay = options_.factor_decay,
+                                    .damping = static_cast<double>(options_.damping),
+                                    .unit_trace = options_.statistic_scale == StatisticScale::unit_trace,
+                                    .unit = unit};
+        renew_factor(graph_, factor, average_factor(graph_, factor, statistic, average), form_);
+    }
+
+    Tensor add_momentum(const Tensor& whitened, const Tensor& unit) {
+        using Job = gpu::FismoMomentumJob;
+        const Tensor u = graph_.temporary(DType::f32, whitened.shape);
+        const ElementGrid grid = step_.elements(block_.count());
+        Job job{};
+        job.range = StepBuilder::range(block_.first, block_.count(), grid);
+        job.flags = flags_;
+        std::vector<Operand> operands{{offsetof(Job, whitened), whitened, Access::read},
+                                      {offsetof(Job, unit), unit, Access::read},
+                                      {offsetof(Job, update), u, Access::write},
+                                      {offsetof(Job, hyper), step_.hyper(), Access::read}};
+        StepBuilder::add_part(operands, offsetof(Job, momentum), momentum_, block_.first, block_.count(),
+                              Access::read_write);
+        Operation operation = make_operation(kMomentum, job, std::move(operands), grid.groups);
+        operation.constants = {{gpu::SPEC_THREADS, grid.threads}, step_.variant()};
+        operation.reason = step_.variant_reason();
+        operation.flops = 6.0 * static_cast<double>(block_.count());
+        operation.bytes = 16.0 * static_cast<double>(block_.count());
+        graph_.add(std::move(operation));
+        return u;
+    }
+
+    StepBuilder& step_;
+    Graph& graph_;
+    const StepBuilder::Item& item_;
+    Tensor momentum_;
+    MatrixBlock block_;
+    KroneckerFactor p_, q_;
+    Section refresh_;
+    const FismoOptions& options_;
+    WhitenerForm form_;
+    std::uint32_t flags_;
+};
+
+}  // namespace
+
+FismoOptions FismoOptions::paper() {
+    FismoOptions options;
+    options.statistic_scale = StatisticScale::paper;
+    options.whitening = Whitening::symmetric;
+    options.momentum_space = MomentumSpace::whitened;
+    options.refresh_interval = 1;
+    options.shape_factor = ShapeFactor::none;
+    return options;
+}
+
+Fismo::Fismo(const Device& device, const FismoOptions& options)
+    : Optimizer(device, "fismo"), options_(options) {
+    const FismoOptions& o = options;
+    check_option("Fismo", "lr", o.lr, o.lr >= 0, "finite and not below 0");
+    check_option("Fismo", "momentum", o.momentum, o.momentum >= 0 && o.momentum < 1, "in [0, 1)");
+    check_option("Fismo", "factor_decay", o.factor_decay, o.factor_decay >= 0 && o.factor_decay < 1,
+                 "in [0, 1)");
+    check_option("Fismo", "damping", o.damping, o.damping >= 0, "finite and not below 0");
+    check_option("Fismo", "weight_decay", o.weight_decay, o.weight_decay >= 0, "finite and not below 0");
+    check_enum("Fismo", "statistic_scale", o.statistic_scale, StatisticScale::paper);
+    check_enum("Fismo", "whitening", o.whitening, Whitening::cholesky);
+    check_enum("Fismo", "momentum_space", o.momentum_space, MomentumSpace::gradient);
+    check_option("Fismo", "refresh_interval", o.refresh_interval,
+                 o.refresh_interval >= 1 && o.refresh_interval <= 10000, "1 to 10000");
+    const std::uint32_t largest = o.whitening == Whitening::symmetric ? 4096 : 8192;
+    check_option("Fismo", "max_order", o.max_order, o.max_order >= 1 && o.max_order <= largest,
+                 "1 to 8192, with symmetric whitening to 4096");
+    check_enum("Fismo", "shape_factor", o.shape_factor, ShapeFactor::spectral);
+    check_enum("Fismo", "decay", o.decay, DecayForm::cautious);
+    check_orthogonalizer("Fismo", o.polar);
+}
+
+void Fismo::check(const Parameter& parameter) const {
+    matrix_blocks("Fismo", parameter, options_.shape_factor);
+}
+
+std::string Fismo::options_text() const {
+    const auto number = [](auto value) { return std::to_string(static_cast<std::uint32_t>(value)); };
+    return "fismo momentum=" + number_text(options_.momentum) + " nesterov=" + number(options_.nesterov) +
+           " factor_decay=" + number_text(options_.factor_decay) +
+           " damping=" + number_text(options_.damping) +
+           " statistic_scale=" + number(options_.statistic_scale) +
+           " whitening=" + number(options_.whitening) + " momentum_space=" + number(options_.momentum_space) +
+           " refresh_interval=" + number(options_.refresh_interval) + " stagger=" + number(options_.stagger) +
+           " max_order=" + number(options_.max_order) +
+           " weight_decay=" + number_text(options_.weight_decay) + " decay=" + number(options_.decay) +
+           " shape_factor=" + number(options_.shape_factor) + " exact_polar=" + number(options_.exact_polar) +
+           orthogonalizer_text(options_.polar);
+}
+
+// gpu::MuonHyper
+std::vector<HyperValue> Fismo::hyper() const {
+    return {HyperValue::lr(options_.lr, options_.schedule), HyperValue::constant(options_.momentum),
+            HyperValue::constant(1.0 - options_.momentum), HyperValue::constant(options_.weight_decay)};
+}
+
+void Fismo::build(StepBuilder& step) const {
+    std::uint32_t index = 0;
+    for (const StepBuilder::Item& item : step.items()) {
+        const Tensor momentum = step.state(item, "momentum", DType::f32, item.weight.shape);
+        const std::vector<MatrixBlock> blocks =
+            matrix_blocks("Fismo", *item.parameter, options_.shape_factor);
+        const auto factors = [&](const char* name, std::uint64_t MatrixBlock::*side) {
+            std::vector<std::uint64_t> orders;
+            for (const MatrixBlock& block : blocks)
+                orders.push_back(block.*side <= options_.max_order ? block.*side : 0);
+            return make_factors(step.graph(), item.parameter->name + "." + name, orders);
+        };
+        const std::vector<KroneckerFactor> p = factors("P", &MatrixBlock::rows),
+                                           q = factors("Q", &MatrixBlock::cols);
+        for (std::size_t i = 0; i < blocks.size(); ++i) {
+            const Section refresh{options_.refresh_interval,
+                                  options_.stagger ? index++ % options_.refresh_interval : 0};
+            BlockRecipe(step, item, momentum, blocks[i], p[i], q[i], refresh, options_).build();
+        }
+    }
+}
+
+}  // namespace heron

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+// Optimizers with Kronecker factors in float64, straight from their formulas, one matrix each.
+#pragma once
+
+#include <memory>
+
+#include "optim/reference.hpp"
+
+namespace heron::test {
+
+// S with S S^T = F^-1.
+inline Matrix whitener_reference(const Matrix& f, Whitening whitening) {
+    if (whitening == Whitening::cholesky) return inverse(cholesky_factor(f)).transpose();
+    const SymmetricEigen eigen = symmetric_eigen(f);
+    return eigen.vectors * eigen.values.cwiseSqrt().cwiseInverse().asDiagonal() * eigen.vectors.transpose();
+}
+
+class FismoReference : public Reference {
+public:
+    // `index`: of the matrix in its optimizer.
+    FismoReference(const FismoOptions& options, std::uint64_t rows, std::uint64_t cols, double factor,
+                   std::uint64_t index = 0)
+        : o_(options), rows_(rows), cols_(cols), factor_(factor), index_(options.stagger ? index : 0) {}
+
+    void step(std::vector<double>& w, const std::vector<double>& gradient, std::uint64_t t) override {
+        const Matrix g = matrix_of(gradient, rows_, cols_);
+        const double m = static_cast<double>(rows_), n = static_cast<double>(cols_);
+        Matrix sp = whitener("P", rows_), sq = whitener("Q", cols_);
+        if ((t - 1) % o_.refresh_interval == index_ % o_.refresh_interval) {
+            const Matrix y = g * sq;
+            refresh("P", y * y.transpose() / n, sp);
+            const Matrix z = sp.transpose() * g;
+            refresh("Q", z.transpose() * z / m, sq);
+        }
+        const bool whitened = o_.momentum_space == MomentumSpace::whitened;
+        const Matrix x = whitened ? Matrix(sp.transpose() * g * sq) : g;
+        std::vector<double>& momentum = state("momentum", w.size());
+        std::vector<double> u(w.size());
+        for (std::size_t i = 0; i < w.size(); ++i) {
+            const double g_i = (1 - o_.momentum) * x.data()[i];
+            momentum[i] = o_.momentum * momentum[i] + g_i;
+            u[i] = o_.nesterov ? g_i + o_.momentum * momentum[i] : momentum[i];
+        }
+        Matrix direction = matrix_of(u, rows_, cols_);
+        if (!whitened) direction = sp.transpose() * direction * sq;
+        const Matrix d = sp * polar_of(direction) * sq.transpose();
+        const double lr = static_cast<double>(o_.lr) * o_.schedule.factor(t);
+        for (std::size_t i = 0; i < w.size(); ++i) {
+            const double d_i = d.data()[i];
+            const bool decays = o_.decay == DecayForm::decoupled || w[i] * d_i >= 0;
+            w[i] = (decays ? 1 - lr * static_cast<double>(o_.weight_decay) : 1) * w[i] - lr * factor_ * d_i;
+        }
+    }
+
+private:
+    bool has_factor(std::uint64_t order) const { return order <= o_.max_order; }
+
+    Matrix identity_or_state(const std::string& name, std::uint64_t order) {
+        const auto rows = static_cast<Eigen::Index>(order);
+        const auto found = states.find(name);
+        return found == states.end() ? Matrix(Matrix::Identity(rows, rows))
+                                     : matrix_of(found->second, order, order);
+    }
+    Matrix whitener(const std::string& name, std::uint64_t order) {
+        return identity_or_state(name + "_whitener", order);
+    }
+    void keep(const std::string& name, const Matrix& value) {
+        states[name].assign(value.data(), value.data() + value.size());
+    }
+
+    void refresh(const std::string& name, Matrix statistic, Matrix& whitener) {
+        const auto order = static_cast<std::uint64_t>(statistic.rows());
+        if (!has_factor(order)) return;
+        const double n = static_cast<double>(order);
+        const Matrix f = identity_or_state(name, order);
+        const double trace = statistic.trace();
+        if (o_.statistic_scale == StatisticScale::unit_trace && trace > 0) statistic *= n / trace;
+        const Matrix damping =
+            static_cast<double>(o_.damping) * f.trace() / n * Matrix::Identity(f.rows(), f.rows());
+        Matrix next = o_.factor_decay * f + (1 - o_.factor_decay) * (statistic + damping);
+        next *= n / next.trace();
+        whitener = whitener_reference(next, o_.whitening);
+        keep(name, next);
+        keep(name + "_whitener", whitener);
+    }
+
+    Matrix polar_of(const Matrix& x) const {
+        if (!o_.exact_polar) return polar_reference(x, o_.polar);
+        if (x.norm() == 0) return x;
+        const ThinSvd svd = thin_svd(x);
+        return svd.u * svd.v.transpose();
+    }
+
+    FismoOptions o_;
+    std::uint64_t rows_, cols_;
+    double factor_;
+    std::uint64_t index_;
+};
+
+}  // namespace heron::test

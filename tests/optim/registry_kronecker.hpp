@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+// The optimizers with Kronecker factors, in the forms that the shared tests run.
+#pragma once
+
+#include "optim/optimizer_case.hpp"
+#include "optim/reference_kronecker.hpp"
+
+namespace heron::test::registry {
+
+// Factors of any training: well-conditioned, of trace n; whiteners triangular where Cholesky's are.
+inline std::vector<float> factor_state(const std::string& name, const Shape& shape, Whitening whitening) {
+    const std::uint64_t n = shape[0];
+    std::vector<float> values(shape.count(), 0.0f);
+    if (name.ends_with("failures")) return values;
+    const bool upper = name.ends_with("whitener") && whitening == Whitening::cholesky;
+    for (std::uint64_t i = 0; i < n; ++i)
+        for (std::uint64_t j = upper ? i : 0; j < n; ++j)
+            values[i * n + j] = i == j ? 1.0f : 0.1f / static_cast<float>(1 + i + j);
+    return values;
+}
+
+inline OptimizerCase fismo(std::string name, const FismoOptions& options) {
+    OptimizerCase entry{std::move(name),
+                        maker<Fismo>(options),
+                        extreme_maker<Fismo>(options),
+                        [=](const Shape& shape) {
+                            const double m = static_cast<double>(shape[0]), n = static_cast<double>(shape[1]);
+                            return std::make_unique<FismoReference>(options, shape[0], shape[1],
+                                                                    options.shape_factor == ShapeFactor::none
+                                                                        ? 1.0
+                                                                        : std::sqrt(std::max(1.0, m / n)));
+                        },
+                        false,
+                        {{1, 1}, {1, 9}, {40, 5}, {6, 10}, {17, 13}, {70, 64}, {3, 300}}};
+    entry.late_state = [=](const std::string& state, const Shape& shape) {
+        return state == "momentum" ? std::vector<float>() : factor_state(state, shape, options.whitening);
+    };
+    return entry;
+}
+
+inline std::vector<OptimizerCase> kronecker_cases() {
+    FismoOptions lazy;
+    lazy.stagger = false;
+    FismoOptions turning;
+    turning.statistic_scale = StatisticScale::paper;
+    turning.momentum_space = MomentumSpace::whitened;
+    turning.nesterov = true;
+    turning.refresh_interval = 2;
+    turning.stagger = false;
+    turning.decay = DecayForm::cautious;
+    turning.weight_decay = 0.1f;
+    turning.max_order = 128;
+    turning.polar.one_workgroup = false;
+    std::vector<OptimizerCase> cases{fismo("fismo", lazy), fismo("fismo_paper", FismoOptions::paper()),
+                                     fismo("fismo_whitened", turning)};
+    cases[0].shapes.push_back({129, 140});  // beyond one workgroup, and one panel of rows
+    return cases;
+}
+
+}  // namespace heron::test::registry
