@@ -130,6 +130,8 @@ constexpr NamedOptimizer kOptimizers[] = {
      }},
     {"fismo", "FISMO for the matrices of the hidden layers, AdamW for the rest", 0.02f, true,
      [](const OptimizerRequest& request) { return split<heron::Fismo>(request, heron::FismoOptions()); }},
+    {"mousse", "Mousse for the matrices of the hidden layers, AdamW for the rest", 0.02f, true,
+     [](const OptimizerRequest& request) { return split<heron::Mousse>(request, heron::MousseOptions()); }},
     {"adamw", "AdamW for everything", 0.01f, false,
      [](const OptimizerRequest& request) { return whole(request, adamw(request, request.lr)); }},
     {"sgd", "SGD with Nesterov momentum 0.9 for everything", 0.05f, false,

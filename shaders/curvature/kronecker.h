@@ -10,12 +10,12 @@ HERON_SHARED_BEGIN
 
 // kronecker_start.comp
 struct KroneckerStartJob {
-    F32  average;
-    F32  whitener;
-    uint order;
-    uint rounds;
-    uint padding;
-    uint first_group;
+    F32   average;
+    F32   whitener;
+    uint  order;
+    uint  rounds;
+    float diagonal; // of the average: 1, or 0
+    uint  first_group;
 };
 
 // kronecker_average.comp
@@ -37,19 +37,34 @@ struct KroneckerAverageJob {
 const uint KRONECKER_UNIT_TRACE = 1;
 const uint KRONECKER_HAS_UNIT = 2;
 
+// kronecker_add.comp
+struct KroneckerAddJob {
+    F32   average;
+    F32   statistic;
+    F32   unit;      // one float
+    uint  order;
+    uint  rounds;
+    float decay;
+    float rate;      // 1 - decay, rounded once from double
+    uint  padding;
+    uint  first_group;
+};
+
 // kronecker_commit.comp
 struct KroneckerCommitJob {
-    F32  candidate;
+    F32  candidate; // KRONECKER_HAS_CANDIDATE
     F32  root;
-    U32  status;   // one word, of what made the root
-    F32  average;
+    U32  status;    // one word, of what made the root
+    F32  average;   // KRONECKER_HAS_CANDIDATE
     F32  whitener;
-    U32  failures; // one word
+    U32  failures;  // one word
     uint order;
     uint rounds;
-    uint padding;
+    uint flags;     // KRONECKER_
     uint first_group;
 };
+
+const uint KRONECKER_HAS_CANDIDATE = 4;
 
 HERON_SHARED_END
 

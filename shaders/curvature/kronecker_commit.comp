@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A new average of a Kronecker factor, and its root, take the place of the old ones; where no root was found both stay, and
-// the failure is counted. All factors in one dispatch. A workgroup takes rounds x workgroup size elements.
+// The root of a Kronecker factor, and the candidate that it was taken of, where there is one, take the place of the old ones;
+// where no root was found both stay, and the failure is counted. All factors in one dispatch. A workgroup takes rounds x workgroup size elements.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "curvature/kronecker.h"
@@ -32,6 +32,7 @@ void main() {
     uint order = p.jobs.job[j].order;
     uint rounds = p.jobs.job[j].rounds;
     uint count = order * order;
+    bool has_candidate = (p.jobs.job[j].flags & KRONECKER_HAS_CANDIDATE) != 0u;
     F32 candidate = p.jobs.job[j].candidate;
     F32 root = p.jobs.job[j].root;
     F32 average = p.jobs.job[j].average;
@@ -40,7 +41,8 @@ void main() {
         uint i = element_at(j, group, r);
         if (i >= count)
             break;
-        average.v[i] = candidate.v[i];
         whitener.v[i] = root.v[i];
+        if (has_candidate)
+            average.v[i] = candidate.v[i];
     }
 }

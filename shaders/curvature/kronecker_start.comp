@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Before the first step: factors and their whiteners are the identity.
+// Before the first step: whiteners are the identity, averages the identity or zero.
 // A workgroup takes rounds x workgroup size elements.
 #version 460
 #extension GL_GOOGLE_include_directive : require
@@ -19,12 +19,13 @@ void main() {
     uint count = order * order;
     F32 average = p.jobs.job[j].average;
     F32 whitener = p.jobs.job[j].whitener;
+    float start = p.jobs.job[j].diagonal;
     for (uint r = 0u; r < rounds; ++r) {
         uint i = element_at(j, group, r);
         if (i >= count)
             break;
-        float value = on_diagonal(i, order) ? 1.0 : 0.0;
-        average.v[i] = value;
-        whitener.v[i] = value;
+        bool diagonal = on_diagonal(i, order);
+        average.v[i] = diagonal ? start : 0.0;
+        whitener.v[i] = diagonal ? 1.0 : 0.0;
     }
 }

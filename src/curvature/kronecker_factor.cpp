@@ -10,8 +10,10 @@
 #include "curvature/kronecker.h"
 #include "heron/linalg/cholesky.hpp"
 #include "heron/linalg/inverse_root.hpp"
+#include "heron/linalg/matrix_power.hpp"
 #include "heron/linalg/triangular.hpp"
 #include "heron/linalg/two_sided.hpp"
+#include "heron/spirv/kronecker_add.hpp"
 #include "heron/spirv/kronecker_average.hpp"
 #include "heron/spirv/kronecker_commit.hpp"
 #include "heron/spirv/kronecker_start.hpp"
@@ -23,11 +25,13 @@ namespace {
 
 static_assert(sizeof(gpu::KroneckerStartJob) == 32);
 static_assert(sizeof(gpu::KroneckerAverageJob) == 64);
+static_assert(sizeof(gpu::KroneckerAddJob) == 48);
 static_assert(sizeof(gpu::KroneckerCommitJob) == 64);
 
 constexpr KernelInfo kStart = make_kernel<gpu::KroneckerStartJob>("kronecker_start", spirv::kronecker_start);
 constexpr KernelInfo kAverage =
     make_kernel<gpu::KroneckerAverageJob>("kronecker_average", spirv::kronecker_average);
+constexpr KernelInfo kAdd = make_kernel<gpu::KroneckerAddJob>("kronecker_add", spirv::kronecker_add);
 constexpr KernelInfo kCommit =
     make_kernel<gpu::KroneckerCommitJob>("kronecker_commit", spirv::kronecker_commit);
 
@@ -60,12 +64,12 @@ void add(Graph& graph, Operation operation, const FactorGrid& grid, double flops
     graph.add(std::move(operation));
 }
 
-// Both matrices become the identity.
-void start_factor(Graph& graph, const KroneckerFactor& factor) {
+void start_factor(Graph& graph, const KroneckerFactor& factor, FactorStart start) {
     const FactorGrid grid = grid_of(graph.device(), factor.order());
     gpu::KroneckerStartJob job{};
     job.order = narrow(factor.order());
     job.rounds = grid.rounds;
+    job.diagonal = start == FactorStart::identity ? 1.0f : 0.0f;
     graph.set_phase(Phase::initialize);
     Operation operation =
         make_operation(kStart, job,
@@ -75,6 +79,27 @@ void start_factor(Graph& graph, const KroneckerFactor& factor) {
     operation.guarded = false;
     add(graph, std::move(operation), grid, 0, 8, factor.order());
     graph.set_phase(Phase::step);
+}
+
+// The root becomes the whitener, the candidate, where there is one, the average, if the status says so.
+void take_over(Graph& graph, const KroneckerFactor& factor, const Tensor& candidate, const Tensor& root,
+               const Tensor& status) {
+    using Job = gpu::KroneckerCommitJob;
+    const FactorGrid grid = grid_of(graph.device(), factor.order());
+    Job job{};
+    job.order = narrow(factor.order());
+    job.rounds = grid.rounds;
+    job.flags = candidate ? gpu::KRONECKER_HAS_CANDIDATE : 0;
+    std::vector<Operand> operands{{offsetof(Job, root), root, Access::read},
+                                  {offsetof(Job, status), status, Access::read},
+                                  {offsetof(Job, whitener), factor.whitener, Access::read_write},
+                                  {offsetof(Job, failures), factor.failures, Access::read_write}};
+    if (candidate) {
+        operands.push_back({offsetof(Job, candidate), candidate, Access::read});
+        operands.push_back({offsetof(Job, average), factor.average, Access::read_write});
+    }
+    add(graph, make_operation(kCommit, job, std::move(operands), grid.groups), grid, 0, candidate ? 16 : 8,
+        factor.order());
 }
 
 Tensor temporary_like(Graph& graph, const Tensor& x) { return graph.temporary(DType::f32, x.shape); }
@@ -111,7 +136,7 @@ Tensor two_sided(Graph& graph, const KroneckerFactor& p, const Tensor& x, const 
 }  // namespace
 
 std::vector<KroneckerFactor> make_factors(Graph& graph, const std::string& name,
-                                          std::span<const std::uint64_t> orders) {
+                                          std::span<const std::uint64_t> orders, FactorStart start) {
     std::vector<KroneckerFactor> factors(orders.size());
     std::uint64_t elements = 0;
     for (const std::uint64_t order : orders) elements += order * order;
@@ -133,7 +158,7 @@ std::vector<KroneckerFactor> make_factors(Graph& graph, const std::string& name,
         if (orders[i] == 0) continue;
         const Shape square{orders[i], orders[i]};
         factors[i] = {part(averages, at, square), part(whiteners, at, square), part(failures, i, Shape{1})};
-        start_factor(graph, factors[i]);
+        start_factor(graph, factors[i], start);
         at += orders[i] * orders[i];
     }
     return factors;
@@ -175,21 +200,35 @@ void renew_factor(Graph& graph, const KroneckerFactor& factor, const Tensor& can
     } else {
         inverse_root(graph, candidate, root, {.p = 2, .status = status});
     }
-    using Job = gpu::KroneckerCommitJob;
+    take_over(graph, factor, candidate, root, status);
+}
+
+void add_statistic(Graph& graph, const KroneckerFactor& factor, const Tensor& statistic, double decay,
+                   const Tensor& unit) {
+    using Job = gpu::KroneckerAddJob;
     const FactorGrid grid = grid_of(graph.device(), factor.order());
     Job job{};
     job.order = narrow(factor.order());
     job.rounds = grid.rounds;
+    job.decay = static_cast<float>(decay);
+    job.rate = static_cast<float>(1.0 - decay);
     add(graph,
-        make_operation(kCommit, job,
-                       {{offsetof(Job, candidate), candidate, Access::read},
-                        {offsetof(Job, root), root, Access::read},
-                        {offsetof(Job, status), status, Access::read},
-                        {offsetof(Job, average), factor.average, Access::read_write},
-                        {offsetof(Job, whitener), factor.whitener, Access::read_write},
-                        {offsetof(Job, failures), factor.failures, Access::read_write}},
+        make_operation(kAdd, job,
+                       {{offsetof(Job, average), factor.average, Access::read_write},
+                        {offsetof(Job, statistic), statistic, Access::read},
+                        {offsetof(Job, unit), unit, Access::read}},
                        grid.groups),
-        grid, 0, 16, factor.order());
+        grid, 5, 12, factor.order());
+}
+
+void renew_power(Graph& graph, const KroneckerFactor& factor, double exponent, double damping) {
+    // An average with nothing is the factor scaled to unit mean eigenvalue.
+    const Tensor scaled = average_factor(graph, factor, factor.average, {.decay = 1.0});
+    const Tensor root = temporary_like(graph, scaled);
+    const Tensor status = graph.temporary(DType::u32, Shape{1});
+    matrix_power(graph, scaled, root,
+                 {.exponent = exponent, .damping = static_cast<float>(damping), .status = status});
+    take_over(graph, factor, {}, root, status);
 }
 
 Tensor whiten(Graph& graph, const KroneckerFactor& p, const Tensor& x, const KroneckerFactor& q,

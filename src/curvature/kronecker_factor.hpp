@@ -34,11 +34,14 @@ enum class WhitenerForm {
     cholesky,   // S = L^-T, F = L L^T: upper triangular
 };
 
+// What the average of a factor begins as; its whitener begins as the identity.
+enum class FactorStart { identity, zero };
+
 // The factors of one side of several matrices, of these orders (0: none), as states of the graph: <name>,
 // <name>_whitener and <name>_failures. The first two are n x n, a batch of that, or, where orders differ, one
-// matrix after the other; they become the identity in the initialize phase.
+// matrix after the other.
 std::vector<KroneckerFactor> make_factors(Graph& graph, const std::string& name,
-                                          std::span<const std::uint64_t> orders);
+                                          std::span<const std::uint64_t> orders, FactorStart start);
 
 struct FactorAverage {
     double decay = 0.95;
@@ -56,6 +59,14 @@ Tensor average_factor(Graph& graph, const KroneckerFactor& factor, const Tensor&
 
 // Makes the whitener of the candidate and takes both over. FLOPs n^3 (cholesky), 16 to 40 n^3 (symmetric).
 void renew_factor(Graph& graph, const KroneckerFactor& factor, const Tensor& candidate, WhitenerForm form);
+
+// The plain average: F <- decay F + (1 - decay) unit^2 S at once, without a candidate; elements end at the
+// largest number. `unit`: one f32. FLOPs 5 n^2, bytes 12 n^2.
+void add_statistic(Graph& graph, const KroneckerFactor& factor, const Tensor& statistic, double decay,
+                   const Tensor& unit);
+// Takes (F n / tr F + damping I)^exponent over as the whitener, by eigenvalues (matrix_power()). The factor
+// stays as it is.
+void renew_power(Graph& graph, const KroneckerFactor& factor, double exponent, double damping);
 
 // Products with whiteners S_P and S_Q of X's rows and columns; either factor may be empty: the identity. X is
 // f32, f16 or bf16 without gaps; the result a temporary f32 of X's shape, or X itself where both are empty.

@@ -216,7 +216,8 @@ void Fismo::build(StepBuilder& step) const {
             std::vector<std::uint64_t> orders;
             for (const MatrixBlock& block : blocks)
                 orders.push_back(block.*side <= options_.max_order ? block.*side : 0);
-            return make_factors(step.graph(), item.parameter->name + "." + name, orders);
+            return make_factors(step.graph(), item.parameter->name + "." + name, orders,
+                                FactorStart::identity);
         };
         const std::vector<KroneckerFactor> p = factors("P", &MatrixBlock::rows),
                                            q = factors("Q", &MatrixBlock::cols);

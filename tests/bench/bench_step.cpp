@@ -2,9 +2,9 @@
 // What does a whole optimizer step cost, and how far is it from the memory's speed?
 //
 // One line of JSON a case: the step of the fashion_mnist sample's network, element-wise steps of 1, 100 and
-// 10,000 tensors, and matrix optimizers beside Muon on one square matrix. The peer is a plain copy of as many
-// bytes on the same device in the same run: a ratio of 1 means that the step moves its bytes as fast as a
-// copy does. record_us is the CPU time of Plan::record.
+// 10,000 tensors, and matrix optimizers with Muon as their peer on one square matrix. Else the peer is a
+// plain copy of as many bytes on the same device in the same run: a ratio of 1 means that the step moves its
+// bytes as fast as a copy does. record_us is the CPU time of Plan::record.
 #include <algorithm>
 #include <string>
 #include <vector>
@@ -87,8 +87,10 @@ private:
     Buffer weights_, gradients_;
 };
 
-void report(Device& device, const std::string& name, const Network& network,
-            std::initializer_list<const Optimizer*> optimizers, const StepOptions& options, int repeats) {
+// The peer is a copy of as many bytes, unless another is given. Returns the step's times.
+Times report(Device& device, const std::string& name, const Network& network,
+             std::initializer_list<const Optimizer*> optimizers, const StepOptions& options, int repeats,
+             const Times* muon = nullptr) {
     const auto begin = Clock::now();
     Plan plan = compile(device, optimizers, options);
     plan.allocate();
@@ -110,8 +112,12 @@ void report(Device& device, const std::string& name, const Network& network,
     line.times(times);
     line.fields["gbytes_per_s"] = plan.bytes() / step_ms * 1e-6;
     line.fields["gflops"] = plan.flops() / step_ms * 1e-6;
-    line.peer("copy", copy_times(device, plan.bytes(), repeats));
+    if (muon != nullptr)
+        line.peer("muon", *muon);
+    else
+        line.peer("copy", copy_times(device, plan.bytes(), repeats));
     line.print();
+    return times;
 }
 
 void run(Device& device, std::uint64_t elements, int repeats) {
@@ -156,17 +162,20 @@ void run_matrix(Device& device, std::uint64_t order, int repeats) {
     const Network network(device, {{order, order}});
     StepOptions options;
     options.plan.profile = true;
-    const auto one = [&](const std::string& name, Optimizer&& optimizer) {
+    const std::string suffix = " " + std::to_string(order);
+    Muon muon(device);
+    muon.add(network.parameter(0));
+    const Times peer = report(device, "muon" + suffix, network, {&muon}, options, repeats);
+    const auto beside = [&](const std::string& name, Optimizer&& optimizer) {
         optimizer.add(network.parameter(0));
-        report(device, name + " " + std::to_string(order), network, {&optimizer}, options, repeats);
+        report(device, name + suffix, network, {&optimizer}, options, repeats, &peer);
     };
-    one("muon", Muon(device));
-    // A refresh in every step, and in none that is timed.
-    one("fismo cholesky", Fismo(device, {.refresh_interval = 1}));
-    one("fismo cholesky whitened",
-        Fismo(device, {.momentum_space = MomentumSpace::whitened, .refresh_interval = 1}));
-    one("fismo symmetric", Fismo(device, {.whitening = Whitening::symmetric, .refresh_interval = 1}));
-    one("fismo cholesky between refreshes", Fismo(device, {.refresh_interval = 10000}));
+    beside("fismo", Fismo(device, {.refresh_interval = 1}));
+    beside("fismo whitened",
+           Fismo(device, {.momentum_space = MomentumSpace::whitened, .refresh_interval = 1}));
+    beside("fismo symmetric", Fismo(device, {.whitening = Whitening::symmetric, .refresh_interval = 1}));
+    beside("fismo between refreshes", Fismo(device, {.refresh_interval = 10000}));
+    beside("mousse between refreshes", Mousse(device, {.refresh_interval = 10000}));
 }
 
 }  // namespace

@@ -97,4 +97,61 @@ private:
     std::uint64_t index_;
 };
 
+class MousseReference : public Reference {
+public:
+    // `index`: of the matrix in its optimizer.
+    MousseReference(const MousseOptions& options, std::uint64_t rows, std::uint64_t cols, double factor,
+                    std::uint64_t index = 0)
+        : o_(options), rows_(rows), cols_(cols), factor_(factor), index_(options.stagger ? index : 0) {}
+
+    void step(std::vector<double>& w, const std::vector<double>& gradient, std::uint64_t t) override {
+        const Matrix g = matrix_of(gradient, rows_, cols_);
+        const bool refreshes = (t - 1) % o_.refresh_interval == index_ % o_.refresh_interval;
+        const Matrix left = whitener("L", g * g.transpose(), refreshes),
+                     right = whitener("R", g.transpose() * g, refreshes);
+        std::vector<double>& m = state("momentum", w.size());
+        std::vector<double> u(w.size());
+        for (std::size_t i = 0; i < w.size(); ++i) {
+            m[i] = o_.momentum * m[i] + gradient[i];
+            u[i] = o_.nesterov ? gradient[i] + o_.momentum * m[i] : m[i];
+        }
+        const Matrix x = left * matrix_of(u, rows_, cols_) * right;
+        const Matrix o = polar_reference(x, o_.polar);
+        Matrix d = left * o * right;
+        if (o_.graft && d.norm() > 0) d *= o.norm() / d.norm();
+        const double lr = static_cast<double>(o_.lr) * o_.schedule.factor(t);
+        for (std::size_t i = 0; i < w.size(); ++i) {
+            const double d_i = d.data()[i];
+            const bool decays = o_.decay == DecayForm::decoupled || w[i] * d_i >= 0;
+            w[i] = (decays ? 1 - lr * static_cast<double>(o_.weight_decay) : 1) * w[i] - lr * factor_ * d_i;
+        }
+    }
+
+private:
+    Matrix whitener(const std::string& name, const Matrix& statistic, bool refreshes) {
+        const auto n = static_cast<std::uint64_t>(statistic.rows());
+        const Matrix identity = Matrix::Identity(statistic.rows(), statistic.rows());
+        std::vector<double>& kept = states[name + "_whitener"];
+        if (kept.empty()) kept.assign(identity.data(), identity.data() + identity.size());
+        if (n > o_.max_order) return identity;
+        std::vector<double>& average = state(name, n * n);
+        for (std::size_t i = 0; i < average.size(); ++i)
+            average[i] = o_.factor_decay * average[i] + (1 - o_.factor_decay) * statistic.data()[i];
+        const Matrix f = matrix_of(average, n, n);
+        if (refreshes && f.trace() > 0) {
+            const SymmetricEigen eigen = symmetric_eigen(f * (static_cast<double>(n) / f.trace()));
+            const Vector damped = (eigen.values.array() + 2 * static_cast<double>(o_.damping)).max(1e-12);
+            const Vector power = damped.array().pow(-o_.exponent);
+            const Matrix root = eigen.vectors * power.asDiagonal() * eigen.vectors.transpose();
+            kept.assign(root.data(), root.data() + root.size());
+        }
+        return matrix_of(kept, n, n);
+    }
+
+    MousseOptions o_;
+    std::uint64_t rows_, cols_;
+    double factor_;
+    std::uint64_t index_;
+};
+
 }  // namespace heron::test

@@ -38,6 +38,23 @@ inline OptimizerCase fismo(std::string name, const FismoOptions& options) {
     return entry;
 }
 
+inline OptimizerCase mousse(std::string name, const MousseOptions& options) {
+    OptimizerCase entry{std::move(name),
+                        maker<Mousse>(options),
+                        extreme_maker<Mousse>(options),
+                        [=](const Shape& shape) {
+                            const double m = static_cast<double>(shape[0]), n = static_cast<double>(shape[1]);
+                            return std::make_unique<MousseReference>(options, shape[0], shape[1],
+                                                                     std::sqrt(m / n));
+                        },
+                        false,
+                        {{1, 1}, {1, 9}, {9, 1}, {6, 10}, {17, 13}, {40, 20}}};
+    entry.late_state = [](const std::string& state, const Shape& shape) {
+        return state == "momentum" ? std::vector<float>() : factor_state(state, shape, Whitening::symmetric);
+    };
+    return entry;
+}
+
 inline std::vector<OptimizerCase> kronecker_cases() {
     FismoOptions lazy;
     lazy.stagger = false;
@@ -51,8 +68,13 @@ inline std::vector<OptimizerCase> kronecker_cases() {
     turning.weight_decay = 0.1f;
     turning.max_order = 128;
     turning.polar.one_workgroup = false;
+    MousseOptions lazy_mousse;
+    lazy_mousse.stagger = false;
+    lazy_mousse.nesterov = true;
+    lazy_mousse.decay = DecayForm::cautious;
+    lazy_mousse.damping = 1e-4f;
     std::vector<OptimizerCase> cases{fismo("fismo", lazy), fismo("fismo_paper", FismoOptions::paper()),
-                                     fismo("fismo_whitened", turning)};
+                                     fismo("fismo_whitened", turning), mousse("mousse", lazy_mousse)};
     cases[0].shapes.push_back({129, 140});  // beyond one workgroup, and one panel of rows
     return cases;
 }

@@ -255,6 +255,7 @@ void compile_steps(const Device& device) {
         for (double momentum : {0.0, 0.9})
             for (ScionNorm norm : {ScionNorm::spectral, ScionNorm::sign, ScionNorm::row})
                 compile_step(Scion(device, {.momentum = momentum, .norm = norm}), true);
+        compile_step(Mousse(device), true);
         compile_step(Fismo(device), true);
         compile_step(Fismo(device, FismoOptions::paper()), true);
     }

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// Mousse (arXiv 2603.09697): Muon between weak whiteners, with the size of what was orthogonalized grafted
+// on. For hidden matrices, as Muon.
+//
+//   M <- mu M + G;   U = M, or G + mu M (Nesterov)
+//   L <- beta L + (1 - beta) G G^T,   R <- beta R + (1 - beta) G^T G       first: 0
+//   refresh:  S_L = (L m / tr L + 2 eps I)^-alpha,   S_R = (R n / tr R + 2 eps I)^-alpha
+//   X = S_L U S_R;   O = polar(X);   D = S_L O S_R |O| / |S_L O S_R|;   W <- W - lr wd W - lr factor(m, n) D
+//
+// (The official code adds eps before and after it takes eigenvalues. The trace takes the averages' bias
+// correction away, too.) A parameter with more than two axes is out x (the rest), or a batch of matrices
+// (MatrixView::batch).
+//
+// State, f32: <parameter>.momentum; for each block .L, .L_whitener, .R, .R_whitener, together 4 (m n + 2 m^2
+// + 2 n^2) bytes. A refresh without a root (an average that is zero or not finite) keeps the last whitener,
+// at first the identity: <parameter>.L_failures and .R_failures count them, u32, one for each block.
+#pragma once
+
+#include <cstdint>
+
+#include "heron/linalg.hpp"
+#include "heron/optim/matrix.hpp"
+#include "heron/train.hpp"
+
+namespace heron {
+
+// Defaults of the official code, Anti-Entrophic/Mousse, where it has them.
+struct MousseOptions {
+    float lr = 0.02f;        // finite, >= 0
+    double momentum = 0.95;  // mu, [0, 1)
+    bool nesterov = false;
+    double factor_decay = 0.95;  // beta, [0, 1)
+    double exponent = 0.125;     // alpha, (0, 1]; 1/2 is FISMO's
+    float damping = 1e-10f;      // eps, finite, >= 0
+    bool graft = true;           // off: D is not scaled
+    // S_L and S_R are renewed in every refresh_interval-th step, from the first on: 1..10000. With `stagger`
+    // the k-th matrix of the optimizer begins with step 1 + k mod refresh_interval, so that no step carries
+    // all of them.
+    std::uint32_t refresh_interval = 10;
+    bool stagger = true;
+    std::uint32_t max_order = 4096;  // sides with more rows or columns have no factor; 1..4096
+    float weight_decay = 0.01f;      // finite, >= 0; multiplied by lr
+    DecayForm decay = DecayForm::decoupled;
+    ShapeFactor shape_factor = ShapeFactor::sqrt_ratio;
+    // you5, norm + 1e-8
+    PolarOptions polar{.coefficients = newton_schulz_coefficients("you5"), .eps = 1e-8};
+    Schedule schedule;
+};
+
+class HERON_API Mousse : public Optimizer {
+public:
+    // Throws (invalid_argument) naming the option that is out of range.
+    explicit Mousse(const Device& device, const MousseOptions& options = {});
+    const MousseOptions& options() const { return options_; }
+
+private:
+    void check(const Parameter& parameter) const override;
+    std::vector<HyperValue> hyper() const override;
+    std::string options_text() const override;
+    void build(StepBuilder& step) const override;
+    MousseOptions options_;
+};
+
+}  // namespace heron

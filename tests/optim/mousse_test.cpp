@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+// Mousse: grafting, views, refreshes without a root, options.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "optim/reference_kronecker.hpp"
+#include "optim/training.hpp"
+
+namespace heron::test {
+namespace {
+
+MakeOptimizer mousse(const MousseOptions& options) {
+    return [=](const Device& device) { return std::make_unique<Mousse>(device, options); };
+}
+
+class MousseTest : public DeviceTest {
+protected:
+    static std::uint32_t failures(const Training& training, const std::string& name) {
+        std::uint32_t count = 0;
+        std::memcpy(&count, training.state_bytes(name).data(), sizeof count);
+        return count;
+    }
+};
+
+// Converged Newton-Schulz iterations give a polar factor of norm sqrt(k), whatever the whiteners.
+TEST_P(MousseTest, UpdatesHaveTheSizeOfThePolarFactor) {
+    MousseOptions options;
+    options.lr = 1.0f;
+    options.exponent = 0.5;
+    options.weight_decay = 0.0f;
+    options.shape_factor = ShapeFactor::none;
+    options.refresh_interval = 1;
+    options.polar.coefficients.assign(20, {1.875, -1.25, 0.375});
+    for (const bool graft : {true, false}) {
+        options.graft = graft;
+        Training training(device(), mousse(options), {{.name = "w", .shape = {9, 16}}});
+        for (unsigned step = 1; step <= 3; ++step) {
+            training.tensor().set_weight(std::vector<float>(9 * 16, 0.0f));
+            training.draw_gradients(step);
+            training.plan().run();
+            double sum = 0;
+            for (const double value : doubles(training.tensor().weight())) sum += value * value;
+            if (graft)
+                EXPECT_NEAR(std::sqrt(sum), 3.0, 3e-5);
+            else
+                EXPECT_GT(std::abs(std::sqrt(sum) - 3.0), 0.1);
+        }
+    }
+}
+
+TEST_P(MousseTest, BlocksAreMatricesOfTheirOwnWithStaggeredRefreshes) {
+    MousseOptions options;
+    options.refresh_interval = 2;
+    options.max_order = 12;
+    const std::vector<ReferenceBlock> blocks{{16, 7, std::sqrt(16.0 / 7)}, {9, 7, std::sqrt(9.0 / 7)}};
+    Training training(device(), mousse(options),
+                      {{.name = "w", .shape = {25, 7}, .view = {.row_splits = {16, 9}}}});
+    std::vector<MousseReference> references;
+    for (const ReferenceBlock& b : blocks)
+        references.emplace_back(options, b.rows, b.cols, b.factor, references.size());
+    for (unsigned step = 1; step <= 4; ++step) {
+        training.draw_gradients(step);
+        const std::vector<float> before = training.tensor().weight();
+        const std::vector<double> gradient = doubles(training.tensor().gradient_values());
+        training.plan().run();
+        const std::vector<float> after = training.tensor().weight();
+        std::size_t at = 0;
+        for (std::size_t i = 0; i < blocks.size(); ++i) {
+            const std::size_t end = at + blocks[i].rows * blocks[i].cols;
+            std::vector<double> expected(before.begin() + at, before.begin() + end);
+            references[i].step(expected, {gradient.begin() + at, gradient.begin() + end}, step);
+            double error = 0, update = 0;
+            for (std::size_t k = at; k < end; ++k) {
+                error += std::pow(after[k] - expected[k - at], 2);
+                update += std::pow(expected[k - at] - before[k], 2);
+            }
+            EXPECT_LE(std::sqrt(error / update), 1e-4) << "step " << step << ", block " << i;
+            at = end;
+        }
+    }
+}
+
+TEST_P(MousseTest, RefreshesWithoutARootKeepTheLastWhitener) {
+    MousseOptions options;
+    options.refresh_interval = 1;
+    Training training(device(), mousse(options), {{.name = "w", .shape = {8, 6}}});
+    training.tensor().set_gradient(std::vector<float>(48, 0.0f));
+    training.plan().run();  // nothing yet to take a root of
+    EXPECT_EQ(failures(training, "w.L_failures"), 1u);
+    EXPECT_EQ(failures(training, "w.R_failures"), 1u);
+    training.steps(1, 2);
+    EXPECT_EQ(failures(training, "w.L_failures"), 1u);
+    const std::vector<std::byte> whitener = training.state_bytes("w.L_whitener");
+    std::vector<float> l = training.state("w.L");
+    l[9] = std::numeric_limits<float>::quiet_NaN();
+    training.set_state("w.L", l);
+    training.steps(3, 1);
+    EXPECT_EQ(failures(training, "w.L_failures"), 2u);
+    EXPECT_EQ(failures(training, "w.R_failures"), 1u);
+    EXPECT_TRUE(training.state_bytes("w.L_whitener") == whitener);
+    for (const float value : training.tensor().weight()) EXPECT_TRUE(std::isfinite(value));
+}
+
+TEST_P(MousseTest, RefusesOptionsOutOfRangeByName) {
+    const auto refused = [&](const char* name, auto&& change) {
+        MousseOptions options;
+        change(options);
+        try {
+            Mousse unused(device(), options);
+            ADD_FAILURE() << name << " was not refused";
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+            EXPECT_NE(std::string(error.what()).find(name), std::string::npos) << error.what();
+        }
+    };
+    refused("lr", [](MousseOptions& o) { o.lr = -1; });
+    refused("momentum", [](MousseOptions& o) { o.momentum = 1; });
+    refused("factor_decay", [](MousseOptions& o) { o.factor_decay = -0.1; });
+    refused("exponent", [](MousseOptions& o) { o.exponent = 0; });
+    refused("damping", [](MousseOptions& o) { o.damping = -1; });
+    refused("weight_decay", [](MousseOptions& o) { o.weight_decay = -1; });
+    refused("refresh_interval", [](MousseOptions& o) { o.refresh_interval = 0; });
+    refused("max_order", [](MousseOptions& o) { o.max_order = 5000; });
+    refused("shape_factor", [](MousseOptions& o) { o.shape_factor = static_cast<ShapeFactor>(9); });
+    refused("polar.guarded", [](MousseOptions& o) { o.polar.guarded = false; });
+}
+
+HERON_DEVICE_TESTS(MousseTest);
+
+}  // namespace
+}  // namespace heron::test
