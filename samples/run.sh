@@ -10,7 +10,7 @@ Usage: samples/run.sh [options] [the sample's own options]
   Installs what is missing (Debian packages, each named with its reason; root is asked for only then), builds, and
   trains a network on Fashion-MNIST on the best Vulkan device of this machine: with Muon, then with AdamW alone.
 
-  --sample NAME     fashion_mnist (default), device_report, adopted_device or first_step
+  --sample NAME     fashion_mnist (default), compare_optimizers, device_report, adopted_device or first_step
   --build-dir DIR   where to build (default: build/samples in the repository)
   --jobs N          parallel compilers (default: number of processors)
   --build-only      stop after the build
@@ -59,16 +59,17 @@ while [ $# -gt 0 ]; do
     --no-install) install=0 ;;
     --help | -h) help=1 ;;
     *)
-        case $1 in --data | --data=* | --list-devices) own_data=1 ;; esac
+        case $1 in --data | --data=* | --list-devices | --tasks=text) own_data=1 ;; esac
+        [ "$1 ${2:-}" != "--tasks text" ] || own_data=1
         arguments+=("$1")
         ;;
     esac
     shift
 done
 case $sample in
-fashion_mnist) ;;
+fashion_mnist | compare_optimizers) ;;
 device_report | adopted_device | first_step) own_data=1 ;;
-*) fail "there is no sample '$sample': fashion_mnist, device_report, adopted_device or first_step" ;;
+*) fail "there is no sample '$sample': fashion_mnist, compare_optimizers, device_report, adopted_device or first_step" ;;
 esac
 case $jobs in '' | *[!0-9]* | 0) fail "--jobs takes a positive number, not '$jobs'" ;; esac
 

@@ -10,7 +10,6 @@ namespace {
 // Learning rates were tuned with the default network and 4 to 5 epochs of 512 images on lavapipe, one seed:
 // Muon 0.01, 0.02 and 0.04 gave 89.7, 90.0 and 89.8 % of the test images; AdamW 0.001, 0.002, 0.004, 0.008,
 // 0.01 and 0.015 gave 87.2, 87.6, 88.4, 88.1, 88.3 and 88.3 %.
-constexpr float kRestLr = 8e-3f;  // beside a matrix optimizer
 constexpr float kWeightDecay = 0.01f;
 
 std::unique_ptr<heron::Optimizer> adamw(const OptimizerRequest& request, float lr) {
@@ -23,7 +22,7 @@ std::unique_ptr<heron::Optimizer> adamw(const OptimizerRequest& request, float l
 Optimizers split(const OptimizerRequest& request, std::unique_ptr<heron::Optimizer> matrices) {
     Optimizers result;
     result.push_back(std::move(matrices));
-    result.push_back(adamw(request, kRestLr));
+    result.push_back(adamw(request, request.rest_lr));
     for (std::size_t i = 0; i < request.parameters.size(); ++i)
         result[request.routes[i].matrix ? 0 : 1]->add(request.parameters[i]);
     std::erase_if(result, [](const auto& optimizer) { return optimizer->parameters().empty(); });

@@ -18,6 +18,7 @@ struct OptimizerRequest {
     std::vector<heron::Route> routes;  // of the same parameters
     float lr;                          // of the named optimizer
     heron::Schedule schedule;
+    float rest_lr = 8e-3f;  // of AdamW beside a matrix optimizer
 };
 
 using Optimizers = std::vector<std::unique_ptr<heron::Optimizer>>;

@@ -2,100 +2,26 @@
 // The samples as programs: what they print, leave behind, and refuse. fashion_mnist gets a small data set
 // written here.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include <zlib.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <random>
 #include <sstream>
 #include <string>
 #include <vector>
 
 #include "heron/device.hpp"
+#include "sample_program.hpp"
+
+using namespace heron::test;
 
 namespace {
 
 namespace fs = std::filesystem;
-
-struct Outcome {
-    int code = -1;
-    std::string text;  // standard output and error
-};
-
-Outcome run(const std::string& command) {
-    // Drivers leak, and are unloaded before the leak checker of a sanitized program could tell that it was
-    // them.
-    const std::string environment = "ASAN_OPTIONS=\"$ASAN_OPTIONS:detect_leaks=0\" ";
-    Outcome outcome;
-    FILE* pipe = popen((environment + command + " 2>&1").c_str(), "r");
-    if (!pipe) return outcome;
-    std::array<char, 4096> piece{};
-    while (const std::size_t got = fread(piece.data(), 1, piece.size(), pipe))
-        outcome.text.append(piece.data(), got);
-    const int status = pclose(pipe);
-    outcome.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    return outcome;
-}
-
-// All lines that contain `part`, in order.
-std::vector<std::string> lines_with(const std::string& text, const std::string& part) {
-    std::vector<std::string> lines;
-    std::istringstream stream(text);
-    for (std::string line; std::getline(stream, line);)
-        if (line.find(part) != std::string::npos) lines.push_back(line);
-    return lines;
-}
-
-std::string text_of(const fs::path& path) {
-    std::ostringstream text;
-    text << std::ifstream(path, std::ios::binary).rdbuf();
-    return text.str();
-}
-
-using Bytes = std::vector<std::uint8_t>;
-
-Bytes idx(const std::vector<std::uint32_t>& extents, const Bytes& data) {
-    Bytes file = {0, 0, 8, static_cast<std::uint8_t>(extents.size())};
-    for (const std::uint32_t extent : extents)
-        for (const int shift : {24, 16, 8, 0}) file.push_back(static_cast<std::uint8_t>(extent >> shift));
-    file.insert(file.end(), data.begin(), data.end());
-    return file;
-}
-
-void write(const fs::path& path, const Bytes& bytes) {
-    std::ofstream file(path, std::ios::binary);
-    file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
-    ASSERT_TRUE(file.good()) << path;
-}
-
-// Three classes of 9 x 7 images (an odd number of pixels): a bright bar at the left, in the middle, at the
-// right, in noise.
-struct Images {
-    Bytes pixels;
-    Bytes labels;
-
-    Images(std::uint32_t count, std::uint32_t seed) {
-        std::mt19937 random(seed);
-        for (std::uint32_t i = 0; i < count; ++i) {
-            const std::uint32_t label = random() % 3;
-            labels.push_back(static_cast<std::uint8_t>(label));
-            for (std::uint32_t row = 0; row < 9; ++row)
-                for (std::uint32_t col = 0; col < 7; ++col)
-                    pixels.push_back(
-                        static_cast<std::uint8_t>(random() % 120 + (col / 3 == label ? 100 : 0)));
-        }
-    }
-};
-
-constexpr std::uint32_t kTrain = 610;
-constexpr std::uint32_t kTest = 131;
 
 class FashionMnist : public testing::Test {
 protected:
@@ -106,14 +32,7 @@ protected:
     }
     void TearDown() override { fs::remove_all(folder_); }
 
-    void write_data(const std::string& name) {
-        fs::create_directories(folder_ / name);
-        const Images train(kTrain, 1), test(kTest, 2);
-        write(folder_ / name / "train-images-idx3-ubyte", idx({kTrain, 9, 7}, train.pixels));
-        write(folder_ / name / "train-labels-idx1-ubyte", idx({kTrain}, train.labels));
-        write(folder_ / name / "t10k-images-idx3-ubyte", idx({kTest, 9, 7}, test.pixels));
-        write(folder_ / name / "t10k-labels-idx1-ubyte", idx({kTest}, test.labels));
-    }
+    void write_data(const std::string& name) { write_bars(folder_ / name); }
 
     Outcome train(const std::string& arguments, const std::string& out = "out",
                   const std::string& data = "data") const {

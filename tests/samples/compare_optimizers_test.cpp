@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT
+// compare_optimizers as a program: what it prints, leaves behind, and refuses. Small networks, few steps.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "sample_program.hpp"
+
+namespace heron::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+class CompareOptimizers : public testing::Test {
+protected:
+    void SetUp() override {
+        folder_ = fs::temp_directory_path() / ("heron_compare_test_" + std::to_string(getpid()));
+        fs::remove_all(folder_);
+        fs::create_directories(folder_);
+        write_bars(folder_ / "data");
+        // A text that can be learned quickly: each character has one successor, but for the spaces.
+        std::ofstream text(folder_ / "text.txt");
+        for (int i = 0; i < 400; ++i) text << (i * i % 3 == 0 ? "heron " : "fish ");
+    }
+    void TearDown() override { fs::remove_all(folder_); }
+
+    Outcome compare(const std::string& arguments) const {
+        return run(
+            std::string(COMPARE_OPTIMIZERS_PROGRAM) + " --data " + (folder_ / "data").string() + " --text " +
+            (folder_ / "text.txt").string() + " --out " + (folder_ / "out").string() +
+            " --hidden 16 --batch 50 --context 8 --width 8 --heads 2 --blocks 1 --sequences 8 --steps 20" +
+            " --seeds 1 " + arguments);
+    }
+
+    fs::path folder_;
+};
+
+struct Run {
+    std::vector<double> losses;
+    std::vector<double> validations;
+    bool tuned = false;
+};
+
+// By task, optimizer, rate and seed.
+std::map<std::string, Run> runs_of(const fs::path& file) {
+    std::map<std::string, Run> runs;
+    std::istringstream lines(text_of(file));
+    std::string line;
+    std::getline(lines, line);
+    EXPECT_EQ(line,
+              "task,optimizer,lr,seed,tuned,step,seconds,train_loss,validation_loss,validation_accuracy");
+    while (std::getline(lines, line)) {
+        std::vector<std::string> fields;
+        std::istringstream stream(line + ",");
+        for (std::string field; std::getline(stream, field, ',');) fields.push_back(field);
+        EXPECT_EQ(fields.size(), 10u) << line;
+        if (fields.size() != 10) continue;
+        Run& run = runs[fields[0] + " " + fields[1] + " " + fields[2] + " " + fields[3]];
+        run.tuned = fields[4] == "1";
+        if (!fields[7].empty()) run.losses.push_back(std::stod(fields[7]));
+        if (!fields[8].empty()) run.validations.push_back(std::stod(fields[8]));
+    }
+    return runs;
+}
+
+TEST_F(CompareOptimizers, TunesRatesAndLeavesTablesCurvesAndFigures) {
+    const Outcome outcome = compare("--optimizers muon,adamw,sgd --seeds 2 --factors 0.5,1");
+    ASSERT_EQ(outcome.code, 0) << outcome.text;
+    const std::string page = text_of(folder_ / "out" / "comparison.md");
+    const auto runs = runs_of(folder_ / "out" / "comparison.csv");
+    for (const std::string task : {"fashion_mnist", "text"}) {
+        const std::string picture = text_of(folder_ / "out" / "images" / ("compare-" + task + ".svg"));
+        EXPECT_NE(page.find("images/compare-" + task + ".svg"), std::string::npos);
+        for (const std::string optimizer : {"muon", "adamw", "sgd"}) {
+            EXPECT_NE(picture.find(">" + optimizer + ": "), std::string::npos) << picture;
+            std::size_t all = 0, tuned = 0;
+            for (const auto& [name, run] : runs) {
+                if (!name.starts_with(task + " " + optimizer + " ")) continue;
+                ++all;
+                tuned += run.tuned;
+                EXPECT_EQ(run.losses.size(), 20u) << name;
+                EXPECT_EQ(run.validations.size(), 17u) << name;
+                if (run.tuned) {
+                    EXPECT_LT(run.losses.back(), 0.9 * run.losses.front()) << name;
+                    EXPECT_LT(run.validations.back(), 0.9 * run.validations.front()) << name;
+                }
+            }
+            EXPECT_EQ(tuned, 2u) << task << " " << optimizer;  // as many as seeds
+            EXPECT_GE(all, 5u);  // two rates, one at the least beyond the grid's end, and the second seed
+            EXPECT_LE(all, 6u);
+        }
+        EXPECT_EQ(lines_with(outcome.text, task + ": ").size(), 2u) << outcome.text;
+    }
+    // Two tables with three rows each, on the terminal and on the page.
+    for (const std::string optimizer : {"muon ", "adamw ", "sgd "}) {
+        EXPECT_EQ(lines_with(page, "| " + optimizer).size(), 2u) << page;
+        std::size_t rows = 0;
+        for (const std::string& line : lines_with(outcome.text, optimizer))
+            rows += line.starts_with(optimizer);
+        EXPECT_EQ(rows, 2u) << outcome.text;
+    }
+    EXPECT_EQ(lines_with(outcome.text, "Lowest validation loss: ").size(), 2u) << outcome.text;
+    EXPECT_GE(lines_with(outcome.text, " left").size(), 6u) << outcome.text;
+}
+
+TEST_F(CompareOptimizers, TakesGivenRatesAndTargetsAndRepeatsItself) {
+    const std::string arguments = "--tasks text --optimizers sgd --lr sgd=0.2 --seed 3 ";
+    const Outcome outcome = compare(arguments + "--target text=100");
+    ASSERT_EQ(outcome.code, 0) << outcome.text;
+    const auto first = runs_of(folder_ / "out" / "comparison.csv");
+    ASSERT_EQ(first.size(), 1u);
+    EXPECT_EQ(first.begin()->first, "text sgd 0.2 3");
+    EXPECT_EQ(lines_with(outcome.text, "a validation loss of 100.0000 (as given)").size(), 1u)
+        << outcome.text;
+    EXPECT_EQ(lines_with(outcome.text, "Fewest steps to the target: sgd (0)").size(), 1u) << outcome.text;
+    ASSERT_EQ(compare(arguments).code, 0);
+    const auto second = runs_of(folder_ / "out" / "comparison.csv");
+    EXPECT_EQ(second.begin()->second.losses, first.begin()->second.losses);
+    EXPECT_EQ(second.begin()->second.validations, first.begin()->second.validations);
+    ASSERT_EQ(compare(arguments + "--seed 4").code, 0);
+    EXPECT_NE(runs_of(folder_ / "out" / "comparison.csv").begin()->second.losses,
+              first.begin()->second.losses);
+}
+
+TEST_F(CompareOptimizers, MakesRunsShorterForABudget) {
+    const Outcome outcome =
+        compare("--tasks text --optimizers sgd --lr sgd=0.2 --steps 100000 --budget 0.05");
+    ASSERT_EQ(outcome.code, 0) << outcome.text;
+    EXPECT_EQ(lines_with(outcome.text, "the budget leaves").size(), 1u) << outcome.text;
+    const auto runs = runs_of(folder_ / "out" / "comparison.csv");
+    ASSERT_EQ(runs.size(), 1u);
+    EXPECT_LT(runs.begin()->second.losses.size(), 100000u);
+    EXPECT_GE(runs.begin()->second.losses.size(), 20u);
+}
+
+TEST_F(CompareOptimizers, FailsWhereAnOptimizerDivergesAtEveryRate) {
+    const Outcome outcome = compare("--tasks fashion_mnist --optimizers sgd,adamw --lr sgd=1e30,adamw=0.01");
+    EXPECT_EQ(outcome.code, 1) << outcome.text;
+    for (const std::string& line : lines_with(outcome.text, "sgd "))
+        if (line.starts_with("sgd ")) EXPECT_NE(line.find("diverged"), std::string::npos) << line;
+    EXPECT_EQ(lines_with(outcome.text, "Lowest validation loss: adamw").size(), 1u) << outcome.text;
+}
+
+TEST_F(CompareOptimizers, RefusesBadArguments) {
+    const std::string tiny = (folder_ / "tiny.txt").string();
+    std::ofstream(tiny) << "too short";
+    for (const std::string arguments : {"--optimizers nonsense",
+                                        "--optimizers sgd,sgd",
+                                        "--tasks nonsense",
+                                        "--tasks text,text",
+                                        "--preset huge",
+                                        "--steps 0",
+                                        "--seeds 0",
+                                        "--seed -1",
+                                        "--factors 0",
+                                        "--factors 1,1",
+                                        "--factors x",
+                                        "--lr sgd",
+                                        "--lr sgd=0",
+                                        "--lr adamw=1 --optimizers sgd",
+                                        "--target text=0",
+                                        "--target text",
+                                        "--target text=2 --tasks fashion_mnist",
+                                        "--budget 0",
+                                        "--data nowhere",
+                                        "--text nowhere",
+                                        "--hidden 0",
+                                        "--batch 1000",
+                                        "--context 0",
+                                        "--width 9",
+                                        "--heads 3",
+                                        "--blocks 0",
+                                        "--sequences 0",
+                                        "--device nonsense",
+                                        "--out /dev/null/x",
+                                        "--nonsense"}) {
+        const Outcome outcome = compare(arguments);
+        EXPECT_EQ(outcome.code, 2) << arguments << "\n" << outcome.text;
+        EXPECT_FALSE(outcome.text.empty()) << arguments;
+    }
+    const Outcome outcome = run(std::string(COMPARE_OPTIMIZERS_PROGRAM) + " --tasks text --text " + tiny +
+                                " --out " + (folder_ / "out").string());
+    EXPECT_EQ(outcome.code, 2);
+    EXPECT_NE(outcome.text.find("too few"), std::string::npos) << outcome.text;
+}
+
+TEST_F(CompareOptimizers, HelpListsPresetsOptimizersAndDevices) {
+    const Outcome outcome = compare("--help");
+    EXPECT_EQ(outcome.code, 0);
+    for (const char* word :
+         {"--optimizers", "--budget", "small", "large", "muon", "adamw", "Devices", "uuid", "comparison.csv"})
+        EXPECT_NE(outcome.text.find(word), std::string::npos) << word;
+}
+
+}  // namespace
+}  // namespace heron::test
