@@ -19,6 +19,14 @@ Usage: samples/run.sh [options] [the sample's own options]
 TEXT
 }
 
+# "name=rate" of every optimizer, out of the table that the samples are built from.
+optimizer_rates() {
+    tr '\n' ' ' <"$root/samples/support/optimizers.cpp" |
+        grep -oE '\{"[a-z0-9_-]+",( *"[^"]*")+, *[0-9.e-]+f,' |
+        sed -E 's/\{"([^"]*)",.*, *([0-9.e-]+)f,/\1 \2/' |
+        awk '{ printf "%s%s=%g", (NR > 1 ? ", " : ""), $1, $2 } END { print "" }' | fold -s -w 110 | sed 's/^/  /'
+}
+
 # The options of fashion_mnist, for those who have not built it yet. A test compares them with the program's.
 fashion_mnist_usage() {
     cat <<'TEXT'
@@ -26,8 +34,8 @@ fashion_mnist_usage() {
 Options of fashion_mnist:
   --list-devices        list the Vulkan devices and end
   --device SELECT       index, UUID or part of the name (default: the first usable, GPUs first)
-  --optimizer NAMES     muon, adamw, sgd: one run each, separated by commas (default: muon,adamw)
-  --lr NAME=VALUE,...   learning rates (default: muon=0.02,adamw=0.01,sgd=0.05)
+  --optimizer NAMES     one run each, separated by commas (default: muon,adamw)
+  --lr NAME=VALUE,...   learning rates (all optimizers with their default: below)
   --seed N              of the first weights and of the order of the images (default: 1)
   --hidden WIDTHS       widths of the hidden layers (default: 256,128)
   --batch N             images a step (default: 512)
@@ -220,6 +228,8 @@ if [ $help = 1 ]; then
     case $sample in
     fashion_mnist)
         fashion_mnist_usage
+        printf '\nOptimizers:\n'
+        optimizer_rates
         printf '\nDevices found:\n'
         [ ! -x "$program" ] || exec "$program" --list-devices
         printf '  (known once the sample is built: samples/run.sh --list-devices builds it and lists them)\n'

@@ -16,7 +16,7 @@ namespace {
 constexpr std::uint32_t kValidationBatch = 500;
 
 // AdamW's best rate on this task, where it has the whole network.
-constexpr float kRestLr = 8e-3f;
+constexpr float kRestLr = 1e-2f;
 
 class ImageTraining : public Training {
 public:

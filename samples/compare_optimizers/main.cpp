@@ -42,7 +42,7 @@ struct Preset {
 const Preset kPresets[] = {
     {"small",
      "some minutes on two CPU cores",
-     {.hidden = {128, 64}, .batch = 128, .validation = 2000, .steps = 200},
+     {.hidden = {128, 64}, .batch = 128, .validation = 1000, .steps = 200},
      {.context = 32, .width = 32, .heads = 2, .blocks = 2, .sequences = 16, .validation = 128, .steps = 200}},
     {"medium",
      "for a GPU",

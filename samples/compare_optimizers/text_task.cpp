@@ -15,7 +15,7 @@ namespace {
 constexpr std::uint32_t kValidationSequences = 32;  // a batch
 
 // AdamW's best rate on this task, where it has the whole network.
-constexpr float kRestLr = 1e-2f;
+constexpr float kRestLr = 2e-2f;
 
 class TextTraining : public Training {
 public:
