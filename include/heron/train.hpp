@@ -143,6 +143,7 @@ protected:
 
 private:
     friend class StepBuilder;
+    friend class Lookahead;  // passes on what it is asked
     // The hyperparameters, in the order of the algorithm's hyper struct; the GPU evaluates them every step.
     virtual std::vector<HyperValue> hyper() const = 0;
     // The algorithm's name, then every option but the learning rate as " name=value": a checkpoint is loaded

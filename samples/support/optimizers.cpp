@@ -162,6 +162,17 @@ constexpr NamedOptimizer kOptimizers[] = {
                           request.device, heron::RandomScalingSgdOptions{
                                               .lr = request.lr, .beta = 0.9, .schedule = request.schedule}));
      }},
+    {"adafactor", "Adafactor for everything", 0.05f, false,
+     [](const OptimizerRequest& request) {
+         return whole(request, std::make_unique<heron::Adafactor>(
+                                   request.device,
+                                   heron::AdafactorOptions{.lr = request.lr, .schedule = request.schedule}));
+     }},
+    {"lookahead", "Lookahead around AdamW for everything", 0.01f, false,
+     [](const OptimizerRequest& request) {
+         return whole(request,
+                      std::make_unique<heron::Lookahead>(request.device, adamw(request, request.lr)));
+     }},
 };
 
 }  // namespace

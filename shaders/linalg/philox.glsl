@@ -18,7 +18,7 @@ uvec4 philox(uvec4 counter, uvec2 key) {
 // In (0, 1], a multiple of 2^-24.
 float positive_uniform(uint word) { return float((word >> 8) + 1u) * 5.9604645e-8; }
 
-// -log(u) for u in [2^-24, 1]: u = m 2^e with m in [0.7, 1.42), log m = 2 artanh((m - 1) / (m + 1)) by its series, whose first
+// -log(u) for a positive normal u: u = m 2^e with m in [0.7, 1.42), log m = 2 artanh((m - 1) / (m + 1)) by its series, whose first
 // term left out is 2^-33 of the result.
 float minus_log(float u) {
     uint bits = floatBitsToUint(u) + 0x004b0000u; // mantissas from 1.414 on move to the next exponent

@@ -78,6 +78,8 @@ float slot_value(HyperSlots slots, SchedulePieces pieces, uint s, uint t, uint s
                bias_correction(slots.slot[s].log1, slots.slot[s].log1_low, add_saturating(t, 1u));
     if (kind == SLOT_EXPONENTIAL)
         return exponential_draw(seed, t);
+    if (kind == SLOT_POWER)
+        return exp_accurate(-value * minus_log(float(t)));
     if (kind == SLOT_STEP)
         return float(t);
     if (kind == SLOT_FIRST)

@@ -68,6 +68,12 @@ HyperValue HyperValue::exponential_draw() {
     return result;
 }
 
+HyperValue HyperValue::power_of_step(double exponent) {
+    HyperValue result = constant(exponent);
+    result.slot.kind = gpu::SLOT_POWER;
+    return result;
+}
+
 HyperValue HyperValue::step() {
     HyperValue result;
     result.slot.kind = gpu::SLOT_STEP;

@@ -24,8 +24,9 @@ struct HyperValue {
     static HyperValue correction_growth(double beta, double value);
     // One draw a step from Exp(1): of the step and StepOptions::seed alone, the same for all optimizers.
     static HyperValue exponential_draw();
-    static HyperValue step();                     // t
-    static HyperValue after_first(double value);  // 1 in the first step, then value
+    static HyperValue power_of_step(double exponent);  // t^exponent
+    static HyperValue step();                          // t
+    static HyperValue after_first(double value);       // 1 in the first step, then value
 };
 
 }  // namespace heron

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -55,6 +56,8 @@ public:
     const Tensor& hyper() const { return hyper_; }
     // A state that belongs to a parameter, called <parameter>.<name>.
     Tensor state(const Item& item, std::string_view name, DType dtype, const Shape& shape);
+    // One that was made before; empty where there is none.
+    Tensor find_state(const Item& item, std::string_view name) const;
 
     // SPEC_FLAGS of an element-wise kernel: ELEMENTS_ bits for this device and step, and the algorithm's
     // own `bits`.
@@ -74,6 +77,8 @@ public:
     gpu::ParameterOperand parameter_operand(const Item& item) const;
     static void add_parameter(std::vector<Operand>& operands, std::uint32_t field, const Item& item,
                               std::uint64_t first, std::uint64_t count);
+    // For a kernel that loads the parameter and writes nothing of it.
+    static void add_parameter_reads(std::vector<Operand>& operands, std::uint32_t field, const Item& item);
     // Adds a kernel that updates all elements of a parameter by its gradient: with the kernel's
     // specialization, and the costs of an element (`state_bytes`: traffic of its states). `bits`: see
     // variant().
@@ -100,6 +105,7 @@ private:
     std::string identity() const;  // step_identity.cpp
 
     Graph graph_;
+    std::map<std::string, Tensor> states_;  // of parameters, by their names in the graph
     StepOptions options_;
     std::span<const Optimizer* const> optimizers_;
     std::vector<std::vector<Item>> all_items_;         // per optimizer

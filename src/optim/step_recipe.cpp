@@ -18,7 +18,13 @@ std::uint32_t threads_of(const Capabilities& device, std::uint32_t wanted) {
 }
 
 Tensor StepBuilder::state(const Item& item, std::string_view name, DType dtype, const Shape& shape) {
-    return graph_.state(item.parameter->name + "." + std::string(name), dtype, shape);
+    const std::string full_name = item.parameter->name + "." + std::string(name);
+    return states_[full_name] = graph_.state(full_name, dtype, shape);
+}
+
+Tensor StepBuilder::find_state(const Item& item, std::string_view name) const {
+    const auto found = states_.find(item.parameter->name + "." + std::string(name));
+    return found == states_.end() ? Tensor() : found->second;
 }
 
 SpecConstant StepBuilder::variant(std::uint32_t bits) const {
@@ -103,6 +109,15 @@ void StepBuilder::add_parameter(std::vector<Operand>& operands, std::uint32_t fi
         add_part(operands, at(offsetof(Member, master)), item.master, first, count, Access::read_write);
     if (item.average)
         add_part(operands, at(offsetof(Member, average)), item.average, first, count, Access::read_write);
+}
+
+void StepBuilder::add_parameter_reads(std::vector<Operand>& operands, std::uint32_t field, const Item& item) {
+    using Member = gpu::ParameterOperand;
+    for (const std::size_t member : {offsetof(Member, weight), offsetof(Member, low)})
+        operands.push_back({field + static_cast<std::uint32_t>(member), item.weight, Access::read});
+    if (item.master)
+        operands.push_back(
+            {field + static_cast<std::uint32_t>(offsetof(Member, master)), item.master, Access::read});
 }
 
 void StepBuilder::add_element_wise(Operation operation, const Item& item, const ElementGrid& grid,

@@ -52,6 +52,7 @@ struct OptimizerGolden {
         compare_state;
     // Every u.t is compared with -(w.t - 0): lr is 1, and W begins as zero in every step.
     bool updates = false;
+    DisabledCapabilities disable{};  // of the device
 };
 
 class OptimizerGoldenTest : public DeviceTest {
@@ -59,15 +60,16 @@ protected:
     // `label` tells several runs of one file apart.
     void run_case(const GoldenCase& golden, GoldenResult& result, const OptimizerGolden& setup,
                   const std::string& label = "") {
-        std::unique_ptr<Optimizer> optimizer = setup.make(device());
+        Device& on = device(setup.disable);
+        std::unique_ptr<Optimizer> optimizer = setup.make(on);
         std::vector<Item> items;
         for (const std::string& name : golden.parameters()) {
             const GoldenTensor first = golden.tensor(
                 GoldenCase::tensor_name(setup.updates ? "g" : "w", name, setup.updates ? 1 : 0));
             if (setup.takes && !setup.takes(first.shape)) continue;
             const std::vector<float> zeros(first.values.size(), 0.0f);
-            items.push_back({name, first.shape, &guarded(setup.updates ? zeros : first.floats()),
-                             &guarded(zeros), first.values});
+            items.push_back({name, first.shape, &guarded_on(on, setup.updates ? zeros : first.floats()),
+                             &guarded_on(on, zeros), first.values});
             Parameter parameter;
             parameter.name = items.back().plan_name();
             parameter.weight = items.back().weight->view(DType::f32, first.shape);
@@ -76,7 +78,7 @@ protected:
             optimizer->add(parameter);
         }
         if (items.empty()) return;
-        Plan plan = compile(device(), {optimizer.get()});
+        Plan plan = compile(on, {optimizer.get()});
         plan.allocate();
         plan.initialize();
         for (const Item& item : items)

@@ -230,6 +230,46 @@ TEST_P(BadInputTest, OptionsOutOfRangeOfLionSignSgdAndRandomScaling) {
     refused([&] { RandomScalingSgd(d, {.mu = -1.0f}); }, {"RandomScalingSgd", "mu", "-1"});
 }
 
+TEST_P(BadInputTest, OptionsOutOfRangeOfAdafactor) {
+    Device& d = device();
+    refused([&] { Adafactor(d, {.lr = kNan}); }, {"Adafactor", "lr"});
+    refused([&] { Adafactor(d, {.form = static_cast<AdafactorForm>(2)}); }, {"Adafactor", "form", "2"});
+    refused([&] { Adafactor(d, {.rate = static_cast<AdafactorRate>(3)}); }, {"Adafactor", "rate", "3"});
+    refused([&] { Adafactor(d, {.decay = 0.0}); }, {"Adafactor", "decay", "below 0"});
+    refused([&] { Adafactor(d, {.beta1 = 1.0}); }, {"Adafactor", "beta1"});
+    refused([&] { Adafactor(d, {.eps1 = -1.0f}); }, {"Adafactor", "eps1"});
+    refused([&] { Adafactor(d, {.eps2 = kInfinity}); }, {"Adafactor", "eps2"});
+    refused([&] { Adafactor(d, {.clip_threshold = 0.0f}); }, {"Adafactor", "clip_threshold"});
+    refused([&] { Adafactor(d, {.weight_decay = -1.0f}); }, {"Adafactor", "weight_decay"});
+}
+
+TEST_P(BadInputTest, WhatLookaheadCannotWrap) {
+    Device& d = device();
+    const auto sgd = [&] { return std::make_unique<Sgd>(d); };
+    refused([&] { Lookahead(d, nullptr); }, {"Lookahead", "null"});
+    refused([&] { Lookahead(d, sgd(), {.steps = 0}); }, {"Lookahead", "steps"});
+    refused([&] { Lookahead(d, sgd(), {.alpha = 1.5f}); }, {"Lookahead", "alpha", "[0, 1]"});
+    refused([&] { Lookahead(d, sgd(), {.alpha = kNan}); }, {"Lookahead", "alpha"});
+    refused([&] { Lookahead(d, sgd(), {.momentum = static_cast<LookaheadMomentum>(3)}); },
+            {"Lookahead", "momentum", "3"});
+    refused([&] { Lookahead(d, std::make_unique<Lookahead>(d, sgd())); }, {"is a Lookahead"});
+    refused([&] { Lookahead(device({.shader_float16 = true}), sgd()); }, {"sgd", "another device"});
+    refused(
+        [&] {
+            std::unique_ptr<Sgd> used = sgd();
+            used->add(parameter("a"));
+            Lookahead(d, std::move(used));
+        },
+        {"sgd", "has parameters"});
+    for (const LookaheadMomentum momentum : {LookaheadMomentum::reset, LookaheadMomentum::pullback}) {
+        Lookahead without(d, sgd(), {.momentum = momentum});
+        without.add(parameter("a"));
+        refused([&] { compile(d, {&without}); }, {"no momentum", "\"a\"", "LookaheadMomentum::none"});
+    }
+    Lookahead muon(d, std::make_unique<Muon>(d));
+    refused([&] { muon.add(parameter("bias", {7})); }, {"bias", "matrices"});
+}
+
 TEST_P(BadInputTest, OptimizersThatDoNotGoTogether) {
     Device& d = device();
     Sgd one(d), two(d), other_name(d), elsewhere(device({.shader_float16 = true}));

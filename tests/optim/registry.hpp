@@ -8,9 +8,11 @@
 #include <vector>
 
 #include "optim/optimizer_case.hpp"
+#include "optim/registry_adafactor.hpp"
 #include "optim/registry_dion.hpp"
 #include "optim/registry_elementwise.hpp"
 #include "optim/registry_kronecker.hpp"
+#include "optim/registry_lookahead.hpp"
 #include "optim/registry_ortho.hpp"
 #include "optim/registry_subspace.hpp"
 
@@ -80,9 +82,14 @@ inline std::vector<OptimizerCase> optimizer_registry() {
              [](double m, double n) { return 0.2 * std::sqrt(std::max(m, n)); }),
         muon("muon_dion", dion, [](double m, double n) { return std::sqrt(m / n); }),
     };
-    for (const std::vector<OptimizerCase>& family :
-         {ortho_cases(), dion_cases(), elementwise_cases(), subspace_cases(), kronecker_cases()})
+    for (const std::vector<OptimizerCase>& family : {ortho_cases(), dion_cases(), elementwise_cases(),
+                                                     adafactor_cases(), subspace_cases(), kronecker_cases()})
         cases.insert(cases.end(), family.begin(), family.end());
+    cases.push_back(lookahead("lookahead_adamw", {.steps = 2, .alpha = 0.5f}, adamw("", {}), "m"));
+    cases.push_back(lookahead("lookahead_sgd", {.steps = 2, .momentum = LookaheadMomentum::pullback},
+                              sgd("", {.lr = 0.1f, .momentum = 0.9, .dampening = 0.1}), "momentum"));
+    cases.push_back(lookahead("lookahead_muon", {.steps = 2, .momentum = LookaheadMomentum::reset},
+                              muon("", MuonOptions::keller_jordan(), kj), "momentum"));
     return cases;
 }
 

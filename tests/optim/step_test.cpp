@@ -111,6 +111,25 @@ TEST_P(StepTest, BiasCorrectionsAreAccurateFromTheFirstStepTo2To31) {
     RecordProperty("worst_units", std::to_string(worst));
 }
 
+TEST_P(StepTest, PowersOfTheStepAreAccurate) {
+    const std::vector<double> exponents{-0.8, -0.5, -2.0, -0.01};
+    std::vector<HyperValue> values;
+    for (const double exponent : exponents) values.push_back(HyperValue::power_of_step(exponent));
+    Probe probe(device(), values);
+    for (const std::uint64_t t : {std::uint64_t{1}, std::uint64_t{2}, std::uint64_t{3}, std::uint64_t{10},
+                                  std::uint64_t{1000}, std::uint64_t{16777217}, std::uint64_t{1} << 31}) {
+        const std::vector<float> actual = probe.at(t);
+        for (std::size_t i = 0; i < exponents.size(); ++i) {
+            const float exponent = static_cast<float>(exponents[i]), time = static_cast<float>(t);
+            const double x = exponent * std::log(static_cast<double>(time));
+            // exp's own 4 ulp; log, product and their argument are off by 5 u relative to x.
+            EXPECT_NEAR(actual[i], std::exp(x), (8 + 5 * std::abs(x)) * kU * std::exp(x))
+                << exponents[i] << " step " << t;
+            if (t == 1) EXPECT_EQ(actual[i], 1.0f);
+        }
+    }
+}
+
 TEST_P(StepTest, SchedulesOnTheDeviceEqualThoseOnTheHost) {
     const std::vector<Schedule> schedules{
         {},

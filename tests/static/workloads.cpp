@@ -232,6 +232,9 @@ void compile_steps(const Device& device) {
         };
         compile_step(AdamW(device));
         compile_step(AdamW(device, {.amsgrad = true}));
+        compile_step(Adafactor(device));
+        compile_step(Adafactor(device, {.beta1 = 0.9}));
+        compile_step(Lookahead(device, std::make_unique<AdamW>(device)));
         compile_step(Lion(device));
         compile_step(SignSgd(device));
         compile_step(RandomScalingSgd(device));

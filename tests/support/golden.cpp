@@ -24,8 +24,14 @@ std::filesystem::path golden_folder() {
 GoldenCase::GoldenCase(const std::filesystem::path& file) : reader_(file), name_(file.stem().string()) {
     const std::string text = metadata("hyper");
     if (text.empty()) throw std::runtime_error("the metadata has no \"hyper\"");
-    hyper_ = std::make_unique<const nlohmann::json>(nlohmann::json::parse(text));
-    if (!hyper_->is_object()) throw std::runtime_error("\"hyper\" is not a JSON object");
+    nlohmann::json given = nlohmann::json::parse(text), hyper = nlohmann::json::object();
+    if (!given.is_object()) throw std::runtime_error("\"hyper\" is not a JSON object");
+    for (const auto& [key, value] : given.items()) {
+        if (!value.is_object()) hyper[key] = value;
+        if (value.is_object())
+            for (const auto& [inner, inner_value] : value.items()) hyper[key + "." + inner] = inner_value;
+    }
+    hyper_ = std::make_unique<const nlohmann::json>(std::move(hyper));
 }
 
 GoldenCase::~GoldenCase() = default;
@@ -73,6 +79,15 @@ std::vector<double> GoldenCase::numbers(const std::string& key) const {
 std::vector<double> GoldenCase::numbers(const std::string& key, const std::vector<double>& fallback) const {
     asked_.insert(key);
     return has(key) ? numbers(key) : fallback;
+}
+
+std::pair<std::optional<double>, std::optional<double>> GoldenCase::numbers_or_null(
+    const std::string& key) const {
+    const nlohmann::json& pair = value(key);
+    const auto at = [&](std::size_t i) {
+        return pair.at(i).is_null() ? std::nullopt : std::optional<double>(pair.at(i).get<double>());
+    };
+    return {at(0), at(1)};
 }
 
 GoldenTensor GoldenCase::tensor(const std::string& tensor) const {

@@ -19,10 +19,12 @@
 #include <functional>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "heron/state.hpp"
@@ -49,7 +51,8 @@ public:
     const std::string& name() const { return name_; }    // the file's stem
     std::string metadata(const std::string& key) const;  // "" where there is none: kind, source, notes
 
-    // Hyperparameters. Those without a fallback fail when the file lacks them.
+    // Hyperparameters; those of an object in the file are called "object.name". Those without a fallback fail
+    // when the file lacks them.
     bool has(const std::string& key) const;
     bool is_null(const std::string& key) const;  // there, but null
     double number(const std::string& key) const;
@@ -58,6 +61,8 @@ public:
     std::string text(const std::string& key, const std::string& fallback) const;
     std::vector<double> numbers(const std::string& key) const;
     std::vector<double> numbers(const std::string& key, const std::vector<double>& fallback) const;
+    // A pair of which each may be null.
+    std::pair<std::optional<double>, std::optional<double>> numbers_or_null(const std::string& key) const;
 
     // Tensors.
     bool has_tensor(const std::string& tensor) const { return reader_.find(tensor) != nullptr; }

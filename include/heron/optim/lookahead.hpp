@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// Lookahead (arXiv 1907.08610; michaelrzhang/lookahead) around any optimizer.
+//
+//   every step: the inner optimizer's;  every `steps`-th after it: W <- alpha W + (1 - alpha) S;  S <- W
+//
+// The inner optimizer's momentum B (its state called "momentum", or "m"), at the same time:
+//
+//   none      stays
+//   reset     B <- 0
+//   pullback  B <- alpha B + (1 - alpha) C;  C <- B, the copy that the synchronization before left (at first
+//   0)
+//
+// The authors' code loses C after the first time (it becomes the live buffer itself); here it does not.
+//
+// State: S in f32, <parameter>.slow, and with pullback C in f32, <parameter>.slow_momentum. S begins as the
+// parameter in Plan::initialize(); to evaluate the slow weights, read that state. On top of the inner
+// optimizer's cost 3 FLOPs and 16 bytes an element with f32 tensors, and 4 or 16 bytes for the momentum,
+// every `steps` steps; in the others nothing. StepOptions::ema_decay averages what synchronizations make of
+// W.
+//
+// The other wrappers, averages of the weights and accumulation of gradients, are StepOptions.
+#pragma once
+
+#include "heron/train.hpp"
+
+namespace heron {
+
+enum class LookaheadMomentum { none, reset, pullback };
+
+struct LookaheadOptions {
+    std::uint32_t steps = 5;  // >= 1; the authors' code, as all defaults here
+    float alpha = 0.8f;       // [0, 1]; 1 leaves the inner optimizer as it is
+    LookaheadMomentum momentum = LookaheadMomentum::none;
+};
+
+// Takes parameters in place of the inner optimizer; its learning rate is that one's.
+class HERON_API Lookahead : public Optimizer {
+public:
+    // Throws (invalid_argument) naming the option that is out of range, for no inner optimizer, one that is a
+    // Lookahead, has parameters or belongs to another device. compile() throws for one without momentum where
+    // that is to be changed.
+    Lookahead(const Device& device, std::unique_ptr<Optimizer> inner, const LookaheadOptions& options = {});
+    ~Lookahead() override;
+    const LookaheadOptions& options() const { return options_; }
+    const Optimizer& inner() const { return *inner_; }
+
+private:
+    void check(const Parameter& parameter) const override;
+    std::vector<HyperValue> hyper() const override;
+    std::string options_text() const override;
+    void build(StepBuilder& step) const override;
+    std::unique_ptr<Optimizer> inner_;
+    LookaheadOptions options_;
+};
+
+}  // namespace heron

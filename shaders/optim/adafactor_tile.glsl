@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// Which rows and columns of which item an invocation has (optim/adafactor.h). The includer's job struct has the member
+// `AdafactorTiles tiles`. begin_tile() comes first.
+#ifndef HERON_OPTIM_ADAFACTOR_TILE_GLSL
+#define HERON_OPTIM_ADAFACTOR_TILE_GLSL
+
+uint tile_rows, tile_cols, tile_lane_cols, tile_lane_rows, tile_col_tiles, tile_row_tiles, tile_rounds, tile_flags;
+uint tile_lane_col, tile_lane_row; // the latter in its item
+uint tile_item, tile_row_tile, tile_col_tile;
+uint tile_first_row;               // of round 0
+uint tile_col, tile_valid;         // first of the invocation's columns, and how many it has: 0 to 4
+
+void begin_tile(uint j, uint group) {
+    uint tile = group - p.jobs.job[j].first_group;
+    tile_rows = p.jobs.job[j].tiles.rows;
+    tile_cols = p.jobs.job[j].tiles.cols;
+    tile_lane_cols = p.jobs.job[j].tiles.lane_cols;
+    tile_lane_rows = p.jobs.job[j].tiles.lane_rows;
+    tile_col_tiles = p.jobs.job[j].tiles.col_tiles;
+    tile_row_tiles = p.jobs.job[j].tiles.row_tiles;
+    tile_rounds = p.jobs.job[j].tiles.rounds;
+    tile_flags = p.jobs.job[j].tiles.flags;
+    uint lane = gl_LocalInvocationID.x;
+    tile_lane_col = lane & (tile_lane_cols - 1u);
+    uint lane_row = lane / tile_lane_cols;
+    tile_lane_row = lane_row & (tile_lane_rows - 1u);
+    tile_col_tile = tile % tile_col_tiles;
+    tile_row_tile = tile / tile_col_tiles % tile_row_tiles;
+    uint item = tile / tile_col_tiles / tile_row_tiles * p.jobs.job[j].tiles.tile_items + lane_row / tile_lane_rows;
+    bool has_item = item < p.jobs.job[j].tiles.items;
+    tile_item = has_item ? item : 0u;
+    tile_first_row = 4u * (tile_row_tile * tile_rounds * tile_lane_rows + tile_lane_row);
+    tile_col = 4u * (tile_col_tile * tile_lane_cols + tile_lane_col);
+    tile_valid = has_item && tile_col < tile_cols ? min(4u, tile_cols - tile_col) : 0u;
+    tile_col = min(tile_col, tile_cols - 1u);
+}
+
+// The first of the invocation's rows in a round, and how many of the four there are.
+uint tile_row(uint r) { return tile_first_row + 4u * tile_lane_rows * r; }
+uint tile_row_count(uint row) { return tile_valid > 0u && row < tile_rows ? min(4u, tile_rows - row) : 0u; }
+// Within the tensor for rows and columns beyond it, too: a driver may load what is not asked for.
+uint tile_line(uint row) { return tile_item * tile_rows + min(row, tile_rows - 1u); }
+uint tile_element(uint row) { return tile_line(row) * tile_cols + tile_col; }
+
+#endif

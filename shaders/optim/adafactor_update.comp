@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+// Adafactor's weights, all parameters in one dispatch, U formed again:
+//
+//   rate = lr, min(lr, 1 / sqrt(t)) or min(1e-4 lr t, 1 / sqrt(t));  a = rate, or max(eps2, RMS(W)) rate
+//   x = a U / max(1, RMS(U) / clip), or m <- beta1 m + (1 - beta1) x and x = m
+//   w <- (1 - lr wd) w - x, or (1 - a wd) w - x
+//
+// One workgroup a tile (optim/adafactor.h); each combines the tiles' partial sums by itself, in the same order.
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "optim/adafactor.h"
+
+#define JOB AdafactorUpdateJob
+#include "core/kernel.glsl"
+#include "core/half.glsl"
+#define REDUCE_WORKGROUP
+#include "core/reduce.glsl"
+#include "optim/parameter.glsl"
+#include "optim/gradient.glsl"
+#include "optim/weight.glsl"
+#include "optim/adafactor_tile.glsl"
+#include "optim/adafactor_direction.glsl"
+
+// sqrt(sum / count) of Blue's sums of all tiles.
+float root_mean_square(F32 partials, uint tiles, float inverse_count) {
+    vec3 sums = vec3(0.0);
+    for (uint k = gl_LocalInvocationID.x; k < tiles; k += gl_WorkGroupSize.x)
+        sums = blue_combine(sums, vec3(partials.v[3u * k], partials.v[3u * k + 1u], partials.v[3u * k + 2u]));
+    vec2 scaled = blue_scaled(workgroup_sum(sums));
+    return clamp_finite(scaled.x * safe_sqrt(vec4(scaled.y * inverse_count)).x);
+}
+
+void main() {
+    if (nothing_to_do())
+        return;
+    uint group = workgroup_index();
+    uint j = find_job(group);
+    begin_tile(j, group);
+    begin_gradient(j);
+    begin_weight(j);
+    begin_direction(j);
+    AdafactorHyperRef hyper = p.jobs.job[j].hyper;
+    AdafactorHyper h = hyper.h;
+    F32x4 moment1 = p.jobs.job[j].moment1;
+
+    uint items = p.jobs.job[j].tiles.items;
+    uint tile_items = p.jobs.job[j].tiles.tile_items;
+    uint tiles = (items + tile_items - 1u) / tile_items * tile_row_tiles * tile_col_tiles;
+    float inverse_count = p.jobs.job[j].inverse_count;
+    F32 updates = p.jobs.job[j].updates;
+    F32 weights = p.jobs.job[j].weights;
+    float update_size = root_mean_square(updates, tiles, inverse_count);
+    float weight_size = root_mean_square(weights, tiles, inverse_count);
+
+    float lr = parameter_lr(j, h.lr);
+    float rate = h.lr;
+    if ((tile_flags & ADAFACTOR_WARMUP) != 0u)
+        rate = clamp_finite(1e-4 * h.lr * h.step);
+    if ((tile_flags & (ADAFACTOR_CAPPED | ADAFACTOR_WARMUP)) != 0u)
+        rate = min(rate, 1.0 / sqrt(h.step));
+    if ((tile_flags & ADAFACTOR_SCALED) != 0u)
+        rate = clamp_finite(rate * max(p.jobs.job[j].eps2, weight_size));
+    rate = parameter_lr(j, rate);
+    float decay_rate = (tile_flags & ADAFACTOR_TRANSFORMERS) != 0u ? rate : lr;
+    float kept = clamp_finite(1.0 - decay_rate * parameter_decay(j, h.weight_decay));
+    float size = rate / max(1.0, clamp_finite(update_size * p.jobs.job[j].inverse_clip));
+
+    for (uint r = 0u; r < tile_rounds; ++r) {
+        uint row = tile_row(r);
+        uint count = tile_row_count(row);
+        for (uint k = 0u; k < count; ++k) {
+            uint i = tile_element(row + k);
+            vec4 w = load_weight(i, tile_valid);
+            vec4 x = adafactor_direction(load_gradient(i, tile_valid), row_scale(row + k));
+            x = clamp_finite(size * x, DTYPE_F32);
+            if ((FLAGS & SGD_MOMENTUM) != 0u) {
+                x = h.beta1 * load_state(moment1, i, tile_valid) + h.rate1 * x;
+                x = clamp_finite(x, DTYPE_F32);
+                store_state(moment1, i, tile_valid, x);
+            }
+            update_weight(i, tile_valid, kept * w, x);
+        }
+    }
+}

@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: MIT
+// Adafactor's recipe, per parameter, four levels:
+//
+//   sums over rows and columns, |W|^2  |  r, c, mean(r)  |  |U|^2  |  update, U formed again
+//
+// The kernels are shaders/optim/adafactor_*.comp; adafactor.h there says how tiles cover a parameter.
+#include "heron/optim/adafactor.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <limits>
+
+#include "core/enumerator.hpp"
+#include "heron/spirv/adafactor_lines.hpp"
+#include "heron/spirv/adafactor_norm.hpp"
+#include "heron/spirv/adafactor_sums.hpp"
+#include "heron/spirv/adafactor_update.hpp"
+#include "linalg/integers.hpp"
+#include "optim/adafactor.h"
+#include "optim/checks.hpp"
+#include "optim/step_builder.hpp"
+
+namespace heron {
+
+namespace {
+
+static_assert(sizeof(gpu::AdafactorTiles) == 48);
+static_assert(sizeof(gpu::AdafactorDirection) == 32);
+static_assert(sizeof(gpu::AdafactorSumsJob) == 176);
+static_assert(sizeof(gpu::AdafactorLinesJob) == 120);
+static_assert(sizeof(gpu::AdafactorNormJob) == 128);
+static_assert(sizeof(gpu::AdafactorUpdateJob) == 216);
+
+constexpr KernelInfo kSums = make_kernel<gpu::AdafactorSumsJob>("adafactor_sums", spirv::adafactor_sums);
+constexpr KernelInfo kLines = make_kernel<gpu::AdafactorLinesJob>("adafactor_lines", spirv::adafactor_lines);
+constexpr KernelInfo kNorm = make_kernel<gpu::AdafactorNormJob>("adafactor_norm", spirv::adafactor_norm);
+constexpr KernelInfo kUpdate =
+    make_kernel<gpu::AdafactorUpdateJob>("adafactor_update", spirv::adafactor_update);
+
+// Every tile of adafactor_update adds up the partial sums of all: few enough not to count against its
+// elements. Tiles of more rows are also what keeps partial sums of columns few.
+constexpr std::uint64_t kWantedTiles = 1024;
+constexpr std::uint64_t kRowsPerLane = 4;
+// 256 columns and 16 rows a round: as many partial sums of rows as of columns with four rounds or more.
+constexpr std::uint64_t kLaneRowsBesideWideRows = 4;
+
+// A parameter's matrices, and how tiles cover them.
+struct Layout {
+    bool is_vector = false;
+    std::uint64_t items = 1, rows = 1, cols = 1;
+    std::uint32_t threads = 1;
+    gpu::AdafactorTiles tiles{};
+    std::uint64_t tile_count = 0;
+    std::uint32_t chunk_rows = 1;
+    std::uint64_t row_groups = 0, col_groups = 0;
+
+    Layout(const Device& device, const Shape& shape) {
+        is_vector = shape.rank() < 2;
+        for (std::size_t axis = 0; axis + 2 < shape.rank(); ++axis) items *= shape[axis];
+        if (!is_vector) rows = shape[shape.rank() - 2];
+        if (shape.rank() > 0) cols = shape[shape.rank() - 1];
+        if (items * rows * cols == 0) return;
+
+        const Capabilities& capabilities = device.capabilities();
+        threads = threads_of(capabilities, capabilities.cpu ? 32 : 256);
+        const std::uint64_t wanted_rows = std::bit_ceil(ceil_div(rows, kRowsPerLane));
+        const std::uint64_t lane_cols = std::min<std::uint64_t>(
+            std::max<std::uint64_t>(threads / std::min(wanted_rows, kLaneRowsBesideWideRows), 1),
+            std::bit_ceil(ceil_div(cols, 4)));
+        const std::uint64_t lane_rows = std::min(threads / lane_cols, wanted_rows);
+        const std::uint64_t tile_items = threads / (lane_cols * lane_rows);
+        const std::uint64_t col_tiles = ceil_div(cols, 4 * lane_cols);
+        const std::uint64_t all_rounds = ceil_div(rows, kRowsPerLane * lane_rows);
+        const std::uint64_t per_round = ceil_div(items, tile_items) * col_tiles;
+        const std::uint64_t rounds =
+            std::clamp<std::uint64_t>(ceil_div(per_round * all_rounds, kWantedTiles), 1, all_rounds);
+        const std::uint64_t row_tiles = ceil_div(all_rounds, rounds);
+        tile_count = per_round * row_tiles;
+
+        chunk_rows = static_cast<std::uint32_t>(std::min<std::uint64_t>(threads, std::bit_ceil(rows)));
+        const std::uint64_t row_chunks = is_vector ? 1 : ceil_div(rows, chunk_rows);
+        if (!is_vector)
+            row_groups = row_chunks > 1 ? items * row_chunks : ceil_div(items, threads / chunk_rows);
+        col_groups = ceil_div(items * cols, threads);
+
+        tiles = {narrow(items),
+                 narrow(rows),
+                 narrow(cols),
+                 narrow(lane_cols),
+                 narrow(lane_rows),
+                 narrow(tile_items),
+                 narrow(row_tiles),
+                 narrow(col_tiles),
+                 narrow(rounds),
+                 narrow(row_chunks),
+                 0,
+                 0};
+    }
+    Shape row_shape(const Shape& shape) const {
+        std::vector<std::uint64_t> axes;
+        for (std::size_t axis = 0; axis + 1 < shape.rank(); ++axis) axes.push_back(shape[axis]);
+        return Shape(axes);
+    }
+    Shape col_shape(const Shape& shape) const {
+        std::vector<std::uint64_t> axes;
+        for (std::size_t axis = 0; axis < shape.rank(); ++axis)
+            if (axis + 2 != shape.rank()) axes.push_back(shape[axis]);
+        return Shape(axes);
+    }
+};
+
+// Adds the operations of one parameter.
+class ParameterRecipe {
+public:
+    ParameterRecipe(StepBuilder& step, const AdafactorOptions& options, const StepBuilder::Item& item)
+        : step_(step), options_(options), item_(item), layout_(step.device(), item.weight.shape) {
+        const Shape& shape = item.weight.shape;
+        if (layout_.is_vector) {
+            row_ = col_ = step.state(item, "v", DType::f32, shape);
+        } else {
+            row_ = step.state(item, "row", DType::f32, layout_.row_shape(shape));
+            col_ = step.state(item, "col", DType::f32, layout_.col_shape(shape));
+        }
+        if (options.beta1 > 0) moment_ = step.state(item, "m", DType::f32, shape);
+        layout_.tiles.flags =
+            (layout_.is_vector ? gpu::ADAFACTOR_VECTOR : 0) |
+            (options.scale_parameter ? gpu::ADAFACTOR_SCALED : 0) |
+            (options.form == AdafactorForm::transformers ? gpu::ADAFACTOR_TRANSFORMERS : 0) |
+            (options.rate == AdafactorRate::capped ? gpu::ADAFACTOR_CAPPED : 0) |
+            (options.rate == AdafactorRate::warmup ? gpu::ADAFACTOR_WARMUP : 0);
+    }
+
+    void build() {
+        Graph& graph = step_.graph();
+        const std::uint64_t lines = layout_.items * layout_.rows, columns = layout_.items * layout_.cols;
+        col_sums_ = graph.temporary(DType::f32, Shape{columns * layout_.tiles.row_tiles});
+        updates_ = graph.temporary(DType::f32, Shape{layout_.tile_count, 3});
+        // (A kernel may load from both sides of a branch: no address is null.)
+        row_sums_ = layout_.is_vector ? col_sums_
+                                      : graph.temporary(DType::f32, Shape{lines * layout_.tiles.col_tiles});
+        means_ = layout_.is_vector
+                     ? col_
+                     : graph.temporary(DType::f32, Shape{layout_.items * layout_.tiles.row_chunks});
+        weights_ =
+            options_.scale_parameter ? graph.temporary(DType::f32, Shape{layout_.tile_count, 3}) : updates_;
+        graph.set_stage("adafactor sums");
+        add_sums();
+        graph.set_stage("adafactor factors");
+        add_lines();
+        graph.set_stage("adafactor norm");
+        add_norm();
+        graph.set_stage("adafactor update");
+        add_update();
+    }
+
+private:
+    double elements() const { return static_cast<double>(item_.weight.shape.count()); }
+    double weight_bytes() const { return static_cast<double>(bytes_of(item_.weight.dtype)); }
+    gpu::ElementRange range() const {
+        return {0, static_cast<std::uint32_t>(item_.weight.shape.count()), 1, 0};
+    }
+    std::vector<SpecConstant> constants(std::uint32_t bits = 0) const {
+        return {{gpu::SPEC_THREADS, layout_.threads},
+                step_.variant(bits),
+                {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(item_.weight.dtype)},
+                {gpu::SPEC_DTYPE_B, static_cast<std::uint32_t>(item_.gradient.dtype)}};
+    }
+
+    void add_sums() {
+        using Job = gpu::AdafactorSumsJob;
+        Job job{};
+        job.parameter = step_.parameter_operand(item_);
+        job.tiles = layout_.tiles;
+        job.range = range();
+        job.row_weight = static_cast<float>(1.0 / static_cast<double>(layout_.cols));
+        job.col_weight = static_cast<float>(1.0 / static_cast<double>(layout_.rows));
+        std::vector<Operand> operands{{offsetof(Job, col_sums), col_sums_, Access::write},
+                                      {offsetof(Job, row_sums), row_sums_, Access::write},
+                                      {offsetof(Job, weights), weights_, Access::write}};
+        StepBuilder::add_gradient(operands, offsetof(Job, gradient), item_);
+        StepBuilder::add_parameter_reads(operands, offsetof(Job, parameter), item_);
+        Operation operation = make_operation(kSums, job, std::move(operands), layout_.tile_count);
+        operation.constants = constants();
+        operation.reason = step_.variant_reason();
+        operation.flops = (options_.scale_parameter ? 7.0 : 5.0) * elements();
+        operation.bytes = (StepBuilder::gradient_bytes(item_) +
+                           (options_.scale_parameter ? (item_.master ? 4.0 : weight_bytes()) : 0.0)) *
+                          elements();
+        step_.graph().add(std::move(operation));
+    }
+
+    void add_lines() {
+        using Job = gpu::AdafactorLinesJob;
+        Job job{};
+        job.tiles = layout_.tiles;
+        job.row_groups = static_cast<std::uint32_t>(layout_.row_groups);
+        job.chunk_rows = layout_.chunk_rows;
+        job.eps = options_.form == AdafactorForm::transformers ? options_.eps1 : 0.0f;
+        job.mean_weight = static_cast<float>(1.0 / static_cast<double>(layout_.rows));
+        std::vector<Operand> operands{
+            {offsetof(Job, row_sums), row_sums_, Access::read},
+            {offsetof(Job, col_sums), col_sums_, Access::read},
+            {offsetof(Job, row), row_, Access::read_write},
+            {offsetof(Job, col), col_, Access::read_write},
+            {offsetof(Job, means), means_, layout_.is_vector ? Access::read_write : Access::write},
+            {offsetof(Job, hyper), step_.hyper(), Access::read}};
+        Operation operation =
+            make_operation(kLines, job, std::move(operands), layout_.row_groups + layout_.col_groups);
+        operation.constants = {{gpu::SPEC_THREADS, layout_.threads}};
+        operation.reason = "one invocation a row or column";
+        const double rows = static_cast<double>(layout_.is_vector ? 0 : layout_.items * layout_.rows);
+        const double cols = static_cast<double>(layout_.items * layout_.cols);
+        operation.flops = rows * (4.0 + layout_.tiles.col_tiles) + cols * (3.0 + layout_.tiles.row_tiles);
+        operation.bytes =
+            4.0 * (rows * (2.0 + layout_.tiles.col_tiles) + cols * (2.0 + layout_.tiles.row_tiles));
+        step_.graph().add(std::move(operation));
+    }
+
+    gpu::AdafactorDirection direction() const {
+        gpu::AdafactorDirection direction{};
+        if (options_.form == AdafactorForm::torch) {
+            direction.mean_floor = options_.eps1;
+            const bool normal = options_.eps1 >= std::numeric_limits<float>::min();
+            direction.inverse_floor = normal ? 1.0f / options_.eps1 : 0.0f;
+        }
+        return direction;
+    }
+    void add_direction(std::vector<Operand>& operands, std::size_t field) const {
+        using Member = gpu::AdafactorDirection;
+        const auto at = [field](std::size_t offset) { return static_cast<std::uint32_t>(field + offset); };
+        operands.push_back({at(offsetof(Member, row)), row_, Access::read});
+        operands.push_back({at(offsetof(Member, col)), col_, Access::read});
+        operands.push_back({at(offsetof(Member, means)), means_, Access::read});
+    }
+
+    void add_norm() {
+        using Job = gpu::AdafactorNormJob;
+        Job job{};
+        job.direction = direction();
+        job.tiles = layout_.tiles;
+        job.range = range();
+        std::vector<Operand> operands{{offsetof(Job, updates), updates_, Access::write}};
+        StepBuilder::add_gradient(operands, offsetof(Job, gradient), item_);
+        add_direction(operands, offsetof(Job, direction));
+        Operation operation = make_operation(kNorm, job, std::move(operands), layout_.tile_count);
+        operation.constants = constants();
+        operation.reason = step_.variant_reason();
+        operation.flops = 5.0 * elements();
+        operation.bytes = StepBuilder::gradient_bytes(item_) * elements();
+        step_.graph().add(std::move(operation));
+    }
+
+    void add_update() {
+        using Job = gpu::AdafactorUpdateJob;
+        const std::uint64_t count = item_.weight.shape.count();
+        Job job{};
+        job.parameter = step_.parameter_operand(item_);
+        job.direction = direction();
+        job.tiles = layout_.tiles;
+        job.range = range();
+        job.eps2 = options_.eps2;
+        job.inverse_clip = static_cast<float>(1.0 / static_cast<double>(options_.clip_threshold));
+        job.inverse_count = static_cast<float>(1.0 / static_cast<double>(count));
+        std::vector<Operand> operands{{offsetof(Job, updates), updates_, Access::read},
+                                      {offsetof(Job, weights), weights_, Access::read},
+                                      {offsetof(Job, hyper), step_.hyper(), Access::read}};
+        if (moment_) operands.push_back({offsetof(Job, moment1), moment_, Access::read_write});
+        StepBuilder::add_gradient(operands, offsetof(Job, gradient), item_);
+        StepBuilder::add_parameter(operands, offsetof(Job, parameter), item_, 0, count);
+        add_direction(operands, offsetof(Job, direction));
+        Operation operation = make_operation(kUpdate, job, std::move(operands), layout_.tile_count);
+        operation.constants = constants(moment_ ? gpu::SGD_MOMENTUM : 0);
+        operation.reason = step_.variant_reason();
+        operation.flops = (moment_ ? 11.0 : 8.0) * elements();
+        operation.bytes = (StepBuilder::parameter_bytes(item_) + StepBuilder::gradient_bytes(item_) +
+                           (moment_ ? 8.0 : 0.0)) *
+                          elements();
+        step_.graph().add(std::move(operation));
+    }
+
+    StepBuilder& step_;
+    const AdafactorOptions& options_;
+    const StepBuilder::Item& item_;
+    Layout layout_;
+    Tensor row_, col_;  // of a vector both v
+    Tensor moment_;     // empty without beta1
+    Tensor row_sums_, col_sums_, means_, updates_, weights_;
+};
+
+}  // namespace
+
+AdafactorOptions AdafactorOptions::transformers() {
+    AdafactorOptions options;
+    options.form = AdafactorForm::transformers;
+    options.eps1 = 1e-30f;
+    return options;
+}
+
+Adafactor::Adafactor(const Device& device, const AdafactorOptions& options)
+    : Optimizer(device, "adafactor"), options_(options) {
+    const AdafactorOptions& o = options;
+    const auto check_enum = [](const char* name, auto value, auto last) {
+        if (!is_enumerator(value, last))
+            refuse(std::string("Adafactor: ") + name + " is " + std::to_string(static_cast<int>(value)) +
+                   ", which is no enumerator");
+    };
+    check_option("Adafactor", "lr", o.lr, o.lr >= 0, "finite and not below 0");
+    check_enum("form", o.form, AdafactorForm::transformers);
+    check_enum("rate", o.rate, AdafactorRate::constant);
+    check_option("Adafactor", "decay", o.decay, o.decay < 0, "finite and below 0");
+    check_option("Adafactor", "beta1", o.beta1, o.beta1 >= 0 && o.beta1 < 1, "in [0, 1)");
+    check_option("Adafactor", "eps1", o.eps1, o.eps1 >= 0, "finite and not below 0");
+    check_option("Adafactor", "eps2", o.eps2, o.eps2 >= 0, "finite and not below 0");
+    check_option("Adafactor", "clip_threshold", o.clip_threshold, o.clip_threshold > 0, "finite and above 0");
+    check_option("Adafactor", "weight_decay", o.weight_decay, o.weight_decay >= 0, "finite and not below 0");
+}
+
+std::string Adafactor::options_text() const {
+    return "adafactor form=" + std::to_string(static_cast<int>(options_.form)) +
+           " rate=" + std::to_string(static_cast<int>(options_.rate)) +
+           " scale_parameter=" + std::to_string(options_.scale_parameter) +
+           " decay=" + number_text(options_.decay) + " beta1=" + number_text(options_.beta1) +
+           " eps1=" + number_text(options_.eps1) + " eps2=" + number_text(options_.eps2) +
+           " clip_threshold=" + number_text(options_.clip_threshold) +
+           " weight_decay=" + number_text(options_.weight_decay);
+}
+
+// gpu::AdafactorHyper
+std::vector<HyperValue> Adafactor::hyper() const {
+    return {HyperValue::lr(options_.lr, options_.schedule), HyperValue::step(),
+            HyperValue::power_of_step(options_.decay),      HyperValue::constant(options_.weight_decay),
+            HyperValue::constant(options_.beta1),           HyperValue::constant(1.0 - options_.beta1)};
+}
+
+void Adafactor::build(StepBuilder& step) const {
+    for (const StepBuilder::Item& item : step.items()) {
+        ParameterRecipe recipe(step, options_, item);
+        if (item.weight.shape.count() > 0) recipe.build();
+    }
+}
+
+}  // namespace heron

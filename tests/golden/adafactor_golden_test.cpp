@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// Adafactor against torch.optim and Hugging Face's transformers.
+#include "golden/optimizer_golden.hpp"
+
+namespace heron::test {
+namespace {
+
+class AdafactorGoldenTest : public OptimizerGoldenTest {
+protected:
+    // torch's default eps1 is the machine epsilon of the weights: float64's in the files.
+    static AdafactorOptions torch(const GoldenCase& golden) {
+        AdafactorOptions options;
+        options.lr = static_cast<float>(golden.number("lr", options.lr));
+        options.decay = golden.number("beta2_decay", options.decay);
+        options.clip_threshold = static_cast<float>(golden.number("d", options.clip_threshold));
+        options.weight_decay = static_cast<float>(golden.number("weight_decay", 0.0));
+        options.eps1 = 0x1p-52f;
+        set_eps(golden, options);
+        return options;
+    }
+    static AdafactorOptions transformers(const GoldenCase& golden) {
+        AdafactorOptions options = AdafactorOptions::transformers();
+        options.clip_threshold = static_cast<float>(golden.number("clip_threshold", options.clip_threshold));
+        options.decay = golden.number("decay_rate", options.decay);
+        options.weight_decay = static_cast<float>(golden.number("weight_decay", 0.0));
+        options.scale_parameter = golden.flag("scale_parameter", true);
+        if (!golden.is_null("beta1")) options.beta1 = golden.number("beta1", 0.0);
+        const bool relative = golden.flag("relative_step", true), warmup = golden.flag("warmup_init", false);
+        options.rate = !relative ? AdafactorRate::constant
+                       : warmup  ? AdafactorRate::warmup
+                                 : AdafactorRate::capped;
+        if (!golden.is_null("lr")) options.lr = static_cast<float>(golden.number("lr", options.lr));
+        set_eps(golden, options);
+        return options;
+    }
+
+private:
+    static void set_eps(const GoldenCase& golden, AdafactorOptions& options) {
+        if (!golden.has("eps")) return;
+        const auto [eps1, eps2] = golden.numbers_or_null("eps");
+        if (eps1) options.eps1 = static_cast<float>(*eps1);
+        if (eps2) options.eps2 = static_cast<float>(*eps2);
+    }
+};
+
+TEST_P(AdafactorGoldenTest, EveryFile) {
+    run_golden("adafactor", GetParam().name, [&](const GoldenCase& golden, GoldenResult& result) {
+        const bool is_torch = golden.name().starts_with("torch");
+        if (!is_torch && !golden.name().starts_with("hf"))
+            throw std::runtime_error("neither torch's nor transformers' form");
+        const AdafactorOptions options = is_torch ? torch(golden) : transformers(golden);
+        OptimizerGolden setup;
+        setup.make = [&](const Device& on) { return std::make_unique<Adafactor>(on, options); };
+        setup.states = {{"row_var", "row"},        {"col_var", "col"},        {"variance", "v"},
+                        {"exp_avg_sq_row", "row"}, {"exp_avg_sq_col", "col"}, {"exp_avg_sq", "v"},
+                        {"exp_avg", "m"}};
+        run_case(golden, result, setup);
+    });
+}
+
+HERON_DEVICE_TESTS(AdafactorGoldenTest);
+
+}  // namespace
+}  // namespace heron::test
