@@ -73,7 +73,7 @@ void add_adamw(StepBuilder& step, const StepBuilder::Item& item, std::uint32_t f
                                   {offsetof(gpu::AdamWJob, hyper), step.hyper(), Access::read}};
     if (v_max) operands.push_back({offsetof(gpu::AdamWJob, moment2_max), v_max, Access::read_write});
     StepBuilder::add_parameter(operands, offsetof(gpu::AdamWJob, parameter), item, 0, count);
-    StepBuilder::add_gradient(operands, offsetof(gpu::AdamWJob, gradient), item, 0, count);
+    StepBuilder::add_gradient(operands, offsetof(gpu::AdamWJob, gradient), item);
     step.add_element_wise(make_operation(kAdamW, job, std::move(operands), grid.groups), item, grid,
                           amsgrad ? gpu::ADAMW_AMSGRAD : 0, 12.0, amsgrad ? 24.0 : 16.0);
 }

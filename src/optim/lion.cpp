@@ -52,7 +52,7 @@ void Lion::build(StepBuilder& step) const {
         std::vector<Operand> operands{{offsetof(gpu::LionJob, momentum), momentum, Access::read_write},
                                       {offsetof(gpu::LionJob, hyper), step.hyper(), Access::read}};
         StepBuilder::add_parameter(operands, offsetof(gpu::LionJob, parameter), item, 0, count);
-        StepBuilder::add_gradient(operands, offsetof(gpu::LionJob, gradient), item, 0, count);
+        StepBuilder::add_gradient(operands, offsetof(gpu::LionJob, gradient), item);
         step.add_element_wise(make_operation(kLion, job, std::move(operands), grid.groups), item, grid, 0,
                               8.0, 8.0);
     }

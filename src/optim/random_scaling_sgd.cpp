@@ -55,7 +55,7 @@ void RandomScalingSgd::build(StepBuilder& step) const {
         std::vector<Operand> operands{{offsetof(Job, momentum), momentum, Access::read_write},
                                       {offsetof(Job, hyper), step.hyper(), Access::read}};
         StepBuilder::add_parameter(operands, offsetof(Job, parameter), item, 0, count);
-        StepBuilder::add_gradient(operands, offsetof(Job, gradient), item, 0, count);
+        StepBuilder::add_gradient(operands, offsetof(Job, gradient), item);
         step.add_element_wise(make_operation(kRandomScalingSgd, job, std::move(operands), grid.groups), item,
                               grid, 0, 5.0, 8.0);
     }

@@ -61,7 +61,7 @@ void Sgd::build(StepBuilder& step) const {
         std::vector<Operand> operands{{offsetof(gpu::SgdJob, hyper), step.hyper(), Access::read}};
         if (b) operands.push_back({offsetof(gpu::SgdJob, momentum), b, Access::read_write});
         StepBuilder::add_parameter(operands, offsetof(gpu::SgdJob, parameter), item, 0, count);
-        StepBuilder::add_gradient(operands, offsetof(gpu::SgdJob, gradient), item, 0, count);
+        StepBuilder::add_gradient(operands, offsetof(gpu::SgdJob, gradient), item);
 
         step.add_element_wise(make_operation(kSgd, job, std::move(operands), grid.groups), item, grid,
                               has_momentum ? gpu::SGD_MOMENTUM : 0, 6.0, has_momentum ? 8.0 : 0.0);

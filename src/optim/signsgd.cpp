@@ -84,7 +84,7 @@ void SignSgd::build(StepBuilder& step) const {
         std::vector<Operand> operands{{offsetof(gpu::SignSgdJob, hyper), step.hyper(), Access::read}};
         if (momentum) operands.push_back({offsetof(gpu::SignSgdJob, momentum), momentum, Access::read_write});
         StepBuilder::add_parameter(operands, offsetof(gpu::SignSgdJob, parameter), item, 0, count);
-        StepBuilder::add_gradient(operands, offsetof(gpu::SignSgdJob, gradient), item, 0, count);
+        StepBuilder::add_gradient(operands, offsetof(gpu::SignSgdJob, gradient), item);
         step.add_element_wise(make_operation(kSignSgd, job, std::move(operands), grid.groups), item, grid,
                               has_momentum ? gpu::SGD_MOMENTUM : 0, 6.0, has_momentum ? 8.0 : 0.0);
     }

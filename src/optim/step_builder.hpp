@@ -74,6 +74,9 @@ public:
     static gpu::ElementRange range(std::uint64_t first, std::uint64_t count, const ElementGrid& grid);
     static void add_gradient(std::vector<Operand>& operands, std::uint32_t field, const Item& item,
                              std::uint64_t first, std::uint64_t count);
+    static void add_gradient(std::vector<Operand>& operands, std::uint32_t field, const Item& item) {
+        add_gradient(operands, field, item, 0, item.gradient.shape.count());
+    }
     gpu::ParameterOperand parameter_operand(const Item& item) const;
     static void add_parameter(std::vector<Operand>& operands, std::uint32_t field, const Item& item,
                               std::uint64_t first, std::uint64_t count);

@@ -80,7 +80,7 @@ void StepBuilder::add_accumulate() {
                 gpu::AccumulateJob job{};
                 job.range = range(0, count, grid);
                 std::vector<Operand> operands;
-                add_gradient(operands, offsetof(gpu::AccumulateJob, gradient), item, 0, count);
+                add_gradient(operands, offsetof(gpu::AccumulateJob, gradient), item);
                 operands.push_back({offsetof(gpu::AccumulateJob, accumulator), sum, Access::read_write});
                 operands.push_back({offsetof(gpu::AccumulateJob, control), layout_.control, Access::read});
                 Operation operation = make_operation(kAccumulate, job, std::move(operands), grid.groups);
@@ -136,7 +136,7 @@ void StepBuilder::add_statistics() {
         gpu::GradientStatsJob job{};
         job.range = range(0, count, part.grid);
         std::vector<Operand> operands;
-        add_gradient(operands, offsetof(gpu::GradientStatsJob, gradient), *part.item, 0, count);
+        add_gradient(operands, offsetof(gpu::GradientStatsJob, gradient), *part.item);
         operands.push_back({offsetof(gpu::GradientStatsJob, partials),
                             partials_.row_range(first, part.grid.groups), Access::write});
         first += part.grid.groups;
