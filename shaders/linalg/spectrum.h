@@ -38,7 +38,7 @@ struct SpectrumOrderJob {
 const uint ORDER_SQUARED = 1;    // d holds squares: largest first, roots are reported, and rank deficiency is a status
 const uint ORDER_HAS_STATUS = 2;
 
-// y_ri = x_r,order[i], or the transpose; divided by sorted[i] if wanted (zero where that is beyond the numerical rank).
+// y_ri = x_r,order[i].
 struct SpectrumGatherJob {
     F32  x;
     U32  order;
@@ -58,7 +58,8 @@ struct SpectrumGatherJob {
     uint first_group;
 };
 const uint GATHER_TRANSPOSED = 1; // y has the columns as rows
-const uint GATHER_NORMALIZED = 2;
+const uint GATHER_NORMALIZED = 2;  // divided by sorted[i]; zero where that is beyond the numerical rank
+const uint GATHER_WITHIN_RANK = 4; // zero there
 
 HERON_SHARED_END
 

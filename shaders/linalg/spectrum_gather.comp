@@ -26,22 +26,23 @@ void main() {
     uint chunk = group - item * chunks;
     bool transposed = (flags & GATHER_TRANSPOSED) != 0u;
     bool normalized = (flags & GATHER_NORMALIZED) != 0u;
+    bool within_rank = (flags & GATHER_WITHIN_RANK) != 0u;
     uint x_at = item * p.jobs.job[j].x_item;
     uint y_at = item * p.jobs.job[j].y_item;
     uint order_at = item * p.jobs.job[j].order_item;
     uint x_stride = p.jobs.job[j].x_stride;
     uint y_stride = p.jobs.job[j].y_stride;
     float least = 0.0;
-    if (normalized)
+    if (normalized || within_rank)
         least = float(p.jobs.job[j].rank_scale) * 1.1920929e-7 * sorted.v[order_at];
     uint count = rows * cols;
     for (uint i = chunk * CHUNK + gl_LocalInvocationID.x; i < min(count, chunk * CHUNK + CHUNK); i += gl_WorkGroupSize.x) {
         uint row = transposed ? i % rows : i / cols;
         uint col = transposed ? i / rows : i % cols;
         float value = x.v[x_at + row * x_stride + order.v[order_at + col]];
-        if (normalized) {
+        if (normalized || within_rank) {
             float size = sorted.v[order_at + col];
-            value = size > least ? value / size : 0.0;
+            value = size > least ? (normalized ? value / size : value) : 0.0;
         }
         y.v[y_at + (transposed ? col * y_stride + row : row * y_stride + col)] = value;
     }

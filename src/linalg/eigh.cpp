@@ -4,18 +4,16 @@
 
 #include "heron/linalg.hpp"
 #include "linalg/checks.hpp"
-#include "linalg/integers.hpp"
+#include "linalg/eigensystem.hpp"
 #include "linalg/jacobi.h"
 #include "linalg/jacobi.hpp"
-#include "linalg/secular.hpp"
-#include "linalg/tridiagonal.hpp"
+#include "linalg/spectrum.h"
 
 namespace heron {
 
 namespace {
 
 constexpr std::uint64_t kMaxOrder = 4096;
-constexpr std::uint32_t kLargestLeaf = 32;    // of divide and conquer
 constexpr std::uint32_t kSweeps = 16;         // of one workgroup
 constexpr std::uint32_t kBlockedSweeps = 14;  // of pairs of blocks
 
@@ -26,33 +24,16 @@ void check_result(const Graph& graph, const char* name, const Tensor& result, co
     check_no_overlap("eigh", name, result, "A", a, graph);
 }
 
-// Tridiagonal form, divide and conquer, and back. 65 x 65 is three times as fast as Jacobi's method on
-// lavapipe, and four times 512 x 512.
+// 65 x 65 is three times as fast as by Jacobi's method on lavapipe, and four times 512 x 512.
 void direct(Graph& graph, Jacobi& jacobi, const Tensor& a, const Tensor& values, const Tensor& vectors,
             const EighOptions& options) {
-    const std::uint64_t n = a.cols();
-    std::uint64_t parts = 1;
-    while (ceil_div(n, parts) > kLargestLeaf) parts *= 2;
-    const std::uint64_t leaf = ceil_div(n, parts), size = leaf * parts;
+    const std::uint64_t n = a.cols(), size = eigensystem_size(n);
     const Tensor x = jacobi.matrix(size, size);
     jacobi.prepare(a, x, gpu::PREPARE_SYMMETRIC);
-    const Tridiagonal tridiagonal(graph, x, n, options.guarded);
-
-    const Tensor matrices = tridiagonal.split(leaf);
-    const Tensor rotated = graph.temporary(DType::f32, matrices.shape);
-    convert(graph, matrices, rotated, 1.0f, options.guarded);
-    Tensor v = graph.temporary(DType::f32, matrices.shape);
-    jacobi.solve(rotated, v, kSweeps);
-    v = jacobi.orthonormalized(v);
-    const Tensor product = graph.temporary(DType::f32, matrices.shape);
-    gemm(graph, matrices, v, Tensor{}, product, {.guarded = options.guarded});
-    Tensor d = jacobi.column_products(v, product, leaf);
-    d.shape = Shape{a.batch(), size};
-
-    const Eigensystem found = join_parts(graph, {d, v}, tridiagonal.off_diagonal(), n, options.guarded);
-    tridiagonal.multiply(found.vectors);
+    const Eigensystem found = large_eigensystem(graph, jacobi, x, n, options.guarded);
     jacobi.order(found.values, false, values, options.status);
-    jacobi.gather(jacobi.orthonormalized(found.vectors), vectors, options.vectors_as_rows, false);
+    jacobi.gather(jacobi.orthonormalized(found.vectors), vectors,
+                  options.vectors_as_rows ? gpu::GATHER_TRANSPOSED : 0);
 }
 
 }  // namespace
@@ -131,7 +112,7 @@ void eigh(Graph& graph, const Tensor& a, const Tensor& values, const Tensor& vec
 
     const Tensor d = jacobi.column_products(v, product(x, v, Transpose::no), n);
     jacobi.order(d, false, values, options.status);
-    jacobi.gather(v, vectors, options.vectors_as_rows, false);
+    jacobi.gather(v, vectors, options.vectors_as_rows ? gpu::GATHER_TRANSPOSED : 0);
 }
 
 }  // namespace heron

@@ -404,7 +404,8 @@ void Jacobi::order(const Tensor& d, bool squared, const Tensor& values, const Te
     graph_.add(std::move(operation));
 }
 
-void Jacobi::gather(const Tensor& x, const Tensor& y, bool transposed, bool normalized) const {
+void Jacobi::gather(const Tensor& x, const Tensor& y, std::uint32_t flags) const {
+    const bool transposed = (flags & gpu::GATHER_TRANSPOSED) != 0;
     gpu::SpectrumGatherJob job{};
     job.rows = narrow(transposed ? y.cols() : y.rows());
     job.cols = narrow(transposed ? y.rows() : y.cols());
@@ -413,7 +414,7 @@ void Jacobi::gather(const Tensor& x, const Tensor& y, bool transposed, bool norm
     job.order_item = narrow(order_.cols());
     job.y_stride = narrow(y.stride());
     job.y_item = narrow(y.rows() * y.stride());
-    job.flags = (transposed ? gpu::GATHER_TRANSPOSED : 0) | (normalized ? gpu::GATHER_NORMALIZED : 0);
+    job.flags = flags;
     job.rank_scale = narrow(rank_scale_);
     job.chunks = narrow(ceil_div(y.rows() * y.cols(), kChunk));
     Operation operation = make_operation(kGather, job,

@@ -57,8 +57,8 @@ public:
     Tensor column_products(const Tensor& x, const Tensor& y, std::uint64_t cols) const;
     // Sorts d, ascending, or as squares descending, and writes values and status.
     void order(const Tensor& d, bool squared, const Tensor& values, const Tensor& status);
-    // y = the first rows of x with the columns in order, or its transpose.
-    void gather(const Tensor& x, const Tensor& y, bool transposed, bool normalized) const;
+    // y = the first rows of x with the columns in order (GATHER_ of spectrum.h).
+    void gather(const Tensor& x, const Tensor& y, std::uint32_t flags) const;
 
 private:
     struct Pairs {

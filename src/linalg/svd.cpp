@@ -4,9 +4,13 @@
 #include <string>
 
 #include "heron/linalg.hpp"
+#include "linalg/blocks.hpp"
 #include "linalg/checks.hpp"
+#include "linalg/eigensystem.hpp"
+#include "linalg/halley.hpp"
 #include "linalg/jacobi.h"
 #include "linalg/jacobi.hpp"
+#include "linalg/spectrum.h"
 
 namespace heron {
 
@@ -49,6 +53,47 @@ void check_options(std::string_view who, const Graph& graph, const Tensor& a, co
         refuse(who, "max_sweeps is " + std::to_string(options.max_sweeps) + "; it may be at most 64");
 }
 
+// A = U_p H by the polar factor, H = V S V^T, U = U_p V (Nakatsukasa and Higham 2013), where k is the shorter
+// side.
+void polar_svd(Graph& graph, const Tensor& a, const Tensor& u, const Tensor& s, const Tensor& v,
+               const SvdOptions& options) {
+    const bool tall = a.rows() >= a.cols();
+    const std::uint64_t k = std::min(a.rows(), a.cols()), length = std::max(a.rows(), a.cols());
+    const std::uint64_t items = a.batch(), size = eigensystem_size(k);
+    const GemmOptions plain{.guarded = options.guarded};
+    const GemmOptions transposed{.transpose_a = Transpose::yes, .guarded = options.guarded};
+    Jacobi jacobi(graph, items, k, length, options.guarded);
+    const Tensor x = jacobi.matrix(length, k);
+    jacobi.prepare(a, x, tall ? gpu::PREPARE_COPY : gpu::PREPARE_TRANSPOSE);
+    const Tensor factor = polar_factor(graph, x, options.guarded);
+    const Tensor h = jacobi.matrix(k, k), symmetric = jacobi.matrix(size, size);
+    gemm(graph, factor, x, Tensor{}, h, transposed);
+    // A state of its own: that of A has the scale and the status.
+    Jacobi(graph, items, k, k, options.guarded).prepare(h, symmetric, gpu::PREPARE_SYMMETRIC);
+    const Tensor vectors =
+        jacobi.orthonormalized(large_eigensystem(graph, jacobi, symmetric, k, options.guarded).vectors);
+
+    const auto times_vectors = [&](const Tensor& matrix) {
+        const Tensor result = jacobi.matrix(length, k);
+        for (std::uint64_t item = 0; item < items; ++item)
+            gemm(graph, matrix.batch_item(item), block(vectors.batch_item(item), 0, 0, k, k), Tensor{},
+                 result.batch_item(item), plain);
+        return result;
+    };
+    const Tensor image = times_vectors(x);
+    jacobi.order(jacobi.column_products(image, image, k), true, s, options.status);
+    const Tensor& left = tall ? u : v;
+    const Tensor& right = tall ? v : u;
+    if (left) {
+        // One step of Bjorck and Bowie, after the columns beyond the rank are zero.
+        const Tensor sorted = jacobi.matrix(length, k), gram = jacobi.matrix(k, k);
+        jacobi.gather(times_vectors(factor), sorted, gpu::GATHER_WITHIN_RANK);
+        syrk(graph, sorted, Tensor{}, gram, transposed);
+        gemm(graph, sorted, gram, sorted, left, {.alpha = -0.5f, .beta = 1.5f, .guarded = options.guarded});
+    }
+    if (right) jacobi.gather(vectors, right, 0);
+}
+
 // Without checks. Columns of `left` (and rows of x) belong to the longer side.
 void add_svd(Graph& graph, const Tensor& a, const Tensor& u, const Tensor& s, const Tensor& v,
              const SvdOptions& options) {
@@ -59,6 +104,10 @@ void add_svd(Graph& graph, const Tensor& a, const Tensor& u, const Tensor& s, co
     // A single pair, which needs no more than its own width, or pairs of full blocks.
     const std::uint64_t single = (k + 7) / 8 * 8, wide = 2 * variant.block;
     const bool whole = single <= variant.order;
+    if (!whole && options.max_sweeps == 0) {
+        polar_svd(graph, a, u, s, v, options);
+        return;
+    }
     const std::uint64_t size = whole ? single : (k + wide - 1) / wide * wide;
     const Tensor x = jacobi.matrix(length, size);
     const Tensor rotation = jacobi.matrix(size, size);
@@ -71,8 +120,8 @@ void add_svd(Graph& graph, const Tensor& a, const Tensor& u, const Tensor& s, co
     jacobi.order(jacobi.column_products(x, x, k), true, s, options.status);
     const Tensor& left = tall ? u : v;
     const Tensor& right = tall ? v : u;
-    if (left) jacobi.gather(x, left, false, true);
-    if (right) jacobi.gather(rotation, right, false, false);
+    if (left) jacobi.gather(x, left, gpu::GATHER_NORMALIZED);
+    if (right) jacobi.gather(rotation, right, 0);
 }
 
 }  // namespace

@@ -219,7 +219,7 @@ const std::vector<Primitive>& primitives() {
          {"OpenBLAS ssyevd", "ssyevd_", ssyevd}},
         {"svd",
          Input::random,
-         {{8, 64, 64}, {1, 256, 128}},
+         {{8, 64, 64}, {1, 256, 128}, {1, 1024, 1024}},
          [](double m, double n) { return 14 * m * n * n + 8 * n * n * n; },
          [](const Request& r) {
              const std::uint64_t k = std::min(r.size.rows, r.size.cols);

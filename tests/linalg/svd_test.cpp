@@ -134,11 +134,44 @@ TEST_P(SvdTest, MatchesFloat64ForEveryKindOfMatrix) {
     check_all();
 }
 
+// A budget of sweeps chooses Jacobi's method.
 TEST_P(SvdTest, MatchesFloat64InBlocks) {
     Graph graph(device());
-    add(graph, {{random_matrix(128, 128, 1)}});
-    add(graph, {{make_matrix(MatrixKind::geometric, 129, 97, 2)}});
-    add(graph, {{make_matrix(MatrixKind::half_rank, 100, 150, 3)}});
+    for (const Matrix& a : {random_matrix(128, 128, 1), make_matrix(MatrixKind::geometric, 129, 97, 2),
+                            make_matrix(MatrixKind::half_rank, 100, 150, 3)}) {
+        Case c{{a}};
+        c.options.max_sweeps = 20;
+        add(graph, c);
+    }
+    run(graph);
+    check_all();
+}
+
+TEST_P(SvdTest, MatchesFloat64ByThePolarFactor) {
+    Graph graph(device());
+    for (MatrixKind kind : finite_matrix_kinds()) add(graph, {{make_matrix(kind, 100, 95, 1)}});
+    for (auto [m, n] : {std::pair{128u, 128u}, {97u, 129u}, {97u, 400u}, {257u, 90u}})
+        add(graph, {{random_matrix(m, n, m)}});
+    add(graph, {{random_matrix(91, 99, 1), Matrix(Matrix::Zero(91, 99)),
+                 make_matrix(MatrixKind::half_rank, 91, 99, 3)}});
+    run(graph);
+    check_all();
+}
+
+// Singular values on both sides of what counts as rank beside those of norm one: the least that the iteration
+// has to bring to one, with the largest rounding errors that it may make.
+TEST_P(SvdTest, SingularValuesAtTheEdgeOfTheRankKeepTheirVectors) {
+    const std::uint64_t n = 96;
+    const double least = static_cast<double>(n) * kEps32;
+    Graph graph(device());
+    for (const std::vector<double>& parts : {std::vector<double>{1.0, 1.5 * least},
+                                             {1.0, 1.5 * least, 0.0},
+                                             {1.0, 1.5 * least, 0.5 * least, 0.1 * least},
+                                             {1.0, 1e-3, 1e-5 + least}}) {
+        std::vector<double> sigma(n);
+        for (std::uint64_t i = 0; i < n; ++i) sigma[i] = parts[i * parts.size() / n];
+        add(graph, {{with_singular_values(sigma, n, n, parts.size())}});
+    }
     run(graph);
     check_all();
 }

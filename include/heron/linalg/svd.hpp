@@ -11,24 +11,32 @@
 namespace heron {
 
 struct SvdOptions {
-    std::uint32_t max_sweeps = 0;  // 1 to 64; 0: as many as are needed, with a reserve
-    Tensor status;                 // ok, nonfinite, not_converged, rank_deficient
+    // Budget of sweeps, 1 to 64: Jacobi's method at any size. 0: it is for small matrices, with as many as
+    // these need and a reserve.
+    std::uint32_t max_sweeps = 0;
+    Tensor status;  // ok, nonfinite, not_converged, rank_deficient
     bool guarded = true;
 };
 
 // A = U diag(S) V^T for each matrix of the batch, k = min(m, n). A: m x n, f32, f16 or bf16; U: m x k, V: n x
 // k, f32, either may be empty (Tensor{}); S: k f32 for each matrix, contiguous, descending. k up to 4096.
 //
-// One-sided block Jacobi on the columns of A, or of A^T where that is narrower (Hestenes 1958; Golub and Van
-// Loan, 8.6): the Gram matrix of each pair of blocks is made diagonal in one workgroup, and its rotation
-// applied by products, until all columns are orthogonal. Columns beyond the numerical rank (S_i <= max(m, n)
-// 2^-23 S_0) are not orthogonal to anything: those columns of the left factor (of the right one where m < n)
-// are zero, and the status is rank_deficient.
+// Small k (88; 62 with 16 KiB of shared memory, 126 with 64), or with `max_sweeps`: one-sided block Jacobi on
+// the columns of A, or of A^T where that is narrower (Hestenes 1958; Golub and Van Loan, 8.6): the Gram
+// matrix of each pair of blocks is made diagonal in one workgroup, and its rotation applied by products,
+// until all columns are orthogonal. Large k: the polar factor, A = U_p H, by dynamically weighted Halley
+// iteration with Cholesky factors, and H = V diag(S) V^T as eigh() does it; U = U_p V, made orthonormal by
+// one step of Bjorck and Bowie (Nakatsukasa and Higham 2013). Columns beyond the numerical rank (S_i <=
+// max(m, n) 2^-23 S_0) are not orthogonal to anything: those columns of the left factor (of the right one
+// where m < n) are zero, and the status is rank_deficient.
 //
 // Accuracy, u = 2^-24, k columns: |A - U S V^T|_F <= 4 max(m, n) u |A|_F; orthonormality of V, and of U
-// within the rank, 10 max(m, n) u. Cost of a sweep, l = max(m, n): k^2 (6 l + 4 k) FLOPs and 40 l k^2 / 64
-// bytes; 6 to 10 sweeps, 15 where singular values span 2^24. A matrix with a NaN or an infinity: S = 0, the
-// left factor zero, the right one I, nonfinite.
+// within the rank, 10 max(m, n) u. A matrix with a NaN or an infinity: S = 0, the left factor zero, the right
+// one I, nonfinite.
+//
+// Cost, l = max(m, n). A sweep: k^2 (6 l + 4 k) FLOPs and 40 l k^2 / 64 bytes; 6 to 10 sweeps, 15 where
+// singular values span 2^24. Large k: k^2 (3 l + 2 k) FLOPs for each of 5 or 6 iterations, eigh(), and 10
+// l k^2; n / 3 dispatches more than eigh().
 HERON_API void svd(Graph& graph, const Tensor& a, const Tensor& u, const Tensor& s, const Tensor& v,
                    const SvdOptions& options = {});
 
