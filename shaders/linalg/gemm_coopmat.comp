@@ -101,9 +101,10 @@ void fetch(U32 x, Layout l, uint row, uint k, out uvec4 first, out uvec4 second)
             second[q] = (low >> 16) | (high & 0xffff0000u);
         }
     } else {
-        [[unroll]] for (uint q = 0; q < 4; ++q) {
-            first[q] = element(x, l, row, k + 2 * q) | (element(x, l, row, k + 2 * q + 1) << 16);
-            second[q] = element(x, l, row + 1, k + 2 * q) | (element(x, l, row + 1, k + 2 * q + 1) << 16);
+        // Shifted in from the end: unrolled, this would be most of the code.
+        [[dont_unroll]] for (uint q = 0; q < 8; q += 2) {
+            first = uvec4(first.yzw, element(x, l, row, k + q) | (element(x, l, row, k + q + 1) << 16));
+            second = uvec4(second.yzw, element(x, l, row + 1, k + q) | (element(x, l, row + 1, k + q + 1) << 16));
         }
     }
 }
@@ -114,16 +115,20 @@ void put(uint begin, uvec2 place, uvec4 first, uvec4 second) {
     pool[at + PITCH] = second;
 }
 
-// Four neighbouring elements of a row of D, of which any may be left out. The rare ones are stored in a loop, for the sake
-// of code size: each is two atomic operations where D has 16 bits.
+// Four neighbouring elements of a row of D, of which any may be left out. In loops for the sake of code size: a conversion to 16
+// bits is forty instructions, and a single element of D two atomic operations there, which are rare.
 void store_four(U32 d, uint at, vec4 value, bvec4 keep, bool pairs) {
+    uvec4 bits = floatBitsToUint(value);
+    if (DTYPE_D != DTYPE_F32)
+        [[dont_unroll]] for (uint q = 0; q < 4; ++q)
+            bits = uvec4(bits.yzw, to_bits(uintBitsToFloat(bits.x), DTYPE_D));
     if (pairs && all(keep)) {
-        [[unroll]] for (uint q = 0; q < 4; q += 2)
-            store_bits_pair(d, at + q, to_bits(value[q], DTYPE_D), to_bits(value[q + 1], DTYPE_D), DTYPE_D);
+        store_bits_pair(d, at, bits.x, bits.y, DTYPE_D);
+        store_bits_pair(d, at + 2, bits.z, bits.w, DTYPE_D);
     } else {
         [[dont_unroll]] for (uint q = 0; q < 4; ++q)
             if (keep[q])
-                store_bits(d, at + q, to_bits(value[q], DTYPE_D), DTYPE_D);
+                store_bits(d, at + q, bits[q], DTYPE_D);
     }
 }
 

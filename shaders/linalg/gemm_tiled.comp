@@ -13,8 +13,8 @@
 // Both operands lie in shared memory with their k outermost. The next piece of k is on its way from global memory into
 // registers while the present one is multiplied.
 //
-// Macros: TILE, ROW_BLOCKS, COL_BLOCKS. SPEC_THREADS must be (TILE / 4 / ROW_BLOCKS) (TILE / 4 / COL_BLOCKS).
-// Shared memory: 32 (TILE + 4) 4 bytes.
+// Macros: TILE, ROW_BLOCKS, COL_BLOCKS, STEP (of k). SPEC_THREADS must be (TILE / 4 / ROW_BLOCKS) (TILE / 4 / COL_BLOCKS).
+// Shared memory: 8.5 KiB (64, 2, 1, 16), 16.25 KiB (128, 2, 2, 8).
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -30,7 +30,6 @@ layout(constant_id = SPEC_DTYPE_B) const uint DTYPE_B = DTYPE_F32;
 layout(constant_id = SPEC_DTYPE_C) const uint DTYPE_C = DTYPE_F32;
 layout(constant_id = SPEC_DTYPE_D) const uint DTYPE_D = DTYPE_F32;
 
-const uint STEP = 16; // of k
 const uint THREADS_X = TILE / (4 * COL_BLOCKS);
 const uint THREADS_Y = TILE / (4 * ROW_BLOCKS);
 const uint THREADS = THREADS_X * THREADS_Y;
@@ -40,11 +39,11 @@ const uint PITCH = TILE + 4;              // against bank conflicts
 // While multiplying: op(A)[row0 + i][k0 + k] at [k PITCH + i], and op(B)[k0 + k][col0 + j] likewise, TILE_B further. While
 // storing: one block of each invocation, as a matrix. Floats, since a store to a component of a vec4 that is not known
 // beforehand becomes a ladder of branches.
-shared float pool[2 * STEP * PITCH];
 const uint TILE_B = STEP * PITCH;
 const uint STAGE_ROWS = THREADS_Y * 4;
 const uint STAGE_COLS = THREADS_X * 4;
 const uint STAGE_PITCH = STAGE_COLS + 1;
+shared float pool[max(2 * TILE_B, STAGE_ROWS * STAGE_PITCH)];
 
 vec4 four(uint at) { return vec4(pool[at], pool[at + 1], pool[at + 2], pool[at + 3]); }
 

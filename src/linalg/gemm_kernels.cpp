@@ -64,7 +64,7 @@ std::string_view unsuitable_for_packed(const Capabilities& device, const GemmSha
 std::string_view missing_for_large_tiles(const Capabilities& device) {
     if (device.max_workgroup_invocations < 256 || device.max_workgroup_size_x < 256)
         return "workgroups of 256 invocations are not allowed";
-    if (device.shared_memory_bytes < 32 * (128 + 4) * 4) return "less than 16.5 KiB of shared memory";
+    if (device.shared_memory_bytes < 64 * 65 * 4) return "less than 16.25 KiB of shared memory";
     return {};
 }
 
