@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Jobs and hyperparameters of Adafactor's kernels. A job is one parameter: `items` matrices of rows x cols, or a vector, which
-// is one row that has no row factor.
+// Jobs and hyperparameters of Adafactor's kernels. A job is one parameter: `items` matrices of rows x cols, or a vector, laid
+// out in rows of `cols` (a multiple of 4) of which the last may be shorter; it has v for row and column factors.
 //
 // adafactor_sums, _norm and _update cover it with tiles, one a workgroup. An invocation takes four columns and, in each of
 // `rounds` rounds, four rows below each other:
@@ -43,7 +43,7 @@ struct AdafactorTiles {
     uint rounds;
     uint row_chunks; // parts of an item's rows whose sums adafactor_lines leaves
     uint flags;      // ADAFACTOR_
-    uint padding;
+    uint count;      // elements
 };
 
 const uint ADAFACTOR_VECTOR = 1;
@@ -54,20 +54,21 @@ const uint ADAFACTOR_WARMUP = 16;
 
 // adafactor_sums.comp
 struct AdafactorSumsJob {
-    ParameterOperand parameter;
-    GradientOperand  gradient;
-    F32              row_sums;  // [item][row][column tile], divided by the columns
-    F32              col_sums;  // [item][row tile][column], divided by the rows
-    F32              weights;   // Blue's three sums of W's squares a tile (ADAFACTOR_SCALED)
-    AdafactorTiles   tiles;
-    ElementRange     range;
-    float            row_weight; // 1 / cols
-    float            col_weight; // 1 / rows
-    uint             padding;
-    uint             first_group;
+    ParameterOperand  parameter;
+    GradientOperand   gradient;
+    F32               row_sums;  // [item][row][column tile], divided by the columns
+    F32               col_sums;  // [item][row tile][column], divided by the rows; of a vector v
+    F32               weights;   // Blue's three sums of W's squares a tile (ADAFACTOR_SCALED)
+    AdafactorHyperRef hyper;
+    AdafactorTiles    tiles;
+    ElementRange      range;
+    float             row_weight; // 1 / cols
+    float             col_weight; // 1 / rows
+    float             eps;        // added to the squares of a vector
+    uint              first_group;
 };
 
-// adafactor_lines.comp: workgroups for rows, then for columns.
+// adafactor_lines.comp, for matrices: workgroups for rows, then for columns.
 struct AdafactorLinesJob {
     F32               row_sums;
     F32               col_sums;
@@ -77,10 +78,10 @@ struct AdafactorLinesJob {
     AdafactorHyperRef hyper;
     AdafactorTiles    tiles;
     uint              row_groups;
-    uint              chunk_rows; // invocations for an item's rows; a power of two
-    float             eps;        // added to the squares
+    uint              chunk_rows;  // invocations for an item's rows; a power of two
+    uint              repeats;     // a workgroup does as much as so many would
+    float             eps;         // added to the squares
     float             mean_weight; // 1 / rows
-    uint              padding;
     uint              first_group;
 };
 

@@ -9,6 +9,7 @@
 #define HERON_OPTIM_ADAFACTOR_DIRECTION_GLSL
 
 F32 direction_row;
+F32 direction_col;
 vec4 direction_col_scale;
 float direction_mean_root;
 float direction_inverse_floor;
@@ -19,11 +20,18 @@ float over_root(float numerator, float x) {
     return root > 0.0 ? clamp_finite(numerator / root) : 3.4028235e38;
 }
 
+// 1 / sqrt(c) of four neighbours; of a vector c is v.
+vec4 column_scales(uint first, uint valid) {
+    vec4 scales;
+    for (uint k = 0u; k < 4u; ++k)
+        scales[k] = over_root(1.0, direction_col.v[first + min(k, max(valid, 1u) - 1u)]);
+    return scales;
+}
+
 void begin_direction(uint j) {
-    bool is_vector = (tile_flags & ADAFACTOR_VECTOR) != 0u;
     direction_row = p.jobs.job[j].direction.row;
+    direction_col = p.jobs.job[j].direction.col;
     direction_inverse_floor = p.jobs.job[j].direction.inverse_floor;
-    F32 col = p.jobs.job[j].direction.col;
     F32 means = p.jobs.job[j].direction.means;
     uint chunks = p.jobs.job[j].tiles.row_chunks;
     float mean = 0.0;
@@ -32,25 +40,23 @@ void begin_direction(uint j) {
             mean += means.v[tile_item * chunks + k];
         mean = workgroup_sum(vec3(mean, 0.0, 0.0)).x;
     } else {
-        mean = means.v[is_vector ? 0u : tile_item];
+        mean = means.v[tile_item];
     }
-    direction_mean_root = is_vector ? 1.0 : safe_sqrt(vec4(max(mean, p.jobs.job[j].direction.mean_floor))).x;
-    uint first = tile_item * tile_cols + tile_col;
-    uint last = tile_item * tile_cols + tile_cols - 1u;
-    for (uint k = 0u; k < 4u; ++k)
-        direction_col_scale[k] = over_root(1.0, col.v[min(first + k, last)]);
+    direction_mean_root = safe_sqrt(vec4(max(mean, p.jobs.job[j].direction.mean_floor))).x;
+    if (!is_vector())
+        direction_col_scale = column_scales(tile_item * tile_cols + tile_col, tile_valid);
 }
 
-// sqrt(mean(r)) / sqrt(r) of a row.
-float row_scale(uint row) {
-    bool is_vector = (tile_flags & ADAFACTOR_VECTOR) != 0u;
-    float r = direction_row.v[is_vector ? 0u : tile_line(row)];
-    return is_vector ? 1.0 : over_root(direction_mean_root, r);
-}
-
-vec4 adafactor_direction(vec4 g, float scale) {
-    precise vec4 by_row = clamp_finite(g * scale, DTYPE_F32);
-    precise vec4 u = clamp_finite(by_row * direction_col_scale, DTYPE_F32);
+// U of the invocation's columns in a row, whose first element is i.
+vec4 adafactor_direction(vec4 g, uint row, uint i, uint valid) {
+    float row_scale = 1.0;
+    vec4 col_scale = direction_col_scale;
+    if (is_vector())
+        col_scale = column_scales(i, valid);
+    else
+        row_scale = over_root(direction_mean_root, direction_row.v[tile_line(row)]);
+    precise vec4 by_row = clamp_finite(g * row_scale, DTYPE_F32);
+    precise vec4 u = clamp_finite(by_row * col_scale, DTYPE_F32);
     if (direction_inverse_floor > 0.0) {
         vec4 bound = clamp_finite(abs(g) * direction_inverse_floor, DTYPE_F32);
         u = clamp(u, -bound, bound);

@@ -29,9 +29,11 @@ void main() {
         uint row = tile_row(r);
         uint count = tile_row_count(row);
         for (uint k = 0u; k < count; ++k) {
-            vec4 u = adafactor_direction(load_gradient(tile_element(row + k), tile_valid), row_scale(row + k));
-            for (uint e = 0u; e < tile_valid; ++e)
-                blue_add(sums, u[e]);
+            uint i = tile_element(row + k);
+            uint valid = valid_at(i);
+            vec4 u = adafactor_direction(load_gradient(i, valid), row + k, i, valid);
+            for (uint e = 0u; e < 4u; ++e)
+                blue_add(sums, u[e]); // components beyond `valid` are zero, as their gradients are
         }
     }
     sums = workgroup_sum(sums);

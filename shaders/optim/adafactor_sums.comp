@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What Adafactor sums over a parameter, all parameters in one dispatch: per tile the means' parts of G^2 over its rows and over
-// its columns, and the squares of W. One workgroup a tile (optim/adafactor.h); G and W are read once. All orders are fixed.
+// its columns, and the squares of W. The second moment of a vector is finished here: v <- v + t^decay (G^2 + eps - v). One workgroup a tile (optim/adafactor.h); G and W are read once. All orders are fixed.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/adafactor.h"
@@ -44,7 +44,9 @@ void main() {
     F32 col_sums = p.jobs.job[j].col_sums;
     float row_weight = p.jobs.job[j].row_weight;
     float col_weight = p.jobs.job[j].col_weight;
-    bool is_vector = (tile_flags & ADAFACTOR_VECTOR) != 0u;
+    AdafactorHyperRef hyper = p.jobs.job[j].hyper;
+    float rate = hyper.h.rate2;
+    float eps = p.jobs.job[j].eps;
     bool scaled = (tile_flags & ADAFACTOR_SCALED) != 0u;
 
     vec4 columns = vec4(0.0);
@@ -55,27 +57,35 @@ void main() {
         vec4 rows = vec4(0.0);
         for (uint k = 0u; k < count; ++k) {
             uint i = tile_element(row + k);
-            vec4 g = load_gradient(i, tile_valid);
+            uint valid = valid_at(i);
+            vec4 g = load_gradient(i, valid);
             precise vec4 square = g * g; // divided before it is added up: no sum overflows
-            columns += square * col_weight;
-            rows[k] = dot(square * row_weight, vec4(1.0));
+            if (is_vector()) {
+                for (uint e = 0u; e < valid; ++e)
+                    col_sums.v[i + e] = col_sums.v[i + e] + rate * (square[e] + eps - col_sums.v[i + e]);
+            } else {
+                columns += square * col_weight;
+                rows[k] = dot(square * row_weight, vec4(1.0));
+            }
             if (scaled) {
-                vec4 w = load_weight(i, tile_valid);
+                vec4 w = load_weight(i, valid);
                 for (uint e = 0u; e < 4u; ++e)
                     blue_add(weights, w[e]);
             }
         }
-        if (!is_vector) {
+        if (!is_vector()) {
             rows = sum_lanes(rows, tile_lane_col, tile_lane_cols, 1u);
             if (tile_lane_col == 0u)
                 for (uint k = 0u; k < count; ++k)
                     row_sums.v[(tile_item * tile_rows + row + k) * tile_col_tiles + tile_col_tile] = rows[k];
         }
     }
-    columns = sum_lanes(columns, tile_lane_row, tile_lane_rows, tile_lane_cols);
-    if (tile_lane_row == 0u)
-        for (uint k = 0u; k < tile_valid; ++k)
-            col_sums.v[(tile_item * tile_row_tiles + tile_row_tile) * tile_cols + tile_col + k] = columns[k];
+    if (!is_vector()) {
+        columns = sum_lanes(columns, tile_lane_row, tile_lane_rows, tile_lane_cols);
+        if (tile_lane_row == 0u)
+            for (uint k = 0u; k < tile_valid; ++k)
+                col_sums.v[(tile_item * tile_row_tiles + tile_row_tile) * tile_cols + tile_col + k] = columns[k];
+    }
     if (scaled) {
         weights = workgroup_sum(weights);
         if (gl_LocalInvocationID.x == 0u) {

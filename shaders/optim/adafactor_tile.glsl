@@ -4,7 +4,7 @@
 #ifndef HERON_OPTIM_ADAFACTOR_TILE_GLSL
 #define HERON_OPTIM_ADAFACTOR_TILE_GLSL
 
-uint tile_rows, tile_cols, tile_lane_cols, tile_lane_rows, tile_col_tiles, tile_row_tiles, tile_rounds, tile_flags;
+uint tile_rows, tile_cols, tile_lane_cols, tile_lane_rows, tile_col_tiles, tile_row_tiles, tile_rounds, tile_flags, tile_count;
 uint tile_lane_col, tile_lane_row; // the latter in its item
 uint tile_item, tile_row_tile, tile_col_tile;
 uint tile_first_row;               // of round 0
@@ -20,6 +20,7 @@ void begin_tile(uint j, uint group) {
     tile_row_tiles = p.jobs.job[j].tiles.row_tiles;
     tile_rounds = p.jobs.job[j].tiles.rounds;
     tile_flags = p.jobs.job[j].tiles.flags;
+    tile_count = p.jobs.job[j].tiles.count;
     uint lane = gl_LocalInvocationID.x;
     tile_lane_col = lane & (tile_lane_cols - 1u);
     uint lane_row = lane / tile_lane_cols;
@@ -35,11 +36,21 @@ void begin_tile(uint j, uint group) {
     tile_col = min(tile_col, tile_cols - 1u);
 }
 
-// The first of the invocation's rows in a round, and how many of the four there are.
-uint tile_row(uint r) { return tile_first_row + 4u * tile_lane_rows * r; }
-uint tile_row_count(uint row) { return tile_valid > 0u && row < tile_rows ? min(4u, tile_rows - row) : 0u; }
+bool is_vector() { return (tile_flags & ADAFACTOR_VECTOR) != 0u; }
+
 // Within the tensor for rows and columns beyond it, too: a driver may load what is not asked for.
 uint tile_line(uint row) { return tile_item * tile_rows + min(row, tile_rows - 1u); }
-uint tile_element(uint row) { return tile_line(row) * tile_cols + tile_col; }
+uint tile_element(uint row) { return min(tile_line(row) * tile_cols + tile_col, tile_count - 1u); }
+uint valid_at(uint i) { return is_vector() ? min(4u, tile_count - i) : tile_valid; }
+
+// The first of the invocation's rows in a round, and how many of the four there are.
+uint tile_row(uint r) { return tile_first_row + 4u * tile_lane_rows * r; }
+uint tile_row_count(uint row) {
+    if (tile_valid == 0u || row >= tile_rows)
+        return 0u;
+    uint count = min(4u, tile_rows - row);
+    bool beyond = is_vector() && (row + count - 1u) * tile_cols + tile_col >= tile_count;
+    return beyond ? count - 1u : count;
+}
 
 #endif

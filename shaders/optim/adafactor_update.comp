@@ -70,15 +70,16 @@ void main() {
         uint count = tile_row_count(row);
         for (uint k = 0u; k < count; ++k) {
             uint i = tile_element(row + k);
-            vec4 w = load_weight(i, tile_valid);
-            vec4 x = adafactor_direction(load_gradient(i, tile_valid), row_scale(row + k));
+            uint valid = valid_at(i);
+            vec4 w = load_weight(i, valid);
+            vec4 x = adafactor_direction(load_gradient(i, valid), row + k, i, valid);
             x = clamp_finite(size * x, DTYPE_F32);
             if ((FLAGS & SGD_MOMENTUM) != 0u) {
-                x = h.beta1 * load_state(moment1, i, tile_valid) + h.rate1 * x;
+                x = h.beta1 * load_state(moment1, i, valid) + h.rate1 * x;
                 x = clamp_finite(x, DTYPE_F32);
-                store_state(moment1, i, tile_valid, x);
+                store_state(moment1, i, valid, x);
             }
-            update_weight(i, tile_valid, kept * w, x);
+            update_weight(i, valid, kept * w, x);
         }
     }
 }

@@ -27,7 +27,7 @@ namespace {
 
 static_assert(sizeof(gpu::AdafactorTiles) == 48);
 static_assert(sizeof(gpu::AdafactorDirection) == 32);
-static_assert(sizeof(gpu::AdafactorSumsJob) == 176);
+static_assert(sizeof(gpu::AdafactorSumsJob) == 184);
 static_assert(sizeof(gpu::AdafactorLinesJob) == 120);
 static_assert(sizeof(gpu::AdafactorNormJob) == 128);
 static_assert(sizeof(gpu::AdafactorUpdateJob) == 216);
@@ -38,51 +38,78 @@ constexpr KernelInfo kNorm = make_kernel<gpu::AdafactorNormJob>("adafactor_norm"
 constexpr KernelInfo kUpdate =
     make_kernel<gpu::AdafactorUpdateJob>("adafactor_update", spirv::adafactor_update);
 
-// Every tile of adafactor_update adds up the partial sums of all: few enough not to count against its
-// elements. Tiles of more rows are also what keeps partial sums of columns few.
-constexpr std::uint64_t kWantedTiles = 1024;
 constexpr std::uint64_t kRowsPerLane = 4;
-// 256 columns and 16 rows a round: as many partial sums of rows as of columns with four rounds or more.
-constexpr std::uint64_t kLaneRowsBesideWideRows = 4;
+// Bounds the loops of an invocation: lavapipe ends them after 65,535 iterations in all.
+constexpr std::uint64_t kMaxRounds = 512;
+
+// Every tile of adafactor_update adds up the partial sums of all: few enough not to count against its
+// elements. And a tile costs as much as some of its elements.
+struct Tuning {
+    std::uint32_t threads;
+    std::uint64_t lane_rows;      // beside wide rows: 256 columns and 16 rows a round on a GPU
+    std::uint64_t tiles;          // wanted at most
+    std::uint64_t tile_elements;  // wanted at least
+    std::uint32_t line_threads;   // of adafactor_lines
+    std::uint32_t line_repeats;
+};
+// CPU drivers: one subgroup, whose barriers are free.
+Tuning tuning(const Capabilities& device) {
+    if (device.cpu)
+        return {threads_of(device, std::bit_ceil(std::clamp(device.subgroup_size, 4u, 32u))),
+                1,
+                128,
+                4096,
+                threads_of(device, 32),
+                8};
+    return {threads_of(device, 256), 4, 1024, 4096, threads_of(device, 256), 1};
+}
 
 // A parameter's matrices, and how tiles cover them.
 struct Layout {
     bool is_vector = false;
     std::uint64_t items = 1, rows = 1, cols = 1;
-    std::uint32_t threads = 1;
+    Tuning tune;
     gpu::AdafactorTiles tiles{};
     std::uint64_t tile_count = 0;
     std::uint32_t chunk_rows = 1;
     std::uint64_t row_groups = 0, col_groups = 0;
 
-    Layout(const Device& device, const Shape& shape) {
-        is_vector = shape.rank() < 2;
-        for (std::size_t axis = 0; axis + 2 < shape.rank(); ++axis) items *= shape[axis];
-        if (!is_vector) rows = shape[shape.rank() - 2];
-        if (shape.rank() > 0) cols = shape[shape.rank() - 1];
-        if (items * rows * cols == 0) return;
-
-        const Capabilities& capabilities = device.capabilities();
-        threads = threads_of(capabilities, capabilities.cpu ? 32 : 256);
-        const std::uint64_t wanted_rows = std::bit_ceil(ceil_div(rows, kRowsPerLane));
-        const std::uint64_t lane_cols = std::min<std::uint64_t>(
-            std::max<std::uint64_t>(threads / std::min(wanted_rows, kLaneRowsBesideWideRows), 1),
-            std::bit_ceil(ceil_div(cols, 4)));
-        const std::uint64_t lane_rows = std::min(threads / lane_cols, wanted_rows);
-        const std::uint64_t tile_items = threads / (lane_cols * lane_rows);
+    Layout(const Device& device, const Shape& shape) : tune(tuning(device.capabilities())) {
+        const std::size_t rank = shape.rank();
+        is_vector = rank < 2;
+        const std::uint64_t count = shape.count();
+        if (count == 0) return;
+        std::uint64_t lane_cols, lane_rows = 1;
+        if (is_vector) {
+            lane_cols = std::min<std::uint64_t>(tune.threads, std::bit_ceil(ceil_div(count, 4)));
+            cols = 4 * lane_cols;
+            rows = ceil_div(count, cols);
+        } else {
+            for (std::size_t axis = 0; axis + 2 < rank; ++axis) items *= shape[axis];
+            rows = shape[rank - 2];
+            cols = shape[rank - 1];
+            const std::uint64_t wanted_rows = std::bit_ceil(ceil_div(rows, kRowsPerLane));
+            const std::uint64_t widest =
+                std::max<std::uint64_t>(tune.threads / std::min(wanted_rows, tune.lane_rows), 1);
+            lane_cols = std::min(widest, std::bit_ceil(ceil_div(cols, 4)));
+            lane_rows = std::min(tune.threads / lane_cols, wanted_rows);
+        }
+        const std::uint64_t tile_items = tune.threads / (lane_cols * lane_rows);
         const std::uint64_t col_tiles = ceil_div(cols, 4 * lane_cols);
         const std::uint64_t all_rounds = ceil_div(rows, kRowsPerLane * lane_rows);
         const std::uint64_t per_round = ceil_div(items, tile_items) * col_tiles;
-        const std::uint64_t rounds =
-            std::clamp<std::uint64_t>(ceil_div(per_round * all_rounds, kWantedTiles), 1, all_rounds);
+        const std::uint64_t wanted_rounds =
+            std::max(ceil_div(per_round * all_rounds, tune.tiles),
+                     ceil_div(tune.tile_elements, 4 * kRowsPerLane * tune.threads));
+        const std::uint64_t rounds = std::min({wanted_rounds, all_rounds, kMaxRounds});
         const std::uint64_t row_tiles = ceil_div(all_rounds, rounds);
         tile_count = per_round * row_tiles;
 
-        chunk_rows = static_cast<std::uint32_t>(std::min<std::uint64_t>(threads, std::bit_ceil(rows)));
+        chunk_rows = narrow(std::min<std::uint64_t>(tune.line_threads, std::bit_ceil(rows)));
         const std::uint64_t row_chunks = is_vector ? 1 : ceil_div(rows, chunk_rows);
-        if (!is_vector)
-            row_groups = row_chunks > 1 ? items * row_chunks : ceil_div(items, threads / chunk_rows);
-        col_groups = ceil_div(items * cols, threads);
+        const std::uint64_t row_blocks = ceil_div(items, tune.line_threads / chunk_rows) * row_chunks;
+        row_groups = ceil_div(row_blocks, tune.line_repeats);
+        col_groups = ceil_div(items * cols, std::uint64_t{tune.line_threads} * tune.line_repeats);
 
         tiles = {narrow(items),
                  narrow(rows),
@@ -95,7 +122,7 @@ struct Layout {
                  narrow(rounds),
                  narrow(row_chunks),
                  0,
-                 0};
+                 narrow(count)};
     }
     Shape row_shape(const Shape& shape) const {
         std::vector<std::uint64_t> axes;
@@ -134,20 +161,20 @@ public:
     void build() {
         Graph& graph = step_.graph();
         const std::uint64_t lines = layout_.items * layout_.rows, columns = layout_.items * layout_.cols;
-        col_sums_ = graph.temporary(DType::f32, Shape{columns * layout_.tiles.row_tiles});
         updates_ = graph.temporary(DType::f32, Shape{layout_.tile_count, 3});
         // (A kernel may load from both sides of a branch: no address is null.)
-        row_sums_ = layout_.is_vector ? col_sums_
-                                      : graph.temporary(DType::f32, Shape{lines * layout_.tiles.col_tiles});
-        means_ = layout_.is_vector
-                     ? col_
-                     : graph.temporary(DType::f32, Shape{layout_.items * layout_.tiles.row_chunks});
+        row_sums_ = col_sums_ = means_ = col_;
+        if (!layout_.is_vector) {
+            row_sums_ = graph.temporary(DType::f32, Shape{lines * layout_.tiles.col_tiles});
+            col_sums_ = graph.temporary(DType::f32, Shape{columns * layout_.tiles.row_tiles});
+            means_ = graph.temporary(DType::f32, Shape{layout_.items * layout_.tiles.row_chunks});
+        }
         weights_ =
             options_.scale_parameter ? graph.temporary(DType::f32, Shape{layout_.tile_count, 3}) : updates_;
         graph.set_stage("adafactor sums");
         add_sums();
         graph.set_stage("adafactor factors");
-        add_lines();
+        if (!layout_.is_vector) add_lines();
         graph.set_stage("adafactor norm");
         add_norm();
         graph.set_stage("adafactor update");
@@ -157,11 +184,12 @@ public:
 private:
     double elements() const { return static_cast<double>(item_.weight.shape.count()); }
     double weight_bytes() const { return static_cast<double>(bytes_of(item_.weight.dtype)); }
+    float added_eps() const { return options_.form == AdafactorForm::transformers ? options_.eps1 : 0.0f; }
     gpu::ElementRange range() const {
         return {0, static_cast<std::uint32_t>(item_.weight.shape.count()), 1, 0};
     }
     std::vector<SpecConstant> constants(std::uint32_t bits = 0) const {
-        return {{gpu::SPEC_THREADS, layout_.threads},
+        return {{gpu::SPEC_THREADS, layout_.tune.threads},
                 step_.variant(bits),
                 {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(item_.weight.dtype)},
                 {gpu::SPEC_DTYPE_B, static_cast<std::uint32_t>(item_.gradient.dtype)}};
@@ -175,16 +203,19 @@ private:
         job.range = range();
         job.row_weight = static_cast<float>(1.0 / static_cast<double>(layout_.cols));
         job.col_weight = static_cast<float>(1.0 / static_cast<double>(layout_.rows));
-        std::vector<Operand> operands{{offsetof(Job, col_sums), col_sums_, Access::write},
-                                      {offsetof(Job, row_sums), row_sums_, Access::write},
-                                      {offsetof(Job, weights), weights_, Access::write}};
+        job.eps = added_eps();
+        std::vector<Operand> operands{
+            {offsetof(Job, col_sums), col_sums_, layout_.is_vector ? Access::read_write : Access::write},
+            {offsetof(Job, row_sums), row_sums_, layout_.is_vector ? Access::read_write : Access::write},
+            {offsetof(Job, weights), weights_, Access::write},
+            {offsetof(Job, hyper), step_.hyper(), Access::read}};
         StepBuilder::add_gradient(operands, offsetof(Job, gradient), item_);
         StepBuilder::add_parameter_reads(operands, offsetof(Job, parameter), item_);
         Operation operation = make_operation(kSums, job, std::move(operands), layout_.tile_count);
         operation.constants = constants();
         operation.reason = step_.variant_reason();
         operation.flops = (options_.scale_parameter ? 7.0 : 5.0) * elements();
-        operation.bytes = (StepBuilder::gradient_bytes(item_) +
+        operation.bytes = (StepBuilder::gradient_bytes(item_) + (layout_.is_vector ? 8.0 : 0.0) +
                            (options_.scale_parameter ? (item_.master ? 4.0 : weight_bytes()) : 0.0)) *
                           elements();
         step_.graph().add(std::move(operation));
@@ -196,20 +227,20 @@ private:
         job.tiles = layout_.tiles;
         job.row_groups = static_cast<std::uint32_t>(layout_.row_groups);
         job.chunk_rows = layout_.chunk_rows;
-        job.eps = options_.form == AdafactorForm::transformers ? options_.eps1 : 0.0f;
+        job.repeats = layout_.tune.line_repeats;
+        job.eps = added_eps();
         job.mean_weight = static_cast<float>(1.0 / static_cast<double>(layout_.rows));
-        std::vector<Operand> operands{
-            {offsetof(Job, row_sums), row_sums_, Access::read},
-            {offsetof(Job, col_sums), col_sums_, Access::read},
-            {offsetof(Job, row), row_, Access::read_write},
-            {offsetof(Job, col), col_, Access::read_write},
-            {offsetof(Job, means), means_, layout_.is_vector ? Access::read_write : Access::write},
-            {offsetof(Job, hyper), step_.hyper(), Access::read}};
+        std::vector<Operand> operands{{offsetof(Job, row_sums), row_sums_, Access::read},
+                                      {offsetof(Job, col_sums), col_sums_, Access::read},
+                                      {offsetof(Job, row), row_, Access::read_write},
+                                      {offsetof(Job, col), col_, Access::read_write},
+                                      {offsetof(Job, means), means_, Access::write},
+                                      {offsetof(Job, hyper), step_.hyper(), Access::read}};
         Operation operation =
             make_operation(kLines, job, std::move(operands), layout_.row_groups + layout_.col_groups);
-        operation.constants = {{gpu::SPEC_THREADS, layout_.threads}};
+        operation.constants = {{gpu::SPEC_THREADS, layout_.tune.line_threads}};
         operation.reason = "one invocation a row or column";
-        const double rows = static_cast<double>(layout_.is_vector ? 0 : layout_.items * layout_.rows);
+        const double rows = static_cast<double>(layout_.items * layout_.rows);
         const double cols = static_cast<double>(layout_.items * layout_.cols);
         operation.flops = rows * (4.0 + layout_.tiles.col_tiles) + cols * (3.0 + layout_.tiles.row_tiles);
         operation.bytes =
