@@ -6,9 +6,10 @@
 // `rounds` rounds, four rows below each other:
 //
 //   lane = (lane_row * lane_cols + lane_col), lane_row = (item in the tile * lane_rows + row in the item)
-//   tile = ((first item / tile_items) * row_tiles + row tile) * col_tiles + column tile
+//   tile = ((first item / (tile_items * item_rounds)) * row_tiles + row tile) * col_tiles + column tile
 //
-// A tile has several items only where one row tile covers an item.
+// A tile has several items only where one row tile covers an item; the rounds are then for more items, and each of them begins
+// with begin_round().
 #ifndef HERON_OPTIM_ADAFACTOR_H
 #define HERON_OPTIM_ADAFACTOR_H
 
@@ -40,10 +41,12 @@ struct AdafactorTiles {
     uint tile_items; // a power of two: the three together are the workgroup
     uint row_tiles;  // of an item
     uint col_tiles;
-    uint rounds;
+    uint rounds;      // of rows
+    uint item_rounds; // of items; 1 unless rounds is 1
     uint row_chunks; // parts of an item's rows whose sums adafactor_lines leaves
     uint flags;      // ADAFACTOR_
     uint count;      // elements
+    uint padding;
 };
 
 const uint ADAFACTOR_VECTOR = 1;

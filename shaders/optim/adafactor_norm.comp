@@ -22,18 +22,21 @@ void main() {
     uint j = find_job(group);
     begin_tile(j, group);
     begin_gradient(j);
-    begin_direction(j);
 
     vec3 sums = vec3(0.0);
-    for (uint r = 0u; r < tile_rounds; ++r) {
-        uint row = tile_row(r);
-        uint count = tile_row_count(row);
-        for (uint k = 0u; k < count; ++k) {
-            uint i = tile_element(row + k);
-            uint valid = valid_at(i);
-            vec4 u = adafactor_direction(load_gradient(i, valid), row + k, i, valid);
-            for (uint e = 0u; e < 4u; ++e)
-                blue_add(sums, u[e]); // components beyond `valid` are zero, as their gradients are
+    for (uint q = 0u; q < tile_item_rounds; ++q) {
+        begin_item_round(q);
+        begin_direction(j);
+        for (uint r = 0u; r < tile_rounds; ++r) {
+            uint row = tile_row(r);
+            uint count = tile_row_count(row);
+            for (uint k = 0u; k < count; ++k) {
+                uint i = tile_element(row + k);
+                uint valid = valid_at(i);
+                vec4 u = adafactor_direction(load_gradient(i, valid), row + k, i, valid);
+                for (uint e = 0u; e < 4u; ++e)
+                    blue_add(sums, u[e]); // components beyond `valid` are zero, as their gradients are
+            }
         }
     }
     sums = workgroup_sum(sums);

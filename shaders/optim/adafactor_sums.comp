@@ -49,42 +49,45 @@ void main() {
     float eps = p.jobs.job[j].eps;
     bool scaled = (tile_flags & ADAFACTOR_SCALED) != 0u;
 
-    vec4 columns = vec4(0.0);
     vec3 weights = vec3(0.0);
-    for (uint r = 0u; r < tile_rounds; ++r) {
-        uint row = tile_row(r);
-        uint count = tile_row_count(row);
-        vec4 rows = vec4(0.0);
-        for (uint k = 0u; k < count; ++k) {
-            uint i = tile_element(row + k);
-            uint valid = valid_at(i);
-            vec4 g = load_gradient(i, valid);
-            precise vec4 square = g * g; // divided before it is added up: no sum overflows
-            if (is_vector()) {
-                for (uint e = 0u; e < valid; ++e)
-                    col_sums.v[i + e] = col_sums.v[i + e] + rate * (square[e] + eps - col_sums.v[i + e]);
-            } else {
-                columns += square * col_weight;
-                rows[k] = dot(square * row_weight, vec4(1.0));
+    for (uint q = 0u; q < tile_item_rounds; ++q) {
+        begin_item_round(q);
+        vec4 columns = vec4(0.0);
+        for (uint r = 0u; r < tile_rounds; ++r) {
+            uint row = tile_row(r);
+            uint count = tile_row_count(row);
+            vec4 rows = vec4(0.0);
+            for (uint k = 0u; k < count; ++k) {
+                uint i = tile_element(row + k);
+                uint valid = valid_at(i);
+                vec4 g = load_gradient(i, valid);
+                precise vec4 square = g * g; // divided before it is added up: no sum overflows
+                if (is_vector()) {
+                    for (uint e = 0u; e < valid; ++e)
+                        col_sums.v[i + e] = col_sums.v[i + e] + rate * (square[e] + eps - col_sums.v[i + e]);
+                } else {
+                    columns += square * col_weight;
+                    rows[k] = dot(square * row_weight, vec4(1.0));
+                }
+                if (scaled) {
+                    vec4 w = load_weight(i, valid);
+                    for (uint e = 0u; e < 4u; ++e)
+                        blue_add(weights, w[e]);
+                }
             }
-            if (scaled) {
-                vec4 w = load_weight(i, valid);
-                for (uint e = 0u; e < 4u; ++e)
-                    blue_add(weights, w[e]);
+            if (!is_vector()) {
+                rows = sum_lanes(rows, tile_lane_col, tile_lane_cols, 1u);
+                if (tile_lane_col == 0u)
+                    for (uint k = 0u; k < count; ++k)
+                        row_sums.v[(tile_item * tile_rows + row + k) * tile_col_tiles + tile_col_tile] = rows[k];
             }
         }
         if (!is_vector()) {
-            rows = sum_lanes(rows, tile_lane_col, tile_lane_cols, 1u);
-            if (tile_lane_col == 0u)
-                for (uint k = 0u; k < count; ++k)
-                    row_sums.v[(tile_item * tile_rows + row + k) * tile_col_tiles + tile_col_tile] = rows[k];
+            columns = sum_lanes(columns, tile_lane_row, tile_lane_rows, tile_lane_cols);
+            if (tile_lane_row == 0u)
+                for (uint k = 0u; k < tile_valid; ++k)
+                    col_sums.v[(tile_item * tile_row_tiles + tile_row_tile) * tile_cols + tile_col + k] = columns[k];
         }
-    }
-    if (!is_vector()) {
-        columns = sum_lanes(columns, tile_lane_row, tile_lane_rows, tile_lane_cols);
-        if (tile_lane_row == 0u)
-            for (uint k = 0u; k < tile_valid; ++k)
-                col_sums.v[(tile_item * tile_row_tiles + tile_row_tile) * tile_cols + tile_col + k] = columns[k];
     }
     if (scaled) {
         weights = workgroup_sum(weights);

@@ -38,14 +38,12 @@ void main() {
     begin_tile(j, group);
     begin_gradient(j);
     begin_weight(j);
-    begin_direction(j);
     AdafactorHyperRef hyper = p.jobs.job[j].hyper;
     AdafactorHyper h = hyper.h;
     F32x4 moment1 = p.jobs.job[j].moment1;
 
-    uint items = p.jobs.job[j].tiles.items;
-    uint tile_items = p.jobs.job[j].tiles.tile_items;
-    uint tiles = (items + tile_items - 1u) / tile_items * tile_row_tiles * tile_col_tiles;
+    uint items = tile_items_at_once * tile_item_rounds;
+    uint tiles = (tile_items + items - 1u) / items * tile_row_tiles * tile_col_tiles;
     float inverse_count = p.jobs.job[j].inverse_count;
     F32 updates = p.jobs.job[j].updates;
     F32 weights = p.jobs.job[j].weights;
@@ -65,21 +63,25 @@ void main() {
     float kept = clamp_finite(1.0 - decay_rate * parameter_decay(j, h.weight_decay));
     float size = rate / max(1.0, clamp_finite(update_size * p.jobs.job[j].inverse_clip));
 
-    for (uint r = 0u; r < tile_rounds; ++r) {
-        uint row = tile_row(r);
-        uint count = tile_row_count(row);
-        for (uint k = 0u; k < count; ++k) {
-            uint i = tile_element(row + k);
-            uint valid = valid_at(i);
-            vec4 w = load_weight(i, valid);
-            vec4 x = adafactor_direction(load_gradient(i, valid), row + k, i, valid);
-            x = clamp_finite(size * x, DTYPE_F32);
-            if ((FLAGS & SGD_MOMENTUM) != 0u) {
-                x = h.beta1 * load_state(moment1, i, valid) + h.rate1 * x;
-                x = clamp_finite(x, DTYPE_F32);
-                store_state(moment1, i, valid, x);
+    for (uint q = 0u; q < tile_item_rounds; ++q) {
+        begin_item_round(q);
+        begin_direction(j);
+        for (uint r = 0u; r < tile_rounds; ++r) {
+            uint row = tile_row(r);
+            uint count = tile_row_count(row);
+            for (uint k = 0u; k < count; ++k) {
+                uint i = tile_element(row + k);
+                uint valid = valid_at(i);
+                vec4 w = load_weight(i, valid);
+                vec4 x = adafactor_direction(load_gradient(i, valid), row + k, i, valid);
+                x = clamp_finite(size * x, DTYPE_F32);
+                if ((FLAGS & SGD_MOMENTUM) != 0u) {
+                    x = h.beta1 * load_state(moment1, i, valid) + h.rate1 * x;
+                    x = clamp_finite(x, DTYPE_F32);
+                    store_state(moment1, i, valid, x);
+                }
+                update_weight(i, valid, kept * w, x);
             }
-            update_weight(i, valid, kept * w, x);
         }
     }
 }

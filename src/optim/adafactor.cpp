@@ -25,12 +25,12 @@ namespace heron {
 
 namespace {
 
-static_assert(sizeof(gpu::AdafactorTiles) == 48);
+static_assert(sizeof(gpu::AdafactorTiles) == 56);
 static_assert(sizeof(gpu::AdafactorDirection) == 32);
-static_assert(sizeof(gpu::AdafactorSumsJob) == 184);
-static_assert(sizeof(gpu::AdafactorLinesJob) == 120);
-static_assert(sizeof(gpu::AdafactorNormJob) == 128);
-static_assert(sizeof(gpu::AdafactorUpdateJob) == 216);
+static_assert(sizeof(gpu::AdafactorSumsJob) == 192);
+static_assert(sizeof(gpu::AdafactorLinesJob) == 128);
+static_assert(sizeof(gpu::AdafactorNormJob) == 136);
+static_assert(sizeof(gpu::AdafactorUpdateJob) == 224);
 
 constexpr KernelInfo kSums = make_kernel<gpu::AdafactorSumsJob>("adafactor_sums", spirv::adafactor_sums);
 constexpr KernelInfo kLines = make_kernel<gpu::AdafactorLinesJob>("adafactor_lines", spirv::adafactor_lines);
@@ -97,12 +97,15 @@ struct Layout {
         const std::uint64_t tile_items = tune.threads / (lane_cols * lane_rows);
         const std::uint64_t col_tiles = ceil_div(cols, 4 * lane_cols);
         const std::uint64_t all_rounds = ceil_div(rows, kRowsPerLane * lane_rows);
-        const std::uint64_t per_round = ceil_div(items, tile_items) * col_tiles;
+        std::uint64_t per_round = ceil_div(items, tile_items) * col_tiles;
         const std::uint64_t wanted_rounds =
             std::max(ceil_div(per_round * all_rounds, tune.tiles),
                      ceil_div(tune.tile_elements, 4 * kRowsPerLane * tune.threads));
         const std::uint64_t rounds = std::min({wanted_rounds, all_rounds, kMaxRounds});
         const std::uint64_t row_tiles = ceil_div(all_rounds, rounds);
+        const std::uint64_t item_rounds =
+            all_rounds > 1 ? 1 : std::min({wanted_rounds, ceil_div(items, tile_items), kMaxRounds});
+        per_round = ceil_div(items, tile_items * item_rounds) * col_tiles;
         tile_count = per_round * row_tiles;
 
         chunk_rows = narrow(std::min<std::uint64_t>(tune.line_threads, std::bit_ceil(rows)));
@@ -111,18 +114,13 @@ struct Layout {
         row_groups = ceil_div(row_blocks, tune.line_repeats);
         col_groups = ceil_div(items * cols, std::uint64_t{tune.line_threads} * tune.line_repeats);
 
-        tiles = {narrow(items),
-                 narrow(rows),
-                 narrow(cols),
-                 narrow(lane_cols),
-                 narrow(lane_rows),
-                 narrow(tile_items),
-                 narrow(row_tiles),
-                 narrow(col_tiles),
-                 narrow(rounds),
-                 narrow(row_chunks),
-                 0,
-                 narrow(count)};
+        tiles = {narrow(items),      narrow(rows),
+                 narrow(cols),       narrow(lane_cols),
+                 narrow(lane_rows),  narrow(tile_items),
+                 narrow(row_tiles),  narrow(col_tiles),
+                 narrow(rounds),     narrow(item_rounds),
+                 narrow(row_chunks), 0,
+                 narrow(count),      0};
     }
     Shape row_shape(const Shape& shape) const {
         std::vector<std::uint64_t> axes;

@@ -353,6 +353,30 @@ TEST_P(OptimizerTest, ResumedTrainingEqualsTheUninterruptedOne) {
     std::filesystem::remove(file);
 }
 
+TEST_P(OptimizerTest, TheCheckpointOfAnotherIsRefusedAndChangesNothing) {
+    const std::filesystem::path file = std::filesystem::temp_directory_path() /
+                                       ("heron_other_" + std::to_string(GetParam().index) + ".safetensors");
+    const std::vector<TestTensor> tensors{{.name = "a", .shape = {6, 4}}};
+    const std::vector<OptimizerCase> registry = optimizer_registry();
+    for (std::size_t i = 0; i < registry.size(); ++i) {
+        SCOPED_TRACE(registry[i].name);
+        Training saved(device(), registry[i].make, tensors);
+        saved.steps(1, 1);
+        save_checkpoint(saved.plan(), file);
+        Training other(device(), registry[(i + 1) % registry.size()].make, tensors);
+        const auto bits = other.bits();
+        try {
+            load_checkpoint(other.plan(), file);
+            ADD_FAILURE() << "accepted";
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), ErrorCode::invalid_argument) << error.what();
+            EXPECT_NE(std::string(error.what()).find("belongs to another plan"), std::string::npos);
+        }
+        EXPECT_TRUE(other.bits() == bits);
+    }
+    std::filesystem::remove(file);
+}
+
 TEST_P(OptimizerTest, SixteenBitParametersAreRoundedOnce) {
     for_every_optimizer([&](const OptimizerCase& entry) {
         for (const DType dtype : {DType::f16, DType::bf16})

@@ -9,8 +9,8 @@ namespace heron::test::registry {
 
 inline OptimizerCase adafactor(std::string name, const AdafactorOptions& options) {
     // Vectors, few and many items, rows and columns, more of each than one tile has.
-    const std::vector<Shape> shapes{{},           {7},      {1021},     {64, 65},   {40, 13},    {1, 1},
-                                    {2, 3, 5, 7}, {700, 3}, {1, 10000}, {10000, 1}, {300, 3, 3}, {300, 217}};
+    const std::vector<Shape> shapes{{},           {7},      {1021},     {64, 65},   {40, 13},   {1, 1},
+                                    {2, 3, 5, 7}, {700, 3}, {1, 10000}, {10000, 1}, {300, 217}, {300, 3, 3}};
     return {std::move(name),
             maker<Adafactor>(options),
             extreme_maker<Adafactor>(options),
