@@ -106,10 +106,31 @@ struct Route {
 // embed, embedding(s), emb, wte, wpe, vocab, head, lmhead, unembed, unembedding are not hidden matrices. A
 // word is a whole component of the name, split at everything that is no letter and at changes of case. Other
 // names and shapes that look like embeddings, heads or routers give a warning. Throws (invalid_argument) for
-// a role that is none.
+// a role that is none. Parameters with the same weight address are tied: where one of them is an embedding or
+// a head, all count as embeddings; each is warned about, since an optimizer takes a weight only once.
 HERON_API std::vector<Route> route(std::span<const Parameter> parameters);
 // The table as text, one line a parameter.
 HERON_API std::string routing_report(std::span<const Route> routes);
+
+// How learning rates that were tuned at one width go on to others: a parameter's lr_scale is multiplied by
+// (fan_in / base_fan_in)^exponent, the exponent that of its role (route() resolves it). fan_in is the columns
+// of the matrix view: of a filter in x kernel, of a head the width of its input.
+struct WidthRules {
+    double base_fan_in = 1.0;    // above 0: the width that the rate was tuned at; 1: as the formula stands
+    double hidden_matrix = 0.0;  // exponents, -4 to 4
+    double embedding = 0.0;
+    double head = 0.0;
+
+    // muP with Adam (Yang et al., arXiv 2203.03466, table 3): matrices and head 1 / fan_in, embeddings and
+    // vectors constant. For AdamW's parameters; Muon and Scion have the rule of hidden matrices in their
+    // factors.
+    static WidthRules mup_adam(double base_fan_in) { return {base_fan_in, -1.0, 0.0, -1.0}; }
+    // microsoft/dion's README: the head's rate divided by sqrt(fan_in).
+    static WidthRules dion() { return {1.0, 0.0, 0.0, -0.5}; }
+};
+// Throws (invalid_argument) for numbers out of range and scales that would not be finite, before it changes
+// any.
+HERON_API void scale_learning_rates(std::span<Parameter> parameters, const WidthRules& rules);
 
 // --- Optimizers
 

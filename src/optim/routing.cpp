@@ -3,6 +3,9 @@
 // and heads look like hidden matrices and train badly, without any error, when they are treated as such.
 #include <algorithm>
 #include <array>
+#include <cmath>
+#include <limits>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -155,6 +158,31 @@ Route resolve(const Parameter& parameter) {
     return route;
 }
 
+// One weight under several names. Where one of them is an embedding or a head, all are embeddings, which no
+// matrix optimizer gets.
+void route_tied_weights(std::span<const Parameter> parameters, std::vector<Route>& routes) {
+    std::map<VkDeviceAddress, std::vector<std::size_t>> by_address;
+    for (std::size_t i = 0; i < parameters.size(); ++i)
+        if (parameters[i].weight.address != 0 && parameters[i].weight.shape.count() > 0)
+            by_address[parameters[i].weight.address].push_back(i);
+    for (const auto& [address, tied] : by_address) {
+        if (tied.size() < 2) continue;
+        const bool embedding = std::any_of(tied.begin(), tied.end(), [&](std::size_t i) {
+            return routes[i].role == Role::embedding || routes[i].role == Role::head;
+        });
+        for (const std::size_t i : tied) {
+            const std::string& other = routes[i == tied[0] ? tied[1] : tied[0]].name;
+            routes[i].warning = "the weight of " + in_quotes(other) +
+                                ", too: give it to an optimizer once, "
+                                "with the sum of both gradients";
+            if (!embedding) continue;
+            routes[i].role = Role::embedding;
+            routes[i].matrix = false;
+            routes[i].reason = "tied weights count as embedding";
+        }
+    }
+}
+
 }  // namespace
 
 const char* to_string(Role role) {
@@ -176,7 +204,38 @@ const char* to_string(Role role) {
 std::vector<Route> route(std::span<const Parameter> parameters) {
     std::vector<Route> routes;
     for (const Parameter& parameter : parameters) routes.push_back(resolve(parameter));
+    route_tied_weights(parameters, routes);
     return routes;
+}
+
+void scale_learning_rates(std::span<Parameter> parameters, const WidthRules& rules) {
+    check_option("scale_learning_rates", "base_fan_in", rules.base_fan_in, rules.base_fan_in > 0, "above 0");
+    const auto exponent = [&](Role role) {
+        switch (role) {
+            case Role::hidden_matrix:
+                return rules.hidden_matrix;
+            case Role::embedding:
+                return rules.embedding;
+            case Role::head:
+                return rules.head;
+            default:
+                return 0.0;
+        }
+    };
+    for (const double value : {rules.hidden_matrix, rules.embedding, rules.head})
+        check_option("scale_learning_rates", "an exponent", value, std::abs(value) <= 4, "in [-4, 4]");
+    const std::vector<Route> routes = route(parameters);
+    std::vector<float> scales;
+    for (std::size_t i = 0; i < parameters.size(); ++i) {
+        const double fan_in = static_cast<double>(matrix_extents(parameters[i]).cols);
+        const double power = exponent(routes[i].role);
+        const double factor = power == 0 || fan_in == 0 ? 1.0 : std::pow(fan_in / rules.base_fan_in, power);
+        const double scale = static_cast<double>(parameters[i].lr_scale) * factor;
+        check_option("scale_learning_rates", "lr_scale of " + in_quotes(parameters[i].name), scale,
+                     std::abs(scale) <= static_cast<double>(std::numeric_limits<float>::max()), "finite");
+        scales.push_back(static_cast<float>(scale));
+    }
+    for (std::size_t i = 0; i < parameters.size(); ++i) parameters[i].lr_scale = scales[i];
 }
 
 std::string routing_report(std::span<const Route> routes) {

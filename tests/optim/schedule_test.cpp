@@ -136,6 +136,52 @@ TEST(Routing, ExplicitRolesWinAndSuspiciousShapesAreNamed) {
     EXPECT_NE(routing_report(routes).find("warning"), std::string::npos);
 }
 
+TEST(Routing, TiedWeightsCountAsEmbedding) {
+    std::vector<Parameter> parameters{named("decoder.proj", {100, 32}), named("tok_embed", {100, 32}),
+                                      named("fc", {64, 32}), named("shared.0", {64, 32}),
+                                      named("shared.1", {64, 32})};
+    parameters[0].weight.address = parameters[1].weight.address = 0x1000;
+    parameters[2].weight.address = 0x2000;
+    parameters[3].weight.address = parameters[4].weight.address = 0x3000;
+    const std::vector<Route> routes = route(parameters);
+    for (const std::size_t tied : {0, 1}) {
+        EXPECT_EQ(routes[tied].role, Role::embedding);
+        EXPECT_FALSE(routes[tied].matrix);
+        EXPECT_NE(routes[tied].reason.find("tied"), std::string::npos);
+        EXPECT_NE(routes[tied].warning.find(parameters[1 - tied].name), std::string::npos);
+    }
+    EXPECT_TRUE(routes[2].matrix && routes[2].warning.empty());
+    for (const std::size_t shared : {3, 4}) {
+        EXPECT_TRUE(routes[shared].matrix);
+        EXPECT_NE(routes[shared].warning.find("once"), std::string::npos);
+    }
+}
+
+TEST(Routing, LearningRatesFollowTheWidthByRole) {
+    std::vector<Parameter> parameters{named("fc", {64, 512}), named("conv", {8, 16, 3, 3}),
+                                      named("embed", {1000, 512}), named("lm_head", {1000, 512}),
+                                      named("bias", {512})};
+    parameters[3].lr_scale = 0.5f;
+    const auto scales = [&](const WidthRules& rules) {
+        std::vector<Parameter> scaled = parameters;
+        scale_learning_rates(scaled, rules);
+        std::vector<float> result;
+        for (const Parameter& parameter : scaled) result.push_back(parameter.lr_scale);
+        return result;
+    };
+    EXPECT_EQ(scales(WidthRules()), (std::vector<float>{1, 1, 1, 0.5f, 1}));
+    EXPECT_EQ(scales(WidthRules::mup_adam(128)),
+              (std::vector<float>{0.25f, static_cast<float>(128.0 / 144), 1, 0.125f, 1}));
+    EXPECT_EQ(scales(WidthRules::dion()),
+              (std::vector<float>{1, 1, 1, static_cast<float>(0.5 / std::sqrt(512.0)), 1}));
+    for (const WidthRules& bad :
+         {WidthRules{0, 1, 0, 0}, WidthRules{1, 5, 0, 0}, WidthRules{1e-30, 0, 0, 4}}) {
+        std::vector<Parameter> unchanged = parameters;
+        EXPECT_THROW(scale_learning_rates(unchanged, bad), Error);
+        EXPECT_EQ(unchanged[3].lr_scale, 0.5f);
+    }
+}
+
 TEST(Routing, WordsCountAsWholeComponentsOfTheName) {
     const auto role = [](const std::string& name) {
         const std::vector<Parameter> one{named(name, {96, 64})};
