@@ -64,9 +64,10 @@ float exponential_draw(uint seed, uint t) {
 float slot_value(HyperSlots slots, SchedulePieces pieces, uint s, uint t, uint seed) {
     uint kind = slots.slot[s].kind;
     float value = slots.slot[s].value;
-    if (kind == SLOT_SCHEDULED) {
+    if (kind == SLOT_SCHEDULED || kind == SLOT_COMPLEMENT) {
         uint count = slots.slot[s].piece_count;
-        return count == 0u ? value : value * schedule_factor(pieces, slots.slot[s].first_piece, count, t);
+        float scheduled = count == 0u ? value : value * schedule_factor(pieces, slots.slot[s].first_piece, count, t);
+        return kind == SLOT_COMPLEMENT ? 1.0 - scheduled : scheduled;
     }
     if (kind == SLOT_INVERSE_CORRECTION)
         return 1.0 / bias_correction(slots.slot[s].log1, slots.slot[s].log1_low, t);

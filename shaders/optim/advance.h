@@ -29,6 +29,7 @@ const uint SLOT_FIRST = 5;               // 1 in the first step, then value
 const uint SLOT_CORRECTION_GROWTH = 6;   // value (1 - beta1^t) / (1 - beta1^(t+1))
 const uint SLOT_EXPONENTIAL = 7;         // one draw a step from Exp(1), the same for all optimizers
 const uint SLOT_POWER = 8;               // t^value
+const uint SLOT_COMPLEMENT = 9;          // 1 - value times the schedule's factor
 
 // Where in the space of random numbers (linalg/philox.glsl) a step's draws lie: counter (0, step, this, this).
 const uint STEP_DRAW_STREAM = 0xffffffffu;

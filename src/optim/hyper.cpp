@@ -30,6 +30,12 @@ HyperValue HyperValue::scheduled(float value, const Schedule& schedule) {
     return result;
 }
 
+HyperValue HyperValue::complement(float value, const Schedule& schedule) {
+    HyperValue result = scheduled(value, schedule);
+    result.slot.kind = gpu::SLOT_COMPLEMENT;
+    return result;
+}
+
 HyperValue HyperValue::lr(float value, const Schedule& schedule) {
     HyperValue result = scheduled(value, schedule);
     result.learning_rate = true;

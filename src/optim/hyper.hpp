@@ -11,12 +11,14 @@ namespace heron {
 // One float of a hyper struct.
 struct HyperValue {
     gpu::HyperSlot slot{};
-    Schedule schedule;           // SLOT_SCHEDULED
+    Schedule schedule;           // SLOT_SCHEDULED, SLOT_COMPLEMENT
     bool learning_rate = false;  // what set_learning_rate() sets
 
     static HyperValue constant(double value);
     // The value times the schedule's factor; a second one of an optimizer is no learning rate.
     static HyperValue scheduled(float value, const Schedule& schedule);
+    // 1 minus that.
+    static HyperValue complement(float value, const Schedule& schedule);
     static HyperValue lr(float value, const Schedule& schedule);
     static HyperValue inverse_correction(double beta);               // 1 / (1 - beta^t)
     static HyperValue correction_ratio(double beta1, double beta2);  // sqrt(1 - beta2^t) / (1 - beta1^t)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "optim/matrix_update.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <utility>
 
@@ -8,6 +9,7 @@
 #include "heron/spirv/muon_update_lines.hpp"
 #include "linalg/integers.hpp"
 #include "optim/adamw.h"
+#include "optim/checks.hpp"
 #include "optim/muon.h"
 
 namespace heron {
@@ -35,10 +37,24 @@ std::uint32_t decay_flags(DecayForm decay) {
 }
 
 std::vector<HyperValue> matrix_hyper(float lr, const Schedule& schedule, double momentum, MomentumRule rule,
-                                     float weight_decay) {
-    return {HyperValue::lr(lr, schedule), HyperValue::constant(momentum),
-            HyperValue::constant(rule == MomentumRule::ema ? 1.0 - momentum : 1.0),
-            HyperValue::constant(weight_decay)};
+                                     float weight_decay, const Schedule& momentum_schedule) {
+    // Without a schedule 1 - momentum is rounded once, from double.
+    const bool scheduled = !momentum_schedule.pieces().empty();
+    const float value = static_cast<float>(momentum);
+    const HyperValue rate = rule == MomentumRule::sum ? HyperValue::constant(1.0)
+                            : scheduled               ? HyperValue::complement(value, momentum_schedule)
+                                                      : HyperValue::constant(1.0 - momentum);
+    return {HyperValue::lr(lr, schedule),
+            scheduled ? HyperValue::scheduled(value, momentum_schedule) : HyperValue::constant(momentum),
+            rate, HyperValue::constant(weight_decay)};
+}
+
+void check_momentum(std::string_view optimizer, double momentum, const Schedule& momentum_schedule) {
+    check_option(optimizer, "momentum", momentum, momentum >= 0 && momentum < 1, "in [0, 1)");
+    for (const Schedule::Piece& piece : momentum_schedule.pieces()) {
+        const double largest = momentum * static_cast<double>(std::max(piece.from, piece.to));
+        check_option(optimizer, "momentum times momentum_schedule", largest, largest < 1, "in [0, 1)");
+    }
 }
 
 std::uint32_t add_direction(std::vector<Operand>& operands, std::uint32_t field, const Tensor& direction) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "optim/hyper.hpp"
@@ -26,9 +27,12 @@ struct LineFactors {
 // The flags of shaders/optim/muon_decay.glsl.
 std::uint32_t decay_flags(DecayForm decay);
 
-// gpu::MuonHyper, with which the hyper struct of these optimizers begins.
+// gpu::MuonHyper, with which the hyper struct of these optimizers begins. The momentum is multiplied by the
+// factor of its schedule.
 std::vector<HyperValue> matrix_hyper(float lr, const Schedule& schedule, double momentum, MomentumRule rule,
-                                     float weight_decay);
+                                     float weight_decay, const Schedule& momentum_schedule = {});
+// Throws (invalid_argument), in the name of `optimizer`, for a momentum outside of [0, 1) at any step.
+void check_momentum(std::string_view optimizer, double momentum, const Schedule& momentum_schedule = {});
 
 // Adds the operand of a direction for a job that holds an address of 16 bytes' alignment, and returns the
 // index of the direction's first element from there: a part of a state may begin anywhere.

@@ -177,8 +177,25 @@ Tensor momentum_norm(StepBuilder& step, const StepBuilder::Item& item, const Ten
     return BlockRecipe(step, item, momentum, block, 0, "").add_momentum_norm("leaves partial norms");
 }
 
+namespace {
+
+// CANS amplifies whatever its input has above 1: a rounding of the norm is enough (49,000 times at 1).
+constexpr double kCansNormFactor = 1.01;
+
+bool is_cans(const PolarOptions& options) {
+    const NewtonSchulzCoefficients first = newton_schulz_coefficients("cans").front();
+    if (options.coefficients.empty()) return false;
+    const NewtonSchulzCoefficients& given = options.coefficients.front();
+    return given.a == first.a && given.b == first.b && given.c == first.c;
+}
+
+}  // namespace
+
 void check_orthogonalizer(std::string_view optimizer, const PolarOptions& options) {
     check_polar_options(std::string(optimizer).c_str(), options, "polar.");
+    if (is_cans(options) && options.norm_factor < kCansNormFactor)
+        refuse(std::string(optimizer) + ": polar.norm_factor is " + number_text(options.norm_factor) +
+               ", must be at least " + number_text(kCansNormFactor) + " with the coefficients of CANS");
     if (!options.guarded)
         refuse(std::string(optimizer) +
                ": polar.guarded is off; an unguarded iteration would run in skipped steps");

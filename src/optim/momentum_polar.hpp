@@ -33,7 +33,8 @@ Tensor momentum_norm(StepBuilder& step, const StepBuilder::Item& item, const Ten
 Tensor momentum_direction(StepBuilder& step, const StepBuilder::Item& item, const Tensor& momentum,
                           const MatrixBlock& block, std::uint32_t flags, std::string_view stage);
 
-// Throws (invalid_argument), in the name of `optimizer`, for options that polar() refuses and unguarded ones.
+// Throws (invalid_argument), in the name of `optimizer`, for options that polar() refuses, unguarded ones,
+// and the coefficients of CANS without a norm factor of at least 1.01.
 void check_orthogonalizer(std::string_view optimizer, const PolarOptions& options);
 // For Optimizer::options_text(): " polar.norm_rule=..." and so on.
 std::string orthogonalizer_text(const PolarOptions& options);

@@ -46,15 +46,28 @@ MuonOptions MuonOptions::dion() {
     return options;
 }
 
+MuonOptions MuonOptions::emerging() {
+    MuonOptions options;
+    options.lr = 3e-4f;
+    options.weight_decay = 0.01f;
+    options.nesterov = false;
+    options.shape_factor = ShapeFactor::spectral;
+    options.polar.coefficients = newton_schulz_coefficients("you5");
+    options.polar.norm_rule = NormRule::clamped;
+    options.polar.eps = 1e-15;
+    return options;
+}
+
 Muon::Muon(const Device& device, const MuonOptions& options) : Optimizer(device, "muon"), options_(options) {
     const MuonOptions& o = options;
     check_option("Muon", "lr", o.lr, o.lr >= 0, "finite and not below 0");
-    check_option("Muon", "momentum", o.momentum, o.momentum >= 0 && o.momentum < 1, "in [0, 1)");
+    check_momentum("Muon", o.momentum, o.momentum_schedule);
     check_option("Muon", "weight_decay", o.weight_decay, o.weight_decay >= 0, "finite and not below 0");
     check_enum("Muon", "momentum_rule", o.momentum_rule, MomentumRule::sum);
     check_enum("Muon", "shape_factor", o.shape_factor, ShapeFactor::spectral);
     check_enum("Muon", "decay", o.decay, DecayForm::after);
     check_enum("Muon", "conv_factor", o.conv_factor, ConvFactor::kernel);
+    check_option("Muon", "extra_scale", o.extra_scale, o.extra_scale > 0, "finite and above 0");
     check_orthogonalizer("Muon", o.polar);
 }
 
@@ -70,22 +83,23 @@ std::string Muon::options_text() const {
            " shape_factor=" + std::to_string(static_cast<int>(options_.shape_factor)) +
            " decay=" + std::to_string(static_cast<int>(options_.decay)) +
            " conv_factor=" + std::to_string(static_cast<int>(options_.conv_factor)) +
-           orthogonalizer_text(options_.polar);
+           " extra_scale=" + number_text(options_.extra_scale) + orthogonalizer_text(options_.polar);
 }
 
 // gpu::MuonHyper
 std::vector<HyperValue> Muon::hyper() const {
     return matrix_hyper(options_.lr, options_.schedule, options_.momentum, options_.momentum_rule,
-                        options_.weight_decay);
+                        options_.weight_decay, options_.momentum_schedule);
 }
 
 void Muon::build(StepBuilder& step) const {
     const std::uint32_t flags = options_.nesterov ? gpu::MUON_NESTEROV : 0;
     for (const StepBuilder::Item& item : step.items()) {
         const Tensor momentum = step.state(item, "momentum", DType::f32, item.weight.shape);
-        for (const MatrixBlock& block :
+        for (MatrixBlock block :
              matrix_blocks("Muon", *item.parameter, options_.shape_factor, options_.conv_factor)) {
             const Tensor factor = momentum_polar(step, item, momentum, block, options_.polar, flags, "muon");
+            block.shape_factor *= static_cast<double>(options_.extra_scale);
             step.graph().set_stage("muon update");
             add_matrix_update(step, item, block, factor, options_.decay);
         }

@@ -64,6 +64,7 @@ NorMuonOptions NorMuonOptions::modded() {
     options.variance_rule = options.rescale_rule = NormRule::clamped;
     options.lines = NorMuonLines::shorter_side;
     options.decay = DecayForm::cautious_squared;
+    options.momentum_schedule = Schedule::linear(0.85f / 0.95f, 1.0f, 300);
     options.polar.coefficients = newton_schulz_coefficients("pe-dion");
     options.polar.norm_factor = 1.02;
     options.polar.eps = 1e-6;
@@ -74,7 +75,7 @@ NorMuon::NorMuon(const Device& device, const NorMuonOptions& options)
     : Optimizer(device, "normuon"), options_(options) {
     const NorMuonOptions& o = options;
     check_option("NorMuon", "lr", o.lr, o.lr >= 0, "finite and not below 0");
-    check_option("NorMuon", "momentum", o.momentum, o.momentum >= 0 && o.momentum < 1, "in [0, 1)");
+    check_momentum("NorMuon", o.momentum, o.momentum_schedule);
     check_option("NorMuon", "beta2", o.beta2, o.beta2 >= 0 && o.beta2 < 1, "in [0, 1)");
     check_option("NorMuon", "weight_decay", o.weight_decay, o.weight_decay >= 0, "finite and not below 0");
     check_option("NorMuon", "eps", o.eps, o.eps >= 1e-18f && o.eps <= 1, "in [1e-18, 1]");
@@ -113,7 +114,7 @@ std::string NorMuon::options_text() const {
 // gpu::MuonHyper
 std::vector<HyperValue> NorMuon::hyper() const {
     return matrix_hyper(options_.lr, options_.schedule, options_.momentum, options_.momentum_rule,
-                        options_.weight_decay);
+                        options_.weight_decay, options_.momentum_schedule);
 }
 
 void NorMuon::build(StepBuilder& step) const {

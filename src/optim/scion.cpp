@@ -97,7 +97,7 @@ Scion::Scion(const Device& device, const ScionOptions& options)
     : Optimizer(device, "scion"), options_(options) {
     const ScionOptions& o = options;
     check_option("Scion", "lr", o.lr, o.lr >= 0, "finite and not below 0");
-    check_option("Scion", "momentum", o.momentum, o.momentum >= 0 && o.momentum < 1, "in [0, 1)");
+    check_momentum("Scion", o.momentum);
     check_enum("Scion", "norm", o.norm, ScionNorm::frobenius);
     check_enum("Scion", "norm_scale", o.norm_scale, ScionScale::unit_ball);
     check_option("Scion", "scale", o.scale, o.scale > 0, "above 0");

@@ -167,6 +167,14 @@ TEST_P(BadInputTest, OptionsOutOfRange) {
     refused([&] { Muon(d, {.shape_factor = static_cast<ShapeFactor>(99)}); }, {"Muon", "shape_factor", "99"});
     refused([&] { Muon(d, {.shape_factor = static_cast<ShapeFactor>(-1)}); }, {"Muon", "shape_factor"});
     refused([&] { Muon(d, {.decay = static_cast<DecayForm>(5)}); }, {"Muon", "decay", "5"});
+    refused([&] { Muon(d, {.extra_scale = 0}); }, {"Muon", "extra_scale", "0"});
+    refused([&] { Muon(d, {.momentum_schedule = Schedule::linear(1, 1.1f, 9)}); },
+            {"Muon", "momentum_schedule", "1.04"});
+    PolarOptions cans;
+    cans.coefficients = newton_schulz_coefficients("cans");
+    refused([&] { Muon(d, {.polar = cans}); }, {"Muon", "polar.norm_factor", "1.01", "CANS"});
+    cans.norm_factor = 1.01;
+    EXPECT_NO_THROW(Muon(d, {.polar = cans}));
     refused([&] { Muon(d, {.conv_factor = static_cast<ConvFactor>(2)}); }, {"Muon", "conv_factor", "2"});
 
     Sgd sgd(d);

@@ -106,11 +106,12 @@ public:
     void step(std::vector<double>& w, const std::vector<double>& g, std::uint64_t t) override {
         std::vector<double>& m = state("momentum", w.size());
         const double lr = static_cast<double>(o_.lr) * o_.schedule.factor(t);
-        const double rate = o_.momentum_rule == MomentumRule::ema ? 1 - o_.momentum : 1;
+        const double momentum = o_.momentum * o_.momentum_schedule.factor(t);
+        const double rate = o_.momentum_rule == MomentumRule::ema ? 1 - momentum : 1;
         std::vector<double> u(w.size());
         for (std::size_t i = 0; i < w.size(); ++i) {
-            m[i] = o_.momentum * m[i] + rate * g[i];
-            u[i] = o_.nesterov ? rate * g[i] + o_.momentum * m[i] : m[i];
+            m[i] = momentum * m[i] + rate * g[i];
+            u[i] = o_.nesterov ? rate * g[i] + momentum * m[i] : m[i];
         }
         const bool cautious = o_.decay == DecayForm::cautious || o_.decay == DecayForm::cautious_squared;
         const bool squared = o_.decay == DecayForm::squared || o_.decay == DecayForm::cautious_squared;
@@ -126,7 +127,8 @@ public:
                     continue;
                 }
                 const bool decays = !cautious || wi * o[i] >= 0;
-                wi = (decays ? 1 - decay : 1) * wi - lr * block.factor * o[i];
+                wi = (decays ? 1 - decay : 1) * wi -
+                     lr * block.factor * static_cast<double>(o_.extra_scale) * o[i];
             }
             first += count;
         }

@@ -22,6 +22,7 @@ MuonOptions as_muon(const Options& o) {
     muon.weight_decay = o.weight_decay;
     if constexpr (requires { o.momentum_rule; }) muon.momentum_rule = o.momentum_rule;
     if constexpr (requires { o.decay; }) muon.decay = o.decay;
+    if constexpr (requires { o.momentum_schedule; }) muon.momentum_schedule = o.momentum_schedule;
     muon.polar = o.polar;
     muon.schedule = o.schedule;
     return muon;

@@ -84,7 +84,14 @@ inline std::vector<OptimizerCase> ortho_cases() {
     products.polar.one_workgroup = false;
     ScionOptions trust_region = ScionOptions::trust_region(ScionNorm::frobenius, 0.1f, 0.05f);
     trust_region.momentum = 0.9;
+    MuonOptions emerging = MuonOptions::emerging();
+    emerging.lr = 0.02f;
+    emerging.extra_scale = 0.2f;
+    emerging.polar.form = PolarForm::gram;
+    emerging.polar.one_workgroup = false;
     return {
+        small(matrix_case<Muon, MuonReference>("muon_emerging", emerging,
+                                               [](double m, double n) { return std::sqrt(std::max(m, n)); })),
         matrix_case<NorMuon, NorMuonReference>("normuon", NorMuonOptions(), max_one_sqrt_ratio),
         small(matrix_case<NorMuon, NorMuonReference>("normuon_paper", NorMuonOptions::paper(), no_factor)),
         matrix_case<NorMuon, NorMuonReference>("normuon_dion", dion, sqrt_ratio),

@@ -17,15 +17,17 @@ namespace heron {
 
 struct MuonOptions {
     float lr = 0.02f;        // finite, >= 0; KellerJordan
-    double momentum = 0.95;  // [0, 1)
+    double momentum = 0.95;  // [0, 1), at every step of its schedule
     bool nesterov = true;
     float weight_decay = 0.0f;  // finite, >= 0; multiplied by lr
     MomentumRule momentum_rule = MomentumRule::ema;
     ShapeFactor shape_factor = ShapeFactor::max_one_sqrt_ratio;
     DecayForm decay = DecayForm::decoupled;
     ConvFactor conv_factor = ConvFactor::matrix;
-    PolarOptions polar;  // muon x 5, norm + 1e-7
+    float extra_scale = 1.0f;  // factor on the update, beside the shape factor; above 0
+    PolarOptions polar;        // muon x 5, norm + 1e-7
     Schedule schedule;
+    Schedule momentum_schedule;  // factor on momentum: Schedule::linear(0.85f / 0.95f, 1, 300) warms up
 
     // The published forms, with their authors' defaults.
     HERON_API static MuonOptions keller_jordan();  // the factor of a convolution from kh and kw
@@ -33,6 +35,9 @@ struct MuonOptions {
     HERON_API static MuonOptions moonlight();      // lr 1e-3, weight decay 0.1, sum, match_rms
     // lr 0.01, weight decay 0.01, sum, no Nesterov, Polar Express, norm x 1.02 + 1e-8, sqrt_ratio
     HERON_API static MuonOptions dion();
+    // Emerging-Optimizers: lr 3e-4, weight decay 0.01, no Nesterov, you5, norm clamped at 1e-15, spectral;
+    // extra_scale 0.2 gives moonlight's factor
+    HERON_API static MuonOptions emerging();
 };
 
 class HERON_API Muon : public Optimizer {

@@ -32,7 +32,7 @@ enum class NorMuonScale {
 
 struct NorMuonOptions {
     float lr = 0.02f;        // finite, >= 0; the authors' code, as are the other defaults
-    double momentum = 0.95;  // [0, 1)
+    double momentum = 0.95;  // [0, 1), at every step of its schedule
     double beta2 = 0.95;     // [0, 1)
     bool nesterov = true;
     float weight_decay = 0.0f;  // finite, >= 0; multiplied by lr
@@ -50,6 +50,7 @@ struct NorMuonOptions {
     ConvFactor conv_factor = ConvFactor::matrix;
     PolarOptions polar;  // muon x 5, norm + 1e-7
     Schedule schedule;
+    Schedule momentum_schedule;  // factor on momentum
 
     // The published forms, with their authors' defaults.
     HERON_API static NorMuonOptions authors();  // the defaults, and ConvFactor::kernel
@@ -58,7 +59,7 @@ struct NorMuonOptions {
     // 1e-8, clamped rescale, sqrt_ratio
     HERON_API static NorMuonOptions dion();
     // modded-nanogpt: lr 0.023, cautious decay 1.2 lr^2, beta2 0.9, shorter side, clamped, Polar Express,
-    // norm x 1.02 + 1e-6
+    // norm x 1.02 + 1e-6, momentum from 0.85 in 300 steps
     HERON_API static NorMuonOptions modded();
 };
 
