@@ -66,20 +66,6 @@ struct Dion2UpdateJob {
     uint             first_group;
 };
 
-// nordion2_variance.comp
-struct NorDion2VarianceJob {
-    F32   squares;   // of each selected line: sum of its squares
-    U32   indices;
-    F32   variance;  // v, one a line of the block
-    F32   factors;   // result, one a selected line
-    uint  count;
-    float mean;      // 1 / elements of a line
-    float rate;      // 1 - beta2
-    float eps;
-    uint  reserved;
-    uint  first_group;
-};
-
 const uint DION2_COLUMNS = 1;
 const uint DION2_FACTORS = 2;
 const uint DION2_NOWHERE = 0xffffffffu;

@@ -34,6 +34,7 @@ void main() {
     F32 squares = p.jobs.job[j].squares;
     F32 variance = p.jobs.job[j].variance;
     F32 factors = p.jobs.job[j].factors;
+    U32 indices = p.jobs.job[j].indices;
     uint segments = p.jobs.job[j].segments;
     uint lines = p.jobs.job[j].lines;
     uint lanes = p.jobs.job[j].lanes;
@@ -41,6 +42,7 @@ void main() {
     float rate = p.jobs.job[j].rate;
     float eps = p.jobs.job[j].eps;
     uint flags = p.jobs.job[j].flags;
+    bool indexed = (flags & LINE_VARIANCE_INDEXED) != 0u;
     uint t = gl_LocalInvocationID.x;
     uint lane = t % lanes;
     uint segment = group * (gl_WorkGroupSize.x / lanes) + t / lanes;
@@ -50,9 +52,11 @@ void main() {
     vec2 sums = vec2(0.0); // of the squares of O and of P
     for (uint i = lane; i < end; i += lanes) {
         float q = squares.v[base + i];
-        float v = variance.v[base + i];
+        uint at = indices.v[base + i];
+        at = indexed ? at : base + i;
+        float v = variance.v[at];
         v = v + rate * (q * mean - v);
-        variance.v[base + i] = v;
+        variance.v[at] = v;
         float scaled = root(q) * inverse_root(v, eps, flags);
         sums += vec2(q, scaled * scaled);
     }
@@ -69,6 +73,9 @@ void main() {
     float now = root(sums.y);
     float divisor = (flags & LINE_VARIANCE_CLAMPED_RESCALE) != 0u ? max(now, eps) : now + eps;
     float rescale = divisor >= 1.17549435e-38 ? norm / divisor : 0.0;
-    for (uint i = lane; i < end; i += lanes)
-        factors.v[base + i] = clamp_finite(rescale * inverse_root(variance.v[base + i], eps, flags));
+    for (uint i = lane; i < end; i += lanes) {
+        uint at = indices.v[base + i];
+        at = indexed ? at : base + i;
+        factors.v[base + i] = clamp_finite(rescale * inverse_root(variance.v[at], eps, flags));
+    }
 }

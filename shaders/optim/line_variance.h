@@ -11,6 +11,7 @@ struct LineVarianceJob {
     F32   squares;     // of each line: sum of its squares
     F32   variance;    // v of each line
     F32   factors;     // result
+    U32   indices;     // where the v of each line is (LINE_VARIANCE_INDEXED); else any readable words, as many
     uint  segments;
     uint  lines;       // of a segment
     uint  lanes;       // invocations that share a segment, a power of two
@@ -25,6 +26,7 @@ struct LineVarianceJob {
 
 const uint LINE_VARIANCE_CLAMPED = 1;         // sqrt(max(v, eps)) instead of sqrt(v) + eps
 const uint LINE_VARIANCE_CLAMPED_RESCALE = 2; // max(norm, eps) instead of norm + eps
+const uint LINE_VARIANCE_INDEXED = 4;
 
 HERON_SHARED_END
 

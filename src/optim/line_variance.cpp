@@ -15,13 +15,13 @@ namespace heron {
 
 namespace {
 
-static_assert(sizeof(gpu::LineVarianceJob) == 64);
+static_assert(sizeof(gpu::LineVarianceJob) == 72);
 constexpr KernelInfo kLineVariance = make_kernel<gpu::LineVarianceJob>("line_variance", spirv::line_variance);
 
 }  // namespace
 
 Tensor add_line_variance(Graph& graph, const Tensor& matrix, const Tensor& variance, const Lines& lines,
-                         const LineVarianceOptions& options) {
+                         const LineVarianceOptions& options, const Tensor& indices) {
     const Tensor squares = graph.temporary(DType::f32, Shape{lines.count});
     const Tensor factors = graph.temporary(DType::f32, Shape{lines.count});
     if (lines.columns)
@@ -42,12 +42,14 @@ Tensor add_line_variance(Graph& graph, const Tensor& matrix, const Tensor& varia
     job.eps = static_cast<float>(options.eps);
     job.target = static_cast<float>(options.target);
     job.flags = (options.variance_rule == NormRule::clamped ? gpu::LINE_VARIANCE_CLAMPED : 0) |
-                (options.rescale_rule == NormRule::clamped ? gpu::LINE_VARIANCE_CLAMPED_RESCALE : 0);
+                (options.rescale_rule == NormRule::clamped ? gpu::LINE_VARIANCE_CLAMPED_RESCALE : 0) |
+                (indices ? gpu::LINE_VARIANCE_INDEXED : 0);
     Operation operation =
         make_operation(kLineVariance, job,
                        {{offsetof(gpu::LineVarianceJob, squares), squares, Access::read},
                         {offsetof(gpu::LineVarianceJob, variance), variance, Access::read_write},
-                        {offsetof(gpu::LineVarianceJob, factors), factors, Access::write}},
+                        {offsetof(gpu::LineVarianceJob, factors), factors, Access::write},
+                        {offsetof(gpu::LineVarianceJob, indices), indices ? indices : squares, Access::read}},
                        ceil_div(job.segments, threads / job.lanes));
     operation.constants = {{gpu::SPEC_THREADS, threads}};
     operation.reason = "of the lines' sums of squares";

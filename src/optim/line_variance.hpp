@@ -36,8 +36,10 @@ struct LineVarianceOptions {
 //
 //   1 / d_i  |O| / (|P| + eps),    d_i = sqrt(v_i) + eps,  P_i = O_i / d_i
 //
-// `variance` (v) is contiguous f32 of lines.count elements. Reads the matrix once; two or three levels.
+// `variance` (v) is contiguous f32 of lines.count elements, or with `indices`, lines.count contiguous u32
+// that differ from each other, of more: line i's is then element indices[i]. Reads the matrix once; two or
+// three levels.
 Tensor add_line_variance(Graph& graph, const Tensor& matrix, const Tensor& variance, const Lines& lines,
-                         const LineVarianceOptions& options);
+                         const LineVarianceOptions& options, const Tensor& indices = {});
 
 }  // namespace heron

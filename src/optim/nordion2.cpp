@@ -1,59 +1,18 @@
 // SPDX-License-Identifier: MIT
 // NorDion2's recipe: Dion2's on rows, and between polar factor and update the second moment of the rows
-// (shaders/optim/nordion2_variance.comp), two levels.
+// (line_variance.hpp), two or three levels.
 #include "heron/optim/nordion2.hpp"
 
-#include <cstddef>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "heron/linalg/norms.hpp"
-#include "heron/spirv/nordion2_variance.hpp"
-#include "linalg/integers.hpp"
 #include "optim/checks.hpp"
-#include "optim/dion2.h"
 #include "optim/line_recipe.hpp"
+#include "optim/line_variance.hpp"
 #include "optim/momentum_polar.hpp"
 #include "optim/step_builder.hpp"
 
 namespace heron {
-
-namespace {
-
-static_assert(sizeof(gpu::NorDion2VarianceJob) == 56);
-constexpr KernelInfo kVariance =
-    make_kernel<gpu::NorDion2VarianceJob>("nordion2_variance", spirv::nordion2_variance);
-
-// What the rows of O are multiplied by. `variance`: v of the block's rows.
-Tensor add_variance(StepBuilder& step, const SelectedLines& lines, const Tensor& variance, double beta2,
-                    double eps) {
-    using Job = gpu::NorDion2VarianceJob;
-    Graph& graph = step.graph();
-    const Tensor squares = graph.temporary(DType::f32, Shape{lines.count});
-    row_norms(graph, lines.factor, squares, NormKind::squared);
-    const Tensor factors = graph.temporary(DType::f32, Shape{lines.count});
-    Job job{};
-    job.count = narrow(lines.count);
-    job.mean = static_cast<float>(1.0 / static_cast<double>(lines.factor.cols()));
-    job.rate = static_cast<float>(1.0 - beta2);
-    job.eps = static_cast<float>(eps);
-    Operation operation = make_operation(kVariance, job,
-                                         {{offsetof(Job, squares), squares, Access::read},
-                                          {offsetof(Job, indices), lines.indices, Access::read},
-                                          {offsetof(Job, variance), variance, Access::read_write},
-                                          {offsetof(Job, factors), factors, Access::write}},
-                                         1);
-    const Capabilities& capabilities = step.device().capabilities();
-    operation.constants = {{gpu::SPEC_THREADS, threads_of(capabilities, capabilities.cpu ? 8 : 256)}};
-    operation.reason = "one workgroup a matrix";
-    operation.flops = 10.0 * static_cast<double>(lines.count);
-    operation.bytes = 28.0 * static_cast<double>(lines.count);
-    graph.add(std::move(operation));
-    return factors;
-}
-
-}  // namespace
 
 NorDion2::NorDion2(const Device& device, const NorDion2Options& options)
     : Optimizer(device, "nordion2"), options_(options) {
@@ -107,7 +66,10 @@ void NorDion2::build(StepBuilder& step) const {
             part.byte_offset += first * sizeof(float);
             part.shape = Shape{block.rows};
             first += block.rows;
-            const Tensor factors = add_variance(step, lines, part, options_.beta2, options_.eps);
+            const Tensor factors = add_line_variance(
+                step.graph(), lines.factor, part, Lines::of(lines.count, block.cols, false),
+                {.beta2 = options_.beta2, .eps = options_.eps, .rescale_rule = NormRule::clamped},
+                lines.indices);
             step.graph().set_stage("nordion2 update");
             add_line_update(step, item, block, lines, factors);
         }
