@@ -73,32 +73,17 @@ constexpr NamedOptimizer kOptimizers[] = {
      }},
     {"conda", "Conda for the matrices of the hidden layers, AdamW for the rest", 0.01f, true,
      [](const OptimizerRequest& request) {
-         return split(request, std::make_unique<heron::Conda>(
-                                   request.device, heron::CondaOptions{.lr = request.lr,
-                                                                       .beta2 = 0.99,
-                                                                       .weight_decay = kWeightDecay,
-                                                                       .gap = 100,
-                                                                       .scale = 0.25f,
-                                                                       .schedule = request.schedule}));
+         return split<heron::Conda>(request, heron::CondaOptions{.beta2 = 0.99, .gap = 100, .scale = 0.25f});
      }},
     {"trion", "Trion of rank 32 for the matrices of the hidden layers, AdamW for the rest", 0.02f, true,
      [](const OptimizerRequest& request) {
-         return split(request, std::make_unique<heron::Trion>(
-                                   request.device, heron::TrionOptions{.rank = 32,
-                                                                       .lr = request.lr,
-                                                                       .weight_decay = kWeightDecay,
-                                                                       .schedule = request.schedule}));
+         return split<heron::Trion>(request, heron::TrionOptions{.rank = 32});
      }},
     {"dct_adamw", "DCT-AdamW of rank 32 for the matrices of the hidden layers, AdamW for the rest", 0.01f,
      true,
      [](const OptimizerRequest& request) {
-         return split(request, std::make_unique<heron::DctAdamW>(
-                                   request.device, heron::DctAdamWOptions{.rank = 32,
-                                                                          .lr = request.lr,
-                                                                          .weight_decay = kWeightDecay,
-                                                                          .rotate = true,
-                                                                          .error_feedback = true,
-                                                                          .schedule = request.schedule}));
+         return split<heron::DctAdamW>(
+             request, heron::DctAdamWOptions{.rank = 32, .rotate = true, .error_feedback = true});
      }},
     {"auon", "AuON for the matrices of the hidden layers, AdamW for the rest", 0.24f, true,
      [](const OptimizerRequest& request) { return split<heron::Auon>(request, heron::AuonOptions()); }},

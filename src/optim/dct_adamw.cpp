@@ -110,7 +110,7 @@ void DctAdamW::build(StepBuilder& step) const {
             first_slot += of_slots.count();
 
             graph.set_stage("dct_adamw gradient");
-            Tensor a;  // A, later `selected` of it
+            Tensor a;  // A
             if (error) {
                 add_gradient_sum(step, item, batch, error, GradientSum::plain);
                 a = part_of(error, batch.first, batch.shape());

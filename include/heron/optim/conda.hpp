@@ -12,7 +12,7 @@
 //
 // State, f32: m, v and B (k x k for each m x n matrix, k = min(m, n)): <parameter>.m, .v, .basis; B goes into
 // checkpoints, so that a resumed training keeps it (the authors' code takes a new one). FLOPs of a step:
-// 6 m n k + 15 m n; bytes: 60 m n + 12 k^2 and what products read again. A refresh is an svd() (heron/
+// 6 m n k + 15 m n; bytes: 72 m n + 12 k^2 and what products read again. A refresh is an svd() (heron/
 // linalg/svd.hpp) of m: about 10 k^2 (6 max(m, n) + 4 k) FLOPs.
 #pragma once
 

@@ -13,7 +13,7 @@
 //
 // State: M, f32, as large as the parameter, <parameter>.momentum, and the chosen r numbers of each matrix,
 // <parameter>.indices, largest first. FLOPs, with K = max(m, n): 2.5 m n log2 k (2 m n k by products) + 4 m n
-// r + T (3 r^2 K + r^3); bytes: 50 m n with f32 tensors, and what is r wide.
+// r + T (3 r^2 K + r^3); bytes: 48 m n with f32 tensors, and what is r wide.
 #pragma once
 
 #include "heron/linalg/polar.hpp"
