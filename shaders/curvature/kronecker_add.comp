@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The plain average of Kronecker factors, all of them in one dispatch: F <- decay F + rate unit^2 S, elements cut to the
-// range of f32. A workgroup takes rounds x workgroup size elements.
+// range of f32; one that was NaN stays so, for the root to fail. A workgroup takes rounds x workgroup size elements.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "curvature/kronecker.h"
@@ -8,6 +8,7 @@
 #define JOB KroneckerAddJob
 #include "core/kernel.glsl"
 #include "core/half.glsl"
+#include "core/reduce.glsl"
 #include "curvature/elements.glsl"
 
 void main() {
@@ -31,6 +32,6 @@ void main() {
         // The unit's square may be out of range where the product is not.
         precise float s = (statistic.v[i] * unit) * unit;
         precise float f = decay * average.v[i] + rate * clamp_finite(s);
-        average.v[i] = clamp_finite(f);
+        average.v[i] = is_nan(f) ? f : clamp_finite(f);
     }
 }

@@ -2,8 +2,7 @@
 // Kronecker factors: for each side of a matrix an average of second moments of its gradients, and a whitener
 // made of it. An optimizer renews them in this order, as graph operations:
 //
-//   statistic (syrk)  ->  average_factor(): a candidate  ->  renew_factor(): its root; then both are taken
-//   over
+//   statistic (syrk)  ->  average_factor(): a candidate  ->  renew_factor(): its root, and takes both over
 //
 // A candidate without a root (not positive definite, not finite) is dropped: the last good average and its
 // whitener stay, and the failure is counted.
