@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
 // Dion's recipe, per block (matrix) of each parameter, of seven levels and those of the QR method:
 //
-//   M += G, with partial norms  |  Y = B Q  |  P = orth(Y)  |  R = B^T P  |  M -= (1 - mu) P R^T; Q  |  U = P
-//   Q^T |  W -= lr f U
+//   M += G, with partial norms  |  Y = B Q  |  P = orth(Y)  |  R = B^T P  |  M -= (1 - mu) P R^T, and Q
+//   |  U = P Q^T  |  W -= lr wd W + lr f U
 //
 // Momentum and weight update are Muon's kernels, Q is shaders/optim/dion_basis.comp.
 #include "heron/optim/dion.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstddef>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>

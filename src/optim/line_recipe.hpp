@@ -29,8 +29,7 @@ SelectedLines add_selected_lines(StepBuilder& step, const StepBuilder::Item& ite
                                  const MatrixBlock& block, bool columns, std::uint64_t count,
                                  const PolarOptions& options, std::string_view stage);
 
-// W <- W - lr wd W, W[lines] <- W[lines] - lr f O. `factors`, where given, are f32 and multiply the lines of
-// O.
+// W <- W - lr wd W, W[lines] <- W[lines] - lr f O. `factors` (f32, if any) multiply the lines of O.
 void add_line_update(StepBuilder& step, const StepBuilder::Item& item, const MatrixBlock& block,
                      const SelectedLines& lines, const Tensor& factors = {});
 

@@ -6,6 +6,7 @@
 
 #include "optim/reference_dion.hpp"
 #include "optim/training.hpp"
+#include "support/golden.hpp"
 
 namespace heron::test {
 namespace {
@@ -121,6 +122,27 @@ TEST_P(DionTest, QWithoutPartInTheMomentumIsDrawnAnew) {
         EXPECT_GT(singular_values(fresh)[1], 0.01);
         // M - (1 - mu) 0: nothing was taken from it.
         EXPECT_EQ(training.state("a.momentum"), training.tensor().gradient_values());
+    }
+}
+
+// A Y = M Q with a condition number of 2400, above what one pass of Cholesky QR can do: P loses its
+// orthogonality, but no column of it, and so none of the update, is longer than 1.
+TEST_P(DionTest, IllConditionedMomentaKeepUpdatesBounded) {
+    const SafetensorsReader file(golden_folder() / "dion" / "simple-full-square.safetensors");
+    const auto floats = [&](const char* name) {
+        const std::vector<double> values = file.read_as_double(name);
+        return std::vector<float>(values.begin(), values.end());
+    };
+    for (const DionQr qr : kMethods) {
+        SCOPED_TRACE(static_cast<int>(qr));
+        const DionOptions options{.weight_decay = 0.0f, .qr = qr};
+        Training training(device(), dion(options), {{.name = "a", .shape = {8, 8}}});
+        training.tensor().set_weight(std::vector<float>(64, 0.0f));
+        training.tensor().set_gradient(floats("g.1"));
+        training.set_state("a.q", floats("q.0"));
+        training.plan().run();
+        const Matrix update = matrix_of(doubles(training.tensor().weight()), 8, 8);
+        EXPECT_LE(update.norm() / static_cast<double>(options.lr), std::sqrt(8.0) * 1.001);
     }
 }
 

@@ -11,8 +11,8 @@
 // A parameter with more than two axes is out x (the rest), or a batch of matrices (MatrixView::batch).
 // State, f32: M, <parameter>.momentum, and Q, <parameter>.q: q r elements a matrix. Q is drawn from N(0, 1)
 // by Plan::initialize(), from StepOptions::seed and the parameter's name. With momentum of zeros P is zero
-// and Q keeps its directions. FLOPs: 8 m n r power_iterations-fold where it is iterated (4 m n r more a
-// time), and those of the QR method; bytes: 36 m n + 4 r (3 m + 5 n) with f32 tensors.
+// and Q keeps its directions. FLOPs: 8 m n r, 4 m n r more for each further power iteration, and those of the
+// QR method; bytes: 44 m n + 4 r (4 p + 8 q) and those of the QR method, with f32 tensors.
 #pragma once
 
 #include <cstdint>
@@ -25,19 +25,16 @@ namespace heron {
 // How Y = B Q, p x r, is orthonormalized. All agree, up to signs of columns, where Y has full rank.
 enum class DionQr {
     // Householder's method up to 32 columns and 1024 rows, else Cholesky QR in four passes that shifts what
-    // is
-    // nearly singular (heron::qr). Sound for any Y, hence the default (dion: rcqr).
+    // is nearly singular (heron::qr). Sound for any Y, hence the default (dion: rcqr).
     automatic,
     // Householder's method: p <= 4096. 4 p r^2 - 4/3 r^3 FLOPs, but 5 r / 32 levels.
     householder,
-    // Cholesky QR, one pass: 3 p r^2 + r^3 / 3 FLOPs. Columns are orthonormal to cond(Y)^2 2^-24. dion warms
-    // up
-    // with 150 steps of Householder's method.
+    // Cholesky QR, one pass: 2 p r^2 + r^3 / 3 FLOPs. Columns are orthonormal to cond(Y)^2 2^-24, and never
+    // longer than 1: for ranks far below min(m, n). dion warms up with 150 steps of Householder's method.
     cqr,
     // Randomized Cholesky QR: the QR factor of a Gaussian sketch of k = 128 ceil(oversample r / 128) rows,
-    // the
-    // same on all replicas, makes Y well-conditioned for Cholesky QR. (2 k + 3) p r + p r^2 and O(r^3) FLOPs.
-    // Where p = r: as `automatic`.
+    // the same on all replicas, makes Y well-conditioned for Cholesky QR. (2 k + 3 r) p r FLOPs and those of
+    // a QR of k x r. Where p = r: as `automatic`.
     rcqr,
 };
 // dion's cqr falls back to rcqr, and its rcqr to zeros, where a Cholesky factor does not exist; a column of Q

@@ -9,9 +9,8 @@
 //
 // s = max(1, ceil(fraction m)). A parameter with more than two axes is out x (the rest), or a batch of
 // matrices (MatrixView::batch). State, f32: M, <parameter>.momentum, and v, <parameter>.v, one element a row.
-// FLOPs: T (3 k^2 K + k^3) + 6 m n + 3 s n, k and K the short and the long side of A, s x n; bytes: 20 m n +
-// 4 m n / 16
-// + 4 s n (5 + those of the iterations) with f32 tensors.
+// FLOPs: T (3 k^2 K + k^3) + 6 m n + 3 s n, k and K the short and the long side of A, s x n; bytes:
+// 20.25 m n + 4 s n (5 + those of the iterations) with f32 tensors.
 #pragma once
 
 #include "heron/optim/dion2.hpp"
