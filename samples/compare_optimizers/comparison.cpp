@@ -303,6 +303,9 @@ std::vector<TaskResult> compare(const heron::Device& device, const std::vector<c
     }
     meter.expect(expected);
     if (share < 1) progress.line(fmt::format("  the budget leaves {:.0f} % of the steps", 100 * share));
+    if (std::ranges::any_of(
+            tasks, [&](const Task* task) { return share < 1 && share * task->steps < kFewestSteps; }))
+        progress.line(fmt::format("  which is too few: a run has {} steps all the same", kFewestSteps));
     progress.line(fmt::format("  about {} to go, more where a grid of learning rates has to grow",
                               clock_text(expected)));
 
