@@ -300,7 +300,7 @@ TEST_P(TriangularTest, ProductsOfEveryKindMatchFloat64) {
                     }
         run(graph);
         for (const Product& p : products)
-            ratio("product",
+            ratio("product", p.t,
                   gemm_error_ratio(p.d.read()[0], -2.0 * (p.t * p.b), -2.0, p.t, p.b, 0, {}, DType::f32), 1.0,
                   p.what);
     }
@@ -318,7 +318,7 @@ TEST_P(TriangularTest, ProductsTakeBatchesAndLeaveHalfOfTheWorkOut) {
     const Plan plan = run(graph);
     EXPECT_LT(plan.flops(), 0.75 * 2 * 2 * 260 * 260 * 40);
     for (std::size_t item = 0; item < 2; ++item)
-        ratio("product",
+        ratio("product", pt.items[item],
               gemm_error_ratio(d.read()[item], pt.items[item] * pb.items[item], 1.0, pt.items[item],
                                pb.items[item], 0, {}, DType::f32),
               1.0, "batch");
