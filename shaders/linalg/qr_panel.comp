@@ -27,6 +27,9 @@ const uint B = QR_PANEL;
 const uint C = 8; // columns at a time: few registers, little code
 const uint PITCH = gl_WorkGroupSize.x + 1;
 
+const float TINY = 8.6736174e-19;  // 2^-60
+const float UP = 1.2676506e30;     // 2^100
+
 shared float parts[B * PITCH > B * B ? B * PITCH : B * B]; // partial sums; at the end the first rows of V T^T
 shared float sums[B];
 shared float t_matrix[B * B]; // row r, column s at r B + s
@@ -35,6 +38,15 @@ shared float signs[B];
 
 // Element q of row i of V, whose row in W begins at `at`.
 float vector_element(F32 w, uint at, uint i, uint q) { return q > i ? 0.0 : q == i ? 1.0 : w.v[at + q]; }
+
+// Sums of the squares of column s below the diagonal, times `scale`.
+vec3 squares_below(F32 w, uint base, uint n, uint rows, uint s, float scale) {
+    vec3 acc = vec3(0.0);
+    for (uint i = gl_LocalInvocationID.x; i < rows; i += gl_WorkGroupSize.x)
+        if (i > s)
+            blue_add(acc, w.v[base + i * n + s] * scale);
+    return workgroup_sum(acc);
+}
 
 void main() {
     if (nothing_to_do())
@@ -71,16 +83,17 @@ void main() {
 
     for (uint s = 0; s < steps; ++s) {
         // --- The vector
-        vec3 acc = vec3(0.0);
-        for (uint i = t; i < rows; i += threads) {
-            float x = w.v[base + i * n + s];
-            if (i > s)
-                blue_add(acc, x);
-            if (i == s)
-                pivot = x;
-        }
-        acc = workgroup_sum(acc);
-        float alpha = pivot;
+        if (t == s % threads)
+            pivot = w.v[base + s * n + s];
+        vec3 acc = squares_below(w, base, n, rows, s, 1.0);
+        // What is left of a column that depends on others is rounding, some 2^-24 smaller with each of them: before v and
+        // tau would be made of numbers with few bits, and H no longer be orthogonal, the column is scaled.
+        vec3 whole_column = acc;
+        blue_add(whole_column, pivot);
+        float scale = blue_norm(whole_column) < TINY ? UP : 1.0;
+        if (scale != 1.0)
+            acc = squares_below(w, base, n, rows, s, scale);
+        float alpha = pivot * scale;
         bool nothing_below = acc == vec3(0.0);
         blue_add(acc, alpha);
         float norm = blue_norm(acc);
@@ -90,7 +103,7 @@ void main() {
 
         for (uint i = t; i < rows; i += threads)
             if (i >= s)
-                w.v[base + i * n + s] = i == s ? beta : nothing_below ? 0.0 : w.v[base + i * n + s] / divisor;
+                w.v[base + i * n + s] = i == s ? beta / scale : nothing_below ? 0.0 : w.v[base + i * n + s] * scale / divisor;
 
         // --- Its products with all columns, C at a time
         for (uint c0 = 0; c0 < columns; c0 += C) {

@@ -40,9 +40,10 @@ struct QrOptions {
 // levels of syrk(), cholesky() and triangular_solve() a pass, and five.
 //
 // Accuracy: |A - Q R|_F <= 4 n u |A|_F, |Q^T Q - I|_F <= (4 n + 2 sqrt(m)) u (cholesky: within the condition
-// numbers above). Rank-deficient matrices: householder gives orthonormal Q all the same; with cholesky,
-// columns of Q that A does not determine are orthonormal to the others or zero, and A = Q R holds. Q and R
-// are zero where A is not finite.
+// numbers above); where the roundings of sums do not average out, as with constant columns, m n u.
+// Rank-deficient matrices: householder gives orthonormal Q all the same; with cholesky, columns of Q that A
+// does not determine are orthonormal to the others or zero, and A = Q R holds. Q and R are zero where A is
+// not finite.
 HERON_API void qr(Graph& graph, const Tensor& a, const Tensor& q, const Tensor& r,
                   const QrOptions& options = {});
 
