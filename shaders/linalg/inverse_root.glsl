@@ -6,24 +6,31 @@
 
 #include "core/math.glsl"
 #include "core/reduce.glsl"
+#include "core/scale_by.glsl"
 #include "linalg/status.h"
 
 const float ROOT_UNIT = 1.0 / 8192.0; // sums of 4096 elements, in this unit, do not overflow
 const int   ROOT_UNIT_LOG = 13;
 
+// (x + y) / 2 of any floats: a compiler may add before it halves, which overflows.
+float mean_of(float x, float y) {
+    precise float a = 0.5 * x;
+    precise float b = 0.5 * y;
+    return a + b;
+}
+
+// x / y for |x| <= y: the reciprocal of a large y would be subnormal.
+float ratio_of(float x, float y) {
+    float scale = y > 1.0 ? 0.0000152587890625 : 1.0; // 2^-16
+    precise float a = x * scale;
+    precise float b = y * scale;
+    return y > 0.0 ? a / b : 0.0;
+}
+
 // The smallest e with x <= 2^e, for finite positive x; subnormals count as the smallest normal number.
 int exponent_above(float x) {
     uint bits = floatBitsToUint(x);
     return int(max(bits >> 23, 1u)) - 127 + ((bits & 0x7fffffu) != 0u ? 1 : 0);
-}
-
-// x 2^e for any e.
-float scale_by(float x, int e) {
-    int first = clamp(e / 2, -126, 126);
-    int rest = clamp(e - first, -126, 126);
-    precise float y = x * power_of_two(first);
-    y = y * power_of_two(rest);
-    return y;
 }
 
 // x 2^(e numerator / denominator)

@@ -31,7 +31,7 @@ void main() {
         uint end = row < n ? n : 0;
         for (uint i = gl_LocalInvocationID.x; i < end; i += gl_WorkGroupSize.x) {
             uint col = min(i, n - 1);
-            float value = 0.5 * guess.v[base + row * stride + col] + 0.5 * guess.v[base + col * stride + row];
+            float value = mean_of(guess.v[base + row * stride + col], guess.v[base + col * stride + row]);
             x.v[item * n * n + row * n + col] = scale_by(value, exponent);
         }
     }

@@ -40,7 +40,7 @@ void main() {
         for (uint i = t; i < n; i += gl_WorkGroupSize.x) {
             uint col = min(i, n - 1);
             float v = load(a, a_base + row * stride + col, DTYPE_A);
-            float value = 0.5 * v + 0.5 * load(a, a_base + col * stride + row, DTYPE_A);
+            float value = mean_of(v, load(a, a_base + col * stride + row, DTYPE_A));
             if (inside)
                 w.v[w_base + row * n + col] = value;
             sums.x += abs(value) * ROOT_UNIT;
@@ -49,10 +49,9 @@ void main() {
         sums = workgroup_sum(sums);
         float sum = sums.x;
         float bad = sums.z > 0.0 ? 1.0 : 0.0;
-        float inverse = sum > 0.0 ? ROOT_UNIT / sum : 0.0;
         sums = vec3(0.0);
         for (uint i = t; i < n; i += gl_WorkGroupSize.x) {
-            float ratio = w.v[w_base + row * n + min(i, n - 1)] * inverse;
+            float ratio = ratio_of(w.v[w_base + row * n + min(i, n - 1)] * ROOT_UNIT, sum);
             sums.x += ratio * ratio;
         }
         sums = workgroup_sum(sums);

@@ -58,7 +58,7 @@ void main() {
     vec3 squares = vec3(0.0);
     for (uint i = t; i < n; i += gl_WorkGroupSize.x) {
         uint at = 4 * (item * n + min(i, n - 1));
-        float ratio = infinity_norm > 0.0 ? rows.v[at] / infinity_norm : 0.0;
+        float ratio = ratio_of(rows.v[at], infinity_norm);
         squares.x += rows.v[at + 1] * ratio * ratio;
     }
     squares = workgroup_sum(squares);

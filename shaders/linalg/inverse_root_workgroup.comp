@@ -148,7 +148,7 @@ void main() {
                 float w = load(a, a_base + col * a_stride + first + r, DTYPE_A);
                 if (is_nonfinite(v))
                     largest = 1;
-                values[r] = 0.5 * v + 0.5 * w;
+                values[r] = mean_of(v, w);
             }
         pool[m_at + i] = values;
     }
@@ -161,11 +161,13 @@ void main() {
         for (uint i = 0; i < q; ++i)
             sums += abs(pool[m_at + col * q + i]) * ROOT_UNIT;
         float sum = (sums.x + sums.y) + (sums.z + sums.w);
-        float inverse_sum = sum > 0.0 ? ROOT_UNIT / sum : 0.0;
         vec4 squares = vec4(0.0);
         for (uint i = 0; i < q; ++i) {
-            vec4 ratio = pool[m_at + col * q + i] * inverse_sum;
-            squares += ratio * ratio;
+            vec4 values = pool[m_at + col * q + i] * ROOT_UNIT;
+            [[unroll]] for (uint r = 0; r < 4; ++r) {
+                float ratio = ratio_of(values[r], sum);
+                squares[r] += ratio * ratio;
+            }
         }
         pool[b_at + col] = vec4(sum, (squares.x + squares.y) + (squares.z + squares.w),
                                 element(m_at, q, col, col) * ROOT_UNIT, 0.0);
@@ -180,7 +182,7 @@ void main() {
     }
     for (uint i = 0; i < n; ++i) {
         vec4 row = pool[b_at + i];
-        float ratio = infinity_norm > 0.0 ? row.x / infinity_norm : 0.0;
+        float ratio = ratio_of(row.x, infinity_norm);
         squares += row.y * ratio * ratio;
     }
     RootScale scale = root_scale(infinity_norm, infinity_norm * sqrt(squares) * 1.0001, mean, max_diagonal,

@@ -260,6 +260,26 @@ TEST_P(InverseRootTest, TakesHalvesBatchesAndAsymmetricMatricesInPlace) {
     }
 }
 
+// Elements up to the largest f32, of which not even two can be added.
+TEST_P(InverseRootTest, ElementsUpToTheLargestFloatWork) {
+    for (std::uint64_t n : {10u, 100u})
+        for (std::uint32_t p : {2u, 4u})
+            for (double size : {1.8e38, 3.4e38}) {
+                const auto order = static_cast<Eigen::Index>(n);
+                const Matrix a = rounded(size * Matrix::Identity(order, order), DType::f32);
+                Graph graph(device());
+                const Placed pa = place(graph, {a}), px = blank(graph, 1, n, n);
+                const Words status = words(graph, 1);
+                inverse_root(graph, pa.tensor, px.tensor, {.p = p, .status = status.tensor});
+                run(graph);
+                EXPECT_EQ(status.statuses()[0], "ok") << n << " p " << p << " " << size;
+                const double root = std::pow(a(0, 0), -1.0 / p);
+                EXPECT_LE((px.read()[0] - root * Matrix::Identity(order, order)).norm(),
+                          4 * static_cast<double>(n) * kUnit * root)
+                    << n << " p " << p << " " << size;
+            }
+}
+
 TEST_P(InverseRootTest, FailuresAreNamedAndStayAlone) {
     for (bool small : {true, false})
         for (RootMethod method : {RootMethod::newton, RootMethod::denman_beavers})
