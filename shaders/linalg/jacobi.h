@@ -16,13 +16,14 @@ HERON_SHARED_BEGIN
 const uint JACOBI_STATE_WORDS = 4;
 const uint JACOBI_FROZEN = 0; // not 0: the columns are as good as they get; nothing rotates any more
 const uint JACOBI_STATUS = 1; // STATUS_
-const uint JACOBI_SCALE = 2;  // bits of the power of two that the input was divided by
+const uint JACOBI_SCALE = 2;  // the int k of the power 2^k that the input was divided by
 
 // Y = the input, divided by a power of two near its norm, padded with zeros; zero if the input is not finite.
 struct JacobiPrepareJob {
     U32  x;
     F32  y;         // y_rows x y_cols, contiguous
-    F32  norm;      // Frobenius norm of each matrix of x
+    F32  norm;      // PREPARE_BASIS: Frobenius norm of each X^T X - I
+    U32  exponent;  // of the Frobenius norm of each matrix of x
     U32  nonfinite; // number of non-finite elements of each
     U32  state;     // written
     uint rows;      // of x

@@ -10,7 +10,7 @@
 #define JOB JacobiPrepareJob
 #include "core/kernel.glsl"
 #include "core/half.glsl"
-#include "core/math.glsl"
+#include "core/scale_by.glsl"
 #include "core/reduce.glsl"
 
 layout(constant_id = SPEC_DTYPE_A) const uint DTYPE_A = DTYPE_F32;
@@ -27,6 +27,7 @@ void main() {
     U32 x = p.jobs.job[j].x;
     F32 y = p.jobs.job[j].y;
     F32 norms = p.jobs.job[j].norm;
+    U32 exponents = p.jobs.job[j].exponent;
     U32 nonfinite = p.jobs.job[j].nonfinite;
     U32 state = p.jobs.job[j].state;
     uint rows = p.jobs.job[j].rows;
@@ -38,24 +39,18 @@ void main() {
     uint item = group / chunks;
     uint chunk = group - item * chunks;
 
-    float factor = 1.0;
+    int exponent = 0;
     bool usable = true;
     if (PREPARE == PREPARE_BASIS) {
         float distance = norms.v[item];
         usable = !is_nonfinite(distance) && distance <= BASIS_TOLERANCE;
     } else if (PREPARE != PREPARE_IDENTITY) {
         usable = nonfinite.v[item] == 0u;
-        uint bits = floatBitsToUint(norms.v[item]);
-        int exponent = int((bits >> 23) & 0xffu) - 127;
-        // A zero matrix keeps its scale. The norm of finite elements may be infinite.
-        if (bits == 0u || !usable)
-            exponent = 0;
-        exponent = clamp(exponent, -126, 126);
-        factor = power_of_two(-exponent);
+        exponent = int(exponents.v[item]);
         if (chunk == 0u && gl_LocalInvocationID.x == 0u) {
             state.v[item * JACOBI_STATE_WORDS + JACOBI_FROZEN] = 0u;
             state.v[item * JACOBI_STATE_WORDS + JACOBI_STATUS] = usable ? STATUS_OK : STATUS_NONFINITE;
-            state.v[item * JACOBI_STATE_WORDS + JACOBI_SCALE] = floatBitsToUint(power_of_two(exponent));
+            state.v[item * JACOBI_STATE_WORDS + JACOBI_SCALE] = uint(exponent);
             state.v[item * JACOBI_STATE_WORDS + 3u] = 0u;
         }
     }
@@ -72,9 +67,9 @@ void main() {
             uint from_row = PREPARE == PREPARE_TRANSPOSE ? col : row;
             uint from_col = PREPARE == PREPARE_TRANSPOSE ? row : col;
             if (from_row < rows && from_col < cols) {
-                value = load(x, x_at + from_row * x_stride + from_col, DTYPE_A) * factor;
+                value = scale_by(load(x, x_at + from_row * x_stride + from_col, DTYPE_A), -exponent);
                 if (PREPARE == PREPARE_SYMMETRIC)
-                    value = 0.5 * value + 0.5 * (load(x, x_at + from_col * x_stride + from_row, DTYPE_A) * factor);
+                    value = 0.5 * (value + scale_by(load(x, x_at + from_col * x_stride + from_row, DTYPE_A), -exponent));
             }
         }
         y.v[y_at + i] = value;

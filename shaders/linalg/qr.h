@@ -46,7 +46,7 @@ struct QrStartJob {
     U32  a;
     F32  w;    // items of m x n
     F32  q;    // QR_IDENTITY
-    F32  norm; // QR_SCALED: of each item
+    U32  exponent; // QR_SCALED: k of each item
     uint m;
     uint n;
     uint a_stride;
@@ -76,7 +76,7 @@ struct QrFinishJob {
     F32  w;    // items of w_item elements, rows w_stride apart
     F32  q;
     F32  r;
-    F32  norm; // QR_SCALED
+    U32  exponent; // QR_SCALED
     U32  status;
     uint m;
     uint n;

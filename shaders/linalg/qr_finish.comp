@@ -7,7 +7,7 @@
 #include "linalg/status.h"
 #define JOB QrFinishJob
 #include "core/kernel.glsl"
-#include "linalg/qr_scale.glsl"
+#include "core/scale_by.glsl"
 
 layout(constant_id = SPEC_PER_THREAD) const uint PER_THREAD = 4;
 
@@ -20,7 +20,7 @@ void main() {
     F32 w = p.jobs.job[j].w;
     F32 q = p.jobs.job[j].q;
     F32 r = p.jobs.job[j].r;
-    F32 norm = p.jobs.job[j].norm;
+    U32 exponent = p.jobs.job[j].exponent;
     U32 status = p.jobs.job[j].status;
     uint m = p.jobs.job[j].m;
     uint n = p.jobs.job[j].n;
@@ -36,18 +36,18 @@ void main() {
     uint r_base = item * p.jobs.job[j].r_item;
     bool finite = status.v[item] != STATUS_NONFINITE;
     bool positive = (flags & QR_POSITIVE) != 0;
-    float scale = 1.0;
+    int scale = 0;
     if ((flags & QR_SCALED) != 0)
-        scale = exact_power_of_two(scale_exponent(norm.v[item]));
+        scale = int(exponent.v[item]);
     uint t = gl_LocalInvocationID.x;
 
     for (uint i = 0; i < PER_THREAD; ++i) {
         uint row = group * PER_THREAD + i;
         if (row < n) {
-            float factor = positive && w.v[w_base + row * (w_stride + 1)] < 0.0 ? -scale : scale;
+            float factor = positive && w.v[w_base + row * (w_stride + 1)] < 0.0 ? -1.0 : 1.0;
             for (uint col = t; col < n; col += gl_WorkGroupSize.x)
                 r.v[r_base + row * r_stride + col] =
-                    finite && col >= row ? factor * w.v[w_base + row * w_stride + col] : 0.0;
+                    finite && col >= row ? factor * scale_by(w.v[w_base + row * w_stride + col], scale) : 0.0;
         }
         for (uint col = t; row < m && col < n; col += gl_WorkGroupSize.x) {
             uint at = q_base + row * q_stride + col;

@@ -7,7 +7,7 @@
 #define JOB QrStartJob
 #include "core/kernel.glsl"
 #include "core/half.glsl"
-#include "linalg/qr_scale.glsl"
+#include "core/scale_by.glsl"
 
 layout(constant_id = SPEC_DTYPE_A) const uint DTYPE_A = DTYPE_F32;
 layout(constant_id = SPEC_PER_THREAD) const uint PER_THREAD = 4;
@@ -21,7 +21,7 @@ void main() {
     U32 a = p.jobs.job[j].a;
     F32 w = p.jobs.job[j].w;
     F32 q = p.jobs.job[j].q;
-    F32 norm = p.jobs.job[j].norm;
+    U32 exponent = p.jobs.job[j].exponent;
     uint m = p.jobs.job[j].m;
     uint n = p.jobs.job[j].n;
     uint flags = p.jobs.job[j].flags;
@@ -32,15 +32,15 @@ void main() {
     uint a_base = item * p.jobs.job[j].a_item;
     uint q_stride = p.jobs.job[j].q_stride;
     uint q_base = item * p.jobs.job[j].q_item;
-    float scale = 1.0;
+    int scale = 0;
     if ((flags & QR_SCALED) != 0)
-        scale = exact_power_of_two(-scale_exponent(norm.v[item]));
+        scale = -int(exponent.v[item]);
     bool identity = (flags & QR_IDENTITY) != 0;
 
     for (uint r = 0; r < PER_THREAD; ++r) {
         uint row = group * PER_THREAD + r;
         for (uint col = gl_LocalInvocationID.x; row < m && col < n; col += gl_WorkGroupSize.x)
-            w.v[item * m * n + row * n + col] = scale * load(a, a_base + row * a_stride + col, DTYPE_A);
+            w.v[item * m * n + row * n + col] = scale_by(load(a, a_base + row * a_stride + col, DTYPE_A), scale);
         for (uint col = gl_LocalInvocationID.x; identity && row < m && col < n; col += gl_WorkGroupSize.x)
             q.v[q_base + row * q_stride + col] = row == col ? 1.0 : 0.0;
     }

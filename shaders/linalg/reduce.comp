@@ -37,6 +37,14 @@ void add_element(inout vec3 state, U32 x, uint i) {
         state.x += is_nonfinite_element(x, i) ? 1.0 : 0.0;
 }
 
+int norm_exponent(vec3 state) {
+    vec2 scaled = blue_scaled(state);
+    if (scaled.y == 0.0 || is_nonfinite(scaled.y))
+        return 0;
+    int square = int(floatBitsToUint(scaled.y) >> 23) - 127;
+    return int(floatBitsToUint(scaled.x) >> 23) - 127 + (square >> 1);
+}
+
 void main() {
     if (nothing_to_do())
         return;
@@ -99,7 +107,8 @@ void main() {
     } else if (REDUCTION == REDUCE_SUM) {
         to.v[item] = floatBitsToUint(state.x);
     } else if (REDUCTION == REDUCE_NORM) {
-        to.v[item] = floatBitsToUint(blue_norm(state));
+        bool exponent = (p.jobs.job[j].flags & REDUCE_EXPONENT) != 0;
+        to.v[item] = exponent ? uint(norm_exponent(state)) : floatBitsToUint(blue_norm(state));
     } else {
         to.v[item] = uint(state.y) * 4096u + uint(state.x);
     }

@@ -22,6 +22,9 @@ struct ReduceJob {
 
 const uint REDUCE_PARTIAL = 1; // `from` holds partial results, three words each
 const uint REDUCE_STRIDED = 2; // there are gaps between the rows
+// Of REDUCE_NORM, whose result is then the int k with 2^k <= norm < 2^(k + 1), also where the norm is no float; 0 where it is
+// zero or the elements are not finite.
+const uint REDUCE_EXPONENT = 4;
 
 HERON_SHARED_END
 

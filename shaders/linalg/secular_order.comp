@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Poles and z in ascending order (secular.h): a pole's place is the number of poles before it. One invocation a pole.
+// Poles and z in ascending order (secular.h): a pole's place is the number of poles before it, NaNs
+// last: every place is taken, whatever the poles. One invocation a pole.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "linalg/secular.h"
 #define JOB SecularJob
 #include "core/kernel.glsl"
 #include "linalg/secular.glsl"
+#include "linalg/sort.glsl"
 
 void main() {
     if (nothing_to_do())
@@ -21,10 +23,11 @@ void main() {
         return;
     uint half_size = x.m / 2;
     float value = d.v[x.base + i];
+    uint key = ordered_key(value, false);
     uint place = 0;
     for (uint k = 0; k < x.m; ++k) {
         float other = d.v[x.base + min(k, x.m - 1)];
-        place += uint(other < value || (other == value && k < i));
+        place += uint(precedes(uvec2(ordered_key(other, false), k), uvec2(key, i)));
     }
     // The last row of Q_1, the first of Q_2.
     uint q_at = x.index * 2 * half_size * half_size;

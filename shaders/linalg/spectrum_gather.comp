@@ -39,7 +39,7 @@ void main() {
     for (uint i = chunk * CHUNK + gl_LocalInvocationID.x; i < min(count, chunk * CHUNK + CHUNK); i += gl_WorkGroupSize.x) {
         uint row = transposed ? i % rows : i / cols;
         uint col = transposed ? i / rows : i % cols;
-        float value = x.v[x_at + row * x_stride + order.v[order_at + col]];
+        float value = x.v[x_at + row * x_stride + min(order.v[order_at + col], x_stride - 1u)];
         if (normalized || within_rank) {
             float size = sorted.v[order_at + col];
             value = size > least ? (normalized ? value / size : value) : 0.0;

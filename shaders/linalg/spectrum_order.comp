@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Sorts the values of each matrix (SpectrumOrderJob): a value's place is the number of values before it, equal ones in
-// the order of their columns. One invocation a value.
+// the order of their columns, NaNs last: every place is taken, whatever the values. One invocation a value.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "linalg/jacobi.h"
@@ -8,6 +8,8 @@
 #include "linalg/status.h"
 #define JOB SpectrumOrderJob
 #include "core/kernel.glsl"
+#include "core/scale_by.glsl"
+#include "linalg/sort.glsl"
 
 void main() {
     if (nothing_to_do())
@@ -30,13 +32,13 @@ void main() {
     bool squared = (flags & ORDER_SQUARED) != 0u;
     uint at = item * count;
     float value = d.v[at + i];
+    uint key = ordered_key(value, squared);
     uint place = 0u;
     float smallest = value;
     float largest = value;
     for (uint k = 0u; k < count; ++k) {
         float other = d.v[at + min(k, count - 1u)];
-        bool before = squared ? other > value : other < value;
-        place += uint(before || (other == value && k < i));
+        place += uint(precedes(uvec2(ordered_key(other, squared), k), uvec2(key, i)));
         smallest = min(smallest, other);
         largest = max(largest, other);
     }
@@ -44,7 +46,7 @@ void main() {
     if (squared)
         value = value > 0.0 ? sqrt(value) : 0.0; // of 0, sqrt may be computed as 0 * inversesqrt(0)
     sorted.v[at + place] = value;
-    values.v[at + place] = value * uintBitsToFloat(state.v[words + JACOBI_SCALE]);
+    values.v[at + place] = scale_by(value, int(state.v[words + JACOBI_SCALE]));
     order.v[at + place] = i;
     if (i == 0u && (flags & ORDER_HAS_STATUS) != 0u) {
         uint status = state.v[words + JACOBI_STATUS];

@@ -20,6 +20,7 @@
 #include "linalg/cpu_subgroup.hpp"
 #include "linalg/integers.hpp"
 #include "linalg/jacobi.h"
+#include "linalg/reduce.hpp"
 #include "linalg/spectrum.h"
 
 namespace heron {
@@ -93,6 +94,15 @@ Tensor Jacobi::matrix(std::uint64_t rows, std::uint64_t cols) const {
 
 namespace {
 
+gpu::JacobiPrepareJob source_job(const Tensor& x) {
+    gpu::JacobiPrepareJob job{};
+    job.rows = narrow(x.rows());
+    job.cols = narrow(x.cols());
+    job.x_stride = narrow(x.stride());
+    job.x_item = narrow(x.rows() * x.stride());
+    return job;
+}
+
 Operation prepare_operation(const Capabilities& device, const Tensor& y, std::uint32_t how, DType dtype,
                             gpu::JacobiPrepareJob job, std::vector<Operand> operands, bool guarded) {
     job.y_rows = narrow(y.rows());
@@ -115,18 +125,13 @@ Operation prepare_operation(const Capabilities& device, const Tensor& y, std::ui
 }  // namespace
 
 void Jacobi::prepare(const Tensor& x, const Tensor& y, std::uint32_t how) {
-    const Tensor norm = graph_.temporary(DType::f32, Shape{items_});
+    const Tensor exponent = graph_.temporary(DType::u32, Shape{items_});
     const Tensor nonfinite = graph_.temporary(DType::u32, Shape{items_});
-    frobenius_norm(graph_, x, norm, guarded_);
+    norm_exponent(graph_, x, exponent, guarded_);
     count_nonfinite(graph_, x, nonfinite, guarded_);
-    gpu::JacobiPrepareJob job{};
-    job.rows = narrow(x.rows());
-    job.cols = narrow(x.cols());
-    job.x_stride = narrow(x.stride());
-    job.x_item = narrow(x.rows() * x.stride());
-    graph_.add(prepare_operation(graph_.device().capabilities(), y, how, x.dtype, job,
+    graph_.add(prepare_operation(graph_.device().capabilities(), y, how, x.dtype, source_job(x),
                                  {{offsetof(gpu::JacobiPrepareJob, x), x, Access::read},
-                                  {offsetof(gpu::JacobiPrepareJob, norm), norm, Access::read},
+                                  {offsetof(gpu::JacobiPrepareJob, exponent), exponent, Access::read},
                                   {offsetof(gpu::JacobiPrepareJob, nonfinite), nonfinite, Access::read},
                                   {offsetof(gpu::JacobiPrepareJob, state), state_, Access::write}},
                                  guarded_));
@@ -145,12 +150,8 @@ void Jacobi::prepare_basis(const Tensor& x, const Tensor& y) {
     syrk(graph_, x, one, distance, {.transpose_a = Transpose::yes, .beta = -1.0f, .guarded = guarded_});
     const Tensor norm = graph_.temporary(DType::f32, Shape{items_});
     frobenius_norm(graph_, distance, norm, guarded_);
-    gpu::JacobiPrepareJob job{};
-    job.rows = narrow(x.rows());
-    job.cols = narrow(x.cols());
-    job.x_stride = narrow(x.stride());
-    job.x_item = narrow(x.rows() * x.stride());
-    graph_.add(prepare_operation(graph_.device().capabilities(), y, gpu::PREPARE_BASIS, x.dtype, job,
+    graph_.add(prepare_operation(graph_.device().capabilities(), y, gpu::PREPARE_BASIS, x.dtype,
+                                 source_job(x),
                                  {{offsetof(gpu::JacobiPrepareJob, x), x, Access::read},
                                   {offsetof(gpu::JacobiPrepareJob, norm), norm, Access::read}},
                                  guarded_));

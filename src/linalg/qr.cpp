@@ -9,7 +9,6 @@
 
 #include "graph/graph.hpp"
 #include "heron/linalg/cholesky.hpp"
-#include "heron/linalg/reduce.hpp"
 #include "heron/spirv/qr_finish.hpp"
 #include "heron/spirv/qr_panel.hpp"
 #include "heron/spirv/qr_start.hpp"
@@ -18,6 +17,7 @@
 #include "linalg/checks.hpp"
 #include "linalg/integers.hpp"
 #include "linalg/qr.h"
+#include "linalg/reduce.hpp"
 
 namespace heron {
 
@@ -113,10 +113,10 @@ public:
     }
 
     void cholesky_qr() {
-        const Tensor norm = graph_.temporary(DType::f32, Shape{items_});
-        frobenius_norm(graph_, a_, norm, options_.guarded);
+        const Tensor exponent = graph_.temporary(DType::u32, Shape{items_});
+        norm_exponent(graph_, a_, exponent, options_.guarded);
         const Tensor w = graph_.temporary(DType::f32, a_.shape);
-        start(w, {}, norm);
+        start(w, {}, exponent);
         const Tensor factored = graph_.temporary(DType::u32, Shape{items_});
         Tensor x = w, product;
         for (std::uint32_t pass = 0; pass < options_.passes; ++pass) {
@@ -152,7 +152,7 @@ public:
             }
         }
         const Tensor status = add_status(product, factored);
-        finish(product, status, norm, false);
+        finish(product, status, exponent, false);
     }
 
 private:
@@ -227,13 +227,13 @@ private:
         }
     }
 
-    void start(const Tensor& w, const Tensor& identity, const Tensor& norm) {
+    void start(const Tensor& w, const Tensor& identity, const Tensor& exponent) {
         gpu::QrStartJob job{};
         job.m = narrow(m_);
         job.n = narrow(n_);
         job.a_stride = narrow(a_.stride());
         job.a_item = item_stride(a_);
-        job.flags = (identity ? gpu::QR_IDENTITY : 0) | (norm ? gpu::QR_SCALED : 0);
+        job.flags = (identity ? gpu::QR_IDENTITY : 0) | (exponent ? gpu::QR_SCALED : 0);
         job.groups = narrow(ceil_div(m_, rows_per_group()));
         std::vector<Operand> operands{{offsetof(gpu::QrStartJob, a), a_, Access::read},
                                       {offsetof(gpu::QrStartJob, w), w, Access::write}};
@@ -242,7 +242,7 @@ private:
             job.q_item = item_stride(identity);
             operands.push_back({offsetof(gpu::QrStartJob, q), identity, Access::write});
         }
-        if (norm) operands.push_back({offsetof(gpu::QrStartJob, norm), norm, Access::read});
+        if (exponent) operands.push_back({offsetof(gpu::QrStartJob, exponent), exponent, Access::read});
         Operation operation = make_operation(kStart, job, std::move(operands), items_ * job.groups);
         operation.bytes = static_cast<double>(a_.span_bytes() + w.span_bytes()) * (identity ? 1.5 : 1.0);
         add_operation(std::move(operation),
@@ -269,7 +269,7 @@ private:
         return status;
     }
 
-    void finish(const Tensor& w, const Tensor& status, const Tensor& norm, bool positive) {
+    void finish(const Tensor& w, const Tensor& status, const Tensor& exponent, bool positive) {
         gpu::QrFinishJob job{};
         job.m = narrow(m_);
         job.n = narrow(n_);
@@ -279,13 +279,13 @@ private:
         job.q_item = item_stride(q_);
         job.r_stride = narrow(r_.stride());
         job.r_item = item_stride(r_);
-        job.flags = (positive ? gpu::QR_POSITIVE : 0) | (norm ? gpu::QR_SCALED : 0);
+        job.flags = (positive ? gpu::QR_POSITIVE : 0) | (exponent ? gpu::QR_SCALED : 0);
         job.groups = narrow(ceil_div(m_, rows_per_group()));
         std::vector<Operand> operands{{offsetof(gpu::QrFinishJob, w), w, Access::read},
                                       {offsetof(gpu::QrFinishJob, q), q_, Access::read_write},
                                       {offsetof(gpu::QrFinishJob, r), r_, Access::write},
                                       {offsetof(gpu::QrFinishJob, status), status, Access::read}};
-        if (norm) operands.push_back({offsetof(gpu::QrFinishJob, norm), norm, Access::read});
+        if (exponent) operands.push_back({offsetof(gpu::QrFinishJob, exponent), exponent, Access::read});
         Operation operation = make_operation(kFinish, job, std::move(operands), items_ * job.groups);
         operation.bytes = static_cast<double>(2 * q_.span_bytes() + 2 * r_.span_bytes());
         add_operation(std::move(operation),

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 // sum(), frobenius_norm() and count_nonfinite(): passes of one kernel, each 4096 times shorter than the one
 // before.
-#include "heron/spirv/reduce.hpp"
+#include "linalg/reduce.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <string>
 
 #include "heron/linalg.hpp"
+#include "heron/spirv/reduce.hpp"
 #include "linalg/checks.hpp"
 #include "linalg/integers.hpp"
 #include "linalg/reduce.h"
@@ -24,9 +25,10 @@ constexpr KernelInfo kReduce = make_kernel<gpu::ReduceJob>("reduce", spirv::redu
 constexpr std::uint32_t kChunk = 4096;
 
 void add_reduction(std::string_view who, std::uint32_t kind, Graph& graph, const Tensor& x,
-                   const Tensor& result, bool guarded) {
+                   const Tensor& result, bool guarded, std::uint32_t flags = 0) {
     check_float_tensor(who, "x", graph, x);
-    const DType wanted = kind == gpu::REDUCE_NONFINITE ? DType::u32 : DType::f32;
+    const DType wanted =
+        kind == gpu::REDUCE_NONFINITE || (flags & gpu::REDUCE_EXPONENT) != 0 ? DType::u32 : DType::f32;
     if (!result) refuse(who, "`result` is empty; give it a tensor of the graph");
     const std::uint64_t items = x.batch();
     if (result.dtype != wanted || result.shape.count() != items || result.stride() != result.cols())
@@ -49,7 +51,7 @@ void add_reduction(std::string_view who, std::uint32_t kind, Graph& graph, const
         job.stride = partial ? 1 : narrow(x.stride());
         job.item_stride = partial ? narrow(count) : narrow(x.rows() * x.stride());
         job.chunks = narrow(chunks);
-        job.flags = (partial ? gpu::REDUCE_PARTIAL : 0) |
+        job.flags = flags | (partial ? gpu::REDUCE_PARTIAL : 0) |
                     (!partial && x.stride() != x.cols() ? gpu::REDUCE_STRIDED : 0);
         Operation operation = make_operation(kReduce, job,
                                              {{offsetof(gpu::ReduceJob, from), from, Access::read},
@@ -78,6 +80,10 @@ void sum(Graph& graph, const Tensor& x, const Tensor& result, bool guarded) {
 
 void frobenius_norm(Graph& graph, const Tensor& x, const Tensor& result, bool guarded) {
     add_reduction("frobenius_norm", gpu::REDUCE_NORM, graph, x, result, guarded);
+}
+
+void norm_exponent(Graph& graph, const Tensor& x, const Tensor& result, bool guarded) {
+    add_reduction("norm_exponent", gpu::REDUCE_NORM, graph, x, result, guarded, gpu::REDUCE_EXPONENT);
 }
 
 void count_nonfinite(Graph& graph, const Tensor& x, const Tensor& result, bool guarded) {

@@ -203,6 +203,37 @@ TEST_P(EighTest, NormsFromTheSmallestToTheLargestWork) {
     check_all();
 }
 
+// Elements up to the largest f32, whose sums and whose norm are beyond it; a matrix that is not finite leaves
+// the others alone there, too. 10 and 60: one workgroup, 130: divide and conquer.
+TEST_P(EighTest, ElementsUpToTheLargestFloatWork) {
+    for (std::uint64_t n : {10u, 60u, 130u}) {
+        added_.clear();
+        const auto order = static_cast<Eigen::Index>(n);
+        const Matrix identity = Matrix::Identity(order, order);
+        Matrix mixed = symmetric_matrix(MatrixKind::random, n, n);
+        mixed *= 3e38 / mixed.cwiseAbs().maxCoeff() / static_cast<double>(n);
+        mixed.diagonal().array() += 2e38;  // eigenvalues below the largest float
+        Matrix nan = 3e38 * identity;
+        nan(3, 4) = kNan;
+        Graph graph(device());
+        add(graph, {{1.8e38 * identity, nan, mixed, 3e38 * identity}});
+        run(graph);
+        EXPECT_EQ(added_[0].status.statuses(), (std::vector<std::string>{"ok", "nonfinite", "ok", "ok"}));
+        for (std::size_t item : {0u, 2u, 3u}) check(added_[0], item);
+        EXPECT_EQ(vectors(added_[0], 1), identity);
+        // The largest eigenvalue of these is infinite, the vectors are those of smaller matrices.
+        added_.clear();
+        Graph full(device());
+        add(full, {{Matrix::Constant(order, order, 3e38)}});
+        run(full);
+        EXPECT_EQ(added_[0].status.words()[0], kOk);
+        EXPECT_EQ(values(added_[0], 0)[order - 1], kInfinity);
+        const Vector last = vectors(added_[0], 0).col(order - 1).cwiseAbs();
+        const double flat = 1 / std::sqrt(static_cast<double>(n));
+        EXPECT_LE((last.array() - flat).abs().maxCoeff(), 4 * static_cast<double>(n) * kUnit);
+    }
+}
+
 TEST_P(EighTest, DiagonalMatricesAreExact) {
     Graph graph(device());
     for (std::uint64_t n : {5u, 100u}) {

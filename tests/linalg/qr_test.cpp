@@ -166,6 +166,22 @@ TEST_P(QrTest, EveryScaleAndSpectrum) {
     check();
 }
 
+// Elements up to the largest f32, whose norm is beyond it. R, whose columns have the norms of A's, is not.
+TEST_P(QrTest, NormsBeyondTheLargestFloatWork) {
+    Graph graph(device());
+    for (QrMethod method : {QrMethod::householder, QrMethod::cholesky})
+        for (std::uint64_t n : {10u, 100u}) {
+            const auto order = static_cast<Eigen::Index>(n);
+            const Matrix noise = random_matrix(n, n, n);
+            add(graph, {{3e38 * Matrix::Identity(order, order), 5e37 * Matrix::Identity(order, order),
+                         1e38 * Matrix::Identity(order, order) +
+                             1e37 / noise.cwiseAbs().maxCoeff() / static_cast<double>(n) * noise},
+                        {.method = method}});
+        }
+    run(graph);
+    check();
+}
+
 // Rank-deficient input is named; A = Q R all the same, with orthonormal columns from Householder's method.
 TEST_P(QrTest, RankDeficiencyIsNamed) {
     for (QrMethod method : {QrMethod::householder, QrMethod::cholesky})
