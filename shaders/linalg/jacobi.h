@@ -42,6 +42,7 @@ const uint PREPARE_COPY = 1;      // X
 const uint PREPARE_TRANSPOSE = 2; // X^T
 const uint PREPARE_BASIS = 3;     // X unscaled where `norm` says that it is orthonormal, else the identity
 const uint PREPARE_IDENTITY = 4;  // the identity; reads nothing
+const uint PREPARE_PAD = 5;       // X unscaled
 
 // The largest ||X^T X - I||_F of a basis that is taken as a start.
 const float BASIS_TOLERANCE = 0.0009765625; // 2^-10

@@ -44,7 +44,7 @@ void main() {
     if (PREPARE == PREPARE_BASIS) {
         float distance = norms.v[item];
         usable = !is_nonfinite(distance) && distance <= BASIS_TOLERANCE;
-    } else if (PREPARE != PREPARE_IDENTITY) {
+    } else if (PREPARE != PREPARE_IDENTITY && PREPARE != PREPARE_PAD) {
         usable = nonfinite.v[item] == 0u;
         exponent = int(exponents.v[item]);
         if (chunk == 0u && gl_LocalInvocationID.x == 0u) {

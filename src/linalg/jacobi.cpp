@@ -142,6 +142,11 @@ void Jacobi::identity(const Tensor& y) const {
                                  guarded_));
 }
 
+void Jacobi::pad(const Tensor& x, const Tensor& y) const {
+    graph_.add(prepare_operation(graph_.device().capabilities(), y, gpu::PREPARE_PAD, x.dtype, source_job(x),
+                                 {{offsetof(gpu::JacobiPrepareJob, x), x, Access::read}}, guarded_));
+}
+
 void Jacobi::prepare_basis(const Tensor& x, const Tensor& y) {
     const std::uint64_t n = x.cols();
     const Tensor one = graph_.temporary(DType::f32, Shape{n, n});

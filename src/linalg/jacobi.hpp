@@ -40,6 +40,8 @@ public:
     // to 2^-10.
     void prepare_basis(const Tensor& x, const Tensor& y);
     void identity(const Tensor& y) const;
+    // y = x padded with zeros.
+    void pad(const Tensor& x, const Tensor& y) const;
 
     // v = eigenvectors of the symmetric x, which fits one workgroup and is overwritten. x and v may have a
     // multiple of the batch's matrices: parts of matrices, which are frozen together.

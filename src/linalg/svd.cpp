@@ -53,18 +53,19 @@ void check_options(std::string_view who, const Graph& graph, const Tensor& a, co
         refuse(who, "max_sweeps is " + std::to_string(options.max_sweeps) + "; it may be at most 64");
 }
 
-// A = U_p H by the polar factor, H = V S V^T, U = U_p V (Nakatsukasa and Higham 2013), where k is the shorter
-// side.
-void polar_svd(Graph& graph, const Tensor& a, const Tensor& u, const Tensor& s, const Tensor& v,
-               const SvdOptions& options) {
-    const bool tall = a.rows() >= a.cols();
-    const std::uint64_t k = std::min(a.rows(), a.cols()), length = std::max(a.rows(), a.cols());
-    const std::uint64_t items = a.batch(), size = eigensystem_size(k);
+// Jacobi's method takes a step over all columns for each of its rounds, and its loops over rows count against
+// what lavapipe allows (65,535 in an invocation): R of tall matrices in their place.
+bool qr_comes_first(std::uint64_t length, std::uint64_t k) {
+    return length > std::max<std::uint64_t>(8 * k, 1024);
+}
+
+// Of x, whose rows belong to the longer side and which jacobi has prepared, by its polar factor: X = U_p H,
+// H = V S V^T, U = U_p V (Nakatsukasa and Higham 2013).
+void polar_svd(Graph& graph, Jacobi& jacobi, const Tensor& x, const Tensor& left, const Tensor& s,
+               const Tensor& right, const SvdOptions& options) {
+    const std::uint64_t k = x.cols(), items = x.batch(), size = eigensystem_size(k);
     const GemmOptions plain{.guarded = options.guarded};
     const GemmOptions transposed{.transpose_a = Transpose::yes, .guarded = options.guarded};
-    Jacobi jacobi(graph, items, k, length, options.guarded);
-    const Tensor x = jacobi.matrix(length, k);
-    jacobi.prepare(a, x, tall ? gpu::PREPARE_COPY : gpu::PREPARE_TRANSPOSE);
     const Tensor factor = polar_factor(graph, x, options.guarded);
     const Tensor h = jacobi.matrix(k, k), symmetric = jacobi.matrix(size, size);
     gemm(graph, factor, x, Tensor{}, h, transposed);
@@ -74,7 +75,7 @@ void polar_svd(Graph& graph, const Tensor& a, const Tensor& u, const Tensor& s, 
         jacobi.orthonormalized(large_eigensystem(graph, jacobi, symmetric, k, options.guarded).vectors);
 
     const auto times_vectors = [&](const Tensor& matrix) {
-        const Tensor result = jacobi.matrix(length, k);
+        const Tensor result = jacobi.matrix(x.rows(), k);
         for (std::uint64_t item = 0; item < items; ++item)
             gemm(graph, matrix.batch_item(item), block(vectors.batch_item(item), 0, 0, k, k), Tensor{},
                  result.batch_item(item), plain);
@@ -82,11 +83,9 @@ void polar_svd(Graph& graph, const Tensor& a, const Tensor& u, const Tensor& s, 
     };
     const Tensor image = times_vectors(x);
     jacobi.order(jacobi.column_products(image, image, k), true, s, options.status);
-    const Tensor& left = tall ? u : v;
-    const Tensor& right = tall ? v : u;
     if (left) {
         // One step of Bjorck and Bowie, after the columns beyond the rank are zero.
-        const Tensor sorted = jacobi.matrix(length, k), gram = jacobi.matrix(k, k);
+        const Tensor sorted = jacobi.matrix(x.rows(), k), gram = jacobi.matrix(k, k);
         jacobi.gather(times_vectors(factor), sorted, gpu::GATHER_WITHIN_RANK);
         syrk(graph, sorted, Tensor{}, gram, transposed);
         gemm(graph, sorted, gram, sorted, left, {.alpha = -0.5f, .beta = 1.5f, .guarded = options.guarded});
@@ -99,29 +98,43 @@ void add_svd(Graph& graph, const Tensor& a, const Tensor& u, const Tensor& s, co
              const SvdOptions& options) {
     const bool tall = a.rows() >= a.cols();
     const std::uint64_t k = std::min(a.rows(), a.cols()), length = std::max(a.rows(), a.cols());
+    const Tensor& left = tall ? u : v;
+    const Tensor& right = tall ? v : u;
     Jacobi jacobi(graph, a.batch(), k, length, options.guarded);
     const JacobiVariant& variant = jacobi.variant();
     // A single pair, which needs no more than its own width, or pairs of full blocks.
     const std::uint64_t single = (k + 7) / 8 * 8, wide = 2 * variant.block;
-    const bool whole = single <= variant.order;
-    if (!whole && options.max_sweeps == 0) {
-        polar_svd(graph, a, u, s, v, options);
-        return;
-    }
-    const std::uint64_t size = whole ? single : (k + wide - 1) / wide * wide;
-    const Tensor x = jacobi.matrix(length, size);
-    const Tensor rotation = jacobi.matrix(size, size);
+    const bool whole = single <= variant.order, by_polar = !whole && options.max_sweeps == 0;
+    const std::uint64_t size = by_polar ? k : whole ? single : (k + wide - 1) / wide * wide;
+    const bool qr_first = qr_comes_first(length, k);
+
+    Tensor x = jacobi.matrix(length, qr_first ? k : size), q, left_of_x = left;
     jacobi.prepare(a, x, tall ? gpu::PREPARE_COPY : gpu::PREPARE_TRANSPOSE);
-    jacobi.identity(rotation);
-    jacobi.column_sweeps(x, rotation, whole ? static_cast<std::uint32_t>(size / 2) : variant.block,
-                         options.max_sweeps != 0 ? options.max_sweeps
-                         : whole                 ? kSweeps
-                                                 : kBlockedSweeps);
-    jacobi.order(jacobi.column_products(x, x, k), true, s, options.status);
-    const Tensor& left = tall ? u : v;
-    const Tensor& right = tall ? v : u;
-    if (left) jacobi.gather(x, left, gpu::GATHER_NORMALIZED);
-    if (right) jacobi.gather(rotation, right, 0);
+    if (qr_first) {
+        q = jacobi.matrix(length, k);
+        const Tensor r = jacobi.matrix(k, k);
+        qr(graph, x, q, r, {.guarded = options.guarded});
+        x = r;
+        if (size != k) {
+            x = jacobi.matrix(size, size);
+            jacobi.pad(r, x);
+        }
+        if (left) left_of_x = jacobi.matrix(k, k);
+    }
+    if (by_polar) {
+        polar_svd(graph, jacobi, x, left_of_x, s, right, options);
+    } else {
+        const Tensor rotation = jacobi.matrix(size, size);
+        jacobi.identity(rotation);
+        jacobi.column_sweeps(x, rotation, whole ? static_cast<std::uint32_t>(size / 2) : variant.block,
+                             options.max_sweeps != 0 ? options.max_sweeps
+                             : whole                 ? kSweeps
+                                                     : kBlockedSweeps);
+        jacobi.order(jacobi.column_products(x, x, k), true, s, options.status);
+        if (left_of_x) jacobi.gather(x, left_of_x, gpu::GATHER_NORMALIZED);
+        if (right) jacobi.gather(rotation, right, 0);
+    }
+    if (q && left) gemm(graph, q, left_of_x, Tensor{}, left, {.guarded = options.guarded});
 }
 
 }  // namespace

@@ -158,6 +158,42 @@ TEST_P(SvdTest, MatchesFloat64ByThePolarFactor) {
     check_all();
 }
 
+// By QR first: errors are those of k columns, however long they are, and of the orthonormality of Q. 70000: a
+// driver ends loops after 65,535 rounds.
+TEST_P(SvdTest, TallMatricesMatchFloat64) {
+    Graph graph(device());
+    Matrix nan = random_matrix(1200, 7, 5);
+    nan(1100, 2) = kNan;
+    for (auto [m, n] : {std::pair{70000u, 3u}, {3u, 70000u}, {5000u, 40u}, {1100u, 100u}})
+        add(graph, {{random_matrix(m, n, m)}});
+    add(graph, {{make_matrix(MatrixKind::half_rank, 1200, 7, 1), Matrix::Zero(1200, 7),
+                 make_matrix(MatrixKind::geometric, 1200, 7, 2)}});
+    add(graph,
+        {{random_matrix(1100, 9, 3), make_matrix(MatrixKind::rank_one, 1100, 9, 4)}, DType::bf16, 1, {}});
+    Case blocked{{1e34 * make_matrix(MatrixKind::half_rank, 90, 1030, 5)}};
+    blocked.options.max_sweeps = 20;
+    add(graph, blocked);
+    const Added bad = (add(graph, {{random_matrix(1200, 7, 4), nan}}), added_.back());
+    added_.pop_back();
+    run(graph);
+    check_all();
+    for (const Added& added : added_)
+        for (std::size_t item = 0; item < added.c.items.size(); ++item) {
+            const Ratios is = check(added, item);
+            const auto length = static_cast<double>(std::max(added.m, added.n)),
+                       k = static_cast<double>(added.k);
+            EXPECT_LE(is.right * length, 5 * k) << added.m << "x" << added.n;
+            if (added.status.words()[item] != kOk) continue;  // beyond the rank, U is zero and S is not
+            EXPECT_LE(is.residual * length, 4 * k) << added.m << "x" << added.n;
+            EXPECT_LE(is.left * length, 7 * k + std::sqrt(length)) << added.m << "x" << added.n;
+        }
+    EXPECT_EQ(bad.status.statuses(), (std::vector<std::string>{"ok", "nonfinite"}));
+    check(bad, 0);
+    EXPECT_EQ(bad.u.read()[1], Matrix(Matrix::Zero(1200, 7)));
+    EXPECT_EQ(bad.s.read()[0].row(1).norm(), 0.0);
+    EXPECT_EQ(bad.v.read()[1], Matrix(Matrix::Identity(7, 7)));
+}
+
 // Singular values on both sides of what counts as rank beside those of norm one: the least that the iteration
 // has to bring to one, with the largest rounding errors that it may make.
 TEST_P(SvdTest, SingularValuesAtTheEdgeOfTheRankKeepTheirVectors) {

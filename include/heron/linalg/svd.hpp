@@ -26,9 +26,10 @@ struct SvdOptions {
 // matrix of each pair of blocks is made diagonal in one workgroup, and its rotation applied by products,
 // until all columns are orthogonal. Large k: the polar factor, A = U_p H, by dynamically weighted Halley
 // iteration with Cholesky factors, and H = V diag(S) V^T as eigh() does it; U = U_p V, made orthonormal by
-// one step of Bjorck and Bowie (Nakatsukasa and Higham 2013). Columns beyond the numerical rank (S_i <=
-// max(m, n) 2^-23 S_0) are not orthogonal to anything: those columns of the left factor (of the right one
-// where m < n) are zero, and the status is rank_deficient.
+// one step of Bjorck and Bowie (Nakatsukasa and Higham 2013). Where the longer side exceeds 1024 and eight
+// times the other, qr() comes first, and R takes the place of A (Chan 1982). Columns beyond the numerical
+// rank (S_i <= max(m, n) 2^-23 S_0) are not orthogonal to anything: those columns of the left factor (of the
+// right one where m < n) are zero, and the status is rank_deficient.
 //
 // Accuracy, u = 2^-24, k columns: |A - U S V^T|_F <= 4 max(m, n) u |A|_F; orthonormality of V, and of U
 // within the rank, 10 max(m, n) u. A matrix with a NaN or an infinity: S = 0, the left factor zero, the right
@@ -36,7 +37,8 @@ struct SvdOptions {
 //
 // Cost, l = max(m, n). A sweep: k^2 (6 l + 4 k) FLOPs and 40 l k^2 / 64 bytes; 6 to 10 sweeps, 15 where
 // singular values span 2^24. Large k: k^2 (3 l + 2 k) FLOPs for each of 5 or 6 iterations, eigh(), and 10
-// l k^2; n / 3 dispatches more than eigh().
+// l k^2; n / 3 dispatches more than eigh(). With QR first, l = k in all of this, and 14 l k^2 FLOPs are
+// added.
 HERON_API void svd(Graph& graph, const Tensor& a, const Tensor& u, const Tensor& s, const Tensor& v,
                    const SvdOptions& options = {});
 
