@@ -12,8 +12,8 @@ namespace heron {
 // Elements from one matrix of a batch to the next, also where there is only one.
 inline std::uint32_t item_stride(const Tensor& tensor) { return narrow(tensor.rows() * tensor.stride()); }
 
-// Rows [row, row + rows), columns [col, col + cols) of one matrix, which has f32 elements or begins its rows
-// and `col` at even elements.
+// Rows [row, row + rows), columns [col, col + cols) of one matrix. Where it has 16-bit elements, `row` and
+// `col` are even, so that the part begins with a 32-bit word whatever the stride.
 inline Tensor block(const Tensor& matrix, std::uint64_t row, std::uint64_t col, std::uint64_t rows,
                     std::uint64_t cols) {
     Tensor part = matrix;

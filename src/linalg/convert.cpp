@@ -61,6 +61,17 @@ void add_convert(Graph& graph, const Tensor& from, const Tensor& to, float scale
     graph.add(std::move(operation));
 }
 
+bool has_even_items(const Tensor& x) {
+    return x.batch() == 1 || x.rows() * x.stride() * bytes_of(x.dtype) % sizeof(std::uint32_t) == 0;
+}
+
+Tensor with_even_items(Graph& graph, const Tensor& x, bool guarded) {
+    if (has_even_items(x)) return x;
+    const Tensor copy = graph.temporary(DType::f32, x.shape);
+    add_convert(graph, x, copy, 1.0f, guarded);
+    return copy;
+}
+
 void convert(Graph& graph, const Tensor& from, const Tensor& to, float scale, bool guarded) {
     check_float_tensor("convert", "`from`", graph, from);
     check_float_tensor("convert", "`to`", graph, to);

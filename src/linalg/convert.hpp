@@ -10,4 +10,11 @@ namespace heron {
 // Checks nothing.
 void add_convert(Graph& graph, const Tensor& from, const Tensor& to, float scale, bool guarded);
 
+// Whether every item of the batch begins with a 32-bit word. Matrices of 16-bit elements need not: 3 of 129 x
+// 3. Operations on one item (Tensor::batch_item) need it.
+bool has_even_items(const Tensor& x);
+
+// x, or its copy in f32 where it has not.
+Tensor with_even_items(Graph& graph, const Tensor& x, bool guarded);
+
 }  // namespace heron

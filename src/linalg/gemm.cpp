@@ -321,8 +321,9 @@ void check_active(std::string_view who, const Graph& graph, const Tensor& active
     check_no_overlap(who, "D", d, "active", active, graph);
 }
 
+// With the kernel `chosen`, or what choose_gemm() says.
 void add_gemm(std::string_view who, Graph& graph, const Tensor& a, const Tensor& b, const Tensor& c,
-              const Tensor& d, const GemmOptions& options) {
+              const Tensor& d, const GemmOptions& options, const GemmChoice* chosen = nullptr) {
     check_coefficients(who, options.alpha, options.beta);
     check_enumerator(who, options.transpose_a, Transpose::yes, "transpose_a is not one of Transpose");
     check_enumerator(who, options.transpose_b, Transpose::yes, "transpose_b is not one of Transpose");
@@ -364,7 +365,7 @@ void add_gemm(std::string_view who, Graph& graph, const Tensor& a, const Tensor&
 
     const GemmShape shape{m, n, k, d.batch(), options.symmetric, a.dtype, b.dtype, options.packing};
     const Capabilities& device = graph.device().capabilities();
-    const GemmChoice choice = choose_gemm(device, shape, options.variant);
+    const GemmChoice choice = chosen != nullptr ? *chosen : choose_gemm(device, shape, options.variant);
     if (m == 0 || n == 0 || d.batch() == 0) return;
     if (k == 0 || options.alpha == 0.0f) {
         if (options.active)  // no pieces: D stands for them, and is not read
@@ -388,6 +389,11 @@ void add_gemm(std::string_view who, Graph& graph, const Tensor& a, const Tensor&
 void gemm(Graph& graph, const Tensor& a, const Tensor& b, const Tensor& c, const Tensor& d,
           const GemmOptions& options) {
     add_gemm("gemm", graph, a, b, c, d, options);
+}
+
+void gemm(Graph& graph, const GemmChoice& choice, const Tensor& a, const Tensor& b, const Tensor& d,
+          const GemmOptions& options) {
+    add_gemm("gemm", graph, a, b, {}, d, options, &choice);
 }
 
 void syrk(Graph& graph, const Tensor& a, const Tensor& c, const Tensor& d, const GemmOptions& options) {

@@ -47,4 +47,8 @@ struct GemmChoice {
 // variant is refused (invalid_argument, unsupported) with the list or the reason.
 GemmChoice choose_gemm(const Capabilities& device, const GemmShape& shape, std::string_view variant = {});
 
+// gemm() without C, with a kernel that was chosen for something larger.
+void gemm(Graph& graph, const GemmChoice& choice, const Tensor& a, const Tensor& b, const Tensor& d,
+          const GemmOptions& options);
+
 }  // namespace heron

@@ -216,6 +216,8 @@ void triangular_solve(Graph& graph, const Tensor& t, const Tensor& b, const Tens
     const Purpose purpose(graph, "triangular_solve in blocks: above 64 rows");
     const Tensor status = options.status ? options.status : graph.temporary(DType::u32, Shape{items});
     add_status(graph, t, status, system.unit, options.guarded);
+    const Tensor t_items = with_even_items(graph, t, options.guarded);
+    const Tensor b_items = with_even_items(graph, b, options.guarded);
     std::vector<Range> blocks = blocks_of(n);
     if (system.upper) std::reverse(blocks.begin(), blocks.end());
     std::uint64_t solved = 0;
@@ -233,8 +235,8 @@ void triangular_solve(Graph& graph, const Tensor& t, const Tensor& b, const Tens
             product.guarded = options.guarded;
             (right ? product.transpose_b : product.transpose_a) = options.transpose;
             for (std::uint64_t item = 0; item < items; ++item) {
-                const Tensor triangle = t.batch_item(t.batch() == 1 ? 0 : item);
-                const Tensor xi = x.batch_item(item), bi = b.batch_item(item);
+                const Tensor triangle = t_items.batch_item(t.batch() == 1 ? 0 : item);
+                const Tensor xi = x.batch_item(item), bi = b_items.batch_item(item);
                 // The part of T that joins `rows` with what is solved: of M's rows and columns, where
                 // transposition exchanges the two.
                 const Tensor factor = transposed ? block(triangle, before, rows.first, solved, rows.count)
@@ -291,6 +293,7 @@ void triangular_inverse(Graph& graph, const Tensor& t, const Tensor& x,
         add_convert(graph, inverses[0].tensor.reshape(x.shape), x, 1.0f, options.guarded);
         return;
     }
+    const Tensor t_items = with_even_items(graph, t, options.guarded);
     GemmOptions plain, negative;
     plain.guarded = negative.guarded = options.guarded;
     negative.alpha = -1.0f;
@@ -311,7 +314,8 @@ void triangular_inverse(Graph& graph, const Tensor& t, const Tensor& x,
             const std::uint64_t row = upper ? 0 : first.count, col = upper ? first.count : 0;
             const Tensor product = graph.temporary(DType::f32, Shape{items, rows.count, cols.count});
             for (std::uint64_t item = 0; item < items; ++item) {
-                const Tensor b = block(t.batch_item(item), rows.first, cols.first, rows.count, cols.count);
+                const Tensor b =
+                    block(t_items.batch_item(item), rows.first, cols.first, rows.count, cols.count);
                 const Tensor z = whole.batch_item(item);
                 const Tensor ai = a.batch_item(item), ci = c.batch_item(item);
                 // Copies before the product that is written beside them: spans of bytes overlap, and the

@@ -4,9 +4,11 @@
 #include <string>
 #include <utility>
 
+#include "graph/graph.hpp"
 #include "heron/linalg/triangular.hpp"
 #include "linalg/blocks.hpp"
 #include "linalg/checks.hpp"
+#include "linalg/convert.hpp"
 #include "linalg/gemm.hpp"
 #include "linalg/integers.hpp"
 
@@ -52,36 +54,45 @@ void triangular_product(Graph& graph, const Tensor& t, const Tensor& b, const Te
     check_no_overlap(kWho, "D", d, "B", b, graph);
     if (n == 0 || m == 0) return;
 
-    GemmOptions product{.transpose_a = options.transpose,
-                        .transpose_b = options.transpose_b,
-                        .alpha = options.alpha,
-                        .guarded = options.guarded};
+    const GemmOptions product{.transpose_a = options.transpose,
+                              .transpose_b = options.transpose_b,
+                              .alpha = options.alpha,
+                              .split = SplitK::when_needed,
+                              .guarded = options.guarded};
     const std::uint64_t rows = panel_rows(n);
     if (n <= rows) {
-        gemm(graph, t, b, {}, d, product);
+        GemmOptions whole = product;
+        whole.split = SplitK::automatic;
+        gemm(graph, t, b, {}, d, whole);
         return;
     }
+    const std::uint64_t panels = ceil_div(n, rows);
+    const Purpose purpose(graph, "triangular_product in " + std::to_string(panels) +
+                                     " panels of rows: above " + std::to_string(rows) + " rows");
+    const Tensor t_items = with_even_items(graph, t, options.guarded);
+    const Tensor b_items = with_even_items(graph, b, options.guarded);
+    const Tensor d_items = has_even_items(d) ? d : graph.temporary(DType::f32, d.shape);
     // What suits the whole product, not one panel of it: they run at the same time.
-    const GemmChoice choice = choose_gemm(graph.device().capabilities(),
-                                          {.m = n, .n = m, .k = n, .batch = 1, .a = t.dtype, .b = b.dtype});
-    product.variant = choice.kernel->info.name;
-    product.split = SplitK::when_needed;
+    const GemmChoice choice =
+        choose_gemm(graph.device().capabilities(),
+                    {.m = n, .n = m, .k = n, .batch = 1, .a = t_items.dtype, .b = b_items.dtype});
     const bool lower = (options.triangle == Triangle::lower) != (options.transpose == Transpose::yes);
     for (std::uint64_t item = 0; item < d.batch(); ++item) {
-        const Tensor ti = t.batch_item(t.batch() == 1 ? 0 : item);
-        const Tensor bi = b.batch_item(b.batch() == 1 ? 0 : item);
-        const Tensor di = d.batch_item(item);
-        for (std::uint64_t done = 0; done < n; done += rows) {
+        const Tensor ti = t_items.batch_item(t.batch() == 1 ? 0 : item);
+        const Tensor bi = b_items.batch_item(b.batch() == 1 ? 0 : item);
+        const Tensor di = d_items.batch_item(item);
+        for (std::uint64_t panel = 0; panel < panels; ++panel) {
             // The longest first, so that none is left over at the end of the dispatch.
-            const std::uint64_t count = std::min(rows, n - done);
-            const std::uint64_t row = lower ? n - done - count : done;
+            const std::uint64_t row = (lower ? panels - 1 - panel : panel) * rows;
+            const std::uint64_t count = std::min(rows, n - row);
             const std::uint64_t k = lower ? 0 : row, depth = lower ? row + count : n - row;
             const Tensor part = options.transpose == Transpose::yes ? block(ti, k, row, depth, count)
                                                                     : block(ti, row, k, count, depth);
-            gemm(graph, part, transposed_b ? block(bi, 0, k, m, depth) : block(bi, k, 0, depth, m), {},
+            gemm(graph, choice, part, transposed_b ? block(bi, 0, k, m, depth) : block(bi, k, 0, depth, m),
                  block(di, row, 0, count, m), product);
         }
     }
+    if (!has_even_items(d)) add_convert(graph, d_items, d, 1.0f, options.guarded);
 }
 
 }  // namespace heron

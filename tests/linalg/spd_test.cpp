@@ -61,6 +61,29 @@ TEST_P(SpdTest, SolvesMatchFloat64) {
     }
 }
 
+// B of an odd number of elements: every second matrix begins in the middle of a word.
+TEST_P(SpdTest, SolvesTakeOddSizesIn16Bits) {
+    Graph graph(device());
+    std::vector<Matrix> a, b;
+    for (std::uint64_t item = 0; item < 3; ++item) {
+        a.push_back(spd_matrix(65, 1e2, item));
+        a.back() = rounded(a.back(), DType::f16);
+        b.push_back(random_matrix(65, 3, 5 + item));
+    }
+    const Placed pa = place(graph, a, DType::f16), factor = blank(graph, 3, 65, 65);
+    const Placed f16 = place(graph, b, DType::f16), bf16 = place(graph, b, DType::bf16, 2);
+    const Placed x = blank(graph, 3, 65, 3), y = blank(graph, 3, 65, 3, 1);
+    spd_solve(graph, pa.tensor, f16.tensor, x.tensor);
+    cholesky(graph, pa.tensor, factor.tensor, {.triangle = Triangle::upper});
+    cholesky_solve(graph, factor.tensor, bf16.tensor, y.tensor, {.triangle = Triangle::upper});
+    run(graph);
+    const std::vector<Matrix> solutions = x.read(), with_factor = y.read();
+    for (std::size_t item = 0; item < a.size(); ++item) {
+        check_solution(a[item], f16.items[item], solutions[item], "f16");
+        check_solution(a[item], bf16.items[item], with_factor[item], "bf16");
+    }
+}
+
 TEST_P(SpdTest, InversesMatchFloat64AndAreSymmetric) {
     for (bool in_place : {false, true}) {
         Graph graph(device());

@@ -151,6 +151,15 @@ TEST_P(TriangularTest, TakesBatchesStridesOneTForAllAnd16Bits) {
                     .options = {.triangle = Triangle::upper, .side = Side::right},
                     .t = DType::bf16});
     }
+    // Matrices of an odd number of 16-bit elements: every second one begins in the middle of a word.
+    add(graph, {.n = 65, .m = 3, .batch = 3, .b = DType::f16});
+    add(graph, {.n = 129,
+                .m = 3,
+                .batch = 3,
+                .options = {.triangle = Triangle::upper, .side = Side::right},
+                .t = DType::f16,
+                .b = DType::bf16});
+    add(graph, {.n = 65, .batch = 3, .one_t = true, .t = DType::bf16, .b = DType::f16, .gap = 2});
     run(graph);
     check();
 }
@@ -213,21 +222,25 @@ TEST_P(TriangularTest, InversesOfAllSizesMatchFloat64) {
     }
 }
 
+// 65: every second matrix begins in the middle of a word.
 TEST_P(TriangularTest, InverseTakesBatchesAnd16Bits) {
-    Graph graph(device());
-    const std::vector<Matrix> three{well_conditioned(70, 1), well_conditioned(70, 2),
-                                    well_conditioned(70, 3)};
-    const Placed t = place(graph, three, DType::f16), x = blank(graph, 3, 70, 70, 5);
-    const Words status = words(graph, 3);
-    triangular_inverse(graph, t.tensor, x.tensor, {.status = status.tensor});
-    const Plan plan = run(graph);
-    EXPECT_EQ(plan.level_count(), 4u);
-    const std::vector<Matrix> inverses = x.read();
-    for (std::size_t item = 0; item < 3; ++item) {
-        const Matrix lower = effective(rounded(three[item], DType::f16), Triangle::lower, false);
-        ratio("inverse", lower, (lower * inverses[item] - Matrix::Identity(70, 70)).norm(),
-              70 * 0x1p-24 * lower.norm() * inverses[item].norm(), "f16");
-        EXPECT_EQ(status.statuses()[item], "ok");
+    for (std::uint64_t n : {70u, 65u}) {
+        Graph graph(device());
+        const std::vector<Matrix> three{well_conditioned(n, 1), well_conditioned(n, 2),
+                                        well_conditioned(n, 3)};
+        const Placed t = place(graph, three, DType::f16), x = blank(graph, 3, n, n, 5);
+        const Words status = words(graph, 3);
+        triangular_inverse(graph, t.tensor, x.tensor, {.status = status.tensor});
+        const Plan plan = run(graph);
+        EXPECT_EQ(plan.level_count(), 4u);
+        const std::vector<Matrix> inverses = x.read();
+        for (std::size_t item = 0; item < 3; ++item) {
+            const Matrix lower = effective(t.items[item], Triangle::lower, false);
+            ratio("inverse", lower,
+                  (lower * inverses[item] - Matrix::Identity(lower.rows(), lower.cols())).norm(),
+                  static_cast<double>(n) * 0x1p-24 * lower.norm() * inverses[item].norm(), "f16");
+            EXPECT_EQ(status.statuses()[item], "ok");
+        }
     }
 }
 
@@ -322,6 +335,42 @@ TEST_P(TriangularTest, ProductsTakeBatchesAndLeaveHalfOfTheWorkOut) {
               gemm_error_ratio(d.read()[item], pt.items[item] * pb.items[item], 1.0, pt.items[item],
                                pb.items[item], 0, {}, DType::f32),
               1.0, "batch");
+}
+
+// Of an odd number of elements, so that every second matrix, and with odd strides rows, begin in the middle
+// of a word; and the last panel is short.
+TEST_P(TriangularTest, ProductsTakeOddSizesIn16Bits) {
+    struct Product {
+        Placed t, b, d;
+        Transpose transpose;
+    };
+    std::vector<Product> products;
+    Graph graph(device());
+    for (Triangle triangle : {Triangle::lower, Triangle::upper})
+        for (Transpose transpose : {Transpose::no, Transpose::yes})
+            for (std::uint64_t items : {1u, 3u}) {
+                std::vector<Matrix> t, b;
+                for (std::uint64_t item = 0; item < items; ++item) {
+                    t.push_back(effective(well_conditioned(201, item), triangle, false));
+                    b.push_back(random_matrix(201, 5, 9 + item));
+                }
+                const Product p{place(graph, t, DType::f16), place(graph, b, DType::bf16, 2),
+                                blank(graph, items, 201, 5, 0, DType::f16), transpose};
+                triangular_product(graph, p.t.tensor, p.b.tensor, p.d.tensor,
+                                   {.triangle = triangle, .transpose = transpose});
+                products.push_back(p);
+            }
+    run(graph);
+    for (const Product& p : products) {
+        const std::vector<Matrix> d = p.d.read();
+        for (std::size_t item = 0; item < d.size(); ++item) {
+            Matrix t = p.t.items[item];
+            if (p.transpose == Transpose::yes) t.transposeInPlace();
+            ratio("product", t,
+                  gemm_error_ratio(d[item], t * p.b.items[item], 1.0, t, p.b.items[item], 0, {}, DType::f16),
+                  1.0, "16 bits, item " + std::to_string(item));
+        }
+    }
 }
 
 TEST_P(TriangularTest, SameBitsWholeOrSplitAndEveryTime) {

@@ -33,8 +33,9 @@ struct TriangularOptions {
 // By substitution: diagonal blocks of 64 rows, an invocation a right-hand side; the rest by gemm(). (Inverted
 // diagonal blocks would have shorter chains for few right-hand sides, but are unstable where such a block is
 // ill-conditioned.) n^2 m FLOPs; 4 (n^2 / 2 + n m (2 + n / 128)) bytes; one level up to 64 rows, else
-// 2 ceil(n / 64). Accuracy: |op(T) x - alpha b|_2 <= n u (2 |T|_F |x|_2 + |alpha b|_2) for each column (N.
-// Higham, Accuracy and Stability of Numerical Algorithms, theorem 8.5, for either order).
+// 2 ceil(n / 64). Above 64 rows a batch of 16-bit matrices with an odd number of elements each is copied to
+// f32 first. Accuracy: |op(T) x - alpha b|_2 <= n u (2 |T|_F |x|_2 + |alpha b|_2) for each column (N. Higham,
+// Accuracy and Stability of Numerical Algorithms, theorem 8.5, for either order).
 //
 // Where the status is not ok, X is zero. NaNs and infinities in B, or in T beside its diagonal, spread into
 // those elements of X that depend on them, and into no other matrix.
@@ -51,7 +52,8 @@ struct TriangularInverseOptions {
 // X = T^-1, n x n, with zeros in the other half. T f32, f16 or bf16; X f32, may be T (in place), else it may
 // not overlap T. Diagonal blocks of 64 by substitution, then pairs of blocks by [A 0; B C]^-1 = [A^-1 0;
 // -C^-1 B A^-1, C^-1] with gemm(): 2 + 2 ceil(log2(n / 64)) levels, 2/3 n^3 FLOPs, 12 n^2 bytes and as much
-// workspace for each doubling. Accuracy: |T X - I|_F <= n u |T|_F |X|_F (J. Du Croz and N. Higham, Stability
+// workspace for each doubling (and a copy of T in f32 where it is a batch of 16-bit matrices with an odd
+// number of elements each). Accuracy: |T X - I|_F <= n u |T|_F |X|_F (J. Du Croz and N. Higham, Stability
 // of methods for matrix inversion, IMA J. Numer. Anal. 12, 1992: a right or left residual of this kind, for
 // factors that are not wildly ill-conditioned). Where the status is not ok, X is zero, or NaN where T is not
 // finite beside its diagonal.
@@ -71,7 +73,8 @@ struct TriangularProductOptions {
 //
 // Row panels of D, each a gemm() over the rows of op(B) that its part of T reaches: one panel up to 128 rows,
 // two up to 256, eight from 1024 on: 2 n^2 m (1 + 1 / panels) / 2 FLOPs; all panels in the level or two of
-// one product. Accuracy: gemm()'s.
+// one product, and a level before or after it with copies in f32 of what is a batch of 16-bit matrices with
+// an odd number of elements each. Accuracy: gemm()'s.
 HERON_API void triangular_product(Graph& graph, const Tensor& t, const Tensor& b, const Tensor& d,
                                   const TriangularProductOptions& options = {});
 
