@@ -157,8 +157,8 @@ Source matrix_source(const Tensor& activations, const Tensor& factor) {
     return source;
 }
 
-// Sums or means over positions, as a new source.
-Tensor add_reduce(Graph& graph, const Tensor& activations, Source& source, std::uint64_t positions,
+// Sums or means over positions: what reduced() describes.
+Tensor add_reduce(Graph& graph, const Tensor& activations, const Source& source, std::uint64_t positions,
                   const FactorOptions& options) {
     const std::uint64_t samples = source.count / positions, features = source.rows.features;
     const Tensor to = graph.temporary(DType::f32, Shape{source.items, samples, features});
@@ -187,14 +187,17 @@ Tensor add_reduce(Graph& graph, const Tensor& activations, Source& source, std::
         operation.guarded = options.guarded;
         graph.add(std::move(operation));
     }
-
-    source.count = samples;
-    source.patches = false;
-    source.rows = {};
-    source.rows.features = narrow(features);
-    source.rows.row_stride = narrow(features);
-    source.rows.item_stride = narrow(samples * features);
     return to;
+}
+
+Source reduced(const Source& source, std::uint64_t positions) {
+    Source samples;
+    samples.items = source.items;
+    samples.count = source.count / positions;
+    samples.rows.features = source.rows.features;
+    samples.rows.row_stride = source.rows.features;
+    samples.rows.item_stride = narrow(samples.count * source.rows.features);
+    return samples;
 }
 
 // Rows [first, first + count) of every item; checks nothing.
@@ -296,8 +299,11 @@ void accumulate_factor(Graph& graph, const Tensor& activations, const Tensor& fa
     if (source.items * samples * n == 0) return;
 
     Tensor from = activations;
-    if (reduces && positions > 1 && source.rows.features > 0)
-        from = add_reduce(graph, activations, source, positions, options);
+    if (reduces && positions > 1) {
+        // Without features there is only the bias, a 1 for each sample.
+        if (source.rows.features > 0) from = add_reduce(graph, activations, source, positions, options);
+        source = reduced(source, positions);
+    }
 
     const std::uint64_t tile =
         kernel.cpu ? std::uint64_t{kernel.cols} * graph.device().capabilities().subgroup_size : kernel.cols;

@@ -251,6 +251,27 @@ TEST_P(FactorTest, SharedWeightsAreExpandedOrReduced) {
     check();
 }
 
+// Without features the bias is all there is: a 1 for each sample, not for each position.
+TEST_P(FactorTest, BiasAloneCountsSamples) {
+    for (std::string_view variant : variants(device())) {
+        Graph graph(device());
+        for (WeightSharing sharing : {WeightSharing::expand, WeightSharing::mean, WeightSharing::sum})
+            add(graph,
+                FactorCase{.rows = 12,
+                           .features = 0,
+                           .scale = 1.0f,
+                           .bias = true,
+                           .sharing = sharing,
+                           .positions = 4},
+                variant);
+        run(graph);
+        std::vector<double> counts;
+        for (const Pending& p : pending_) counts.push_back(p.factor.read()[0](0, 0));
+        EXPECT_EQ(counts, (std::vector<double>{12, 3, 3})) << variant;
+        pending_.clear();
+    }
+}
+
 std::vector<ImageCase> image_cases() {
     return {
         {.images = 3, .channels = 2, .height = 5, .width = 7, .patches = {.kernel = {3, 3}}},
