@@ -24,6 +24,7 @@
 #include "heron/optim/random_scaling_sgd.hpp"
 #include "heron/optim/scion.hpp"
 #include "heron/optim/sgd.hpp"
+#include "heron/optim/shampoo.hpp"
 #include "heron/optim/signsgd.hpp"
 #include "heron/optim/trion.hpp"
 #include "heron/plan.hpp"

@@ -116,6 +116,17 @@ constexpr NamedOptimizer kOptimizers[] = {
      [](const OptimizerRequest& request) { return split<heron::Fismo>(request, heron::FismoOptions()); }},
     {"mousse", "Mousse for the matrices of the hidden layers, AdamW for the rest", 0.02f, true,
      [](const OptimizerRequest& request) { return split<heron::Mousse>(request, heron::MousseOptions()); }},
+    {"shampoo", "Shampoo with Adam's graft for everything", 0.01f, false,
+     [](const OptimizerRequest& request) {
+         return whole(request, std::make_unique<heron::Shampoo>(
+                                   request.device, heron::ShampooOptions{.lr = request.lr,
+                                                                         .beta2 = 0.999,
+                                                                         .block_size = 512,
+                                                                         .refresh_interval = 20,
+                                                                         .graft_eps = 1e-8f,
+                                                                         .weight_decay = kWeightDecay,
+                                                                         .schedule = request.schedule}));
+     }},
     {"adamw", "AdamW for everything", 0.01f, false,
      [](const OptimizerRequest& request) { return whole(request, adamw(request, request.lr)); }},
     {"sgd", "SGD with Nesterov momentum 0.9 for everything", 0.05f, false,

@@ -45,10 +45,27 @@ struct KroneckerAddJob {
     uint  order;
     uint  rounds;
     float decay;
-    float rate;      // 1 - decay, rounded once from double
+    float rate;      // of the statistic
+    float unit_value; // the unit, where it is not 0, in place of the tensor's
+    uint  first_group;
+};
+
+// kronecker_correct.comp
+struct KroneckerCorrectJob {
+    F32   average;
+    F32   correction; // one float
+    F32   result;
+    uint  order;
+    uint  rounds;
+    float trace_floor;   // KRONECKER_SCALE_BY_TRACE, with the power of the trace: high + low, high of at most 12 bits
+    float exponent_high;
+    float exponent_low;
+    uint  flags;         // KRONECKER_
     uint  padding;
     uint  first_group;
 };
+
+const uint KRONECKER_SCALE_BY_TRACE = 8;
 
 // kronecker_commit.comp
 struct KroneckerCommitJob {
@@ -61,6 +78,8 @@ struct KroneckerCommitJob {
     uint order;
     uint rounds;
     uint flags;     // KRONECKER_
+    uint first_step; // before this step (from 1) roots are dropped; 0: never
+    uint padding;
     uint first_group;
 };
 

@@ -24,7 +24,9 @@ void main() {
     F32 average = p.jobs.job[j].average;
     F32 statistic = p.jobs.job[j].statistic;
     F32 address = p.jobs.job[j].unit;
-    float unit = address.v[0];
+    float unit = p.jobs.job[j].unit_value;
+    if (unit == 0.0)
+        unit = address.v[0];
     for (uint r = 0u; r < rounds; ++r) {
         uint i = element_at(j, group, r);
         if (i >= count)

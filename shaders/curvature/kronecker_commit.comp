@@ -10,9 +10,9 @@
 #include "core/kernel.glsl"
 #include "curvature/elements.glsl"
 
-// The best iterate of an iteration that ran out is better than an old root.
+// The best iterate of an iteration that ran out is better than an old root; a pseudo-inverse is one of what there is.
 bool has_root(uint status) {
-    return status == STATUS_OK || status == STATUS_NOT_CONVERGED || status == STATUS_JITTERED;
+    return status == STATUS_OK || status == STATUS_NOT_CONVERGED || status == STATUS_JITTERED || status == STATUS_RANK_DEFICIENT;
 }
 
 void main() {
@@ -20,6 +20,8 @@ void main() {
         return;
     uint group = workgroup_index();
     uint j = find_job(group);
+    if (p.control.c.step < p.jobs.job[j].first_step)
+        return;
     U32 status = p.jobs.job[j].status;
     if (!has_root(status.v[0])) {
         if (group == p.jobs.job[j].first_group && gl_LocalInvocationID.x == 0u) {

@@ -9,42 +9,6 @@
 #include "core/kernel.glsl"
 #include "core/math.glsl"
 
-// log(x) for x in [0.7, 1.42], by the series of 2 artanh(s); the first term left out is s^13 / 13, 2^-37 of the result.
-float log_near_one(float x) {
-    precise float s = (x - 1.0) / (x + 1.0);
-    precise float z = s * s;
-    precise float sum = 1.0 / 11.0;
-    sum = sum * z + 1.0 / 9.0;
-    sum = sum * z + 1.0 / 7.0;
-    sum = sum * z + 1.0 / 5.0;
-    sum = sum * z + 1.0 / 3.0;
-    precise float result = 2.0 * s + 2.0 * s * (z * sum);
-    return result;
-}
-
-// x^(high + low) for a positive normal x, held within 2^-126 .. 2^126. With x = 2^e m the exponent's whole part is taken
-// out of e (high + low) exactly, so that what goes through exp is small.
-float power(float x, float high, float low) {
-    uint bits = floatBitsToUint(x);
-    int e = int(bits >> 23) - 127;
-    float m = uintBitsToFloat((bits & 0x7fffffu) | 0x3f800000u);
-    if (m > 1.4142135) {
-        m *= 0.5;
-        e += 1;
-    }
-    precise float product = float(e) * high;
-    precise float whole = floor(product + float(e) * low + 0.5);
-    precise float part = ((product - whole) + float(e) * low) * 0.6931471806;
-    precise float log_m = log_near_one(m);
-    precise float y = part + (high * log_m + low * log_m);
-    // Two factors: exp may exceed what is left of the range.
-    int k;
-    float r = reduce_exponent(clamp(y, -100.0, 88.0), k);
-    float total = clamp(whole + float(k), -126.0, 125.0);
-    precise float result = power_of_two(int(total)) * (1.0 + expm1_reduced(r));
-    return result;
-}
-
 void main() {
     if (nothing_to_do())
         return;

@@ -3,21 +3,23 @@
 #include "curvature/kronecker_factor.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <utility>
 #include <vector>
 
 #include "curvature/kronecker.h"
 #include "heron/linalg/cholesky.hpp"
-#include "heron/linalg/inverse_root.hpp"
 #include "heron/linalg/matrix_power.hpp"
 #include "heron/linalg/triangular.hpp"
 #include "heron/linalg/two_sided.hpp"
 #include "heron/spirv/kronecker_add.hpp"
 #include "heron/spirv/kronecker_average.hpp"
 #include "heron/spirv/kronecker_commit.hpp"
+#include "heron/spirv/kronecker_correct.hpp"
 #include "heron/spirv/kronecker_start.hpp"
 #include "linalg/integers.hpp"
+#include "linalg/split_exponent.hpp"
 
 namespace heron {
 
@@ -26,12 +28,15 @@ namespace {
 static_assert(sizeof(gpu::KroneckerStartJob) == 32);
 static_assert(sizeof(gpu::KroneckerAverageJob) == 64);
 static_assert(sizeof(gpu::KroneckerAddJob) == 48);
-static_assert(sizeof(gpu::KroneckerCommitJob) == 64);
+static_assert(sizeof(gpu::KroneckerCorrectJob) == 56);
+static_assert(sizeof(gpu::KroneckerCommitJob) == 72);
 
 constexpr KernelInfo kStart = make_kernel<gpu::KroneckerStartJob>("kronecker_start", spirv::kronecker_start);
 constexpr KernelInfo kAverage =
     make_kernel<gpu::KroneckerAverageJob>("kronecker_average", spirv::kronecker_average);
 constexpr KernelInfo kAdd = make_kernel<gpu::KroneckerAddJob>("kronecker_add", spirv::kronecker_add);
+constexpr KernelInfo kCorrect =
+    make_kernel<gpu::KroneckerCorrectJob>("kronecker_correct", spirv::kronecker_correct);
 constexpr KernelInfo kCommit =
     make_kernel<gpu::KroneckerCommitJob>("kronecker_commit", spirv::kronecker_commit);
 
@@ -83,13 +88,14 @@ void start_factor(Graph& graph, const KroneckerFactor& factor, FactorStart start
 
 // The root becomes the whitener, the candidate, where there is one, the average, if the status says so.
 void take_over(Graph& graph, const KroneckerFactor& factor, const Tensor& candidate, const Tensor& root,
-               const Tensor& status) {
+               const Tensor& status, std::uint32_t first_step = 0) {
     using Job = gpu::KroneckerCommitJob;
     const FactorGrid grid = grid_of(graph.device(), factor.order());
     Job job{};
     job.order = narrow(factor.order());
     job.rounds = grid.rounds;
     job.flags = candidate ? gpu::KRONECKER_HAS_CANDIDATE : 0;
+    job.first_step = first_step;
     std::vector<Operand> operands{{offsetof(Job, root), root, Access::read},
                                   {offsetof(Job, status), status, Access::read},
                                   {offsetof(Job, whitener), factor.whitener, Access::read_write},
@@ -203,22 +209,60 @@ void renew_factor(Graph& graph, const KroneckerFactor& factor, const Tensor& can
     take_over(graph, factor, candidate, root, status);
 }
 
-void add_statistic(Graph& graph, const KroneckerFactor& factor, const Tensor& statistic, double decay,
-                   const Tensor& unit) {
+void add_statistic(Graph& graph, const KroneckerFactor& factor, const Tensor& statistic,
+                   const FactorSum& options) {
     using Job = gpu::KroneckerAddJob;
     const FactorGrid grid = grid_of(graph.device(), factor.order());
     Job job{};
     job.order = narrow(factor.order());
     job.rounds = grid.rounds;
-    job.decay = static_cast<float>(decay);
-    job.rate = static_cast<float>(1.0 - decay);
+    job.decay = static_cast<float>(options.decay);
+    job.rate = static_cast<float>(options.rate);
+    job.unit_value = options.constant_unit;
+    std::vector<Operand> operands{{offsetof(Job, average), factor.average, Access::read_write},
+                                  {offsetof(Job, statistic), statistic, Access::read}};
+    if (options.unit) operands.push_back({offsetof(Job, unit), options.unit, Access::read});
+    add(graph, make_operation(kAdd, job, std::move(operands), grid.groups), grid, 5, 12, factor.order());
+}
+
+void renew_root(Graph& graph, const KroneckerFactor& factor, const Tensor& correction,
+                const FactorRootOptions& options) {
+    using Job = gpu::KroneckerCorrectJob;
+    const FactorGrid grid = grid_of(graph.device(), factor.order());
+    const Tensor corrected = temporary_like(graph, factor.average), root = temporary_like(graph, corrected);
+    const Tensor status = graph.temporary(DType::u32, Shape{1});
+    Job job{};
+    job.order = narrow(factor.order());
+    job.rounds = grid.rounds;
+    if (options.trace_exponent != 0) {
+        job.flags = gpu::KRONECKER_SCALE_BY_TRACE;
+        job.trace_floor = options.damping.absolute;
+        const SplitExponent exponent = split_exponent(-options.trace_exponent);
+        job.exponent_high = exponent.high;
+        job.exponent_low = exponent.low;
+    }
     add(graph,
-        make_operation(kAdd, job,
-                       {{offsetof(Job, average), factor.average, Access::read_write},
-                        {offsetof(Job, statistic), statistic, Access::read},
-                        {offsetof(Job, unit), unit, Access::read}},
+        make_operation(kCorrect, job,
+                       {{offsetof(Job, average), factor.average, Access::read},
+                        {offsetof(Job, correction), correction, Access::read},
+                        {offsetof(Job, result), corrected, Access::write}},
                        grid.groups),
-        grid, 5, 12, factor.order());
+        grid, 2, 8, factor.order());
+    if (options.root == FactorRoot::iteration)
+        inverse_root(graph, corrected, root,
+                     {.p = narrow(static_cast<std::uint64_t>(std::llround(1.0 / options.exponent))),
+                      .damping = options.damping,
+                      .method = options.method,
+                      .status = status});
+    else
+        matrix_power(graph, corrected, root,
+                     {.exponent = -options.exponent,
+                      .damping = options.damping.absolute,
+                      .relative_damping = options.damping.relative,
+                      .floor_rule = options.root == FactorRoot::pseudo_inverse ? SpectrumFloor::drop
+                                                                               : SpectrumFloor::raise,
+                      .status = status});
+    take_over(graph, factor, {}, root, status, options.first_step);
 }
 
 void renew_power(Graph& graph, const KroneckerFactor& factor, double exponent, double damping) {

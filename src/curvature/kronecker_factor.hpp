@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "heron/graph.hpp"
+#include "heron/linalg/inverse_root.hpp"
 #include "heron/linalg/product.hpp"
 
 namespace heron {
@@ -59,13 +60,41 @@ Tensor average_factor(Graph& graph, const KroneckerFactor& factor, const Tensor&
 // Makes the whitener of the candidate and takes both over. FLOPs n^3 (cholesky), 16 to 40 n^3 (symmetric).
 void renew_factor(Graph& graph, const KroneckerFactor& factor, const Tensor& candidate, WhitenerForm form);
 
-// The plain average: F <- decay F + (1 - decay) unit^2 S at once, without a candidate; elements end at the
-// largest number. `unit`: one f32. FLOPs 5 n^2, bytes 12 n^2.
-void add_statistic(Graph& graph, const KroneckerFactor& factor, const Tensor& statistic, double decay,
-                   const Tensor& unit);
+// The plain average: F <- decay F + rate unit^2 S at once, without a candidate; elements end at the largest
+// number. FLOPs 5 n^2, bytes 12 n^2.
+struct FactorSum {
+    double decay = 0.95;
+    double rate = 0.05;
+    Tensor unit;              // one f32, or
+    float constant_unit = 0;  // above 0, in its place
+};
+void add_statistic(Graph& graph, const KroneckerFactor& factor, const Tensor& statistic,
+                   const FactorSum& options);
 // Takes (F n / tr F + damping I)^exponent over as the whitener, by eigenvalues (matrix_power()). The factor
 // stays as it is.
 void renew_power(Graph& graph, const KroneckerFactor& factor, double exponent, double damping);
+
+enum class FactorRoot {
+    eigenvalues,     // matrix_power(): eigenvalues below n 2^-23 of the largest are raised to that
+    pseudo_inverse,  // matrix_power(): their powers are 0
+    iteration,       // inverse_root(): 1 / exponent is a whole number, 1..64
+};
+
+struct FactorRootOptions {
+    double exponent = 0.25;  // p of X^-p
+    Damping damping;         // with eigenvalues, the relative one is of the largest eigenvalue, and added
+    FactorRoot root = FactorRoot::eigenvalues;
+    RootMethod method = RootMethod::automatic;  // of the iteration
+    // Not 0: X = c F is scaled by max(tr X, damping.absolute)^-trace_exponent first.
+    double trace_exponent = 0;
+    // Before this step (from 1) the whitener stays the identity, and failures are not counted; 0: from the
+    // first on.
+    std::uint32_t first_step = 0;
+};
+// Takes (c F + damping I)^-exponent over as the whitener; c, one f32, corrects the bias of the average. The
+// factor stays as it is.
+void renew_root(Graph& graph, const KroneckerFactor& factor, const Tensor& correction,
+                const FactorRootOptions& options);
 
 // Products with whiteners S_P and S_Q of X's rows and columns; either factor may be empty: the identity. X is
 // f32, f16 or bf16 without gaps; the result a temporary f32 of X's shape, or X itself where both are empty.

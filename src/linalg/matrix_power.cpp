@@ -11,6 +11,7 @@
 #include "linalg/checks.hpp"
 #include "linalg/integers.hpp"
 #include "linalg/matrix_power.h"
+#include "linalg/split_exponent.hpp"
 
 namespace heron {
 
@@ -61,11 +62,9 @@ void matrix_power(Graph& graph, const Tensor& a, const Tensor& result, const Mat
     job.v_item = narrow(n * vectors.stride());
     job.row_chunks = narrow((n + gpu::POWER_ROWS - 1) / gpu::POWER_ROWS);
     job.chunks = narrow((n * job.row_chunks + threads - 1) / threads);
-    int binary = 0;
-    const double fraction = std::frexp(options.exponent, &binary);
-    const double high = std::ldexp(std::round(std::ldexp(fraction, 12)), binary - 12);
-    job.exponent_high = static_cast<float>(high);
-    job.exponent_low = static_cast<float>(options.exponent - high);
+    const SplitExponent exponent = split_exponent(options.exponent);
+    job.exponent_high = exponent.high;
+    job.exponent_low = exponent.low;
     job.damping = options.damping;
     job.relative_damping = options.relative_damping;
     job.floor = options.floor > 0.0f ? options.floor : static_cast<float>(n) * 0x1p-23f;

@@ -28,7 +28,9 @@ void add_statistics(StepBuilder& step, const StepBuilder::Item& item, const Matr
         const Tensor statistic = graph.temporary(DType::f32, factor->average.shape);
         syrk(graph, gradient.matrix, {}, statistic,
              {.transpose_a = factor == &l ? Transpose::no : Transpose::yes});
-        add_statistic(graph, *factor, statistic, options.factor_decay, gradient.unit);
+        add_statistic(
+            graph, *factor, statistic,
+            {.decay = options.factor_decay, .rate = 1.0 - options.factor_decay, .unit = gradient.unit});
     }
 }
 

@@ -14,6 +14,7 @@
 #include "optim/registry_kronecker.hpp"
 #include "optim/registry_lookahead.hpp"
 #include "optim/registry_ortho.hpp"
+#include "optim/registry_shampoo.hpp"
 #include "optim/registry_subspace.hpp"
 
 namespace heron::test {
@@ -82,8 +83,9 @@ inline std::vector<OptimizerCase> optimizer_registry() {
              [](double m, double n) { return 0.2 * std::sqrt(std::max(m, n)); }),
         muon("muon_dion", dion, [](double m, double n) { return std::sqrt(m / n); }),
     };
-    for (const std::vector<OptimizerCase>& family : {ortho_cases(), dion_cases(), elementwise_cases(),
-                                                     adafactor_cases(), subspace_cases(), kronecker_cases()})
+    for (const std::vector<OptimizerCase>& family :
+         {ortho_cases(), dion_cases(), elementwise_cases(), adafactor_cases(), subspace_cases(),
+          kronecker_cases(), shampoo_cases()})
         cases.insert(cases.end(), family.begin(), family.end());
     cases.push_back(lookahead("lookahead_adamw", {.steps = 2, .alpha = 0.5f}, adamw("", {}), "m"));
     cases.push_back(lookahead("lookahead_sgd", {.steps = 2, .momentum = LookaheadMomentum::pullback},

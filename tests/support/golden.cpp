@@ -21,16 +21,24 @@ std::filesystem::path golden_folder() {
     return std::filesystem::path(HERON_SOURCE_DIR) / "tests" / "golden" / "data";
 }
 
+namespace {
+
+void flatten(const nlohmann::json& object, const std::string& prefix, nlohmann::json& result) {
+    for (const auto& [key, value] : object.items())
+        if (value.is_object())
+            flatten(value, prefix + key + ".", result);
+        else
+            result[prefix + key] = value;
+}
+
+}  // namespace
+
 GoldenCase::GoldenCase(const std::filesystem::path& file) : reader_(file), name_(file.stem().string()) {
     const std::string text = metadata("hyper");
     if (text.empty()) throw std::runtime_error("the metadata has no \"hyper\"");
     nlohmann::json given = nlohmann::json::parse(text), hyper = nlohmann::json::object();
     if (!given.is_object()) throw std::runtime_error("\"hyper\" is not a JSON object");
-    for (const auto& [key, value] : given.items()) {
-        if (!value.is_object()) hyper[key] = value;
-        if (value.is_object())
-            for (const auto& [inner, inner_value] : value.items()) hyper[key + "." + inner] = inner_value;
-    }
+    flatten(given, "", hyper);
     hyper_ = std::make_unique<const nlohmann::json>(std::move(hyper));
 }
 

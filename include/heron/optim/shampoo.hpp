@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+// Shampoo (Gupta, Koren and Singer, arXiv 1802.09568) in the form of Distributed Shampoo (arXiv 2309.06497),
+// Shampoo^2 (arXiv 2406.17748) and KL-Shampoo (arXiv 2509.03378). For anything: a factor for every axis of a
+// tensor, whose inverse root multiplies the gradient on that axis.
+//
+// A parameter's axes of length 1 go, small neighbours are merged (from the last: a filter out x in x kh x kw
+// becomes out x (in kh kw)), and every axis is cut into pieces of `block_size`. A block d_1 x .. x d_k has
+// factors, refreshes and a graft of its own. In step t, for each block:
+//
+//   F_i <- beta2 F_i + w C_i       C_i = G G^T over all axes but i (of a matrix: G G^T, G^T G);
+//                                  w = 1 - beta2, or 1 where beta2 is 1
+//   refresh:  X = F_i / (1 - beta2^t);   R_i = (X + epsilon I)^-p_i,   p_i = 1 / (2 k)       first: I
+//   Gbar = (beta3 m + (1 - beta3) G) / (1 - beta3 beta1^(t-1));   m <- beta1 m + (1 - beta1) G
+//   P = Gbar x_1 R_1 .. x_k R_k;   P <- P |U| / |P|, U what the graft makes of Gbar;   before `start_step`: U
+//   decay:  P <- P + wd W;   momentum:  B <- mu B + (1 - dampening) P;   W <- W - lr B, or W - lr P without
+//
+// In f32 what epsilon is to a null space ends at n 2^-23 of the largest eigenvalue: smaller ones are raised
+// to that (RootMethod of ShampooRoot::newton and the like: no floor, take an epsilon or relative_epsilon of
+// 1e-6 or more of the largest). Gradients below 1e-13 count as zero in factors.
+//
+// FLOPs of an m x n block: m n (m + n) for the factors and 2 m n (m + n) for P in every step; a refresh has
+// two matrix_power(), or inverse_root(). Bytes (f32), Adam's graft and first moment: 100 m n + 28 (m^2 +
+// n^2).
+//
+// State, f32: <parameter>.m (beta1 > 0), .v (grafts with a second moment), .momentum (momentum > 0); for each
+// axis a that is left (from 0) .factor<a> and .factor<a>_whitener (R), those of all blocks one after the
+// other, d_a^2 each, blocks in row-major order: for a matrix 8 (m^2 + n^2) bytes. A refresh without a root
+// (X + epsilon I is zero or not finite) keeps the last one: <parameter>.factor<a>_failures count them, u32,
+// one for each block. (Distributed Shampoo stops after three.)
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include "heron/train.hpp"
+
+namespace heron {
+
+enum class ShampooGraft {
+    none,     // P as it is; before start_step Gbar
+    sgd,      // U = Gbar
+    adagrad,  // U = Gbar / (sqrt(v) + eps), v <- v + G^2
+    rmsprop,  // v <- beta v + (1 - beta) G^2, without correction of its bias
+    adam,     // the same with v / (1 - beta^t)
+};
+
+enum class ShampooDecay {
+    decoupled,    // P + wd W
+    corrected,    // P + wd (schedule's factor) W: the decay shrinks as the square of the rate
+    independent,  // P + (wd / lr) W, lr that of the options: the decay follows the schedule alone
+    l2,           // G + wd W, before all else
+};
+
+enum class ShampooRoot {
+    eigenvalues,     // matrix_power(): the most accurate, any exponent
+    pseudo_inverse,  // the null space stays out: eigenvalues up to n 2^-23 of the largest; epsilon is 0
+    // inverse_root(), exponents 1 / whole number; the last two exponent 1/2 alone.
+    newton,
+    newton_schulz,
+    denman_beavers,
+};
+
+// What the factor of an axis is made of.
+enum class ShampooStatistic {
+    gradient,  // G
+    whitened,  // G multiplied by the roots of all other axes, those of the refresh before (KL-Shampoo)
+};
+
+// Defaults are Distributed Shampoo's but for matrix_order (1 there: a matrix of up to block_size elements
+// becomes a vector), graft (none) and stagger.
+struct ShampooOptions {
+    float lr = 0.01f;    // finite, >= 0
+    double beta1 = 0.9;  // [0, 1)
+    double beta3 = -1;   // [0, 1), or -1: beta1; beta1^2 is much like NAdam's
+    double beta2 = 1.0;  // [0, 1]; 1: a sum, as AdaGrad's
+    // w is 1, whatever beta2.
+    bool unweighted_sum = false;
+    bool bias_correction = true;
+    float epsilon = 1e-12f;         // finite, >= 0
+    float relative_epsilon = 0.0f;  // finite, >= 0; with eigenvalues times the largest of X, and added; with
+                                    // iterations times |X|_inf, and the larger of both is taken
+    ShampooStatistic statistic = ShampooStatistic::gradient;
+    // p of blocks with so many axes, one for all axes or one for each; 0: the axis has no factor. 0..4.
+    std::map<std::uint32_t, std::vector<double>> exponents;
+    // Above 0: X <- X / max(tr X, epsilon)^e before epsilon is added; 0..4. With 0.5 and exponents of 1/2 it
+    // is (L kron R / tr L)^(-1/2).
+    double trace_exponent = 0;
+    ShampooRoot root = ShampooRoot::eigenvalues;
+    std::uint32_t block_size = 1024;  // 1..4096
+    std::uint32_t least_order = 2;    // no merging below so many axes, 1..8
+    // Roots are renewed in steps t that it divides, from start_step on, and in start_step: 1..10000. With
+    // `stagger` the k-th block of the optimizer has t = k modulo refresh_interval instead, so that only
+    // start_step carries all of them.
+    std::uint32_t refresh_interval = 1;
+    bool stagger = true;
+    std::uint32_t start_step = 0;  // 0: refresh_interval; until then U, or Gbar without a graft
+    ShampooGraft graft = ShampooGraft::adam;
+    double graft_beta = 0.999;  // [0, 1); of Adam and RMSProp
+    float graft_eps = 1e-10f;   // finite, >= 0
+    float weight_decay = 0.0f;  // finite, >= 0
+    ShampooDecay decay = ShampooDecay::decoupled;
+    double momentum = 0;    // mu, [0, 1)
+    double dampening = 0;   // [0, 1]
+    bool nesterov = false;  // W - lr ((1 - dampening) P + mu B)
+    Schedule schedule;
+
+    // Exponents of 1/2 with scaling by the trace, no graft.
+    HERON_API static ShampooOptions shampoo2();
+    // Whitened statistics, beta2 = 0.999, exponents of 1/2, no graft; a refresh in every tenth step.
+    HERON_API static ShampooOptions kl();
+};
+
+class HERON_API Shampoo : public Optimizer {
+public:
+    // Throws (invalid_argument) naming the option that is out of range.
+    explicit Shampoo(const Device& device, const ShampooOptions& options = {});
+    const ShampooOptions& options() const { return options_; }
+
+private:
+    void check(const Parameter& parameter) const override;
+    std::vector<HyperValue> hyper() const override;
+    std::string options_text() const override;
+    void build(StepBuilder& step) const override;
+    ShampooOptions options_;
+};
+
+}  // namespace heron

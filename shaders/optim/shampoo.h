@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+// Jobs and hyperparameters of Shampoo's element-wise kernels. A job is one parameter.
+#ifndef HERON_OPTIM_SHAMPOO_H
+#define HERON_OPTIM_SHAMPOO_H
+
+#include "optim/parameter.h"
+
+HERON_SHARED_BEGIN
+
+struct ShampooHyper {
+    float lr;
+    float weight_decay;
+    float moment_scale; // 1 / (1 - beta1^t), or 1
+    float graft_scale;  // of the graft's second moment: 1 / (1 - beta^t) for Adam, else 1
+    float factor_scale; // of the factors: 1 / (1 - beta2^t), or 1
+};
+
+#ifdef __cplusplus
+using ShampooHyperRef = std::uint64_t;
+#else
+layout(buffer_reference, scalar, buffer_reference_align = 4) readonly buffer ShampooHyperRef { ShampooHyper h; };
+#endif
+
+// What the factors see of a gradient: sums of squares of the largest ones stay in range.
+const float SHAMPOO_STATISTIC_UNIT = 1048576.0f; // 2^20
+
+// shampoo_moments.comp
+struct ShampooMomentsJob {
+    ParameterOperand parameter; // SHAMPOO_L2; only read
+    GradientOperand  gradient;
+    F32x4            moment;    // m (SHAMPOO_FILTERS)
+    F32x4            square;    // v (SHAMPOO_SQUARES)
+    F32x4            scaled;    // G / SHAMPOO_STATISTIC_UNIT
+    F32x4            filtered;  // the first moment that is preconditioned
+    F32x4            grafted;   // and what the graft makes of it (SHAMPOO_SQUARES)
+    ShampooHyperRef  hyper;
+    ElementRange     range;
+    float            rate1;       // 1 - beta1
+    float            rate3;       // 1 - beta3
+    float            share;       // beta3 / beta1
+    float            rest;        // 1 - share
+    float            square_rate; // of the gradient's square: 1 - beta
+    float            graft_eps;
+    uint             flags;       // SHAMPOO_
+    uint             first_group;
+};
+
+// shampoo_update.comp
+struct ShampooUpdateJob {
+    ParameterOperand parameter;
+    F32x4            direction;
+    F32x4            grafted;    // in steps before `start`, in place of the direction (SHAMPOO_GRAFTS)
+    F32x4            velocity;   // SHAMPOO_MOMENTUM
+    ShampooHyperRef  hyper;
+    ElementRange     range;
+    float            momentum;
+    float            rate;       // 1 - dampening
+    uint             start;
+    uint             flags;      // SHAMPOO_
+    uint             padding;
+    uint             first_group;
+};
+
+const uint SHAMPOO_L2 = 1;       // the gradient takes the weight decay
+const uint SHAMPOO_FILTERS = 2;
+const uint SHAMPOO_SQUARES = 4;
+const uint SHAMPOO_SUM = 8;      // of squares, without decay
+const uint SHAMPOO_GRAFTS = 16;
+const uint SHAMPOO_MOMENTUM = 32;
+const uint SHAMPOO_NESTEROV = 64;
+
+HERON_SHARED_END
+
+#endif

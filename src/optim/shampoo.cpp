@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: MIT
+// Shampoo's recipe: moments (shampoo_moments.comp), blocks (shampoo_block.hpp), update (shampoo_update.comp).
+#include "heron/optim/shampoo.hpp"
+
+#include <cmath>
+#include <cstddef>
+#include <string>
+#include <utility>
+
+#include "heron/spirv/shampoo_moments.hpp"
+#include "heron/spirv/shampoo_update.hpp"
+#include "optim/checks.hpp"
+#include "optim/graft.hpp"
+#include "optim/shampoo.h"
+#include "optim/shampoo_block.hpp"
+#include "optim/step_builder.hpp"
+
+namespace heron {
+
+namespace {
+
+static_assert(sizeof(gpu::ShampooMomentsJob) == 168);
+static_assert(sizeof(gpu::ShampooUpdateJob) == 128);
+constexpr KernelInfo kMoments =
+    make_kernel<gpu::ShampooMomentsJob>("shampoo_moments", spirv::shampoo_moments);
+constexpr KernelInfo kUpdate = make_kernel<gpu::ShampooUpdateJob>("shampoo_update", spirv::shampoo_update);
+
+constexpr std::uint32_t kOnce = 0x80000000u;  // an interval longer than any training
+
+bool has_squares(ShampooGraft graft) { return graft != ShampooGraft::none && graft != ShampooGraft::sgd; }
+bool iterates(ShampooRoot root) {
+    return root != ShampooRoot::eigenvalues && root != ShampooRoot::pseudo_inverse;
+}
+
+RootMethod method_of(ShampooRoot root) {
+    if (root == ShampooRoot::newton_schulz) return RootMethod::newton_schulz;
+    if (root == ShampooRoot::denman_beavers) return RootMethod::denman_beavers;
+    return RootMethod::newton;
+}
+
+// p of an axis of a block with `order` axes.
+double exponent_of(const ShampooOptions& options, std::size_t order, std::size_t axis) {
+    const auto found = options.exponents.find(static_cast<std::uint32_t>(order));
+    if (found == options.exponents.end()) return 1.0 / (2.0 * static_cast<double>(order));
+    return found->second.size() == 1 ? found->second[0] : found->second[axis];
+}
+
+// Whether the method has this root.
+bool has_method(ShampooRoot root, double exponent) {
+    if (exponent == 0 || !iterates(root)) return true;
+    const double p = 1.0 / exponent;
+    if (std::abs(p - std::round(p)) > 1e-9 || p > 64.5 || p < 0.5) return false;
+    return root == ShampooRoot::newton || std::lround(p) == 2;
+}
+
+std::uint32_t start_of(const ShampooOptions& options) {
+    return options.start_step > 0 ? options.start_step : options.refresh_interval;
+}
+
+// The temporaries of one parameter.
+struct Moments {
+    Tensor scaled, filtered, grafted;
+};
+
+Moments add_moments(StepBuilder& step, const StepBuilder::Item& item, const ShampooOptions& options) {
+    using Job = gpu::ShampooMomentsJob;
+    Graph& graph = step.graph();
+    const Shape& shape = item.weight.shape;
+    const std::uint64_t count = shape.count();
+    const bool filters = options.beta1 > 0, squares = has_squares(options.graft);
+    const Tensor m = filters ? step.state(item, "m", DType::f32, shape) : Tensor();
+    const Tensor v = squares ? step.state(item, "v", DType::f32, shape) : Tensor();
+    if (count == 0) return {};
+    Moments result;
+    result.scaled = graph.temporary(DType::f32, shape);
+    result.filtered = graph.temporary(DType::f32, shape);
+    result.grafted = squares ? graph.temporary(DType::f32, shape) : result.filtered;
+
+    const ElementGrid grid = step.elements(count);
+    const double beta3 = options.beta3 < 0 ? options.beta1 : options.beta3;
+    const double share = filters ? beta3 / options.beta1 : 0;
+    Job job{};
+    job.parameter = step.parameter_operand(item);
+    job.range = StepBuilder::range(0, count, grid);
+    job.rate1 = static_cast<float>(1.0 - options.beta1);
+    job.rate3 = static_cast<float>(1.0 - beta3);
+    job.share = static_cast<float>(share);
+    job.rest = static_cast<float>(1.0 - share);
+    job.square_rate = static_cast<float>(1.0 - options.graft_beta);
+    job.graft_eps = options.graft_eps;
+    std::vector<Operand> operands{{offsetof(Job, scaled), result.scaled, Access::write},
+                                  {offsetof(Job, filtered), result.filtered, Access::write},
+                                  {offsetof(Job, hyper), step.hyper(), Access::read}};
+    StepBuilder::add_gradient(operands, offsetof(Job, gradient), item);
+    if (options.decay == ShampooDecay::l2) {
+        job.flags |= gpu::SHAMPOO_L2;
+        StepBuilder::add_parameter_reads(operands, offsetof(Job, parameter), item);
+    }
+    if (filters) {
+        job.flags |= gpu::SHAMPOO_FILTERS;
+        operands.push_back({offsetof(Job, moment), m, Access::read_write});
+    }
+    if (squares) {
+        job.flags |= gpu::SHAMPOO_SQUARES | (options.graft == ShampooGraft::adagrad ? gpu::SHAMPOO_SUM : 0);
+        operands.push_back({offsetof(Job, square), v, Access::read_write});
+        operands.push_back({offsetof(Job, grafted), result.grafted, Access::write});
+    }
+    Operation operation = make_operation(kMoments, job, std::move(operands), grid.groups);
+    operation.constants = {{gpu::SPEC_THREADS, grid.threads},
+                           step.variant(),
+                           {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(item.weight.dtype)},
+                           {gpu::SPEC_DTYPE_B, static_cast<std::uint32_t>(item.gradient.dtype)}};
+    operation.reason = step.variant_reason();
+    operation.flops = 16.0 * static_cast<double>(count);
+    operation.bytes =
+        (StepBuilder::gradient_bytes(item) + 8.0 + (filters ? 8.0 : 0.0) + (squares ? 12.0 : 0.0)) *
+        static_cast<double>(count);
+    graph.add(std::move(operation));
+    return result;
+}
+
+void add_update(StepBuilder& step, const StepBuilder::Item& item, const Tensor& direction,
+                const Tensor& grafted, const Tensor& buffer, const ShampooOptions& options) {
+    using Job = gpu::ShampooUpdateJob;
+    const std::uint64_t count = item.weight.shape.count();
+    const ElementGrid grid = step.elements(count);
+    Job job{};
+    job.parameter = step.parameter_operand(item);
+    job.range = StepBuilder::range(0, count, grid);
+    job.momentum = static_cast<float>(options.momentum);
+    job.rate = static_cast<float>(1.0 - options.dampening);
+    job.start = start_of(options);
+    job.flags = (options.decay == ShampooDecay::l2 ? gpu::SHAMPOO_L2 : 0) |
+                (options.graft != ShampooGraft::none ? gpu::SHAMPOO_GRAFTS : 0) |
+                (options.nesterov ? gpu::SHAMPOO_NESTEROV : 0) | (buffer ? gpu::SHAMPOO_MOMENTUM : 0);
+    std::vector<Operand> operands{{offsetof(Job, direction), direction, Access::read},
+                                  {offsetof(Job, grafted), grafted, Access::read},
+                                  {offsetof(Job, hyper), step.hyper(), Access::read}};
+    if (buffer) operands.push_back({offsetof(Job, velocity), buffer, Access::read_write});
+    StepBuilder::add_parameter(operands, offsetof(Job, parameter), item, 0, count);
+    Operation operation = make_operation(kUpdate, job, std::move(operands), grid.groups);
+    operation.constants = {{gpu::SPEC_THREADS, grid.threads},
+                           step.variant(),
+                           {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(item.weight.dtype)}};
+    operation.reason = step.variant_reason();
+    operation.flops = (buffer ? 8.0 : 4.0) * static_cast<double>(count);
+    operation.bytes =
+        (StepBuilder::parameter_bytes(item) + (buffer ? 12.0 : 4.0)) * static_cast<double>(count);
+    step.graph().add(std::move(operation));
+}
+
+void add_refresh(StepBuilder& step, const ShampooBlock& block, Section section,
+                 const ShampooOptions& options) {
+    Graph& graph = step.graph();
+    Tensor correction = step.hyper();
+    correction.byte_offset += offsetof(gpu::ShampooHyper, factor_scale);
+    correction.shape = Shape{1};
+    FactorRootOptions root{.damping = {options.epsilon, options.relative_epsilon, DampingScale::infinity},
+                           .root = iterates(options.root)                        ? FactorRoot::iteration
+                                   : options.root == ShampooRoot::pseudo_inverse ? FactorRoot::pseudo_inverse
+                                                                                 : FactorRoot::eigenvalues,
+                           .method = method_of(options.root),
+                           .trace_exponent = options.trace_exponent,
+                           .first_step = start_of(options)};
+    graph.set_section(section);
+    for (std::size_t axis = 0; axis < block.factors.size(); ++axis) {
+        if (!block.factors[axis]) continue;
+        root.exponent = exponent_of(options, block.factors.size(), axis);
+        renew_root(graph, block.factors[axis], correction, root);
+    }
+    graph.set_section({});
+}
+
+// `index`: of the block in its optimizer.
+void add_refreshes(StepBuilder& step, const ShampooBlock& block, std::uint32_t index,
+                   const ShampooOptions& options) {
+    const std::uint32_t interval = options.refresh_interval, start = start_of(options);
+    const std::uint32_t turn = options.stagger ? index % interval : 0;
+    // Sections count steps from 0.
+    add_refresh(step, block, {interval, (turn + interval - 1) % interval}, options);
+    if (start % interval != turn) add_refresh(step, block, {kOnce, start - 1}, options);
+}
+
+}  // namespace
+
+ShampooOptions ShampooOptions::shampoo2() {
+    ShampooOptions options;
+    options.exponents[2] = {0.5};
+    options.trace_exponent = 0.5;
+    options.graft = ShampooGraft::none;
+    return options;
+}
+
+ShampooOptions ShampooOptions::kl() {
+    ShampooOptions options;
+    options.statistic = ShampooStatistic::whitened;
+    options.beta2 = 0.999;
+    for (std::uint32_t order = 1; order <= Shape::kMaxRank; ++order) options.exponents[order] = {0.5};
+    options.graft = ShampooGraft::none;
+    options.refresh_interval = 10;
+    return options;
+}
+
+Shampoo::Shampoo(const Device& device, const ShampooOptions& options)
+    : Optimizer(device, "shampoo"), options_(options) {
+    const ShampooOptions& o = options;
+    check_option("Shampoo", "lr", o.lr, o.lr >= 0, "finite and not below 0");
+    check_option("Shampoo", "beta1", o.beta1, o.beta1 >= 0 && o.beta1 < 1, "in [0, 1)");
+    check_option("Shampoo", "beta3", o.beta3, o.beta3 == -1 || (o.beta3 >= 0 && o.beta3 < 1),
+                 "in [0, 1), or -1");
+    check_option("Shampoo", "beta2", o.beta2, o.beta2 >= 0 && o.beta2 <= 1, "in [0, 1]");
+    check_option("Shampoo", "epsilon", o.epsilon, o.epsilon >= 0, "finite and not below 0");
+    check_option("Shampoo", "relative_epsilon", o.relative_epsilon, o.relative_epsilon >= 0,
+                 "finite and not below 0");
+    check_enum("Shampoo", "statistic", o.statistic, ShampooStatistic::whitened);
+    check_enum("Shampoo", "root", o.root, ShampooRoot::denman_beavers);
+    for (const auto& [order, exponents] : o.exponents) {
+        const std::string name = "exponents[" + std::to_string(order) + "]";
+        check_option("Shampoo", "an order of exponents", order, order >= 1 && order <= Shape::kMaxRank,
+                     "1 to 8");
+        check_option("Shampoo", "the size of " + name, exponents.size(),
+                     exponents.size() == 1 || exponents.size() == order, "1, or the order");
+        for (const double exponent : exponents) {
+            check_option("Shampoo", name, exponent, exponent >= 0 && exponent <= 4, "in [0, 4]");
+            check_option("Shampoo", name, exponent, has_method(o.root, exponent),
+                         "1 / a whole number, 1/2 for Newton-Schulz and Denman-Beavers");
+        }
+    }
+    check_option("Shampoo", "trace_exponent", o.trace_exponent,
+                 o.trace_exponent >= 0 && o.trace_exponent <= 4, "in [0, 4]");
+    check_option("Shampoo", "epsilon with pseudo_inverse", o.epsilon,
+                 o.root != ShampooRoot::pseudo_inverse || o.epsilon == 0, "0");
+    check_option("Shampoo", "block_size", o.block_size, o.block_size >= 1 && o.block_size <= 4096,
+                 "1 to 4096");
+    check_option("Shampoo", "least_order", o.least_order,
+                 o.least_order >= 1 && o.least_order <= Shape::kMaxRank, "1 to 8");
+    check_option("Shampoo", "refresh_interval", o.refresh_interval,
+                 o.refresh_interval >= 1 && o.refresh_interval <= 10000, "1 to 10000");
+    check_option("Shampoo", "start_step", o.start_step, o.start_step < kOnce, "below 2^31");
+    check_enum("Shampoo", "graft", o.graft, ShampooGraft::adam);
+    check_option("Shampoo", "graft_beta", o.graft_beta, o.graft_beta >= 0 && o.graft_beta < 1, "in [0, 1)");
+    check_option("Shampoo", "graft_eps", o.graft_eps, o.graft_eps >= 0, "finite and not below 0");
+    check_option("Shampoo", "weight_decay", o.weight_decay, o.weight_decay >= 0, "finite and not below 0");
+    check_enum("Shampoo", "decay", o.decay, ShampooDecay::l2);
+    check_option("Shampoo", "momentum", o.momentum, o.momentum >= 0 && o.momentum < 1, "in [0, 1)");
+    check_option("Shampoo", "dampening", o.dampening, o.dampening >= 0 && o.dampening <= 1, "in [0, 1]");
+}
+
+void Shampoo::check(const Parameter& parameter) const {
+    const Shape merged = merge_axes(parameter.weight.shape, options_.block_size, options_.least_order);
+    for (std::size_t axis = 0; axis < merged.rank(); ++axis) {
+        const double exponent = exponent_of(options_, merged.rank(), axis);
+        if (!has_method(options_.root, exponent))
+            refuse("Shampoo: parameter " + in_quotes(parameter.name) + ", merged to " + merged.text() +
+                   ", needs the exponent " + number_text(exponent) +
+                   ", which the root's method does not have; set exponents, or another root");
+    }
+}
+
+std::string Shampoo::options_text() const {
+    const auto number = [](auto value) { return std::to_string(static_cast<std::uint32_t>(value)); };
+    const ShampooOptions& o = options_;
+    std::string exponents;
+    for (const auto& [order, values] : o.exponents) {
+        exponents += (exponents.empty() ? "" : ";") + std::to_string(order) + ":";
+        for (std::size_t i = 0; i < values.size(); ++i)
+            exponents += (i > 0 ? "," : "") + number_text(values[i]);
+    }
+    return "shampoo beta1=" + number_text(o.beta1) + " beta3=" + number_text(o.beta3) +
+           " beta2=" + number_text(o.beta2) + " unweighted_sum=" + number(o.unweighted_sum) +
+           " bias_correction=" + number(o.bias_correction) + " epsilon=" + number_text(o.epsilon) +
+           " relative_epsilon=" + number_text(o.relative_epsilon) + " statistic=" + number(o.statistic) +
+           " exponents=" + exponents + " trace_exponent=" + number_text(o.trace_exponent) +
+           " root=" + number(o.root) + " block_size=" + number(o.block_size) +
+           " least_order=" + number(o.least_order) + " refresh_interval=" + number(o.refresh_interval) +
+           " stagger=" + number(o.stagger) + " start_step=" + number(o.start_step) +
+           " graft=" + number(o.graft) + " graft_beta=" + number_text(o.graft_beta) +
+           " graft_eps=" + number_text(o.graft_eps) + " weight_decay=" + number_text(o.weight_decay) +
+           " decay=" + number(o.decay) + " momentum=" + number_text(o.momentum) +
+           " dampening=" + number_text(o.dampening) + " nesterov=" + number(o.nesterov);
+}
+
+// gpu::ShampooHyper
+std::vector<HyperValue> Shampoo::hyper() const {
+    const ShampooOptions& o = options_;
+    HyperValue decay = HyperValue::constant(o.weight_decay);
+    if (o.decay == ShampooDecay::corrected) decay = HyperValue::scheduled(o.weight_decay, o.schedule);
+    if (o.decay == ShampooDecay::independent)
+        decay = HyperValue::constant(
+            o.lr > 0 ? static_cast<double>(o.weight_decay) / static_cast<double>(o.lr) : 0.0);
+    const bool corrects = o.bias_correction && o.beta2 < 1;
+    return {HyperValue::lr(o.lr, o.schedule), decay,
+            o.bias_correction ? HyperValue::inverse_correction(o.beta1) : HyperValue::constant(1.0),
+            o.graft == ShampooGraft::adam ? HyperValue::inverse_correction(o.graft_beta)
+                                          : HyperValue::constant(1.0),
+            corrects ? HyperValue::inverse_correction(o.beta2) : HyperValue::constant(1.0)};
+}
+
+void Shampoo::build(StepBuilder& step) const {
+    const ShampooOptions& o = options_;
+    Graph& graph = step.graph();
+    const FactorSum sum{.decay = o.beta2,
+                        .rate = o.beta2 < 1 && !o.unweighted_sum ? 1.0 - o.beta2 : 1.0,
+                        .constant_unit = gpu::SHAMPOO_STATISTIC_UNIT};
+    std::uint32_t index = 0;
+    for (const StepBuilder::Item& item : step.items()) {
+        graph.set_stage("shampoo moments");
+        const Moments moments = add_moments(step, item, o);
+        const Tensor buffer =
+            o.momentum > 0 ? step.state(item, "momentum", DType::f32, item.weight.shape) : Tensor();
+
+        const Shape merged = merge_axes(item.weight.shape, o.block_size, o.least_order);
+        const std::size_t order = merged.rank();
+        std::vector<ShampooBlock> blocks;
+        for (const TensorBlock& box : tensor_blocks(merged, o.block_size))
+            blocks.push_back({merged, box, std::vector<KroneckerFactor>(order)});
+        for (std::size_t axis = 0; axis < order; ++axis) {
+            std::vector<std::uint64_t> orders;
+            const bool has_factor = exponent_of(o, order, axis) > 0;
+            for (const ShampooBlock& block : blocks)
+                orders.push_back(has_factor ? block.box.extents[axis] : 0);
+            const std::vector<KroneckerFactor> factors = make_factors(
+                graph, item.parameter->name + ".factor" + std::to_string(axis), orders, FactorStart::zero);
+            for (std::size_t b = 0; b < blocks.size(); ++b) blocks[b].factors[axis] = factors[b];
+        }
+        if (blocks.empty()) continue;
+
+        Tensor direction = blocks.size() > 1 ? graph.temporary(DType::f32, merged) : Tensor();
+        for (const ShampooBlock& block : blocks) {
+            graph.set_stage("shampoo statistics");
+            add_statistics(graph, block, moments.scaled, o.statistic == ShampooStatistic::whitened, sum);
+            graph.set_stage("shampoo refresh");
+            add_refreshes(step, block, index++, o);
+            graph.set_stage("shampoo direction");
+            const Tensor p = precondition(graph, block, moments.filtered);
+            if (o.graft != ShampooGraft::none) graft(step, p, block_norm(graph, block, moments.grafted));
+            if (blocks.size() > 1)
+                put_block(graph, block, p, direction);
+            else
+                direction = p;
+        }
+        graph.set_stage("shampoo update");
+        add_update(step, item, direction, moments.grafted, buffer, o);
+    }
+}
+
+}  // namespace heron

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: MIT
+// Shampoo in float64, straight from its formulas, a tensor of any order.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "optim/reference.hpp"
+
+namespace heron::test {
+
+class ShampooReference : public Reference {
+public:
+    // `index`: of the parameter's first block in its optimizer.
+    ShampooReference(const ShampooOptions& options, const Shape& shape, std::uint64_t index = 0)
+        : o_(options), index_(options.stagger ? index : 0) {
+        for (const std::uint64_t extent : shape)
+            if (extent != 1) extents_.push_back(extent);
+        if (extents_.empty()) extents_ = {1};
+        // From the last pair of neighbours to the first.
+        for (std::size_t a = extents_.size(); a-- > 1 && extents_.size() > o_.least_order;)
+            if (extents_[a - 1] * extents_[a] <= o_.block_size) {
+                extents_[a - 1] *= extents_[a];
+                extents_.erase(extents_.begin() + static_cast<std::ptrdiff_t>(a));
+            }
+        std::vector<std::uint64_t> first(extents_.size(), 0);
+        add_blocks(0, first);
+    }
+
+    void step(std::vector<double>& w, const std::vector<double>& gradient, std::uint64_t t) override {
+        const double time = static_cast<double>(t), wd = static_cast<double>(o_.weight_decay);
+        std::vector<double> g = gradient, filtered, grafted;
+        if (o_.decay == ShampooDecay::l2)
+            for (std::size_t i = 0; i < g.size(); ++i) g[i] += wd * w[i];
+        filtered = g;
+        const double beta3 = o_.beta3 < 0 ? o_.beta1 : o_.beta3;
+        if (o_.beta1 > 0) {
+            std::vector<double>& m = state("m", w.size());
+            const double correction = o_.bias_correction ? 1 - beta3 * std::pow(o_.beta1, time - 1) : 1;
+            for (std::size_t i = 0; i < g.size(); ++i) {
+                filtered[i] = (beta3 * m[i] + (1 - beta3) * g[i]) / correction;
+                m[i] = o_.beta1 * m[i] + (1 - o_.beta1) * g[i];
+            }
+        }
+        grafted = filtered;
+        if (o_.graft != ShampooGraft::none && o_.graft != ShampooGraft::sgd) {
+            std::vector<double>& v = state("v", w.size());
+            const bool sums = o_.graft == ShampooGraft::adagrad;
+            const double c = o_.graft == ShampooGraft::adam ? 1 - std::pow(o_.graft_beta, time) : 1;
+            for (std::size_t i = 0; i < g.size(); ++i) {
+                v[i] = sums ? v[i] + g[i] * g[i] : o_.graft_beta * v[i] + (1 - o_.graft_beta) * g[i] * g[i];
+                const double divisor = std::sqrt(v[i] / c) + static_cast<double>(o_.graft_eps);
+                grafted[i] = divisor > 0 ? filtered[i] / divisor : 0;
+            }
+        }
+        std::vector<double> direction(w.size());
+        std::vector<std::size_t> at(extents_.size(), 0);  // of the block's factors in their states
+        for (std::size_t b = 0; b < blocks_.size(); ++b) {
+            renew(blocks_[b], g, at, t, b);
+            Tensor p = gather(blocks_[b], filtered);
+            for (std::size_t a = 0; a < extents_.size(); ++a)
+                if (has_factor(a)) p = multiplied(p, a, root(a, p.extents[a], at[a]));
+            double size = 0, wanted = 0;
+            for (std::size_t i = 0; i < p.values.size(); ++i) {
+                size += p.values[i] * p.values[i];
+                wanted += std::pow(grafted[blocks_[b].elements[i]], 2);
+            }
+            const bool grafts = o_.graft != ShampooGraft::none;
+            const double scale = !grafts ? 1 : size > 0 ? std::sqrt(wanted / size) : 0;
+            for (std::size_t i = 0; i < p.values.size(); ++i) {
+                const std::size_t e = blocks_[b].elements[i];
+                direction[e] = grafts && t < start() ? grafted[e] : scale * p.values[i];
+            }
+            for (std::size_t a = 0; a < extents_.size(); ++a)
+                at[a] += blocks_[b].extents[a] * blocks_[b].extents[a];
+        }
+        update(w, direction, t);
+    }
+
+private:
+    struct Block {
+        std::vector<std::uint64_t> extents;
+        std::vector<std::size_t> elements;  // of the parameter
+    };
+    struct Tensor {
+        std::vector<std::uint64_t> extents;
+        std::vector<double> values;
+    };
+
+    std::uint64_t start() const { return o_.start_step > 0 ? o_.start_step : o_.refresh_interval; }
+    double exponent(std::size_t axis) const {
+        const auto found = o_.exponents.find(static_cast<std::uint32_t>(extents_.size()));
+        if (found == o_.exponents.end()) return 0.5 / static_cast<double>(extents_.size());
+        return found->second[found->second.size() == 1 ? 0 : axis];
+    }
+    bool has_factor(std::size_t axis) const { return exponent(axis) > 0; }
+
+    void add_blocks(std::size_t axis, std::vector<std::uint64_t>& first) {
+        if (axis < extents_.size()) {
+            for (first[axis] = 0; first[axis] < extents_[axis]; first[axis] += o_.block_size)
+                add_blocks(axis + 1, first);
+            first[axis] = 0;
+            return;
+        }
+        Block block;
+        std::size_t count = 1;
+        for (std::size_t a = 0; a < first.size(); ++a) {
+            block.extents.push_back(std::min<std::uint64_t>(o_.block_size, extents_[a] - first[a]));
+            count *= block.extents[a];
+        }
+        for (std::size_t i = 0; i < count; ++i) {
+            std::size_t rest = i, element = 0, stride = 1;
+            for (std::size_t a = first.size(); a-- > 0; rest /= block.extents[a], stride *= extents_[a])
+                element += (first[a] + rest % block.extents[a]) * stride;
+            block.elements.push_back(element);
+        }
+        blocks_.push_back(block);
+    }
+
+    static Tensor gather(const Block& block, const std::vector<double>& whole) {
+        Tensor result{block.extents, {}};
+        for (const std::size_t element : block.elements) result.values.push_back(whole[element]);
+        return result;
+    }
+
+    // The elements of the tensor along `axis`, a column for each place of the other axes.
+    static Matrix unfolded(const Tensor& x, std::size_t axis) {
+        std::size_t inner = 1;
+        for (std::size_t a = axis + 1; a < x.extents.size(); ++a) inner *= x.extents[a];
+        const std::size_t extent = x.extents[axis];
+        Matrix result(extent, x.values.size() / extent);
+        for (std::size_t i = 0; i < x.values.size(); ++i)
+            result(i / inner % extent, i / (inner * extent) * inner + i % inner) = x.values[i];
+        return result;
+    }
+    static Tensor multiplied(const Tensor& x, std::size_t axis, const Matrix& by) {
+        const Matrix product = by * unfolded(x, axis);
+        std::size_t inner = 1;
+        for (std::size_t a = axis + 1; a < x.extents.size(); ++a) inner *= x.extents[a];
+        const std::size_t extent = x.extents[axis];
+        Tensor result = x;
+        for (std::size_t i = 0; i < x.values.size(); ++i)
+            result.values[i] = product(i / inner % extent, i / (inner * extent) * inner + i % inner);
+        return result;
+    }
+
+    std::string name_of(std::size_t axis) const { return "factor" + std::to_string(axis); }
+    Matrix root(std::size_t axis, std::uint64_t n, std::size_t at) {
+        const std::vector<double>& values = states[name_of(axis) + "_whitener"];
+        return matrix_of(std::span(values).subspan(at, n * n), n, n);
+    }
+
+    void renew(const Block& block, const std::vector<double>& g, const std::vector<std::size_t>& at,
+               std::uint64_t t, std::size_t index) {
+        const Tensor x = gather(block, g);
+        std::vector<Matrix> statistics;
+        for (std::size_t a = 0; a < extents_.size(); ++a) {
+            Tensor y = x;
+            for (std::size_t other = 0; other < extents_.size(); ++other)
+                if (o_.statistic == ShampooStatistic::whitened && other != a && has_factor(other))
+                    y = multiplied(y, other, root(other, x.extents[other], at[other]));
+            const Matrix u = unfolded(y, a);
+            statistics.push_back(u * u.transpose());
+        }
+        const std::uint64_t turn = o_.stagger ? (index_ + index) % o_.refresh_interval : 0;
+        const bool due = t == start() || (t > start() && t % o_.refresh_interval == turn);
+        const double rate = o_.beta2 < 1 && !o_.unweighted_sum ? 1 - o_.beta2 : 1;
+        for (std::size_t a = 0; a < extents_.size(); ++a) {
+            if (!has_factor(a)) continue;
+            const std::uint64_t n = x.extents[a];
+            double* f = states[name_of(a)].data() + at[a];
+            for (std::size_t i = 0; i < n * n; ++i) f[i] = o_.beta2 * f[i] + rate * statistics[a].data()[i];
+            if (!due) continue;
+            const Matrix next = power(matrix_of(std::span<const double>(f, n * n), n, n), exponent(a), t);
+            std::copy(next.data(), next.data() + n * n, states[name_of(a) + "_whitener"].data() + at[a]);
+        }
+    }
+
+    Matrix power(Matrix f, double p, std::uint64_t t) const {
+        const double epsilon = static_cast<double>(o_.epsilon);
+        if (o_.bias_correction && o_.beta2 < 1) f /= 1 - std::pow(o_.beta2, static_cast<double>(t));
+        if (o_.trace_exponent > 0) f *= std::pow(std::max(f.trace(), epsilon), -o_.trace_exponent);
+        const SymmetricEigen eigen = symmetric_eigen(f);
+        Vector values = eigen.values.array() + epsilon;
+        values = values.array().max(static_cast<double>(f.rows()) * 0x1p-23 * values.maxCoeff());
+        const Vector powers = values.array().pow(-p);
+        return eigen.vectors * powers.asDiagonal() * eigen.vectors.transpose();
+    }
+
+    void update(std::vector<double>& w, const std::vector<double>& direction, std::uint64_t t) {
+        const double lr = static_cast<double>(o_.lr) * o_.schedule.factor(t);
+        double wd = static_cast<double>(o_.weight_decay);
+        if (o_.decay == ShampooDecay::corrected) wd *= o_.schedule.factor(t);
+        if (o_.decay == ShampooDecay::independent) wd = o_.lr > 0 ? wd / static_cast<double>(o_.lr) : 0;
+        if (o_.decay == ShampooDecay::l2) wd = 0;
+        for (std::size_t i = 0; i < w.size(); ++i) {
+            double p = direction[i] + wd * w[i];
+            if (o_.momentum > 0) {
+                double& b = state("momentum", w.size())[i];
+                const double pull = (1 - o_.dampening) * p;
+                b = o_.momentum * b + pull;
+                p = o_.nesterov ? pull + o_.momentum * b : b;
+            }
+            w[i] -= lr * p;
+        }
+    }
+
+    ShampooOptions o_;
+    std::uint64_t index_;
+    std::vector<std::uint64_t> extents_;  // merged
+    std::vector<Block> blocks_;
+};
+
+}  // namespace heron::test

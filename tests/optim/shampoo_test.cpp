@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+// Shampoo: shapes, starts and staggered refreshes, refreshes without a root, options.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "optim/reference_shampoo.hpp"
+#include "optim/tensor_blocks.hpp"
+#include "optim/training.hpp"
+
+namespace heron::test {
+namespace {
+
+MakeOptimizer shampoo(const ShampooOptions& options) {
+    return [=](const Device& device) { return std::make_unique<Shampoo>(device, options); };
+}
+
+TEST(TensorBlocks, SmallNeighboursAreMergedFromTheLast) {
+    EXPECT_EQ(merge_axes(Shape{4, 5}, 1024, 1), (Shape{20}));
+    EXPECT_EQ(merge_axes(Shape{4, 5}, 1024, 2), (Shape{4, 5}));
+    EXPECT_EQ(merge_axes(Shape{8, 3, 3, 3}, 16, 1), (Shape{8, 3, 9}));
+    EXPECT_EQ(merge_axes(Shape{8, 3, 3, 3}, 1024, 2), (Shape{8, 27}));
+    EXPECT_EQ(merge_axes(Shape{1, 7, 1}, 4, 2), (Shape{7}));
+    EXPECT_EQ(merge_axes(Shape{}, 4, 1), (Shape{1}));
+    EXPECT_EQ(merge_axes(Shape{0, 3}, 16, 1), (Shape{0}));
+}
+
+TEST(TensorBlocks, BlocksCoverTheTensorInRowMajorOrder) {
+    const std::vector<TensorBlock> blocks = tensor_blocks(Shape{48, 80}, 32);
+    ASSERT_EQ(blocks.size(), 6u);
+    EXPECT_EQ(blocks[2].extents, (Shape{32, 16}));
+    EXPECT_EQ(blocks[2].first[1], 64u);
+    EXPECT_EQ(blocks[3].extents, (Shape{16, 32}));
+    EXPECT_EQ(blocks[3].first[0], 32u);
+    EXPECT_TRUE(tensor_blocks(Shape{0, 4}, 32).empty());
+}
+
+class ShampooTest : public DeviceTest {
+protected:
+    static std::uint32_t failures(const Training& training, const std::string& name) {
+        std::uint32_t count = 0;
+        std::memcpy(&count, training.state_bytes(name).data(), sizeof count);
+        return count;
+    }
+    static double relative_error(const std::vector<float>& before, const std::vector<float>& after,
+                                 const std::vector<double>& expected) {
+        double error = 0, update = 0;
+        for (std::size_t i = 0; i < after.size(); ++i) {
+            error += std::pow(after[i] - expected[i], 2);
+            update += std::pow(expected[i] - before[i], 2);
+        }
+        return std::sqrt(error / update);
+    }
+};
+
+// Three steps of what is grafted, a root in the fourth whose turn it is for none but the first tensor, then
+// one after the other.
+TEST_P(ShampooTest, RefreshesBeginAtTheStartAndTakeTurns) {
+    ShampooOptions options;
+    options.refresh_interval = 3;
+    options.start_step = 4;
+    options.epsilon = 1e-2f;
+    options.beta2 = 0.9;
+    options.graft = ShampooGraft::adagrad;
+    options.exponents[2] = {0.5, 0.0};
+    const std::vector<Shape> shapes{{5, 4}, {7}, {3, 6}};
+    Training training(device(), shampoo(options),
+                      {{.name = "a", .shape = shapes[0]},
+                       {.name = "b", .shape = shapes[1]},
+                       {.name = "c", .shape = shapes[2]}});
+    std::vector<ShampooReference> references;
+    std::vector<std::vector<double>> w;
+    for (std::size_t i = 0; i < 3; ++i) {
+        references.emplace_back(options, shapes[i], i);
+        references[i].states = training.states_of(i);
+        w.emplace_back(doubles(training.tensor(i).weight()));
+    }
+    for (unsigned step = 1; step <= 9; ++step) {
+        training.draw_gradients(step);
+        std::vector<std::vector<float>> before;
+        for (std::size_t i = 0; i < 3; ++i) before.push_back(training.tensor(i).weight());
+        training.plan().run();
+        for (std::size_t i = 0; i < 3; ++i) {
+            w[i] = doubles(before[i]);
+            references[i].step(w[i], doubles(training.tensor(i).gradient_values()), step);
+            EXPECT_LE(relative_error(before[i], training.tensor(i).weight(), w[i]), 1e-4)
+                << "step " << step << ", tensor " << i;
+        }
+    }
+}
+
+TEST_P(ShampooTest, RefreshesWithoutARootKeepTheLastOne) {
+    ShampooOptions options;
+    options.epsilon = 0;
+    Training training(device(), shampoo(options), {{.name = "w", .shape = {8, 6}}});
+    training.tensor().set_gradient(std::vector<float>(48, 0.0f));
+    training.plan().run();  // nothing yet to take a root of
+    EXPECT_EQ(failures(training, "w.factor0_failures"), 1u);
+    EXPECT_EQ(failures(training, "w.factor1_failures"), 1u);
+    training.steps(1, 2);
+    EXPECT_EQ(failures(training, "w.factor0_failures"), 1u);
+    const std::vector<std::byte> root = training.state_bytes("w.factor0_whitener");
+    std::vector<float> factor = training.state("w.factor0");
+    factor[9] = std::numeric_limits<float>::quiet_NaN();
+    training.set_state("w.factor0", factor);
+    training.steps(3, 1);
+    EXPECT_EQ(failures(training, "w.factor0_failures"), 2u);
+    EXPECT_EQ(failures(training, "w.factor1_failures"), 1u);
+    EXPECT_TRUE(training.state_bytes("w.factor0_whitener") == root);
+    for (const float value : training.tensor().weight()) EXPECT_TRUE(std::isfinite(value));
+}
+
+TEST_P(ShampooTest, RefusesOptionsOutOfRangeByName) {
+    const auto refused = [&](const char* name, auto&& change) {
+        ShampooOptions options;
+        change(options);
+        try {
+            Shampoo unused(device(), options);
+            ADD_FAILURE() << name << " was not refused";
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+            EXPECT_NE(std::string(error.what()).find(name), std::string::npos) << error.what();
+        }
+    };
+    refused("lr", [](ShampooOptions& o) { o.lr = -1; });
+    refused("beta1", [](ShampooOptions& o) { o.beta1 = 1; });
+    refused("beta2", [](ShampooOptions& o) { o.beta2 = 1.1; });
+    refused("beta3", [](ShampooOptions& o) { o.beta3 = -0.5; });
+    refused("epsilon", [](ShampooOptions& o) { o.epsilon = -1; });
+    refused("epsilon with pseudo_inverse", [](ShampooOptions& o) { o.root = ShampooRoot::pseudo_inverse; });
+    refused("relative_epsilon", [](ShampooOptions& o) { o.relative_epsilon = -1; });
+    refused("order of exponents", [](ShampooOptions& o) { o.exponents[9] = {0.5}; });
+    refused("exponents[2]", [](ShampooOptions& o) { o.exponents[2] = {0.5, 0.5, 0.5}; });
+    refused("exponents[2]", [](ShampooOptions& o) { o.exponents[2] = {-0.5}; });
+    refused("exponents[2]", [](ShampooOptions& o) {
+        o.root = ShampooRoot::newton;
+        o.exponents[2] = {0.3};
+    });
+    refused("trace_exponent", [](ShampooOptions& o) { o.trace_exponent = 5; });
+    refused("block_size", [](ShampooOptions& o) { o.block_size = 5000; });
+    refused("least_order", [](ShampooOptions& o) { o.least_order = 0; });
+    refused("refresh_interval", [](ShampooOptions& o) { o.refresh_interval = 0; });
+    refused("start_step", [](ShampooOptions& o) { o.start_step = 0x80000000u; });
+    refused("graft", [](ShampooOptions& o) { o.graft = static_cast<ShampooGraft>(9); });
+    refused("graft_beta", [](ShampooOptions& o) { o.graft_beta = 1; });
+    refused("graft_eps", [](ShampooOptions& o) { o.graft_eps = -1; });
+    refused("weight_decay", [](ShampooOptions& o) { o.weight_decay = -1; });
+    refused("decay", [](ShampooOptions& o) { o.decay = static_cast<ShampooDecay>(9); });
+    refused("momentum", [](ShampooOptions& o) { o.momentum = 1; });
+    refused("dampening", [](ShampooOptions& o) { o.dampening = 2; });
+    refused("statistic", [](ShampooOptions& o) { o.statistic = static_cast<ShampooStatistic>(9); });
+    refused("root", [](ShampooOptions& o) { o.root = static_cast<ShampooRoot>(9); });
+}
+
+// A matrix takes fourth roots, which Denman-Beavers does not have.
+TEST_P(ShampooTest, RefusesParametersWhoseRootsTheMethodDoesNotHave) {
+    ShampooOptions options;
+    options.root = ShampooRoot::denman_beavers;
+    try {
+        Training training(device(), shampoo(options), {{.name = "w", .shape = {8, 6}}});
+        ADD_FAILURE() << "was not refused";
+    } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+        EXPECT_NE(std::string(error.what()).find("\"w\""), std::string::npos) << error.what();
+    }
+    Training vector(device(), shampoo(options), {{.name = "w", .shape = {8}}});
+}
+
+HERON_DEVICE_TESTS(ShampooTest);
+
+}  // namespace
+}  // namespace heron::test
