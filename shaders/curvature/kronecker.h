@@ -60,8 +60,8 @@ struct KroneckerCorrectJob {
     float trace_floor;   // KRONECKER_SCALE_BY_TRACE, with the power of the trace: high + low, high of at most 12 bits
     float exponent_high;
     float exponent_low;
+    float damping;       // added to the diagonal
     uint  flags;         // KRONECKER_
-    uint  padding;
     uint  first_group;
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Kronecker factors on their way to a root, all of them in one dispatch: X = c F, c the correction of the average's bias, and,
-// with KRONECKER_SCALE_BY_TRACE, X <- X max(tr X, floor)^exponent. Elements are cut to 2^100, NaNs stay. Every
+// with KRONECKER_SCALE_BY_TRACE, X <- X max(tr X, floor)^exponent; then X + damping I. Elements are cut to 2^100, NaNs stay. Every
 // workgroup adds up the trace by itself, in the same order, and takes rounds x workgroup size elements.
 #version 460
 #extension GL_GOOGLE_include_directive : require
@@ -28,6 +28,7 @@ void main() {
     F32 correction = p.jobs.job[j].correction;
     F32 result = p.jobs.job[j].result;
     float c = correction.v[0];
+    float damping = p.jobs.job[j].damping;
     float scale = 1.0;
     if ((p.jobs.job[j].flags & KRONECKER_SCALE_BY_TRACE) != 0u) {
         vec3 trace = vec3(0.0);
@@ -43,6 +44,8 @@ void main() {
         if (i >= count)
             break;
         float x = (average.v[i] * scale) * c;
+        if (on_diagonal(i, order))
+            x += damping;
         result.v[i] = is_nan(x) ? x : clamp(x, -LARGEST, LARGEST);
     }
 }

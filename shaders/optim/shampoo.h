@@ -61,6 +61,19 @@ struct ShampooUpdateJob {
     uint             first_group;
 };
 
+// shampoo_basis.comp: one block
+struct ShampooBasisJob {
+    F32x4           gradient; // G / SHAMPOO_STATISTIC_UNIT in the basis
+    F32x4           filtered; // in the basis, too
+    F32             moment;   // of the squares: may begin anywhere
+    ShampooHyperRef hyper;
+    ElementRange    range;
+    float           decay;
+    float           rate;     // of the square
+    float           eps;
+    uint            first_group;
+};
+
 const uint SHAMPOO_L2 = 1;       // the gradient takes the weight decay
 const uint SHAMPOO_FILTERS = 2;
 const uint SHAMPOO_SQUARES = 4;

@@ -10,7 +10,11 @@
 
 #include "curvature/kronecker.h"
 #include "heron/linalg/cholesky.hpp"
+#include "heron/linalg/eigh.hpp"
 #include "heron/linalg/matrix_power.hpp"
+#include "heron/linalg/qr.hpp"
+#include "heron/linalg/reduce.hpp"
+#include "heron/linalg/select.hpp"
 #include "heron/linalg/triangular.hpp"
 #include "heron/linalg/two_sided.hpp"
 #include "heron/spirv/kronecker_add.hpp"
@@ -109,6 +113,33 @@ void take_over(Graph& graph, const KroneckerFactor& factor, const Tensor& candid
 }
 
 Tensor temporary_like(Graph& graph, const Tensor& x) { return graph.temporary(DType::f32, x.shape); }
+
+// c F, scaled by its trace where `trace_exponent` is not 0, with damping on the diagonal: a temporary.
+Tensor corrected_factor(Graph& graph, const KroneckerFactor& factor, const Tensor& correction, float damping,
+                        double trace_exponent = 0, float trace_floor = 0) {
+    using Job = gpu::KroneckerCorrectJob;
+    const FactorGrid grid = grid_of(graph.device(), factor.order());
+    const Tensor corrected = temporary_like(graph, factor.average);
+    Job job{};
+    job.order = narrow(factor.order());
+    job.rounds = grid.rounds;
+    job.damping = damping;
+    if (trace_exponent != 0) {
+        job.flags = gpu::KRONECKER_SCALE_BY_TRACE;
+        job.trace_floor = trace_floor;
+        const SplitExponent exponent = split_exponent(-trace_exponent);
+        job.exponent_high = exponent.high;
+        job.exponent_low = exponent.low;
+    }
+    add(graph,
+        make_operation(kCorrect, job,
+                       {{offsetof(Job, average), factor.average, Access::read},
+                        {offsetof(Job, correction), correction, Access::read},
+                        {offsetof(Job, result), corrected, Access::write}},
+                       grid.groups),
+        grid, 2, 8, factor.order());
+    return corrected;
+}
 
 // op(S) X^T with a Cholesky factor's S.
 Tensor whitener_times_transpose(Graph& graph, const KroneckerFactor& factor, const Tensor& x,
@@ -227,27 +258,10 @@ void add_statistic(Graph& graph, const KroneckerFactor& factor, const Tensor& st
 
 void renew_root(Graph& graph, const KroneckerFactor& factor, const Tensor& correction,
                 const FactorRootOptions& options) {
-    using Job = gpu::KroneckerCorrectJob;
-    const FactorGrid grid = grid_of(graph.device(), factor.order());
-    const Tensor corrected = temporary_like(graph, factor.average), root = temporary_like(graph, corrected);
+    const Tensor corrected =
+        corrected_factor(graph, factor, correction, 0, options.trace_exponent, options.damping.absolute);
+    const Tensor root = temporary_like(graph, corrected);
     const Tensor status = graph.temporary(DType::u32, Shape{1});
-    Job job{};
-    job.order = narrow(factor.order());
-    job.rounds = grid.rounds;
-    if (options.trace_exponent != 0) {
-        job.flags = gpu::KRONECKER_SCALE_BY_TRACE;
-        job.trace_floor = options.damping.absolute;
-        const SplitExponent exponent = split_exponent(-options.trace_exponent);
-        job.exponent_high = exponent.high;
-        job.exponent_low = exponent.low;
-    }
-    add(graph,
-        make_operation(kCorrect, job,
-                       {{offsetof(Job, average), factor.average, Access::read},
-                        {offsetof(Job, correction), correction, Access::read},
-                        {offsetof(Job, result), corrected, Access::write}},
-                       grid.groups),
-        grid, 2, 8, factor.order());
     if (options.root == FactorRoot::iteration)
         inverse_root(graph, corrected, root,
                      {.p = narrow(static_cast<std::uint64_t>(std::llround(1.0 / options.exponent))),
@@ -263,6 +277,38 @@ void renew_root(Graph& graph, const KroneckerFactor& factor, const Tensor& corre
                                                                                : SpectrumFloor::raise,
                       .status = status});
     take_over(graph, factor, {}, root, status, options.first_step);
+}
+
+void renew_basis(Graph& graph, const KroneckerFactor& factor, const Tensor& correction,
+                 const FactorBasisOptions& options) {
+    const std::uint64_t n = factor.order();
+    const Tensor corrected = corrected_factor(graph, factor, correction, options.epsilon);
+    const Tensor vectors = temporary_like(graph, corrected);
+    const Tensor status = graph.temporary(DType::u32, Shape{1});
+    if (options.qr_steps == 0) {
+        eigh(graph, corrected, graph.temporary(DType::f32, Shape{n}), vectors, {.status = status});
+    } else {
+        Tensor b = temporary_like(graph, corrected), q = factor.whitener;
+        two_sided_product(graph, q, corrected, q, {}, b, {.transpose_left = Transpose::yes});
+        for (std::uint32_t step = 0; step < options.qr_steps; ++step) {
+            const Tensor u = temporary_like(graph, b), r = temporary_like(graph, b),
+                         next = temporary_like(graph, b), turned = temporary_like(graph, b);
+            qr(graph, b, u, r, {.method = QrMethod::householder, .status = status});
+            gemm(graph, r, u, {}, next);
+            gemm(graph, q, u, {}, turned);
+            b = next;
+            q = turned;
+        }
+        Tensor diagonal = b;
+        diagonal.shape = Shape{n, 1};
+        diagonal.row_stride = n + 1;
+        const Tensor keys = graph.temporary(DType::f32, Shape{n, 1});
+        const Tensor order = graph.temporary(DType::u32, Shape{1, n});
+        convert(graph, diagonal, keys);
+        argsort(graph, keys.reshape(Shape{1, n}), order);
+        gather_columns(graph, q, order.reshape(Shape{n}), vectors);
+    }
+    take_over(graph, factor, {}, vectors, status, options.first_step);
 }
 
 void renew_power(Graph& graph, const KroneckerFactor& factor, double exponent, double damping) {

@@ -96,6 +96,18 @@ struct FactorRootOptions {
 void renew_root(Graph& graph, const KroneckerFactor& factor, const Tensor& correction,
                 const FactorRootOptions& options);
 
+struct FactorBasisOptions {
+    float epsilon = 0;
+    // 0: eigh(). Else so many steps of the QR algorithm from the last basis, B = Q^T (c F + epsilon I) Q = U
+    // R, Q <- Q U, B <- R U; then columns in the order of B's diagonal.
+    std::uint32_t qr_steps = 0;
+    std::uint32_t first_step = 0;  // see FactorRootOptions
+};
+// Takes eigenvectors of c F, as columns, eigenvalues ascending, over in place of a whitener: whiten() then
+// rotates into their basis, map_back() back.
+void renew_basis(Graph& graph, const KroneckerFactor& factor, const Tensor& correction,
+                 const FactorBasisOptions& options);
+
 // Products with whiteners S_P and S_Q of X's rows and columns; either factor may be empty: the identity. X is
 // f32, f16 or bf16 without gaps; the result a temporary f32 of X's shape, or X itself where both are empty.
 // With Cholesky factors half of their zeros are left out (triangular_product()).

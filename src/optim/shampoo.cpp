@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "heron/spirv/shampoo_basis.hpp"
 #include "heron/spirv/shampoo_moments.hpp"
 #include "heron/spirv/shampoo_update.hpp"
 #include "optim/checks.hpp"
@@ -21,8 +22,10 @@ namespace {
 
 static_assert(sizeof(gpu::ShampooMomentsJob) == 168);
 static_assert(sizeof(gpu::ShampooUpdateJob) == 128);
+static_assert(sizeof(gpu::ShampooBasisJob) == 64);
 constexpr KernelInfo kMoments =
     make_kernel<gpu::ShampooMomentsJob>("shampoo_moments", spirv::shampoo_moments);
+constexpr KernelInfo kBasis = make_kernel<gpu::ShampooBasisJob>("shampoo_basis", spirv::shampoo_basis);
 constexpr KernelInfo kUpdate = make_kernel<gpu::ShampooUpdateJob>("shampoo_update", spirv::shampoo_update);
 
 constexpr std::uint32_t kOnce = 0x80000000u;  // an interval longer than any training
@@ -166,7 +169,12 @@ void add_refresh(StepBuilder& step, const ShampooBlock& block, Section section,
     for (std::size_t axis = 0; axis < block.factors.size(); ++axis) {
         if (!block.factors[axis]) continue;
         root.exponent = exponent_of(options, block.factors.size(), axis);
-        renew_root(graph, block.factors[axis], correction, root);
+        if (options.eigenbasis)
+            renew_basis(
+                graph, block.factors[axis], correction,
+                {.epsilon = options.epsilon, .qr_steps = options.qr_steps, .first_step = start_of(options)});
+        else
+            renew_root(graph, block.factors[axis], correction, root);
     }
     graph.set_section({});
 }
@@ -179,6 +187,34 @@ void add_refreshes(StepBuilder& step, const ShampooBlock& block, std::uint32_t i
     // Sections count steps from 0.
     add_refresh(step, block, {interval, (turn + interval - 1) % interval}, options);
     if (start % interval != turn) add_refresh(step, block, {kOnce, start - 1}, options);
+}
+
+// SOAP's step of a block, whose moment lies in `moment` from element `first` on.
+Tensor adam_in_basis(StepBuilder& step, const ShampooBlock& block, const Moments& moments,
+                     const Tensor& moment, std::uint64_t first, const FactorSum& sum,
+                     const ShampooOptions& options) {
+    using Job = gpu::ShampooBasisJob;
+    Graph& graph = step.graph();
+    const Tensor g = precondition(graph, block, moments.scaled),
+                 x = precondition(graph, block, moments.filtered);
+    const std::uint64_t count = x.shape.count();
+    const ElementGrid grid = step.elements(count);
+    Job job{};
+    job.range = StepBuilder::range(first, count, grid);
+    job.decay = static_cast<float>(sum.decay);
+    job.rate = static_cast<float>(sum.rate);
+    job.eps = options.epsilon;
+    std::vector<Operand> operands{{offsetof(Job, gradient), g, Access::read},
+                                  {offsetof(Job, filtered), x, Access::read_write},
+                                  {offsetof(Job, hyper), step.hyper(), Access::read}};
+    StepBuilder::add_part(operands, offsetof(Job, moment), moment, first, count, Access::read_write);
+    Operation operation = make_operation(kBasis, job, std::move(operands), grid.groups);
+    operation.constants = {{gpu::SPEC_THREADS, grid.threads}, step.variant()};
+    operation.reason = step.variant_reason();
+    operation.flops = 8.0 * static_cast<double>(count);
+    operation.bytes = 20.0 * static_cast<double>(count);
+    graph.add(std::move(operation));
+    return rotate_back(graph, block, x);
 }
 
 }  // namespace
@@ -196,6 +232,18 @@ ShampooOptions ShampooOptions::kl() {
     options.statistic = ShampooStatistic::whitened;
     options.beta2 = 0.999;
     for (std::uint32_t order = 1; order <= Shape::kMaxRank; ++order) options.exponents[order] = {0.5};
+    options.graft = ShampooGraft::none;
+    options.refresh_interval = 10;
+    return options;
+}
+
+ShampooOptions ShampooOptions::soap() {
+    ShampooOptions options;
+    options.eigenbasis = true;
+    options.beta1 = 0.95;
+    options.beta2 = 0.95;
+    options.epsilon = 1e-8f;
+    options.qr_steps = 1;
     options.graft = ShampooGraft::none;
     options.refresh_interval = 10;
     return options;
@@ -230,6 +278,9 @@ Shampoo::Shampoo(const Device& device, const ShampooOptions& options)
                  o.trace_exponent >= 0 && o.trace_exponent <= 4, "in [0, 4]");
     check_option("Shampoo", "epsilon with pseudo_inverse", o.epsilon,
                  o.root != ShampooRoot::pseudo_inverse || o.epsilon == 0, "0");
+    check_option("Shampoo", "qr_steps", o.qr_steps, o.qr_steps <= 64, "0 to 64");
+    check_option("Shampoo", "statistic with eigenbasis", static_cast<int>(o.statistic),
+                 !o.eigenbasis || o.statistic == ShampooStatistic::gradient, "gradient");
     check_option("Shampoo", "block_size", o.block_size, o.block_size >= 1 && o.block_size <= 4096,
                  "1 to 4096");
     check_option("Shampoo", "least_order", o.least_order,
@@ -271,7 +322,8 @@ std::string Shampoo::options_text() const {
            " bias_correction=" + number(o.bias_correction) + " epsilon=" + number_text(o.epsilon) +
            " relative_epsilon=" + number_text(o.relative_epsilon) + " statistic=" + number(o.statistic) +
            " exponents=" + exponents + " trace_exponent=" + number_text(o.trace_exponent) +
-           " root=" + number(o.root) + " block_size=" + number(o.block_size) +
+           " root=" + number(o.root) + " eigenbasis=" + number(o.eigenbasis) +
+           " qr_steps=" + number(o.qr_steps) + " block_size=" + number(o.block_size) +
            " least_order=" + number(o.least_order) + " refresh_interval=" + number(o.refresh_interval) +
            " stagger=" + number(o.stagger) + " start_step=" + number(o.start_step) +
            " graft=" + number(o.graft) + " graft_beta=" + number_text(o.graft_beta) +
@@ -308,6 +360,8 @@ void Shampoo::build(StepBuilder& step) const {
         const Moments moments = add_moments(step, item, o);
         const Tensor buffer =
             o.momentum > 0 ? step.state(item, "momentum", DType::f32, item.weight.shape) : Tensor();
+        const Tensor basis =
+            o.eigenbasis ? step.state(item, "basis_moment", DType::f32, item.weight.shape) : Tensor();
 
         const Shape merged = merge_axes(item.weight.shape, o.block_size, o.least_order);
         const std::size_t order = merged.rank();
@@ -325,6 +379,7 @@ void Shampoo::build(StepBuilder& step) const {
         }
         if (blocks.empty()) continue;
 
+        std::uint64_t first = 0;  // of the block in the moment of its basis
         Tensor direction = blocks.size() > 1 ? graph.temporary(DType::f32, merged) : Tensor();
         for (const ShampooBlock& block : blocks) {
             graph.set_stage("shampoo statistics");
@@ -332,7 +387,9 @@ void Shampoo::build(StepBuilder& step) const {
             graph.set_stage("shampoo refresh");
             add_refreshes(step, block, index++, o);
             graph.set_stage("shampoo direction");
-            const Tensor p = precondition(graph, block, moments.filtered);
+            const Tensor p = o.eigenbasis ? adam_in_basis(step, block, moments, basis, first, sum, o)
+                                          : precondition(graph, block, moments.filtered);
+            first += block.box.extents.count();
             if (o.graft != ShampooGraft::none) graft(step, p, block_norm(graph, block, moments.grafted));
             if (blocks.size() > 1)
                 put_block(graph, block, p, direction);

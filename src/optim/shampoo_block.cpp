@@ -57,10 +57,12 @@ Tensor unfolded(Graph& graph, const ShampooBlock& block, const Tensor& whole, st
 }
 
 // Of a block unfolded along an axis of `extent`: multiplied by that axis's root, unfolded along the next one.
-Tensor multiply(Graph& graph, const Tensor& x, const KroneckerFactor& factor, std::uint64_t next) {
+Tensor multiply(Graph& graph, const Tensor& x, const KroneckerFactor& factor, std::uint64_t next,
+                Transpose transpose) {
     const Tensor result = graph.temporary(DType::f32, Shape{x.cols(), x.rows()});
     if (factor) {
-        gemm(graph, x, factor.whitener, {}, result, {.transpose_a = Transpose::yes});
+        gemm(graph, x, factor.whitener, {}, result,
+             {.transpose_a = Transpose::yes, .transpose_b = transpose});
     } else {
         BoxPlace to{result, 0, {}};
         to.strides[0] = 1;
@@ -71,10 +73,11 @@ Tensor multiply(Graph& graph, const Tensor& x, const KroneckerFactor& factor, st
 }
 
 // Multiplied by the roots of `count` axes from `axis` on, unfolded along the axis after them.
-Tensor multiply_axes(Graph& graph, const ShampooBlock& block, Tensor x, std::size_t axis, std::size_t count) {
+Tensor multiply_axes(Graph& graph, const ShampooBlock& block, Tensor x, std::size_t axis, std::size_t count,
+                     Transpose transpose = Transpose::no) {
     const std::size_t order = block.factors.size();
     for (std::size_t a = 0; a < count; ++a, axis = (axis + 1) % order)
-        x = multiply(graph, x, block.factors[axis], block.box.extents[(axis + 1) % order]);
+        x = multiply(graph, x, block.factors[axis], block.box.extents[(axis + 1) % order], transpose);
     return x;
 }
 
@@ -121,6 +124,12 @@ Tensor precondition(Graph& graph, const ShampooBlock& block, const Tensor& whole
     const Tensor copy = graph.temporary(DType::f32, x.shape);
     convert(graph, x, copy);
     return copy;
+}
+
+Tensor rotate_back(Graph& graph, const ShampooBlock& block, const Tensor& x) {
+    if (!is_matrix(block)) return multiply_axes(graph, block, x, 0, block.factors.size(), Transpose::yes);
+    const KroneckerFactor rows = block.factors.size() == 2 ? block.factors[0] : KroneckerFactor();
+    return map_back(graph, rows, x, block.factors.back(), WhitenerForm::symmetric);
 }
 
 Tensor block_norm(Graph& graph, const ShampooBlock& block, const Tensor& whole) {

@@ -22,6 +22,9 @@ void add_statistics(Graph& graph, const ShampooBlock& block, const Tensor& whole
                     const FactorSum& sum);
 // The block of `whole` multiplied by all roots: a temporary without gaps, never `whole` itself.
 Tensor precondition(Graph& graph, const ShampooBlock& block, const Tensor& whole);
+// With eigenvectors in place of roots (renew_basis()) that is the block in their basis; and this the way
+// back.
+Tensor rotate_back(Graph& graph, const ShampooBlock& block, const Tensor& x);
 // Its Frobenius norm, one f32.
 Tensor block_norm(Graph& graph, const ShampooBlock& block, const Tensor& whole);
 // Puts the block in its place.

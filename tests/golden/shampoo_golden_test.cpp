@@ -80,9 +80,11 @@ private:
             options.nesterov = golden.flag("momentum.use_nesterov", false);
         }
         options.statistic =
-            choice(golden.text("variant", "root_inv"), {"root_inv", "eigendecomposed", "kl_root_inv"}) == 2
+            choice(golden.text("variant", "root_inv"),
+                   {"root_inv", "eigendecomposed", "kl_root_inv", "eigenvalue_corrected"}) == 2
                 ? ShampooStatistic::whitened
                 : ShampooStatistic::gradient;
+        options.eigenbasis = golden.text("variant", "") == "eigenvalue_corrected";
         golden.is_null("blocks");  // follows from the others
         return options;
     }
@@ -119,8 +121,10 @@ private:
 
     static void set_root(const GoldenCase& golden, ShampooOptions& options) {
         const std::size_t solver =
-            choice(golden.text("solver", "eigh"), {"eigh", "coupled_newton", "higher_order"});
-        if (solver > 0) options.root = ShampooRoot::newton;
+            choice(golden.text("solver", "eigh"), {"eigh", "coupled_newton", "higher_order", "qr"});
+        if (solver == 3)
+            options.qr_steps = static_cast<std::uint32_t>(golden.number("solver_kw.max_iterations", 1));
+        if (solver == 1 || solver == 2) options.root = ShampooRoot::newton;
         if (golden.is_null("solver_kw")) return;
         if (golden.flag("solver_kw.pseudo_inverse", false)) options.root = ShampooRoot::pseudo_inverse;
         if (!golden.is_null("solver_kw.rank_rtol") && golden.has("solver_kw.rank_rtol"))
@@ -149,8 +153,10 @@ private:
         if (!state.starts_with("block") || dot == std::string::npos) return false;
         const std::string kind = state.substr(dot + 1);
         if (state.substr(0, dot) != "block0") throw std::runtime_error("states of several blocks");
-        const std::map<std::string, std::string> whole{
-            {"adagrad", "v"}, {"filtered_grad", "m"}, {"momentum_buffer", "momentum"}};
+        const std::map<std::string, std::string> whole{{"adagrad", "v"},
+                                                       {"corrected_eigenvalues", "basis_moment"},
+                                                       {"filtered_grad", "m"},
+                                                       {"momentum_buffer", "momentum"}};
         if (const auto found = whole.find(kind); found != whole.end()) {
             result.add(state, maximum_error(values_of(plan, name + "." + found->second), expected.values),
                        bound);
@@ -184,7 +190,7 @@ private:
 };
 
 TEST_P(ShampooGoldenTest, EveryFile) {
-    for (const char* algorithm : {"shampoo", "shampoo2", "kl_shampoo"})
+    for (const char* algorithm : {"shampoo", "shampoo2", "kl_shampoo", "soap_eigenvalue_corrected"})
         run_golden(algorithm, GetParam().name,
                    [&](const GoldenCase& golden, GoldenResult& result) { run_shampoo(golden, result); });
 }

@@ -58,11 +58,17 @@ public:
         }
         std::vector<double> direction(w.size());
         std::vector<std::size_t> at(extents_.size(), 0);  // of the block's factors in their states
+        std::size_t first = 0;                            // of the block in the moment of its basis
         for (std::size_t b = 0; b < blocks_.size(); ++b) {
             renew(blocks_[b], g, at, t, b);
             Tensor p = gather(blocks_[b], filtered);
-            for (std::size_t a = 0; a < extents_.size(); ++a)
-                if (has_factor(a)) p = multiplied(p, a, root(a, p.extents[a], at[a]));
+            if (o_.eigenbasis) {
+                p = adam_in_basis(p, gather(blocks_[b], g), at, first, t);
+            } else {
+                for (std::size_t a = 0; a < extents_.size(); ++a)
+                    if (has_factor(a)) p = multiplied(p, a, root(a, p.extents[a], at[a]));
+            }
+            first += p.values.size();
             double size = 0, wanted = 0;
             for (std::size_t i = 0; i < p.values.size(); ++i) {
                 size += p.values[i] * p.values[i];
@@ -153,6 +159,35 @@ private:
         return matrix_of(std::span(values).subspan(at, n * n), n, n);
     }
 
+    Tensor rotated(Tensor x, const std::vector<std::size_t>& at, bool back) {
+        for (std::size_t a = 0; a < extents_.size(); ++a) {
+            if (!has_factor(a)) continue;
+            const Matrix q = root(a, x.extents[a], at[a]);
+            x = multiplied(x, a, back ? q : Matrix(q.transpose()));
+        }
+        return x;
+    }
+    Tensor adam_in_basis(const Tensor& filtered, const Tensor& gradient, const std::vector<std::size_t>& at,
+                         std::size_t first, std::uint64_t t) {
+        std::size_t count = 0;
+        for (const Block& block : blocks_) count += block.elements.size();
+        const Tensor y = rotated(gradient, at, false);
+        Tensor x = rotated(filtered, at, false);
+        std::vector<double>& moment = state("basis_moment", count);
+        for (std::size_t i = 0; i < x.values.size(); ++i) {
+            double& c = moment[first + i];
+            c = o_.beta2 * c + rate() * y.values[i] * y.values[i];
+            const double divisor = std::sqrt(c / correction(t)) + static_cast<double>(o_.epsilon);
+            x.values[i] = divisor > 0 ? x.values[i] / divisor : 0;
+        }
+        return rotated(x, at, true);
+    }
+
+    double rate() const { return o_.beta2 < 1 && !o_.unweighted_sum ? 1 - o_.beta2 : 1; }
+    double correction(std::uint64_t t) const {
+        return o_.bias_correction && o_.beta2 < 1 ? 1 - std::pow(o_.beta2, static_cast<double>(t)) : 1;
+    }
+
     void renew(const Block& block, const std::vector<double>& g, const std::vector<std::size_t>& at,
                std::uint64_t t, std::size_t index) {
         const Tensor x = gather(block, g);
@@ -167,12 +202,11 @@ private:
         }
         const std::uint64_t turn = o_.stagger ? (index_ + index) % o_.refresh_interval : 0;
         const bool due = t == start() || (t > start() && t % o_.refresh_interval == turn);
-        const double rate = o_.beta2 < 1 && !o_.unweighted_sum ? 1 - o_.beta2 : 1;
         for (std::size_t a = 0; a < extents_.size(); ++a) {
             if (!has_factor(a)) continue;
             const std::uint64_t n = x.extents[a];
             double* f = states[name_of(a)].data() + at[a];
-            for (std::size_t i = 0; i < n * n; ++i) f[i] = o_.beta2 * f[i] + rate * statistics[a].data()[i];
+            for (std::size_t i = 0; i < n * n; ++i) f[i] = o_.beta2 * f[i] + rate() * statistics[a].data()[i];
             if (!due) continue;
             const Matrix next = power(matrix_of(std::span<const double>(f, n * n), n, n), exponent(a), t);
             std::copy(next.data(), next.data() + n * n, states[name_of(a) + "_whitener"].data() + at[a]);
@@ -181,7 +215,8 @@ private:
 
     Matrix power(Matrix f, double p, std::uint64_t t) const {
         const double epsilon = static_cast<double>(o_.epsilon);
-        if (o_.bias_correction && o_.beta2 < 1) f /= 1 - std::pow(o_.beta2, static_cast<double>(t));
+        f /= correction(t);
+        if (o_.eigenbasis) return symmetric_eigen(f).vectors;
         if (o_.trace_exponent > 0) f *= std::pow(std::max(f.trace(), epsilon), -o_.trace_exponent);
         const SymmetricEigen eigen = symmetric_eigen(f);
         Vector values = eigen.values.array() + epsilon;

@@ -151,6 +151,11 @@ TEST_P(ShampooTest, RefusesOptionsOutOfRangeByName) {
     refused("momentum", [](ShampooOptions& o) { o.momentum = 1; });
     refused("dampening", [](ShampooOptions& o) { o.dampening = 2; });
     refused("statistic", [](ShampooOptions& o) { o.statistic = static_cast<ShampooStatistic>(9); });
+    refused("qr_steps", [](ShampooOptions& o) { o.qr_steps = 65; });
+    refused("statistic with eigenbasis", [](ShampooOptions& o) {
+        o.eigenbasis = true;
+        o.statistic = ShampooStatistic::whitened;
+    });
     refused("root", [](ShampooOptions& o) { o.root = static_cast<ShampooRoot>(9); });
 }
 

@@ -260,6 +260,7 @@ void compile_steps(const Device& device) {
                 compile_step(Scion(device, {.momentum = momentum, .norm = norm}), true);
         compile_step(Mousse(device), true);
         compile_step(Shampoo(device, {.trace_exponent = 0.5, .block_size = 256, .momentum = 0.9}));
+        compile_step(Shampoo(device, ShampooOptions::soap()));
         compile_step(Fismo(device), true);
         compile_step(Fismo(device, FismoOptions::paper()), true);
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Shampoo (Gupta, Koren and Singer, arXiv 1802.09568) in the form of Distributed Shampoo (arXiv 2309.06497),
-// Shampoo^2 (arXiv 2406.17748) and KL-Shampoo (arXiv 2509.03378). For anything: a factor for every axis of a
-// tensor, whose inverse root multiplies the gradient on that axis.
+// Shampoo^2 (arXiv 2406.17748), KL-Shampoo (arXiv 2509.03378) and SOAP's form of it (arXiv 2409.11321). For
+// anything: a factor for every axis of a tensor, whose inverse root multiplies the gradient on that axis.
 //
 // A parameter's axes of length 1 go, small neighbours are merged (from the last: a filter out x in x kh x kw
 // becomes out x (in kh kw)), and every axis is cut into pieces of `block_size`. A block d_1 x .. x d_k has
@@ -87,6 +87,16 @@ struct ShampooOptions {
     // is (L kron R / tr L)^(-1/2).
     double trace_exponent = 0;
     ShampooRoot root = ShampooRoot::eigenvalues;
+    // SOAP's form ("eigenvalue-corrected" in Distributed Shampoo): whiteners Q_i are the eigenvectors of X,
+    // at first I, and P, without waiting for start_step, is Adam's step in their basis,
+    //   c <- beta2 c + w (G x_1 Q_1^T .. x_k Q_k^T)^2
+    //   P = (Gbar x_1 Q_1^T ..) / (sqrt(c / (1 - beta2^t)) + epsilon) x_1 Q_1 ..
+    // c is <parameter>.basis_moment, block after block, and does not turn with the basis. Exponents (but for
+    // 0), `root`, and scaling by the trace do not matter.
+    bool eigenbasis = false;
+    // 0: eigh(). Else so many steps of the QR algorithm from the last basis, 1..64 (Distributed Shampoo ends
+    // earlier where a matrix is nearly diagonal).
+    std::uint32_t qr_steps = 0;
     std::uint32_t block_size = 1024;  // 1..4096
     std::uint32_t least_order = 2;    // no merging below so many axes, 1..8
     // Roots are renewed in steps t that it divides, from start_step on, and in start_step: 1..10000. With
@@ -109,6 +119,8 @@ struct ShampooOptions {
     HERON_API static ShampooOptions shampoo2();
     // Whitened statistics, beta2 = 0.999, exponents of 1/2, no graft; a refresh in every tenth step.
     HERON_API static ShampooOptions kl();
+    // SOAP: the eigenbasis, renewed by one step of QR every tenth time; betas of 0.95, no graft.
+    HERON_API static ShampooOptions soap();
 };
 
 class HERON_API Shampoo : public Optimizer {

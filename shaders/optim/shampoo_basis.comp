@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// Adam's second moment in the basis of the factors' eigenvectors (SOAP), all blocks of all parameters in one dispatch:
+//
+//   c <- decay c + rate G^2;   F <- F / (sqrt(s c) + eps), s the correction of the factors' bias
+//
+// A quotient with a zero below counts as 0. One workgroup takes rounds x workgroup size quads.
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "optim/shampoo.h"
+
+#define JOB ShampooBasisJob
+#include "core/kernel.glsl"
+#include "core/half.glsl"
+#include "optim/parameter.glsl"
+
+void main() {
+    if (nothing_to_do())
+        return;
+    uint group = workgroup_index();
+    uint j = find_job(group);
+    uint first = p.jobs.job[j].range.first;
+    uint count = p.jobs.job[j].range.count;
+    uint quads = quad_count(j);
+    uint rounds = p.jobs.job[j].range.rounds;
+    uint begin = quad_begin(j, group, rounds);
+    F32x4 gradient = p.jobs.job[j].gradient;
+    F32x4 filtered = p.jobs.job[j].filtered;
+    F32 moment = p.jobs.job[j].moment;
+    float decay = p.jobs.job[j].decay;
+    float rate = p.jobs.job[j].rate;
+    float eps = p.jobs.job[j].eps;
+    ShampooHyperRef hyper = p.jobs.job[j].hyper;
+    float correction = hyper.h.factor_scale;
+
+    for (uint r = 0u; r < rounds; ++r) {
+        uint q = quad_at(begin, r);
+        if (q >= quads)
+            break;
+        uint i = 4u * q;
+        uint valid = min(4u, count - i);
+        vec4 g = clamp(load_state(gradient, i, valid) * SHAMPOO_STATISTIC_UNIT, -LARGEST_GRADIENT, LARGEST_GRADIENT);
+        vec4 c = vec4(0.0);
+        for (uint k = 0u; k < valid; ++k) {
+            float square = clamp_finite(decay * moment.v[first + i + k] + rate * (g[k] * g[k]));
+            moment.v[first + i + k] = square;
+            c[k] = square;
+        }
+        vec4 divisor = safe_sqrt(clamp_finite(c * correction, DTYPE_F32)) + eps;
+        bvec4 defined = greaterThan(divisor, vec4(0.0));
+        vec4 f = load_state(filtered, i, valid);
+        vec4 x = mix(vec4(0.0), f / mix(vec4(1.0), divisor, defined), defined);
+        store_state(filtered, i, valid, clamp_finite(x, DTYPE_F32));
+    }
+}
