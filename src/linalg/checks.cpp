@@ -69,12 +69,14 @@ void check_indices(std::string_view operation, const Graph& graph, const Tensor&
 }
 
 void check_status_tensor(std::string_view operation, const Graph& graph, const Tensor& status,
-                         std::uint64_t items) {
+                         std::uint64_t items, std::initializer_list<NamedTensor> others) {
     if (!status) return;
     if (status.id >= graph.impl().objects.size()) refuse(operation, "status belongs to another graph");
     if (status.dtype != DType::u32 || status.shape.count() != items || status.stride() != status.cols())
         refuse(operation, "status is " + text(status) + "; it must be a contiguous tensor of " +
                               std::to_string(items) + " u32, one for each matrix");
+    for (const NamedTensor& other : others)
+        if (other.tensor) check_no_overlap(operation, "status", status, other.name, other.tensor, graph);
 }
 
 void check_coefficients(std::string_view operation, float alpha, float beta) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 
@@ -30,9 +31,15 @@ void check_enumerator(std::string_view operation, Enum value, Enum last, const c
     if (!is_enumerator(value, last)) refuse(operation, what);
 }
 
-// `status` is empty, or has one u32 for each of `items` matrices, without gaps.
+struct NamedTensor {
+    const char* name;
+    Tensor tensor;
+};
+
+// `status` is empty, or has one u32 for each of `items` matrices, without gaps, and lies apart from `others`
+// (empty ones do not count).
 void check_status_tensor(std::string_view operation, const Graph& graph, const Tensor& status,
-                         std::uint64_t items);
+                         std::uint64_t items, std::initializer_list<NamedTensor> others = {});
 
 // Factors of a product, alpha op(A) op(B) + beta C: finite.
 void check_coefficients(std::string_view operation, float alpha, float beta);

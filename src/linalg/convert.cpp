@@ -72,6 +72,13 @@ Tensor with_even_items(Graph& graph, const Tensor& x, bool guarded) {
     return copy;
 }
 
+void add_zeros(Graph& graph, const Tensor& words, bool guarded) {
+    if (!words) return;
+    Tensor floats = words;
+    floats.dtype = DType::f32;
+    add_convert(graph, {}, floats, 0.0f, guarded);
+}
+
 void convert(Graph& graph, const Tensor& from, const Tensor& to, float scale, bool guarded) {
     check_float_tensor("convert", "`from`", graph, from);
     check_float_tensor("convert", "`to`", graph, to);

@@ -4,6 +4,7 @@
 
 #include "heron/linalg.hpp"
 #include "linalg/checks.hpp"
+#include "linalg/convert.hpp"
 #include "linalg/eigensystem.hpp"
 #include "linalg/jacobi.h"
 #include "linalg/jacobi.hpp"
@@ -55,7 +56,8 @@ void eigh(Graph& graph, const Tensor& a, const Tensor& values, const Tensor& vec
         refuse("eigh", "values is " + text(values) + ", A is " + text(a) +
                            "; it must be contiguous with one f32 for each column of each matrix");
     check_no_overlap("eigh", "vectors", vectors, "values", values, graph);
-    check_status_tensor("eigh", graph, options.status, items);
+    check_status_tensor("eigh", graph, options.status, items,
+                        {{"A", a}, {"values", values}, {"vectors", vectors}, {"the basis", options.basis}});
     if (options.max_sweeps > 64)
         refuse("eigh", "max_sweeps is " + std::to_string(options.max_sweeps) + "; it may be at most 64");
     if (options.basis) {
@@ -68,7 +70,10 @@ void eigh(Graph& graph, const Tensor& a, const Tensor& values, const Tensor& vec
         if (!same_place(graph, options.basis, vectors))
             check_no_overlap("eigh", "vectors", vectors, "basis", options.basis, graph);
     }
-    if (n == 0 || items == 0) return;
+    if (n == 0 || items == 0) {
+        add_zeros(graph, options.status, options.guarded);
+        return;
+    }
 
     Jacobi jacobi(graph, items, n, n, options.guarded);
     const JacobiVariant& variant = jacobi.variant();

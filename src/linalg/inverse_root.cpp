@@ -8,6 +8,7 @@
 
 #include "graph/graph.hpp"
 #include "linalg/checks.hpp"
+#include "linalg/convert.hpp"
 
 namespace heron {
 
@@ -84,6 +85,9 @@ void check(const Graph& graph, const Tensor& a, const Tensor& x, const InverseRo
                             std::to_string(a.batch()) + " " + to_string(dtype) + ", one for each matrix");
         check_no_overlap(who, name, *extra, "A", a, graph);
         check_no_overlap(who, name, *extra, "X", x, graph);
+        if (options.square_root)
+            check_no_overlap(who, name, *extra, "the square root", options.square_root, graph);
+        if (options.guess) check_no_overlap(who, name, *extra, "the guess", options.guess, graph);
     }
 }
 
@@ -133,7 +137,11 @@ const char* to_string(RootMethod method) {
 
 void inverse_root(Graph& graph, const Tensor& a, const Tensor& x, const InverseRootOptions& options) {
     check(graph, a, x, options);
-    if (a.shape.count() == 0) return;
+    if (a.shape.count() == 0) {
+        for (const Tensor& report : {options.status, options.residual, options.iterations_used})
+            add_zeros(graph, report, options.guarded);
+        return;
+    }
     if (inverse_root_fits_one_workgroup(graph.device(), a.rows(), options))
         add_root_workgroup(graph, a, x, options);
     else

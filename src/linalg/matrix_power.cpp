@@ -9,6 +9,7 @@
 #include "core/enumerator.hpp"
 #include "heron/linalg.hpp"
 #include "linalg/checks.hpp"
+#include "linalg/convert.hpp"
 #include "linalg/integers.hpp"
 #include "linalg/matrix_power.h"
 #include "linalg/split_exponent.hpp"
@@ -45,14 +46,19 @@ void matrix_power(Graph& graph, const Tensor& a, const Tensor& result, const Mat
         refuse("matrix_power", "floor is " + std::to_string(options.floor) + "; it must be below 1");
     for (const Tensor& used : {a, options.basis, options.vectors, options.values, options.status})
         if (used) check_no_overlap("matrix_power", "result", result, "another operand", used, graph);
-    check_status_tensor("matrix_power", graph, options.status, items);
+    check_status_tensor(
+        "matrix_power", graph, options.status, items,
+        {{"A", a}, {"values", options.values}, {"vectors", options.vectors}, {"the basis", options.basis}});
 
     const Tensor values = options.values ? options.values : graph.temporary(DType::f32, Shape{items, n});
     const Tensor vectors =
         options.vectors ? options.vectors : graph.temporary(DType::f32, Shape{items, n, n});
     const Tensor status = graph.temporary(DType::u32, Shape{items});
     eigh(graph, a, values, vectors, {.basis = options.basis, .status = status, .guarded = options.guarded});
-    if (n == 0 || items == 0) return;
+    if (n == 0 || items == 0) {
+        add_zeros(graph, options.status, options.guarded);
+        return;
+    }
 
     const std::uint32_t threads = graph.device().capabilities().cpu ? 8 : 64;
     const Tensor w = graph.temporary(DType::f32, Shape{items, n, n});

@@ -8,6 +8,7 @@
 
 #include "heron/linalg.hpp"
 #include "linalg/checks.hpp"
+#include "linalg/convert.hpp"
 #include "linalg/power_iteration.h"
 
 namespace heron {
@@ -59,12 +60,16 @@ void power_iteration(Graph& graph, const Tensor& a, const Tensor& vector, const 
     check_no_overlap(kWho, "vector", vector, "A", a, graph);
     check_no_overlap(kWho, "value", value, "A", a, graph);
     check_no_overlap(kWho, "vector", vector, "value", value, graph);
-    check_status_tensor(kWho, graph, options.status, items);
+    check_status_tensor(kWho, graph, options.status, items, {{"A", a}, {"vector", vector}, {"value", value}});
     if (options.iterations < 1 || options.iterations > 64)
         refuse(kWho, "iterations is " + std::to_string(options.iterations) + "; it must be 1 to 64");
     if (!std::isfinite(options.mix) || options.mix < 0.0f || options.mix > 1.0f)
         refuse(kWho, "mix is " + std::to_string(options.mix) + "; it must be between 0 and 1");
-    if (n == 0 || items == 0) return;
+    if (n == 0 || items == 0) {
+        add_zeros(graph, value, options.guarded);
+        add_zeros(graph, options.status, options.guarded);
+        return;
+    }
 
     const Tensor v = vector.reshape(Shape{items, n, 1});
     const Tensor w = graph.temporary(DType::f32, Shape{items, n, 1});

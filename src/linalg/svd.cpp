@@ -6,6 +6,7 @@
 #include "heron/linalg.hpp"
 #include "linalg/blocks.hpp"
 #include "linalg/checks.hpp"
+#include "linalg/convert.hpp"
 #include "linalg/eigensystem.hpp"
 #include "linalg/halley.hpp"
 #include "linalg/jacobi.h"
@@ -47,8 +48,9 @@ void check_input(std::string_view who, const Graph& graph, const Tensor& a) {
         refuse(who, "A is " + text(a) + "; the shorter side may be at most " + std::to_string(kMaxOrder));
 }
 
-void check_options(std::string_view who, const Graph& graph, const Tensor& a, const SvdOptions& options) {
-    check_status_tensor(who, graph, options.status, a.batch());
+void check_options(std::string_view who, const Graph& graph, const Tensor& a, const SvdOptions& options,
+                   std::initializer_list<NamedTensor> operands) {
+    check_status_tensor(who, graph, options.status, a.batch(), operands);
     if (options.max_sweeps > 64)
         refuse(who, "max_sweeps is " + std::to_string(options.max_sweeps) + "; it may be at most 64");
 }
@@ -149,16 +151,22 @@ void svd(Graph& graph, const Tensor& a, const Tensor& u, const Tensor& s, const 
     if (u) check_no_overlap("svd", "U", u, "S", s, graph);
     if (v) check_no_overlap("svd", "V", v, "S", s, graph);
     if (u && v) check_no_overlap("svd", "U", u, "V", v, graph);
-    check_options("svd", graph, a, options);
-    if (a.shape.count() == 0) return;
+    check_options("svd", graph, a, options, {{"A", a}, {"U", u}, {"S", s}, {"V", v}});
+    if (a.shape.count() == 0) {
+        add_zeros(graph, options.status, options.guarded);
+        return;
+    }
     add_svd(graph, a, u, s, v, options);
 }
 
 void polar_by_svd(Graph& graph, const Tensor& a, const Tensor& result, const SvdOptions& options) {
     check_input("polar_by_svd", graph, a);
     check_factor("polar_by_svd", "result", graph, result, a.rows(), a.cols(), a, a);
-    check_options("polar_by_svd", graph, a, options);
-    if (a.shape.count() == 0) return;
+    check_options("polar_by_svd", graph, a, options, {{"A", a}, {"result", result}});
+    if (a.shape.count() == 0) {
+        add_zeros(graph, options.status, options.guarded);
+        return;
+    }
     const std::uint64_t k = std::min(a.rows(), a.cols()), items = a.batch();
     const Tensor u = graph.temporary(DType::f32, Shape{items, a.rows(), k});
     const Tensor v = graph.temporary(DType::f32, Shape{items, a.cols(), k});
@@ -186,10 +194,14 @@ void truncated_svd(Graph& graph, const Tensor& a, const Tensor& u, const Tensor&
     check_no_overlap(kWho, "U", u, "V", v, graph);
     check_no_overlap(kWho, "U", u, "S", s, graph);
     check_no_overlap(kWho, "V", v, "S", s, graph);
-    check_status_tensor(kWho, graph, options.status, items);
+    check_status_tensor(kWho, graph, options.status, items,
+                        {{"A", a}, {"U", u}, {"S", s}, {"V", v}, {"basis", options.basis}});
     if (options.iterations > 64)
         refuse(kWho, "iterations is " + std::to_string(options.iterations) + "; it may be at most 64");
-    if (a.shape.count() == 0 || r == 0) return;
+    if (a.shape.count() == 0 || r == 0) {
+        add_zeros(graph, options.status, options.guarded);
+        return;
+    }
 
     const GemmOptions plain{.guarded = options.guarded};
     const GemmOptions transposed{.transpose_a = Transpose::yes, .guarded = options.guarded};

@@ -13,6 +13,7 @@
 #include "heron/spirv/cholesky_rotations.hpp"
 #include "heron/spirv/rank_one.hpp"
 #include "linalg/checks.hpp"
+#include "linalg/convert.hpp"
 #include "linalg/integers.hpp"
 #include "linalg/update.h"
 
@@ -81,7 +82,10 @@ void add_cholesky(std::string_view who, Graph& graph, Change change, const Tenso
         check_no_overlap(who, "L", l, "row", row, graph);
         job.row_item = count == 1 ? 0 : 1;
     }
-    if (n * items == 0) return;
+    if (n * items == 0) {
+        add_zeros(graph, status, guarded);
+        return;
+    }
 
     const Capabilities& device = graph.device().capabilities();
     const Tensor scratch = graph.temporary(DType::f32, Shape{items, gpu::CHOLESKY_SCRATCH, n});
@@ -141,7 +145,10 @@ void sherman_morrison(Graph& graph, const Tensor& p, const Tensor& u, const Tens
                         "; gamma must be above 0, and both finite");
     const std::uint64_t n = p.cols(), items = p.batch();
     if (n * n > 0xffffffffu) refuse(who, "P is " + text(p) + "; at most 65,535 rows are possible");
-    if (n * items == 0) return;
+    if (n * items == 0) {
+        add_zeros(graph, status, options.guarded);
+        return;
+    }
 
     const bool cpu = graph.device().capabilities().cpu;
     const std::uint32_t threads = cpu ? 8 : 128, per_thread = cpu ? 256 : 4;

@@ -6,6 +6,7 @@
 #include "heron/linalg/cholesky.hpp"
 #include "heron/linalg/product.hpp"
 #include "linalg/checks.hpp"
+#include "linalg/convert.hpp"
 #include "linalg/woodbury.hpp"
 
 namespace heron {
@@ -25,9 +26,11 @@ void update_inverse(Graph& graph, const Tensor& p, const Tensor& u, const Update
         !is_positive(options.gamma / options.beta))
         refuse(who, "gamma is " + std::to_string(options.gamma) + ", beta " + std::to_string(options.beta) +
                         "; both must be positive and finite");
-    check_status_tensor(who, graph, options.status, items);
-    if (options.status) check_no_overlap(who, "status", options.status, "P", p, graph);
-    if (p.shape.count() == 0 || k == 0) return;
+    check_status_tensor(who, graph, options.status, items, {{"P", p}, {"U", u}});
+    if (p.shape.count() == 0 || k == 0) {
+        add_zeros(graph, options.status, options.guarded);
+        return;
+    }
 
     std::vector<float> identity(k * k, 0.0f);
     for (std::uint64_t i = 0; i < k; ++i) identity[i * (k + 1)] = options.gamma / options.beta;
