@@ -50,9 +50,10 @@ struct LdltJob {
 };
 
 // SPEC_LDLT_STEP.
-const uint LDLT_GATHER = 0;  // X = P B
-const uint LDLT_DIVIDE = 1;  // X = D^-1 B, zero where D is singular
-const uint LDLT_SCATTER = 2; // X = P^T B
+const uint LDLT_GATHER = 0;      // X = P B
+const uint LDLT_DIVIDE = 1;      // X = D^-1 B, zero where D is singular
+const uint LDLT_SCATTER = 2;     // X = P^T B
+const uint LDLT_PERMUTATION = 3; // X = P, no B
 
 struct LdltRowsJob {
     U32  b;

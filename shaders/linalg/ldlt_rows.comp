@@ -39,10 +39,13 @@ void main() {
     if (STEP != LDLT_DIVIDE) {
         for (uint i = 0; i < n; ++i) {
             uint other = permutation.v[factor_at + min(i, last)];
-            uint from = STEP == LDLT_GATHER ? other : i;
-            uint to = STEP == LDLT_GATHER ? i : other;
+            uint from = STEP == LDLT_SCATTER ? i : other;
+            uint to = STEP == LDLT_SCATTER ? other : i;
+            float value = from == column ? 1.0 : 0.0;
+            if (STEP != LDLT_PERMUTATION && mine)
+                value = load(b, b_base + from * b_stride + column, DTYPE_B);
             if (mine)
-                x.v[x_base + to * x_stride + column] = load(b, b_base + from * b_stride + column, DTYPE_B);
+                x.v[x_base + to * x_stride + column] = value;
         }
         return;
     }

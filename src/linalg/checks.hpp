@@ -56,4 +56,7 @@ void check_no_overlap(std::string_view operation, std::string_view output, const
 // Elements from one matrix of the batch to the next; 0 when there is only one, which then serves every item.
 std::uint32_t batch_stride(const Tensor& tensor);
 
+// As the specialization constants SPEC_DTYPE_ name it.
+inline std::uint32_t dtype_code(const Tensor& tensor) { return static_cast<std::uint32_t>(tensor.dtype); }
+
 }  // namespace heron

@@ -29,8 +29,6 @@ constexpr KernelInfo kCombine = make_kernel<gpu::GemmCombineJob>("gemm_combine",
 // Loops over k go one tile beyond it.
 constexpr std::uint64_t kMaxExtent = std::uint64_t{1} << 31;
 
-std::uint32_t dtype_code(const Tensor& tensor) { return static_cast<std::uint32_t>(tensor.dtype); }
-
 // GemmOptions::active as the items of a job see it.
 struct Active {
     Tensor tensor;     // empty: all of them are

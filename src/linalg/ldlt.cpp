@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// ldlt() and ldlt_solve(): symmetric indefinite matrices, one workgroup each.
+// ldlt(), ldlt_solve() and inverses: symmetric indefinite matrices, one workgroup each.
 #include "heron/linalg/ldlt.hpp"
 
 #include <algorithm>
@@ -14,6 +14,7 @@
 #include "linalg/checks.hpp"
 #include "linalg/integers.hpp"
 #include "linalg/ldlt.h"
+#include "linalg/ldlt.hpp"
 
 namespace heron {
 
@@ -76,14 +77,16 @@ void add_rows(Graph& graph, std::uint32_t kind, const LdltFactor& factor, const 
     job.n = narrow(x.rows());
     job.columns = narrow(x.cols());
     job.factor_item = factor.l.batch() == 1 ? 0 : 1;
-    job.b_stride = narrow(b.stride());
-    job.b_item = item_stride(b);
+    if (b) {
+        job.b_stride = narrow(b.stride());
+        job.b_item = item_stride(b);
+    }
     job.x_stride = narrow(x.stride());
     job.x_item = item_stride(x);
     job.flags = status ? gpu::LDLT_HAS_STATUS : 0;
     job.groups = narrow(std::max<std::uint64_t>(1, ceil_div(x.cols(), threads)));
-    std::vector<Operand> operands{{offsetof(gpu::LdltRowsJob, b), b, Access::read},
-                                  {offsetof(gpu::LdltRowsJob, x), x, Access::write}};
+    std::vector<Operand> operands{{offsetof(gpu::LdltRowsJob, x), x, Access::write}};
+    if (b) operands.push_back({offsetof(gpu::LdltRowsJob, b), b, Access::read});
     if (divides)
         operands.push_back({offsetof(gpu::LdltRowsJob, d), factor.d, Access::read});
     else
@@ -92,11 +95,26 @@ void add_rows(Graph& graph, std::uint32_t kind, const LdltFactor& factor, const 
     Operation operation = make_operation(kRows, job, std::move(operands), x.batch() * job.groups);
     operation.constants = {{gpu::SPEC_THREADS, threads},
                            {gpu::SPEC_LDLT_STEP, kind},
-                           {gpu::SPEC_DTYPE_B, static_cast<std::uint32_t>(b.dtype)}};
+                           {gpu::SPEC_DTYPE_B, dtype_code(b ? b : x)}};
     operation.reason = "the only one";
-    operation.bytes = static_cast<double>(b.span_bytes() + x.span_bytes());
+    operation.bytes = static_cast<double>((b ? b.span_bytes() : 0) + x.span_bytes());
     operation.guarded = guarded;
     graph.add(std::move(operation));
+}
+
+// `b` may be empty: the identity.
+void add_solve(Graph& graph, const LdltFactor& factor, const Tensor& b, const Tensor& x,
+               const LdltSolveOptions& options) {
+    const Tensor y = graph.temporary(DType::f32, x.shape), z = graph.temporary(DType::f32, x.shape);
+    TriangularOptions solve;
+    solve.unit_diagonal = true;
+    solve.guarded = options.guarded;
+    add_rows(graph, b ? gpu::LDLT_GATHER : gpu::LDLT_PERMUTATION, factor, b, y, {}, options.guarded);
+    triangular_solve(graph, factor.l, y, y, solve);
+    add_rows(graph, gpu::LDLT_DIVIDE, factor, y, z, options.status, options.guarded);
+    solve.transpose = Transpose::yes;
+    triangular_solve(graph, factor.l, z, z, solve);
+    add_rows(graph, gpu::LDLT_SCATTER, factor, z, x, {}, options.guarded);
 }
 
 }  // namespace
@@ -147,8 +165,7 @@ void ldlt(Graph& graph, const Tensor& a, const LdltFactor& factor, const LdltOpt
         if (last && options.status)
             operands.push_back({offsetof(gpu::LdltJob, status), options.status, Access::write});
         Operation operation = make_operation(kLdlt, part, std::move(operands), a.batch());
-        operation.constants = {{gpu::SPEC_THREADS, threads},
-                               {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(a.dtype)}};
+        operation.constants = {{gpu::SPEC_THREADS, threads}, {gpu::SPEC_DTYPE_A, dtype_code(a)}};
         operation.reason = "one workgroup for each matrix; the only one";
         const double n = static_cast<double>(a.rows());
         operation.flops = n * n * n / 3 * static_cast<double>(a.batch()) / static_cast<double>(ends.size());
@@ -181,16 +198,11 @@ void ldlt_solve(Graph& graph, const LdltFactor& factor, const Tensor& b, const T
             check_no_overlap(who, "status", options.status, "an operand", *other, graph);
     if (x.batch() == 0) return;
 
-    const Tensor y = graph.temporary(DType::f32, x.shape), z = graph.temporary(DType::f32, x.shape);
-    TriangularOptions solve;
-    solve.unit_diagonal = true;
-    solve.guarded = options.guarded;
-    add_rows(graph, gpu::LDLT_GATHER, factor, b, y, {}, options.guarded);
-    triangular_solve(graph, factor.l, y, y, solve);
-    add_rows(graph, gpu::LDLT_DIVIDE, factor, y, z, options.status, options.guarded);
-    solve.transpose = Transpose::yes;
-    triangular_solve(graph, factor.l, z, z, solve);
-    add_rows(graph, gpu::LDLT_SCATTER, factor, z, x, {}, options.guarded);
+    add_solve(graph, factor, b, x, options);
+}
+
+void add_ldlt_inverse(Graph& graph, const LdltFactor& factor, const Tensor& x, bool guarded) {
+    add_solve(graph, factor, {}, x, {.guarded = guarded});
 }
 
 }  // namespace heron

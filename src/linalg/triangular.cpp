@@ -38,8 +38,6 @@ constexpr KernelInfo kSolveCpu =
 
 constexpr std::uint64_t kBlock = gpu::TRIANGULAR_BLOCK;
 
-std::uint32_t dtype_code(const Tensor& tensor) { return static_cast<std::uint32_t>(tensor.dtype); }
-
 struct Range {
     std::uint64_t first, count;
 };

@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -67,7 +68,15 @@ public:
     void combine(const Combine& tensors, std::uint32_t mode, std::uint32_t extra_flags, float weight);
 
 private:
-    void add(Operation operation, std::vector<SpecConstant> constants, double passes, double flops);
+    struct Cost {
+        double bytes, flops;
+    };
+    // Passes over all rows, and FLOPs for each of their elements.
+    Cost over_rows(double passes, double flops) const;
+    // 32-bit words and FLOPs for each item.
+    Cost over_words(std::uint64_t words, std::uint64_t flops) const;
+    std::string in_chunks(std::uint64_t length) const;
+    void add(Operation operation, std::vector<SpecConstant> constants, const Cost& cost, std::string reason);
     // Largest elements of `rows` rows for each item of x, for each chunk.
     Tensor maxima(const Tensor& x, std::uint64_t rows, std::uint64_t stride, std::uint64_t item,
                   const Tensor& slot = {});

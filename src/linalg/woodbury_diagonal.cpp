@@ -4,13 +4,14 @@
 #include <string>
 #include <utility>
 
+#include "graph/graph.hpp"
 #include "heron/linalg/cholesky.hpp"
-#include "heron/linalg/ldlt.hpp"
 #include "heron/linalg/product.hpp"
 #include "heron/spirv/woodbury_scale.hpp"
 #include "heron/spirv/woodbury_unscale.hpp"
 #include "linalg/blocks.hpp"
 #include "linalg/checks.hpp"
+#include "linalg/ldlt.hpp"
 #include "linalg/woodbury.hpp"
 
 namespace heron {
@@ -24,8 +25,6 @@ constexpr KernelInfo kScale = make_kernel<gpu::WoodburyScaleJob>("woodbury_scale
 constexpr KernelInfo kUnscale =
     make_kernel<gpu::WoodburyUnscaleJob>("woodbury_unscale", spirv::woodbury_unscale);
 
-std::uint32_t dtype_code(const Tensor& tensor) { return static_cast<std::uint32_t>(tensor.dtype); }
-
 // x = (I + W^T C W)^-1 t, W the rows of the window: x = t - W^T z, (C^-1 + W W^T) z = W t.
 void add_indefinite(Graph& graph, Window& window, const Tensor& c, const Tensor& t, const Tensor& x,
                     const WoodburyDiagonalOptions& options) {
@@ -38,18 +37,11 @@ void add_indefinite(Graph& graph, Window& window, const Tensor& c, const Tensor&
     };
     const Tensor status_c = graph.temporary(DType::u32, Shape{items});
     const Tensor status_b = graph.temporary(DType::u32, Shape{items});
-    std::vector<float> ones(items * s * s, 0.0f);
-    for (std::uint64_t item = 0; item < items; ++item)
-        for (std::uint64_t i = 0; i < s; ++i) ones[(item * s + i) * s + i] = 1.0f;
-    Tensor identity = graph.table(std::as_bytes(std::span(ones)));
-    identity.dtype = DType::f32;
-    identity.shape = square;
-
     const LdltFactor factor_c = factor(), factor_b = factor();
     const Tensor inverse = f32(square), b = f32(square), factors = f32(Shape{items, s});
     const Tensor info = graph.temporary(DType::u32, Shape{items, gpu::WOODBURY_INFO_WORDS});
     ldlt(graph, c, factor_c, {.status = status_c, .guarded = options.guarded});
-    ldlt_solve(graph, factor_c, identity, inverse, {.guarded = options.guarded});
+    add_ldlt_inverse(graph, factor_c, inverse, options.guarded);
     passes.gram();
     passes.system(1.0f, inverse, b, factors, info);
     ldlt(graph, b, factor_b, {.status = status_b, .guarded = options.guarded});
@@ -129,10 +121,16 @@ void woodbury_diagonal(Graph& graph, const Tensor& diagonal, const Tensor& u, co
                          {gpu::SPEC_DTYPE_A, dtype_code(u)},
                          {gpu::SPEC_DTYPE_B, dtype_code(b)}};
     scaling.reason = "the only one";
+    scaling.flops = static_cast<double>(items * d * (s + 2));
     scaling.bytes = static_cast<double>(u.span_bytes() + window.rows.span_bytes());
     scaling.guarded = options.guarded;
     graph.add(std::move(scaling));
 
+    const Purpose purpose(graph, !c ? "woodbury_diagonal by Cholesky: C is the identity"
+                                 : options.positive_definite
+                                     ? "woodbury_diagonal by Cholesky: C is positive "
+                                       "definite"
+                                     : "woodbury_diagonal by LDL^T: C may be indefinite");
     if (c && !options.positive_definite) {
         add_indefinite(graph, window, c, t, x, options);
     } else {
@@ -168,6 +166,7 @@ void woodbury_diagonal(Graph& graph, const Tensor& diagonal, const Tensor& u, co
                        ceil_div(items * d, scale_threads));
     unscaling.constants = {{gpu::SPEC_THREADS, scale_threads}};
     unscaling.reason = "the only one";
+    unscaling.flops = 2.0 * static_cast<double>(items * d);
     unscaling.bytes = 12.0 * static_cast<double>(items * d);
     unscaling.guarded = options.guarded;
     graph.add(std::move(unscaling));

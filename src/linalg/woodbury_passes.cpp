@@ -15,6 +15,7 @@
 #include "heron/spirv/woodbury_store.hpp"
 #include "heron/spirv/woodbury_system.hpp"
 #include "linalg/blocks.hpp"
+#include "linalg/checks.hpp"
 #include "linalg/woodbury.hpp"
 
 namespace heron {
@@ -46,8 +47,6 @@ constexpr KernelInfo kSolve = make_kernel<gpu::WoodburySolveJob>("woodbury_solve
 constexpr KernelInfo kCombine =
     make_kernel<gpu::WoodburyCombineJob>("woodbury_combine", spirv::woodbury_combine);
 
-std::uint32_t dtype_code(const Tensor& tensor) { return static_cast<std::uint32_t>(tensor.dtype); }
-
 }  // namespace
 
 // At most 1024 chunks; lavapipe ends loops of 65,535 iterations.
@@ -56,14 +55,28 @@ std::uint32_t WoodburyPasses::per_thread() const {
     return narrow(std::clamp<std::uint64_t>(wanted, cpu_ ? 1024 : 128, 32768));
 }
 
-void WoodburyPasses::add(Operation operation, std::vector<SpecConstant> constants, double passes,
-                         double flops) {
+void WoodburyPasses::add(Operation operation, std::vector<SpecConstant> constants, const Cost& cost,
+                         std::string reason) {
     operation.constants = std::move(constants);
-    operation.reason = cpu_ ? "one subgroup a workgroup, on a CPU" : "128 invocations";
-    operation.bytes = passes * static_cast<double>(window_.rows.span_bytes());
-    operation.flops = flops * static_cast<double>(window_.rows.shape.count());
+    operation.reason = std::move(reason);
+    operation.bytes = cost.bytes;
+    operation.flops = cost.flops;
     operation.guarded = guarded_;
     graph_.add(std::move(operation));
+}
+
+WoodburyPasses::Cost WoodburyPasses::over_rows(double passes, double flops) const {
+    return {passes * static_cast<double>(window_.rows.span_bytes()),
+            flops * static_cast<double>(window_.rows.shape.count())};
+}
+
+WoodburyPasses::Cost WoodburyPasses::over_words(std::uint64_t words, std::uint64_t flops) const {
+    return {4.0 * static_cast<double>(items_ * words), static_cast<double>(items_ * flops)};
+}
+
+std::string WoodburyPasses::in_chunks(std::uint64_t length) const {
+    return "the rows in chunks of " + std::to_string(length) +
+           " elements: " + (cpu_ ? "8 invocations each, on a CPU driver" : "128 invocations each");
 }
 
 Tensor WoodburyPasses::maxima(const Tensor& x, std::uint64_t rows, std::uint64_t stride, std::uint64_t item,
@@ -84,7 +97,9 @@ Tensor WoodburyPasses::maxima(const Tensor& x, std::uint64_t rows, std::uint64_t
         {{gpu::SPEC_THREADS, threads()},
          {gpu::SPEC_DTYPE_A, dtype_code(x)},
          {gpu::SPEC_PER_THREAD, per_thread()}},
-        static_cast<double>(rows) / static_cast<double>(s_), 0);
+        over_rows(static_cast<double>(rows) / static_cast<double>(s_),
+                  static_cast<double>(rows) / static_cast<double>(s_)),
+        in_chunks(std::uint64_t{threads()} * per_thread()));
     return partials;
 }
 
@@ -98,7 +113,7 @@ void WoodburyPasses::gram() {
                        {{offsetof(gpu::WoodburyExponentsJob, partials), largest, Access::read},
                         {offsetof(gpu::WoodburyExponentsJob, exponents), window_.exponents, Access::write}},
                        ceil_div(items_ * s_, 64)),
-        {{gpu::SPEC_THREADS, 64}}, 0, 0);
+        {{gpu::SPEC_THREADS, 64}}, over_words(s_ * (chunks() + 1), s_ * chunks()), "the only one");
 
     const std::uint64_t tiles = tiles_ * (tiles_ + 1) / 2;
     // At most 64 MiB of partial sums.
@@ -123,7 +138,7 @@ void WoodburyPasses::gram() {
                         {offsetof(gpu::WoodburyGramJob, partials), partials, Access::write}},
                        items_ * tiles * parts),
         {{gpu::SPEC_THREADS, threads()}, {gpu::SPEC_DTYPE_A, dtype_code(rows)}},
-        static_cast<double>(tiles_ + 1), static_cast<double>(8 * tiles_ + 8));
+        over_rows(static_cast<double>(tiles_ + 1), static_cast<double>(8 * tiles_ + 8)), in_chunks(length));
     gpu::WoodburyGramSumJob sum_job{};
     sum_job.rows = narrow(s_);
     sum_job.tiles = narrow(tiles);
@@ -132,7 +147,8 @@ void WoodburyPasses::gram() {
                        {{offsetof(gpu::WoodburyGramSumJob, partials), partials, Access::read},
                         {offsetof(gpu::WoodburyGramSumJob, gram), window_.gram, Access::write}},
                        items_ * tiles),
-        {{gpu::SPEC_THREADS, cpu_ ? 8u : 64u}}, 0, 0);
+        {{gpu::SPEC_THREADS, cpu_ ? 8u : 64u}}, over_words(tiles * parts * 64 + s_ * s_, tiles * parts * 64),
+        "sums the chunks in a fixed order");
 }
 
 Tensor WoodburyPasses::dots(const Tensor& v, const Tensor& factors, const Tensor& info, const Tensor& slot,
@@ -163,7 +179,7 @@ Tensor WoodburyPasses::dots(const Tensor& v, const Tensor& factors, const Tensor
          {gpu::SPEC_DTYPE_A, dtype_code(window_.rows)},
          {gpu::SPEC_DTYPE_B, dtype_code(slot ? window_.rows : v)},
          {gpu::SPEC_PER_THREAD, per_thread()}},
-        1, 2);
+        over_rows(1, 2), in_chunks(std::uint64_t{threads()} * per_thread()));
     return partials;
 }
 
@@ -190,7 +206,7 @@ void WoodburyPasses::push(const Tensor& g, const Tensor& slot, const Tensor& new
          {gpu::SPEC_DTYPE_A, dtype_code(g)},
          {gpu::SPEC_DTYPE_D, dtype_code(window_.rows)},
          {gpu::SPEC_PER_THREAD, store_per_thread}},
-        2.0 / static_cast<double>(s_), 0);
+        over_rows(2.0 / static_cast<double>(s_), 1.0 / static_cast<double>(s_)), "the only one");
     const Tensor partials = dots({}, {}, {}, slot, 0);
     gpu::WoodburyRowJob row{};
     row.rows = narrow(s_);
@@ -200,7 +216,8 @@ void WoodburyPasses::push(const Tensor& g, const Tensor& slot, const Tensor& new
                                   {offsetof(gpu::WoodburyRowJob, gram), window_.gram, Access::read_write},
                                   {offsetof(gpu::WoodburyRowJob, slot), slot, Access::read}};
     if (newest) operands.push_back({offsetof(gpu::WoodburyRowJob, newest), newest, Access::write});
-    add(make_operation(kRow, row, std::move(operands), items_), {{gpu::SPEC_THREADS, 128}}, 0, 0);
+    add(make_operation(kRow, row, std::move(operands), items_), {{gpu::SPEC_THREADS, 128}},
+        over_words(s_ * (chunks() + 2), s_ * chunks()), "one workgroup for each window; the only one");
 }
 
 void WoodburyPasses::system(float lambda, const Tensor& c, const Tensor& b, const Tensor& factors,
@@ -219,12 +236,20 @@ void WoodburyPasses::system(float lambda, const Tensor& c, const Tensor& b, cons
                                   {offsetof(Job, info), info, Access::write}};
     if (c) operands.push_back({offsetof(Job, c), c, Access::read});
     add(make_operation(kSystem, job, std::move(operands), items_ * job.groups),
-        {{gpu::SPEC_THREADS, threads()}, {gpu::SPEC_PER_THREAD, rows_per_group}}, 0, 0);
+        {{gpu::SPEC_THREADS, threads()}, {gpu::SPEC_PER_THREAD, rows_per_group}},
+        over_words(s_ * (s_ * (c ? 3 : 2) + 2), s_ * s_ * (c ? 2 : 1)),
+        "16 rows of the small system a workgroup");
 }
 
 void WoodburyPasses::small_step(const gpu::WoodburySolveJob& job, std::vector<Operand> operands) {
+    const bool judges = job.mode == gpu::WOODBURY_SOLVE_FIRST || job.mode == gpu::WOODBURY_SOLVE_GIVEN;
+    const bool sums = !judges || (job.flags & gpu::WOODBURY_HAS_Y) == 0;
+    const bool solves = job.mode != gpu::WOODBURY_SOLVE_SUM && job.mode != gpu::WOODBURY_SOLVE_GIVEN;
+    const std::uint64_t partials = sums ? s_ * job.chunks : 0;
     add(make_operation(kSolve, job, std::move(operands), items_),
-        {{gpu::SPEC_THREADS, s_ > 64 ? 128 : threads()}}, 0, 0);
+        {{gpu::SPEC_THREADS, s_ > 64 ? 128 : threads()}},
+        over_words(partials + (solves ? s_ * s_ : 0) + 2 * s_, partials + (solves ? 2 * s_ * s_ : 0)),
+        "one workgroup for each small system; the only one");
 }
 
 void WoodburyPasses::combine(const Combine& tensors, std::uint32_t mode, std::uint32_t extra_flags,
@@ -259,7 +284,7 @@ void WoodburyPasses::combine(const Combine& tensors, std::uint32_t mode, std::ui
         {{gpu::SPEC_THREADS, combine_threads},
          {gpu::SPEC_DTYPE_A, dtype_code(window_.rows)},
          {gpu::SPEC_DTYPE_B, tensors.b ? dtype_code(tensors.b) : gpu::DTYPE_F32}},
-        1, 2);
+        over_rows(1, 2), "two elements of the result an invocation; the only one");
 }
 
 }  // namespace heron

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "graph/graph.hpp"
 #include "heron/linalg/cholesky.hpp"
 #include "linalg/checks.hpp"
 #include "linalg/woodbury.hpp"
@@ -30,6 +31,14 @@ void check_options(std::string_view who, const Graph& graph, const Window& windo
             check_apart(who, graph, name, *extra, window);
             check_no_overlap(who, name, *extra, "x", x, graph);
         }
+}
+
+// What describe() says of every operation of a solve.
+std::string purpose_of(const char* form, const WoodburyOptions& options) {
+    return std::string(form) + (options.refinement == Refinement::never ? ", not refined"
+                                : options.refinement == Refinement::always
+                                    ? ", refined"
+                                    : ", refined where the small system is ill-conditioned");
 }
 
 class SmallSystem {
@@ -114,6 +123,7 @@ private:
 
 void add_range(Graph& graph, const Window& window, const Tensor& y, const Tensor& x,
                const WoodburyOptions& options) {
+    const Purpose purpose(graph, purpose_of("range form", options));
     WoodburyPasses passes(graph, window, options.guarded);
     SmallSystem system(passes, options);
     const float weight = 1.0f / options.weight;
@@ -131,6 +141,7 @@ void add_range(Graph& graph, const Window& window, const Tensor& y, const Tensor
 
 void add_woodbury_solve(Graph& graph, const Window& window, const Tensor& b, const Tensor& x,
                         const WoodburyOptions& options, const Tensor& earlier) {
+    const Purpose purpose(graph, purpose_of("subtractive form", options));
     WoodburyPasses passes(graph, window, options.guarded);
     SmallSystem system(passes, options, earlier);
     const float weight = 1.0f / options.weight;

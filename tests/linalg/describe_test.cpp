@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Plan::describe() says of every operation with several forms which one was taken, and why not the others.
 #include <functional>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,11 @@ TEST_P(LinalgDescribeTest, SaysWhichFormWasTakenAndWhyNotTheOthers) {
     std::uint64_t names = 0;
     const auto matrix = [&](Graph& graph, std::uint64_t rows, std::uint64_t cols) {
         return graph.state("m" + std::to_string(names++), DType::f32, {rows, cols});
+    };
+    const auto window = [&](Graph& graph) {
+        return Window{.rows = matrix(graph, 3, 40),
+                      .gram = matrix(graph, 3, 3),
+                      .exponents = graph.state("m" + std::to_string(names++), DType::u32, {3})};
     };
     struct Expected {
         const char* needle;
@@ -42,6 +48,8 @@ TEST_P(LinalgDescribeTest, SaysWhichFormWasTakenAndWhyNotTheOthers) {
          [&](Graph& g) { triangular_solve(g, matrix(g, 65, 65), matrix(g, 65, 2), matrix(g, 65, 2)); }},
         {"triangular_inverse in blocks: above 64 rows; ",
          [&](Graph& g) { triangular_inverse(g, matrix(g, 65, 65), matrix(g, 65, 65)); }},
+        {"triangular_product in 2 panels of rows: above 128 rows; 64 x 64 tiles in shared memory; ",
+         [&](Graph& g) { triangular_product(g, matrix(g, 150, 150), matrix(g, 150, 2), matrix(g, 150, 2)); }},
         {"inverse_root by products, denman_beavers: one workgroup is switched off; ",
          [&](Graph& g) { inverse_root(g, matrix(g, 8, 8), matrix(g, 8, 8), {.one_workgroup = false}); }},
         {"inverse_root by products, denman_beavers: one workgroup has newton, not denman_beavers; it fits "
@@ -54,6 +62,26 @@ TEST_P(LinalgDescribeTest, SaysWhichFormWasTakenAndWhyNotTheOthers) {
         {"L G first: ",
          [&](Graph& g) {
              two_sided_product(g, matrix(g, 4, 4), matrix(g, 4, 4), matrix(g, 4, 4), {}, matrix(g, 4, 4));
+         }},
+        {"G R first: ",
+         [&](Graph& g) {
+             two_sided_product(g, matrix(g, 4, 4), matrix(g, 4, 8), matrix(g, 8, 1), {}, matrix(g, 4, 1));
+         }},
+        {"range form, refined where the small system is ill-conditioned; the rows in chunks of ",
+         [&](Graph& g) { woodbury_range(g, window(g), matrix(g, 1, 3), matrix(g, 1, 40)); }},
+        {"subtractive form, not refined; ",
+         [&](Graph& g) {
+             woodbury_solve(g, window(g), matrix(g, 1, 40), matrix(g, 1, 40),
+                            {.refinement = Refinement::never});
+         }},
+        {"woodbury_diagonal by Cholesky: C is the identity; subtractive form, ",
+         [&](Graph& g) {
+             woodbury_diagonal(g, matrix(g, 1, 40), matrix(g, 40, 3), {}, matrix(g, 1, 40), matrix(g, 1, 40));
+         }},
+        {"woodbury_diagonal by LDL^T: C may be indefinite; ",
+         [&](Graph& g) {
+             woodbury_diagonal(g, matrix(g, 1, 40), matrix(g, 40, 3), matrix(g, 3, 3), matrix(g, 1, 40),
+                               matrix(g, 1, 40), {.positive_definite = false});
          }},
         {"polar by products, standard form (a square matrix): does not fit one workgroup; ",
          [&](Graph& g) { polar(g, matrix(g, 400, 400), matrix(g, 400, 400)); }},
@@ -71,6 +99,28 @@ TEST_P(LinalgDescribeTest, SaysWhichFormWasTakenAndWhyNotTheOthers) {
         const std::string text = describe(expected.add);
         EXPECT_NE(text.find(expected.needle), std::string::npos) << expected.needle << "\n" << text;
     }
+}
+
+// Plan::describe() has a line for each dispatch, with its work.
+TEST_P(LinalgDescribeTest, EveryDispatchOfAWindowCostsSomething) {
+    Graph graph(device());
+    const auto floats = [&](const Shape& shape) { return graph.temporary(DType::f32, shape); };
+    const Window window{.rows = graph.state("rows", DType::f32, {5, 3000}),
+                        .gram = graph.state("gram", DType::f32, {5, 5}),
+                        .exponents = graph.state("exponents", DType::u32, {5})};
+    window_gram(graph, window);
+    window_push(graph, window, graph.state("g", DType::f32, {3000}), graph.state("slot", DType::u32, {1}));
+    woodbury_range(graph, window, graph.state("y", DType::f32, {5}), floats({3000}));
+    woodbury_solve(graph, window, graph.state("b", DType::f32, {3000}), floats({3000}));
+    std::istringstream text(graph.compile({}).describe());
+    int seen = 0;
+    for (std::string line; std::getline(text, line);) {
+        if (line.find(" woodbury_") == std::string::npos) continue;
+        ++seen;
+        EXPECT_EQ(line.find(" 0 FLOP"), std::string::npos) << line;
+        EXPECT_EQ(line.find(" 0 B"), std::string::npos) << line;
+    }
+    EXPECT_GT(seen, 10) << text.str();
 }
 
 HERON_DEVICE_TESTS(LinalgDescribeTest);

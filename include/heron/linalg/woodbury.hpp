@@ -15,21 +15,22 @@ namespace heron {
 // window lives from step to step. All zero is an empty window: rows of zeros take no part in any formula.
 struct Window {
     Tensor rows;  // s x d, or a batch of them; f32, f16 or bf16
-    Tensor gram;  // s x s for each, f32, contiguous: of row i over 2^(exponent i), so that no size of rows
-                  // harms it
-    Tensor exponents;  // s for each, u32, contiguous: signed numbers e with |element of the row| <= 2^e
+    // s x s for each, f32, contiguous: of row i over 2^(exponent i), so that no size of rows harms it
+    Tensor gram;
+    // s for each, u32, contiguous: signed numbers e with |element of the row| <= 2^e
+    Tensor exponents;
     // Rows are kept over 2^e, too: what a 16-bit window needs for gradients that are small or large.
     bool normalized = false;
 };
 
 // gram and exponents from `rows`, which are as they are (normalized = false). In f32, sums of at most 1024
-// products (while d
-// <= 4 million) added in a fixed tree: |error| <= 64 u |u_i| |u_j|. s^2 d FLOPs; reads s / 8 times the rows.
+// products (while d <= 4 million) added in a fixed tree: |error| <= 64 u |u_i| |u_j|. s^2 d FLOPs; reads
+// s / 8 times the rows.
 HERON_API void window_gram(Graph& graph, const Window& window, bool guarded = true);
 
 struct WindowPushOptions {
-    Tensor newest;  // optional, s f32 for each window: 1 for the new row, else 0, which is `y` of
-                    // woodbury_range()
+    // Optional, s f32 for each window: 1 for the new row, else 0, which is `y` of woodbury_range().
+    Tensor newest;
     bool guarded = true;
 };
 // Puts a gradient (d elements for each window; f32, f16 or bf16) into row `slot` (one u32, a state; 0 at
@@ -79,8 +80,7 @@ HERON_API void woodbury_range(Graph& graph, const Window& window, const Tensor& 
 //
 // Accuracy: the error of woodbury_range() for y = U b, and 50 eps |b|, both over lambda. So digits are lost
 // where A^-1 b is much smaller than b / lambda, that is where b is in the span of the rows. Where |b| <= 4
-// lambda |A^-1 b|, |b - A x| <= 50 eps
-// (|b| + (lambda + |U|_2^2) |x|) with refinement.
+// lambda |A^-1 b|, |b - A x| <= 50 eps (|b| + (lambda + |U|_2^2) |x|) with refinement.
 HERON_API void woodbury_solve(Graph& graph, const Window& window, const Tensor& b, const Tensor& x,
                               const WoodburyOptions& options = {});
 
@@ -96,7 +96,7 @@ struct WoodburyDiagonalOptions {
 // x = (D + U C U^T)^-1 b. D positive, d f32; U d x s (columns), f32, f16 or bf16; C symmetric s x s f32 or
 // empty; b and x d elements, for each item of a batch, contiguous. Through V = D^(-1/2) U R with C = R R^T,
 // and I + V^T V. D that is not positive counts as not finite. s^2 d FLOPs and, without C, half as many again
-// with it; workspace 8 s d bytes.
+// with it; workspace 8 s d bytes and 28 s^2, for each item.
 HERON_API void woodbury_diagonal(Graph& graph, const Tensor& diagonal, const Tensor& u, const Tensor& c,
                                  const Tensor& b, const Tensor& x,
                                  const WoodburyDiagonalOptions& options = {});
