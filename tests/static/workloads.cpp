@@ -88,8 +88,10 @@ void compile_factorisations(const Device& device) {
                 cholesky_solve(w.graph, factor, matrix(w), matrix(w),
                                {.triangle = triangle, .status = status(w)});
                 triangular_inverse(w.graph, factor, matrix(w), {.triangle = triangle});
+                triangular_product(w.graph, factor, matrix(w), matrix(w), {.triangle = triangle});
                 log_determinant(w.graph, factor, w.tensor(DType::f32, one_each));
             }
+            spd_solve(w.graph, matrix(w), matrix(w), matrix(w), {.status = status(w)});
             spd_inverse(w.graph, matrix(w), matrix(w), {.jitter = {.retries = 3, .relative = 1e-6f}});
         });
         compile_case(device, [&](Work& w) {
@@ -121,6 +123,8 @@ void compile_factorisations(const Device& device) {
             sherman_morrison(w.graph, matrix(w), vector(w));
             cholesky_update(w.graph, matrix(w), vector(w));
             cholesky_downdate(w.graph, matrix(w), vector(w));
+            cholesky_replace_row(w.graph, matrix(w), w.tensor(DType::u32, one_each), vector(w), status(w));
+            update_inverse(w.graph, matrix(w), w.tensor(DType::f32, {n, 4}), {.status = status(w)});
         });
     }
 }
@@ -169,6 +173,7 @@ void compile_structured(const Device& device) {
             dct(w.graph, w.tensor(in, {64, 512}), floats({64, 512}));
             dct(w.graph, x(), floats(shape));
             dct(w.graph, x(), floats(shape), {.axis = DctAxis::columns, .inverse = true});
+            dct_basis(w.graph, w.tensor(DType::u32, {9}), floats({9, 500}));
             for (Distribution distribution : {Distribution::uniform, Distribution::normal,
                                               Distribution::signs, Distribution::exponential})
                 fill_random(w.graph, x(), {.distribution = distribution});
