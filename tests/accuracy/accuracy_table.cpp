@@ -38,7 +38,7 @@ struct SizeClass {
 };
 constexpr SizeClass kSizeClasses[] = {
     {"", "any"},           {"_up_to_16", "16"},     {"_up_to_64", "64"},
-    {"_up_to_256", "256"}, {"_up_to_1024", "1024"}, {"_above_1024", "4096"}};
+    {"_up_to_256", "256"}, {"_up_to_1024", "1024"}, {"_above_1024", "> 1024"}};
 
 // Takes it off the key.
 std::size_t take_size_class(std::string& key) {

@@ -145,7 +145,7 @@ protected:
     }
 
     // Compares all products added since the last call. Returns the worst ratio of error to bound.
-    void check(const std::string& variant = "chosen") {
+    void check(const std::string& variant = "the chosen kernel") {
         for (const Pending& p : pending_) {
             const GemmCase& x = p.gemm;
             if (x.m == 0 || x.n == 0) continue;
@@ -370,7 +370,7 @@ TEST_P(GemmTest, SplitsLongSums) {
     plan.allocate();
     EXPECT_TRUE(plan.hazards().empty());
     plan.run();
-    check("split");
+    check("long sums in pieces");
 }
 
 TEST_P(GemmTest, SplitsOnlyWhereNeededWhenAsked) {

@@ -38,7 +38,7 @@ protected:
     void check_root(const std::string& kind, const std::string& what, const Matrix& a, double condition,
                     std::uint32_t p, const Matrix& x) {
         const double n = std::max(2.0, static_cast<double>(a.rows()));
-        ratio(kind, a, (power(x, p) * a - Matrix::Identity(a.rows(), a.cols())).norm(),
+        ratio("residual, " + kind, a, (power(x, p) * a - Matrix::Identity(a.rows(), a.cols())).norm(),
               n * condition * kEps32 * (p > 4 ? 0.5 * p : 1.0),
               what + " n " + std::to_string(a.rows()) + " p " + std::to_string(p) + " condition " +
                   std::to_string(condition));
@@ -67,7 +67,7 @@ TEST_P(InverseRootTest, NewtonMatchesFloat64InOneWorkgroup) {
                 cases.push_back(add(graph, n, condition, options, "small"));
             }
     run(graph);
-    check("small", cases);
+    check("newton in one workgroup", cases);
     // Matrices of all sizes and roots in one dispatch.
     EXPECT_EQ(graph.compile({}).dispatch_count(), 1u);
 }
@@ -86,8 +86,8 @@ TEST_P(InverseRootTest, RootsAreTheOnesOfFloat64) {
         const SymmetricEigen eigen = symmetric_eigen(c.a);
         const Matrix expected = eigen.vectors * eigen.values.array().pow(-1.0 / c.p).matrix().asDiagonal() *
                                 eigen.vectors.transpose();
-        ratio("distance", c.a, (c.x.read()[0] - expected).norm() / expected.norm(), c.condition * kEps32,
-              std::to_string(c.a.rows()) + " p " + std::to_string(c.p));
+        ratio("distance from the float64 root", c.a, (c.x.read()[0] - expected).norm() / expected.norm(),
+              c.condition * kEps32, std::to_string(c.a.rows()) + " p " + std::to_string(c.p));
     }
 }
 
@@ -104,7 +104,7 @@ TEST_P(InverseRootTest, ProductsMatchFloat64) {
                                     to_string(method)));
             }
         run(graph);
-        check(to_string(method), cases);
+        check(std::string(to_string(method)) + " by products", cases);
     }
 }
 
@@ -119,7 +119,7 @@ TEST_P(InverseRootTest, GpuVariantsMatchFloat64) {
     EXPECT_TRUE(inverse_root_fits_one_workgroup(graph.device(), 36));
     EXPECT_FALSE(inverse_root_fits_one_workgroup(graph.device(), 37));
     run(graph);
-    check("gpu", cases);
+    check("kernels for GPUs", cases);
 }
 
 // Spectra that are not evenly spread: two clusters, one large eigenvalue, one small one.
@@ -141,7 +141,7 @@ TEST_P(InverseRootTest, UnevenSpectraMatchFloat64) {
                 cases.push_back({"spectrum " + std::to_string(kind), p, 1e4, a, px});
             }
     run(graph);
-    check("uneven", cases);
+    check("clustered eigenvalues", cases);
 }
 
 TEST_P(InverseRootTest, SquareRootsMatchFloat64) {
@@ -162,8 +162,9 @@ TEST_P(InverseRootTest, SquareRootsMatchFloat64) {
     for (const Root& root : roots) {
         const Matrix y = root.y.read()[0];
         const double n = std::max(2.0, static_cast<double>(root.a.rows()));
-        check_root("with square root", "square root", root.a, 1e3, 2, root.x.read()[0]);
-        ratio("square root", y, (y * y - root.a).norm(), 10 * n * kEps32 * root.a.norm(), std::to_string(n));
+        check_root("made with its square root", "square root", root.a, 1e3, 2, root.x.read()[0]);
+        ratio("residual of the square root", y, (y * y - root.a).norm(), 10 * n * kEps32 * root.a.norm(),
+              std::to_string(n));
         EXPECT_EQ(y, y.transpose());
     }
 }
@@ -204,10 +205,10 @@ TEST_P(InverseRootTest, DampingIsRelativeToWhatItSays) {
         for (const Damped& result : results) {
             const double largest = spectral_norm(result.a);
             const Matrix x = result.x.read()[0];
-            check_root("damping", "damping", result.a, largest / result.damping, 4, x);
+            check_root("damped", "damping", result.a, largest / result.damping, 4, x);
             // The null space is damping alone.
-            ratio("null space", x, std::abs(std::pow(spectral_norm(x), -4) / result.damping - 1), 1e-3,
-                  "null");
+            ratio("damping where A is zero", x, std::abs(std::pow(spectral_norm(x), -4) / result.damping - 1),
+                  1e-3, "null");
         }
     }
 }
@@ -422,7 +423,7 @@ TEST_P(InverseRootTest, GuessesAreTakenOnlyWhereTheyAreNearEnough) {
     run(graph);
     const std::vector<Matrix> x = px.read();
     for (std::size_t i = 0; i < 5; ++i)
-        check_root("guess", "guess " + std::to_string(i), batch[i], 1e2, 1, x[i]);
+        check_root("from a guess", "guess " + std::to_string(i), batch[i], 1e2, 1, x[i]);
     const std::vector<std::uint32_t> counts = used.words();
     EXPECT_LE(counts[0], 8u);
     for (std::size_t i : {1u, 2u, 3u}) {

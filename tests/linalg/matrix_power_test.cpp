@@ -107,7 +107,7 @@ TEST_P(MatrixPowerTest, RealExponentsMatchFloat64) {
         const double exponent = exponents[i % exponents.size()];
         const Matrix should = reference(added_[i].items[0], [&](double x) { return std::pow(x, exponent); });
         // An error of n u in the eigenvalues, the smallest of which counts kappa times its share.
-        ratio("power", should, (result(i) - should).norm() / should.norm(),
+        ratio("distance from the float64 power", should, (result(i) - should).norm() / should.norm(),
               std::abs(exponent) * condition * static_cast<double>(should.rows()) * kUnit,
               std::to_string(should.rows()) + " rows to the " + std::to_string(exponent));
     }

@@ -67,8 +67,8 @@ protected:
                         // Squares below the smallest normal number may be flushed.
                         const double flushed =
                             kind == NormKind::squared ? static_cast<double>(line.size()) * 0x1p-126 : 0;
-                        ratio("norm", static_cast<std::uint64_t>(line.size()), std::abs(is - should),
-                              bound + flushed,
+                        ratio("row or column norm", static_cast<std::uint64_t>(line.size()),
+                              std::abs(is - should), bound + flushed,
                               "norm " + std::to_string(k) + " of " + what + " " + std::to_string(at) +
                                   " of " + std::to_string(x.rows()) + "x" + std::to_string(x.cols()) + " " +
                                   to_string(p.x.dtype));
@@ -208,14 +208,14 @@ TEST_P(NormsTest, LinesAreNormalized) {
                         for (Eigen::Index c = 0; c < 21; ++c) {
                             double should =
                                 -2 * in.items[item](r, c) / divisor(norm(in.items[item].row(r), kind));
-                            ratio("normalized", x, std::abs(rows_are[item](r, c) - should),
+                            ratio("normalized rows or columns", x, std::abs(rows_are[item](r, c) - should),
                                   (roundings + (dtype == DType::f16 ? unit_roundoff(dtype) : 0)) *
                                           std::abs(should) +
                                       (dtype == DType::f16 ? 0x1p-25 : 0),
                                   "row");
                             const Matrix& y = cols.items[item];
                             should = -2 * y(r, c) / divisor(norm(y.col(c), kind));
-                            ratio("normalized", x, std::abs(cols_are[item](r, c) - should),
+                            ratio("normalized rows or columns", x, std::abs(cols_are[item](r, c) - should),
                                   roundings * std::abs(should), "column");
                         }
             }

@@ -208,7 +208,8 @@ protected:
 
     void expect_within(const Case& c, double error, double bound) {
         EXPECT_LE(error, bound) << describe(c);
-        ratios_.add(to_string(c.options.precision), std::max(c.rows, c.cols), error / bound);
+        ratios_.add(std::string("polar factor, products in ") + to_string(c.options.precision),
+                    std::max(c.rows, c.cols), error / bound);
     }
 
     std::mt19937 random_{7};

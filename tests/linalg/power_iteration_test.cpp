@@ -57,10 +57,10 @@ TEST_P(PowerIterationTest, MatchesTheIterationInFloat64) {
             value = (v.transpose() * w)(0, 0);
             v = w / w.norm();
         }
-        ratio("value", a, std::abs(static_cast<double>(is.values[0]) - value), 1e-5 * value,
+        ratio("largest eigenvalue", a, std::abs(static_cast<double>(is.values[0]) - value), 1e-5 * value,
               std::to_string(n));
         for (std::uint64_t i = 0; i < n; ++i)
-            ratio("vector", a,
+            ratio("its eigenvector", a,
                   std::abs(static_cast<double>(is.vectors[i]) - v(static_cast<Eigen::Index>(i), 0)), 1e-5,
                   std::to_string(n));
         EXPECT_EQ(is.status[0], 0u);

@@ -80,8 +80,8 @@ protected:
                     allowed += 6 * kUnit * std::abs(static_cast<double>(x.beta)) * p.d.items[item].norm();
                 }
                 if (x.dtype != DType::f32) allowed += unit_roundoff(x.dtype) * expected.norm();
-                ratio(to_string(x.dtype), std::max({x.p, x.m, x.n, x.q}), (results[item] - expected).norm(),
-                      allowed,
+                ratio(std::string("product, ") + to_string(x.dtype), std::max({x.p, x.m, x.n, x.q}),
+                      (results[item] - expected).norm(), allowed,
                       std::to_string(x.p) + " " + std::to_string(x.m) + " " + std::to_string(x.n) + " " +
                           std::to_string(x.q) + " batch " + std::to_string(x.batch));
             }

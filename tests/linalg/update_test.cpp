@@ -47,8 +47,8 @@ protected:
     }
     // |L L^T - A| against what the header allows.
     void check_factor(const std::string& kind, const Matrix& l, const Matrix& a, double scale) {
-        ratio(kind, a, (square_of(l) - a).norm(), 8 * static_cast<double>(a.rows()) * kUnit * scale,
-              std::to_string(a.rows()));
+        ratio("residual, " + kind, a, (square_of(l) - a).norm(),
+              8 * static_cast<double>(a.rows()) * kUnit * scale, std::to_string(a.rows()));
     }
 };
 
@@ -82,7 +82,8 @@ TEST_P(UpdateTest, ShermanMorrisonMatchesFloat64) {
                 const Matrix is = x.p.read()[item];
                 const double allowed =
                     (static_cast<double>(p.rows()) + 10) * kUnit * (p.norm() + change.norm()) / x.gamma;
-                ratio("sherman_morrison", p, (is - expected).norm(), allowed, std::to_string(p.rows()));
+                ratio("inverse, sherman_morrison", p, (is - expected).norm(), allowed,
+                      std::to_string(p.rows()));
                 ASSERT_TRUE(is == is.transpose()) << "not symmetric bit for bit";
             }
         }
@@ -236,7 +237,7 @@ TEST_P(UpdateTest, ReplacedRowsDriftSlowly) {
         ASSERT_EQ(status.words()[0], 0u);
     }
     const double drift = (square_of(l.read()[0]) - gram()).norm() / gram().norm();
-    ratio("drift of 400 rows", gram(), drift, 5e-6, "window");
+    ratio("drift after 400 replaced rows", gram(), drift, 5e-6, "window");
 }
 
 TEST_P(UpdateTest, FailuresLeaveTheFactorAndTheOthersAlone) {

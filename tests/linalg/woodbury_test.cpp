@@ -61,7 +61,7 @@ protected:
         const Matrix k = weight * u * u.transpose();
         const Matrix q = solve_symmetric(k + lambda * Matrix::Identity(k.rows(), k.cols()), y);
         const Matrix expected = u.transpose() * q;
-        ratio("range", u, (x - expected).norm(),
+        ratio("range form", u, (x - expected).norm(),
               range_bound(k, lambda, weight, y, q) + 2 * kEps32 * expected.norm(), what);
     }
     // The error, of which the range form is one part, and the residual where nothing cancels.
@@ -70,13 +70,13 @@ protected:
         const Matrix k = weight * u * u.transpose(), y = u * b;
         const Matrix q = solve_symmetric(k + lambda * Matrix::Identity(k.rows(), k.cols()), y);
         const Matrix expected = (b - weight * u.transpose() * q) / lambda;
-        ratio("solve", u, (x - expected).norm(),
+        ratio("subtractive form", u, (x - expected).norm(),
               (weight * range_bound(k, lambda, weight, y, q) + 50 * kEps32 * b.norm()) / lambda, what);
         if (!refined || b.norm() > 4 * lambda * expected.norm()) return;
         const double norm = spectral_norm(u);
         const Matrix r = b - (lambda * x + weight * u.transpose() * (u * x));
-        ratio("residual", u, r.norm(), 50 * kEps32 * (b.norm() + (lambda + weight * norm * norm) * x.norm()),
-              what);
+        ratio("residual of the subtractive form", u, r.norm(),
+              50 * kEps32 * (b.norm() + (lambda + weight * norm * norm) * x.norm()), what);
     }
     static Matrix column(const Matrix& x) { return Eigen::Map<const Matrix>(x.data(), x.size(), 1); }
 };
@@ -102,7 +102,7 @@ TEST_P(WoodburyTest, GramMatricesMatchFloat64) {
         EXPECT_EQ(k, k.transpose());
         for (Eigen::Index i = 0; i < k.rows(); ++i)
             for (Eigen::Index j = 0; j < k.cols(); ++j)
-                ratio("gram", u, std::abs(k(i, j) - expected(i, j)),
+                ratio("Gram matrix", u, std::abs(k(i, j) - expected(i, j)),
                       64 * 0x1p-24 * u.row(i).norm() * u.row(j).norm(),
                       std::to_string(u.rows()) + " x " + std::to_string(u.cols()));
     }
@@ -186,7 +186,8 @@ TEST_P(WoodburyTest, TheRangeFormKeepsItsDigits) {
     EXPECT_NEAR(lambda, std::max(1e-3, 4 * kEps32 * u.squaredNorm()), 1e-6);
     const Matrix k = u * u.transpose() + lambda * Matrix::Identity(s, s);
     const Matrix expected = u.transpose() * solve_symmetric(k, y);
-    ratio("digits", u, (x.read()[0] - expected).norm() / expected.norm(), 2e-6, "range form");
+    ratio("range form, for the newest row", u, (x.read()[0] - expected).norm() / expected.norm(), 2e-6,
+          "range form");
     EXPECT_GT((subtracted.read()[0] - expected).norm() / expected.norm(), 1e-4);
 }
 
@@ -209,9 +210,10 @@ TEST_P(WoodburyTest, LimitsAreRight) {
     }
     run(graph);
     EXPECT_EQ(x[0].read()[0], 4 * b);
-    ratio("one row", b, (x[1].read()[0] - b / (0.25 + b.squaredNorm())).norm(), 2e-5 * b.norm(), "s = 1");
-    ratio("duplicates", b, (x[2].read()[0] - x[3].read()[0]).norm(), 1e-4 * x[3].read()[0].norm(),
-          "duplicates");
+    ratio("window of one row", b, (x[1].read()[0] - b / (0.25 + b.squaredNorm())).norm(), 2e-5 * b.norm(),
+          "s = 1");
+    ratio("windows with equal rows", b, (x[2].read()[0] - x[3].read()[0]).norm(),
+          1e-4 * x[3].read()[0].norm(), "duplicates");
 }
 
 TEST_P(WoodburyTest, RowsOfAnySizeAreAsGoodAsAny) {
@@ -271,11 +273,11 @@ TEST_P(WoodburyTest, WindowsTurn) {
                     const Matrix u = w.rows64(item), k = w.gram64(item);
                     for (Eigen::Index i = 0; i < u.rows(); ++i) {
                         const double size = expected[item].row(i).norm();
-                        ratio("row", u, (u.row(i) - expected[item].row(i)).norm(),
+                        ratio("stored rows", u, (u.row(i) - expected[item].row(i)).norm(),
                               dtype == DType::f32 ? 0 : unit_roundoff(dtype) * size + 1e-7 * size,
                               to_string(dtype));
                         for (Eigen::Index j = 0; j < u.rows(); ++j)
-                            ratio("gram", u, std::abs(k(i, j) - u.row(i).dot(u.row(j))),
+                            ratio("Gram matrix", u, std::abs(k(i, j) - u.row(i).dot(u.row(j))),
                                   64 * 0x1p-24 * u.row(i).norm() * u.row(j).norm(), "turned window");
                     }
                     Matrix y = Matrix::Zero(s, 1);
@@ -326,7 +328,7 @@ TEST_P(WoodburyTest, DiagonalsPlusLowRankMatchFloat64) {
     for (const System& system : systems) {
         const Matrix x = system.x.read()[0];
         const double norm = spectral_norm(system.a), condition = norm * spectral_norm(inverse(system.a));
-        ratio("diagonal", system.a, (system.a * x - system.b).norm(),
+        ratio("residual, diagonal plus low rank", system.a, (system.a * x - system.b).norm(),
               50 * kEps32 * (system.b.norm() + std::min(condition, 100.0) * norm * x.norm()), system.what);
     }
 }
@@ -364,7 +366,7 @@ TEST_P(WoodburyTest, FailuresAreNamedAndStayAlone) {
     EXPECT_EQ(solve_status.statuses(), expected);
     EXPECT_EQ(damping.floats()[0], 1e-3f);
     EXPECT_EQ(damping.floats()[1], 0.0f);
-    ratio("damping", large, std::abs(damping.floats()[2] - 4 * kEps32 * large.squaredNorm()),
+    ratio("damping that was used", large, std::abs(damping.floats()[2] - 4 * kEps32 * large.squaredNorm()),
           1e-6 * damping.floats()[2], "");
     EXPECT_EQ(range.read()[1], Matrix::Zero(d, 1));
     EXPECT_EQ(solution.read()[1], Matrix::Zero(d, 1));
@@ -404,7 +406,7 @@ TEST_P(WoodburyTest, DiagonalFailuresAreNamed) {
     const char* expected[] = {"indefinite", "singular", "nonfinite", "nonfinite", "ok"};
     for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(tries[i].status.statuses()[0], expected[i]) << i;
     for (std::size_t i : {0u, 1u})
-        ratio("b / D", b, (tries[i].x.read()[0] - b / 2).norm(), 1e-6 * b.norm(), "");
+        ratio("b / D where C is not definite", b, (tries[i].x.read()[0] - b / 2).norm(), 1e-6 * b.norm(), "");
     for (std::size_t i : {2u, 3u}) EXPECT_EQ(tries[i].x.read()[0], Matrix::Zero(d, 1));
 }
 
@@ -435,7 +437,7 @@ TEST_P(WoodburyTest, InversesAreUpdated) {
         const Matrix p = update.result.read()[0], expected = inverse(f);
         EXPECT_EQ(p, p.transpose());
         // Errors relative to P, from which the change is subtracted.
-        ratio("update", p, (p - expected).norm(),
+        ratio("updated inverse", p, (p - expected).norm(),
               static_cast<double>(update.p.rows() + 10) * 0x1p-24 * 100 * update.p.norm(),
               std::to_string(p.rows()));
     }
