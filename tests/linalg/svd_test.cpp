@@ -26,6 +26,11 @@ Vector scaled_singular_values(const Matrix& a) {
     return singular_values(a / (norm == 0 ? 1 : norm)) * norm;
 }
 
+// Errors in units of the longer extent times eps.
+struct Ratios {
+    double residual = 0, left = 0, right = 0;
+};
+
 class SvdTest : public LinalgTest {
 protected:
     struct Added {
@@ -56,7 +61,7 @@ protected:
 
     // U S V^T, the orthonormality of the columns within the numerical rank, zero columns beyond it on the
     // left.
-    void check(const Added& added, std::size_t item) {
+    Ratios check(const Added& added, std::size_t item) {
         const Matrix a = rounded(added.c.items[item], added.c.dtype);
         const Matrix u = added.u.read()[item], v = added.v.read()[item];
         const Vector s = added.s.read()[0].row(static_cast<Eigen::Index>(item));
@@ -72,17 +77,18 @@ protected:
         const Vector expected = scaled_singular_values(a);
         const std::string where =
             std::to_string(added.m) + "x" + std::to_string(added.n) + " " + to_string(added.c.dtype);
-        ratio("residual", a, (a - u * s.asDiagonal() * v.transpose()).stableNorm(), 2 * allowed * norm,
-              where);
-        ratio("orthogonality of the longer vectors", a,
-              (inner.transpose() * inner - Matrix::Identity(rank, rank)).norm(), 5 * allowed, where);
-        ratio("orthogonality of the shorter vectors", a,
-              (right.transpose() * right - Matrix::Identity(right.cols(), right.cols())).norm(), 5 * allowed,
-              where);
+        const double residual = (a - u * s.asDiagonal() * v.transpose()).stableNorm();
+        const double orthogonality = (inner.transpose() * inner - Matrix::Identity(rank, rank)).norm();
+        ratio("residual", a, residual, 2 * allowed * norm, where);
+        ratio("orthogonality of the longer vectors", a, orthogonality, 5 * allowed, where);
+        const double other =
+            (right.transpose() * right - Matrix::Identity(right.cols(), right.cols())).norm();
+        ratio("orthogonality of the shorter vectors", a, other, 5 * allowed, where);
         ratio("values", a, (s - expected).cwiseAbs().maxCoeff(), 5 * allowed * expected[0], where);
         for (Eigen::Index i = 1; i < s.size(); ++i) EXPECT_GE(s[i - 1], s[i]) << where;
         EXPECT_EQ(left.rightCols(left.cols() - rank).cwiseAbs().sum(), 0.0) << where;
         EXPECT_EQ(added.status.words()[item], rank < s.size() ? kRankDeficient : kOk) << where;
+        return {norm == 0 ? 0 : residual / (allowed * norm), orthogonality / allowed, other / allowed};
     }
 
     void check_all() {
