@@ -66,8 +66,12 @@ void main() {
                     for (uint e = 0u; e < valid; ++e)
                         col_sums.v[i + e] = col_sums.v[i + e] + rate * (square[e] + eps - col_sums.v[i + e]);
                 } else {
-                    columns += square * col_weight;
-                    rows[k] = dot(square * row_weight, vec4(1.0));
+                    precise vec4 col_share = square * col_weight;
+                    columns += col_share;
+                    // Nor may a compiler add first and divide afterwards.
+                    precise vec4 share = square * row_weight;
+                    precise float sum = (share.x + share.y) + (share.z + share.w);
+                    rows[k] = sum;
                 }
                 if (scaled) {
                     vec4 w = load_weight(i, valid);
