@@ -65,8 +65,8 @@ struct ScionOptions {
     Schedule schedule;
 
     // W <- (1 - beta) W - lr argmax over the unit ball of <M, D>: weight decay beta / lr, so that with a
-    // schedule beta follows lr. The polar factor is exact to about 1e-5 (ten steps of Polar Express). lr
-    // above 0, beta >= 0.
+    // schedule beta follows lr. The polar factor (ten steps of Polar Express) is exact to about 1e-4 where
+    // all singular values are above 3e-4 |M|_F; smaller ones stay below 1. lr above 0, beta >= 0.
     HERON_API static ScionOptions trust_region(ScionNorm norm, float lr, float beta);
 };
 
@@ -85,10 +85,10 @@ private:
 };
 
 // Draws `weight` from the sphere of radius `scale` of the parameter's norm, that is scale L(A) of normal
-// numbers A: semi-orthogonal matrices times the factor (accurate to about 1e-5), +-1/n, normal rows or
-// columns that are normalized; zero for frobenius, as the authors do with biases. `weight` is a tensor of the
-// graph with the parameter's shape, any floating-point dtype; `parameter` gives role, view, and its name in
-// errors. Another `tensor` number draws other numbers (RandomOptions::tensor).
+// numbers A: semi-orthogonal matrices times the factor (accurate to about 1e-5 where well conditioned),
+// +-1/n, normal rows or columns that are normalized; zero for frobenius, as the authors do with biases.
+// `weight` is a tensor of the graph with the parameter's shape, any floating-point dtype; `parameter` gives
+// role, view, and its name in errors. Another `tensor` number draws other numbers (RandomOptions::tensor).
 HERON_API void draw_scion_weight(Graph& graph, const Tensor& weight, const Parameter& parameter,
                                  const ScionOptions& options, std::uint64_t seed, std::uint32_t tensor);
 
