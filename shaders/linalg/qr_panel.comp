@@ -85,18 +85,20 @@ void main() {
         // --- The vector
         if (t == s % threads)
             pivot = w.v[base + s * n + s];
-        vec3 acc = squares_below(w, base, n, rows, s, 1.0);
         // What is left of a column that depends on others is rounding, some 2^-24 smaller with each of them: before v and
         // tau would be made of numbers with few bits, and H no longer be orthogonal, the column is scaled.
-        vec3 whole_column = acc;
-        blue_add(whole_column, pivot);
-        float scale = blue_norm(whole_column) < TINY ? UP : 1.0;
-        if (scale != 1.0)
-            acc = squares_below(w, base, n, rows, s, scale);
-        float alpha = pivot * scale;
-        bool nothing_below = acc == vec3(0.0);
-        blue_add(acc, alpha);
-        float norm = blue_norm(acc);
+        float scale = 1.0, alpha, norm;
+        bool nothing_below;
+        [[dont_unroll]] for (uint attempt = 0; attempt < 2; ++attempt) {
+            vec3 acc = squares_below(w, base, n, rows, s, scale);
+            alpha = pivot * scale;
+            nothing_below = acc == vec3(0.0);
+            blue_add(acc, alpha);
+            norm = blue_norm(acc);
+            if (norm >= TINY)
+                break;
+            scale = attempt == 0 ? UP : scale;
+        }
         float beta = nothing_below ? alpha : alpha > 0.0 ? -norm : norm;
         float tau = nothing_below ? 0.0 : (beta - alpha) / beta;
         float divisor = alpha - beta;

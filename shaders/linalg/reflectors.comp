@@ -3,14 +3,12 @@
 //
 //   t_qq = tau_q       t_rq = -tau_q sum_s t_rs (V^T V)_sq,  s from r to q - 1
 //
-// A row of T needs no other: one invocation a row.
+// A row of T needs no other: one invocation a row, which reads back what it has written.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "linalg/tridiagonal.h"
 #define JOB ReflectorsJob
 #include "core/kernel.glsl"
-
-float row[REFLECTORS];
 
 void main() {
     if (nothing_to_do())
@@ -34,9 +32,7 @@ void main() {
         float factor = tau.v[tau_at + col];
         float sum = 0.0;
         for (uint s = r; s < q; ++s)
-            sum += row[min(s, REFLECTORS - 1)] * gram.v[at + min(s, width - 1) * width + col];
-        float value = q < r ? 0.0 : q == r ? factor : -factor * sum;
-        row[min(q, REFLECTORS - 1)] = value;
-        t.v[at + r * width + col] = value;
+            sum += t.v[at + r * width + min(s, width - 1)] * gram.v[at + min(s, width - 1) * width + col];
+        t.v[at + r * width + col] = q < r ? 0.0 : q == r ? factor : -factor * sum;
     }
 }

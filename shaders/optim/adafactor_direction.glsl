@@ -23,7 +23,7 @@ float over_root(float numerator, float x) {
 // 1 / sqrt(c) of four neighbours; of a vector c is v.
 vec4 column_scales(uint first, uint valid) {
     vec4 scales;
-    for (uint k = 0u; k < 4u; ++k)
+    [[dont_unroll]] for (uint k = 0u; k < 4u; ++k)
         scales[k] = over_root(1.0, direction_col.v[first + min(k, max(valid, 1u) - 1u)]);
     return scales;
 }

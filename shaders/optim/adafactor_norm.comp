@@ -3,6 +3,7 @@
 // of all sums is fixed.
 #version 460
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
 #include "optim/adafactor.h"
 
 #define JOB AdafactorNormJob

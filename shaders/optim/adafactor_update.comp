@@ -8,6 +8,7 @@
 // One workgroup a tile (optim/adafactor.h); each combines the tiles' partial sums by itself, in the same order.
 #version 460
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
 #include "optim/adafactor.h"
 
 #define JOB AdafactorUpdateJob
@@ -69,7 +70,7 @@ void main() {
         for (uint r = 0u; r < tile_rounds; ++r) {
             uint row = tile_row(r);
             uint count = tile_row_count(row);
-            for (uint k = 0u; k < count; ++k) {
+            [[dont_unroll]] for (uint k = 0u; k < count; ++k) { // four copies would not fit an instruction cache
                 uint i = tile_element(row + k);
                 uint valid = valid_at(i);
                 vec4 w = load_weight(i, valid);

@@ -52,13 +52,14 @@ void main() {
         else
             d = load_state(direction, i, valid);
         d = clamp_finite(d, DTYPE_F32);
-        if ((flags & SHAMPOO_MOMENTUM) == 0u) {
-            update_weight(i, valid, (1.0 - decay) * w, lr * d);
-            continue;
+        vec4 decayed = (1.0 - decay) * w;
+        if ((flags & SHAMPOO_MOMENTUM) != 0u) {
+            vec4 pull = rate * clamp_finite(d + clamp_finite(weight_decay * w, DTYPE_F32), DTYPE_F32);
+            vec4 b = clamp_finite(momentum * load_state(kept, i, valid) + pull, DTYPE_F32);
+            store_state(kept, i, valid, b);
+            decayed = w;
+            d = (flags & SHAMPOO_NESTEROV) != 0u ? clamp_finite(pull + momentum * b, DTYPE_F32) : b;
         }
-        vec4 pull = rate * clamp_finite(d + clamp_finite(weight_decay * w, DTYPE_F32), DTYPE_F32);
-        vec4 b = clamp_finite(momentum * load_state(kept, i, valid) + pull, DTYPE_F32);
-        store_state(kept, i, valid, b);
-        update_weight(i, valid, w, lr * ((flags & SHAMPOO_NESTEROV) != 0u ? clamp_finite(pull + momentum * b, DTYPE_F32) : b));
+        update_weight(i, valid, decayed, lr * d);
     }
 }

@@ -208,6 +208,13 @@ public:
         optimizer.add(parameters_[0]);
         if (!only_matrix) optimizer.add(parameters_[1]);
     }
+    // The matrix as a convolution's filter.
+    void give_filter_to(Optimizer& optimizer) const {
+        Parameter filter = parameters_[0];
+        filter.weight = memory_.view(dtype_, Shape{256, 16, 7, 7}, 0);
+        filter.gradient = memory_.view(dtype_, Shape{256, 16, 7, 7}, kBytes);
+        optimizer.add(filter);
+    }
 
 private:
     static constexpr std::uint64_t kBytes = 1 << 20;
@@ -266,6 +273,9 @@ void compile_steps(const Device& device) {
         compile_step(Mousse(device), true);
         compile_step(Shampoo(device, {.trace_exponent = 0.5, .block_size = 256, .momentum = 0.9}));
         compile_step(Shampoo(device, ShampooOptions::soap()));
+        Shampoo filters(device, {.block_size = 64});
+        network.give_filter_to(filters);
+        compile(device, {&filters}, {}).prewarm();
         compile_step(Fismo(device), true);
         compile_step(Fismo(device, FismoOptions::paper()), true);
     }
