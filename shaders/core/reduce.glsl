@@ -65,6 +65,12 @@ float blue_norm(vec3 acc) {
 }
 
 #ifdef REDUCE_WORKGROUP
+// REDUCE_COMPACT: for kernels whose code would be long else; they enable GL_EXT_control_flow_attributes.
+#ifdef REDUCE_COMPACT
+#define REDUCE_LOOP [[dont_unroll]]
+#else
+#define REDUCE_LOOP
+#endif
 shared vec3 reduce_scratch[gl_WorkGroupSize.x];
 
 // The sum over all invocations, in every one of them; all of them have to come here.
@@ -72,7 +78,7 @@ vec3 workgroup_sum(vec3 x) {
     uint t = gl_LocalInvocationID.x;
     reduce_scratch[t] = x;
     barrier();
-    for (uint half_size = gl_WorkGroupSize.x / 2; half_size > 0; half_size /= 2) {
+    REDUCE_LOOP for (uint half_size = gl_WorkGroupSize.x / 2; half_size > 0; half_size /= 2) {
         if (t < half_size)
             reduce_scratch[t] += reduce_scratch[t + half_size];
         barrier();

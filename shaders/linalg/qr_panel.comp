@@ -14,6 +14,7 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #define REDUCE_WORKGROUP
+#define REDUCE_COMPACT
 #include "linalg/qr.h"
 #include "linalg/status.h"
 #define JOB QrPanelJob

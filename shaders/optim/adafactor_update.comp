@@ -15,6 +15,7 @@
 #include "core/kernel.glsl"
 #include "core/half.glsl"
 #define REDUCE_WORKGROUP
+#define REDUCE_COMPACT
 #include "core/reduce.glsl"
 #include "optim/parameter.glsl"
 #include "optim/gradient.glsl"
@@ -22,13 +23,12 @@
 #include "optim/adafactor_tile.glsl"
 #include "optim/adafactor_direction.glsl"
 
-// sqrt(sum / count) of Blue's sums of all tiles.
-float root_mean_square(F32 partials, uint tiles, float inverse_count) {
+// The invocation's share of Blue's sums of all tiles.
+vec3 tile_sums(F32 partials, uint tiles) {
     vec3 sums = vec3(0.0);
     for (uint k = gl_LocalInvocationID.x; k < tiles; k += gl_WorkGroupSize.x)
         sums = blue_combine(sums, vec3(partials.v[3u * k], partials.v[3u * k + 1u], partials.v[3u * k + 2u]));
-    vec2 scaled = blue_scaled(workgroup_sum(sums));
-    return clamp_finite(scaled.x * safe_sqrt(vec4(scaled.y * inverse_count)).x);
+    return sums;
 }
 
 void main() {
@@ -48,8 +48,17 @@ void main() {
     float inverse_count = p.jobs.job[j].inverse_count;
     F32 updates = p.jobs.job[j].updates;
     F32 weights = p.jobs.job[j].weights;
-    float update_size = root_mean_square(updates, tiles, inverse_count);
-    float weight_size = root_mean_square(weights, tiles, inverse_count);
+    vec3 update_sums = tile_sums(updates, tiles);
+    vec3 weight_sums = tile_sums(weights, tiles);
+    float update_size = 0.0, weight_size = 0.0; // root mean squares
+    [[dont_unroll]] for (uint which = 0u; which < 2u; ++which) {
+        vec2 scaled = blue_scaled(workgroup_sum(which == 0u ? update_sums : weight_sums));
+        float size = clamp_finite(scaled.x * safe_sqrt(vec4(scaled.y * inverse_count)).x);
+        if (which == 0u)
+            update_size = size;
+        else
+            weight_size = size;
+    }
 
     float lr = parameter_lr(j, h.lr);
     float rate = h.lr;
