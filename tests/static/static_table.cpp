@@ -85,8 +85,8 @@ const Known kKnown[] = {
     {"NVIDIA", "gemm_coopmat_large", kCode,
      "three ways to load an operand, four times, and 16 matrices to store; 16 bytes an instruction"},
     {"NVIDIA", "adafactor_update", kCode,
-     "matrices and vectors, three types of each tensor, an average and a momentum in one kernel, with "
-     "divisions and roots of 10 to 20 instructions each; by types alone 10 KB, by the average 6 KB"},
+     "36 KB: matrices and vectors, an average and a momentum in one kernel, with divisions and roots that are "
+     "dozens of instructions of 16 bytes"},
 };
 
 const Known* find_known(const Json& line, const Gate& gate) {
