@@ -23,10 +23,9 @@ public:
         const double deviation = std::stod(golden.metadata("float32_deviation"));
         std::uint64_t order = 1;
         const Shape shape = golden.tensor("w.0").shape;
-        for (const std::uint64_t extent :
-             tensor_blocks(merge_axes(shape, options.block_size, options.least_order), options.block_size)[0]
-                 .extents)
-            order = std::max(order, extent);
+        const std::vector<TensorBlock> blocks =
+            tensor_blocks(merge_axes(shape, options.block_size, options.least_order), options.block_size);
+        for (const std::uint64_t extent : blocks[0].extents) order = std::max(order, extent);
         const bool floored = static_cast<double>(options.epsilon) < static_cast<double>(order) * 0x1p-23;
         const double least = floored ? std::sqrt(0x1p-23) : 2e-5;
         setup.update_bound = std::isnan(deviation) ? least : std::max(10 * deviation, least);
