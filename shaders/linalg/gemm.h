@@ -39,7 +39,6 @@ const uint GEMM_HAS_C = 1;     // beta != 0
 const uint GEMM_SYMMETRIC = 2; // only tiles on or above the diagonal; what is above it is stored below it too
 const uint GEMM_D_PAIRS = 4;   // elements of D with an even column share a word with the next one, in every row
 const uint GEMM_ACTIVE = 8;    // items whose word of `active_items` is 0 are left as they are (linalg/gemm_active.glsl)
-const uint GEMM_ACTIVE_ONE = 16; // ... the first word, which serves all items of the job
 
 // gemm_packed multiplies panels, which gemm_pack makes of the operands: lines (rows of op(A), columns of op(B)) side by
 // side, PANEL_ROWS of A, PANEL_COLS times the subgroup size of B, with all their k, the lines of one k in a row; zeros after
@@ -59,7 +58,7 @@ struct GemmPackJob {
     uint  x_k;         // ... from one k to the next
     uint  x_batch;
     uint  width;       // lines of a panel
-    uint  flags;       // PACK_COLUMNS, GEMM_ACTIVE, GEMM_ACTIVE_ONE
+    uint  flags;       // PACK_COLUMNS, GEMM_ACTIVE
     uint  panels_item; // panels of one item
     uint  padded_k;
     uint  chunks;      // workgroups of one panel
@@ -70,9 +69,9 @@ struct GemmPackJob {
 const uint PACK_COLUMNS = 32;  // of B: each invocation of gemm_packed has PANEL_COLS neighbours, the first of all come first
 const uint PACK_CHUNK = 128;   // k of a workgroup
 
-// Sums the products of pieces of k: D = alpha sum_s P[item][s] + beta C.
+// Sums the products of pieces of k: D = alpha sum_s P[s][item] + beta C.
 struct GemmCombineJob {
-    F32   partial;     // items x pieces x m x n, contiguous
+    F32   partial;     // pieces x items x m x n, contiguous
     U32   c;           // valid only with GEMM_HAS_C
     U32   d;
     U32   active_items; // as in GemmJob
@@ -88,7 +87,7 @@ struct GemmCombineJob {
     float beta;
     uint  pairs;       // items m ceil(n / 2)
     uint  per_thread;  // pairs
-    uint  reserved;
+    uint  piece;       // items m n
     uint  first_group;
 };
 

@@ -6,8 +6,7 @@
 // `item` exists in idle workgroups too: lavapipe 26.1 loads what is at a uniform address whether or not anybody asks.
 bool is_inactive(uint j, uint item) {
     U32 active_items = p.jobs.job[j].active_items;
-    uint flags = p.jobs.job[j].flags;
-    return (flags & GEMM_ACTIVE) != 0 && active_items.v[(flags & GEMM_ACTIVE_ONE) != 0 ? 0 : item] == 0;
+    return (p.jobs.job[j].flags & GEMM_ACTIVE) != 0 && active_items.v[item] == 0;
 }
 
 #endif

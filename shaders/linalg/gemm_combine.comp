@@ -27,6 +27,7 @@ void main() {
     uint n = p.jobs.job[j].n;
     uint pieces = p.jobs.job[j].pieces;
     uint pairs = p.jobs.job[j].pairs;
+    uint piece = p.jobs.job[j].piece;
     uint per_thread = p.jobs.job[j].per_thread;
     uint flags = p.jobs.job[j].flags;
     float alpha = p.jobs.job[j].alpha;
@@ -47,10 +48,10 @@ void main() {
         bool keep0 = !(symmetric && col < row);
         bool keep1 = col + 1 < n && !(symmetric && col + 1 < row);
         uint right = col + 1 < n ? 1 : 0;
-        uint at = item * pieces * m * n + row * n + col;
+        uint at = (item * m + row) * n + col;
         vec2 sums = vec2(0.0);
         for (uint s = 0; s < pieces; ++s) {
-            uint here = at + min(s, pieces - 1) * m * n; // lavapipe runs a loop once more than needed, with nobody active
+            uint here = at + min(s, pieces - 1) * piece; // lavapipe runs a loop once more than needed, with nobody active
             sums += vec2(partial.v[here], partial.v[here + right]);
         }
         sums *= alpha;

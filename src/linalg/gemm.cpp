@@ -32,16 +32,14 @@ constexpr std::uint64_t kMaxExtent = std::uint64_t{1} << 31;
 // GemmOptions::active as the items of a job see it.
 struct Active {
     Tensor tensor;     // empty: all of them are
-    bool one = false;  // its first element serves all items
+    bool kept = true;  // what is not active is read later
 
-    std::uint32_t flags() const {
-        return !tensor ? 0 : one ? gpu::GEMM_ACTIVE | gpu::GEMM_ACTIVE_ONE : gpu::GEMM_ACTIVE;
-    }
+    std::uint32_t flags() const { return tensor ? gpu::GEMM_ACTIVE : 0; }
     void add_to(std::vector<Operand>& operands, std::size_t field) const {
         if (tensor) operands.push_back({static_cast<std::uint32_t>(field), tensor, Access::read});
     }
     // What is left as it is must be there.
-    Access access() const { return tensor ? Access::read_write : Access::write; }
+    Access access() const { return tensor && kept ? Access::read_write : Access::write; }
 };
 
 // An operand as gemm_pack sees it: lines (rows of op(A), columns of op(B)) of k elements each.
@@ -198,22 +196,16 @@ std::uint64_t split_count(const Capabilities& device, const GemmKernel& kernel, 
     return std::max(needed, useful_pieces(device, tiles, s.k, kMinPiece));
 }
 
-// `count` of the columns of op(A), or rows of op(B), from `first` on.
+// `count` of the columns of op(A), or rows of op(B), from `first` on, of every item. `first` is even: 16-bit
+// elements begin with a word.
 Tensor piece(const Tensor& x, bool along_columns, std::uint64_t first, std::uint64_t count) {
     Tensor part = x;
     part.row_stride = x.stride();
     part.byte_offset += first * (along_columns ? 1 : x.stride()) * bytes_of(x.dtype);
-    part.shape = along_columns ? Shape{x.rows(), count} : Shape{count, x.cols()};
+    // One matrix, from the first row that is read to the last: batch strides are the job's.
+    part.shape = along_columns ? Shape{x.batch() * x.rows(), count}
+                               : Shape{(x.batch() - 1) * x.rows() + count, x.cols()};
     return part;
-}
-
-// The element of matrix i.
-Tensor active_item(const Tensor& active, std::uint64_t i) {
-    Tensor one = active;
-    one.byte_offset += i * sizeof(std::uint32_t);
-    one.shape = Shape{1};
-    one.row_stride = 0;
-    return one;
 }
 
 // D = alpha (sum of the pieces) + beta C.
@@ -237,6 +229,7 @@ void add_combine(Graph& graph, const Tensor& partial, std::uint64_t pieces, cons
                 (even_rows ? gpu::GEMM_D_PAIRS : 0) | active.flags();
     job.alpha = options.alpha;
     job.beta = options.beta;
+    job.piece = narrow(items * m * n);
     job.pairs = narrow(items * m * ceil_div(n, 2));
     job.per_thread = kPairsPerThread;
     std::vector<Operand> operands{{offsetof(gpu::GemmCombineJob, partial), partial, Access::read},
@@ -265,40 +258,30 @@ void add_split_product(Graph& graph, const GemmChoice& choice, const Tensor& a, 
     const std::uint64_t step = ceil_div(ceil_div(k, splits), 32) * 32;
     const std::uint64_t pieces = ceil_div(k, step);
     const std::uint64_t m = d.rows(), n = d.cols(), items = d.batch();
-    const Tensor partial = graph.temporary(DType::f32, Shape{items, pieces, m, n});
+    const Tensor partial = graph.temporary(DType::f32, Shape{pieces, items, m, n});
     GemmOptions plain = options;
     plain.alpha = 1.0f;
     plain.beta = 0.0f;
     GemmChoice why = choice;
     why.reason += "; k in " + std::to_string(pieces) + " pieces";
-    const auto item = [](const Tensor& x, std::uint64_t index) {
-        return x.batch() == 1 ? x : x.batch_item(index);
-    };
-    const auto distance = [&](const Tensor& x, bool along_columns) {
-        return narrow(step * (along_columns ? 1 : x.stride()));
-    };
-    for (std::uint64_t i = 0; i < items; ++i) {
-        const Tensor ai = item(a, i), bi = item(b, i);
-        // All pieces but the last one are one job.
-        for (const std::uint64_t first : {std::uint64_t{0}, pieces - 1}) {
-            const bool last = first != 0;
-            const std::uint64_t count = last ? 1 : pieces - 1;
-            Tensor to = partial;
-            to.byte_offset += (i * pieces + first) * m * n * sizeof(float);
-            to.shape = Shape{count, m, n};
-            const std::uint64_t covered = last ? k - first * step : count * step;
-            add_product(graph, why,
-                        {piece(ai, a_columns, first * step, covered),
-                         piece(bi, b_columns, first * step, covered),
-                         Tensor{},
-                         to,
-                         last ? covered : step,
-                         count,
-                         distance(ai, a_columns),
-                         distance(bi, b_columns),
-                         {options.active ? active_item(options.active, i) : Tensor{}, true}},
-                        plain);
-        }
+    // A job for each piece, of all items: that of an item would begin in the middle of a word where items
+    // have an odd number of 16-bit elements.
+    for (std::uint64_t p = 0; p < pieces; ++p) {
+        Tensor to = partial;
+        to.byte_offset += p * items * m * n * sizeof(float);
+        to.shape = Shape{items, m, n};
+        const std::uint64_t count = std::min(step, k - p * step);
+        add_product(graph, why,
+                    {piece(a, a_columns, p * step, count),
+                     piece(b, b_columns, p * step, count),
+                     Tensor{},
+                     to,
+                     count,
+                     items,
+                     batch_stride(a),
+                     batch_stride(b),
+                     {options.active, false}},
+                    plain);
     }
     add_combine(graph, partial, pieces, c, d, options);
 }

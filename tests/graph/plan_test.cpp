@@ -504,6 +504,10 @@ TEST_P(PlanTest, RefusesMisuse) {
     Tensor too_long = y;
     too_long.shape = Shape{65};
     EXPECT_THROW(add_affine(graph, too_long, y, 1, 1), Error);
+    Tensor in_a_word = y;
+    in_a_word.dtype = DType::bf16;
+    in_a_word.byte_offset = 2;
+    EXPECT_THROW(add_affine(graph, in_a_word, y, 1, 1), Error) << "kernels address words";
     Tensor far = y;
     far.byte_offset = ~std::uint64_t{0} - 100;
     EXPECT_THROW(add_affine(graph, far, y, 1, 1), Error) << "an end that overflows";

@@ -365,6 +365,18 @@ TEST_P(GemmTest, SplitsLongSums) {
                 .shared_c = true,
                 .beta = 1.0f,
                 .d = DType::bf16});
+    // Items of an odd number of 16-bit elements begin in the middle of a word.
+    for (bool transpose : {false, true})
+        for (DType half : {DType::f16, DType::bf16})
+            add(graph, {.m = 5,
+                        .n = 3,
+                        .k = 4099,
+                        .batch = 3,
+                        .transpose_a = transpose,
+                        .transpose_b = transpose,
+                        .a = half,
+                        .b = half,
+                        .active = {1, 0, 1}});
     Plan plan = graph.compile({});
     EXPECT_EQ(plan.level_count(), 2u);
     plan.allocate();
