@@ -40,6 +40,10 @@ const uint GEMM_SYMMETRIC = 2; // only tiles on or above the diagonal; what is a
 const uint GEMM_D_PAIRS = 4;   // elements of D with an even column share a word with the next one, in every row
 const uint GEMM_ACTIVE = 8;    // items whose word of `active_items` is 0 are left as they are (linalg/gemm_active.glsl)
 
+// CPU variants add up so many products at a time, then those sums, for the sake of accuracy: products of one sign lose up to
+// k/2 units of rounding in a plain sum. A multiple of PANEL_STEP. (GPU variants have no registers to spare for it.)
+const uint SUM_PIECE = 64;
+
 // gemm_packed multiplies panels, which gemm_pack makes of the operands: lines (rows of op(A), columns of op(B)) side by
 // side, PANEL_ROWS of A, PANEL_COLS times the subgroup size of B, with all their k, the lines of one k in a row; zeros after
 // the last line and the last k. A job of gemm_packed has panels in a and b, whose batch strides count steps; its k is a

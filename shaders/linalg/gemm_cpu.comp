@@ -31,12 +31,16 @@ const uint LANES = gl_WorkGroupSize.x;
 
 shared float results[ROWS * COLS * LANES];
 
-// The sums of two neighbouring elements of D, by a plain loop.
+// The sums of two neighbouring elements of D, by plain loops.
 vec2 plain_sums(U32 a, U32 b, uint a_at, uint b_at0, uint b_at1, uint a_col, uint b_row, uint k_count) {
     vec2 sums = vec2(0.0);
-    for (uint k = 0; k < k_count; ++k)
-        sums += load(a, a_at + k * a_col, DTYPE_A) *
-                vec2(load(b, b_at0 + k * b_row, DTYPE_B), load(b, b_at1 + k * b_row, DTYPE_B));
+    for (uint begin = 0; begin < k_count; begin += SUM_PIECE) {
+        vec2 part = vec2(0.0);
+        for (uint k = begin; k < min(begin + SUM_PIECE, k_count); ++k)
+            part += load(a, a_at + k * a_col, DTYPE_A) *
+                    vec2(load(b, b_at0 + k * b_row, DTYPE_B), load(b, b_at1 + k * b_row, DTYPE_B));
+        sums += part;
+    }
     return sums;
 }
 
@@ -92,18 +96,24 @@ void main() {
     [[unroll]] for (uint s = 0; s < COLS; ++s)
         b_at[s] = b_item + min(col0 + s, n - 1) * b_col;
 
-    float acc[ROWS][COLS];
+    float total[ROWS][COLS];
     [[unroll]] for (uint r = 0; r < ROWS; ++r)
         [[unroll]] for (uint s = 0; s < COLS; ++s)
-            acc[r][s] = 0.0;
+            total[r][s] = 0.0;
 
     bool one_subgroup = gl_NumSubgroups == 1;
-    if (one_subgroup) {
-        uint k0 = 0;
+    uint end = one_subgroup ? k_count : 0;
+    for (uint begin = 0; begin < end; begin += SUM_PIECE) {
+        float acc[ROWS][COLS];
+        [[unroll]] for (uint r = 0; r < ROWS; ++r)
+            [[unroll]] for (uint s = 0; s < COLS; ++s)
+                acc[r][s] = 0.0;
+        uint piece_end = min(begin + SUM_PIECE, k_count);
+        uint k0 = begin;
         // SwiftShader, whose subgroups have four invocations, does a broadcast from a constant one in an instruction, a shuffle
         // in dozens: 6.2 GFLOP/s instead of 3.6 (512 x 512 x 512). Eight take lavapipe seconds to compile, for nothing.
         if (LANES == 4)
-            for (; k0 + 4 <= k_count; k0 += 4) {
+            for (; k0 + 4 <= piece_end; k0 += 4) {
                 float a_own[ROWS];
                 [[unroll]] for (uint r = 0; r < ROWS; ++r)
                     a_own[r] = load(a, a_at[r] + min(k0 + lane, k_count - 1) * a_col, DTYPE_A);
@@ -118,12 +128,12 @@ void main() {
                     }
                 }
             }
-        for (; k0 < k_count; k0 += LANES) {
+        for (; k0 < piece_end; k0 += LANES) {
             uint own_k = min(k0 + lane, k_count - 1); // lavapipe runs a loop once more than needed, with nobody active
             float a_own[ROWS];
             [[unroll]] for (uint r = 0; r < ROWS; ++r)
                 a_own[r] = load(a, a_at[r] + own_k * a_col, DTYPE_A);
-            uint steps = min(k_count - k0, LANES);
+            uint steps = min(piece_end - k0, LANES);
             for (uint u = 0; u < steps; ++u) {
                 uint k = min(k0 + u, k_count - 1);
                 float b_now[COLS];
@@ -136,13 +146,16 @@ void main() {
                 }
             }
         }
+        [[unroll]] for (uint r = 0; r < ROWS; ++r)
+            [[unroll]] for (uint s = 0; s < COLS; ++s)
+                total[r][s] += acc[r][s];
     }
 
     // Through memory, each invocation what it wrote itself, so that the rest can be a loop: unrolled, it would be thousands
     // of instructions.
     [[unroll]] for (uint r = 0; r < ROWS; ++r)
         [[unroll]] for (uint s = 0; s < COLS; ++s)
-            results[(r * COLS + s) * LANES + lane] = acc[r][s];
+            results[(r * COLS + s) * LANES + lane] = total[r][s];
 
     float alpha = p.jobs.job[j].alpha;
     float beta = p.jobs.job[j].beta;

@@ -134,6 +134,14 @@ TEST_P(EighTest, MatchesFloat64ByDivideAndConquer) {
     check_all();
 }
 
+// All sums are of one sign, where plain sums of hundreds of products would lose the most. 60: one workgroup.
+TEST_P(EighTest, EigenvectorsOfAllOnesAreOrthogonal) {
+    Graph graph(device());
+    for (Eigen::Index n : {60, 257, 512}) add(graph, {{Matrix::Ones(n, n)}});
+    run(graph);
+    check_all();
+}
+
 // Tridiagonal matrices that try the joining of parts: halves that do not know of each other, poles that all
 // meet (the second difference matrix has the same parts twice), glued copies with couplings at every scale
 // (Wilkinson's W+).
