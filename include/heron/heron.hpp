@@ -15,6 +15,7 @@
 #include "heron/optim/dion.hpp"
 #include "heron/optim/dion2.hpp"
 #include "heron/optim/fismo.hpp"
+#include "heron/optim/layer.hpp"
 #include "heron/optim/lion.hpp"
 #include "heron/optim/lookahead.hpp"
 #include "heron/optim/mousse.hpp"

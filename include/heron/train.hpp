@@ -161,6 +161,9 @@ protected:
 
     // Throws (invalid_argument) when the algorithm cannot take the parameter.
     virtual void check(const Parameter& parameter) const;
+    // What add() refuses of any parameter, and what it does with one that is right.
+    void check_parameter(const Parameter& parameter) const;
+    void append(Parameter parameter);
 
 private:
     friend class StepBuilder;

@@ -22,8 +22,8 @@ struct StepControl {
     uint  good_steps;         // since the loss scale last changed
     uint  micro_batches;      // accumulated since the last step
     uint  seed;               // of the counter-based random streams
-    uint  reserved0;
-    uint  reserved1;
+    float unscale;            // 1 / the loss scale that the current step's gradients have been multiplied with
+    float batch_unit;         // square root of 1 / micro-batches of the current step, 1 without accumulation
     uint  reserved2;
     uint  reserved3;
 };

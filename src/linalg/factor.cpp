@@ -14,6 +14,7 @@
 #include "heron/spirv/factor_tiled.hpp"
 #include "linalg/checks.hpp"
 #include "linalg/factor.h"
+#include "linalg/factor_source.hpp"
 #include "linalg/integers.hpp"
 #include "linalg/pieces.hpp"
 
@@ -88,13 +89,6 @@ FactorChoice choose_kernel(const Capabilities& device, std::uint64_t n, std::str
     refuse(kWho, "there is no variant \"" + std::string(variant) + "\"; known are " + names);
 }
 
-// What a is: how many items of how many rows, and where they lie.
-struct Source {
-    gpu::FactorRows rows{};
-    std::uint64_t items = 1, count = 0;
-    bool patches = false;
-};
-
 std::uint64_t positions_along(const char* axis, std::uint64_t extent, std::uint64_t kernel,
                               std::uint64_t stride, std::uint64_t padding, std::uint64_t dilation) {
     if (kernel == 0 || stride == 0 || dilation == 0)
@@ -106,7 +100,9 @@ std::uint64_t positions_along(const char* axis, std::uint64_t extent, std::uint6
     return (padded - reach) / stride + 1;
 }
 
-Source patch_source(const Tensor& images, const Tensor& factor, const ConvPatches& x) {
+}  // namespace
+
+FactorSource patch_source(const Tensor& images, const ConvPatches& x) {
     if (images.shape.rank() != 4 || images.stride() != images.cols())
         refuse(kWho, "activations are " + text(images) +
                          "; with patches they must be contiguous images N x C x H x W");
@@ -114,7 +110,7 @@ Source patch_source(const Tensor& images, const Tensor& factor, const ConvPatche
     if (x.groups == 0 || channels % x.groups != 0)
         refuse(kWho, "activations are " + text(images) + ", groups " + std::to_string(x.groups) +
                          "; the groups must divide the channels");
-    Source source;
+    FactorSource source;
     source.patches = true;
     source.items = x.groups;
     const std::uint64_t out_height =
@@ -137,14 +133,13 @@ Source patch_source(const Tensor& images, const Tensor& factor, const ConvPatche
     source.rows.padding_x = x.padding[1];
     source.rows.dilation_y = x.dilation[0];
     source.rows.dilation_x = x.dilation[1];
-    if (factor.batch() != x.groups)
-        refuse(kWho, "factor is " + text(factor) + "; it must have a matrix for each of the " +
-                         std::to_string(x.groups) + " groups");
     return source;
 }
 
-Source matrix_source(const Tensor& activations, const Tensor& factor) {
-    Source source;
+namespace {
+
+FactorSource matrix_source(const Tensor& activations, const Tensor& factor) {
+    FactorSource source;
     const bool one = factor.batch() == 1;
     if (!one && factor.batch() != activations.batch())
         refuse(kWho, "factor is " + text(factor) + ", activations are " + text(activations) +
@@ -158,8 +153,8 @@ Source matrix_source(const Tensor& activations, const Tensor& factor) {
 }
 
 // Sums or means over positions: what reduced() describes.
-Tensor add_reduce(Graph& graph, const Tensor& activations, const Source& source, std::uint64_t positions,
-                  const FactorOptions& options) {
+Tensor add_reduce(Graph& graph, const Tensor& activations, const FactorSource& source,
+                  std::uint64_t positions, const FactorOptions& options) {
     const std::uint64_t samples = source.count / positions, features = source.rows.features;
     const Tensor to = graph.temporary(DType::f32, Shape{source.items, samples, features});
     gpu::FactorReduceJob job{};
@@ -190,8 +185,8 @@ Tensor add_reduce(Graph& graph, const Tensor& activations, const Source& source,
     return to;
 }
 
-Source reduced(const Source& source, std::uint64_t positions) {
-    Source samples;
+FactorSource reduced(const FactorSource& source, std::uint64_t positions) {
+    FactorSource samples;
     samples.items = source.items;
     samples.count = source.count / positions;
     samples.rows.features = source.rows.features;
@@ -201,7 +196,7 @@ Source reduced(const Source& source, std::uint64_t positions) {
 }
 
 // Rows [first, first + count) of every item; checks nothing.
-void add_product(Graph& graph, const Tensor& from, const Source& source, const Tensor& factor,
+void add_product(Graph& graph, const Tensor& from, const FactorSource& source, const Tensor& factor,
                  std::uint64_t first, std::uint64_t count, std::uint64_t splits, float decay, float weight,
                  const FactorChoice& choice, const FactorOptions& options) {
     const FactorKernel& kernel = choice.kernel;
@@ -276,8 +271,11 @@ void accumulate_factor(Graph& graph, const Tensor& activations, const Tensor& fa
     if (options.scale && !std::isfinite(*options.scale))
         refuse(kWho, "scale is " + std::to_string(*options.scale) + "; it must be finite");
     if (static_cast<std::uint32_t>(options.sharing) > 2) refuse(kWho, "sharing is not one of WeightSharing");
-    Source source = options.patches ? patch_source(activations, factor, *options.patches)
-                                    : matrix_source(activations, factor);
+    FactorSource source =
+        options.patches ? patch_source(activations, *options.patches) : matrix_source(activations, factor);
+    if (factor.batch() != source.items)
+        refuse(kWho, "factor is " + text(factor) + "; it must have a matrix for each of the " +
+                         std::to_string(source.items) + " groups");
     const std::uint64_t n = std::uint64_t{source.rows.features} + (options.bias ? 1 : 0);
     if (factor.dtype != DType::f32 || factor.rows() != n || factor.cols() != n)
         refuse(kWho, "factor is " + text(factor) + ", activations are " + text(activations) +

@@ -5,14 +5,12 @@
 #include "core/enumerator.hpp"
 #include "heron/train.hpp"
 #include "optim/checks.hpp"
+#include "optim/view_checks.hpp"
 #include "state/safetensors_format.hpp"
 
 namespace heron {
 
-namespace {
-
-void check_view(const Device& device, const std::string& who, const char* which, const TensorView& view) {
-    const std::string subject = who + which;
+void check_view(const Device& device, const std::string& subject, const TensorView& view) {
     if (view.dtype != DType::f32 && view.dtype != DType::f16 && view.dtype != DType::bf16)
         refuse(subject + " is " + to_string(view.dtype) + ", must be f32, f16 or bf16");
     const std::uint64_t count = view.shape.count();
@@ -33,22 +31,20 @@ void check_view(const Device& device, const std::string& who, const char* which,
         refuse(subject + " reaches beyond the end of the address space");
 }
 
-}  // namespace
-
 Optimizer::Optimizer(const Device& device, std::string name) : device_(&device), name_(std::move(name)) {}
 Optimizer::~Optimizer() = default;
 
 void Optimizer::check(const Parameter&) const {}
 
-void Optimizer::add(Parameter parameter) {
+void Optimizer::check_parameter(const Parameter& parameter) const {
     if (parameter.name.empty()) refuse(name_ + ": a parameter has no name; states are saved under it");
     const std::string_view problem = state::name_problem(parameter.name);
     if (!problem.empty())
         refuse(name_ + ": parameter " + state::in_quotes(parameter.name) + ": " + std::string(problem));
     const std::string who = name_ + ": parameter \"" + parameter.name + "\"";
     if (names_.contains(parameter.name)) refuse(who + " was added before; names are unique");
-    check_view(*device_, who, ": its weight", parameter.weight);
-    check_view(*device_, who, ": its gradient", parameter.gradient);
+    check_view(*device_, who + ": its weight", parameter.weight);
+    check_view(*device_, who + ": its gradient", parameter.gradient);
     const TensorView& weight = parameter.weight;
     const TensorView& gradient = parameter.gradient;
     if (!(weight.shape == gradient.shape))
@@ -61,9 +57,17 @@ void Optimizer::add(Parameter parameter) {
     check_option(who, "lr_scale", parameter.lr_scale, parameter.lr_scale >= 0, "finite and not below 0");
     check_option(who, "weight_decay_scale", parameter.weight_decay_scale, parameter.weight_decay_scale >= 0,
                  "finite and not below 0");
-    check(parameter);
+}
+
+void Optimizer::append(Parameter parameter) {
     parameters_.push_back(std::move(parameter));
     names_.insert(parameters_.back().name);
+}
+
+void Optimizer::add(Parameter parameter) {
+    check_parameter(parameter);
+    check(parameter);
+    append(std::move(parameter));
 }
 
 }  // namespace heron

@@ -5,6 +5,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "heron/optim/layer.hpp"
 #include "optim/checks.hpp"
 #include "state/safetensors_format.hpp"
 
@@ -12,23 +13,35 @@ namespace heron {
 
 namespace {
 
-// A range of addresses that a step writes (weights) or reads (gradients).
+// A range of addresses that a step writes (weights) or reads (gradients, captures).
 struct Extent {
     VkDeviceAddress begin;
     VkDeviceAddress end;
     bool weight;
     const Parameter* parameter;
+    const char* what;
 };
 
-// Weights may overlap nothing else that the step touches; gradients may be shared.
+// Weights may overlap nothing else that the step touches; what is only read may be shared.
 void check_overlaps(std::span<const Optimizer* const> optimizers) {
     std::vector<Extent> extents;
-    for (const Optimizer* optimizer : optimizers)
-        for (const Parameter& parameter : optimizer->parameters())
-            for (const TensorView* view : {&parameter.weight, &parameter.gradient})
-                if (view->span_bytes() > 0)
-                    extents.push_back({view->address, view->address + view->span_bytes(),
-                                       view == &parameter.weight, &parameter});
+    const auto add = [&](const TensorView& view, const Parameter& parameter, const char* what) {
+        if (view.span_bytes() > 0)
+            extents.push_back({view.address, view.address + view.span_bytes(), &view == &parameter.weight,
+                               &parameter, what});
+    };
+    for (const Optimizer* optimizer : optimizers) {
+        for (const Parameter& parameter : optimizer->parameters()) {
+            add(parameter.weight, parameter, "weight of ");
+            add(parameter.gradient, parameter, "gradient of ");
+        }
+        const auto* layers = dynamic_cast<const LayerOptimizer*>(optimizer);
+        if (layers == nullptr) continue;
+        for (const Layer& layer : layers->layers()) {
+            add(layer.inputs, layer.weight, "inputs of ");
+            add(layer.output_gradients, layer.weight, "output gradients of ");
+        }
+    }
     std::sort(extents.begin(), extents.end(),
               [](const Extent& a, const Extent& b) { return a.begin < b.begin; });
     const Extent* weight = nullptr;  // of those so far, the one that reaches furthest
@@ -38,10 +51,9 @@ void check_overlaps(std::span<const Optimizer* const> optimizers) {
         if (other == nullptr && extent.weight && gradient != nullptr && gradient->end > extent.begin)
             other = gradient;
         if (other != nullptr) {
-            const auto which = [](const Extent& e) { return e.weight ? "weight of " : "gradient of "; };
             refuse(
-                std::string("compile: the ") + which(*other) + in_quotes(other->parameter->name) +
-                " and the " + which(extent) + in_quotes(extent.parameter->name) +
+                std::string("compile: the ") + other->what + in_quotes(other->parameter->name) + " and the " +
+                extent.what + in_quotes(extent.parameter->name) +
                 " overlap in memory; every weight needs memory of its own, and one parameter belongs to one "
                 "optimizer");
         }

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+// The step that optimizers of whole layers end with, as torch.optim.SGD's with a direction D of [W, b] in place of the
+// gradient; all parameters in one dispatch.
+//
+//   d = factor LAYER_UNIT D, then d <- d + wd w (coupled);  b <- mu b + rate d;  w <- w - lr (d + mu b | b | d)
+//
+// rate = 1 - dampening, but 1 in the first step. Decoupled decay: w <- (1 - lr wd) w instead. The first decay_from steps have
+// no decay. One workgroup takes rounds x workgroup size quads.
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "optim/layer.h"
+
+#define JOB LayerUpdateJob
+#include "core/kernel.glsl"
+#include "core/half.glsl"
+#include "optim/parameter.glsl"
+#include "optim/weight.glsl"
+
+// Of elements i .. i + valid - 1 of the parameter.
+vec4 load_direction(uint j, uint i, uint valid) {
+    F32 direction = p.jobs.job[j].direction;
+    uint cols = p.jobs.job[j].cols;
+    uint stride = p.jobs.job[j].stride;
+    uint row = i / cols;
+    uint col = i - row * cols;
+    uint at = row * stride + p.jobs.job[j].offset + col;
+    vec4 d = vec4(0.0);
+    for (uint k = 0u; k < 4u; ++k) {
+        d[k] = direction.v[at];
+        bool wraps = col + 1u == cols;
+        bool more = k + 1u < valid; // not beyond the last row
+        at += more ? (wraps ? stride - cols + 1u : 1u) : 0u;
+        col = wraps ? 0u : col + 1u;
+    }
+    return keep_valid(d, valid);
+}
+
+void main() {
+    if (nothing_to_do())
+        return;
+    uint group = workgroup_index();
+    uint j = find_job(group);
+    uint count = p.jobs.job[j].range.count;
+    uint quads = quad_count(j);
+    uint rounds = p.jobs.job[j].range.rounds;
+    uint begin = quad_begin(j, group, rounds);
+    begin_weight(j);
+    uint flags = p.jobs.job[j].flags;
+    LayerHyperRef hyper = p.jobs.job[j].hyper;
+    LayerHyper h = hyper.h;
+    F32 factor_address = p.jobs.job[j].factor;
+    float factor = (flags & LAYER_FACTOR) != 0u ? factor_address.v[0] : 1.0;
+    float lr = parameter_lr(j, h.lr);
+    float decay = p.control.c.step > p.jobs.job[j].decay_from ? parameter_decay(j, h.weight_decay) : 0.0;
+    float kept = clamp_finite(1.0 - lr * decay);
+    bool decoupled = (flags & LAYER_DECOUPLED) != 0u;
+
+    for (uint r = 0u; r < rounds; ++r) {
+        uint q = quad_at(begin, r);
+        if (q >= quads)
+            break;
+        uint i = 4u * q;
+        uint valid = min(4u, count - i);
+        vec4 w = load_weight(i, valid);
+        // As large as a gradient may be, and never NaN.
+        vec4 d = clamp_finite((load_direction(j, i, valid) * factor) * LAYER_UNIT, DTYPE_F32);
+        if (!decoupled)
+            d += decay * w;
+        d = clamp(d, -LARGEST_GRADIENT, LARGEST_GRADIENT);
+        vec4 update = d;
+        if ((FLAGS & SGD_MOMENTUM) != 0u) {
+            F32x4 momentum = p.jobs.job[j].momentum;
+            vec4 b = h.momentum * load_state(momentum, i, valid) + h.rate * d;
+            store_state(momentum, i, valid, b);
+            update = (flags & LAYER_NESTEROV) != 0u ? d + h.momentum * b : b;
+        }
+        update_weight(i, valid, decoupled ? kept * w : w, lr * update);
+    }
+}
