@@ -100,6 +100,7 @@ Scion::Scion(const Device& device, const ScionOptions& options)
     check_momentum("Scion", o.momentum);
     check_enum("Scion", "norm", o.norm, ScionNorm::frobenius);
     check_enum("Scion", "norm_scale", o.norm_scale, ScionScale::unit_ball);
+    check_enum("Scion", "kernel", o.kernel, ScionKernel::authors);
     check_option("Scion", "scale", o.scale, o.scale > 0, "above 0");
     check_option("Scion", "weight_decay", o.weight_decay, o.weight_decay >= 0, "finite and not below 0");
     check_option("Scion", "eps", o.eps, o.eps >= 0, "finite and not below 0");
@@ -114,6 +115,7 @@ std::string Scion::options_text() const {
     const ScionOptions& o = options_;
     return "scion momentum=" + number_text(o.momentum) + " norm=" + std::to_string(static_cast<int>(o.norm)) +
            " norm_scale=" + std::to_string(static_cast<int>(o.norm_scale)) +
+           " kernel=" + std::to_string(static_cast<int>(o.kernel)) +
            " transpose=" + std::to_string(o.transpose) + " scale=" + number_text(o.scale) +
            " weight_decay=" + number_text(o.weight_decay) + " eps=" + number_text(o.eps) +
            orthogonalizer_text(o.polar);

@@ -61,14 +61,16 @@ std::vector<MatrixBlock> scion_blocks(const Parameter& parameter, const ScionOpt
                    "; its norm takes matrices, vectors take frobenius, or sign with norm_scale unnormalized");
         if (shape.count() > 0) blocks.push_back({0, 1, shape.count(), 1.0});
     }
-    double kernel = 1;  // elements of a filter's kernel
-    for (std::size_t axis = 2; axis < shape.rank() && !parameter.view.batch; ++axis)
+    double kernel = 1, divisor = 1;  // elements of a filter's kernel
+    for (std::size_t axis = 2; axis < shape.rank() && !parameter.view.batch; ++axis) {
         kernel *= static_cast<double>(shape[axis]);
+        divisor *= static_cast<double>(shape[options.kernel == ScionKernel::authors ? 2 : axis]);
+    }
     for (MatrixBlock& block : blocks) {
         const double m = static_cast<double>(block.rows), n = static_cast<double>(block.cols);
         if (norm == ScionNorm::spectral)
             block.shape_factor = spectral_factor(options.norm_scale, m, n / kernel) /
-                                 (options.norm_scale == ScionScale::unit_ball ? 1.0 : kernel);
+                                 (options.norm_scale == ScionScale::unit_ball ? 1.0 : divisor);
         else if (norm == ScionNorm::sign && is_normalized(options.norm_scale))
             block.shape_factor = 1.0 / n;
         block.shape_factor *= static_cast<double>(options.scale);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Adafactor against torch.optim and Hugging Face's transformers.
 #include "golden/optimizer_golden.hpp"
+#include "golden/reference_golden.hpp"
+#include "optim/reference_adafactor.hpp"
 
 namespace heron::test {
 namespace {
@@ -24,6 +26,7 @@ protected:
         options.decay = golden.number("decay_rate", options.decay);
         options.weight_decay = static_cast<float>(golden.number("weight_decay", 0.0));
         options.scale_parameter = golden.flag("scale_parameter", true);
+        // 0.0 is another form than null in name alone: its first moment is the update.
         if (!golden.is_null("beta1")) options.beta1 = golden.number("beta1", 0.0);
         const bool relative = golden.flag("relative_step", true), warmup = golden.flag("warmup_init", false);
         options.rate = !relative ? AdafactorRate::constant
@@ -32,6 +35,23 @@ protected:
         if (!golden.is_null("lr")) options.lr = static_cast<float>(golden.number("lr", options.lr));
         set_eps(golden, options);
         return options;
+    }
+
+    void run_file(const GoldenCase& golden, GoldenResult& result) {
+        const bool is_torch = golden.name().starts_with("torch");
+        if (!is_torch && !golden.name().starts_with("hf"))
+            throw std::runtime_error("neither torch's nor transformers' form");
+        const AdafactorOptions options = is_torch ? torch(golden) : transformers(golden);
+        OptimizerGolden setup;
+        setup.make = [&](const Device& on) { return std::make_unique<Adafactor>(on, options); };
+        setup.states = {{"row_var", "row"},
+                        {"col_var", "col"},
+                        {"variance", "v"},
+                        {"exp_avg_sq_row", "row"},
+                        {"exp_avg_sq_col", "col"},
+                        {"exp_avg_sq", "v"},
+                        {"exp_avg", options.beta1 > 0 ? "m" : ""}};
+        run_case(golden, result, setup);
     }
 
 private:
@@ -44,18 +64,19 @@ private:
 };
 
 TEST_P(AdafactorGoldenTest, EveryFile) {
-    run_golden("adafactor", GetParam().name, [&](const GoldenCase& golden, GoldenResult& result) {
-        const bool is_torch = golden.name().starts_with("torch");
-        if (!is_torch && !golden.name().starts_with("hf"))
-            throw std::runtime_error("neither torch's nor transformers' form");
-        const AdafactorOptions options = is_torch ? torch(golden) : transformers(golden);
-        OptimizerGolden setup;
-        setup.make = [&](const Device& on) { return std::make_unique<Adafactor>(on, options); };
-        setup.states = {{"row_var", "row"},        {"col_var", "col"},        {"variance", "v"},
-                        {"exp_avg_sq_row", "row"}, {"exp_avg_sq_col", "col"}, {"exp_avg_sq", "v"},
-                        {"exp_avg", "m"}};
-        run_case(golden, result, setup);
-    });
+    run_golden("adafactor", GetParam().name,
+               [&](const GoldenCase& golden, GoldenResult& result) { run_file(golden, result); });
+}
+
+// A first moment of which nothing stays; the file has it as a state.
+TEST_P(AdafactorGoldenTest, TransformersBeta1OfZeroIsNotNull) {
+    const ReferenceGolden file({.name = "hf-beta1",
+                                .hyper = R"({"lr": null, "beta1": 0.0})",
+                                .shape = {9, 5},
+                                .states = {{"exp_avg", "row", {9}}}},
+                               AdafactorReference(AdafactorOptions::transformers(), {9, 5}));
+    EXPECT_TRUE(
+        file.passes([&](const GoldenCase& golden, GoldenResult& result) { run_file(golden, result); }));
 }
 
 HERON_DEVICE_TESTS(AdafactorGoldenTest);

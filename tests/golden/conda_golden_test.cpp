@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Conda against its authors' code.
-#include <algorithm>
 #include <map>
 #include <stdexcept>
 
+#include "golden/conda_conditioning.hpp"
 #include "golden/merged_golden.hpp"
 #include "golden/optimizer_golden.hpp"
+#include "golden/reference_golden.hpp"
+#include "optim/reference_subspace.hpp"
 #include "support/matrix.hpp"
 #include "support/polar_reference.hpp"
 
@@ -36,41 +38,42 @@ public:
             const GoldenTensor g = golden.tensor(GoldenCase::tensor_name("g", in_file, t));
             if (options.gap > 0 && g.shape.rank() >= 2) follow(in_plan, g, options, t);
         };
+        setup.conditioning = [&](const std::string& in_plan, int) {
+            const auto found = followed_.find(in_plan);
+            return found == followed_.end() ? 0.0 : found->second.update;
+        };
         setup.compare_state = [&](GoldenResult& to, const Plan& plan, const std::string& state,
                                   const GoldenTensor& expected, const std::string& in_plan, int t) {
             if (state != "v" || options.gap == 0 || expected.shape.rank() < 2) return false;
             std::vector<float> values(expected.values.size());
             plan.read_state(in_plan + ".v", std::as_writable_bytes(std::span(values)));
+            // v lives in the basis of m, and squares of coefficients change by twice the angle.
             to.add("v of step " + std::to_string(t),
                    maximum_error(std::vector<double>(values.begin(), values.end()), expected.values),
-                   6e-6 + 8 * kUnit * bases_.at(in_plan).closeness);
+                   6e-6 + 8 * kUnit * followed_.at(in_plan).matrix.closeness());
             return true;
         };
-        bases_.clear();
+        followed_.clear();
         run_case(golden, result, setup);
     }
 
 private:
-    // v lives in the singular basis of m, whose vectors are only as good as singular values are apart: m
-    // itself is rounded to f32, and svd() adds as much, together at most 4 u of its norm; the vectors turn by
-    // that over the distance of their singular values, and squares of coefficients change by twice the angle.
-    struct Basis {
-        std::vector<double> m;
-        double closeness = 0;  // the largest singular value over the smallest distance, worst so far
+    struct Followed {
+        CondaConditioning matrix;
+        double update = 0;  // of the last step
     };
 
     void follow(const std::string& parameter, const GoldenTensor& g, const CondaOptions& options, int t) {
-        Basis& basis = bases_[parameter];
-        basis.m.resize(g.values.size(), 0.0);
-        for (std::size_t i = 0; i < basis.m.size(); ++i)
-            basis.m[i] = options.beta1 * basis.m[i] + (1 - options.beta1) * g.values[i];
-        if ((t - 1) % static_cast<int>(options.gap) != 0) return;
-        const Vector values = singular_values(matrix_of(basis.m, g.shape[0], g.shape.count() / g.shape[0]));
-        for (Eigen::Index i = 0; i + 1 < values.size(); ++i)
-            basis.closeness = std::max(basis.closeness, values[0] / (values[i] - values[i + 1]));
+        Matrix gradient = matrix_of(g.values, g.shape[0], g.shape.count() / g.shape[0]);
+        if (gradient.rows() < gradient.cols()) gradient = Matrix(gradient.transpose());
+        if (t == 1)
+            followed_.insert_or_assign(
+                parameter, Followed{CondaConditioning(options, gradient.rows(), gradient.cols())});
+        Followed& followed = followed_.at(parameter);
+        followed.update = followed.matrix.step(gradient, t);
     }
 
-    std::map<std::string, Basis> bases_;  // by the parameter's name in the plan
+    std::map<std::string, Followed> followed_;  // by the parameter's name in the plan
 };
 
 TEST_P(CondaGoldenTest, EveryFile) {
@@ -82,6 +85,25 @@ TEST_P(CondaGoldenTest, SeveralParametersOfOneFile) {
     expect_several_parameters(
         "conda", {"gap2-wide", "gap2-square", "gap2-tall"}, "v",
         [&](const GoldenCase& golden, GoldenResult& result) { run_file(golden, result); });
+}
+
+// Of a large square matrix some singular values are close, and some coefficients near zero.
+TEST_P(CondaGoldenTest, LargeSquareMatrices) {
+    const CondaOptions options{.lr = 0.01f, .beta2 = 0.99, .gap = 2, .scale = 0.25f};
+    for (const std::uint32_t seed : {1u, 2u, 3u}) {
+        const ReferenceGolden file(
+            {.name = "gap2-square",
+             .hyper =
+                 R"({"lr": 0.01, "betas": [0.9, 0.99], "eps": 1e-8, "update_proj_gap": 2, "scale": 0.25})",
+             .shape = {48, 48},
+             .states = {{"m", "m", {48, 48}}, {"v", "v", {48, 48}}},
+             .steps = 3,
+             .seed = seed},
+            CondaReference(options, {48, 48}));
+        EXPECT_TRUE(file.passes([&](const GoldenCase& golden, GoldenResult& result) {
+            run_file(golden, result);
+        })) << seed;
+    }
 }
 
 HERON_DEVICE_TESTS(CondaGoldenTest);

@@ -56,8 +56,11 @@ public:
         else if (similarity != "matmul")
             throw std::runtime_error("sim_type \"" + similarity + "\" is not known to this test");
         const double norm = golden.number("ell_norm", 1);
+        if (norm < 0) throw std::runtime_error("a negative ell_norm weights the scores, and is not followed");
         if (norm == 2 && similarity == "matmul")
             options.norm = NormKind::two;
+        else if (std::isinf(norm) && similarity == "matmul")
+            options.norm = NormKind::infinity;
         else if (norm != 1 && similarity == "matmul")
             throw std::runtime_error("ell_norm " + std::to_string(norm) + " is not known to this test");
         if (const std::string basis = golden.text("proj", "dct"); basis != "dct")
@@ -65,18 +68,26 @@ public:
         if (golden.number("q_ef", 0) != 0)
             throw std::runtime_error("quantized error feedback is not followed");
 
+        options.max_side =
+            static_cast<std::uint64_t>(golden.number("max_shape", static_cast<double>(options.max_side)));
+        const auto is_plain = [side = options.max_side](const Shape& shape) {
+            for (std::size_t axis = 0; axis < shape.rank(); ++axis)
+                if (shape[axis] >= side) return true;
+            return shape.rank() < 2;
+        };
+
         OptimizerGolden vectors;
         vectors.element_wise = true;
         vectors.lr = options.lr;
         vectors.states = {{"m", "m"}, {"v", "v"}};
-        vectors.takes = [](const Shape& shape) { return shape.rank() < 2; };
+        vectors.takes = is_plain;
         vectors.make = [&](const Device& on) { return std::make_unique<DctAdamW>(on, options); };
         run_case(golden, result, vectors);
 
         slots_.clear();
         OptimizerGolden matrices;
         matrices.make = vectors.make;
-        matrices.takes = [](const Shape& shape) { return shape.rank() >= 2; };
+        matrices.takes = [=](const Shape& shape) { return !is_plain(shape); };
         matrices.states = {{"ef", "error"}};
         matrices.prepare = [&](Plan& plan, const std::string& in_file, const std::string& in_plan, int t) {
             const GoldenTensor w = golden.tensor(GoldenCase::tensor_name("w", in_file, 0));

@@ -1,39 +1,27 @@
 // SPDX-License-Identifier: MIT
 // Dion2 and NorDion2 against microsoft/dion. Every file runs in the one-workgroup form of the iteration and
 // as separate products.
-#include <stdexcept>
-
+#include "golden/matrix_golden.hpp"
 #include "golden/merged_golden.hpp"
-#include "golden/optimizer_golden.hpp"
 
 namespace heron::test {
 namespace {
 
-class Dion2GoldenTest : public OptimizerGoldenTest {
+class Dion2GoldenTest : public MatrixGoldenTest {
 public:
     template <class Algorithm, class Options>
-    void run_both(const GoldenCase& golden, GoldenResult& result, Options options) {
+    void run(const GoldenCase& golden, GoldenResult& result, Options options) {
         options.lr = static_cast<float>(golden.number("lr", options.lr));
         options.fraction = golden.number("fraction", options.fraction);
         options.weight_decay = static_cast<float>(golden.number("weight_decay", options.weight_decay));
-        options.polar.eps = golden.number("epsilon", options.polar.eps);
-        const std::string rule =
-            golden.is_null("adjust_lr") ? "none" : golden.text("adjust_lr", "spectral_norm");
-        if (rule == "rms_norm")
-            options.shape_factor = ShapeFactor::match_rms;
-        else if (rule == "none")
-            options.shape_factor = ShapeFactor::none;
-        else if (rule != "spectral_norm")
-            throw std::runtime_error("adjust_lr \"" + rule + "\" is not known to this test");
+        options.shape_factor = dion_factor(golden, options.shape_factor);
+        set_dion_polar(golden, options.polar);
         OptimizerGolden setup;
+        setup.view = dion_view(golden);
         setup.states = {{"momentum", "momentum"}, {"v", "v"}};
         // A second moment of what Newton-Schulz gives: ten times what float32 arithmetic costs.
         setup.state_bounds = {{"v", 5.3e-5}};
-        for (const bool one_workgroup : {true, false}) {
-            options.polar.one_workgroup = one_workgroup;
-            setup.make = [options](const Device& on) { return std::make_unique<Algorithm>(on, options); };
-            run_case(golden, result, setup, one_workgroup ? "one workgroup: " : "products: ");
-        }
+        run_both<Algorithm>(golden, result, options, setup);
     }
 
     void run_file(const GoldenCase& golden, GoldenResult& result) {
@@ -41,11 +29,11 @@ public:
             NorDion2Options options;
             options.momentum = golden.number("mu", options.momentum);
             options.beta2 = golden.number("muon_beta2", options.beta2);
-            run_both<NorDion2>(golden, result, options);
+            run<NorDion2>(golden, result, options);
         } else {
             Dion2Options options;
             options.ef_decay = golden.number("ef_decay", options.ef_decay);
-            run_both<Dion2>(golden, result, options);
+            run<Dion2>(golden, result, options);
         }
     }
 };

@@ -3,6 +3,7 @@
 // their files name alike.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -26,16 +27,46 @@ protected:
     }
 
     static std::vector<NewtonSchulzCoefficients> muon_steps(const GoldenCase& golden) {
-        return newton_schulz_coefficients("muon", static_cast<std::uint32_t>(golden.number("ns_steps", 5)));
+        const auto steps = static_cast<std::uint32_t>(golden.number("ns_steps", 5));
+        const std::vector<double> triple =
+            golden.numbers(golden.has("coeff") ? "coeff" : "ns_coefficients", {});
+        if (triple.empty()) return newton_schulz_coefficients("muon", steps);
+        return std::vector<NewtonSchulzCoefficients>(steps, {triple.at(0), triple.at(1), triple.at(2)});
     }
 
-    // microsoft/dion: Polar Express unless the file says otherwise.
+    // microsoft/dion's iteration by name, "ns", or by its flags; Polar Express where the file has neither.
     static void set_dion_polar(const GoldenCase& golden, PolarOptions& options) {
         options.eps = golden.number("epsilon", options.eps);
-        if (!golden.flag("use_polar_express", true)) {
+        const bool polar_express = golden.flag("use_polar_express", true);
+        const bool gram = golden.flag("use_gram_newton_schulz", false);
+        const std::string method = golden.text("ns", gram            ? "gram_newton_schulz"
+                                                     : polar_express ? "polar_express"
+                                                                     : "newton_schulz");
+        if (method == "polar_express") return;
+        options.norm_factor = 1.0;
+        if (method == "gram" || method == "gram_newton_schulz") {
+            options.form = PolarForm::gram;
+            options.coefficients = newton_schulz_coefficients("pe-gram");
+        } else if (method.starts_with("newton_schulz") || method == "you5" || method == "quintic") {
             options.coefficients = newton_schulz_coefficients("you5");
-            options.norm_factor = 1.0;
+        } else {
+            throw std::runtime_error("ns \"" + method + "\" is not known to this test");
         }
+    }
+    // ... and its views: more than two axes are a batch of matrices unless "flatten" says otherwise.
+    static std::function<MatrixView(const Shape&)> dion_view(const GoldenCase& golden) {
+        MatrixView view;
+        if (golden.has("num_heads") && !golden.is_null("num_heads"))
+            view.heads = static_cast<std::uint32_t>(golden.number("num_heads"));
+        if (golden.has("split_sizes") && !golden.is_null("split_sizes"))
+            for (const double rows : golden.numbers("split_sizes"))
+                view.row_splits.push_back(static_cast<std::uint64_t>(rows));
+        const bool flatten = golden.flag("flatten", false);
+        return [=](const Shape& shape) {
+            MatrixView of_shape = view;
+            of_shape.batch = !flatten && shape.rank() > 2;
+            return of_shape;
+        };
     }
     static ShapeFactor dion_factor(const GoldenCase& golden, ShapeFactor fallback) {
         if (golden.is_null("adjust_lr")) return ShapeFactor::none;

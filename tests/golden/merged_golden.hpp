@@ -5,29 +5,25 @@
 #include <gtest/gtest.h>
 
 #include <deque>
-#include <filesystem>
 #include <functional>
 #include <string>
 #include <vector>
 
+#include "golden/golden_file.hpp"
 #include "golden/optimizer_golden.hpp"
-#include "heron/state.hpp"
-#include "support/golden.hpp"
 
 namespace heron::test {
 
-using RunGoldenFile = std::function<void(const GoldenCase&, GoldenResult&)>;
 // May change a tensor's values on the way, or drop the tensor by returning false.
 using ChangeTensor = std::function<bool(const std::string& name, std::vector<double>& values)>;
 
 // The cases of an algorithm, which share their hyperparameters, as p0, p1, ... of one file: w.3 -> w.p0.3,
 // state.m.5 -> state.m.p0.5.
-class MergedGolden {
+class MergedGolden : public GoldenFile {
 public:
     MergedGolden(const std::string& algorithm, const std::vector<std::string>& cases,
                  const std::string& notes = "", const ChangeTensor& change = {})
-        : file_(std::filesystem::path(::testing::TempDir()) /
-                ("heron_merged_" + algorithm + ".safetensors")) {
+        : GoldenFile("heron_merged_" + algorithm) {
         std::deque<std::vector<double>> contents;
         std::vector<FileTensorSource> tensors;
         std::map<std::string, std::string> metadata;
@@ -46,31 +42,8 @@ public:
             }
         }
         metadata["notes"] += notes;
-        write_safetensors(file_, tensors, metadata);
+        write(tensors, metadata);
     }
-    ~MergedGolden() { std::filesystem::remove(file_); }
-    MergedGolden(const MergedGolden&) = delete;
-    MergedGolden& operator=(const MergedGolden&) = delete;
-
-    // Whether the file passes as run_golden() would have it.
-    ::testing::AssertionResult passes(const RunGoldenFile& run) const {
-        GoldenResult result;
-        const GoldenCase golden(file_);
-        try {
-            run(golden, result);
-        } catch (const std::exception& error) {
-            return ::testing::AssertionFailure() << error.what();
-        }
-        for (const std::string& unread : golden.unread())
-            return ::testing::AssertionFailure() << unread << " was not read";
-        if (!result.ok())
-            return ::testing::AssertionFailure()
-                   << result.what() << ": error " << result.error() << ", bound " << result.bound();
-        return ::testing::AssertionSuccess();
-    }
-
-private:
-    std::filesystem::path file_;
 };
 
 // A file of several parameters passes, and no error in any of them does.

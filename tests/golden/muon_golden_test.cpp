@@ -3,29 +3,19 @@
 // microsoft/dion. Every file runs in the one-workgroup form and as separate products.
 #include <stdexcept>
 
+#include "golden/matrix_golden.hpp"
 #include "golden/merged_golden.hpp"
-#include "golden/optimizer_golden.hpp"
+#include "golden/reference_golden.hpp"
 
 namespace heron::test {
 namespace {
 
-class MuonGoldenTest : public OptimizerGoldenTest {
+class MuonGoldenTest : public MatrixGoldenTest {
 public:
-    void run_both(const GoldenCase& golden, GoldenResult& result, MuonOptions options,
-                  OptimizerGolden setup = {}) {
+    void run(const GoldenCase& golden, GoldenResult& result, const MuonOptions& options,
+             OptimizerGolden setup = {}) {
         setup.states = {{"momentum", "momentum"}};
-        for (const bool one_workgroup : {true, false}) {
-            options.polar.one_workgroup = one_workgroup;
-            setup.make = [options](const Device& on) { return std::make_unique<Muon>(on, options); };
-            run_case(golden, result, setup, one_workgroup ? "one workgroup: " : "products: ");
-        }
-    }
-
-    static std::vector<NewtonSchulzCoefficients> muon_steps(const GoldenCase& golden) {
-        const std::uint32_t steps = static_cast<std::uint32_t>(golden.number("ns_steps", 5));
-        const std::vector<double> coeff =
-            golden.numbers(golden.has("coeff") ? "coeff" : "ns_coefficients", {3.4445, -4.7750, 2.0315});
-        return std::vector<NewtonSchulzCoefficients>(steps, {coeff.at(0), coeff.at(1), coeff.at(2)});
+        run_both<Muon>(golden, result, options, setup);
     }
 
     void run_keller_jordan(const GoldenCase& golden, GoldenResult& result) {
@@ -39,7 +29,7 @@ public:
         options.nesterov = golden.flag("nesterov", true);
         options.polar.coefficients = muon_steps(golden);
         options.polar.eps = golden.number("ns_eps", golden.number("eps", 1e-7));
-        run_both(golden, result, options, setup);
+        run(golden, result, options, setup);
     }
 
     void run_torch(const GoldenCase& golden, GoldenResult& result) {
@@ -56,7 +46,7 @@ public:
             options.shape_factor = ShapeFactor::match_rms;
         else if (rule != "original")
             throw std::runtime_error("adjust_lr_fn \"" + rule + "\" is not known to this test");
-        run_both(golden, result, options);
+        run(golden, result, options);
     }
 
     void run_moonlight(const GoldenCase& golden, GoldenResult& result) {
@@ -94,7 +84,7 @@ public:
         options.polar.coefficients = steps;
         OptimizerGolden matrices;
         matrices.takes = [](const Shape& shape) { return shape.rank() >= 2; };
-        run_both(golden, result, options, matrices);
+        run(golden, result, options, matrices);
     }
 
     void run_dion(const GoldenCase& golden, GoldenResult& result) {
@@ -104,34 +94,11 @@ public:
         options.momentum = golden.number("mu", options.momentum);
         options.nesterov = golden.flag("nesterov", false);
         options.decay = golden.flag("cautious_wd", false) ? DecayForm::cautious : DecayForm::decoupled;
-        options.polar.eps = golden.number("epsilon", options.polar.eps);
-        const std::string method = golden.text("ns", "polar_express");
-        if (method == "newton_schulz" || method == "you5" || method == "quintic") {
-            options.polar.coefficients = newton_schulz_coefficients("you5");
-            options.polar.norm_factor = 1.0;
-        } else if (method != "polar_express") {
-            throw std::runtime_error("ns \"" + method + "\" is not known to this test");
-        }
-        const std::string rule =
-            golden.is_null("adjust_lr") ? "none" : golden.text("adjust_lr", "spectral_norm");
-        if (rule == "rms_norm")
-            options.shape_factor = ShapeFactor::match_rms;
-        else if (rule == "none")
-            options.shape_factor = ShapeFactor::none;
-        else if (rule != "spectral_norm")
-            throw std::runtime_error("adjust_lr \"" + rule + "\" is not known to this test");
+        options.shape_factor = dion_factor(golden, options.shape_factor);
+        set_dion_polar(golden, options.polar);
         OptimizerGolden setup;
-        MatrixView view;
-        if (golden.has("num_heads")) view.heads = static_cast<std::uint32_t>(golden.number("num_heads"));
-        for (const double rows : golden.numbers("split_sizes", {}))
-            view.row_splits.push_back(static_cast<std::uint64_t>(rows));
-        const bool flatten = golden.flag("flatten", false);
-        setup.view = [=](const Shape& shape) {
-            MatrixView of_shape = view;
-            of_shape.batch = !flatten && shape.rank() > 2;
-            return of_shape;
-        };
-        run_both(golden, result, options, setup);
+        setup.view = dion_view(golden);
+        run(golden, result, options, setup);
     }
 };
 
@@ -153,6 +120,28 @@ TEST_P(MuonGoldenTest, EveryFileOfMoonlight) {
 TEST_P(MuonGoldenTest, EveryFileOfDion) {
     run_golden("muon-dion", GetParam().name,
                [&](const GoldenCase& golden, GoldenResult& result) { run_dion(golden, result); });
+}
+
+TEST_P(MuonGoldenTest, EveryNameOfDionsIteration) {
+    MuonOptions options = MuonOptions::dion();
+    options.lr = 0.02f;
+    options.momentum = 0.9;
+    options.weight_decay = 0.0f;
+    options.shape_factor = ShapeFactor::none;
+    options.polar.coefficients = newton_schulz_coefficients("you5");
+    options.polar.norm_factor = 1.0;
+    for (const char* key : {"\"use_polar_express\": false", "\"ns\": \"newton_schulz\""}) {
+        const ReferenceGolden file(
+            {.name = "iteration",
+             .hyper =
+                 std::string(R"({"lr": 0.02, "mu": 0.9, "weight_decay": 0, "adjust_lr": null, )") + key + "}",
+             .shape = {9, 14},
+             .states = {{"momentum", "momentum", {9, 14}}}},
+            MuonReference(options, {{9, 14, 1.0}}));
+        EXPECT_TRUE(file.passes([&](const GoldenCase& golden, GoldenResult& result) {
+            run_dion(golden, result);
+        })) << key;
+    }
 }
 
 TEST_P(MuonGoldenTest, SeveralParametersOfOneFile) {

@@ -50,7 +50,9 @@ private:
         options.decay = golden.flag("cautious_wd", false) ? DecayForm::cautious : DecayForm::decoupled;
         options.shape_factor = dion_factor(golden, options.shape_factor);
         set_dion_polar(golden, options.polar);
-        run_both<NorMuon>(golden, result, options, setup());
+        OptimizerGolden viewed = setup();
+        viewed.view = dion_view(golden);
+        run_both<NorMuon>(golden, result, options, viewed);
     }
     static OptimizerGolden setup() {
         OptimizerGolden setup;
@@ -65,7 +67,6 @@ private:
         const Shape shape = golden.tensor("o.1").shape;
         const std::uint64_t items = shape[0], rows = shape[1], cols = shape[2];
         const bool columns = golden.number("red_dim") == -2;
-        if (columns != (rows < cols)) throw std::runtime_error("red_dim is not the longer side");
         const Lines lines = Lines::of(rows, cols, columns);
         const std::vector<float> zeros(shape.count(), 0.0f);
         GuardedBuffer& o = guarded(zeros);

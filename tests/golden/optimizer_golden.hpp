@@ -13,7 +13,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <set>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -38,10 +37,10 @@ struct OptimizerGolden {
     std::map<std::string, std::string> states;
     // Of a matrix method's update in every step; 0: 1e-4 t.
     double update_bound = 0;
+    // Added to it: what the parameter's conditioning allows in step t, relative to the update.
+    std::function<double(const std::string& in_plan, int t)> conditioning;
     // Those of the file's states whose bound is another than 6e-6.
     std::map<std::string, double> state_bounds;
-    // Those that are defined up to the sign of each column.
-    std::set<std::string> signless;
     // Tensors of the file, of step 0, that states of the plan begin with: {"q", "q"}.
     std::map<std::string, std::string> first_states;
     // Before step t: may change states of the parameter, by its names in the file and in the plan.
@@ -106,6 +105,19 @@ protected:
         }
     }
 
+    // For a state that is defined up to the signs of its columns: gives each the sign with which it is
+    // closer.
+    static void turn_columns(std::vector<double>& computed, const GoldenTensor& expected) {
+        const std::size_t cols = expected.shape[expected.shape.rank() - 1];
+        for (std::size_t column = 0; column < cols; ++column) {
+            double product = 0;
+            for (std::size_t i = column; i < computed.size(); i += cols)
+                product += computed[i] * expected.values[i];
+            if (product < 0)
+                for (std::size_t i = column; i < computed.size(); i += cols) computed[i] = -computed[i];
+        }
+    }
+
 private:
     struct Item {
         std::string name;  // in the file: "", "p0", "p1"
@@ -130,7 +142,8 @@ private:
             expected[i] = setup.updates ? -reference.values[i] : reference.values[i] - item.last[i];
         }
         item.last = reference.values;
-        compare(result, label + "update to " + name, setup, t, after, update, expected);
+        const double more = setup.conditioning ? setup.conditioning(item.plan_name(), t) : 0;
+        compare(result, label + "update to " + name, setup, t, after, update, expected, more);
     }
 
     // state.<name>.<t>, of several parameters state.<name>.p0.<t> or state.p0.<name>.<t>.
@@ -160,28 +173,15 @@ private:
             plan.read_state(item.plan_name() + "." + known->second,
                             std::as_writable_bytes(std::span(values)));
             std::vector<double> computed(values.begin(), values.end());
-            if (setup.signless.contains(state)) turn_columns(computed, expected);
             const auto bound = setup.state_bounds.find(state);
             result.add(label + name, maximum_error(computed, expected.values),
                        bound == setup.state_bounds.end() ? 6e-6 : bound->second);
         }
     }
 
-    // Gives each column the sign with which it is closer to the expected one.
-    static void turn_columns(std::vector<double>& computed, const GoldenTensor& expected) {
-        const std::size_t cols = expected.shape[expected.shape.rank() - 1];
-        for (std::size_t column = 0; column < cols; ++column) {
-            double product = 0;
-            for (std::size_t i = column; i < computed.size(); i += cols)
-                product += computed[i] * expected.values[i];
-            if (product < 0)
-                for (std::size_t i = column; i < computed.size(); i += cols) computed[i] = -computed[i];
-        }
-    }
-
     static void compare(GoldenResult& result, const std::string& what, const OptimizerGolden& setup, int t,
                         const std::vector<float>& after, const std::vector<double>& update,
-                        const std::vector<double>& expected) {
+                        const std::vector<double>& expected, double more) {
         if (setup.element_wise) {
             double worst = 0;
             for (std::size_t i = 0; i < after.size(); ++i)
@@ -198,7 +198,7 @@ private:
         }
         const double rounding = size > 0 ? 3 * kUnit * std::sqrt(weight / size) : 0;
         result.add(what, frobenius_error(update, expected),
-                   (setup.update_bound > 0 ? setup.update_bound : 1e-4 * t) + rounding);
+                   (setup.update_bound > 0 ? setup.update_bound : 1e-4 * t) + rounding + more);
     }
 };
 

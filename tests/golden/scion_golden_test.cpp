@@ -3,6 +3,8 @@
 #include <stdexcept>
 
 #include "golden/matrix_golden.hpp"
+#include "golden/reference_golden.hpp"
+#include "optim/reference_ortho.hpp"
 
 namespace heron::test {
 namespace {
@@ -19,6 +21,7 @@ private:
     // The authors' names, with the scale that is their default.
     static ScionOptions norm_options(const std::string& name, const Shape& shape) {
         ScionOptions options;
+        options.kernel = ScionKernel::authors;
         if (name == "Auto") return options;
         if (name == "Spectral" || name == "SpectralConv") {
             options.norm = ScionNorm::spectral;
@@ -37,23 +40,56 @@ private:
         return options;
     }
 
+    // The optimizer's norm_kwargs: arguments of the norm.
+    static void set_arguments(const GoldenCase& golden, ScionOptions& options) {
+        if (golden.is_null("norm_kwargs")) return;
+        const auto flag = [&](const char* name, bool fallback) {
+            return golden.flag(std::string("norm_kwargs.") + name, fallback);
+        };
+        if (!flag("normalized", options.norm_scale != ScionScale::unnormalized))
+            options.norm_scale = ScionScale::unnormalized;
+        else if (golden.has("norm_kwargs.normalized"))
+            options.norm_scale = ScionScale::normalized;
+        if (flag("max", false) && options.norm_scale == ScionScale::normalized)
+            options.norm_scale = ScionScale::normalized_max;
+        options.transpose = flag("transpose", false);
+        options.polar.coefficients = newton_schulz_coefficients(
+            "muon", static_cast<std::uint32_t>(golden.number("norm_kwargs.steps", 5)));
+        flag("zero_init", false);  // of the first weights, which the file has
+    }
+
     void run_optimizer(const GoldenCase& golden, GoldenResult& result) {
         ScionOptions options = norm_options(golden.text("norm", "Auto"), golden.tensor("w.0").shape);
         options.lr = static_cast<float>(golden.number("lr", options.lr));
         options.momentum = 1 - golden.number("momentum", 1.0);
         options.scale = static_cast<float>(golden.number("scale", options.scale));
         options.weight_decay = golden.flag("unconstrained", false) ? 0.0f : 1.0f;
+        set_arguments(golden, options);
         OptimizerGolden setup;
         setup.states = {{"momentum", "momentum"}};
         run_both<Scion>(golden, result, options, setup);
     }
 
+    // "norm", or a word of the file's name.
+    static ScionNorm trust_region_norm(const GoldenCase& golden) {
+        const std::string name = golden.text("norm", golden.name());
+        for (const auto& [word, norm] : {std::pair{"spectral", ScionNorm::spectral},
+                                         {"sign", ScionNorm::sign},
+                                         {"inf", ScionNorm::sign},
+                                         {"max", ScionNorm::sign},
+                                         {"eucl", ScionNorm::frobenius},
+                                         {"frob", ScionNorm::frobenius},
+                                         {"l2", ScionNorm::frobenius},
+                                         {"row", ScionNorm::row},
+                                         {"col", ScionNorm::column}})
+            if (name.find(word) != std::string::npos) return norm;
+        throw std::runtime_error("no norm is known by the name of \"" + name + "\"");
+    }
+
     void run_trust_region(const GoldenCase& golden, GoldenResult& result) {
-        ScionNorm norm = ScionNorm::spectral;
-        if (golden.name().find("spectral") == std::string::npos)
-            throw std::runtime_error("no norm is known by this name");
-        ScionOptions options = ScionOptions::trust_region(norm, static_cast<float>(golden.number("eta")),
-                                                          static_cast<float>(golden.number("beta")));
+        ScionOptions options =
+            ScionOptions::trust_region(trust_region_norm(golden), static_cast<float>(golden.number("eta")),
+                                       static_cast<float>(golden.number("beta")));
         options.momentum = 1 - golden.number("alpha");
         OptimizerGolden setup;
         setup.states = {{"momentum", "momentum"}};
@@ -92,7 +128,7 @@ private:
     static ScionOptions oracle_options(const std::string& oracle, const Shape& shape) {
         if (oracle == "spectral" || oracle == "spectralconv") return norm_options("Spectral", shape);
         if (oracle == "biasrms") return norm_options("BiasRMS", shape);
-        ScionOptions options;
+        ScionOptions options = norm_options("Auto", shape);
         const auto is = [&](const char* name, ScionNorm norm, ScionScale scale, bool transpose = false) {
             if (oracle != name) return false;
             options.norm = norm;
@@ -118,6 +154,43 @@ private:
 TEST_P(ScionGoldenTest, EveryFile) {
     run_golden("scion", GetParam().name,
                [&](const GoldenCase& golden, GoldenResult& result) { run_file(golden, result); });
+}
+
+TEST_P(ScionGoldenTest, EveryNormOfTheTrustRegion) {
+    const auto run = [&](const GoldenCase& golden, GoldenResult& result) { run_file(golden, result); };
+    for (const auto& [name, norm] : {std::pair{"infinity", ScionNorm::sign},
+                                     {"euclidean", ScionNorm::frobenius},
+                                     {"row", ScionNorm::row},
+                                     {"column", ScionNorm::column}}) {
+        ScionOptions options = ScionOptions::trust_region(norm, 0.03f, 0.05f);
+        options.momentum = 0.9;
+        const ReferenceGolden file({.name = std::string("trust-region-") + name + "-wide",
+                                    .hyper = R"({"eta": 0.03, "alpha": 0.1, "beta": 0.05})",
+                                    .shape = {6, 11},
+                                    .kind = "transcription"},
+                                   ScionReference(options, norm, 6, 11));
+        EXPECT_TRUE(file.passes(run)) << name;
+    }
+}
+
+TEST_P(ScionGoldenTest, ArgumentsOfTheNorm) {
+    const auto run = [&](const GoldenCase& golden, GoldenResult& result) { run_file(golden, result); };
+    ScionOptions rows{.lr = 0.02f, .norm = ScionNorm::row, .norm_scale = ScionScale::unnormalized};
+    rows.transpose = true;
+    EXPECT_TRUE(ReferenceGolden({.name = "opt-rows",
+                                 .hyper = R"({"lr": 0.02, "momentum": 1.0, "norm": "RowNorm",
+                                              "norm_kwargs": {"normalized": false, "transpose": true}})",
+                                 .shape = {6, 11}},
+                                ScionReference(rows, ScionNorm::row, 6, 11))
+                    .passes(run));
+    ScionOptions most{.lr = 0.02f, .norm_scale = ScionScale::normalized_max};
+    most.polar.coefficients = newton_schulz_coefficients("muon", 3);
+    EXPECT_TRUE(ReferenceGolden({.name = "opt-max",
+                                 .hyper = R"({"lr": 0.02, "norm": "Spectral", "unconstrained": false,
+                                              "norm_kwargs": {"max": true, "steps": 3}})",
+                                 .shape = {6, 11}},
+                                ScionReference(most, ScionNorm::spectral, 6, 11))
+                    .passes(run));
 }
 
 HERON_DEVICE_TESTS(ScionGoldenTest);

@@ -6,6 +6,8 @@
 
 #include "golden/merged_golden.hpp"
 #include "golden/optimizer_golden.hpp"
+#include "golden/reference_golden.hpp"
+#include "optim/reference_subspace.hpp"
 
 namespace heron::test {
 namespace {
@@ -65,12 +67,14 @@ private:
         if (factor == factors.end())
             throw std::runtime_error("scaling_type \"" + scaling + "\" is not known to this test");
         options.shape_factor = factor->second;
-        if (const std::string type = golden.text("ns_type", "torch"); type != "torch")
+        // The authors' Triton kernels come with other coefficients.
+        const std::string type = golden.text("ns_type", "torch");
+        if (type != "torch" && type != "triton")
             throw std::runtime_error("ns_type \"" + type + "\" is not known to this test");
         if (golden.flag("use_makhoul", false))
             throw std::runtime_error("use_makhoul mixes two bases and is not followed");
-        options.polar.coefficients =
-            newton_schulz_coefficients("muon", static_cast<std::uint32_t>(golden.number("ns_steps", 5)));
+        options.polar.coefficients = newton_schulz_coefficients(
+            type == "torch" ? "muon" : "you5", static_cast<std::uint32_t>(golden.number("ns_steps", 5)));
 
         OptimizerGolden setup;
         setup.states = {{"momentum", "momentum"}};
@@ -98,6 +102,19 @@ private:
 TEST_P(TrionGoldenTest, EveryFile) {
     run_golden("trion", GetParam().name,
                [&](const GoldenCase& golden, GoldenResult& result) { run_file(golden, result); });
+}
+
+TEST_P(TrionGoldenTest, TheCoefficientsOfTheTritonKernels) {
+    TrionOptions options{.rank = 2, .lr = 0.01f, .momentum = 0.9};
+    options.polar.coefficients = newton_schulz_coefficients("you5");
+    const ReferenceGolden file(
+        {.name = "triton",
+         .hyper = R"({"lr": 0.01, "momentum": 0.9, "rank": 2, "scaling_type": null, "ns_type": "triton"})",
+         .shape = {12, 7},
+         .states = {{"momentum", "momentum", {12, 7}}}},
+        TrionReference(options, {12, 7}, 1.0));
+    EXPECT_TRUE(
+        file.passes([&](const GoldenCase& golden, GoldenResult& result) { run_file(golden, result); }));
 }
 
 TEST_P(TrionGoldenTest, SeveralParametersOfOneFile) {

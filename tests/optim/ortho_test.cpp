@@ -122,6 +122,7 @@ TEST_P(OrthoTest, OptionsOutOfRange) {
     scion("momentum", [](ScionOptions& o) { o.momentum = 1; });
     scion("norm", [](ScionOptions& o) { o.norm = static_cast<ScionNorm>(6); });
     scion("norm_scale", [](ScionOptions& o) { o.norm_scale = static_cast<ScionScale>(4); });
+    scion("kernel", [](ScionOptions& o) { o.kernel = static_cast<ScionKernel>(2); });
     scion("scale", [](ScionOptions& o) { o.scale = 0; });
     scion("weight_decay", [](ScionOptions& o) { o.weight_decay = -1; });
     scion("eps", [](ScionOptions& o) { o.eps = -1; });
@@ -160,6 +161,29 @@ TEST_P(OrthoTest, ScionTakesTheNormOfTheRole) {
         EXPECT_TRUE(has(plan_text(role, {6, 4}), "scion sign"));
     EXPECT_TRUE(has(plan_text(Role::vector, {6, 4}), "scion norms"));
     EXPECT_TRUE(has(plan_text(Role::automatic, {6}), "scion norms"));
+}
+
+// A filter's factor is sqrt(out / in) over the kernel's elements, or over the square of its first axis.
+TEST_P(OrthoTest, ScionDividesByTheKernel) {
+    const Shape shape{6, 5, 2, 3};
+    const auto update_of = [&](ScionKernel kernel, bool flat) {
+        ScionOptions options{.lr = 1.0f, .kernel = kernel, .weight_decay = 0.0f};
+        if (flat) options.norm_scale = ScionScale::unit_ball;
+        Training training(device(), [=](const Device& on) { return std::make_unique<Scion>(on, options); },
+                          {{.name = "a", .shape = shape}});
+        training.draw_gradients(1);
+        training.tensor().set_weight(std::vector<float>(shape.count(), 0.0f));
+        training.plan().run();
+        return doubles(training.tensor().weight());
+    };
+    const std::vector<double> polar = update_of(ScionKernel::elements, true);
+    for (const auto& [kernel, divisor] :
+         {std::pair{ScionKernel::elements, 6.0}, {ScionKernel::authors, 4.0}}) {
+        const std::vector<double> update = update_of(kernel, false);
+        for (std::size_t i = 0; i < update.size(); ++i)  // three roundings
+            EXPECT_NEAR(update[i], polar[i] * std::sqrt(6.0 / 5.0) / divisor,
+                        4 * 0x1p-24 * std::abs(update[i]));
+    }
 }
 
 // Weights that are drawn lie on the sphere whose radius is the scale: their oracle's size, times scale.

@@ -15,8 +15,7 @@
 //   frobenius A / RMS                          A / norm                    A / norm
 //
 // eps is added to each divisor, and a zero matrix gives zero. Of a filter (out, in, kernel axes) the spectral
-// factors take `in` for n, and are divided by the number of the kernel's elements (the authors' SpectralConv,
-// which has square kernels).
+// factors take `in` for n, and are divided by the number of the kernel's elements (ScionKernel).
 //
 // Weights should begin on the ball: draw_scion_weight(). Weight decay 1 keeps them in the ball of radius
 // `scale` (the constrained form), 0 is the unconstrained form.
@@ -52,11 +51,18 @@ enum class ScionScale {
     unit_ball,
 };
 
+// What divides the spectral factors of a filter.
+enum class ScionKernel {
+    elements,  // kh kw
+    authors,   // kh^2, the first axis for all: the authors' SpectralConv, which has square kernels in mind
+};
+
 struct ScionOptions {
     float lr = 1e-3f;       // finite, >= 0; the authors' code, as are the other defaults
     double momentum = 0.0;  // [0, 1): mu; the authors' argument of that name is 1 - mu
     ScionNorm norm = ScionNorm::automatic;
     ScionScale norm_scale = ScionScale::normalized;
+    ScionKernel kernel = ScionKernel::elements;
     bool transpose = false;     // row and column: of A^T, in which m and n change places
     float scale = 1.0f;         // radius of the ball; above 0
     float weight_decay = 1.0f;  // finite, >= 0; multiplied by lr
