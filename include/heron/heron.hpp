@@ -27,6 +27,7 @@
 #include "heron/optim/sgd.hpp"
 #include "heron/optim/shampoo.hpp"
 #include "heron/optim/signsgd.hpp"
+#include "heron/optim/singd.hpp"
 #include "heron/optim/trion.hpp"
 #include "heron/plan.hpp"
 #include "heron/state.hpp"

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "graph/graph.hpp"
 #include "heron/spirv/layer_gradient.hpp"
 #include "heron/spirv/layer_rows.hpp"
 #include "heron/spirv/layer_sum.hpp"
@@ -68,48 +69,6 @@ std::pair<double, double> statistic_scales(const Layer& layer, const LayerShape&
         return {scale, scale * undo};
     }
     return {1.0 / (samples * positions * positions), positions / samples * undo};
-}
-
-Tensor statistic_of(Graph& graph, const LayerSource& source, const Tensor& to) {
-    FactorOptions options;
-    options.decay = 0;
-    options.scale = static_cast<float>(source.scale);
-    options.bias = source.bias;
-    options.sharing = source.sharing;
-    options.positions = narrow(source.positions);
-    options.patches = source.patches;
-    accumulate_factor(graph, source.tensor, to, options);
-    return to;
-}
-
-// The average over micro-batches.
-LayerStatistic accumulated(StepBuilder& step, const LayerItem& item, const LayerSource& source,
-                           const char* name, const Shape& shape, std::uint32_t flags) {
-    using Job = gpu::LayerSumJob;
-    Graph& graph = step.graph();
-    const Tensor sum = step.state(*item.weight, name, DType::f32, shape);
-    graph.set_phase(Phase::accumulate);
-    const Tensor statistic = statistic_of(graph, source, graph.temporary(DType::f32, shape));
-    const std::uint64_t count = shape.count();
-    const Capabilities& capabilities = step.device().capabilities();
-    const std::uint32_t threads = threads_of(capabilities, capabilities.cpu ? 32 : 256);
-    Job job{};
-    job.count = narrow(count);
-    job.rounds = 4;
-    job.flags = flags;
-    Operation operation = make_operation(kSum, job,
-                                         {{offsetof(Job, statistic), statistic, Access::read},
-                                          {offsetof(Job, sum), sum, Access::read_write},
-                                          {Operand::kNoField, graph.control(), Access::read}},
-                                         ceil_div(count, std::uint64_t{threads} * job.rounds));
-    operation.constants = {{gpu::SPEC_THREADS, threads}};
-    operation.reason = "the only one";
-    operation.flops = 3.0 * static_cast<double>(count);
-    operation.bytes = 12.0 * static_cast<double>(count);
-    operation.guarded = false;
-    graph.add(std::move(operation));
-    graph.set_phase(Phase::step);
-    return {sum, control_word(step, offsetof(gpu::StepControl, batch_unit))};
 }
 
 struct Columns {
@@ -182,31 +141,78 @@ std::vector<LayerItem> layer_items(StepBuilder& step, const LayerOptimizer& opti
     return items;
 }
 
-LayerStatistics layer_statistics(StepBuilder& step, const LayerItem& item) {
-    const LayerShape& shape = item.shape;
-    const Shape inputs = shape.matrices(shape.order, shape.order), outputs = shape.matrices(shape.m, shape.m);
-    if (step.options().accumulate)
-        return {
-            accumulated(step, item, item.inputs, "input_statistic", inputs, 0),
-            accumulated(step, item, item.output_gradients, "output_statistic", outputs, gpu::LAYER_UNSCALE)};
+LayerStatistic layer_statistic(StepBuilder& step, const LayerItem& item, const std::string& name,
+                               const Shape& shape, bool of_gradients, const std::function<Tensor()>& make) {
+    using Job = gpu::LayerSumJob;
+    if (!step.options().accumulate) return {make(), of_gradients ? layer_unscale(step) : Tensor()};
     Graph& graph = step.graph();
-    return {{statistic_of(graph, item.inputs, graph.temporary(DType::f32, inputs)), {}},
-            {statistic_of(graph, item.output_gradients, graph.temporary(DType::f32, outputs)),
-             layer_unscale(step)}};
+    const Tensor sum = step.state(*item.weight, name, DType::f32, shape);
+    const Section section = graph.impl().section;  // of steps; every micro-batch counts
+    graph.set_section({});
+    graph.set_phase(Phase::accumulate);
+    const Tensor statistic = make();
+    const std::uint64_t count = shape.count();
+    const Capabilities& capabilities = step.device().capabilities();
+    const std::uint32_t threads = threads_of(capabilities, capabilities.cpu ? 32 : 256);
+    Job job{};
+    job.count = narrow(count);
+    job.rounds = 4;
+    job.flags = of_gradients ? gpu::LAYER_UNSCALE : 0;
+    Operation operation = make_operation(kSum, job,
+                                         {{offsetof(Job, statistic), statistic, Access::read},
+                                          {offsetof(Job, sum), sum, Access::read_write},
+                                          {Operand::kNoField, graph.control(), Access::read}},
+                                         ceil_div(count, std::uint64_t{threads} * job.rounds));
+    operation.constants = {{gpu::SPEC_THREADS, threads}};
+    operation.reason = "the only one";
+    operation.flops = 3.0 * static_cast<double>(count);
+    operation.bytes = 12.0 * static_cast<double>(count);
+    operation.guarded = false;
+    graph.add(std::move(operation));
+    graph.set_phase(Phase::step);
+    graph.set_section(section);
+    return {sum, control_word(step, offsetof(gpu::StepControl, batch_unit))};
+}
+
+LayerStatistic layer_statistic(StepBuilder& step, const LayerItem& item, bool of_gradients) {
+    const LayerSource& source = of_gradients ? item.output_gradients : item.inputs;
+    const std::uint64_t order = of_gradients ? item.shape.m : item.shape.order;
+    const Shape shape = item.shape.matrices(order, order);
+    return layer_statistic(step, item, of_gradients ? "output_statistic" : "input_statistic", shape,
+                           of_gradients, [&] {
+                               const Tensor to = step.graph().temporary(DType::f32, shape);
+                               FactorOptions options;
+                               options.decay = 0;
+                               options.scale = static_cast<float>(source.scale);
+                               options.bias = source.bias;
+                               options.sharing = source.sharing;
+                               options.positions = narrow(source.positions);
+                               options.patches = source.patches;
+                               accumulate_factor(step.graph(), source.tensor, to, options);
+                               return to;
+                           });
+}
+
+LayerStatistics layer_statistics(StepBuilder& step, const LayerItem& item) {
+    return {layer_statistic(step, item, false), layer_statistic(step, item, true)};
 }
 
 Tensor layer_unscale(StepBuilder& step) { return control_word(step, offsetof(gpu::StepControl, unscale)); }
 
+FactorSource factor_source(const LayerSource& source) {
+    if (source.patches) return patch_source(source.tensor, *source.patches);
+    FactorSource from;
+    from.items = source.tensor.batch();
+    from.count = source.tensor.rows();
+    from.rows.features = narrow(source.tensor.cols());
+    from.rows.row_stride = from.rows.features;
+    from.rows.item_stride = narrow(from.count * from.rows.features);
+    return from;
+}
+
 Tensor layer_rows(Graph& graph, const LayerSource& source, const LayerShape& shape, const Tensor& unscale) {
     using Job = gpu::LayerRowsJob;
-    FactorSource from;
-    if (source.patches) {
-        from = patch_source(source.tensor, *source.patches);
-    } else {
-        from.count = source.tensor.rows();
-        from.rows.features = narrow(source.tensor.cols());
-        from.rows.row_stride = from.rows.features;
-    }
+    const FactorSource from = factor_source(source);
     if (source.positions > kMaxPositions)
         refuse("layer_rows: a sample has " + std::to_string(source.positions) + " positions, at most " +
                std::to_string(kMaxPositions) + " can be reduced");

@@ -4,11 +4,14 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "heron/optim/layer.hpp"
+#include "linalg/factor_source.hpp"
 #include "optim/step_builder.hpp"
 
 namespace heron {
@@ -63,9 +66,20 @@ struct LayerStatistics {
 // over the micro-batches: states <weight>.input_statistic and .output_statistic, added to in every
 // micro-batch.
 LayerStatistics layer_statistics(StepBuilder& step, const LayerItem& item);
+// One of the two.
+LayerStatistic layer_statistic(StepBuilder& step, const LayerItem& item, bool of_gradients);
+
+// One statistic of another form: what `make` adds to the graph, of `shape`. With StepOptions::accumulate the
+// average over the micro-batches, state <weight>.<name>. `of_gradients`: of s, over the square of the loss
+// scale.
+LayerStatistic layer_statistic(StepBuilder& step, const LayerItem& item, const std::string& name,
+                               const Shape& shape, bool of_gradients, const std::function<Tensor()>& make);
 
 // 1 over the loss scale of the gradients that this step works on (and so of s): one f32.
 Tensor layer_unscale(StepBuilder& step);
+
+// Where kernels find all rows of all samples.
+FactorSource factor_source(const LayerSource& source);
 
 // The rows [a, 1] or s after sharing, groups x rows x order f32: a temporary, times unscale where it is
 // given. For what statistics alone do not tell; patches are stored. One pass.

@@ -281,6 +281,60 @@ void compile_steps(const Device& device) {
     }
 }
 
+// A layer of each kind for the optimizers that take layers.
+class LayerNetwork {
+public:
+    LayerNetwork(const Device& device, DType dtype)
+        : dtype_(dtype), memory_(device.create_buffer(12 * kBytes)) {}
+    void give_to(LayerOptimizer& optimizer) {
+        const auto parameter = [&](const char* name, const Shape& shape) {
+            Parameter p;
+            p.name = name;
+            p.weight = view(shape);
+            p.gradient = view(shape);
+            return p;
+        };
+        next_ = 0;
+        Layer linear{.weight = parameter("linear", {256, 784}), .bias = parameter("bias", {256})};
+        linear.inputs = view({16, 64, 784});
+        linear.output_gradients = view({16, 64, 256});
+        optimizer.add_layer(linear);
+        Layer filter{.weight = parameter("filter", {64, 16, 3, 3})};
+        filter.inputs = view({4, 16, 32, 32});
+        filter.output_gradients = view({4, 64, 32, 32});
+        filter.patches = ConvPatches{.kernel = {3, 3}, .padding = {1, 1}};
+        filter.sharing = LayerSharing::reduce;
+        optimizer.add_layer(filter);
+    }
+
+private:
+    static constexpr std::uint64_t kBytes = 4 << 20;
+    TensorView view(const Shape& shape) { return memory_.view(dtype_, shape, kBytes * next_++); }
+
+    DType dtype_;
+    Buffer memory_;
+    std::uint64_t next_ = 0;
+};
+
+void compile_layers(const Device& device) {
+    for (DType dtype : kFloats) {
+        LayerNetwork network(device, dtype);
+        const auto compile_step = [&](LayerOptimizer&& optimizer) {
+            network.give_to(optimizer);
+            for (const StepOptions& options : step_options(dtype))
+                compile(device, {&optimizer}, options).prewarm();
+        };
+        for (StructureKind kind :
+             {StructureKind::dense, StructureKind::block_diagonal, StructureKind::lower_toeplitz}) {
+            SingdOptions options;
+            options.inputs.kind = kind;
+            options.outputs.kind = StructureKind::hierarchical;
+            options.factor_dtype = dtype;
+            compile_step(Singd(device, options));
+        }
+    }
+}
+
 }  // namespace
 
 void compile_workloads(Device& device) {
@@ -292,6 +346,7 @@ void compile_workloads(Device& device) {
     compile_woodbury(device);
     compile_structured(device);
     compile_steps(device);
+    compile_layers(device);
     const Transfer transfer(device);  // of checkpoints
 }
 

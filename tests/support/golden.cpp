@@ -80,6 +80,10 @@ std::string GoldenCase::text(const std::string& key, const std::string& fallback
     return has(key) ? value(key).get<std::string>() : fallback;
 }
 
+std::vector<std::string> GoldenCase::texts(const std::string& key) const {
+    return value(key).get<std::vector<std::string>>();
+}
+
 std::vector<double> GoldenCase::numbers(const std::string& key) const {
     return value(key).get<std::vector<double>>();
 }

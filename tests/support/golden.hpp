@@ -59,6 +59,7 @@ public:
     double number(const std::string& key, double fallback) const;
     bool flag(const std::string& key, bool fallback) const;
     std::string text(const std::string& key, const std::string& fallback) const;
+    std::vector<std::string> texts(const std::string& key) const;
     std::vector<double> numbers(const std::string& key) const;
     std::vector<double> numbers(const std::string& key, const std::vector<double>& fallback) const;
     // A pair of which each may be null.

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+// Golden files of optimizers that take one layer: w.0, b.0; per step its captures a.t, s.t, the gradients
+// g.t, gb.t, and w.t, b.t after the step. Steps run on from w.0; the update of weight and bias is compared at
+// each one.
+#pragma once
+
+#include <cmath>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "heron/heron.hpp"
+#include "support/device_fixture.hpp"
+#include "support/golden.hpp"
+
+namespace heron::test {
+
+struct CapturedGolden {
+    std::function<std::unique_ptr<LayerOptimizer>(const Device&)> make;
+    LayerSharing sharing = LayerSharing::expand;
+    LossReduction loss = LossReduction::mean_over_batch;
+    double loss_terms = 1;  // what the backward pass brings is s.t over this
+    double bound = 1e-5;    // of updates, relative, and states
+    // Before step t: may change the plan.
+    std::function<void(Plan&, int t)> prepare;
+    // A state of the file (its name there), as the plan has it.
+    std::function<std::vector<double>(const Plan&, const std::string& state)> state;
+    std::vector<std::string> ignored;  // tensors of these names are what the plan does not keep
+};
+
+class CapturedGoldenTest : public DeviceTest {
+protected:
+    // What a convolution's file says of it, or nothing.
+    static std::optional<ConvPatches> patches_of(const GoldenCase& golden) {
+        if (golden.is_null("conv") || !golden.has("conv.k")) return {};
+        const auto number = [&](const char* key) {
+            return static_cast<std::uint32_t>(golden.number(std::string("conv.") + key));
+        };
+        number("h");
+        number("w");
+        const std::uint32_t k = number("k"), stride = number("stride"), pad = number("pad");
+        return ConvPatches{.kernel = {k, k}, .stride = {stride, stride}, .padding = {pad, pad}};
+    }
+    // Ten times what rounding to f32 costs the files' author.
+    static double bound_of(const GoldenCase& golden) {
+        return std::max(10 * std::stod(golden.metadata("float32_deviation")), 2e-5);
+    }
+    // Names of the file's own sizes: what its tensors say, too.
+    static void skip_sizes(const GoldenCase& golden) {
+        for (const char* key : {"m", "n", "batch", "seqlen"}) golden.is_null(key);
+    }
+    static std::vector<float> read_floats(const Plan& plan, const std::string& name) {
+        std::vector<float> values(plan.state_view(name).shape.count());
+        plan.read_state(name, std::as_writable_bytes(std::span(values)));
+        return values;
+    }
+
+    void run_captured(const GoldenCase& golden, GoldenResult& result, const CapturedGolden& setup,
+                      const std::optional<ConvPatches>& patches, const std::string& label = "") {
+        const GoldenTensor w = golden.tensor("w.0"), a = golden.tensor("a.1"), s = golden.tensor("s.1");
+        const bool has_bias = golden.has_tensor("b.0");
+        std::vector<Part> parts{make_part("w", "g", w)};
+        if (has_bias) parts.push_back(make_part("b", "gb", golden.tensor("b.0")));
+        GuardedBuffer &inputs = guarded(a.floats()), &outputs = guarded(s.floats());
+        Layer layer;
+        layer.weight = parts[0].parameter();
+        if (has_bias) layer.bias = parts[1].parameter();
+        layer.inputs = inputs.view(DType::f32, a.shape);
+        layer.output_gradients = outputs.view(DType::f32, s.shape);
+        layer.sharing = setup.sharing;
+        layer.loss = setup.loss;
+        layer.patches = patches;
+        const std::unique_ptr<LayerOptimizer> optimizer = setup.make(device());
+        optimizer->add_layer(layer);
+        Plan plan = compile(device(), {optimizer.get()});
+        plan.allocate();
+        plan.initialize();
+        EXPECT_EQ(plan.hazards(), std::vector<std::string>{});
+
+        for (int t = 1; golden.has_tensor(at("g", t)); ++t) {
+            inputs.write(golden.tensor(at("a", t)).floats());
+            std::vector<double> sent = golden.tensor(at("s", t)).values;
+            for (double& value : sent) value /= setup.loss_terms;
+            outputs.write(std::vector<float>(sent.begin(), sent.end()));
+            std::vector<std::vector<float>> before;
+            for (Part& part : parts) {
+                part.gradient->write(golden.tensor(at(part.gradient_name, t)).floats());
+                before.push_back(part.weight->floats());
+            }
+            if (setup.prepare) setup.prepare(plan, t);
+            plan.run();
+            for (std::size_t i = 0; i < parts.size(); ++i)
+                compare_update(golden, result, setup, label, t, parts[i], before[i]);
+            compare_states(golden, result, setup, label, t, plan);
+            for (const std::string& name : setup.ignored) golden.ignore(at(name, t));
+        }
+    }
+
+private:
+    struct Part {
+        std::string name, gradient_name;  // in the file
+        Shape shape;
+        GuardedBuffer* weight;
+        GuardedBuffer* gradient;
+        std::vector<double> last;  // the file's
+
+        Parameter parameter() const {
+            Parameter p;
+            p.name = name;
+            p.weight = weight->view(DType::f32, shape);
+            p.gradient = gradient->view(DType::f32, shape);
+            return p;
+        }
+    };
+
+    static std::string at(const std::string& name, int t) { return name + "." + std::to_string(t); }
+    Part make_part(const std::string& name, const std::string& gradient, const GoldenTensor& first) {
+        return {name,
+                gradient,
+                first.shape,
+                &guarded(first.floats()),
+                &guarded(std::vector<float>(first.values.size())),
+                first.values};
+    }
+
+    static void compare_update(const GoldenCase& golden, GoldenResult& result, const CapturedGolden& setup,
+                               const std::string& label, int t, Part& part,
+                               const std::vector<float>& before) {
+        const std::vector<double> reference = golden.tensor(at(part.name, t)).values;
+        const std::vector<float> after = part.weight->floats();
+        std::vector<double> update(after.size()), expected(after.size());
+        double weight = 0, size = 0;
+        for (std::size_t i = 0; i < after.size(); ++i) {
+            update[i] = static_cast<double>(after[i]) - before[i];
+            expected[i] = reference[i] - part.last[i];
+            weight += static_cast<double>(after[i]) * after[i];
+            size += expected[i] * expected[i];
+        }
+        part.last = reference;
+        // Beside the algorithm's arithmetic the weight is rounded three times.
+        const double rounding = size > 0 ? 3 * 0x1p-24 * std::sqrt(weight / size) : 0;
+        result.add(label + "update to " + at(part.name, t), frobenius_error(update, expected),
+                   setup.bound + rounding);
+    }
+    static void compare_states(const GoldenCase& golden, GoldenResult& result, const CapturedGolden& setup,
+                               const std::string& label, int t, const Plan& plan) {
+        const std::string begin = "state.", end = "." + std::to_string(t);
+        for (const std::string& name : golden.tensor_names()) {
+            if (!name.starts_with(begin) || !name.ends_with(end)) continue;
+            const std::string state = name.substr(begin.size(), name.size() - begin.size() - end.size());
+            result.add(label + name, maximum_error(setup.state(plan, state), golden.tensor(name).values),
+                       setup.bound);
+        }
+    }
+};
+
+}  // namespace heron::test
