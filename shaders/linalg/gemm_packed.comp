@@ -121,36 +121,46 @@ void main() {
         for (uint row_panel = first_row; row_panel < end_row; ++row_panel) {
             uint a_step = a_item + min(row_panel, row_panels - 1) * steps;
 
-            float acc[PANEL_ROWS][PANEL_COLS];
+            float total[PANEL_ROWS][PANEL_COLS];
             [[unroll]] for (uint r = 0; r < PANEL_ROWS; ++r)
                 [[unroll]] for (uint s = 0; s < PANEL_COLS; ++s)
-                    acc[r][s] = 0.0;
-            for (uint i = 0; i < steps; ++i) {
-                uint now = min(i, steps - 1);
-                uint a_now = a_step + now;
-                uint b_now = (b_step + now) * (LANES / 8);
-                [[unroll]] for (uint k = 0; k < PANEL_STEP; ++k) {
-                    float y[PANEL_COLS];
-                    [[unroll]] for (uint s = 0; s < PANEL_COLS; ++s) {
-                        uint at = (k * PANEL_COLS + s) * LANES;
-                        y[s] = b.part[b_now + at / PART].v[at % PART];
-                        // Not up to LANES: loops that the driver unrolls come out in another order.
-                        [[unroll]] for (uint l = 1; l < 16; ++l)
-                            if (l < LANES)
-                                y[s] = mix(y[s], b.part[b_now + (at + l) / PART].v[(at + l) % PART], lane == l);
-                    }
-                    [[unroll]] for (uint r = 0; r < PANEL_ROWS; ++r) {
-                        float x = a.step[a_now].v[k * PANEL_ROWS + r];
-                        [[unroll]] for (uint s = 0; s < PANEL_COLS; ++s)
-                            acc[r][s] += x * y[s];
+                    total[r][s] = 0.0;
+            for (uint piece = 0; piece < steps; piece += SUM_PIECE / PANEL_STEP) {
+                float acc[PANEL_ROWS][PANEL_COLS];
+                [[unroll]] for (uint r = 0; r < PANEL_ROWS; ++r)
+                    [[unroll]] for (uint s = 0; s < PANEL_COLS; ++s)
+                        acc[r][s] = 0.0;
+                uint piece_end = min(piece + SUM_PIECE / PANEL_STEP, steps);
+                for (uint i = piece; i < piece_end; ++i) {
+                    uint now = min(i, steps - 1);
+                    uint a_now = a_step + now;
+                    uint b_now = (b_step + now) * (LANES / 8);
+                    [[unroll]] for (uint k = 0; k < PANEL_STEP; ++k) {
+                        float y[PANEL_COLS];
+                        [[unroll]] for (uint s = 0; s < PANEL_COLS; ++s) {
+                            uint at = (k * PANEL_COLS + s) * LANES;
+                            y[s] = b.part[b_now + at / PART].v[at % PART];
+                            // Not up to LANES: loops that the driver unrolls come out in another order.
+                            [[unroll]] for (uint l = 1; l < 16; ++l)
+                                if (l < LANES)
+                                    y[s] = mix(y[s], b.part[b_now + (at + l) / PART].v[(at + l) % PART], lane == l);
+                        }
+                        [[unroll]] for (uint r = 0; r < PANEL_ROWS; ++r) {
+                            float x = a.step[a_now].v[k * PANEL_ROWS + r];
+                            [[unroll]] for (uint s = 0; s < PANEL_COLS; ++s)
+                                acc[r][s] += x * y[s];
+                        }
                     }
                 }
+                [[unroll]] for (uint r = 0; r < PANEL_ROWS; ++r)
+                    [[unroll]] for (uint s = 0; s < PANEL_COLS; ++s)
+                        total[r][s] += acc[r][s];
             }
 
             // Through memory where D has 16 bits, each invocation what it wrote itself: unrolled, what it takes to round and
             // to share words compiles for seconds.
             [[unroll]] for (uint r = 0; r < PANEL_ROWS; ++r) {
-                vec2 sums = vec2(acc[r][0], acc[r][1]);
+                vec2 sums = vec2(total[r][0], total[r][1]);
                 if (DTYPE_D == DTYPE_F32)
                     finish(j, item, row_panel * PANEL_ROWS + r, col, sums);
                 else
