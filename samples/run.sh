@@ -34,7 +34,8 @@ fashion_mnist_usage() {
 Options of fashion_mnist:
   --list-devices        list the Vulkan devices and end
   --device SELECT       index, UUID or part of the name (default: the first usable, GPUs first)
-  --optimizer NAMES     one run each, separated by commas (default: muon,adamw)
+  --optimizer,--optimizers NAMES
+                        one run each, separated by commas (default: muon,adamw)
   --lr NAME=VALUE,...   learning rates (all optimizers with their default: below)
   --seed N              of the first weights and of the order of the images (default: 1)
   --hidden WIDTHS       widths of the hidden layers (default: 256,128)

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <limits>
 
+#include "support/bad_input.hpp"
 #include "support/program.hpp"
 
 namespace samples {
@@ -65,8 +66,8 @@ std::string rate_text(float lr) { return fmt::format("{:.3g}", lr); }
 class Tuning {
 public:
     Tuning(const heron::Device& device, const Task& task, const ComparisonSettings& settings,
-           const NamedOptimizer& optimizer)
-        : device_(device), task_(task), settings_(settings) {
+           const NamedOptimizer& optimizer, Journal& journal)
+        : device_(device), task_(task), settings_(settings), journal_(journal) {
         standing_.optimizer = &optimizer;
         const auto fixed = settings.rates.find(std::string(optimizer.name));
         standing_.swept = fixed == settings.rates.end() && settings.factors.size() > 1;
@@ -79,6 +80,10 @@ public:
 
     // A few steps: compiles the pipelines, and measures.
     void calibrate() {
+        if (const Trial* known = journal_.find(task_, *standing_.optimizer)) {
+            cost_ = {known->step_seconds, known->evaluation_seconds};
+            return;
+        }
         try {
             const Trial trial = run_trial(device_, task_,
                                           {.optimizer = standing_.optimizer,
@@ -98,6 +103,11 @@ public:
     }
 
     const Cost& cost() const { return cost_; }
+    // Of the trials that are still to be run; extensions not counted.
+    double expected_seconds(std::uint32_t steps) const {
+        const std::uint32_t known = std::min(expected_trials(), known_trials());
+        return (expected_trials() - known) * cost_.trial(steps);
+    }
     const Standing& standing() const { return standing_; }
     // Extensions not counted.
     std::uint32_t expected_trials() const {
@@ -123,7 +133,19 @@ public:
     }
 
 private:
+    std::uint32_t known_trials() const {
+        std::uint32_t count = 0;
+        for (const float lr : rates_)
+            for (std::uint32_t seed = 0; seed < settings_.seeds; ++seed)
+                count += journal_.find(task_, *standing_.optimizer, lr, settings_.first_seed + seed) ? 1 : 0;
+        return count;
+    }
+
     void trial(float lr, std::uint32_t seed, Meter& meter) {
+        if (const Trial* known = journal_.find(task_, *standing_.optimizer, lr, seed)) {
+            standing_.trials.push_back(*known);
+            return;
+        }
         const double expected = cost_.trial(steps_);
         meter.start(expected);
         const std::string before =
@@ -135,6 +157,7 @@ private:
                            fmt::format("step {}/{}  loss {:.4f}", step, steps_, loss));
             }));
         meter.finish();
+        journal_.add(task_, standing_.trials.back());
     }
 
     // Grows the grid while its best rate is its smallest or largest one.
@@ -191,6 +214,8 @@ private:
         const Trial& any = s.trials.front();
         s.state_bytes = static_cast<double>(any.state_bytes) / static_cast<double>(any.parameters);
         const auto trials = trials_of(s.lr);
+        const auto [best, worst] = std::ranges::minmax(trials, {}, &Trial::validation_loss);
+        s.spread = worst->validation_loss() - best->validation_loss();
         const std::size_t points = std::ranges::min(trials, {}, [](const Trial* t) {
                                        return t->validations.size();
                                    })->validations.size();
@@ -202,6 +227,7 @@ private:
     const heron::Device& device_;
     const Task& task_;
     const ComparisonSettings& settings_;
+    Journal& journal_;
     Standing standing_;
     std::vector<float> rates_;
     Cost cost_;
@@ -254,7 +280,7 @@ void set_target(TaskResult& result, const ComparisonSettings& settings) {
 // Every optimizer on every task, compiled and measured.
 std::vector<std::vector<Tuning>> calibrated(const heron::Device& device,
                                             const std::vector<const Task*>& tasks,
-                                            const ComparisonSettings& settings) {
+                                            const ComparisonSettings& settings, Journal& journal) {
     Progress progress;
     std::vector<std::vector<Tuning>> tunings(tasks.size());
     const std::size_t count = settings.optimizers.size();
@@ -262,7 +288,7 @@ std::vector<std::vector<Tuning>> calibrated(const heron::Device& device,
         for (const NamedOptimizer* optimizer : settings.optimizers) {
             progress.show(double(t * count + tunings[t].size()) / double(tasks.size() * count),
                           "  compiling and measuring", fmt::format("{} {}", tasks[t]->name, optimizer->name));
-            tunings[t].emplace_back(device, *tasks[t], settings, *optimizer).calibrate();
+            tunings[t].emplace_back(device, *tasks[t], settings, *optimizer, journal).calibrate();
             if (const std::string& refusal = tunings[t].back().standing().refusal; !refusal.empty())
                 progress.line(fmt::format("  {} {}: {}", tasks[t]->name, optimizer->name, refusal));
         }
@@ -281,25 +307,42 @@ double fitting_share(const std::vector<std::vector<Tuning>>& tunings, const std:
     return std::clamp((kReserve * seconds - fixed) / std::max(steps, 1e-9), 0.0, 1.0);
 }
 
+// What is done so far, in order.
+void settle(TaskResult& result, const ComparisonSettings& settings) {
+    share_pass_times(result.standings);
+    set_target(result, settings);
+    std::ranges::stable_sort(result.standings, [](const Standing& a, const Standing& b) {
+        if (a.refusal.empty() != b.refusal.empty()) return a.refusal.empty();
+        return a.validation_loss < b.validation_loss;
+    });
+}
+
 }  // namespace
 
 std::vector<TaskResult> compare(const heron::Device& device, const std::vector<const Task*>& tasks,
-                                const ComparisonSettings& settings, Progress& progress) {
+                                const ComparisonSettings& settings, Journal& journal, Progress& progress,
+                                const std::function<void(const std::vector<TaskResult>&)>& report) {
     const Clock::time_point start = Clock::now();
-    std::vector<std::vector<Tuning>> tunings = calibrated(device, tasks, settings);
+    std::vector<std::vector<Tuning>> tunings = calibrated(device, tasks, settings, journal);
 
     double share = 1;
-    if (settings.budget_seconds > 0)
+    const bool begun =
+        std::ranges::all_of(tasks, [&](const Task* task) { return journal.steps(*task).has_value(); });
+    if (settings.budget_seconds > 0 && !begun)
         share = fitting_share(tunings, tasks, settings.budget_seconds - seconds_since(start));
     std::vector<TaskResult> results;
     Meter meter(progress);
     double expected = 0;
     for (std::size_t t = 0; t < tasks.size(); ++t) {
         const std::uint32_t fewest = std::min(kFewestSteps, tasks[t]->steps);
-        const std::uint32_t steps = std::max(fewest, static_cast<std::uint32_t>(share * tasks[t]->steps));
-        results.push_back({.task = tasks[t], .steps = steps});
-        for (const Tuning& tuning : tunings[t])
-            expected += tuning.expected_trials() * tuning.cost().trial(steps);
+        const std::uint32_t planned = std::max(fewest, static_cast<std::uint32_t>(share * tasks[t]->steps));
+        const std::uint32_t steps = journal.steps(*tasks[t]).value_or(planned);
+        if (settings.budget_seconds <= 0 && steps != tasks[t]->steps)
+            throw BadInput(fmt::format("--resume: runs of {} have {} steps there; give --steps or --budget",
+                                       tasks[t]->name, steps));
+        journal.set_steps(*tasks[t], steps);
+        results.push_back({.task = tasks[t], .steps = steps, .missing = tunings[t].size()});
+        for (const Tuning& tuning : tunings[t]) expected += tuning.expected_seconds(steps);
     }
     meter.expect(expected);
     if (share < 1) progress.line(fmt::format("  the budget leaves {:.0f} % of the steps", 100 * share));
@@ -309,22 +352,18 @@ std::vector<TaskResult> compare(const heron::Device& device, const std::vector<c
     progress.line(fmt::format("  about {} to go, more where a grid of learning rates has to grow",
                               clock_text(expected)));
 
-    for (std::size_t t = 0; t < tasks.size(); ++t) {
-        TaskResult& result = results[t];
-        for (Tuning& tuning : tunings[t]) {
-            result.standings.push_back(tuning.run(result.steps, meter));
-            const Standing& standing = result.standings.back();
-            if (standing.refusal.empty())
+    for (std::size_t i = 0; i < settings.optimizers.size(); ++i) {
+        for (std::size_t t = 0; t < tasks.size(); ++t) {
+            TaskResult& result = results[t];
+            result.standings.push_back(tunings[t][i].run(result.steps, meter));
+            --result.missing;
+            if (const Standing& standing = result.standings.back(); standing.refusal.empty())
                 progress.line(fmt::format("  {} {}: lr {}, train loss {:.4f}, validation loss {:.4f}",
                                           tasks[t]->name, standing.optimizer->name, rate_text(standing.lr),
                                           standing.train_loss, standing.validation_loss));
+            settle(result, settings);
+            report(results);
         }
-        share_pass_times(result.standings);
-        set_target(result, settings);
-        std::ranges::stable_sort(result.standings, [](const Standing& a, const Standing& b) {
-            if (a.refusal.empty() != b.refusal.empty()) return a.refusal.empty();
-            return a.validation_loss < b.validation_loss;
-        });
     }
     return results;
 }

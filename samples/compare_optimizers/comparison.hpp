@@ -8,11 +8,13 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "compare_optimizers/journal.hpp"
 #include "compare_optimizers/trial.hpp"
 #include "support/progress.hpp"
 
@@ -45,6 +47,7 @@ struct Standing {
     bool at_edge = false;  // the tuned rate is the smallest or largest one tried
     double train_loss = 0;
     double validation_loss = 0;  // infinite where it diverged
+    double spread = 0;           // of that loss: between the best and the worst seed
     double accuracy = 0;
     double step_seconds = 0;
     double optimizer_seconds = 0;
@@ -59,12 +62,17 @@ struct Standing {
 struct TaskResult {
     const Task* task = nullptr;
     std::uint32_t steps = 0;
+    std::size_t missing = 0;  // optimizers that have not had their turn
     double target = 0;
     std::string target_reason;
     std::vector<Standing> standings;  // lowest validation loss first; refused ones last
 };
 
+// Trials that the journal has are not run again. `report` gets what there is each time that an optimizer is
+// done with a task. Throws BadInput for a journal with other steps than the tasks', unless there is a budget:
+// then the journal's are taken.
 std::vector<TaskResult> compare(const heron::Device& device, const std::vector<const Task*>& tasks,
-                                const ComparisonSettings& settings, Progress& progress);
+                                const ComparisonSettings& settings, Journal& journal, Progress& progress,
+                                const std::function<void(const std::vector<TaskResult>&)>& report);
 
 }  // namespace samples

@@ -17,7 +17,8 @@ namespace samples {
 namespace {
 
 constexpr std::size_t kColours = 6;
-constexpr const char* kDashes[] = {"", "7 4", "2 3", "10 3 2 3"};  // one for each round of colours
+constexpr const char* kDashes[] = {"", "7 4", "2 3", "10 3 2 3", "1 5", "14 4"};  // one a round of colours
+constexpr double kMostSeconds = 4;  // of the median, that the axis of time shows
 
 // The highest loss worth drawing: everybody is below it after an eighth of the steps, but for those that are
 // far above the others.
@@ -45,10 +46,13 @@ void write_curves(const std::filesystem::path& path, const TaskResult& result, c
         if (standing.refusal.empty() && std::isfinite(standing.validation_loss)) shown.push_back(&standing);
 
     double low = std::numeric_limits<double>::infinity(), last_second = 0;
+    std::vector<double> seconds;
     for (const Standing* standing : shown) {
         low = std::min(low, standing->validation_loss);
-        last_second = std::max(last_second, standing->seconds(result.steps));
+        seconds.push_back(standing->seconds(result.steps));
     }
+    if (!shown.empty())
+        last_second = std::min(*std::ranges::max_element(seconds), kMostSeconds * median(seconds));
     if (shown.empty()) low = 0;
     const Axis losses = Axis::around(low, top_of(result), 6);
     const Panel by_step(70, kTop, 380, kHeight, Axis::around(0, result.steps, 5), losses);
@@ -62,7 +66,8 @@ void write_curves(const std::filesystem::path& path, const TaskResult& result, c
         Line timed = line;
         for (const Standing::Point& point : standing.curve) {
             line.points.push_back({double(point.step), point.loss});
-            timed.points.push_back({standing.seconds(point.step), point.loss});
+            if (standing.seconds(point.step) <= last_second)
+                timed.points.push_back({standing.seconds(point.step), point.loss});
         }
         svg += by_step.draw(line) + by_time.draw(timed);
         const double y = kTop + kLegendRow * static_cast<double>(i);

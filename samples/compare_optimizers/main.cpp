@@ -15,6 +15,7 @@
 
 #include "compare_optimizers/comparison.hpp"
 #include "compare_optimizers/corpus.hpp"
+#include "compare_optimizers/journal.hpp"
 #include "compare_optimizers/report.hpp"
 #include "compare_optimizers/task.hpp"
 #include "support/arguments.hpp"
@@ -83,6 +84,7 @@ struct Options {
     std::optional<std::uint32_t> batch, context, width, heads, blocks, sequences;
     std::string device;
     bool list_devices = false;
+    bool resume = false;
     std::string out = "out";
 };
 
@@ -100,7 +102,10 @@ std::string help_footer() {
            "seeds, "
            "and the median of the last validation losses decides.\n"
            "Written to the output folder: comparison.md (the tables), images/compare-<task>.svg (curves "
-           "against steps and time), comparison.csv (every step of every run).\n"
+           "against steps and time), comparison.csv (every step of every run), each time that an optimizer "
+           "is done; comparison.runs (what --resume goes on with).\n"
+           "docs/comparison.md is made by --out docs --budget 25: all optimizers, two tasks, three seeds, in "
+           "25 minutes of two CPU cores.\n"
            "Exit code: 0 done, 1 failed (also: an optimizer refused a task, or diverged at every rate), "
            "2 bad input.";
 }
@@ -110,7 +115,8 @@ void add_options(CLI::App& app, Options& options) {
     const auto list = [&app](const char* name, auto& values, const char* type, const char* text) {
         return app.add_option(name, values, text)->delimiter(',')->type_name(type);
     };
-    list("--optimizers", options.optimizers, "NAMES", "which, separated by commas; all: every one below")
+    list("--optimizers,--optimizer", options.optimizers, "NAMES",
+         "which, separated by commas; all: every one below that is not a form of another")
         ->capture_default_str();
     list("--tasks", options.tasks, "NAMES", "fashion_mnist, text")->capture_default_str();
     app.add_option("--preset", options.preset, "sizes and steps: small, medium, large")
@@ -133,6 +139,7 @@ void add_options(CLI::App& app, Options& options) {
                    "minutes for everything: runs are made shorter to fit, all of a task alike")
         ->check(CLI::Range(0.01, 1e6).description(""))
         ->type_name("MINUTES");
+    app.add_flag("--resume", options.resume, "go on where a comparison in the output folder was cut off");
     app.add_option("--data", options.data, "images: folder with IDX files, as in fashion_mnist")
         ->type_name("DIR")
         ->capture_default_str();
@@ -199,7 +206,9 @@ void check_tasks(const std::vector<std::string>& tasks) {
 ComparisonSettings comparison_settings(const Options& options) {
     ComparisonSettings settings;
     if (options.optimizers == std::vector<std::string>{"all"})
-        for (const NamedOptimizer& optimizer : named_optimizers()) settings.optimizers.push_back(&optimizer);
+        for (const NamedOptimizer& optimizer : named_optimizers()) {
+            if (!optimizer.form) settings.optimizers.push_back(&optimizer);
+        }
     else
         for (const std::string& name : options.optimizers)
             settings.optimizers.push_back(&require_optimizer("--optimizers", name));
@@ -242,6 +251,13 @@ std::string method_text(const ComparisonSettings& settings) {
         settings.seeds == 1 ? "seed" : "seeds");
 }
 
+// What a journal's trials have in common.
+std::string journal_text(const std::string& device, const std::vector<const Task*>& tasks) {
+    std::string text = device;
+    for (const Task* task : tasks) text += "; " + task->name + ": " + task->text();
+    return text;
+}
+
 int run(const Options& options, const std::string& command) {
     if (options.list_devices) {
         fmt::print("{}", device_table());
@@ -276,8 +292,15 @@ int run(const Options& options, const std::string& command) {
     }
     std::fflush(stdout);
 
+    const std::string device_text = fmt::format("{} ({})", device.info().name, device.info().driver);
+    const auto report = [&](const std::vector<TaskResult>& results) {
+        write_report(options.out, results,
+                     {.device = device_text, .command = command, .method = method_text(settings)});
+    };
     Progress progress;
-    const std::vector<TaskResult> results = compare(device, pointers, settings, progress);
+    Journal journal(fs::path(options.out) / "comparison.runs", options.resume,
+                    journal_text(device_text, pointers));
+    const std::vector<TaskResult> results = compare(device, pointers, settings, journal, progress, report);
     progress.clear();
     bool good = true;
     for (const TaskResult& result : results) {
@@ -285,10 +308,6 @@ int run(const Options& options, const std::string& command) {
         for (const Standing& standing : result.standings)
             good = good && standing.refusal.empty() && std::isfinite(standing.validation_loss);
     }
-    write_report(options.out, results,
-                 {.device = fmt::format("{} ({})", device.info().name, device.info().driver),
-                  .command = command,
-                  .method = method_text(settings)});
     fmt::print("\nWritten to {}: comparison.md, comparison.csv", options.out);
     for (const TaskResult& result : results) fmt::print(", images/compare-{}.svg", result.task->name);
     fmt::print("\n");

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <vector>
 
 #include "compare_optimizers/curves.hpp"
@@ -25,8 +26,8 @@ std::string number(double value, int digits) {
 std::string milliseconds(double seconds) { return seconds > 0 ? fmt::format("{:.3g}", 1e3 * seconds) : "-"; }
 
 Row head_row() {
-    return {"optimizer",  "lr",    "steps to target", "seconds to target", "train loss",
-            "validation", "right", "seconds",         "optimizer ms/step", "state B/parameter"};
+    return {"optimizer", "lr",    "steps to target", "seconds to target", "train loss",       "validation",
+            "spread",    "right", "seconds",         "optimizer ms/step", "state B/parameter"};
 }
 
 std::vector<Row> rows_of(const TaskResult& result) {
@@ -34,7 +35,7 @@ std::vector<Row> rows_of(const TaskResult& result) {
     for (const Standing& s : result.standings) {
         if (!s.refusal.empty()) {
             rows.push_back(
-                {std::string(s.optimizer->name), "refused", "-", "-", "-", "-", "-", "-", "-", "-"});
+                {std::string(s.optimizer->name), "refused", "-", "-", "-", "-", "-", "-", "-", "-", "-"});
             continue;
         }
         rows.push_back({std::string(s.optimizer->name),
@@ -42,8 +43,9 @@ std::vector<Row> rows_of(const TaskResult& result) {
                         s.target_step ? number(*s.target_step, 0) : "-",
                         s.target_step ? number(s.seconds(*s.target_step), 1) : "-", number(s.train_loss, 4),
                         std::isfinite(s.validation_loss) ? number(s.validation_loss, 4) : "diverged",
-                        fmt::format("{:.1f} %", 100 * s.accuracy), number(s.seconds(result.steps), 1),
-                        milliseconds(s.optimizer_seconds), number(s.state_bytes, 2)});
+                        number(s.spread, 3), fmt::format("{:.1f} %", 100 * s.accuracy),
+                        number(s.seconds(result.steps), 1), milliseconds(s.optimizer_seconds),
+                        number(s.state_bytes, 2)});
     }
     return rows;
 }
@@ -53,19 +55,53 @@ std::string target_text(const TaskResult& result) {
                        result.target_reason);
 }
 
-std::string markdown_table(const TaskResult& result) {
+std::string markdown_table(const Row& head, const std::vector<Row>& rows) {
     std::string text;
     const auto add = [&text](const Row& row) {
         text += "|";
         for (const std::string& cell : row) text += " " + cell + " |";
         text += "\n";
     };
-    add(head_row());
+    add(head);
     text += "| --- |";
-    for (std::size_t i = 1; i < head_row().size(); ++i) text += " ---: |";
+    for (std::size_t i = 1; i < head.size(); ++i) text += " ---: |";
     text += "\n";
-    for (const Row& row : rows_of(result)) add(row);
+    for (const Row& row : rows) add(row);
     return text;
+}
+
+// All tasks in one table, the best at the top: by the sum of their places.
+std::string summary(std::span<const TaskResult> results) {
+    Row head{"optimizer"};
+    std::map<std::string, Row> rows;
+    std::map<std::string, std::size_t> places;
+    for (const TaskResult& result : results) {
+        head.push_back(fmt::format("{}: steps to {:.3f}", result.task->name, result.target));
+        head.push_back("validation loss");
+        head.push_back("optimizer ms/step");
+        for (std::size_t place = 0; place < result.standings.size(); ++place) {
+            const Standing& s = result.standings[place];
+            const std::string name(s.optimizer->name);
+            places[name] += place;
+            Row& row = rows[name];
+            if (row.empty()) row.push_back(name);
+            row.resize(head.size() - 3, "-");
+            row.push_back(s.target_step ? fmt::format("{:.0f} of {}", *s.target_step, result.steps) : "-");
+            row.push_back(s.refusal.empty() ? number(s.validation_loss, 4) : "refused");
+            row.push_back(milliseconds(s.optimizer_seconds));
+        }
+    }
+    head.push_back("state B/parameter");
+    std::vector<Row> ordered;
+    for (auto& [name, row] : rows) {
+        row.resize(head.size() - 1, "-");
+        for (const Standing& s : results.front().standings)
+            if (s.optimizer->name == name) row.push_back(number(s.state_bytes, 2));
+        row.resize(head.size(), "-");
+        ordered.push_back(row);
+    }
+    std::ranges::stable_sort(ordered, {}, [&](const Row& row) { return places[row.front()]; });
+    return markdown_table(head, ordered);
 }
 
 std::string picture_name(const TaskResult& result) { return "compare-" + result.task->name + ".svg"; }
@@ -142,22 +178,40 @@ std::string findings(const TaskResult& result) {
 void write_report(const std::filesystem::path& folder, std::span<const TaskResult> results,
                   const ReportHead& head) {
     create_output_folder(folder / "images");
+    std::size_t missing = 0;
+    for (const TaskResult& result : results) missing += result.missing;
     std::string page = fmt::format(
         "# Optimizers compared\n\n"
-        "Made by\n\n    {}\n\non {}. {}\n\n"
-        "Losses are mean cross entropies in nats, the training loss over the last tenth of the steps; they "
-        "are "
-        "medians over the\nseeds at the tuned learning rate. Seconds are of training: steps times the time "
-        "of a "
-        "step, which is that of the passes (the\nshortest median of all runs, the same for every optimizer) "
-        "and "
-        "the optimizer's own. Optimizers for matrices have AdamW\nbeside them, for everything else.\n",
-        head.command, head.device, head.method);
+        "`compare_optimizers` trains the same networks with every optimizer, each at a learning rate tuned "
+        "for it. This page was\nmade by\n\n    {}\n\non {}.{}\n\n"
+        "**Learning rates.** {} A rate that is still the smallest or largest one tried is marked. All rates "
+        "warm up, then follow a\ncosine to zero. An optimizer for matrices has AdamW beside it for "
+        "everything "
+        "else, at the rate that is best for AdamW alone\non the task.\n\n"
+        "**Figures.** Losses are mean cross entropies in nats, medians over the seeds at the tuned rate: the "
+        "training loss over the\nlast tenth of the steps, the validation loss of data that is not trained "
+        "on; "
+        "its spread is the distance between the best\nand the worst seed. Two optimizers that are closer "
+        "than "
+        "that are not told apart. Steps to the target are interpolated\nbetween evaluations. A step's time "
+        "is "
+        "that of the passes, which is the same with every optimizer (the shortest median of\nall runs), and "
+        "the optimizer's own.\n\n"
+        "Networks are small, trainings short, and one device's times are not another's: nothing here is "
+        "about "
+        "large models.\n",
+        head.command, head.device,
+        missing > 0 ? fmt::format(" **It was cut off**: {} runs of an optimizer on a task are missing; "
+                                  "`--resume` goes on.",
+                                  missing)
+                    : "",
+        head.method);
+    if (results.size() > 1) page += "\n## All tasks\n\n" + summary(results);
     for (const TaskResult& result : results) {
         page += fmt::format(
             "\n## {}\n\n{}; {}.\n\n{}\n{}\n![Validation loss against steps and time](images/{})\n",
             result.task->name, result.task->text(), target_text(result), findings(result),
-            markdown_table(result), picture_name(result));
+            markdown_table(head_row(), rows_of(result)), picture_name(result));
         for (const Standing& standing : result.standings)
             if (!standing.refusal.empty())
                 page += fmt::format("\n{} refused: {}\n", standing.optimizer->name, standing.refusal);

@@ -70,7 +70,7 @@ void add_options(CLI::App& app, Options& options) {
     app.add_option("--out", options.out, "output folder")->type_name("DIR")->capture_default_str();
     samples::add_device_option(app, options.device);
     app.add_flag("--list-devices", options.list_devices, "list the devices and end");
-    app.add_option("--optimizer", options.optimizers, "one run each, separated by commas")
+    app.add_option("--optimizer,--optimizers", options.optimizers, "one run each, separated by commas")
         ->delimiter(',')
         ->type_name("NAMES")
         ->capture_default_str();

@@ -45,126 +45,174 @@ Optimizers whole(const OptimizerRequest& request, std::unique_ptr<heron::Optimiz
     return result;
 }
 
+// Scion, each parameter by the norm of its role. `head_scale` is on the heads' options.
+Optimizers by_role(const OptimizerRequest& request, heron::ScionOptions options, float head_scale) {
+    options.schedule = request.schedule;
+    Optimizers result;
+    for (const bool heads : {false, true}) {
+        if (heads) options.scale *= head_scale;
+        auto optimizer = std::make_unique<heron::Scion>(request.device, options);
+        optimizer->set_name(heads ? "scion_head" : "scion");
+        for (std::size_t i = 0; i < request.parameters.size(); ++i) {
+            heron::Parameter parameter = request.parameters[i];
+            parameter.role = request.routes[i].role;
+            if ((parameter.role == heron::Role::head) == heads) optimizer->add(parameter);
+        }
+        if (!optimizer->parameters().empty()) result.push_back(std::move(optimizer));
+    }
+    return result;
+}
+
+// Options that all parameters share.
+template <class Algorithm, class Options>
+Optimizers whole(const OptimizerRequest& request, Options options) {
+    options.lr = request.lr;
+    options.schedule = request.schedule;
+    return whole(request, std::make_unique<Algorithm>(request.device, options));
+}
+
+// Shampoo's forms with what short trainings of small networks want.
+Optimizers shampoo(const OptimizerRequest& request, heron::ShampooOptions options) {
+    options.block_size = 512;
+    options.weight_decay = kWeightDecay;
+    return whole<heron::Shampoo>(request, options);
+}
+
 constexpr NamedOptimizer kOptimizers[] = {
-    {"muon", "Muon for the matrices of the hidden layers, AdamW for the rest", 0.02f, true,
+    {"adamw", "AdamW for everything", 0.01f, false, false,
+     [](const OptimizerRequest& request) { return whole(request, adamw(request, request.lr)); }},
+    {"muon", "Muon for the matrices of the hidden layers, AdamW for the rest", 0.02f, true, false,
+     [](const OptimizerRequest& request) { return split<heron::Muon>(request, heron::MuonOptions()); }},
+    {"muon_moonlight", "Muon, updates of RMS 0.2 (Moonlight)", 0.01f, true, true,
      [](const OptimizerRequest& request) {
-         return split(request, std::make_unique<heron::Muon>(
-                                   request.device, heron::MuonOptions{.lr = request.lr,
-                                                                      .weight_decay = kWeightDecay,
-                                                                      .schedule = request.schedule}));
+         return split<heron::Muon>(request, heron::MuonOptions::moonlight());
      }},
-    {"normuon", "NorMuon for the matrices of the hidden layers, AdamW for the rest", 0.02f, true,
+    {"muon_dion", "Muon by Polar Express (microsoft/dion)", 0.06f, true, true,
+     [](const OptimizerRequest& request) { return split<heron::Muon>(request, heron::MuonOptions::dion()); }},
+    {"muon_emerging", "Muon as in Emerging-Optimizers", 0.003f, true, true,
+     [](const OptimizerRequest& request) {
+         return split<heron::Muon>(request, heron::MuonOptions::emerging());
+     }},
+    {"normuon", "NorMuon for the matrices of the hidden layers, AdamW for the rest", 0.02f, true, false,
      [](const OptimizerRequest& request) { return split<heron::NorMuon>(request, heron::NorMuonOptions()); }},
-    {"dion", "Dion of rank 1/4 for the matrices of the hidden layers, AdamW for the rest", 0.02f, true,
+    {"normuon_dion", "NorMuon as in microsoft/dion", 0.06f, true, true,
      [](const OptimizerRequest& request) {
-         return split(request, std::make_unique<heron::Dion>(
-                                   request.device, heron::DionOptions{.lr = request.lr,
-                                                                      .weight_decay = kWeightDecay,
-                                                                      .rank_fraction = 0.25,
-                                                                      .schedule = request.schedule}));
+         return split<heron::NorMuon>(request, heron::NorMuonOptions::dion());
      }},
-    {"adamuon", "AdaMuon for the matrices of the hidden layers, AdamW for the rest", 0.005f, true,
+    {"normuon_modded", "NorMuon as in modded-nanogpt", 0.02f, true, true,
+     [](const OptimizerRequest& request) {
+         return split<heron::NorMuon>(request, heron::NorMuonOptions::modded());
+     }},
+    {"normuon_paper", "NorMuon of the paper", 0.02f, true, true,
+     [](const OptimizerRequest& request) {
+         return split<heron::NorMuon>(request, heron::NorMuonOptions::paper());
+     }},
+    {"adamuon", "AdaMuon for the matrices of the hidden layers, AdamW for the rest", 0.03f, true, false,
      [](const OptimizerRequest& request) { return split<heron::AdaMuon>(request, heron::AdaMuonOptions()); }},
-    {"dion2", "Dion2 for the matrices of the hidden layers, AdamW for the rest", 0.02f, true,
+    {"adamuon_paper", "AdaMuon of the paper", 0.03f, true, true,
+     [](const OptimizerRequest& request) {
+         return split<heron::AdaMuon>(request, heron::AdaMuonOptions::paper());
+     }},
+    {"dion", "Dion of rank 1/4 for the matrices of the hidden layers, AdamW for the rest", 0.06f, true, false,
+     [](const OptimizerRequest& request) {
+         return split<heron::Dion>(request, heron::DionOptions{.rank_fraction = 0.25});
+     }},
+    {"dion2", "Dion2 for the matrices of the hidden layers, AdamW for the rest", 0.06f, true, false,
      [](const OptimizerRequest& request) { return split<heron::Dion2>(request, heron::Dion2Options()); }},
-    {"nordion2", "NorDion2 for the matrices of the hidden layers, AdamW for the rest", 0.02f, true,
+    {"nordion2", "NorDion2 for the matrices of the hidden layers, AdamW for the rest", 0.06f, true, false,
      [](const OptimizerRequest& request) {
          return split<heron::NorDion2>(request, heron::NorDion2Options());
      }},
-    {"conda", "Conda for the matrices of the hidden layers, AdamW for the rest", 0.01f, true,
+    {"conda", "Conda for the matrices of the hidden layers, AdamW for the rest", 0.05f, true, false,
      [](const OptimizerRequest& request) {
          return split<heron::Conda>(request, heron::CondaOptions{.beta2 = 0.99, .gap = 100, .scale = 0.25f});
      }},
-    {"trion", "Trion of rank 32 for the matrices of the hidden layers, AdamW for the rest", 0.02f, true,
+    {"trion", "Trion of rank 32 for the matrices of the hidden layers, AdamW for the rest", 0.06f, true,
+     false,
      [](const OptimizerRequest& request) {
          return split<heron::Trion>(request, heron::TrionOptions{.rank = 32});
      }},
-    {"dct_adamw", "DCT-AdamW of rank 32 for the matrices of the hidden layers, AdamW for the rest", 0.01f,
-     true,
+    {"dct_adamw", "DCT-AdamW of rank 32 for the matrices of the hidden layers, AdamW for the rest", 0.02f,
+     true, false,
      [](const OptimizerRequest& request) {
          return split<heron::DctAdamW>(
              request, heron::DctAdamWOptions{.rank = 32, .rotate = true, .error_feedback = true});
      }},
-    {"auon", "AuON for the matrices of the hidden layers, AdamW for the rest", 0.24f, true,
+    {"auon", "AuON for the matrices of the hidden layers, AdamW for the rest", 0.24f, true, false,
      [](const OptimizerRequest& request) { return split<heron::Auon>(request, heron::AuonOptions()); }},
+    {"auon_paper", "AuON of the paper", 0.3f, true, true,
+     [](const OptimizerRequest& request) {
+         return split<heron::Auon>(request, heron::AuonOptions::paper());
+     }},
     {"hybrid_auon", "Hybrid-AuON for the matrices of the hidden layers, AdamW for the rest", 0.02f, true,
+     false,
      [](const OptimizerRequest& request) {
          return split<heron::Auon>(request, heron::AuonOptions::hybrid_code());
      }},
-    {"scion",
-     "Scion for everything: the hidden matrices by the spectral norm, heads by signs, vectors by RMS", 0.003f,
-     false,
+    {"scion", "Scion for everything: hidden matrices by the spectral norm, heads by signs, vectors by RMS",
+     0.003f, false, false,
      [](const OptimizerRequest& request) {
          // Radii as the authors' example of an image classifier has them.
-         Optimizers result;
-         for (const float scale : {8.0f, 128.0f}) {
-             auto optimizer = std::make_unique<heron::Scion>(
-                 request.device,
-                 heron::ScionOptions{
-                     .lr = request.lr, .momentum = 0.5, .scale = scale, .schedule = request.schedule});
-             optimizer->set_name(scale > 8.0f ? "scion_head" : "scion");
-             for (std::size_t i = 0; i < request.parameters.size(); ++i) {
-                 heron::Parameter parameter = request.parameters[i];
-                 parameter.role = request.routes[i].role;
-                 if ((parameter.role == heron::Role::head) == (scale > 8.0f)) optimizer->add(parameter);
-             }
-             if (!optimizer->parameters().empty()) result.push_back(std::move(optimizer));
-         }
-         return result;
+         return by_role(request, {.lr = request.lr, .momentum = 0.5, .scale = 8}, 16);
      }},
-    {"fismo", "FISMO for the matrices of the hidden layers, AdamW for the rest", 0.02f, true,
+    {"trust_region", "Trust region in the norms of Scion, without radii", 0.03f, false, true,
+     [](const OptimizerRequest& request) {
+         heron::ScionOptions options = heron::ScionOptions::trust_region(
+             heron::ScionNorm::automatic, request.lr, kWeightDecay * request.lr);
+         options.momentum = 0.9;
+         return by_role(request, options, 1);
+     }},
+    {"fismo", "FISMO for the matrices of the hidden layers, AdamW for the rest", 0.02f, true, false,
      [](const OptimizerRequest& request) { return split<heron::Fismo>(request, heron::FismoOptions()); }},
-    {"mousse", "Mousse for the matrices of the hidden layers, AdamW for the rest", 0.02f, true,
+    {"mousse", "Mousse for the matrices of the hidden layers, AdamW for the rest", 0.02f, true, false,
      [](const OptimizerRequest& request) { return split<heron::Mousse>(request, heron::MousseOptions()); }},
-    {"shampoo", "Shampoo with Adam's graft for everything", 0.01f, false,
+    {"shampoo", "Shampoo with Adam's graft for everything", 0.01f, false, false,
      [](const OptimizerRequest& request) {
-         return whole(request, std::make_unique<heron::Shampoo>(
-                                   request.device, heron::ShampooOptions{.lr = request.lr,
-                                                                         .beta2 = 0.999,
-                                                                         .block_size = 512,
-                                                                         .refresh_interval = 20,
-                                                                         .graft_eps = 1e-8f,
-                                                                         .weight_decay = kWeightDecay,
-                                                                         .schedule = request.schedule}));
+         return shampoo(request, {.beta2 = 0.999, .refresh_interval = 20, .graft_eps = 1e-8f});
      }},
-    {"adamw", "AdamW for everything", 0.01f, false,
-     [](const OptimizerRequest& request) { return whole(request, adamw(request, request.lr)); }},
-    {"sgd", "SGD with Nesterov momentum 0.9 for everything", 0.05f, false,
+    {"shampoo2", "Shampoo^2", 0.01f, false, true,
      [](const OptimizerRequest& request) {
-         return whole(request, std::make_unique<heron::Sgd>(request.device,
-                                                            heron::SgdOptions{.lr = request.lr,
-                                                                              .momentum = 0.9f,
-                                                                              .nesterov = true,
-                                                                              .schedule = request.schedule}));
+         heron::ShampooOptions options = heron::ShampooOptions::shampoo2();
+         options.refresh_interval = 20;
+         return shampoo(request, options);
      }},
-    {"lion", "Lion for everything", 1e-3f, false,
+    {"kl_shampoo", "KL-Shampoo", 0.01f, false, true,
+     [](const OptimizerRequest& request) { return shampoo(request, heron::ShampooOptions::kl()); }},
+    {"soap", "SOAP for everything", 0.01f, false, false,
+     [](const OptimizerRequest& request) { return shampoo(request, heron::ShampooOptions::soap()); }},
+    {"amsgrad", "AMSGrad for everything", 0.01f, false, true,
      [](const OptimizerRequest& request) {
-         return whole(request, std::make_unique<heron::Lion>(
-                                   request.device, heron::LionOptions{.lr = request.lr,
-                                                                      .weight_decay = 10 * kWeightDecay,
-                                                                      .schedule = request.schedule}));
+         return whole<heron::AdamW>(request,
+                                    heron::AdamWOptions{.weight_decay = kWeightDecay, .amsgrad = true});
      }},
-    {"signum", "SignSGD with momentum 0.9 for everything", 1e-3f, false,
+    {"adafactor", "Adafactor for everything", 0.05f, false, false,
      [](const OptimizerRequest& request) {
-         return whole(request, std::make_unique<heron::SignSgd>(
-                                   request.device,
-                                   heron::SignSgdOptions{.lr = request.lr, .schedule = request.schedule}));
+         return whole<heron::Adafactor>(request, heron::AdafactorOptions());
+     }},
+    {"adafactor_hf", "Adafactor as in transformers", 0.05f, false, true,
+     [](const OptimizerRequest& request) {
+         return whole<heron::Adafactor>(request, heron::AdafactorOptions::transformers());
+     }},
+    {"lion", "Lion for everything", 1e-3f, false, false,
+     [](const OptimizerRequest& request) {
+         return whole<heron::Lion>(request, heron::LionOptions{.weight_decay = 10 * kWeightDecay});
+     }},
+    {"signum", "SignSGD with momentum 0.9 for everything", 1e-3f, false, false,
+     [](const OptimizerRequest& request) { return whole<heron::SignSgd>(request, heron::SignSgdOptions()); }},
+    {"signsgd", "SignSGD without momentum", 1e-3f, false, true,
+     [](const OptimizerRequest& request) {
+         return whole<heron::SignSgd>(request, heron::SignSgdOptions{.momentum = 0.0});
+     }},
+    {"sgd", "SGD with Nesterov momentum 0.9 for everything", 0.05f, false, false,
+     [](const OptimizerRequest& request) {
+         return whole<heron::Sgd>(request, heron::SgdOptions{.momentum = 0.9, .nesterov = true});
      }},
     {"random_scaling_sgd", "SGD with momentum 0.9 and exponential random scaling for everything", 0.05f,
-     false,
+     false, false,
      [](const OptimizerRequest& request) {
-         return whole(request,
-                      std::make_unique<heron::RandomScalingSgd>(
-                          request.device, heron::RandomScalingSgdOptions{
-                                              .lr = request.lr, .beta = 0.9, .schedule = request.schedule}));
+         return whole<heron::RandomScalingSgd>(request, heron::RandomScalingSgdOptions{.beta = 0.9});
      }},
-    {"adafactor", "Adafactor for everything", 0.05f, false,
-     [](const OptimizerRequest& request) {
-         return whole(request, std::make_unique<heron::Adafactor>(
-                                   request.device,
-                                   heron::AdafactorOptions{.lr = request.lr, .schedule = request.schedule}));
-     }},
-    {"lookahead", "Lookahead around AdamW for everything", 0.01f, false,
+    {"lookahead", "Lookahead around AdamW for everything", 0.01f, false, false,
      [](const OptimizerRequest& request) {
          return whole(request,
                       std::make_unique<heron::Lookahead>(request.device, adamw(request, request.lr)));

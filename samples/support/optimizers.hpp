@@ -28,6 +28,7 @@ struct NamedOptimizer {
     std::string_view summary;
     float lr;     // tuned for this network; --lr replaces it
     bool routes;  // parameters go to two optimizers, by the routing report
+    bool form;    // of another one in the table: no comparison has it unless it is asked for
     Optimizers (*create)(const OptimizerRequest& request);
 };
 

@@ -100,7 +100,7 @@ TEST_F(CompareOptimizers, TunesRatesAndLeavesTablesCurvesAndFigures) {
     }
     // Two tables with three rows each, on the terminal and on the page.
     for (const std::string optimizer : {"muon ", "adamw ", "sgd "}) {
-        EXPECT_EQ(lines_with(page, "| " + optimizer).size(), 2u) << page;
+        EXPECT_EQ(lines_with(page, "| " + optimizer).size(), 3u) << page;  // and the table of all tasks
         std::size_t rows = 0;
         for (const std::string& line : lines_with(outcome.text, optimizer))
             rows += line.starts_with(optimizer);
@@ -127,6 +127,39 @@ TEST_F(CompareOptimizers, TakesGivenRatesAndTargetsAndRepeatsItself) {
     ASSERT_EQ(compare(arguments + "--seed 4").code, 0);
     EXPECT_NE(runs_of(folder_ / "out" / "comparison.csv").begin()->second.losses,
               first.begin()->second.losses);
+}
+
+// A comparison that was cut off: what its journal has is not run again, and the end is the same.
+TEST_F(CompareOptimizers, GoesOnWhereItWasCutOff) {
+    const std::string arguments = "--tasks text --optimizer sgd,adamw --lr sgd=0.2,adamw=0.01 --seeds 2 ";
+    ASSERT_EQ(compare(arguments).code, 0);
+    const fs::path journal = folder_ / "out" / "comparison.runs";
+    const std::string whole = text_of(folder_ / "out" / "comparison.csv"), lines = text_of(journal);
+    // Three of four trials, the third one not to its end.
+    std::size_t third = lines.find("\ntrial");
+    for (int i = 0; i < 2; ++i) third = lines.find("\ntrial", third + 1);
+    std::ofstream(journal, std::ios::binary) << lines.substr(0, third + 40);
+    const Outcome outcome = compare(arguments + "--resume");
+    ASSERT_EQ(outcome.code, 0) << outcome.text;
+    const auto before = runs_of(folder_ / "out" / "comparison.csv");
+    EXPECT_EQ(before.size(), 4u);
+    const std::string resumed = text_of(journal);
+    EXPECT_TRUE(resumed.starts_with(lines.substr(0, third)));  // as they were, times too
+    EXPECT_EQ(lines_with(resumed, "trial ").size(), 4u);
+    // Times differ, losses do not.
+    std::ofstream(folder_ / "whole.csv", std::ios::binary) << whole;
+    for (const auto& [name, run] : runs_of(folder_ / "whole.csv")) {
+        EXPECT_EQ(before.at(name).losses, run.losses) << name;
+        EXPECT_EQ(before.at(name).validations, run.validations) << name;
+    }
+    EXPECT_EQ(text_of(folder_ / "out" / "comparison.md").find("cut off"), std::string::npos);
+
+    EXPECT_EQ(compare(arguments + "--resume --steps 21").code, 2);
+    EXPECT_EQ(compare(arguments + "--resume --width 16").code, 2);
+    std::ofstream(journal, std::ios::binary | std::ios::app) << "trial text sgd x\n";
+    EXPECT_EQ(compare(arguments + "--resume").code, 2);
+    fs::remove(journal);
+    EXPECT_EQ(compare(arguments + "--resume").code, 2);
 }
 
 TEST_F(CompareOptimizers, MakesRunsShorterForABudget) {
