@@ -109,6 +109,17 @@ TEST_P(OptimizerTest, GpuVariantsMatchFloat64) {
     });
 }
 
+// However many tensors and shapes there are, a step has the levels of the tensor that takes most alone.
+TEST_P(OptimizerTest, LevelsAreThoseOfTheDeepestTensor) {
+    for_every_optimizer([&](const OptimizerCase& entry) {
+        std::uint32_t deepest = 0;
+        for (const TestTensor& tensor : tensors_of(entry))
+            deepest = std::max(deepest, Training(device(), entry.make, {tensor}).plan().level_count());
+        Training all(device(), entry.make, tensors_of(entry));
+        EXPECT_LE(all.plan().level_count(), deepest) << all.plan().describe();
+    });
+}
+
 TEST_P(OptimizerTest, HundredStepsMatchFloat64) {
     for_every_optimizer([&](const OptimizerCase& entry) {
         Training training(device(), entry.make, two_tensors(entry));
