@@ -2,6 +2,7 @@
 // Everything public.
 #pragma once
 
+#include "heron/curvature.hpp"
 #include "heron/device.hpp"
 #include "heron/error.hpp"
 #include "heron/graph.hpp"
@@ -15,6 +16,7 @@
 #include "heron/optim/dion.hpp"
 #include "heron/optim/dion2.hpp"
 #include "heron/optim/fismo.hpp"
+#include "heron/optim/kfac.hpp"
 #include "heron/optim/layer.hpp"
 #include "heron/optim/lion.hpp"
 #include "heron/optim/lookahead.hpp"

@@ -36,6 +36,7 @@ public:
     }
 
     std::vector<heron::Parameter> parameters() const override { return network_.parameters(); }
+    std::vector<heron::Layer> layers() const override { return network_.captured_layers(training_); }
     std::uint64_t parameter_count() const override { return network_.parameter_count(); }
     std::vector<heron::Plan*> passes() override { return {&forward_, &backward_}; }
     double loss(std::uint64_t batch) const override {
@@ -80,7 +81,7 @@ class ImageTask : public Task {
 public:
     ImageTask(const heron::Device& device, const DataSet& data, const ImageTaskSettings& settings)
         : Task("fashion_mnist", samples::title(data, settings), fmt::format("batch {}", settings.batch),
-               settings.steps, kRestLr),
+               settings.steps, kRestLr, true),
           device_(device),
           data_(data),
           settings_(settings),

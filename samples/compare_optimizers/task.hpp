@@ -24,6 +24,8 @@ public:
     virtual ~Training() = default;
 
     virtual std::vector<heron::Parameter> parameters() const = 0;
+    // Those whose inputs and output gradients the passes keep (Task::has_layers).
+    virtual std::vector<heron::Layer> layers() const { return {}; }
     virtual std::uint64_t parameter_count() const = 0;
     // What a step does before the optimizer: losses and gradients of the next batch. Allocated.
     virtual std::vector<heron::Plan*> passes() = 0;
@@ -41,7 +43,8 @@ public:
     const std::string title;   // network and data
     const std::string detail;  // their sizes
     const std::uint32_t steps;
-    const float rest_lr;  // of AdamW beside a matrix optimizer
+    const float rest_lr;    // of AdamW beside a matrix optimizer
+    const bool has_layers;  // what optimizers of whole layers need
 
     std::string text() const { return title + ", " + detail; }
 
@@ -49,12 +52,13 @@ public:
 
 protected:
     Task(std::string task_name, std::string task_title, std::string task_detail, std::uint32_t task_steps,
-         float task_rest_lr)
+         float task_rest_lr, bool task_has_layers)
         : name(std::move(task_name)),
           title(std::move(task_title)),
           detail(std::move(task_detail)),
           steps(task_steps),
-          rest_lr(task_rest_lr) {}
+          rest_lr(task_rest_lr),
+          has_layers(task_has_layers) {}
 };
 
 struct ImageTaskSettings {

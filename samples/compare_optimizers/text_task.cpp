@@ -77,7 +77,7 @@ public:
               "text", "transformer on characters of " + corpus.source,
               fmt::format("{} blocks of width {}, {} heads, context {}, {} sequences a step", settings.blocks,
                           settings.width, settings.heads, settings.context, settings.sequences),
-              settings.steps, kRestLr),
+              settings.steps, kRestLr, false),
           device_(device),
           settings_(settings),
           shape_(shape_of(corpus, settings)),

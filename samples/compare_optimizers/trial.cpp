@@ -40,7 +40,8 @@ public:
                                  .routes = {},
                                  .lr = settings.lr,
                                  .schedule = schedule(settings.steps),
-                                 .rest_lr = task.rest_lr};
+                                 .rest_lr = task.rest_lr,
+                                 .layers = training_->layers()};
         request.routes = heron::route(request.parameters);
         const Optimizers optimizers = settings.optimizer->create(request);
         std::vector<const heron::Optimizer*> pointers;

@@ -98,8 +98,10 @@ private:
                                  .parameters = network_.parameters(),
                                  .routes = {},
                                  .lr = lr_,
-                                 .schedule = heron::Schedule::warmup_cosine(warmup, steps, 0.0f)};
+                                 .schedule = heron::Schedule::warmup_cosine(warmup, steps, 0.0f),
+                                 .layers = {}};
         request.routes = heron::route(request.parameters);
+        request.layers = network_.captured_layers(training_);
         optimizers_ = settings_.optimizer->create(request);
         std::vector<const heron::Optimizer*> pointers;
         for (const auto& optimizer : optimizers_) pointers.push_back(optimizer.get());

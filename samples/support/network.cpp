@@ -92,6 +92,21 @@ std::vector<heron::Parameter> Network::parameters() const {
     return result;
 }
 
+std::vector<heron::Layer> Network::captured_layers(const Passes& passes) const {
+    const std::vector<heron::Parameter> all = parameters();
+    std::vector<heron::Layer> result;
+    for (std::size_t l = 0; l < layers.size(); ++l)
+        result.push_back(
+            {.weight = all[2 * l],
+             .bias = all[2 * l + 1],
+             .inputs = passes.activations[l].view(DType::f32, Shape{passes.batch, layers[l].inputs}),
+             // After relu_backward(): of what the layer itself puts out.
+             .output_gradients = passes.gradients[l].view(DType::f32, Shape{passes.batch, layers[l].outputs}),
+             .loss = heron::LossReduction::mean_over_batch,
+             .patches = {}});
+    return result;
+}
+
 std::uint64_t Network::parameter_count() const {
     std::uint64_t count = 0;
     for (const Layer& layer : layers) count += std::uint64_t{layer.inputs + 1} * layer.outputs;

@@ -30,6 +30,8 @@ struct Layer {
     }
 };
 
+struct Passes;
+
 struct Network {
     std::vector<Layer> layers;
 
@@ -38,6 +40,8 @@ struct Network {
     // Weights uniform with variance 2 / inputs (He et al. 2015), the head's with 1 / inputs; biases zero.
     void initialize(std::uint32_t seed);
     std::vector<heron::Parameter> parameters() const;
+    // The layers with what training passes leave: their inputs, and the gradients of their outputs.
+    std::vector<heron::Layer> captured_layers(const Passes& passes) const;
     std::uint64_t parameter_count() const;
     // Of all weights and biases (FNV-1a, 64 bits): equal hashes, equal bits.
     std::uint64_t hash() const;

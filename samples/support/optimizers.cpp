@@ -3,6 +3,8 @@
 // rest.
 #include "optimizers.hpp"
 
+#include <algorithm>
+
 namespace samples {
 
 namespace {
@@ -76,6 +78,31 @@ Optimizers shampoo(const OptimizerRequest& request, heron::ShampooOptions option
     options.block_size = 512;
     options.weight_decay = kWeightDecay;
     return whole<heron::Shampoo>(request, options);
+}
+
+// K-FAC for the layers, AdamW for what belongs to none.
+Optimizers by_layers(const OptimizerRequest& request, heron::KfacMethod method) {
+    heron::KfacOptions options;
+    options.lr = request.lr;
+    options.method = method;
+    options.damping = 1e-2f;
+    options.warm_factors = true;
+    options.refresh_interval = 20;
+    options.step.weight_decay = kWeightDecay;
+    options.step.decoupled_decay = true;
+    options.schedule = request.schedule;
+    auto kfac = std::make_unique<heron::Kfac>(request.device, options);
+    for (const heron::Layer& layer : request.layers) kfac->add_layer(layer);
+    auto rest = adamw(request, request.rest_lr);
+    for (const heron::Parameter& parameter : request.parameters)
+        if (std::ranges::find(kfac->parameters(), parameter.name, &heron::Parameter::name) ==
+            kfac->parameters().end())
+            rest->add(parameter);
+    Optimizers result;
+    result.push_back(std::move(kfac));
+    result.push_back(std::move(rest));
+    std::erase_if(result, [](const auto& optimizer) { return optimizer->parameters().empty(); });
+    return result;
 }
 
 constexpr NamedOptimizer kOptimizers[] = {
@@ -180,6 +207,10 @@ constexpr NamedOptimizer kOptimizers[] = {
      [](const OptimizerRequest& request) { return shampoo(request, heron::ShampooOptions::kl()); }},
     {"soap", "SOAP for everything", 0.01f, false, false,
      [](const OptimizerRequest& request) { return shampoo(request, heron::ShampooOptions::soap()); }},
+    {"kfac", "K-FAC for the layers, AdamW for what belongs to none", 0.05f, false, false,
+     [](const OptimizerRequest& request) { return by_layers(request, heron::KfacMethod::inverse); }, true},
+    {"ekfac", "EK-FAC for the layers, AdamW for what belongs to none", 0.05f, false, false,
+     [](const OptimizerRequest& request) { return by_layers(request, heron::KfacMethod::ekfac); }, true},
     {"amsgrad", "AMSGrad for everything", 0.01f, false, true,
      [](const OptimizerRequest& request) {
          return whole<heron::AdamW>(request,

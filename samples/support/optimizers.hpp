@@ -19,6 +19,8 @@ struct OptimizerRequest {
     float lr;                          // of the named optimizer
     heron::Schedule schedule;
     float rest_lr = 8e-3f;  // of AdamW beside a matrix optimizer
+    // Those whose inputs and output gradients the passes keep, for optimizers of whole layers.
+    std::vector<heron::Layer> layers;
 };
 
 using Optimizers = std::vector<std::unique_ptr<heron::Optimizer>>;
@@ -30,6 +32,7 @@ struct NamedOptimizer {
     bool routes;  // parameters go to two optimizers, by the routing report
     bool form;    // of another one in the table: no comparison has it unless it is asked for
     Optimizers (*create)(const OptimizerRequest& request);
+    bool layers = false;  // needs OptimizerRequest::layers
 };
 
 std::span<const NamedOptimizer> named_optimizers();

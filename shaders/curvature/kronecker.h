@@ -85,6 +85,125 @@ struct KroneckerCommitJob {
 
 const uint KRONECKER_HAS_CANDIDATE = 4;
 
+// kronecker_blend.comp
+struct KroneckerBlendJob {
+    F32  average;
+    F32  statistic;
+    F32  unit;      // one float (KRONECKER_HAS_UNIT)
+    F32  rates;     // two floats: decay, 1 - decay
+    U32  left_out;  // one word
+    uint order;
+    uint rounds;
+    uint flags;     // KRONECKER_
+    uint interval;  // steps between two statistics (KRONECKER_WARM)
+    uint padding;
+    uint first_group;
+};
+
+const uint KRONECKER_WARM = 16;
+
+// kronecker_damp.comp: one of up to three factors
+struct KroneckerDampJob {
+    F32  factor0;
+    F32  factor1;
+    F32  factor2;
+    F32  damping;   // one float
+    F32  result;
+    uint order0;
+    uint order1;    // 0: there is none
+    uint order2;
+    uint index;     // of the factor that is damped
+    uint rounds;
+    uint scale;     // heron::DampingUnit
+    uint split;     // heron::DampingSplit
+    uint first_group;
+};
+
+const uint DAMPING_ABSOLUTE = 0;
+const uint DAMPING_TRACE = 1;
+const uint DAMPING_MEAN = 2;
+
+const uint SPLIT_FULL = 0;
+const uint SPLIT_PI = 1;
+const uint SPLIT_PI_NORMALIZED = 2;
+
+// kronecker_basis.comp
+struct KroneckerBasisJob {
+    F32   vectors;
+    F32   values;
+    U32   status;   // one word, of eigh()
+    F32   basis;
+    F32   spectrum;
+    U32   failures; // one word
+    uint  order;
+    uint  rounds;
+    float least;    // eigenvalues up to this are 0
+    uint  first_group;
+};
+
+// kronecker_level.comp
+struct KroneckerLevelJob {
+    F32  row_values;
+    F32  column_values;
+    F32  damping;   // one float
+    F32  level;     // one float
+    uint rows;
+    uint cols;
+    uint scale;     // DAMPING_
+    uint first_group;
+};
+
+// kronecker_divide.comp
+struct KroneckerDivideJob {
+    F32  matrix;        // rows x cols
+    F32  row_values;
+    F32  column_values;
+    F32  moments;       // KRONECKER_MOMENTS: rows x cols, in place of products of the values
+    F32  level;         // one float
+    uint count;
+    uint cols;
+    uint rounds;
+    uint flags;         // KRONECKER_
+    uint padding;
+    uint first_group;
+};
+
+const uint KRONECKER_MOMENTS = 32;
+
+// kronecker_moments.comp
+struct KroneckerMomentsJob {
+    F32  row_parts;    // samples x positions x rows
+    F32  column_parts; // samples x positions x cols
+    F32  sums;         // rows x cols
+    uint rows;
+    uint cols;
+    uint tiles;        // of 4 columns
+    uint first;        // sample of this dispatch; 0 starts the sums
+    uint samples;      // so many
+    uint positions;
+    uint padding;
+    uint first_group;
+};
+
+// kronecker_table.comp
+struct KroneckerTableJob {
+    F32   row_values;    // KRONECKER_RESTART
+    F32   column_values;
+    F32   sums;          // else
+    F32   unit;          // one float (KRONECKER_HAS_UNIT)
+    F32   rates;         // two floats: decay, 1 - decay
+    F32   moments;       // rows x cols
+    uint  count;
+    uint  cols;
+    uint  rounds;
+    float weight;        // of the sums
+    uint  flags;         // KRONECKER_
+    uint  first_group;
+};
+
+const uint KRONECKER_RESTART = 64;       // moments are products of the values
+const uint KRONECKER_NOT_AT_FIRST = 128; // nothing in step 1
+
 HERON_SHARED_END
 
 #endif

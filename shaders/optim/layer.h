@@ -57,10 +57,32 @@ const uint LAYER_NESTEROV = 1;
 const uint LAYER_DECOUPLED = 2;
 const uint LAYER_FACTOR = 4;
 
-// layer_sum.comp: elements of a statistic
-struct LayerSumJob {
+// layer_dot.comp
+struct LayerDotJob {
+    F32x4        direction;
+    F32x4        gradient;
+    F32          partials; // one float a workgroup
+    ElementRange range;
+    uint         padding;
+    uint         first_group;
+};
+
+// layer_clip.comp
+struct LayerClipJob {
+    F32           partials;
+    LayerHyperRef hyper;
+    F32           clip_lr;    // one float
+    F32           factor;     // one float
+    uint          count;
+    float         root_limit; // square root of the limit
+    uint          padding;
+    uint          first_group;
+};
+
+// layer_mean.comp: elements of a statistic
+struct LayerMeanJob {
     F32  statistic;
-    F32  sum;
+    F32  mean;
     uint count;
     uint rounds;
     uint flags;    // LAYER_UNSCALE

@@ -35,6 +35,11 @@ vec4 load_direction(uint j, uint i, uint valid) {
     return keep_valid(d, valid);
 }
 
+vec4 keep_numbers(vec4 x) {
+    bvec4 numbers = lessThanEqual(floatBitsToUint(x) & 0x7fffffffu, uvec4(0x7f800000u));
+    return mix(vec4(0.0), clamp_finite(x, DTYPE_F32), numbers);
+}
+
 void main() {
     if (nothing_to_do())
         return;
@@ -62,8 +67,8 @@ void main() {
         uint i = 4u * q;
         uint valid = min(4u, count - i);
         vec4 w = load_weight(i, valid);
-        // As large as a gradient may be, and never NaN.
-        vec4 d = clamp_finite((load_direction(j, i, valid) * factor) * LAYER_UNIT, DTYPE_F32);
+        // As large as a gradient may be; what is no number is no direction.
+        vec4 d = keep_numbers((load_direction(j, i, valid) * factor) * LAYER_UNIT);
         if (!decoupled)
             d += decay * w;
         d = clamp(d, -LARGEST_GRADIENT, LARGEST_GRADIENT);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "curvature/kronecker.h"
+#include "curvature/kronecker_grid.hpp"
 #include "heron/linalg/cholesky.hpp"
 #include "heron/linalg/eigh.hpp"
 #include "heron/linalg/matrix_power.hpp"
@@ -44,72 +45,9 @@ constexpr KernelInfo kCorrect =
 constexpr KernelInfo kCommit =
     make_kernel<gpu::KroneckerCommitJob>("kronecker_commit", spirv::kronecker_commit);
 
-// How a kernel goes through the elements of a factor.
-struct FactorGrid {
-    std::uint32_t threads, rounds;
-    std::uint64_t groups;
-};
-
-// A workgroup has eight rows' worth of elements at least: where it adds up the traces, that is a quarter of
-// its work.
-FactorGrid grid_of(const Device& device, std::uint64_t order) {
-    const Capabilities& capabilities = device.capabilities();
-    const std::uint64_t threads =
-        std::min<std::uint64_t>({capabilities.cpu ? 32u : 256u, capabilities.max_workgroup_invocations,
-                                 capabilities.max_workgroup_size_x});
-    const std::uint64_t count = order * order;
-    const std::uint64_t rounds = std::clamp<std::uint64_t>(
-        ceil_div(8 * order, threads), 4, std::max<std::uint64_t>(4, ceil_div(count, threads)));
-    return {narrow(threads), narrow(rounds), ceil_div(count, threads * rounds)};
-}
-
 void add(Graph& graph, Operation operation, const FactorGrid& grid, double flops, double bytes,
          std::uint64_t order) {
-    operation.constants = {{gpu::SPEC_THREADS, grid.threads}};
-    operation.reason = "the only one";
-    const double count = static_cast<double>(order * order);
-    operation.flops = flops * count;
-    operation.bytes = bytes * count;
-    graph.add(std::move(operation));
-}
-
-void start_factor(Graph& graph, const KroneckerFactor& factor, FactorStart start) {
-    const FactorGrid grid = grid_of(graph.device(), factor.order());
-    gpu::KroneckerStartJob job{};
-    job.order = narrow(factor.order());
-    job.rounds = grid.rounds;
-    job.diagonal = start == FactorStart::identity ? 1.0f : 0.0f;
-    graph.set_phase(Phase::initialize);
-    Operation operation =
-        make_operation(kStart, job,
-                       {{offsetof(gpu::KroneckerStartJob, average), factor.average, Access::write},
-                        {offsetof(gpu::KroneckerStartJob, whitener), factor.whitener, Access::write}},
-                       grid.groups);
-    operation.guarded = false;
-    add(graph, std::move(operation), grid, 0, 8, factor.order());
-    graph.set_phase(Phase::step);
-}
-
-// The root becomes the whitener, the candidate, where there is one, the average, if the status says so.
-void take_over(Graph& graph, const KroneckerFactor& factor, const Tensor& candidate, const Tensor& root,
-               const Tensor& status, std::uint32_t first_step = 0) {
-    using Job = gpu::KroneckerCommitJob;
-    const FactorGrid grid = grid_of(graph.device(), factor.order());
-    Job job{};
-    job.order = narrow(factor.order());
-    job.rounds = grid.rounds;
-    job.flags = candidate ? gpu::KRONECKER_HAS_CANDIDATE : 0;
-    job.first_step = first_step;
-    std::vector<Operand> operands{{offsetof(Job, root), root, Access::read},
-                                  {offsetof(Job, status), status, Access::read},
-                                  {offsetof(Job, whitener), factor.whitener, Access::read_write},
-                                  {offsetof(Job, failures), factor.failures, Access::read_write}};
-    if (candidate) {
-        operands.push_back({offsetof(Job, candidate), candidate, Access::read});
-        operands.push_back({offsetof(Job, average), factor.average, Access::read_write});
-    }
-    add(graph, make_operation(kCommit, job, std::move(operands), grid.groups), grid, 0, candidate ? 16 : 8,
-        factor.order());
+    add_factor_operation(graph, std::move(operation), grid, flops, bytes, order * order);
 }
 
 Tensor temporary_like(Graph& graph, const Tensor& x) { return graph.temporary(DType::f32, x.shape); }
@@ -118,7 +56,7 @@ Tensor temporary_like(Graph& graph, const Tensor& x) { return graph.temporary(DT
 Tensor corrected_factor(Graph& graph, const KroneckerFactor& factor, const Tensor& correction, float damping,
                         double trace_exponent = 0, float trace_floor = 0) {
     using Job = gpu::KroneckerCorrectJob;
-    const FactorGrid grid = grid_of(graph.device(), factor.order());
+    const FactorGrid grid = factor_grid(graph.device(), factor.order());
     const Tensor corrected = temporary_like(graph, factor.average);
     Job job{};
     job.order = narrow(factor.order());
@@ -172,6 +110,44 @@ Tensor two_sided(Graph& graph, const KroneckerFactor& p, const Tensor& x, const 
 
 }  // namespace
 
+void start_factor(Graph& graph, const KroneckerFactor& factor, FactorStart start) {
+    const FactorGrid grid = factor_grid(graph.device(), factor.order());
+    gpu::KroneckerStartJob job{};
+    job.order = narrow(factor.order());
+    job.rounds = grid.rounds;
+    job.diagonal = start == FactorStart::identity ? 1.0f : 0.0f;
+    graph.set_phase(Phase::initialize);
+    Operation operation =
+        make_operation(kStart, job,
+                       {{offsetof(gpu::KroneckerStartJob, average), factor.average, Access::write},
+                        {offsetof(gpu::KroneckerStartJob, whitener), factor.whitener, Access::write}},
+                       grid.groups);
+    operation.guarded = false;
+    add(graph, std::move(operation), grid, 0, 8, factor.order());
+    graph.set_phase(Phase::step);
+}
+
+void take_over(Graph& graph, const KroneckerFactor& factor, const Tensor& candidate, const Tensor& root,
+               const Tensor& status, std::uint32_t first_step) {
+    using Job = gpu::KroneckerCommitJob;
+    const FactorGrid grid = factor_grid(graph.device(), factor.order());
+    Job job{};
+    job.order = narrow(factor.order());
+    job.rounds = grid.rounds;
+    job.flags = candidate ? gpu::KRONECKER_HAS_CANDIDATE : 0;
+    job.first_step = first_step;
+    std::vector<Operand> operands{{offsetof(Job, root), root, Access::read},
+                                  {offsetof(Job, status), status, Access::read},
+                                  {offsetof(Job, whitener), factor.whitener, Access::read_write},
+                                  {offsetof(Job, failures), factor.failures, Access::read_write}};
+    if (candidate) {
+        operands.push_back({offsetof(Job, candidate), candidate, Access::read});
+        operands.push_back({offsetof(Job, average), factor.average, Access::read_write});
+    }
+    add(graph, make_operation(kCommit, job, std::move(operands), grid.groups), grid, 0, candidate ? 16 : 8,
+        factor.order());
+}
+
 std::vector<KroneckerFactor> make_factors(Graph& graph, const std::string& name,
                                           std::span<const std::uint64_t> orders, FactorStart start) {
     std::vector<KroneckerFactor> factors(orders.size());
@@ -204,7 +180,7 @@ std::vector<KroneckerFactor> make_factors(Graph& graph, const std::string& name,
 Tensor average_factor(Graph& graph, const KroneckerFactor& factor, const Tensor& statistic,
                       const FactorAverage& options) {
     using Job = gpu::KroneckerAverageJob;
-    const FactorGrid grid = grid_of(graph.device(), factor.order());
+    const FactorGrid grid = factor_grid(graph.device(), factor.order());
     const Tensor candidate = temporary_like(graph, factor.average);
     Job job{};
     job.order = narrow(factor.order());
@@ -243,7 +219,7 @@ void renew_factor(Graph& graph, const KroneckerFactor& factor, const Tensor& can
 void add_statistic(Graph& graph, const KroneckerFactor& factor, const Tensor& statistic,
                    const FactorSum& options) {
     using Job = gpu::KroneckerAddJob;
-    const FactorGrid grid = grid_of(graph.device(), factor.order());
+    const FactorGrid grid = factor_grid(graph.device(), factor.order());
     Job job{};
     job.order = narrow(factor.order());
     job.rounds = grid.rounds;

@@ -43,6 +43,13 @@ enum class FactorStart { identity, zero };
 std::vector<KroneckerFactor> make_factors(Graph& graph, const std::string& name,
                                           std::span<const std::uint64_t> orders, FactorStart start);
 
+// The first values of one that is there.
+void start_factor(Graph& graph, const KroneckerFactor& factor, FactorStart start);
+// The root becomes the whitener, the candidate, where there is one, the average, if the status (one u32) says
+// so.
+void take_over(Graph& graph, const KroneckerFactor& factor, const Tensor& candidate, const Tensor& root,
+               const Tensor& status, std::uint32_t first_step = 0);
+
 struct FactorAverage {
     double decay = 0.95;
     double damping = 0;       // of the mean eigenvalue of F: added to the statistic

@@ -8,8 +8,8 @@
 
 #include "graph/graph.hpp"
 #include "heron/spirv/layer_gradient.hpp"
+#include "heron/spirv/layer_mean.hpp"
 #include "heron/spirv/layer_rows.hpp"
-#include "heron/spirv/layer_sum.hpp"
 #include "heron/spirv/layer_update.hpp"
 #include "linalg/factor_source.hpp"
 #include "linalg/integers.hpp"
@@ -22,12 +22,12 @@ namespace {
 
 static_assert(sizeof(gpu::LayerGradientJob) == 56);
 static_assert(sizeof(gpu::LayerUpdateJob) == 128);
-static_assert(sizeof(gpu::LayerSumJob) == 32);
+static_assert(sizeof(gpu::LayerMeanJob) == 32);
 static_assert(sizeof(gpu::LayerRowsJob) == 128);
 
 constexpr KernelInfo kGradient = make_kernel<gpu::LayerGradientJob>("layer_gradient", spirv::layer_gradient);
 constexpr KernelInfo kUpdate = make_kernel<gpu::LayerUpdateJob>("layer_update", spirv::layer_update);
-constexpr KernelInfo kSum = make_kernel<gpu::LayerSumJob>("layer_sum", spirv::layer_sum);
+constexpr KernelInfo kMean = make_kernel<gpu::LayerMeanJob>("layer_mean", spirv::layer_mean);
 constexpr KernelInfo kRows = make_kernel<gpu::LayerRowsJob>("layer_rows", spirv::layer_rows);
 
 // Positions that one invocation of layer_rows adds up; some drivers end loops after 65,535 rounds.
@@ -141,56 +141,61 @@ std::vector<LayerItem> layer_items(StepBuilder& step, const LayerOptimizer& opti
     return items;
 }
 
-LayerStatistic layer_statistic(StepBuilder& step, const LayerItem& item, const std::string& name,
-                               const Shape& shape, bool of_gradients, const std::function<Tensor()>& make) {
-    using Job = gpu::LayerSumJob;
-    if (!step.options().accumulate) return {make(), of_gradients ? layer_unscale(step) : Tensor()};
+Tensor layer_mean(StepBuilder& step, const LayerItem& item, const char* name, const Tensor& statistic,
+                  bool of_gradients) {
+    using Job = gpu::LayerMeanJob;
     Graph& graph = step.graph();
-    const Tensor sum = step.state(*item.weight, name, DType::f32, shape);
-    const Section section = graph.impl().section;  // of steps; every micro-batch counts
-    graph.set_section({});
-    graph.set_phase(Phase::accumulate);
-    const Tensor statistic = make();
-    const std::uint64_t count = shape.count();
+    const Tensor mean = step.state(*item.weight, name, DType::f32, statistic.shape);
+    const std::uint64_t count = statistic.shape.count();
     const Capabilities& capabilities = step.device().capabilities();
     const std::uint32_t threads = threads_of(capabilities, capabilities.cpu ? 32 : 256);
     Job job{};
     job.count = narrow(count);
     job.rounds = 4;
     job.flags = of_gradients ? gpu::LAYER_UNSCALE : 0;
-    Operation operation = make_operation(kSum, job,
+    Operation operation = make_operation(kMean, job,
                                          {{offsetof(Job, statistic), statistic, Access::read},
-                                          {offsetof(Job, sum), sum, Access::read_write},
+                                          {offsetof(Job, mean), mean, Access::read_write},
                                           {Operand::kNoField, graph.control(), Access::read}},
                                          ceil_div(count, std::uint64_t{threads} * job.rounds));
     operation.constants = {{gpu::SPEC_THREADS, threads}};
     operation.reason = "the only one";
-    operation.flops = 3.0 * static_cast<double>(count);
+    operation.flops = 5.0 * static_cast<double>(count);
     operation.bytes = 12.0 * static_cast<double>(count);
     operation.guarded = false;
     graph.add(std::move(operation));
+    return mean;
+}
+
+LayerStatistic layer_statistic(StepBuilder& step, const LayerItem& item, const char* name, bool of_gradients,
+                               const std::function<Tensor()>& make) {
+    if (!step.options().accumulate) return {make(), of_gradients ? layer_unscale(step) : Tensor()};
+    Graph& graph = step.graph();
+    const Section section = graph.impl().section;  // of steps; every micro-batch counts
+    graph.set_section({});
+    graph.set_phase(Phase::accumulate);
+    const Tensor mean = layer_mean(step, item, name, make(), of_gradients);
     graph.set_phase(Phase::step);
     graph.set_section(section);
-    return {sum, control_word(step, offsetof(gpu::StepControl, batch_unit))};
+    return {mean, {}};
 }
 
 LayerStatistic layer_statistic(StepBuilder& step, const LayerItem& item, bool of_gradients) {
     const LayerSource& source = of_gradients ? item.output_gradients : item.inputs;
     const std::uint64_t order = of_gradients ? item.shape.m : item.shape.order;
-    const Shape shape = item.shape.matrices(order, order);
-    return layer_statistic(step, item, of_gradients ? "output_statistic" : "input_statistic", shape,
-                           of_gradients, [&] {
-                               const Tensor to = step.graph().temporary(DType::f32, shape);
-                               FactorOptions options;
-                               options.decay = 0;
-                               options.scale = static_cast<float>(source.scale);
-                               options.bias = source.bias;
-                               options.sharing = source.sharing;
-                               options.positions = narrow(source.positions);
-                               options.patches = source.patches;
-                               accumulate_factor(step.graph(), source.tensor, to, options);
-                               return to;
-                           });
+    return layer_statistic(
+        step, item, of_gradients ? "output_statistic" : "input_statistic", of_gradients, [&] {
+            const Tensor to = step.graph().temporary(DType::f32, item.shape.matrices(order, order));
+            FactorOptions options;
+            options.decay = 0;
+            options.scale = static_cast<float>(source.scale);
+            options.bias = source.bias;
+            options.sharing = source.sharing;
+            options.positions = narrow(source.positions);
+            options.patches = source.patches;
+            accumulate_factor(step.graph(), source.tensor, to, options);
+            return to;
+        });
 }
 
 LayerStatistics layer_statistics(StepBuilder& step, const LayerItem& item) {

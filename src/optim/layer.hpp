@@ -62,18 +62,18 @@ struct LayerStatistics {
     LayerStatistic inputs;            // of [a, 1]
     LayerStatistic output_gradients;  // of s
 };
-// Of this step's captures: temporaries, in the section that is set. With StepOptions::accumulate averages
-// over the micro-batches: states <weight>.input_statistic and .output_statistic, added to in every
-// micro-batch.
+// Of this step's captures: temporaries, in the section that is set. With StepOptions::accumulate means over
+// the micro-batches: states <weight>.input_statistic and .output_statistic, renewed in every micro-batch.
 LayerStatistics layer_statistics(StepBuilder& step, const LayerItem& item);
 // One of the two.
 LayerStatistic layer_statistic(StepBuilder& step, const LayerItem& item, bool of_gradients);
-
-// One statistic of another form: what `make` adds to the graph, of `shape`. With StepOptions::accumulate the
-// average over the micro-batches, state <weight>.<name>. `of_gradients`: of s, over the square of the loss
-// scale.
-LayerStatistic layer_statistic(StepBuilder& step, const LayerItem& item, const std::string& name,
-                               const Shape& shape, bool of_gradients, const std::function<Tensor()>& make);
+// One of another form: what `make` adds to the graph; the state is <weight>.<name>. `of_gradients`: of s.
+LayerStatistic layer_statistic(StepBuilder& step, const LayerItem& item, const char* name, bool of_gradients,
+                               const std::function<Tensor()>& make);
+// In Phase::accumulate: the mean of a statistic over the step's micro-batches, state <weight>.<name>; over
+// the square of the loss scale where it is of gradients.
+Tensor layer_mean(StepBuilder& step, const LayerItem& item, const char* name, const Tensor& statistic,
+                  bool of_gradients);
 
 // 1 over the loss scale of the gradients that this step works on (and so of s): one f32.
 Tensor layer_unscale(StepBuilder& step);

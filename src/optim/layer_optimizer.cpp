@@ -86,12 +86,12 @@ void LayerOptimizer::add_layer(Layer layer) {
     check_enum(who, "loss", layer.loss, LossReduction::mean_over_positions);
     check_view(device(), who + ": its inputs", layer.inputs);
     check_view(device(), who + ": its output gradients", layer.output_gradients);
-    if (layer.inputs.shape.count() == 0 || layer.output_gradients.shape.count() == 0)
-        refuse(who + ": its inputs or its output gradients are empty");
     if (layer.patches)
         check_convolution(who, layer);
     else
         check_linear(who, layer);
+    if (layer_shape(layer).samples * layer_shape(layer).positions == 0)
+        refuse(who + ": its captures have no samples");
     if (layer.bias) {
         check_parameter(*layer.bias);
         if (layer.bias->name == layer.weight.name) refuse(who + ": its bias has the same name");

@@ -73,8 +73,7 @@ private:
         if (full.matrix) {
             if (item_.shape.groups > 1) statistic.matrix = full.matrix.batch_item(group_);
         } else {
-            const Shape shape = stored_shape(factor.structure(), factor.order());
-            statistic = layer_statistic(step_, item_, name + suffix(), shape, of_gradients, [&] {
+            statistic = layer_statistic(step_, item_, (name + suffix()).c_str(), of_gradients, [&] {
                 LayerSource rows = source;
                 // Sums over positions are formed first, for all groups alike.
                 if (source.positions > 1)

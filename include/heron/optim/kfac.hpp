@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+// K-FAC (Martens and Grosse, arXiv 1503.05671; convolutions 1602.01407; shared weights 2311.00636) and EK-FAC
+// (George et al., arXiv 1806.03884): the natural gradient of every layer, its Fisher matrix taken for a
+// Kronecker product A (x) S of second moments of the layer's inputs a (with a 1 for the bias) and output
+// gradients s. Needs both ("captures": layer.hpp). s of the labels makes the empirical Fisher matrix; for the
+// true one, draw labels from the model's output in a second backward pass and capture that one's s.
+//
+//   statistic:  A <- g A + (1 - g) mean of a a^T,   S <- g S + (1 - g) mean of s s^T      (both: I at first)
+//   refresh:    inverses, or eigenvectors and -values, of A and S
+//   step:       D = (S + ..)^-1 [G, g_b] (A + ..)^-1                                      KfacMethod::inverse
+//               D = Q_S ((Q_S^T [G, g_b] Q_A) / (d_S d_A^T + damping)) Q_A^T              eigen
+//               the same with second moments of single samples' gradients for d_S d_A^T   ekfac
+//               nu = min(1, sqrt(kl_clip / |sum over layers lr^2 <D, G>|)): one for all layers
+//               SGD with nu D in place of the gradient (MomentumStep)
+//
+// For embeddings, norms, scalars and layers without captures give the plan an AdamW besides (LayerOptimizer).
+// Damping and learning rate belong together: a larger rate wants more damping.
+//
+// FLOPs, N R rows of m x n layers (n with the bias): statistic N R (n^2 + m^2); refresh 2 (n^3 + m^3)
+// (inverse), about 9 (n^3 + m^3) (eigenvalues); step 2 m n (m + n), with eigenvalues twice that; EK-FAC's
+// moments 2 N R (m^2 + n^2 + m n). Bytes: statistic 4 N R (m + n) + 20 (n^2 + m^2), refresh about 100
+// (n^2 + m^2), step 4 (n^2 + m^2) + 60 m n. Levels do not depend on the number of layers.
+//
+// State, f32: <weight>.A, .S, and .A_inverse, .S_inverse: 8 (n^2 + m^2) bytes; with eigenvalues .A_vectors,
+// .A_values, .S_vectors, .S_values: 8 (n^2 + m^2) + 4 (n + m), EK-FAC .moments: 4 m n more;
+// <parameter>.momentum: 4 m n. u32: .left_out (statistics that were not finite), .failures (refreshes that
+// kept the last good inverse or basis, since the new factor was not positive definite or not finite): first
+// of A, then of S. With StepOptions::accumulate the statistics are averages over micro-batches, taken in each
+// of them: .input_statistic, .output_statistic (EK-FAC: .moments_statistic).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "heron/curvature.hpp"
+#include "heron/optim/layer.hpp"
+
+namespace heron {
+
+enum class KfacMethod : std::uint32_t {
+    inverse,  // Cholesky: the cheapest refresh; damping by damping_split
+    eigen,    // exact damping of the product
+    // With StepOptions::accumulate moments are updated before a refresh, which begins them anew, else after
+    // it.
+    ekfac,
+};
+
+struct KfacOptions {
+    float lr = 0.1f;    // finite, >= 0; kfac-pytorch
+    MomentumStep step;  // momentum 0.9
+    KfacMethod method = KfacMethod::inverse;
+    float damping = 1e-3f;      // finite, > 0; kfac-pytorch
+    Schedule damping_schedule;  // factors on it, > 0
+    DampingUnit damping_unit = DampingUnit::absolute;
+    DampingSplit damping_split = DampingSplit::pi;  // inverse
+    // Eigenvalues: damping as at the last refresh, as if a table of 1 / (d_S d_A^T + damping) had been kept
+    // (kfac-pytorch's default); else as in this step.
+    bool damping_at_refresh = false;
+    float eigenvalue_floor = 0.0f;   // up to this they count as 0; finite, >= 0
+    double factor_decay = 0.95;      // g, [0, 1)
+    Schedule factor_decay_schedule;  // factors on it
+    // g <= 1 - 1/k in the k-th statistic, as in the paper: the identity is forgotten at once.
+    bool warm_factors = false;
+    // Steps between statistics, refreshes, and updates of EK-FAC's moments (not in the first step; every
+    // refresh begins them anew): 1..10000. kfac-pytorch 1, 1; alecwangcq 10, 100, 1.
+    std::uint32_t factor_interval = 1;
+    std::uint32_t refresh_interval = 10;
+    std::uint32_t moments_interval = 1;
+    // The k-th layer is refreshed in the first step, then in steps of number k modulo the interval (from 0),
+    // so that no step carries all of them; else all together.
+    bool stagger = false;
+    // Finite, > 0; nullopt: no clip. Its lr: that of the step, without the parameters' lr_scale, unless
+    // kl_clip_lr (finite, >= 0; 0: not set) is.
+    std::optional<float> kl_clip = 1e-3f;
+    float kl_clip_lr = 0.0f;
+    ConvScaling conv_scaling = ConvScaling::shared;
+    Schedule schedule;
+
+    // gpauloski/kfac-pytorch: eigen, damping as in the table, a refresh in every step; set
+    // LossReduction::none, and kl_clip_lr to its lr where the base optimizer has another.
+    HERON_API static KfacOptions kfac_pytorch();
+    // alecwangcq/KFAC-Pytorch: eigen, or EK-FAC.
+    HERON_API static KfacOptions alecwangcq(KfacMethod method = KfacMethod::eigen);
+};
+
+class HERON_API Kfac : public LayerOptimizer {
+public:
+    // Throws (invalid_argument) naming the option that is out of range.
+    explicit Kfac(const Device& device, const KfacOptions& options = {});
+    const KfacOptions& options() const { return options_; }
+
+private:
+    // m and n up to 8192, with eigenvalues to 4096.
+    void check_layer(const Layer& layer) const override;
+    std::vector<HyperValue> hyper() const override;
+    std::string options_text() const override;
+    void build(StepBuilder& step) const override;
+    KfacOptions options_;
+};
+
+}  // namespace heron
