@@ -20,6 +20,7 @@
 #include "heron/optim/layer.hpp"
 #include "heron/optim/lion.hpp"
 #include "heron/optim/lookahead.hpp"
+#include "heron/optim/mkor.hpp"
 #include "heron/optim/mousse.hpp"
 #include "heron/optim/muon.hpp"
 #include "heron/optim/nordion2.hpp"

@@ -272,20 +272,24 @@ Tensor structured_statistic(Graph& graph, const MatrixStructure& structure, std:
     operation.flops = 2.0 * static_cast<double>(stored) * static_cast<double>(source.count);
     operation.bytes = bytes_of(activations) + bytes_of(partials);
     graph.add(std::move(operation));
-    if (pieces == 1) return result;
+    if (pieces > 1) sum_pieces(graph, partials, result, scale);
+    return result;
+}
 
-    using Total = gpu::StructuredTotalJob;
-    Total total{};
-    total.count = narrow(stored);
-    total.pieces = narrow(pieces);
-    total.weight = scale;
+void sum_pieces(Graph& graph, const Tensor& pieces, const Tensor& result, float weight) {
+    using Job = gpu::StructuredTotalJob;
+    const std::uint64_t count = result.shape.count();
+    const std::uint32_t threads = threads_for(graph, 8, 64);
+    Job job{};
+    job.count = narrow(count);
+    job.pieces = narrow(pieces.rows());
+    job.weight = weight;
     add(graph,
         make_operation(
-            kTotal, total,
-            {{offsetof(Total, from), partials, Access::read}, {offsetof(Total, to), result, Access::write}},
-            ceil_div(stored, threads)),
-        threads, {}, static_cast<double>(stored * pieces), bytes_of(partials) + bytes_of(result));
-    return result;
+            kTotal, job,
+            {{offsetof(Job, from), pieces, Access::read}, {offsetof(Job, to), result, Access::write}},
+            ceil_div(count, threads)),
+        threads, {}, static_cast<double>(pieces.shape.count()), bytes_of(pieces) + bytes_of(result));
 }
 
 StructuredMatrix structured_congruence(Graph& graph, const StructuredMatrix& k, const Tensor& u) {

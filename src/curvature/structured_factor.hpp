@@ -51,6 +51,9 @@ Tensor structured_statistic(Graph& graph, const MatrixStructure& structure, std:
                             const Tensor& activations, const FactorSource& source, std::uint64_t item,
                             float scale);
 
+// result = weight times the sums of the columns of `pieces`, in the order of its rows; f32.
+void sum_pieces(Graph& graph, const Tensor& pieces, const Tensor& result, float weight);
+
 // Pi(K^T U K), of U as needs_all() says, order x order or stored elements; a temporary f32.
 StructuredMatrix structured_congruence(Graph& graph, const StructuredMatrix& k, const Tensor& u);
 // Pi(K^T K).

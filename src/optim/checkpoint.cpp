@@ -3,6 +3,7 @@
 //
 //   heron.plan           what the loading plan has to share (StepLayout::identity)
 //   heron.lr.<optimizer> the base learning rate, in the shortest form that reads back as the same float
+//   heron.second_order.<optimizer> 1 or 0, where set_second_order() can change it
 //
 // A file's hash shows damage; what the file then holds is checked too, since one bad word (a negative loss
 // scale, a NaN) spoils the training that goes on from it.
@@ -29,6 +30,7 @@ namespace {
 constexpr std::string_view kPrefix = "heron.";
 constexpr const char* kIdentity = "heron.plan";
 
+std::string switch_key(const StepLayout::Rate& entry) { return "heron.second_order." + entry.optimizer; }
 std::string rate_key(const StepLayout::Rate& rate) { return "heron.lr." + rate.optimizer; }
 
 // Cuts off what stands before the first `separator`.
@@ -141,6 +143,8 @@ void save_checkpoint(const Plan& plan, const std::filesystem::path& path,
     all[kIdentity] = layout.identity;
     for (const StepLayout::Rate& rate : layout.rates)
         all[rate_key(rate)] = number_text(read_learning_rate(plan, rate));
+    for (const StepLayout::Rate& entry : layout.switches)
+        all[switch_key(entry)] = read_learning_rate(plan, entry) != 0 ? "1" : "0";
     plan.save(path, layout.parameters, all);
 }
 
@@ -158,7 +162,7 @@ std::map<std::string, std::string> load_checkpoint(Plan& plan, const std::filesy
         refuse(who + "the file is no checkpoint of a training step");
     const std::vector<std::string> accepted =
         check_identity(who, metadata[kIdentity], layout.identity, changed);
-    std::vector<float> rates;
+    std::vector<float> rates, switches;
     for (const StepLayout::Rate& rate : layout.rates) {
         const std::string& text = metadata[rate_key(rate)];
         float lr = -1;
@@ -167,6 +171,13 @@ std::map<std::string, std::string> load_checkpoint(Plan& plan, const std::filesy
             throw Error(ErrorCode::corrupt_file,
                         who + "its learning rate of \"" + rate.optimizer + "\" is \"" + text + "\"");
         rates.push_back(lr);
+    }
+    for (const StepLayout::Rate& entry : layout.switches) {
+        const std::string& text = metadata[switch_key(entry)];
+        if (text != "0" && text != "1")
+            throw Error(ErrorCode::corrupt_file,
+                        who + "the switch of \"" + entry.optimizer + "\" to first order is \"" + text + "\"");
+        switches.push_back(text == "1" ? 1.0f : 0.0f);
     }
 
     const std::vector<SavedTensor> tensors = plan.impl().read_saved(file, layout.parameters);
@@ -182,6 +193,8 @@ std::map<std::string, std::string> load_checkpoint(Plan& plan, const std::filesy
 
     plan.impl().write_saved(tensors);
     for (std::size_t k = 0; k < rates.size(); ++k) write_learning_rate(plan, layout.rates[k], rates[k]);
+    for (std::size_t k = 0; k < switches.size(); ++k)
+        write_learning_rate(plan, layout.switches[k], switches[k]);
     // status() shows the loaded step without waiting for the next one.
     const Region& readback = plan.impl().region(RegionKind::readback);
     std::memcpy(readback.mapped(plan.impl().locations[layout.status.id].offset, sizeof(control)).data(),

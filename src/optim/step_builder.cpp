@@ -88,9 +88,10 @@ void StepBuilder::make_slots() {
                                  : 0.0f,
                      0});
             }
-            if (value.learning_rate)
-                layout_.rates.push_back({optimizer->name(), slots.size() * sizeof(gpu::HyperSlot) +
-                                                                offsetof(gpu::HyperSlot, value)});
+            const StepLayout::Rate rate{
+                optimizer->name(), slots.size() * sizeof(gpu::HyperSlot) + offsetof(gpu::HyperSlot, value)};
+            if (value.learning_rate) layout_.rates.push_back(rate);
+            if (value.second_order) layout_.switches.push_back(rate);
             slots.push_back(slot);
         }
     }

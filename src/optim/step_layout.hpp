@@ -17,13 +17,14 @@ inline constexpr const char* kGradientSum = "gradient_sum";
 struct StepLayout {
     struct Rate {
         std::string optimizer;
-        std::uint64_t byte_offset;  // of its learning rate in `slots`
+        std::uint64_t byte_offset;  // of its learning rate (or switch) in `slots`
     };
 
     Tensor control;
     Tensor status;                        // readback; begins like the control block
     Tensor slots;                         // table of HyperSlot
     std::vector<Rate> rates;              // one an optimizer that has a learning rate
+    std::vector<Rate> switches;           // one an optimizer that set_second_order() knows
     std::vector<std::string> parameters;  // external tensors that a checkpoint holds
     // What a checkpoint's plan has to share: a line each for the step, every optimizer and parameter, of the
     // form `parameter "a": dtype=f32 shape=6x4 ...`.

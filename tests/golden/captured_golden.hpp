@@ -4,9 +4,11 @@
 // each one.
 #pragma once
 
+#include <array>
 #include <cmath>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,8 +22,9 @@ struct CapturedGolden {
     std::function<std::unique_ptr<LayerOptimizer>(const Device&)> make;
     LayerSharing sharing = LayerSharing::expand;
     LossReduction loss = LossReduction::mean_over_batch;
-    double loss_terms = 1;  // what the backward pass brings is s.t over this
-    double bound = 1e-5;    // of updates, relative, and states
+    std::array<std::string, 2> captures = {"a", "s"};  // a vector is one sample
+    double loss_terms = 1;                             // what the backward pass brings is s.t over this
+    double bound = 1e-5;                               // of updates, relative, and states
     // Before step t: may change the plan.
     std::function<void(Plan&, int t)> prepare;
     // A state of the file (its name there), as the plan has it.
@@ -44,7 +47,8 @@ protected:
     }
     // Ten times what rounding to f32 costs the files' author.
     static double bound_of(const GoldenCase& golden) {
-        return std::max(10 * std::stod(golden.metadata("float32_deviation")), 2e-5);
+        const std::string deviation = golden.metadata("float32_deviation");
+        return std::max(10 * (deviation.empty() ? 0.0 : std::stod(deviation)), 2e-5);
     }
     // Names of the file's own sizes: what its tensors say, too.
     static void skip_sizes(const GoldenCase& golden) {
@@ -58,7 +62,13 @@ protected:
 
     void run_captured(const GoldenCase& golden, GoldenResult& result, const CapturedGolden& setup,
                       const std::optional<ConvPatches>& patches, const std::string& label = "") {
-        const GoldenTensor w = golden.tensor("w.0"), a = golden.tensor("a.1"), s = golden.tensor("s.1");
+        const GoldenTensor w = golden.tensor("w.0");
+        const auto captured = [&](std::size_t which, int t) {
+            GoldenTensor tensor = golden.tensor(at(setup.captures[which], t));
+            if (tensor.shape.rank() == 1) tensor.shape = Shape{1, tensor.shape[0]};
+            return tensor;
+        };
+        const GoldenTensor a = captured(0, 1), s = captured(1, 1);
         const bool has_bias = golden.has_tensor("b.0");
         std::vector<Part> parts{make_part("w", "g", w)};
         if (has_bias) parts.push_back(make_part("b", "gb", golden.tensor("b.0")));
@@ -79,8 +89,8 @@ protected:
         EXPECT_EQ(plan.hazards(), std::vector<std::string>{});
 
         for (int t = 1; golden.has_tensor(at("g", t)); ++t) {
-            inputs.write(golden.tensor(at("a", t)).floats());
-            std::vector<double> sent = golden.tensor(at("s", t)).values;
+            inputs.write(captured(0, t).floats());
+            std::vector<double> sent = captured(1, t).values;
             for (double& value : sent) value /= setup.loss_terms;
             outputs.write(std::vector<float>(sent.begin(), sent.end()));
             std::vector<std::vector<float>> before;

@@ -332,6 +332,8 @@ void compile_layers(const Device& device) {
             options.factor_dtype = dtype;
             compile_step(Singd(device, options));
         }
+        for (MkorBase base : {MkorBase::sgd, MkorBase::adam})
+            compile_step(Mkor(device, {.factor_dtype = dtype, .base = base}));
     }
 }
 

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+// MKOR, momentum-enabled Kronecker-factor-based optimizer using rank-1 updates (Mozaffari et al., arXiv
+// 2306.01685): K-FAC whose factors are averages of rank one, of the means of a layer's inputs and output
+// gradients, so that their inverses are renewed in quadratic time. Takes layers (optim/layer.hpp).
+//
+// For a layer with the gradient [G, g_b], m x d (d = n + 1 with a bias), over N samples, R positions each:
+//
+//   v_a = mean over all N R rows of [a, 1],   v_s = mean over all rows of s, scaled as LossReduction says
+//         (convolutions: both are averaged over the positions first); entries are cut to +-clip before
+//   refresh, P the inverse L^-1 (m x m, v = v_s) or R^-1 (d x d, v = v_a), gamma = factor_decay:
+//     P <- zeta P + (1 - zeta) I   where the largest sum of absolute values of a row is above norm_threshold
+//     P <- (P - c (P v) (P v)^T) / gamma,   c = (1 - gamma) / (gamma + (1 - gamma) v^T P v)
+//   D = L^-1 [G, g_b] R^-1,   D <- D (|G| + |g_b|) / (|D_W| + |D_b|)      D = 0: the gradient itself
+//   the step of SGD or Adam with D in place of the gradient
+//
+// MKOR-H, which ends in first-order steps: the paper has no rule for when to change, so here the application
+// changes, by set_second_order(), where its losses say so. What then remains is SGD or Adam; inverses stay as
+// they are until it changes back.
+//
+// FLOPs: refresh 6 (m^2 + d^2) and N R (n + m) for the means; every step 2 m d (m + d). Bytes (f32): refresh
+// 16 (m^2 + d^2) and the captures once; every step 60 m d and 4 (m^2 + d^2), with Adam 8 m d more.
+//
+// State, f32 unless factor_dtype says otherwise: <weight>.L_inverse, <weight>.R_inverse, with .<group> behind
+// for grouped convolutions, 4 (m^2 + d^2) bytes; <parameter>.momentum, or Adam's .m and .v. A refresh whose
+// v^T P v is negative or not finite leaves P as it is: <weight>.L_inverse_failures and .R_inverse_failures
+// count them, u32. With micro-batches (StepOptions::accumulate) means are of the last one.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "heron/optim/layer.hpp"
+
+namespace heron {
+
+enum class MkorRecurrence {
+    // The inverse of gamma F + (1 - gamma) v v^T, as above.
+    exact,
+    // The authors' package: P <- 0.95 P + 0.05 I, then P <- P - (P v)(P v)^T / (1 + v^T P v), the first
+    // refresh leaving the identity; factor_decay, norm_threshold and blend are not used.
+    published,
+    // As the paper prints it: P <- gamma P + (1 - gamma) / (gamma^2 (1 + gamma (1 - gamma) v^T P v)) (P v)
+    // (P v)^T. It grows along v, and is no inverse: for comparison.
+    printed,
+};
+
+enum class MkorBase { sgd, adam };
+
+// Defaults are the package's, but for lr, recurrence, norm_threshold and blend (ours), and f32 (f16 there).
+struct MkorOptions {
+    float lr = 0.01f;  // finite, >= 0
+    MkorRecurrence recurrence = MkorRecurrence::exact;
+    double factor_decay = 0.95;           // gamma, (0, 1)
+    float norm_threshold = 4.0f;          // above 0, or infinity: never
+    double blend = 0.9;                   // zeta, [0, 1]; hkor.py's
+    float clip = 100.0f;                  // above 0, finite
+    std::uint32_t refresh_interval = 10;  // 1..10000: in steps 1, 1 + interval, ...
+    std::uint32_t warmup_steps = 0;       // and in each of so many first steps
+    DType factor_dtype = DType::f32;      // of the inverses: f32, f16 or bf16; sums are f32
+    MkorBase base = MkorBase::sgd;
+    MomentumStep step;   // of SGD; of Adam its weight decay alone, which is coupled as torch.optim.Adam's
+    double beta1 = 0.9;  // of Adam, [0, 1)
+    double beta2 = 0.999;
+    float eps = 1e-8f;         // finite, >= 0
+    bool second_order = true;  // what set_second_order() changes
+    Schedule schedule;
+};
+
+class HERON_API Mkor : public LayerOptimizer {
+public:
+    // Throws (invalid_argument) naming the option that is out of range.
+    explicit Mkor(const Device& device, const MkorOptions& options = {});
+    const MkorOptions& options() const { return options_; }
+
+private:
+    std::vector<HyperValue> hyper() const override;
+    std::string options_text() const override;
+    void build(StepBuilder& step) const override;
+    MkorOptions options_;
+};
+
+// Whether steps of a Mkor of the plan are second-order ones, from the next step on that the device begins (a
+// step in flight may see either). Saved in checkpoints. Throws (invalid_argument) where the plan has no Mkor
+// of that name.
+HERON_API void set_second_order(Plan& plan, std::string_view optimizer, bool on);
+
+}  // namespace heron
