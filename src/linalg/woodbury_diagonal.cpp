@@ -94,8 +94,8 @@ void woodbury_diagonal(Graph& graph, const Tensor& diagonal, const Tensor& u, co
     check_no_overlap(who, "x", x, "the diagonal", diagonal, graph);
     check_no_overlap(who, "x", x, "U", u, graph);
     check_no_overlap(who, "x", x, "b", b, graph);
-    check_status_tensor(who, graph, options.status, items);
-    if (options.status) check_no_overlap(who, "status", options.status, "x", x, graph);
+    check_status_tensor(who, graph, options.status, items,
+                        {{"the diagonal", diagonal}, {"U", u}, {"C", c}, {"b", b}, {"x", x}});
     if (items == 0) return;
 
     const std::uint32_t scale_threads = 64;

@@ -15,22 +15,22 @@ namespace {
 
 constexpr float kEps32 = 0x1p-23f;
 
-void check_options(std::string_view who, const Graph& graph, const Window& window, const Tensor& x,
-                   const WoodburyOptions& options) {
+// `given`: y or b.
+void check_options(std::string_view who, const Graph& graph, const Window& window, const NamedTensor& given,
+                   const Tensor& x, const WoodburyOptions& options) {
     check_enumerator(who, options.refinement, Refinement::always, "refinement is not one of Refinement");
     if (!is_positive(options.lambda) || !is_positive(options.weight) ||
         !is_positive(options.lambda / options.weight))
         refuse(who, "lambda is " + std::to_string(options.lambda) + ", the weight " +
                         std::to_string(options.weight) + "; both must be positive and finite");
     const std::uint64_t items = window.rows.batch();
-    check_status_tensor(who, graph, options.status, items);
     if (options.damping) check_elements(who, "damping", graph, options.damping, items, ElementKind::f32);
-    for (const Tensor* extra : {&options.status, &options.damping})
-        if (*extra) {
-            const char* name = extra == &options.status ? "status" : "damping";
-            check_apart(who, graph, name, *extra, window);
-            check_no_overlap(who, name, *extra, "x", x, graph);
-        }
+    check_status_tensor(who, graph, options.status, items, {given, {"x", x}, {"damping", options.damping}});
+    if (options.status) check_apart(who, graph, "status", options.status, window);
+    if (!options.damping) return;
+    check_apart(who, graph, "damping", options.damping, window);
+    check_no_overlap(who, "damping", options.damping, given.name, given.tensor, graph);
+    check_no_overlap(who, "damping", options.damping, "x", x, graph);
 }
 
 // What describe() says of every operation of a solve.
@@ -169,7 +169,7 @@ void woodbury_range(Graph& graph, const Window& window, const Tensor& y, const T
     check_elements(who, "x", graph, x, items * window.rows.cols(), ElementKind::f32);
     check_apart(who, graph, "x", x, window);
     check_no_overlap(who, "x", x, "y", y, graph);
-    check_options(who, graph, window, x, options);
+    check_options(who, graph, window, {"y", y}, x, options);
     if (items > 0) add_range(graph, window, y, x, options);
 }
 
@@ -182,7 +182,7 @@ void woodbury_solve(Graph& graph, const Window& window, const Tensor& b, const T
     check_elements(who, "x", graph, x, items * window.rows.cols(), ElementKind::f32);
     check_apart(who, graph, "x", x, window);
     check_no_overlap(who, "x", x, "b", b, graph);
-    check_options(who, graph, window, x, options);
+    check_options(who, graph, window, {"b", b}, x, options);
     if (items > 0) add_woodbury_solve(graph, window, b, x, options);
 }
 

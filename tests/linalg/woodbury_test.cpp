@@ -488,6 +488,12 @@ TEST_P(WoodburyTest, RefusesWhatDoesNotFitAndAddsNothing) {
     };
     const Tensor y = tensor({3}), b = tensor({8}), x = tensor({8}), slot = tensor({1}, DType::u32);
     const Tensor d = tensor({8}), u = tensor({8, 3}), c = tensor({3, 3}), p = tensor({8, 8});
+    const Tensor one = tensor({1});
+    const auto word_of = [](Tensor whole) {  // a status in the wrong place
+        whole.dtype = DType::u32;
+        whole.shape = Shape{1};
+        return whole;
+    };
     expect_refusals(
         graph,
         {
@@ -515,6 +521,24 @@ TEST_P(WoodburyTest, RefusesWhatDoesNotFitAndAddsNothing) {
             {"status", [&] { woodbury_range(graph, window, y, x, {.status = tensor({2}, DType::u32)}); }},
             {"damping", [&] { woodbury_range(graph, window, y, x, {.damping = tensor({2})}); }},
             {"overlaps", [&] { woodbury_solve(graph, window, b, b); }},
+            {"status (1 u32) overlaps y",
+             [&] { woodbury_range(graph, window, y, x, {.status = word_of(y)}); }},
+            {"status (1 u32) overlaps b",
+             [&] { woodbury_solve(graph, window, b, x, {.status = word_of(b)}); }},
+            {"status (1 u32) overlaps the window",
+             [&] { woodbury_solve(graph, window, b, x, {.status = word_of(window.rows)}); }},
+            {"status (1 u32) overlaps damping",
+             [&] { woodbury_solve(graph, window, b, x, {.status = word_of(one), .damping = one}); }},
+            {"damping (1 f32) overlaps b",
+             [&] {
+                 Tensor first = word_of(b);
+                 first.dtype = DType::f32;
+                 woodbury_solve(graph, window, b, x, {.damping = first});
+             }},
+            {"status (1 u32) overlaps the diagonal",
+             [&] { woodbury_diagonal(graph, d, u, c, b, x, {.status = word_of(d)}); }},
+            {"status (1 u32) overlaps C",
+             [&] { woodbury_diagonal(graph, d, u, c, b, x, {.status = word_of(c)}); }},
             {"b is empty", [&] { woodbury_solve(graph, window, {}, x); }},
             {"U is empty", [&] { woodbury_diagonal(graph, d, {}, c, b, x); }},
             {"the diagonal", [&] { woodbury_diagonal(graph, y, u, c, b, x); }},
