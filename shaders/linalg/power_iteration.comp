@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Between the products of a power iteration: value = v^T w, v <- w / |w| with w = A v; and its start (PowerIterationJob).
+// Between the products of a power iteration: value = v^T w / v^T v, v <- w / |w| with w = A v; and its start
+// (PowerIterationJob), which leaves v with a norm near 1.
 // One workgroup a matrix.
 #version 460
 #extension GL_GOOGLE_include_directive : require
@@ -54,12 +55,14 @@ void main() {
             float wi = w.v[from];
             blue_add(squares, wi);
             product.x += v.v[from] * wi;
+            product.y += v.v[from] * v.v[from];
         }
     }
     float norm = blue_norm(workgroup_sum(squares));
-    float rayleigh = POWER == POWER_STEP ? workgroup_sum(product).x : 0.0;
+    vec3 sums = POWER == POWER_STEP ? workgroup_sum(product) : vec3(0.0, 1.0, 0.0);
+    float rayleigh = sums.x / sums.y;
     bool finite = !is_nonfinite(norm) && !is_nonfinite(rayleigh);
-    // A v = 0: v stays, since 0 is its eigenvalue. A start that cannot be used becomes pseudo-random.
+    // A v = 0: v keeps its direction, since 0 is its eigenvalue. A start that cannot be used becomes pseudo-random.
     bool anew = !finite || (POWER == POWER_START && norm == 0.0);
     for (uint i = lane; i < order; i += gl_WorkGroupSize.x) {
         uint to = at + i;
@@ -68,8 +71,8 @@ void main() {
             v.v[to] = random;
         else if (POWER == POWER_START)
             v.v[to] = normalized(v.v[to], norm) + mix_in * random;
-        else if (norm > 0.0)
-            v.v[to] = normalized(w.v[to], norm);
+        else
+            v.v[to] = norm > 0.0 ? normalized(w.v[to], norm) : v.v[to] / sqrt(sums.y);
     }
     if (lane == 0u && POWER == POWER_STEP) {
         value.v[item] = finite ? rayleigh : 0.0;

@@ -79,6 +79,28 @@ TEST_P(PowerIterationTest, FindsTheLargestEigenvalueOverTheStepsFromZero) {
     EXPECT_EQ(is.values[2], 0.0f);
 }
 
+// However long the start is made by the random part: the value is a Rayleigh quotient, the vector of norm 1.
+TEST_P(PowerIterationTest, OneIterationFromNothingIsALowerBound) {
+    for (std::uint64_t n : {1u, 3u, 40u})
+        for (float mix : {0.0f, 1e-3f, 1.0f}) {
+            const auto order = static_cast<Eigen::Index>(n);
+            const Matrix one = 2 * Matrix::Identity(order, order), zero = Matrix::Zero(order, order);
+            std::vector<float> start(3 * n, 0.0f);
+            std::fill(start.begin() + 2 * order, start.end(), 1e-39f);
+            const Outcome is = run({one, zero, one}, start, 1, mix);
+            EXPECT_EQ(is.status, (std::vector<std::uint32_t>{0, 0, 0}));
+            EXPECT_NEAR(is.values[0], 2.0f, 1e-5f) << n << " " << mix;
+            EXPECT_EQ(is.values[1], 0.0f);
+            EXPECT_NEAR(is.values[2], 2.0f, 1e-5f) << n << " " << mix;
+            for (std::uint64_t item = 0; item < 3; ++item) {
+                double squares = 0;
+                for (std::uint64_t i = 0; i < n; ++i)
+                    squares += std::pow(static_cast<double>(is.vectors[item * n + i]), 2);
+                EXPECT_NEAR(squares, 1.0, 1e-5) << n << " " << mix << " " << item;
+            }
+        }
+}
+
 // Without the random part, power iteration never leaves an invariant subspace.
 TEST_P(PowerIterationTest, ANewDominantDirectionEnters) {
     Matrix a = Matrix::Identity(10, 10);

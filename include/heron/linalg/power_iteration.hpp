@@ -18,15 +18,16 @@ struct PowerIterationOptions {
     bool guarded = true;
 };
 
-// v <- A v / |A v|, value = v^T A v, for each matrix of the batch. A: n x n, f32, f16 or bf16, symmetric
-// positive semidefinite (read as it is). `vector`: n x 1 f32 for each matrix, contiguous, read as the start
-// and written: keep it in a state. A vector that is zero or not finite starts anew. `value`: one f32 for each
-// matrix.
+// value = v^T A v / v^T v, then v <- A v / |A v| (v / |v| where A v is zero), for each matrix of the batch.
+// A: n x n, f32, f16 or bf16, symmetric positive semidefinite (read as it is). `vector`: n x 1 f32 for each
+// matrix, contiguous, read as the start and written: keep it in a state. A vector that is zero or not finite
+// starts anew. `value`: one f32 for each matrix.
 //
 // The value is a lower bound of the largest eigenvalue, up to 2 sqrt(n) u |A|_2 of rounding; its relative
 // error falls by (lambda_2 / lambda_1)^2 an iteration. Where an upper bound is needed, take a norm; where the
 // value serves as damping, a factor of 1.05 is usual. 2 n^2 FLOPs an iteration. A matrix with a NaN or an
-// infinity (in an element that the product meets): value 0, the vector starts anew, nonfinite.
+// infinity (in an element that the product meets): value 0, the vector starts anew, nonfinite. Where a device
+// flushes subnormal numbers, eigenvalues below 1.2e-38 are zero.
 HERON_API void power_iteration(Graph& graph, const Tensor& a, const Tensor& vector, const Tensor& value,
                                const PowerIterationOptions& options = {});
 
