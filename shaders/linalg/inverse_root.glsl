@@ -62,13 +62,21 @@ RootScale root_scale(float infinity_norm, float frobenius_norm, float mean, floa
     return s;
 }
 
-// What becomes of a matrix whose iterate number `iteration` has an error with these bits.
-uint root_verdict(uint iteration, uint error_bits, float previous, float tolerance, bool bounded) {
+// A negative eigenvalue of M grows by ((root + 1) / root)^root an iteration, as a positive one does: one of which nothing was
+// seen for so long began as a few rounding errors, 2^-22 of the largest one, that a singular matrix has in its place.
+bool root_began_as_rounding(uint iteration, uint root) {
+    return float(iteration * root) * log(1.0 + 1.0 / float(root)) > 10.65; // 0.01 2^22
+}
+
+// What becomes of a matrix whose iterate number `iteration` has an error with these bits. `bounded`: M, which is watched, lies
+// between 0 and I if A does not have negative eigenvalues.
+uint root_verdict(uint iteration, uint root, uint error_bits, float previous, float tolerance, bool bounded) {
     float error = uintBitsToFloat(error_bits);
+    uint negative = bounded && root_began_as_rounding(iteration, root) ? ROOT_SINGULAR : ROOT_INDEFINITE;
     if (error_bits >= 0x7f800000u)
-        return iteration == 1 || bounded ? ROOT_INDEFINITE : ROOT_STAGNATED;
+        return iteration == 1 || bounded ? negative : ROOT_STAGNATED;
     if (bounded && error > 1.01)
-        return ROOT_INDEFINITE; // the watched matrix lies between 0 and I if A does not have negative eigenvalues
+        return negative;
     if (error <= tolerance)
         return ROOT_CONVERGED;
     if (iteration > 1 && ((previous < 0.1 && error >= previous) || error > 1.2 * previous))

@@ -237,7 +237,7 @@ void main() {
                      step == 1);
             if (step == 1) {
                 uint bits = largest;
-                verdict = root_verdict(iteration, bits, error, tolerance, true);
+                verdict = root_verdict(iteration, root, bits, error, tolerance, true);
                 if (verdict <= ROOT_CONVERGED)
                     error = uintBitsToFloat(bits);
                 barrier(); // `largest` is written again

@@ -327,6 +327,32 @@ TEST_P(InverseRootTest, FailuresAreNamedAndStayAlone) {
             }
 }
 
+// Rounding gives the zero eigenvalues of a semidefinite matrix either sign.
+TEST_P(InverseRootTest, SemidefiniteMatricesAreNotCalledIndefinite) {
+    for (bool small : {true, false})
+        for (std::uint32_t p : {1u, 2u, 4u}) {
+            Graph graph(device());
+            std::vector<Matrix> batch;
+            for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+                const Matrix x = random_matrix(20, seed <= 3 ? 1 : 10, seed);
+                batch.push_back(x * x.transpose());
+            }
+            batch.push_back(batch[0]);
+            batch[6].diagonal().array() -= 1e-3 * batch[0].trace();
+            const Placed pa = place(graph, batch), px = blank(graph, 7, 20, 20);
+            const Words status = words(graph, 7);
+            inverse_root(
+                graph, pa.tensor, px.tensor,
+                {.p = p, .method = RootMethod::newton, .status = status.tensor, .one_workgroup = small});
+            run(graph);
+            for (std::size_t i = 0; i < 6; ++i) {
+                const std::string is = status.statuses()[i];
+                EXPECT_TRUE(is == "singular" || is == "not_converged") << is << " " << i << ", p = " << p;
+            }
+            EXPECT_EQ(status.statuses()[6], "indefinite") << p;
+        }
+}
+
 // Matrices of a batch stop at different iterations. What the others go on with leaves them alone: alone, with
 // a budget that ends there, they have the same root, bit for bit.
 TEST_P(InverseRootTest, MatricesThatHaveStoppedStayAsTheyAre) {

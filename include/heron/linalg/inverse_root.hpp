@@ -59,7 +59,9 @@ struct InverseRootOptions {
     bool keep_on_failure = false;
     // Optional, one for each matrix, contiguous. Status, u32: ok; not_converged: the best iterate is the
     // result; and failures: nonfinite; indefinite: A + damping I has a negative eigenvalue that matters;
-    // singular: it is zero.
+    // singular: it is zero, or has an eigenvalue that rounding has made negative (of a semidefinite matrix
+    // without damping; denman_beavers, whose Cholesky factor stops there, calls that indefinite, and where
+    // rounding has made it positive a matrix may be not_converged).
     Tensor status;
     Tensor residual;         // f32: the last max |M - I|, infinity for failed matrices
     Tensor iterations_used;  // u32
