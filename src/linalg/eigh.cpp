@@ -2,6 +2,7 @@
 // eigh(): checks, and the order of the steps.
 #include <string>
 
+#include "graph/graph.hpp"
 #include "heron/linalg.hpp"
 #include "linalg/checks.hpp"
 #include "linalg/convert.hpp"
@@ -77,11 +78,16 @@ void eigh(Graph& graph, const Tensor& a, const Tensor& values, const Tensor& vec
 
     Jacobi jacobi(graph, items, n, n, options.guarded);
     const JacobiVariant& variant = jacobi.variant();
-    if (n > variant.eigen_order && options.max_sweeps == 0) {
+    const bool whole = n <= variant.eigen_order, by_sweeps = whole || options.max_sweeps != 0;
+    const std::string larger =
+        "above " + std::to_string(variant.eigen_order) + " rows, one workgroup's limit";
+    const Purpose purpose(graph, whole       ? "eigh by Jacobi, one workgroup for each matrix"
+                                 : by_sweeps ? "eigh by Jacobi in blocks: max_sweeps is set; " + larger
+                                             : "eigh by divide and conquer: " + larger);
+    if (!by_sweeps) {
         direct(graph, jacobi, a, values, vectors, options);
         return;
     }
-    const bool whole = n <= variant.eigen_order;
     const std::uint64_t wide = 2 * variant.block;
     const std::uint64_t size = whole ? n : (n + wide - 1) / wide * wide;
     const Tensor x = jacobi.matrix(size, size);

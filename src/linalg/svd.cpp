@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "graph/graph.hpp"
 #include "heron/linalg.hpp"
 #include "linalg/blocks.hpp"
 #include "linalg/checks.hpp"
@@ -109,6 +110,12 @@ void add_svd(Graph& graph, const Tensor& a, const Tensor& u, const Tensor& s, co
     const bool whole = single <= variant.order, by_polar = !whole && options.max_sweeps == 0;
     const std::uint64_t size = by_polar ? k : whole ? single : (k + wide - 1) / wide * wide;
     const bool qr_first = qr_comes_first(length, k);
+
+    const std::string larger = "above " + std::to_string(variant.order) + " columns, one workgroup's limit";
+    const Purpose purpose(graph, (whole      ? "svd by Jacobi, a pair of blocks"
+                                  : by_polar ? "svd by the polar factor: " + larger
+                                             : "svd by Jacobi in blocks: max_sweeps is set; " + larger) +
+                                     (qr_first ? "; of R: one side is above eight times the other" : ""));
 
     Tensor x = jacobi.matrix(length, qr_first ? k : size), q, left_of_x = left;
     jacobi.prepare(a, x, tall ? gpu::PREPARE_COPY : gpu::PREPARE_TRANSPOSE);

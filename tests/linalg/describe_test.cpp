@@ -90,6 +90,20 @@ TEST_P(LinalgDescribeTest, SaysWhichFormWasTakenAndWhyNotTheOthers) {
              polar(g, matrix(g, 8, 800), matrix(g, 8, 800),
                    {.form = PolarForm::automatic, .one_workgroup = false});
          }},
+        {"eigh by Jacobi, one workgroup for each matrix; ",
+         [&](Graph& g) { eigh(g, matrix(g, 8, 8), matrix(g, 1, 8), matrix(g, 8, 8)); }},
+        {"eigh by divide and conquer: above 88 rows, one workgroup's limit; ",
+         [&](Graph& g) { eigh(g, matrix(g, 89, 89), matrix(g, 1, 89), matrix(g, 89, 89)); }},
+        {"eigh by Jacobi in blocks: max_sweeps is set; above 88 rows",
+         [&](Graph& g) {
+             eigh(g, matrix(g, 89, 89), matrix(g, 1, 89), matrix(g, 89, 89), {.max_sweeps = 3});
+         }},
+        {"svd by Jacobi, a pair of blocks; of R: one side is above eight times the other; ",
+         [&](Graph& g) { svd(g, matrix(g, 1025, 8), {}, matrix(g, 1, 8), {}); }},
+        {"svd by the polar factor: above 88 columns, one workgroup's limit; ",
+         [&](Graph& g) { svd(g, matrix(g, 89, 89), {}, matrix(g, 1, 89), {}); }},
+        {"svd by Jacobi in blocks: max_sweeps is set; above 88 columns",
+         [&](Graph& g) { svd(g, matrix(g, 89, 89), {}, matrix(g, 1, 89), {}, {.max_sweeps = 3}); }},
         {"householder: few columns",
          [&](Graph& g) { qr(g, matrix(g, 9, 4), matrix(g, 9, 4), matrix(g, 4, 4)); }},
         {"cholesky: products, for large matrices; ",
