@@ -16,6 +16,7 @@
 #include "blas.hpp"
 #include "copy.hpp"
 #include "heron/heron.hpp"
+#include "linalg_peers.hpp"
 #include "support/reference.hpp"
 
 namespace {
@@ -42,9 +43,33 @@ struct Request {
     Tensor list(std::uint64_t count, DType dtype = DType::f32) const {
         return graph.state("made " + std::to_string(made++), dtype, {size.batch, count});
     }
+    // Before the step: for what is done in place, and for further inputs.
+    Tensor copy() const {
+        const Tensor result = make(size.rows, size.cols);
+        graph.set_phase(Phase::initialize);
+        convert(graph, in, result);
+        graph.set_phase(Phase::step);
+        return result;
+    }
+    Tensor random(std::uint64_t rows, std::uint64_t cols, Distribution how = Distribution::normal) const {
+        const Tensor result = rows == 1 ? list(cols) : make(rows, cols);
+        graph.set_phase(Phase::initialize);
+        fill_random(graph, result, {.distribution = how, .control = false, .scale = 0.01f});
+        graph.set_phase(Phase::step);
+        return result;
+    }
+    // Rows of a window of gradients that is in use.
+    Window window() const {
+        const Window result{
+            .rows = in, .gram = make(size.rows, size.rows), .exponents = list(size.rows, DType::u32)};
+        graph.set_phase(Phase::initialize);
+        window_gram(graph, result);
+        graph.set_phase(Phase::step);
+        return result;
+    }
 };
 
-// A peer works on a copy of one matrix, row major (so LAPACK sees its transpose, which costs the same).
+// A peer works on a copy of one matrix (linalg_peers.hpp).
 struct Peer {
     const char* name;    // null: a copy on the device
     const char* symbol;  // what must be there
@@ -60,94 +85,6 @@ struct Primitive {
     Peer peer;
 };
 
-// --- OpenBLAS, one matrix
-
-void spotrf(float* a, int n, int) {
-    int info = 0;
-    find<Routine<const char*, const int*, float*, const int*, int*>>("spotrf_")("U", &n, a, &n, &info);
-}
-void spd_inverse_of_blas(float* a, int n, int) {
-    int info = 0;
-    spotrf(a, n, n);
-    find<Routine<const char*, const int*, float*, const int*, int*>>("spotri_")("U", &n, a, &n, &info);
-}
-void strsm(float* a, int n, int) {
-    std::vector<float> x(static_cast<std::size_t>(n) * n, 1.0f);
-    find<Strsm>("cblas_strsm")(101, 141, 122, 111, 131, n, n, 1.0f, a, n, x.data(), n);
-}
-void strtri(float* a, int n, int) {
-    int info = 0;
-    find<Routine<const char*, const char*, const int*, float*, const int*, int*>>("strtri_")("U", "N", &n, a,
-                                                                                             &n, &info);
-}
-void ssytrf(float* a, int n, int) {
-    int info = 0;
-    const int length = 64 * n;
-    std::vector<int> pivots(static_cast<std::size_t>(n));
-    std::vector<float> work(static_cast<std::size_t>(length));
-    find<Routine<const char*, const int*, float*, const int*, int*, float*, const int*, int*>>("ssytrf_")(
-        "U", &n, a, &n, pivots.data(), work.data(), &length, &info);
-}
-// The column-major matrix that LAPACK sees is cols x rows; ours is factored as the tall one that it is.
-void sgeqrf(float* a, int rows, int cols) {
-    int info = 0;
-    const int length = 64 * std::max(rows, cols);
-    std::vector<float> tau(static_cast<std::size_t>(cols)), work(static_cast<std::size_t>(length));
-    find<Routine<const int*, const int*, float*, const int*, float*, float*, const int*, int*>>("sgeqrf_")(
-        &rows, &cols, a, &rows, tau.data(), work.data(), &length, &info);
-    find<Routine<const int*, const int*, const int*, float*, const int*, const float*, float*, const int*,
-                 int*>>("sorgqr_")(&rows, &cols, &cols, a, &rows, tau.data(), work.data(), &length, &info);
-}
-std::vector<float> ssyevd_values(float* a, int n) {
-    int info = 0;
-    const int length = 1 + 6 * n + 2 * n * n, integers = 3 + 5 * n;
-    std::vector<float> values(static_cast<std::size_t>(n)), work(static_cast<std::size_t>(length));
-    std::vector<int> iwork(static_cast<std::size_t>(integers));
-    find<Routine<const char*, const char*, const int*, float*, const int*, float*, float*, const int*, int*,
-                 const int*, int*>>("ssyevd_")("V", "U", &n, a, &n, values.data(), work.data(), &length,
-                                               iwork.data(), &integers, &info);
-    return values;
-}
-void ssyevd(float* a, int n, int) { ssyevd_values(a, n); }
-// V f(w) V^T, as a function of a matrix is had where there is only LAPACK.
-void power_by_ssyevd(float* a, int n, int) {
-    const std::vector<float> values = ssyevd_values(a, n);
-    const std::size_t size = static_cast<std::size_t>(n);
-    std::vector<float> scaled(size * size), result(size * size);
-    for (std::size_t i = 0; i < size; ++i)
-        for (std::size_t j = 0; j < size; ++j)
-            scaled[i * size + j] = a[i * size + j] / std::sqrt(std::abs(values[i]));
-    find<Sgemm>("cblas_sgemm")(101, 112, 111, n, n, n, 1.0f, scaled.data(), n, a, n, 0.0f, result.data(), n);
-}
-void sgesdd(float* a, int rows, int cols) {
-    int info = 0;
-    const int k = std::min(rows, cols), length = 4 * k * k + 7 * k + 64 * std::max(rows, cols) + 3 * k;
-    std::vector<float> s(static_cast<std::size_t>(k)), u(static_cast<std::size_t>(rows) * k),
-        v(static_cast<std::size_t>(k) * cols), work(static_cast<std::size_t>(length));
-    std::vector<int> iwork(static_cast<std::size_t>(8 * k));
-    find<Routine<const char*, const int*, const int*, float*, const int*, float*, float*, const int*, float*,
-                 const int*, float*, const int*, int*, int*>>("sgesdd_")(
-        "S", &rows, &cols, a, &rows, s.data(), u.data(), &rows, v.data(), &k, work.data(), &length,
-        iwork.data(), &info);
-}
-// Five steps of X <- a X + (b (X X^T) + c (X X^T)^2) X by plain products.
-void newton_schulz(float* a, int rows, int cols) {
-    const auto sgemm = find<Sgemm>("cblas_sgemm");
-    const std::size_t m = static_cast<std::size_t>(rows), n = static_cast<std::size_t>(cols);
-    std::vector<float> x(a, a + m * n), gram(m * m), square(m * m), next(m * n);
-    for (int step = 0; step < 5; ++step) {
-        sgemm(101, 111, 112, rows, rows, cols, 1.0f, x.data(), cols, x.data(), cols, 0.0f, gram.data(), rows);
-        square = gram;
-        sgemm(101, 111, 111, rows, rows, rows, 1.0f, gram.data(), rows, gram.data(), rows, -4.0f,
-              square.data(), rows);
-        next = x;
-        sgemm(101, 111, 111, rows, cols, rows, 1.0f, square.data(), rows, x.data(), cols, 3.0f, next.data(),
-              cols);
-        x.swap(next);
-        for (float& value : x) value = std::min(1.0f, std::max(-1.0f, value));
-    }
-}
-
 constexpr Peer kCopy{nullptr, nullptr, nullptr};
 
 double no_flops(double, double) { return 0; }
@@ -156,6 +93,7 @@ const std::vector<Size> kSquares{{32, 64, 64}, {8, 128, 128}, {1, 256, 256}, {1,
 const std::vector<Size> kSmallSquares{{32, 64, 64}, {8, 128, 128}, {1, 256, 256}};
 const std::vector<Size> kTall{{8, 256, 64}, {1, 1024, 256}};
 const std::vector<Size> kLong{{1, 2048, 2048}};
+const std::vector<Size> kWindow{{1, 32, 131072}};  // gradients, elements
 
 const std::vector<Primitive>& primitives() {
     static const std::vector<Primitive> list{
@@ -177,6 +115,14 @@ const std::vector<Primitive>& primitives() {
          [](double n, double) { return n * n * n; },
          [](const Request& r) { spd_inverse(r.graph, r.in, r.make(r.size.rows, r.size.cols)); },
          {"OpenBLAS spotrf, spotri", "spotri_", spd_inverse_of_blas}},
+        {"spd_solve",
+         Input::spd,
+         kSmallSquares,
+         [](double n, double) { return n * n * n / 3 + 2 * n * n * n; },
+         [](const Request& r) {
+             spd_solve(r.graph, r.in, r.random(r.size.rows, r.size.cols), r.make(r.size.rows, r.size.cols));
+         },
+         {"OpenBLAS spotrf, spotrs", "spotrs_", spotrs}},
         {"triangular_solve",
          Input::lower,
          kSquares,
@@ -192,6 +138,24 @@ const std::vector<Primitive>& primitives() {
          [](double n, double) { return n * n * n / 3; },
          [](const Request& r) { triangular_inverse(r.graph, r.in, r.make(r.size.rows, r.size.cols)); },
          {"OpenBLAS strtri", "strtri_", strtri}},
+        {"triangular_product",
+         Input::lower,
+         kSquares,
+         [](double n, double) { return n * n * n; },
+         [](const Request& r) {
+             triangular_product(r.graph, r.in, r.random(r.size.rows, r.size.cols),
+                                r.make(r.size.rows, r.size.cols));
+         },
+         {"OpenBLAS strmm", "cblas_strmm", strmm}},
+        {"two_sided_product",
+         Input::spd,
+         kSquares,
+         [](double n, double) { return 4 * n * n * n; },
+         [](const Request& r) {
+             two_sided_product(r.graph, r.in, r.random(r.size.rows, r.size.cols), r.in, {},
+                               r.make(r.size.rows, r.size.cols));
+         },
+         {"OpenBLAS sgemm", "cblas_sgemm", two_products}},
         {"ldlt",
          Input::spd,
          kSmallSquares,
@@ -226,6 +190,28 @@ const std::vector<Primitive>& primitives() {
              svd(r.graph, r.in, r.make(r.size.rows, k), r.list(k), r.make(r.size.cols, k));
          },
          {"OpenBLAS sgesdd", "sgesdd_", sgesdd}},
+        {"truncated_svd",
+         Input::random,
+         {{1, 512, 512}, {1, 2048, 256}},
+         [](double m, double n) { return 12 * m * n * std::ceil(n / 16); },
+         [](const Request& r) {
+             const std::uint64_t rank = (r.size.cols + 15) / 16;
+             truncated_svd(r.graph, r.in, r.make(r.size.rows, rank), r.list(rank), r.make(r.size.cols, rank),
+                           {.basis = r.random(r.size.rows, rank)});
+         },
+         {"OpenBLAS sgesdd", "sgesdd_", sgesdd}},
+        {"polar_by_svd",
+         Input::random,
+         {{8, 64, 64}, {1, 256, 128}},
+         [](double m, double n) { return 16 * m * n * n + 8 * n * n * n; },
+         [](const Request& r) { polar_by_svd(r.graph, r.in, r.make(r.size.rows, r.size.cols)); },
+         {"OpenBLAS sgesdd, sgemm", "sgesdd_", polar_by_sgesdd}},
+        {"power_iteration",
+         Input::spd,
+         kSquares,
+         [](double n, double) { return 4 * 2 * n * n; },
+         [](const Request& r) { power_iteration(r.graph, r.in, r.random(1, r.size.cols), r.list(1)); },
+         {"OpenBLAS ssymv", "cblas_ssymv", four_ssymv}},
         {"inverse_root",
          Input::spd,
          kSmallSquares,
@@ -248,6 +234,54 @@ const std::vector<Primitive>& primitives() {
               std::vector<float> gram(static_cast<std::size_t>(n) * n);
               find<Sgemm>("cblas_sgemm")(101, 112, 111, n, n, m, 1.0f, a, n, a, n, 0.0f, gram.data(), n);
           }}},
+        {"sherman_morrison",
+         Input::spd,
+         kSquares,
+         [](double n, double) { return 4 * n * n; },
+         [](const Request& r) { sherman_morrison(r.graph, r.copy(), r.random(1, r.size.cols)); },
+         {"OpenBLAS ssymv, ssyr", "cblas_ssyr", ssyr_of_ssymv}},
+        {"cholesky_update", Input::lower, kSquares, [](double n, double) { return 3 * n * n; },
+         [](const Request& r) { cholesky_update(r.graph, r.copy(), r.random(1, r.size.cols)); }, kCopy},
+        {"cholesky_downdate", Input::lower, kSquares, [](double n, double) { return 3 * n * n; },
+         [](const Request& r) { cholesky_downdate(r.graph, r.copy(), r.random(1, r.size.cols)); }, kCopy},
+        {"cholesky_replace_row", Input::lower, kSquares, [](double n, double) { return 7 * n * n; },
+         [](const Request& r) {  // row 0, whose diagonal element such a column keeps positive definite
+             cholesky_replace_row(r.graph, r.copy(), r.list(1, DType::u32),
+                                  r.random(1, r.size.cols, Distribution::exponential));
+         },
+         kCopy},
+        {"update_inverse", Input::spd, kSquares, [](double n, double) { return 3 * n * n * 8 + 2 * n * 64; },
+         [](const Request& r) { update_inverse(r.graph, r.copy(), r.random(r.size.rows, 8)); }, kCopy},
+        {"window_gram", Input::random, kWindow, [](double s, double d) { return s * s * d; },
+         [](const Request& r) { window_gram(r.graph, r.window()); }, kCopy},
+        {"window_push", Input::random, kWindow, [](double s, double d) { return 2 * s * d; },
+         [](const Request& r) {
+             Window window = r.window();
+             window.rows = r.copy();
+             window_push(r.graph, window, r.random(1, r.size.cols), r.graph.state("slot", DType::u32, {1}));
+         },
+         kCopy},
+        {"woodbury_range", Input::random, kWindow,
+         [](double s, double d) { return 2 * s * d + 2 * s * s * s / 3; },
+         [](const Request& r) {
+             woodbury_range(r.graph, r.window(), r.random(1, r.size.rows), r.list(r.size.cols));
+         },
+         kCopy},
+        {"woodbury_solve", Input::random, kWindow,
+         [](double s, double d) { return 4 * s * d + 2 * s * s * s / 3; },
+         [](const Request& r) {
+             woodbury_solve(r.graph, r.window(), r.random(1, r.size.cols), r.list(r.size.cols));
+         },
+         kCopy},
+        {"woodbury_diagonal",
+         Input::random,
+         {{1, 65536, 32}},
+         [](double d, double s) { return s * s * d + 4 * s * d; },
+         [](const Request& r) {
+             woodbury_diagonal(r.graph, r.random(1, r.size.rows, Distribution::exponential), r.in, {},
+                               r.random(1, r.size.rows), r.list(r.size.rows));
+         },
+         kCopy},
         {"sum", Input::random, kLong, no_flops, [](const Request& r) { sum(r.graph, r.in, r.list(1)); },
          kCopy},
         {"row_norms", Input::random, kLong, no_flops,
@@ -256,6 +290,14 @@ const std::vector<Primitive>& primitives() {
          [](const Request& r) { column_norms(r.graph, r.in, r.list(r.size.cols)); }, kCopy},
         {"normalize_rows", Input::random, kLong, no_flops,
          [](const Request& r) { normalize_rows(r.graph, r.in, r.make(r.size.rows, r.size.cols)); }, kCopy},
+        {"scale_rows", Input::random, kLong, no_flops,
+         [](const Request& r) {
+             scale_rows(r.graph, r.in, r.random(1, r.size.rows), r.make(r.size.rows, r.size.cols));
+         },
+         kCopy},
+        {"convert", Input::random, kLong, no_flops,
+         [](const Request& r) { convert(r.graph, r.in, r.make(r.size.rows, r.size.cols, DType::bf16)); },
+         kCopy},
         {"dct",
          Input::random,
          {{1, 1024, 1024}},
@@ -270,6 +312,19 @@ const std::vector<Primitive>& primitives() {
          {{1, 64, 1024}, {1, 1, 65536}},
          no_flops,
          [](const Request& r) { argsort(r.graph, r.in, r.make(r.size.rows, r.size.cols, DType::u32)); },
+         kCopy},
+        {"top_k",
+         Input::random,
+         {{1, 64, 1024}, {1, 1, 65536}},
+         no_flops,
+         [](const Request& r) {
+             top_k(r.graph, r.in, r.make(r.size.rows, (r.size.cols + 15) / 16, DType::u32));
+         },
+         kCopy},
+        {"gather_rows", Input::random, kLong, no_flops,
+         [](const Request& r) {  // of all rows the first one: indices that nobody has written
+             gather_rows(r.graph, r.in, r.list(r.size.rows, DType::u32), r.make(r.size.rows, r.size.cols));
+         },
          kCopy},
     };
     return list;

@@ -21,6 +21,8 @@ using Sgemm =
 // order, side (141: left), triangle (121: upper, 122: lower), transposition, diagonal (131: not of ones), m,
 // n, alpha
 using Strsm = Routine<int, int, int, int, int, int, int, float, const float*, int, float*, int>;
+// order, triangle, n, alpha, A, its stride, x, its step, beta, y, its step
+using Ssymv = Routine<int, int, int, float, const float*, int, const float*, int, float, float*, int>;
 
 template <typename F>
 F find(const char* symbol) {
