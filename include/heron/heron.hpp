@@ -15,6 +15,7 @@
 #include "heron/optim/dct_adamw.hpp"
 #include "heron/optim/dion.hpp"
 #include "heron/optim/dion2.hpp"
+#include "heron/optim/evaluation.hpp"
 #include "heron/optim/fismo.hpp"
 #include "heron/optim/kfac.hpp"
 #include "heron/optim/layer.hpp"

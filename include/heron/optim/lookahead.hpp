@@ -13,12 +13,13 @@
 // The authors' code loses C after the first time (it becomes the live buffer itself); here it does not.
 //
 // State: S in f32, <parameter>.slow, and with pullback C in f32, <parameter>.slow_momentum. S begins as the
-// parameter in Plan::initialize(); to evaluate the slow weights, read that state. On top of the inner
-// optimizer's cost 3 FLOPs and 16 bytes an element with f32 tensors, and 4 or 16 bytes for the momentum,
-// every `steps` steps; in the others nothing. StepOptions::ema_decay averages what synchronizations make of
-// W.
+// parameter in Plan::initialize(); to evaluate the slow weights: EvaluationWeights (evaluation.hpp). On top
+// of the inner optimizer's cost 3 FLOPs and 16 bytes an element with f32 tensors, and 4 or 16 bytes for the
+// momentum, every `steps` steps; in the others nothing. StepOptions::ema_decay averages what synchronizations
+// make of W.
 //
-// The other wrappers, averages of the weights and accumulation of gradients, are StepOptions.
+// The other wrappers, averages of the weights (ema_decay) and accumulation of gradients (accumulate), are
+// StepOptions: they are around all optimizers of a plan, Lookahead among them.
 #pragma once
 
 #include "heron/train.hpp"
