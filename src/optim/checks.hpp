@@ -25,6 +25,12 @@ void check_option(std::string_view who, std::string_view name, Number value, boo
                std::string(range));
 }
 
+// What every optimizer has.
+inline void check_rate_and_decay(std::string_view who, float lr, float weight_decay) {
+    check_option(who, "lr", lr, lr >= 0, "finite and not below 0");
+    check_option(who, "weight_decay", weight_decay, weight_decay >= 0, "finite and not below 0");
+}
+
 // `last`: the enumeration's last value; the first is 0.
 template <class Enum>
 void check_enum(std::string_view who, std::string_view name, Enum value, Enum last) {

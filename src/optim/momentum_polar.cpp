@@ -201,6 +201,14 @@ void check_orthogonalizer(std::string_view optimizer, const PolarOptions& option
                ": polar.guarded is off; an unguarded iteration would run in skipped steps");
 }
 
+PolarOptions dion_polar_options(double eps) {
+    PolarOptions options;
+    options.coefficients = newton_schulz_coefficients("pe-dion");
+    options.norm_factor = 1.02;
+    options.eps = eps;
+    return options;
+}
+
 std::string orthogonalizer_text(const PolarOptions& options) {
     std::string text = " polar.norm_rule=" + std::to_string(static_cast<int>(options.norm_rule)) +
                        " polar.norm_factor=" + number_text(options.norm_factor) +

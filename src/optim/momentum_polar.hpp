@@ -39,4 +39,7 @@ void check_orthogonalizer(std::string_view optimizer, const PolarOptions& option
 // For Optimizer::options_text(): " polar.norm_rule=..." and so on.
 std::string orthogonalizer_text(const PolarOptions& options);
 
+// microsoft/dion's: Polar Express, norm x 1.02 + eps.
+PolarOptions dion_polar_options(double eps = 1e-8);
+
 }  // namespace heron

@@ -50,13 +50,16 @@ NorMuonOptions NorMuonOptions::dion() {
     options.rescale_rule = NormRule::clamped;
     options.momentum_rule = MomentumRule::sum;
     options.shape_factor = ShapeFactor::sqrt_ratio;
-    options.polar.coefficients = newton_schulz_coefficients("pe-dion");
-    options.polar.norm_factor = 1.02;
-    options.polar.eps = 1e-8;
+    options.polar = dion_polar_options();
     return options;
 }
 
-NorMuonOptions NorMuonOptions::modded() {
+NorMuonOptions NorMuonOptions::modded(std::uint32_t total_steps) {
+    constexpr std::uint32_t warmup = 300, cooldown = 50;
+    constexpr float low = 0.85f / 0.95f;
+    if (total_steps > 0 && total_steps < warmup + cooldown)
+        refuse("NorMuonOptions::modded: total_steps is " + std::to_string(total_steps) +
+               ", must be 0 or at least " + std::to_string(warmup + cooldown));
     NorMuonOptions options;
     options.lr = 0.023f;
     options.weight_decay = 1.2f;
@@ -64,20 +67,20 @@ NorMuonOptions NorMuonOptions::modded() {
     options.variance_rule = options.rescale_rule = NormRule::clamped;
     options.lines = NorMuonLines::shorter_side;
     options.decay = DecayForm::cautious_squared;
-    options.momentum_schedule = Schedule::linear(0.85f / 0.95f, 1.0f, 300);
-    options.polar.coefficients = newton_schulz_coefficients("pe-dion");
-    options.polar.norm_factor = 1.02;
-    options.polar.eps = 1e-6;
+    options.momentum_schedule = Schedule::linear(low, 1.0f, warmup);
+    if (const std::uint32_t rest = total_steps > 0 ? total_steps - warmup - cooldown : 0; rest > 0)
+        options.momentum_schedule = options.momentum_schedule.then_constant(rest);
+    if (total_steps > 0) options.momentum_schedule = options.momentum_schedule.then_linear(low, cooldown);
+    options.polar = dion_polar_options(1e-6);
     return options;
 }
 
 NorMuon::NorMuon(const Device& device, const NorMuonOptions& options)
     : Optimizer(device, "normuon"), options_(options) {
     const NorMuonOptions& o = options;
-    check_option("NorMuon", "lr", o.lr, o.lr >= 0, "finite and not below 0");
+    check_rate_and_decay("NorMuon", o.lr, o.weight_decay);
     check_momentum("NorMuon", o.momentum, o.momentum_schedule);
     check_option("NorMuon", "beta2", o.beta2, o.beta2 >= 0 && o.beta2 < 1, "in [0, 1)");
-    check_option("NorMuon", "weight_decay", o.weight_decay, o.weight_decay >= 0, "finite and not below 0");
     check_option("NorMuon", "eps", o.eps, o.eps >= 1e-18f && o.eps <= 1, "in [1e-18, 1]");
     check_enum("NorMuon", "variance_rule", o.variance_rule, NormRule::clamped);
     check_enum("NorMuon", "rescale_rule", o.rescale_rule, NormRule::clamped);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "optim/optimizer_checks.hpp"
 #include "optim/registry_ortho.hpp"
 #include "support/matrix.hpp"
 
@@ -18,14 +19,7 @@ protected:
     // `make` must throw invalid_argument with the algorithm's and the option's name.
     template <class Make>
     static void refused(const Make& make, const std::string& algorithm, const std::string& option) {
-        try {
-            make();
-            ADD_FAILURE() << algorithm << ": " << option << " not refused";
-        } catch (const Error& error) {
-            EXPECT_EQ(error.code(), ErrorCode::invalid_argument) << error.what();
-            EXPECT_NE(std::string(error.what()).find(algorithm + ": "), std::string::npos) << error.what();
-            EXPECT_NE(std::string(error.what()).find(option), std::string::npos) << error.what();
-        }
+        expect_refused(make, {algorithm + ": ", option});
     }
     template <class Algorithm, class Options, class Change>
     void refuses(const Options& valid, const std::string& algorithm, const std::string& option,
@@ -140,6 +134,24 @@ TEST_P(OrthoTest, OptionsOutOfRange) {
                     .add({"bias", memory.view(DType::f32, {8}), memory.view(DType::f32, {8}, 80)});
             },
             "Scion", "\"bias\"");
+}
+
+TEST_P(OrthoTest, ModdedMomentumWarmsUpAndCoolsDown) {
+    const auto factor = [](std::uint32_t total, std::uint64_t step) {
+        return 0.95 * NorMuonOptions::modded(total).momentum_schedule.factor(step);
+    };
+    for (const std::uint32_t total : {0u, 350u, 1000u}) {
+        EXPECT_NEAR(factor(total, 1), 0.85, 1e-6);
+        EXPECT_NEAR(factor(total, 151), 0.90, 1e-6);
+        EXPECT_NEAR(factor(total, 301), 0.95, 1e-6);
+    }
+    EXPECT_NEAR(factor(0, 100000), 0.95, 1e-6);
+    for (const std::uint32_t total : {350u, 1000u}) {
+        EXPECT_NEAR(factor(total, total - 49), 0.95, 1e-6);
+        EXPECT_NEAR(factor(total, total - 24), 0.90, 1e-6);
+        EXPECT_NEAR(factor(total, total + 1), 0.85, 1e-6);
+    }
+    refused([] { NorMuonOptions::modded(349); }, "NorMuonOptions::modded", "total_steps");
 }
 
 TEST_P(OrthoTest, ScionTakesTheNormOfTheRole) {

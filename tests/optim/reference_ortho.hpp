@@ -30,18 +30,21 @@ MuonOptions as_muon(const Options& o) {
 
 class NorMuonReference : public MuonReference {
 public:
-    // Of matrices as one block (ConvFactor::matrix).
-    NorMuonReference(const NorMuonOptions& options, std::vector<ReferenceBlock> blocks)
-        : MuonReference(as_muon(options), std::move(blocks)), n_(options) {}
+    // Of matrices as one block (ConvFactor::matrix), or a filter (ConvFactor::kernel), whose lines are those
+    // of its kernels.
+    NorMuonReference(const NorMuonOptions& options, std::vector<ReferenceBlock> blocks, Shape filter = {})
+        : MuonReference(as_muon(options), std::move(blocks)), n_(options), filter_(filter) {}
 
 private:
     std::vector<double> direction(std::span<const double> u, const ReferenceBlock& block, std::size_t first,
                                   std::size_t count) override {
         std::vector<double> o = MuonReference::direction(u, block, first, count);
-        const std::size_t m = block.rows, n = block.cols;
+        const std::size_t rank = filter_.rank();
+        const std::size_t n = rank > 0 ? filter_[rank - 1] : block.cols, m = o.size() / n;
         const bool columns = n_.lines == NorMuonLines::shorter_side && m < n;
         const std::size_t lines = columns ? n : m;
-        const double eps = static_cast<double>(n_.eps), norm = frobenius(o);
+        const double eps = static_cast<double>(n_.eps);
+        const std::vector<double> before = o;
         std::vector<double>& v = state("v", lines);
         for (std::size_t line = 0; line < lines; ++line) {
             double mean = 0;
@@ -56,16 +59,22 @@ private:
             o[i] /=
                 n_.variance_rule == NormRule::clamped ? std::sqrt(std::max(vi, eps)) : std::sqrt(vi) + eps;
         }
-        const double now = frobenius(o);
-        const double wanted =
-            n_.scale == NorMuonScale::match_rms ? 0.2 * std::sqrt(static_cast<double>(m * n)) : norm;
-        const double rescale =
-            wanted / (n_.rescale_rule == NormRule::clamped ? std::max(now, eps) : now + eps);
-        for (double& x : o) x *= rescale;
+        const std::size_t piece = rank > 0 ? n * filter_[rank - 2] : o.size();  // that is rescaled by itself
+        for (std::size_t at = 0; at < o.size(); at += piece) {
+            const std::span<double> part(o.data() + at, piece);
+            const double now = frobenius(part);
+            const double wanted = n_.scale == NorMuonScale::match_rms
+                                      ? 0.2 * std::sqrt(static_cast<double>(m * n))
+                                      : frobenius(std::span(before).subspan(at, piece));
+            const double rescale =
+                wanted / (n_.rescale_rule == NormRule::clamped ? std::max(now, eps) : now + eps);
+            for (double& x : part) x *= rescale;
+        }
         return o;
     }
 
     NorMuonOptions n_;
+    Shape filter_;
 };
 
 class AdaMuonReference : public MuonReference {

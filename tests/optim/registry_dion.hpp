@@ -7,14 +7,17 @@
 
 namespace heron::test::registry {
 
-inline OptimizerCase dion(std::string name, const DionOptions& options) {
+// Y = M Q is as well-conditioned as random matrices are that are far from square.
+inline OptimizerCase dion(
+    std::string name, const DionOptions& options,
+    std::vector<Shape> shapes = {
+        {1, 1}, {1, 9}, {9, 1}, {8, 14}, {27, 16}, {130, 90}, {200, 34}, {40, 310}, {1, 10000}}) {
     return {std::move(name),
             maker<Dion>(options),
             extreme_maker<Dion>(options),
             [=](const Shape& shape) { return std::make_unique<DionReference>(options, shape[0], shape[1]); },
             false,
-            // Y = M Q is as well-conditioned as random matrices are that are far from square.
-            {{1, 1}, {1, 9}, {9, 1}, {8, 14}, {27, 16}, {130, 90}, {200, 34}, {40, 310}, {1, 10000}}};
+            std::move(shapes)};
 }
 
 template <class Algorithm, class Options>
@@ -33,6 +36,9 @@ inline std::vector<OptimizerCase> dion_cases() {
     DionOptions sketched = half;
     sketched.qr = DionQr::rcqr;
     sketched.power_iterations = 2;
+    DionOptions householder = half;
+    householder.qr = DionQr::householder;
+    householder.power_iterations = 3;
     DionOptions simple = DionOptions::simple(3);
     simple.qr = DionQr::cqr;
     Dion2Options products;
@@ -44,6 +50,7 @@ inline std::vector<OptimizerCase> dion_cases() {
     rows.back() = {1000, 3};
     return {dion("dion", half),
             dion("dion_rcqr", sketched),
+            dion("dion_householder", householder, {{1, 9}, {9, 1}, {40, 33}, {6, 10}, {17, 13}}),
             dion("dion_simple", simple),
             dion2<Dion2>("dion2", Dion2Options(), matrix_shapes()),
             dion2<Dion2>("dion2_products", products, matrix_shapes()),

@@ -19,7 +19,8 @@ inline OptimizerCase lookahead(std::string name, const LookaheadOptions& options
                 return std::make_unique<LookaheadReference>(options, inner.reference(shape), momentum);
             },
             inner.element_wise,
-            inner.shapes};
+            inner.shapes,
+            inner.late_state};
 }
 
 }  // namespace heron::test::registry

@@ -28,6 +28,24 @@ OptimizerCase matrix_case(std::string name, const Options& options, double (*fac
             matrix_shapes()};
 }
 
+// The authors' form of a filter: rows of its kernels, the factor from the kernel's axes.
+inline OptimizerCase normuon_authors() {
+    const NorMuonOptions options = NorMuonOptions::authors();
+    OptimizerCase result =
+        matrix_case<NorMuon, NorMuonReference>("normuon_authors", options, max_one_sqrt_ratio);
+    result.reference = [=](const Shape& shape) {
+        const std::size_t rank = shape.rank();
+        return std::make_unique<NorMuonReference>(
+            options,
+            std::vector<ReferenceBlock>{{shape[0], shape.count() / shape[0],
+                                         max_one_sqrt_ratio(static_cast<double>(shape[rank - 2]),
+                                                            static_cast<double>(shape[rank - 1]))}},
+            rank > 2 ? shape : Shape{});
+    };
+    result.shapes = {{1, 9}, {9, 1}, {6, 5, 3, 2}, {6, 10}, {5, 4, 2, 3}};
+    return result;
+}
+
 // AdaMuon's first step makes signs of the polar factor's elements. Among many there is one so near to zero
 // that the roundings of Newton-Schulz decide it: no large shapes.
 inline OptimizerCase adamuon_case(std::string name, const AdaMuonOptions& options) {
@@ -93,6 +111,7 @@ inline std::vector<OptimizerCase> ortho_cases() {
         small(matrix_case<Muon, MuonReference>("muon_emerging", emerging,
                                                [](double m, double n) { return std::sqrt(std::max(m, n)); })),
         matrix_case<NorMuon, NorMuonReference>("normuon", NorMuonOptions(), max_one_sqrt_ratio),
+        normuon_authors(),
         small(matrix_case<NorMuon, NorMuonReference>("normuon_paper", NorMuonOptions::paper(), no_factor)),
         matrix_case<NorMuon, NorMuonReference>("normuon_dion", dion, sqrt_ratio),
         small(matrix_case<NorMuon, NorMuonReference>("normuon_modded", NorMuonOptions::modded(),
@@ -120,6 +139,8 @@ inline std::vector<OptimizerCase> ortho_cases() {
                                                      .norm = ScionNorm::column,
                                                      .norm_scale = ScionScale::unnormalized,
                                                      .transpose = true})),
+        small(scion_case("scion_frobenius",
+                         {.lr = 0.1f, .momentum = 0.9, .norm = ScionNorm::frobenius, .scale = 2})),
         small(scion_case("trust_region", trust_region)),
     };
 }

@@ -59,8 +59,9 @@ struct NorMuonOptions {
     // 1e-8, clamped rescale, sqrt_ratio
     HERON_API static NorMuonOptions dion();
     // modded-nanogpt: lr 0.023, cautious decay 1.2 lr^2, beta2 0.9, shorter side, clamped, Polar Express,
-    // norm x 1.02 + 1e-6, momentum from 0.85 in 300 steps
-    HERON_API static NorMuonOptions modded();
+    // norm x 1.02 + 1e-6, momentum from 0.85 in 300 steps and, where the training's steps are given (0, or
+    // 350 and more; throws invalid_argument), back to 0.85 in the last 50
+    HERON_API static NorMuonOptions modded(std::uint32_t total_steps = 0);
 };
 
 class HERON_API NorMuon : public Optimizer {
