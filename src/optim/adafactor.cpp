@@ -334,7 +334,7 @@ Adafactor::Adafactor(const Device& device, const AdafactorOptions& options)
             refuse(std::string("Adafactor: ") + name + " is " + std::to_string(static_cast<int>(value)) +
                    ", which is no enumerator");
     };
-    check_option("Adafactor", "lr", o.lr, o.lr >= 0, "finite and not below 0");
+    check_rate_and_decay("Adafactor", o.lr, o.weight_decay);
     check_enum("form", o.form, AdafactorForm::transformers);
     check_enum("rate", o.rate, AdafactorRate::constant);
     check_option("Adafactor", "decay", o.decay, o.decay < 0, "finite and below 0");
@@ -342,7 +342,6 @@ Adafactor::Adafactor(const Device& device, const AdafactorOptions& options)
     check_option("Adafactor", "eps1", o.eps1, o.eps1 >= 0, "finite and not below 0");
     check_option("Adafactor", "eps2", o.eps2, o.eps2 >= 0, "finite and not below 0");
     check_option("Adafactor", "clip_threshold", o.clip_threshold, o.clip_threshold > 0, "finite and above 0");
-    check_option("Adafactor", "weight_decay", o.weight_decay, o.weight_decay >= 0, "finite and not below 0");
 }
 
 std::string Adafactor::options_text() const {

@@ -96,9 +96,8 @@ AdaMuonOptions AdaMuonOptions::paper() {
 AdaMuon::AdaMuon(const Device& device, const AdaMuonOptions& options)
     : Optimizer(device, "adamuon"), options_(options) {
     const AdaMuonOptions& o = options;
-    check_option("AdaMuon", "lr", o.lr, o.lr >= 0, "finite and not below 0");
+    check_rate_and_decay("AdaMuon", o.lr, o.weight_decay);
     check_momentum("AdaMuon", o.momentum);
-    check_option("AdaMuon", "weight_decay", o.weight_decay, o.weight_decay >= 0, "finite and not below 0");
     check_option("AdaMuon", "eps", o.eps, o.eps >= 1e-18f && o.eps <= 1, "in [1e-18, 1]");
     check_option("AdaMuon", "rms", o.rms, o.rms > 0 && o.rms <= 1e6f, "above 0 and not above 1e6");
     check_enum("AdaMuon", "momentum_rule", o.momentum_rule, MomentumRule::sum);

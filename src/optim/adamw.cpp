@@ -7,7 +7,7 @@
 #include "heron/spirv/adamw.hpp"
 #include "optim/adamw.h"
 #include "optim/checks.hpp"
-#include "optim/step_builder.hpp"
+#include "optim/element_job.hpp"
 
 namespace heron {
 
@@ -21,11 +21,10 @@ constexpr KernelInfo kAdamW = make_kernel<gpu::AdamWJob>("adamw", spirv::adamw);
 AdamW::AdamW(const Device& device, const AdamWOptions& options)
     : Optimizer(device, "adamw"), options_(options) {
     const AdamWOptions& o = options;
-    check_option("AdamW", "lr", o.lr, o.lr >= 0, "finite and not below 0");
+    check_rate_and_decay("AdamW", o.lr, o.weight_decay);
     check_option("AdamW", "beta1", o.beta1, o.beta1 >= 0 && o.beta1 < 1, "in [0, 1)");
     check_option("AdamW", "beta2", o.beta2, o.beta2 >= 0 && o.beta2 < 1, "in [0, 1)");
     check_option("AdamW", "eps", o.eps, o.eps >= 0, "finite and not below 0");
-    check_option("AdamW", "weight_decay", o.weight_decay, o.weight_decay >= 0, "finite and not below 0");
 }
 
 std::string AdamW::options_text() const {
@@ -57,25 +56,17 @@ std::vector<HyperValue> adamw_hyper(const AdamWOptions& o) {
 
 void add_adamw(StepBuilder& step, const StepBuilder::Item& item, std::uint32_t flags, bool amsgrad) {
     const Shape& shape = item.weight.shape;
-    const std::uint64_t count = shape.count();
     const Tensor m = step.state(item, "m", DType::f32, shape);
     const Tensor v = step.state(item, "v", DType::f32, shape);
     const Tensor v_max = amsgrad ? step.state(item, "vmax", DType::f32, shape) : Tensor();
-    if (count == 0) return;
-
-    const ElementGrid grid = step.elements(count);
-    gpu::AdamWJob job{};
-    job.parameter = step.parameter_operand(item);
-    job.range = StepBuilder::range(0, count, grid);
-    job.flags = flags;
-    std::vector<Operand> operands{{offsetof(gpu::AdamWJob, moment1), m, Access::read_write},
-                                  {offsetof(gpu::AdamWJob, moment2), v, Access::read_write},
-                                  {offsetof(gpu::AdamWJob, hyper), step.hyper(), Access::read}};
-    if (v_max) operands.push_back({offsetof(gpu::AdamWJob, moment2_max), v_max, Access::read_write});
-    StepBuilder::add_parameter(operands, offsetof(gpu::AdamWJob, parameter), item, 0, count);
-    StepBuilder::add_gradient(operands, offsetof(gpu::AdamWJob, gradient), item);
-    step.add_element_wise(make_operation(kAdamW, job, std::move(operands), grid.groups), item, grid,
-                          amsgrad ? gpu::ADAMW_AMSGRAD : 0, 12.0, amsgrad ? 24.0 : 16.0);
+    if (shape.count() == 0) return;
+    auto elements = element_job<gpu::AdamWJob>(step, item);
+    elements.job.flags = flags;
+    elements.add_state(offsetof(gpu::AdamWJob, moment1), m);
+    elements.add_state(offsetof(gpu::AdamWJob, moment2), v);
+    if (v_max) elements.add_state(offsetof(gpu::AdamWJob, moment2_max), v_max);
+    add_element_job(step, item, kAdamW, std::move(elements), amsgrad ? gpu::ADAMW_AMSGRAD : 0, 12.0,
+                    amsgrad ? 24.0 : 16.0);
 }
 
 std::vector<HyperValue> AdamW::hyper() const { return adamw_hyper(options_); }

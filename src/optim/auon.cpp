@@ -109,9 +109,8 @@ AuonOptions AuonOptions::hybrid_paper() {
 
 Auon::Auon(const Device& device, const AuonOptions& options) : Optimizer(device, "auon"), options_(options) {
     const AuonOptions& o = options;
-    check_option("Auon", "lr", o.lr, o.lr >= 0, "finite and not below 0");
+    check_rate_and_decay("Auon", o.lr, o.weight_decay);
     check_momentum("Auon", o.momentum);
-    check_option("Auon", "weight_decay", o.weight_decay, o.weight_decay >= 0, "finite and not below 0");
     check_option("Auon", "gamma", o.gamma, o.gamma >= 0 && o.gamma <= 40, "in [0, 40]");
     check_enum("Auon", "form", o.form, AuonForm::paper);
     check_enum("Auon", "decay", o.decay, DecayForm::cautious_squared);

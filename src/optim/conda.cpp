@@ -37,11 +37,10 @@ void project(Graph& graph, const MatrixBatch& batch, const Tensor& x, const Tens
 Conda::Conda(const Device& device, const CondaOptions& options)
     : Optimizer(device, "conda"), options_(options) {
     const CondaOptions& o = options;
-    check_option("Conda", "lr", o.lr, o.lr >= 0, "finite and not below 0");
+    check_rate_and_decay("Conda", o.lr, o.weight_decay);
     check_option("Conda", "beta1", o.beta1, o.beta1 >= 0 && o.beta1 < 1, "in [0, 1)");
     check_option("Conda", "beta2", o.beta2, o.beta2 >= 0 && o.beta2 < 1, "in [0, 1)");
     check_option("Conda", "eps", o.eps, o.eps >= 0, "finite and not below 0");
-    check_option("Conda", "weight_decay", o.weight_decay, o.weight_decay >= 0, "finite and not below 0");
     check_option("Conda", "gap", o.gap, o.gap <= 0x80000000u, "at most 2^31");
     check_option("Conda", "stagger", o.stagger, o.stagger >= 1 && o.stagger <= std::max(o.gap, 1u),
                  "between 1 and gap");

@@ -39,11 +39,10 @@ DctAdamW::DctAdamW(const Device& device, const DctAdamWOptions& options)
     : Optimizer(device, "dct_adamw"), options_(options) {
     const DctAdamWOptions& o = options;
     check_option("DctAdamW", "rank", o.rank, o.rank >= 1, "at least 1");
-    check_option("DctAdamW", "lr", o.lr, o.lr >= 0, "finite and not below 0");
+    check_rate_and_decay("DctAdamW", o.lr, o.weight_decay);
     check_option("DctAdamW", "beta1", o.beta1, o.beta1 >= 0 && o.beta1 < 1, "in [0, 1)");
     check_option("DctAdamW", "beta2", o.beta2, o.beta2 >= 0 && o.beta2 < 1, "in [0, 1)");
     check_option("DctAdamW", "eps", o.eps, o.eps >= 0, "finite and not below 0");
-    check_option("DctAdamW", "weight_decay", o.weight_decay, o.weight_decay >= 0, "finite and not below 0");
     check_option("DctAdamW", "gap", o.gap, o.gap >= 1 && o.gap <= 0x80000000u, "between 1 and 2^31");
     check_enum("DctAdamW", "vectors", o.vectors, DctVectors::rows);
     check_enum("DctAdamW", "norm", o.norm, NormKind::infinity);

@@ -170,9 +170,8 @@ DionOptions DionOptions::simple(std::uint32_t rank) {
 
 Dion::Dion(const Device& device, const DionOptions& options) : Optimizer(device, "dion"), options_(options) {
     const DionOptions& o = options;
-    check_option("Dion", "lr", o.lr, o.lr >= 0, "finite and not below 0");
+    check_rate_and_decay("Dion", o.lr, o.weight_decay);
     check_option("Dion", "momentum", o.momentum, o.momentum >= 0 && o.momentum <= 1, "in [0, 1]");
-    check_option("Dion", "weight_decay", o.weight_decay, o.weight_decay >= 0, "finite and not below 0");
     check_option("Dion", "rank_fraction", o.rank_fraction, o.rank_fraction > 0 && o.rank_fraction <= 1,
                  "in (0, 1]");
     check_option("Dion", "rank_multiple", o.rank_multiple, o.rank_multiple >= 1, "at least 1");

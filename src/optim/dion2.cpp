@@ -15,21 +15,14 @@
 
 namespace heron {
 
-PolarOptions Dion2Options::dion_polar() {
-    PolarOptions options;
-    options.coefficients = newton_schulz_coefficients("pe-dion");
-    options.norm_factor = 1.02;
-    options.eps = 1e-8;
-    return options;
-}
+PolarOptions Dion2Options::dion_polar() { return dion_polar_options(); }
 
 Dion2::Dion2(const Device& device, const Dion2Options& options)
     : Optimizer(device, "dion2"), options_(options) {
     const Dion2Options& o = options;
-    check_option("Dion2", "lr", o.lr, o.lr >= 0, "finite and not below 0");
+    check_rate_and_decay("Dion2", o.lr, o.weight_decay);
     check_option("Dion2", "fraction", o.fraction, o.fraction > 0 && o.fraction <= 1, "in (0, 1]");
     check_option("Dion2", "ef_decay", o.ef_decay, o.ef_decay >= 0 && o.ef_decay <= 1, "in [0, 1]");
-    check_option("Dion2", "weight_decay", o.weight_decay, o.weight_decay >= 0, "finite and not below 0");
     check_enum("Dion2", "shape_factor", o.shape_factor, ShapeFactor::spectral);
     check_enum("Dion2", "conv_factor", o.conv_factor, ConvFactor::kernel);
     check_orthogonalizer("Dion2", o.polar);

@@ -40,9 +40,7 @@ MuonOptions MuonOptions::dion() {
     options.nesterov = false;
     options.momentum_rule = MomentumRule::sum;
     options.shape_factor = ShapeFactor::sqrt_ratio;
-    options.polar.coefficients = newton_schulz_coefficients("pe-dion");
-    options.polar.norm_factor = 1.02;
-    options.polar.eps = 1e-8;
+    options.polar = dion_polar_options();
     return options;
 }
 
@@ -60,9 +58,8 @@ MuonOptions MuonOptions::emerging() {
 
 Muon::Muon(const Device& device, const MuonOptions& options) : Optimizer(device, "muon"), options_(options) {
     const MuonOptions& o = options;
-    check_option("Muon", "lr", o.lr, o.lr >= 0, "finite and not below 0");
+    check_rate_and_decay("Muon", o.lr, o.weight_decay);
     check_momentum("Muon", o.momentum, o.momentum_schedule);
-    check_option("Muon", "weight_decay", o.weight_decay, o.weight_decay >= 0, "finite and not below 0");
     check_enum("Muon", "momentum_rule", o.momentum_rule, MomentumRule::sum);
     check_enum("Muon", "shape_factor", o.shape_factor, ShapeFactor::spectral);
     check_enum("Muon", "decay", o.decay, DecayForm::after);

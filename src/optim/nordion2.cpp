@@ -17,13 +17,12 @@ namespace heron {
 NorDion2::NorDion2(const Device& device, const NorDion2Options& options)
     : Optimizer(device, "nordion2"), options_(options) {
     const NorDion2Options& o = options;
-    check_option("NorDion2", "lr", o.lr, o.lr >= 0, "finite and not below 0");
+    check_rate_and_decay("NorDion2", o.lr, o.weight_decay);
     check_option("NorDion2", "fraction", o.fraction, o.fraction > 0 && o.fraction <= 1, "in (0, 1]");
     check_option("NorDion2", "momentum", o.momentum, o.momentum >= 0 && o.momentum <= 1, "in [0, 1]");
     check_option("NorDion2", "beta2", o.beta2, o.beta2 >= 0 && o.beta2 < 1, "in [0, 1)");
     const float eps = static_cast<float>(o.eps);
     check_option("NorDion2", "eps", eps, eps > 0, "positive and finite in f32");
-    check_option("NorDion2", "weight_decay", o.weight_decay, o.weight_decay >= 0, "finite and not below 0");
     check_enum("NorDion2", "shape_factor", o.shape_factor, ShapeFactor::spectral);
     check_enum("NorDion2", "conv_factor", o.conv_factor, ConvFactor::kernel);
     check_orthogonalizer("NorDion2", o.polar);

@@ -7,8 +7,8 @@
 
 #include "heron/spirv/random_scaling_sgd.hpp"
 #include "optim/checks.hpp"
+#include "optim/element_job.hpp"
 #include "optim/random_scaling_sgd.h"
-#include "optim/step_builder.hpp"
 
 namespace heron {
 
@@ -43,21 +43,11 @@ std::vector<HyperValue> RandomScalingSgd::hyper() const {
 void RandomScalingSgd::build(StepBuilder& step) const {
     step.graph().set_stage("random scaling sgd");
     for (const StepBuilder::Item& item : step.items()) {
-        const Shape& shape = item.weight.shape;
-        const std::uint64_t count = shape.count();
-        const Tensor momentum = step.state(item, "momentum", DType::f32, shape);
-        if (count == 0) continue;
-
-        const ElementGrid grid = step.elements(count);
-        Job job{};
-        job.parameter = step.parameter_operand(item);
-        job.range = StepBuilder::range(0, count, grid);
-        std::vector<Operand> operands{{offsetof(Job, momentum), momentum, Access::read_write},
-                                      {offsetof(Job, hyper), step.hyper(), Access::read}};
-        StepBuilder::add_parameter(operands, offsetof(Job, parameter), item, 0, count);
-        StepBuilder::add_gradient(operands, offsetof(Job, gradient), item);
-        step.add_element_wise(make_operation(kRandomScalingSgd, job, std::move(operands), grid.groups), item,
-                              grid, 0, 5.0, 8.0);
+        const Tensor momentum = step.state(item, "momentum", DType::f32, item.weight.shape);
+        if (item.weight.shape.count() == 0) continue;
+        auto elements = element_job<Job>(step, item);
+        elements.add_state(offsetof(Job, momentum), momentum);
+        add_element_job(step, item, kRandomScalingSgd, std::move(elements), 0, 5.0, 8.0);
     }
 }
 

@@ -96,13 +96,12 @@ ScionOptions ScionOptions::trust_region(ScionNorm norm, float lr, float beta) {
 Scion::Scion(const Device& device, const ScionOptions& options)
     : Optimizer(device, "scion"), options_(options) {
     const ScionOptions& o = options;
-    check_option("Scion", "lr", o.lr, o.lr >= 0, "finite and not below 0");
+    check_rate_and_decay("Scion", o.lr, o.weight_decay);
     check_momentum("Scion", o.momentum);
     check_enum("Scion", "norm", o.norm, ScionNorm::frobenius);
     check_enum("Scion", "norm_scale", o.norm_scale, ScionScale::unit_ball);
     check_enum("Scion", "kernel", o.kernel, ScionKernel::authors);
     check_option("Scion", "scale", o.scale, o.scale > 0, "above 0");
-    check_option("Scion", "weight_decay", o.weight_decay, o.weight_decay >= 0, "finite and not below 0");
     check_option("Scion", "eps", o.eps, o.eps >= 0, "finite and not below 0");
     if (o.transpose && o.norm != ScionNorm::row && o.norm != ScionNorm::column)
         refuse("Scion: transpose is for the norms row and column");

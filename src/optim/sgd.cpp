@@ -6,8 +6,8 @@
 
 #include "heron/spirv/sgd.hpp"
 #include "optim/checks.hpp"
+#include "optim/element_job.hpp"
 #include "optim/sgd.h"
-#include "optim/step_builder.hpp"
 
 namespace heron {
 
@@ -20,10 +20,9 @@ constexpr KernelInfo kSgd = make_kernel<gpu::SgdJob>("sgd", spirv::sgd);
 
 Sgd::Sgd(const Device& device, const SgdOptions& options) : Optimizer(device, "sgd"), options_(options) {
     const SgdOptions& o = options;
-    check_option("Sgd", "lr", o.lr, o.lr >= 0, "finite and not below 0");
+    check_rate_and_decay("Sgd", o.lr, o.weight_decay);
     check_option("Sgd", "momentum", o.momentum, o.momentum >= 0 && o.momentum < 1, "in [0, 1)");
     check_option("Sgd", "dampening", o.dampening, o.dampening >= 0 && o.dampening <= 1, "in [0, 1]");
-    check_option("Sgd", "weight_decay", o.weight_decay, o.weight_decay >= 0, "finite and not below 0");
     if (o.nesterov && o.momentum == 0) refuse("Sgd: nesterov needs a momentum above 0");
     if (o.nesterov && o.dampening != 0)
         refuse("Sgd: dampening is " + number_text(o.dampening) + ", must be 0 with nesterov");
@@ -47,24 +46,15 @@ void Sgd::build(StepBuilder& step) const {
     step.graph().set_stage("sgd");
     const bool has_momentum = options_.momentum > 0;
     for (const StepBuilder::Item& item : step.items()) {
-        const std::uint64_t count = item.weight.shape.count();
         const Tensor b =
             has_momentum ? step.state(item, "momentum", DType::f32, item.weight.shape) : Tensor();
-        if (count == 0) continue;
-
-        const ElementGrid grid = step.elements(count);
-        gpu::SgdJob job{};
-        job.parameter = step.parameter_operand(item);
-        job.range = StepBuilder::range(0, count, grid);
-        job.flags =
+        if (item.weight.shape.count() == 0) continue;
+        auto elements = element_job<gpu::SgdJob>(step, item);
+        elements.job.flags =
             (options_.nesterov ? gpu::SGD_NESTEROV : 0) | (options_.decoupled_decay ? gpu::SGD_DECOUPLED : 0);
-        std::vector<Operand> operands{{offsetof(gpu::SgdJob, hyper), step.hyper(), Access::read}};
-        if (b) operands.push_back({offsetof(gpu::SgdJob, momentum), b, Access::read_write});
-        StepBuilder::add_parameter(operands, offsetof(gpu::SgdJob, parameter), item, 0, count);
-        StepBuilder::add_gradient(operands, offsetof(gpu::SgdJob, gradient), item);
-
-        step.add_element_wise(make_operation(kSgd, job, std::move(operands), grid.groups), item, grid,
-                              has_momentum ? gpu::SGD_MOMENTUM : 0, 6.0, has_momentum ? 8.0 : 0.0);
+        if (b) elements.add_state(offsetof(gpu::SgdJob, momentum), b);
+        add_element_job(step, item, kSgd, std::move(elements), has_momentum ? gpu::SGD_MOMENTUM : 0, 6.0,
+                        has_momentum ? 8.0 : 0.0);
     }
 }
 

@@ -6,8 +6,8 @@
 
 #include "heron/spirv/signsgd.hpp"
 #include "optim/checks.hpp"
+#include "optim/element_job.hpp"
 #include "optim/signsgd.h"
-#include "optim/step_builder.hpp"
 
 namespace heron {
 
@@ -31,9 +31,8 @@ float matrix_factor(const Parameter& parameter) {
 SignSgd::SignSgd(const Device& device, const SignSgdOptions& options)
     : Optimizer(device, "signsgd"), options_(options) {
     const SignSgdOptions& o = options;
-    check_option("SignSgd", "lr", o.lr, o.lr >= 0, "finite and not below 0");
+    check_rate_and_decay("SignSgd", o.lr, o.weight_decay);
     check_option("SignSgd", "momentum", o.momentum, o.momentum >= 0 && o.momentum < 1, "in [0, 1)");
-    check_option("SignSgd", "weight_decay", o.weight_decay, o.weight_decay >= 0, "finite and not below 0");
     if (o.nesterov && o.momentum == 0) refuse("SignSgd: nesterov needs a momentum above 0");
 }
 
@@ -71,22 +70,14 @@ void SignSgd::build(StepBuilder& step) const {
     step.graph().set_stage("signsgd");
     const bool has_momentum = options_.momentum > 0;
     for (const StepBuilder::Item& item : step.items()) {
-        const std::uint64_t count = item.weight.shape.count();
         const Tensor momentum =
             has_momentum ? step.state(item, "momentum", DType::f32, item.weight.shape) : Tensor();
-        if (count == 0) continue;
-
-        const ElementGrid grid = step.elements(count);
-        gpu::SignSgdJob job{};
-        job.parameter = step.parameter_operand(item);
-        job.range = StepBuilder::range(0, count, grid);
-        job.shape_factor = options_.shape_scaling ? matrix_factor(*item.parameter) : 1.0f;
-        std::vector<Operand> operands{{offsetof(gpu::SignSgdJob, hyper), step.hyper(), Access::read}};
-        if (momentum) operands.push_back({offsetof(gpu::SignSgdJob, momentum), momentum, Access::read_write});
-        StepBuilder::add_parameter(operands, offsetof(gpu::SignSgdJob, parameter), item, 0, count);
-        StepBuilder::add_gradient(operands, offsetof(gpu::SignSgdJob, gradient), item);
-        step.add_element_wise(make_operation(kSignSgd, job, std::move(operands), grid.groups), item, grid,
-                              has_momentum ? gpu::SGD_MOMENTUM : 0, 6.0, has_momentum ? 8.0 : 0.0);
+        if (item.weight.shape.count() == 0) continue;
+        auto elements = element_job<gpu::SignSgdJob>(step, item);
+        elements.job.shape_factor = options_.shape_scaling ? matrix_factor(*item.parameter) : 1.0f;
+        if (momentum) elements.add_state(offsetof(gpu::SignSgdJob, momentum), momentum);
+        add_element_job(step, item, kSignSgd, std::move(elements), has_momentum ? gpu::SGD_MOMENTUM : 0, 6.0,
+                        has_momentum ? 8.0 : 0.0);
     }
 }
 

@@ -16,9 +16,8 @@ Trion::Trion(const Device& device, const TrionOptions& options)
     : Optimizer(device, "trion"), options_(options) {
     const TrionOptions& o = options;
     check_option("Trion", "rank", o.rank, o.rank >= 1, "at least 1");
-    check_option("Trion", "lr", o.lr, o.lr >= 0, "finite and not below 0");
+    check_rate_and_decay("Trion", o.lr, o.weight_decay);
     check_option("Trion", "momentum", o.momentum, o.momentum >= 0 && o.momentum < 1, "in [0, 1)");
-    check_option("Trion", "weight_decay", o.weight_decay, o.weight_decay >= 0, "finite and not below 0");
     check_enum("Trion", "shape_factor", o.shape_factor, ShapeFactor::spectral);
     check_orthogonalizer("Trion", o.polar);
 }

@@ -18,12 +18,7 @@ class CondaGoldenTest : public OptimizerGoldenTest {
 public:
     void run_file(const GoldenCase& golden, GoldenResult& result) {
         CondaOptions options;
-        options.lr = static_cast<float>(golden.number("lr", options.lr));
-        const std::vector<double> betas = golden.numbers("betas", {options.beta1, options.beta2});
-        options.beta1 = betas.at(0);
-        options.beta2 = betas.at(1);
-        options.eps = static_cast<float>(golden.number("eps", options.eps));
-        options.weight_decay = static_cast<float>(golden.number("weight_decay", options.weight_decay));
+        set_adam_options(golden, options);
         // A group without a gap is plain Adam.
         options.gap = static_cast<std::uint32_t>(golden.number("update_proj_gap", 0));
         options.scale = static_cast<float>(golden.number("scale", options.scale));
@@ -45,11 +40,9 @@ public:
         setup.compare_state = [&](GoldenResult& to, const Plan& plan, const std::string& state,
                                   const GoldenTensor& expected, const std::string& in_plan, int t) {
             if (state != "v" || options.gap == 0 || expected.shape.rank() < 2) return false;
-            std::vector<float> values(expected.values.size());
-            plan.read_state(in_plan + ".v", std::as_writable_bytes(std::span(values)));
             // v lives in the basis of m, and squares of coefficients change by twice the angle.
             to.add("v of step " + std::to_string(t),
-                   maximum_error(std::vector<double>(values.begin(), values.end()), expected.values),
+                   maximum_error(read_state(plan, in_plan + ".v", expected.values.size()), expected.values),
                    6e-6 + 8 * kUnit * followed_.at(in_plan).matrix.closeness());
             return true;
         };

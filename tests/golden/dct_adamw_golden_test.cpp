@@ -40,12 +40,7 @@ class DctAdamWGoldenTest : public OptimizerGoldenTest {
 public:
     void run_file(const GoldenCase& golden, GoldenResult& result) {
         DctAdamWOptions options;
-        options.lr = static_cast<float>(golden.number("lr", options.lr));
-        const std::vector<double> betas = golden.numbers("betas", {options.beta1, options.beta2});
-        options.beta1 = betas.at(0);
-        options.beta2 = betas.at(1);
-        options.eps = static_cast<float>(golden.number("eps", options.eps));
-        options.weight_decay = static_cast<float>(golden.number("weight_decay", options.weight_decay));
+        set_adam_options(golden, options);
         options.rank = static_cast<std::uint32_t>(golden.number("rank"));
         options.gap = static_cast<std::uint32_t>(golden.number("update_proj_gap", 1));
         options.rotate = golden.flag("rotate_subspace", false);
@@ -108,11 +103,6 @@ private:
         bool columns = true;
     };
 
-    static std::vector<float> read(const Plan& plan, const std::string& name, std::size_t count) {
-        std::vector<float> values(count);
-        plan.read_state(name, std::as_writable_bytes(std::span(values)));
-        return values;
-    }
     // Element `line` of a slot.
     static std::size_t at(const SlotMap& map, std::size_t count, std::size_t slot, std::size_t line) {
         const std::size_t r = map.ours.size();
@@ -132,11 +122,12 @@ private:
         if (old.empty() || rotates) return;
         for (const char* name : {".m", ".v"}) {
             const std::size_t count = std::max(shape[0], shape.count() / shape[0]) * file.size();
-            const std::vector<float> before = read(plan, parameter + name, count);
+            const std::vector<double> before = read_state(plan, parameter + name, count);
             std::vector<float> after(count);
             for (std::size_t slot = 0; slot < file.size(); ++slot)
                 for (std::size_t line = 0; line < count / file.size(); ++line)
-                    after[at(map, count, map.place[slot], line)] = before[at(map, count, old[slot], line)];
+                    after[at(map, count, map.place[slot], line)] =
+                        static_cast<float>(before[at(map, count, old[slot], line)]);
             plan.write_state(parameter + name, std::as_bytes(std::span(after)));
         }
     }
@@ -153,7 +144,7 @@ private:
             return true;
         }
         if (state != "m" && state != "v") return false;
-        const std::vector<float> values = read(plan, parameter + "." + state, count);
+        const std::vector<double> values = read_state(plan, parameter + "." + state, count);
         std::vector<double> ordered(count);
         for (std::size_t slot = 0; slot < map.ours.size(); ++slot)
             for (std::size_t line = 0; line < count / map.ours.size(); ++line)

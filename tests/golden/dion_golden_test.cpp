@@ -106,10 +106,8 @@ public:
                                   const GoldenTensor& expected, const std::string& in_plan, int t) {
             const Followed& f = followed_.at(in_plan);
             if (state != "momentum" && state != "Q") return false;
-            std::vector<float> values(expected.values.size());
-            plan.read_state(in_plan + (state == "Q" ? ".q" : ".momentum"),
-                            std::as_writable_bytes(std::span(values)));
-            std::vector<double> computed(values.begin(), values.end());
+            std::vector<double> computed =
+                read_state(plan, in_plan + (state == "Q" ? ".q" : ".momentum"), expected.values.size());
             const std::string what = state + " of step " + std::to_string(t);
             if (state == "Q") {
                 turn_columns(computed, expected);

@@ -54,8 +54,25 @@ struct OptimizerGolden {
     DisabledCapabilities disable{};  // of the device
 };
 
+// Hyperparameters that files of Adam's relatives name alike.
+template <class Options>
+void set_adam_options(const GoldenCase& golden, Options& options) {
+    options.lr = static_cast<float>(golden.number("lr", options.lr));
+    const std::vector<double> betas = golden.numbers("betas", {options.beta1, options.beta2});
+    options.beta1 = betas.at(0);
+    options.beta2 = betas.at(1);
+    options.eps = static_cast<float>(golden.number("eps", options.eps));
+    options.weight_decay = static_cast<float>(golden.number("weight_decay", options.weight_decay));
+}
+
 class OptimizerGoldenTest : public DeviceTest {
 protected:
+    static std::vector<double> read_state(const Plan& plan, const std::string& name, std::size_t count) {
+        std::vector<float> values(count);
+        plan.read_state(name, std::as_writable_bytes(std::span(values)));
+        return {values.begin(), values.end()};
+    }
+
     // `label` tells several runs of one file apart.
     void run_case(const GoldenCase& golden, GoldenResult& result, const OptimizerGolden& setup,
                   const std::string& label = "") {
@@ -169,10 +186,8 @@ private:
                 throw std::runtime_error("state \"" + state + "\" is not known to this test");
             const GoldenTensor expected = golden.tensor(name);
             if (known->second.empty()) continue;
-            std::vector<float> values(expected.values.size());
-            plan.read_state(item.plan_name() + "." + known->second,
-                            std::as_writable_bytes(std::span(values)));
-            std::vector<double> computed(values.begin(), values.end());
+            const std::vector<double> computed =
+                read_state(plan, item.plan_name() + "." + known->second, expected.values.size());
             const auto bound = setup.state_bounds.find(state);
             result.add(label + name, maximum_error(computed, expected.values),
                        bound == setup.state_bounds.end() ? 6e-6 : bound->second);

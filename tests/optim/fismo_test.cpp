@@ -5,8 +5,8 @@
 #include <cmath>
 #include <limits>
 
+#include "optim/optimizer_checks.hpp"
 #include "optim/reference_kronecker.hpp"
-#include "optim/training.hpp"
 
 namespace heron::test {
 namespace {
@@ -31,20 +31,6 @@ class FismoTest : public DeviceTest {
 protected:
     static Matrix matrix_state(const Training& training, const std::string& name, std::uint64_t order) {
         return matrix_of(doubles(training.state(name)), order, order);
-    }
-    static std::uint32_t failures(const Training& training, const std::string& name) {
-        std::uint32_t count = 0;
-        std::memcpy(&count, training.state_bytes(name).data(), sizeof count);
-        return count;
-    }
-    static double update_error(const std::vector<float>& before, const std::vector<float>& after,
-                               const std::vector<double>& expected) {
-        double error = 0, update = 0;
-        for (std::size_t i = 0; i < after.size(); ++i) {
-            error += std::pow(after[i] - expected[i], 2);
-            update += std::pow(expected[i] - before[i], 2);
-        }
-        return std::sqrt(error / update);
     }
 };
 
@@ -301,15 +287,7 @@ TEST_P(FismoTest, CholeskyFormCostsAtMostSixTenthsMoreThanMuon) {
 
 TEST_P(FismoTest, RefusesOptionsOutOfRangeByName) {
     const auto refused = [&](const char* name, auto&& change) {
-        FismoOptions options;
-        change(options);
-        try {
-            Fismo unused(device(), options);
-            ADD_FAILURE() << name << " was not refused";
-        } catch (const Error& error) {
-            EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
-            EXPECT_NE(std::string(error.what()).find(name), std::string::npos) << error.what();
-        }
+        expect_option_refused<Fismo, FismoOptions>(device(), name, change);
     };
     refused("lr", [](FismoOptions& o) { o.lr = -1; });
     refused("momentum", [](FismoOptions& o) { o.momentum = 1; });

@@ -3,11 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstring>
-#include <limits>
 
+#include "optim/optimizer_checks.hpp"
 #include "optim/reference_kronecker.hpp"
-#include "optim/training.hpp"
 
 namespace heron::test {
 namespace {
@@ -16,14 +14,7 @@ MakeOptimizer mousse(const MousseOptions& options) {
     return [=](const Device& device) { return std::make_unique<Mousse>(device, options); };
 }
 
-class MousseTest : public DeviceTest {
-protected:
-    static std::uint32_t failures(const Training& training, const std::string& name) {
-        std::uint32_t count = 0;
-        std::memcpy(&count, training.state_bytes(name).data(), sizeof count);
-        return count;
-    }
-};
+class MousseTest : public DeviceTest {};
 
 // Converged Newton-Schulz iterations give a polar factor of norm sqrt(k), whatever the whiteners.
 TEST_P(MousseTest, UpdatesHaveTheSizeOfThePolarFactor) {
@@ -87,34 +78,12 @@ TEST_P(MousseTest, RefreshesWithoutARootKeepTheLastWhitener) {
     MousseOptions options;
     options.refresh_interval = 1;
     Training training(device(), mousse(options), {{.name = "w", .shape = {8, 6}}});
-    training.tensor().set_gradient(std::vector<float>(48, 0.0f));
-    training.plan().run();  // nothing yet to take a root of
-    EXPECT_EQ(failures(training, "w.L_failures"), 1u);
-    EXPECT_EQ(failures(training, "w.R_failures"), 1u);
-    training.steps(1, 2);
-    EXPECT_EQ(failures(training, "w.L_failures"), 1u);
-    const std::vector<std::byte> whitener = training.state_bytes("w.L_whitener");
-    std::vector<float> l = training.state("w.L");
-    l[9] = std::numeric_limits<float>::quiet_NaN();
-    training.set_state("w.L", l);
-    training.steps(3, 1);
-    EXPECT_EQ(failures(training, "w.L_failures"), 2u);
-    EXPECT_EQ(failures(training, "w.R_failures"), 1u);
-    EXPECT_TRUE(training.state_bytes("w.L_whitener") == whitener);
-    for (const float value : training.tensor().weight()) EXPECT_TRUE(std::isfinite(value));
+    expect_kept_roots(training, "w.L", "w.R");
 }
 
 TEST_P(MousseTest, RefusesOptionsOutOfRangeByName) {
     const auto refused = [&](const char* name, auto&& change) {
-        MousseOptions options;
-        change(options);
-        try {
-            Mousse unused(device(), options);
-            ADD_FAILURE() << name << " was not refused";
-        } catch (const Error& error) {
-            EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
-            EXPECT_NE(std::string(error.what()).find(name), std::string::npos) << error.what();
-        }
+        expect_option_refused<Mousse, MousseOptions>(device(), name, change);
     };
     refused("lr", [](MousseOptions& o) { o.lr = -1; });
     refused("momentum", [](MousseOptions& o) { o.momentum = 1; });

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// What element-wise recipes have in common: one job for all elements of a parameter.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "optim/step_builder.hpp"
+
+namespace heron {
+
+template <class Job>
+struct ElementJob {
+    Job job{};
+    ElementGrid grid{};
+    std::vector<Operand> operands;
+
+    void add_state(std::uint32_t field, const Tensor& state) {
+        operands.push_back({field, state, Access::read_write});
+    }
+};
+
+// With parameter, gradient, range and hyper struct; states and flags are the recipe's.
+template <class Job>
+ElementJob<Job> element_job(const StepBuilder& step, const StepBuilder::Item& item) {
+    const std::uint64_t count = item.weight.shape.count();
+    ElementJob<Job> result;
+    result.grid = step.elements(count);
+    result.job.parameter = step.parameter_operand(item);
+    result.job.range = StepBuilder::range(0, count, result.grid);
+    result.operands = {{offsetof(Job, hyper), step.hyper(), Access::read}};
+    StepBuilder::add_parameter(result.operands, offsetof(Job, parameter), item, 0, count);
+    StepBuilder::add_gradient(result.operands, offsetof(Job, gradient), item);
+    return result;
+}
+
+// Bits, FLOPs and bytes: as StepBuilder::add_element_wise().
+template <class Job>
+void add_element_job(StepBuilder& step, const StepBuilder::Item& item, const KernelInfo& kernel,
+                     ElementJob<Job> elements, std::uint32_t bits, double flops, double state_bytes) {
+    step.add_element_wise(
+        make_operation(kernel, elements.job, std::move(elements.operands), elements.grid.groups), item,
+        elements.grid, bits, flops, state_bytes);
+}
+
+}  // namespace heron
