@@ -65,7 +65,7 @@ enum class FactorSide : std::uint32_t { inputs = 0, outputs = 1 };
 HERON_API void update_factor(Graph& graph, const KroneckerFactors& factors, FactorSide side,
                              const Tensor& statistic, const FactorUpdateOptions& options = {});
 
-// What a damping is a multiple of.
+// What a damping is a multiple of; of a zero, 1.
 enum class DampingUnit : std::uint32_t {
     absolute = 0,  // 1
     trace = 1,     // the trace of what is damped

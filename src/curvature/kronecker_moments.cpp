@@ -24,8 +24,9 @@ constexpr KernelInfo kMoments =
     make_kernel<gpu::KroneckerMomentsJob>("kronecker_moments", spirv::kronecker_moments);
 constexpr KernelInfo kTable = make_kernel<gpu::KroneckerTableJob>("kronecker_table", spirv::kronecker_table);
 
-// Rows that one invocation goes through; some drivers end loops after 65,535 rounds.
-constexpr std::uint64_t kMaxRows = 32768;
+// Some drivers end the loops of an invocation after 65,535 rounds of all of them: one for each sample, and
+// for each of its positions; lavapipe adds one.
+constexpr std::uint64_t kMaxRounds = 60000, kMaxPositions = 32768;
 
 void add_table(Graph& graph, const Tensor& moments, std::uint64_t group, std::uint32_t flags, float weight,
                std::vector<Operand> operands, double bytes) {
@@ -71,14 +72,14 @@ void moments_statistic(Graph& graph, const KroneckerEigen& eigen, const Tensor& 
     check_matrices(kWho, "statistic", graph, statistic, groups, m, n);
     check_matrices(kWho, "input_rows", graph, input_rows, groups, rows, n, false);
     check_matrices(kWho, "output_rows", graph, output_rows, groups, rows, m, false);
-    if (rows == 0 || positions == 0 || positions > kMaxRows || rows % positions != 0)
+    if (rows == 0 || positions == 0 || positions > kMaxPositions || rows % positions != 0)
         refuse(kWho, "positions is " + std::to_string(positions) + "; it must divide the " +
-                         std::to_string(rows) + " rows, and be at most " + std::to_string(kMaxRows));
+                         std::to_string(rows) + " rows, and be at most " + std::to_string(kMaxPositions));
     const Tensor row_parts = graph.temporary(DType::f32, matrices(groups, rows, m));
     const Tensor column_parts = graph.temporary(DType::f32, matrices(groups, rows, n));
     gemm(graph, output_rows, eigen.output_vectors, {}, row_parts);
     gemm(graph, input_rows, eigen.input_vectors, {}, column_parts);
-    const std::uint64_t samples = rows / positions, at_once = kMaxRows / positions;
+    const std::uint64_t samples = rows / positions, at_once = kMaxRounds / (positions + 2);
     const std::uint32_t threads = graph.device().capabilities().cpu ? 8 : 64;
     for (std::uint64_t first = 0; first < samples; first += at_once)
         for (std::uint64_t g = 0; g < groups; ++g) {

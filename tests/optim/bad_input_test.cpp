@@ -31,6 +31,16 @@ protected:
                     << error.what() << " lacks " << word;
         }
     }
+    // As a layer where the optimizer takes layers.
+    void add_to(Optimizer& optimizer, const Parameter& p) {
+        auto* layers = dynamic_cast<LayerOptimizer*>(&optimizer);
+        if (layers == nullptr) return optimizer.add(p);
+        Layer layer;
+        layer.weight = p;
+        layer.inputs = guarded(std::vector<float>(5 * 4, 0.5f)).view(DType::f32, {5, 4});
+        layer.output_gradients = guarded(std::vector<float>(5 * 6, 0.5f)).view(DType::f32, {5, 6});
+        layers->add_layer(layer);
+    }
     // A parameter in one buffer: weight, then gradient.
     Parameter parameter(const std::string& name, const Shape& shape = {6, 4}) {
         GuardedBuffer& memory = guarded(std::vector<float>(2 * shape.count() + 8, 0.5f));
@@ -90,7 +100,7 @@ TEST_P(BadInputTest, EveryOptimizerRefusesTensorsAndRatesThatItCannotUse) {
         const auto add = [&](auto&& change) {
             Parameter p = parameter("layer.weight");
             change(p);
-            return [&optimizer, p] { optimizer->add(p); };
+            return [this, &optimizer, p] { add_to(*optimizer, p); };
         };
         refused(add([](Parameter& p) { p.weight.address = 0; }), {"layer.weight", "weight", "null"});
         refused(add([](Parameter& p) { p.weight.dtype = DType::u32; }), {"layer.weight", "u32"});
@@ -98,8 +108,8 @@ TEST_P(BadInputTest, EveryOptimizerRefusesTensorsAndRatesThatItCannotUse) {
         refused(add([](Parameter& p) { p.gradient = p.weight; }), {"layer.weight", "overlap"});
         refused(add([](Parameter& p) { p.lr_scale = kNan; }), {"layer.weight", "lr_scale"});
         EXPECT_TRUE(optimizer->parameters().empty());
-        optimizer->add(parameter("layer.weight"));
-        refused([&] { optimizer->add(parameter("layer.weight")); }, {"layer.weight", "unique"});
+        add_to(*optimizer, parameter("layer.weight"));
+        refused([&] { add_to(*optimizer, parameter("layer.weight")); }, {"layer.weight", "unique"});
         for (const float rate : {kNan, kInfinity, -kInfinity, -1.0f}) {
             refused([&] { entry.make_extreme(device(), rate); }, {"lr"});
             Plan plan = compile(device(), {optimizer.get()});
@@ -232,6 +242,118 @@ TEST_P(BadInputTest, OptionsOutOfRangeOfAdafactor) {
     refused([&] { Adafactor(d, {.eps2 = kInfinity}); }, {"Adafactor", "eps2"});
     refused([&] { Adafactor(d, {.clip_threshold = 0.0f}); }, {"Adafactor", "clip_threshold"});
     refused([&] { Adafactor(d, {.weight_decay = -1.0f}); }, {"Adafactor", "weight_decay"});
+}
+
+TEST_P(BadInputTest, OptionsOutOfRangeOfKfac) {
+    Device& d = device();
+    refused([&] { Kfac(d, {.lr = kNan}); }, {"Kfac", "lr"});
+    refused([&] { Kfac(d, {.step = {.momentum = 1.0}}); }, {"Kfac", "momentum", "[0, 1)"});
+    refused([&] { Kfac(d, {.step = {.dampening = 0.1, .nesterov = true}}); }, {"Kfac", "dampening"});
+    refused([&] { Kfac(d, {.step = {.weight_decay = -1.0f}}); }, {"Kfac", "weight_decay"});
+    refused([&] { Kfac(d, {.method = static_cast<KfacMethod>(3)}); }, {"Kfac", "method", "3"});
+    for (const float damping : {0.0f, -1.0f, kNan, kInfinity})
+        refused([&] { Kfac(d, {.damping = damping}); }, {"Kfac", "damping", "above 0"});
+    refused([&] { Kfac(d, {.damping_schedule = Schedule::linear(1, 0, 9)}); }, {"Kfac", "damping_schedule"});
+    refused([&] { Kfac(d, {.damping_unit = static_cast<DampingUnit>(3)}); }, {"Kfac", "damping_unit"});
+    refused([&] { Kfac(d, {.damping_split = static_cast<DampingSplit>(3)}); }, {"Kfac", "damping_split"});
+    refused([&] { Kfac(d, {.eigenvalue_floor = -1.0f}); }, {"Kfac", "eigenvalue_floor"});
+    refused([&] { Kfac(d, {.factor_decay = 1.0}); }, {"Kfac", "factor_decay", "[0, 1)"});
+    refused([&] { Kfac(d, {.factor_decay_schedule = Schedule::constant(2)}); },
+            {"Kfac", "factor_decay_schedule"});
+    refused([&] { Kfac(d, {.factor_interval = 0}); }, {"Kfac", "factor_interval"});
+    refused([&] { Kfac(d, {.refresh_interval = 10001}); }, {"Kfac", "refresh_interval", "10001"});
+    refused([&] { Kfac(d, {.moments_interval = 0}); }, {"Kfac", "moments_interval"});
+    refused([&] { Kfac(d, {.kl_clip = 0.0f}); }, {"Kfac", "kl_clip", "above 0"});
+    refused([&] { Kfac(d, {.kl_clip_lr = kNan}); }, {"Kfac", "kl_clip_lr"});
+    refused([&] { Kfac(d, {.conv_scaling = static_cast<ConvScaling>(3)}); }, {"Kfac", "conv_scaling"});
+}
+
+TEST_P(BadInputTest, LayersThatNoStepCouldUse) {
+    Kfac kfac(device());
+    refused([&] { kfac.add(parameter("alone")); }, {"kfac", "alone", "add_layer", "AdamW"});
+    refused([&] { Lookahead(device(), std::make_unique<Kfac>(device())).add(parameter("alone")); },
+            {"alone", "add_layer"});
+    const auto capture = [&](const Shape& shape) {
+        return guarded(std::vector<float>(shape.count(), 0.5f)).view(DType::f32, shape);
+    };
+    const auto linear = [&] {
+        Layer layer;
+        layer.weight = parameter("w", {6, 4});
+        layer.bias = parameter("b", {6});
+        layer.inputs = capture({5, 4});
+        layer.output_gradients = capture({5, 6});
+        return layer;
+    };
+    const auto convolution = [&] {
+        Layer layer;
+        layer.weight = parameter("w", {6, 2, 3, 3});
+        layer.inputs = capture({2, 4, 5, 6});
+        layer.output_gradients = capture({2, 6, 3, 4});
+        layer.patches = ConvPatches{.kernel = {3, 3}, .groups = 2};
+        return layer;
+    };
+    const auto add = [&](Layer layer, auto&& change) {
+        change(layer);
+        return [&kfac, layer] { kfac.add_layer(layer); };
+    };
+    refused(add(linear(), [](Layer& l) { l.inputs.address = 0; }), {"w", "inputs", "null"});
+    refused(add(linear(), [](Layer& l) { l.inputs.dtype = DType::u32; }), {"w", "inputs", "u32"});
+    refused(add(linear(), [](Layer& l) { l.output_gradients.address += 2; }), {"w", "output gradients"});
+    refused(add(linear(), [](Layer& l) { l.inputs.device = 12345; }), {"w", "inputs", "another device"});
+    refused(add(linear(), [](Layer& l) { l.inputs.row_stride = 8; }), {"w", "inputs", "contiguous"});
+    refused(add(linear(), [](Layer& l) { l.inputs.shape = Shape{5, 3}; }), {"w", "inputs", "5x3", "5x4"});
+    refused(add(linear(), [](Layer& l) { l.inputs.shape = Shape{20}; }), {"w", "N x R x n"});
+    refused(add(linear(), [](Layer& l) { l.output_gradients.shape = Shape{6, 5}; }), {"w", "6x5", "5x6"});
+    refused(add(linear(),
+                [](Layer& l) {
+                    l.inputs.shape = l.output_gradients.shape = Shape{0, 4};
+                }),
+            {"w", "0x4"});
+    refused(add(linear(),
+                [](Layer& l) {
+                    l.inputs.shape = Shape{0, 4};
+                    l.output_gradients.shape = Shape{0, 6};
+                }),
+            {"w", "no samples"});
+    refused(add(linear(),
+                [](Layer& l) {
+                    l.bias->weight.shape = l.bias->gradient.shape = Shape{3, 2};
+                }),
+            {"w", "biases", "3x2"});
+    refused(add(linear(), [](Layer& l) { l.bias->name = "w"; }), {"w", "same name"});
+    refused(add(linear(), [](Layer& l) { l.bias->gradient.address = 0; }), {"b", "gradient", "null"});
+    refused(add(linear(), [](Layer& l) { l.weight.view.heads = 2; }), {"w", "view"});
+    refused(add(linear(), [](Layer& l) { l.inputs.address = l.weight.weight.address; }), {"w", "overlap"});
+    refused(add(linear(), [](Layer& l) { l.sharing = static_cast<LayerSharing>(2); }), {"w", "sharing"});
+    refused(add(linear(), [](Layer& l) { l.loss = static_cast<LossReduction>(4); }), {"w", "loss"});
+    refused(add(linear(), [](Layer& l) { l.patches = ConvPatches(); }), {"w", "6x4", "filter"});
+    refused(add(convolution(), [](Layer& l) { l.patches.reset(); }), {"w", "6x2x3x3", "matrix"});
+    refused(add(convolution(), [](Layer& l) { l.patches->kernel[1] = 2; }), {"w", "3 x 2"});
+    refused(add(convolution(), [](Layer& l) { l.patches->stride[0] = 0; }), {"w", "at least 1"});
+    refused(add(convolution(), [](Layer& l) { l.patches->groups = 4; }), {"w", "groups is 4"});
+    refused(add(convolution(), [](Layer& l) { l.patches->groups = 1; }), {"w", "N x 2 x H x W"});
+    refused(add(convolution(), [](Layer& l) { l.patches->stride[0] = 2; }), {"w", "output gradients"});
+    refused(add(convolution(), [](Layer& l) { l.patches->dilation[0] = 3; }), {"w", "does not fit"});
+    EXPECT_TRUE(kfac.layers().empty() && kfac.parameters().empty());
+    kfac.add_layer(linear());
+    Layer conv = convolution();
+    conv.weight.name = "conv";
+    kfac.add_layer(conv);
+    EXPECT_EQ(kfac.layers().size(), 2u);
+    EXPECT_EQ(kfac.parameters().size(), 3u);
+    // What another optimizer writes is no capture.
+    Sgd sgd(device());
+    Parameter written = parameter("written");
+    written.weight.address = conv.inputs.address;
+    sgd.add(written);
+    refused([&] { compile(device(), {&kfac, &sgd}); }, {"written", "inputs of", "conv", "overlap"});
+    Layer large;
+    large.weight = parameter("large", {1, 4097});
+    large.inputs = capture({1, 4097});
+    large.output_gradients = capture({1, 1});
+    Kfac eigen(device(), {.method = KfacMethod::eigen});
+    refused([&] { eigen.add_layer(large); }, {"large", "4097", "4096"});
+    EXPECT_NO_THROW(kfac.add_layer(large));
 }
 
 TEST_P(BadInputTest, WhatLookaheadCannotWrap) {

@@ -506,6 +506,7 @@ TEST_P(OptimizerTest, MovedGradientsGiveTheSameBits) {
         moving.draw_gradients(2);
         other.set_gradient(moving.tensor(0).gradient_values());
         moving.tensor(0).set_gradient(std::vector<float>(moving.tensor(0).count(), 100.0f));
+        moving.tensor(0).set_captures(other.gradient_values());
         const Plan::Rebinding rebinding{"a.grad", other.parameter().gradient};
         moving.plan().rebind(std::span(&rebinding, 1));
         moving.plan().run();

@@ -11,6 +11,7 @@
 #include "optim/registry_adafactor.hpp"
 #include "optim/registry_dion.hpp"
 #include "optim/registry_elementwise.hpp"
+#include "optim/registry_kfac.hpp"
 #include "optim/registry_kronecker.hpp"
 #include "optim/registry_lookahead.hpp"
 #include "optim/registry_ortho.hpp"
@@ -85,7 +86,7 @@ inline std::vector<OptimizerCase> optimizer_registry() {
     };
     for (const std::vector<OptimizerCase>& family :
          {ortho_cases(), dion_cases(), elementwise_cases(), adafactor_cases(), subspace_cases(),
-          kronecker_cases(), shampoo_cases()})
+          kronecker_cases(), kfac_cases(), shampoo_cases()})
         cases.insert(cases.end(), family.begin(), family.end());
     cases.push_back(lookahead("lookahead_adamw", {.steps = 2, .alpha = 0.5f}, adamw("", {}), "m"));
     cases.push_back(lookahead("lookahead_sgd", {.steps = 2, .momentum = LookaheadMomentum::pullback},

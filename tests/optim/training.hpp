@@ -93,7 +93,24 @@ struct TestTensor {
     std::uint64_t shift_bytes = 0;  // of both tensors against a multiple of 16 bytes
 };
 
-// Memory of one parameter. Weights and gradients begin as normal numbers.
+// What a layer of m x n that has this gradient might have seen, for optimizers of whole layers: kCaptures
+// rows of inputs and of output gradients, made of the gradient's elements in another order.
+inline constexpr std::uint64_t kCaptures = 8;
+inline std::vector<float> captured_inputs(const std::vector<float>& gradient, std::uint64_t n) {
+    std::vector<float> rows(kCaptures * n);
+    for (std::uint64_t i = 0; i < rows.size() && !gradient.empty(); ++i)
+        rows[i] = gradient[(i / n * 13 + i % n * 5) % gradient.size()];
+    return rows;
+}
+inline std::vector<float> captured_output_gradients(const std::vector<float>& gradient, std::uint64_t m) {
+    std::vector<float> rows(kCaptures * m);
+    for (std::uint64_t i = 0; i < rows.size() && !gradient.empty(); ++i)
+        rows[i] = gradient[(i / m * 17 + i % m * 3 + 1) % gradient.size()];
+    return rows;
+}
+
+// Memory of one parameter, and of a layer's captures where it is a matrix. Weights and gradients begin as
+// normal numbers.
 class TrainedTensor {
 public:
     TrainedTensor(const Device& device, const TestTensor& tensor, unsigned seed)
@@ -117,12 +134,38 @@ public:
         p.weight_decay_scale = tensor_.weight_decay_scale;
         return p;
     }
+    // Gives the parameter to an optimizer, as a layer where it takes layers.
+    void add_to(Optimizer& optimizer) {
+        auto* layers = dynamic_cast<LayerOptimizer*>(&optimizer);
+        if (layers == nullptr) return optimizer.add(parameter());
+        Layer layer;
+        layer.weight = parameter();
+        for (const std::size_t axis : {1u, 0u}) {
+            const Shape shape{kCaptures, tensor_.shape[axis]};
+            const std::uint64_t bytes = shape.count() * bytes_of(tensor_.gradient_dtype);
+            captures_.emplace_back(optimizer.device(),
+                                   std::max<std::uint64_t>(bytes, 4) + tensor_.shift_bytes);
+            (axis == 1 ? layer.inputs : layer.output_gradients) =
+                captures_.back().view(tensor_.gradient_dtype, shape, tensor_.shift_bytes);
+        }
+        layers->add_layer(layer);
+        set_captures(gradient_values_);
+    }
     void set_weight(const std::vector<float>& values) {
         if (count_ > 0) weight_.write_bytes(encode(values, tensor_.weight_dtype), tensor_.shift_bytes);
     }
     void set_gradient(const std::vector<float>& values) {
         gradient_values_ = values;
+        set_captures(values);
         if (count_ > 0) gradient_.write_bytes(encode(values, tensor_.gradient_dtype), tensor_.shift_bytes);
+    }
+    // As if the gradient were this one.
+    void set_captures(const std::vector<float>& gradient) {
+        if (captures_.empty() || count_ == 0) return;
+        const std::vector<float> inputs = captured_inputs(gradient, tensor_.shape[1]),
+                                 outputs = captured_output_gradients(gradient, tensor_.shape[0]);
+        captures_[0].write_bytes(encode(inputs, tensor_.gradient_dtype), tensor_.shift_bytes);
+        captures_[1].write_bytes(encode(outputs, tensor_.gradient_dtype), tensor_.shift_bytes);
     }
     const std::vector<float>& gradient_values() const { return gradient_values_; }
     std::vector<std::byte> weight_bytes() const {
@@ -132,6 +175,8 @@ public:
     }
     std::vector<float> weight() const { return decode(weight_bytes(), tensor_.weight_dtype); }
     ::testing::AssertionResult intact() const {
+        for (const GuardedBuffer& buffer : captures_)
+            if (const ::testing::AssertionResult result = buffer.intact(); !result) return result;
         const ::testing::AssertionResult weight = weight_.intact();
         return weight ? gradient_.intact() : weight;
     }
@@ -145,6 +190,7 @@ private:
     std::size_t count_;
     GuardedBuffer weight_;
     GuardedBuffer gradient_;
+    std::deque<GuardedBuffer> captures_;  // inputs and output gradients, where an optimizer takes layers
     std::vector<float> gradient_values_;
 };
 
@@ -164,7 +210,7 @@ public:
             optimizers_.push_back(group.make(device));
             for (const TestTensor& tensor : group.tensors) {
                 tensors_.emplace_back(device, tensor, seed++);
-                optimizers_.back()->add(tensors_.back().parameter());
+                tensors_.back().add_to(*optimizers_.back());
             }
             pointers.push_back(optimizers_.back().get());
         }

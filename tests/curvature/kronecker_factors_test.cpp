@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: MIT
+// heron/curvature.hpp in graphs without any optimizer, against float64.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <random>
+
+#include "heron/heron.hpp"
+#include "support/device_fixture.hpp"
+#include "support/matrix.hpp"
+#include "support/polar_reference.hpp"
+
+namespace heron::test {
+namespace {
+
+Matrix random_matrix(Eigen::Index rows, Eigen::Index cols, unsigned seed) {
+    std::mt19937 random(seed);
+    std::normal_distribution<float> normal;
+    Matrix x(rows, cols);
+    for (Eigen::Index i = 0; i < x.size(); ++i) x.data()[i] = static_cast<double>(normal(random));
+    return x;
+}
+Matrix identity(Eigen::Index order) { return Matrix::Identity(order, order); }
+
+class KroneckerFactorsTest : public DeviceTest {
+protected:
+    static constexpr std::uint64_t kRows = 7, kCols = 12, kGroups = 2, kBatch = 20;
+
+    // Matrices one after the other.
+    static std::vector<float> floats(const std::vector<Matrix>& matrices) {
+        std::vector<float> values;
+        for (const Matrix& x : matrices) values.insert(values.end(), x.data(), x.data() + x.size());
+        return values;
+    }
+    static Shape shape(std::uint64_t rows, std::uint64_t cols) { return {kGroups, rows, cols}; }
+    Tensor input(Graph& graph, const std::string& name, const std::vector<Matrix>& matrices) {
+        return graph.external(name,
+                              guarded(floats(matrices))
+                                  .view(DType::f32, shape(static_cast<std::uint64_t>(matrices[0].rows()),
+                                                          static_cast<std::uint64_t>(matrices[0].cols()))));
+    }
+    struct Result {
+        GuardedBuffer* buffer;
+        Tensor tensor;
+        Matrix matrix(std::uint64_t group) const {
+            const std::vector<float> all = buffer->floats();
+            const std::vector<double> values(all.begin(), all.end());
+            const std::uint64_t rows = tensor.rows(), cols = tensor.cols();
+            return matrix_of(std::span(values).subspan(group * rows * cols, rows * cols), rows, cols);
+        }
+    };
+    Result result(Graph& graph, const std::string& name, std::uint64_t rows, std::uint64_t cols) {
+        GuardedBuffer& buffer = guarded(kGroups * rows * cols * sizeof(float));
+        return {&buffer, graph.external(name, buffer.view(DType::f32, shape(rows, cols)))};
+    }
+    static Plan run(const Graph& graph, int times = 1) {
+        Plan plan = graph.compile({.name = "curvature"});
+        plan.allocate();
+        plan.initialize();
+        for (int i = 0; i < times; ++i) plan.run();
+        EXPECT_EQ(plan.hazards(), std::vector<std::string>{});
+        return plan;
+    }
+    static std::vector<std::uint32_t> words(const Plan& plan, const std::string& state) {
+        std::vector<std::uint32_t> values(plan.state_view(state).span_bytes() / 4);
+        plan.read_state(state, std::as_writable_bytes(std::span(values)));
+        return values;
+    }
+
+    void SetUp() override {
+        DeviceTest::SetUp();
+        for (unsigned g = 0; g < kGroups; ++g) {
+            a_.push_back(random_matrix(kBatch, kCols, 10 + g));
+            s_.push_back(random_matrix(kBatch, kRows, 20 + g) * 0.5);
+            g_.push_back(random_matrix(kRows, kCols, 30 + g));
+            factor_a_.push_back(0.5 * identity(kCols) + 0.5 * (a_[g].transpose() * a_[g]) / double(kBatch));
+            factor_s_.push_back(0.5 * identity(kRows) + 0.5 * (s_[g].transpose() * s_[g]) / double(kBatch));
+        }
+    }
+    // Factors with one statistic of a and s in them.
+    KroneckerFactors factors(Graph& graph) {
+        const KroneckerFactors made = make_kronecker_factors(graph, "layer", kRows, kCols, kGroups);
+        for (const FactorSide side : {FactorSide::inputs, FactorSide::outputs}) {
+            const bool inputs = side == FactorSide::inputs;
+            const std::uint64_t n = inputs ? kCols : kRows;
+            const Tensor statistic = graph.temporary(DType::f32, shape(n, n));
+            accumulate_factor(graph, input(graph, inputs ? "a" : "s", inputs ? a_ : s_), statistic,
+                              {.decay = 0});
+            update_factor(graph, made, side, statistic, {.decay = 0.5});
+        }
+        return made;
+    }
+    void expect_close(const Matrix& found, const Matrix& expected) {
+        EXPECT_LE((found - expected).norm(), 2e-5 * expected.norm());
+    }
+    template <class Act>
+    static void refused(const Act& act, std::initializer_list<const char*> words) {
+        try {
+            act();
+            ADD_FAILURE() << "not refused: " << *words.begin();
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), ErrorCode::invalid_argument) << error.what();
+            for (const char* word : words)
+                EXPECT_NE(std::string(error.what()).find(word), std::string::npos) << error.what();
+        }
+    }
+
+    std::vector<Matrix> a_, s_, g_, factor_a_, factor_s_;
+};
+
+TEST_P(KroneckerFactorsTest, InversesOfEveryDampingMatchFloat64) {
+    for (const DampingUnit unit : {DampingUnit::absolute, DampingUnit::trace, DampingUnit::mean})
+        for (const DampingSplit split : {DampingSplit::full, DampingSplit::pi, DampingSplit::pi_normalized}) {
+            SCOPED_TRACE("unit " + std::to_string(static_cast<int>(unit)) + " split " +
+                         std::to_string(static_cast<int>(split)));
+            Graph graph(device());
+            const KroneckerFactors of = factors(graph);
+            const KroneckerInverse inverses = make_kronecker_inverse(graph, "layer", of);
+            renew_inverse(graph, of, inverses, {.value = 0.03f, .unit = unit, .split = split});
+            const Result d = result(graph, "d", kRows, kCols);
+            apply_inverse(graph, inverses, input(graph, "g", g_), d.tensor);
+            run(graph);
+            for (std::uint64_t g = 0; g < kGroups; ++g) {
+                const Matrix &a = factor_a_[g], &s = factor_s_[g];
+                const auto of_unit = [&](const Matrix& f) {
+                    return unit == DampingUnit::absolute ? 1.0
+                           : unit == DampingUnit::trace  ? f.trace()
+                                                         : f.trace() / static_cast<double>(f.rows());
+                };
+                double for_a = 0.03f * of_unit(a), for_s = 0.03f * of_unit(s);
+                if (split != DampingSplit::full) {
+                    const double pi = std::sqrt(a.trace() / kCols / (s.trace() / kRows));
+                    const double root = std::sqrt(0.03f * of_unit(a) * of_unit(s));
+                    for_a = pi * root;
+                    for_s = root / pi;
+                }
+                expect_close(d.matrix(g), inverse(s + for_s * identity(kRows)) * g_[g] *
+                                              inverse(a + for_a * identity(kCols)));
+            }
+        }
+}
+
+TEST_P(KroneckerFactorsTest, EigenvaluesAndMomentsMatchFloat64) {
+    for (const bool with_moments : {false, true})
+        for (const std::uint64_t positions : {1, 4}) {
+            if (!with_moments && positions > 1) continue;
+            SCOPED_TRACE(with_moments ? "moments of " + std::to_string(positions) : "values");
+            Graph graph(device());
+            const KroneckerFactors of = factors(graph);
+            const KroneckerEigen eigen = make_kronecker_eigen(graph, "layer", of);
+            renew_eigen(graph, of, eigen);
+            renew_level(graph, eigen, {.value = 0.03f, .unit = DampingUnit::mean});
+            Tensor moments;
+            if (with_moments) {
+                moments = graph.state("moments", DType::f32, shape(kRows, kCols));
+                renew_moments(graph, eigen, moments);
+                const Tensor statistic = graph.temporary(DType::f32, moments.shape);
+                moments_statistic(graph, eigen, input(graph, "rows a", a_), input(graph, "rows s", s_),
+                                  statistic, positions);
+                update_moments(graph, statistic, moments, {.decay = 0.25, .scale = 0.5f});
+            }
+            const Result d = result(graph, "d", kRows, kCols);
+            apply_eigen(graph, eigen, input(graph, "g", g_), d.tensor, moments);
+            run(graph);
+            for (std::uint64_t g = 0; g < kGroups; ++g) {
+                const SymmetricEigen a = symmetric_eigen(factor_a_[g]), s = symmetric_eigen(factor_s_[g]);
+                Matrix curvature = s.values * a.values.transpose();
+                const double level = 0.03f * curvature.mean();
+                if (with_moments) {
+                    Matrix sums = Matrix::Zero(kRows, kCols);
+                    const auto r = static_cast<Eigen::Index>(positions);
+                    for (Eigen::Index i = 0; i < a_[g].rows(); i += r) {
+                        const Matrix sample =
+                            Matrix(s_[g].middleRows(i, r)).transpose() * Matrix(a_[g].middleRows(i, r));
+                        sums += (s.vectors.transpose() * sample * a.vectors).array().square().matrix();
+                    }
+                    curvature = 0.25 * curvature + 0.75 * 0.5 * sums;
+                }
+                const Matrix v =
+                    (s.vectors.transpose() * g_[g] * a.vectors).array() / (curvature.array() + level);
+                expect_close(d.matrix(g), s.vectors * v * a.vectors.transpose());
+            }
+        }
+}
+
+// More rows than an invocation goes through.
+TEST_P(KroneckerFactorsTest, MomentsOfManySamplesComeInPieces) {
+    constexpr std::uint64_t kSamples = 40000;
+    Graph graph(device());
+    const KroneckerFactors of = make_kronecker_factors(graph, "layer", 2, 3);
+    const KroneckerEigen eigen = make_kronecker_eigen(graph, "layer", of);
+    const std::vector<float> a(kSamples * 3, 0.5f), s(kSamples * 2, 2.0f);
+    GuardedBuffer& sums = guarded(6 * sizeof(float));
+    moments_statistic(graph, eigen, graph.external("a", guarded(a).view(DType::f32, {kSamples, 3})),
+                      graph.external("s", guarded(s).view(DType::f32, {kSamples, 2})),
+                      graph.external("sums", sums.view(DType::f32, {2, 3})));
+    run(graph);
+    // Whole numbers below 2^24.
+    EXPECT_EQ(sums.floats(), std::vector<float>(6, static_cast<float>(kSamples)));
+}
+
+TEST_P(KroneckerFactorsTest, UnitsRatesAndWhatIsLeftOut) {
+    Graph graph(device());
+    const KroneckerFactors of = make_kronecker_factors(graph, "layer", 2, 3);
+    const auto table = [&](const std::string& name, const std::vector<float>& values, const Shape& of_shape) {
+        return graph.external(name, guarded(values).view(DType::f32, of_shape));
+    };
+    const float nan = std::numeric_limits<float>::quiet_NaN();
+    update_factor(graph, of, FactorSide::outputs, table("s", {1, 2, 2, 5}, {2, 2}),
+                  {.rates = table("rates", {0.25f, 0.5f}, {2}), .unit = table("unit", {4.0f}, {1})});
+    update_factor(graph, of, FactorSide::inputs, table("a", {1, 0, 0, 0, nan, 0, 0, 0, 1}, {3, 3}));
+    update_factor(graph, of, FactorSide::inputs, table("large", {1e30f, 0, 0, 0, 1e30f, 0, 0, 0, 1}, {3, 3}));
+    const Plan plan = run(graph);
+    std::vector<float> s(4), a(9);
+    plan.read_state("layer.S", std::as_writable_bytes(std::span(s)));
+    plan.read_state("layer.A", std::as_writable_bytes(std::span(a)));
+    EXPECT_EQ(s, (std::vector<float>{8.25f, 16, 16, 40.25f}));
+    EXPECT_EQ(a, (std::vector<float>{1, 0, 0, 0, 1, 0, 0, 0, 1}));
+    EXPECT_EQ(words(plan, "layer.left_out"), (std::vector<std::uint32_t>{2, 0}));
+}
+
+TEST_P(KroneckerFactorsTest, WhatDoesNotFitIsRefused) {
+    Graph graph(device());
+    const KroneckerFactors of = make_kronecker_factors(graph, "layer", 2, 3);
+    const KroneckerInverse inverses = make_kronecker_inverse(graph, "layer", of);
+    const KroneckerEigen eigen = make_kronecker_eigen(graph, "eigen", of);
+    const auto tensor = [&](const Shape& of_shape) { return graph.temporary(DType::f32, of_shape); };
+    refused([&] { make_kronecker_factors(graph, "none", 0, 3); }, {"rows", "at least 1"});
+    refused([&] { update_factor(graph, of, FactorSide::inputs, tensor({2, 2})); }, {"statistic", "3 x 3"});
+    refused([&] { update_factor(graph, of, FactorSide::inputs, tensor({3, 3}), {.decay = 1.0}); }, {"decay"});
+    refused(
+        [&] {
+            update_factor(graph, of, FactorSide::inputs, tensor({3, 3}), {.interval = 0});
+        },
+        {"interval"});
+    refused(
+        [&] {
+            update_factor(graph, of, FactorSide::inputs, tensor({3, 3}), {.rates = tensor({3})});
+        },
+        {"rates", "2 f32"});
+    refused([&] { update_factor(graph, {}, FactorSide::inputs, tensor({3, 3})); }, {"factors are empty"});
+    for (const float value : {0.0f, -1.0f, std::numeric_limits<float>::infinity()})
+        refused([&] { renew_inverse(graph, of, inverses, {.value = value}); }, {"damping", "above 0"});
+    refused([&] { renew_inverse(graph, of, inverses, {.unit = static_cast<DampingUnit>(3)}); }, {"unit"});
+    refused([&] { renew_inverse(graph, of, inverses, {.split = static_cast<DampingSplit>(3)}); }, {"split"});
+    refused([&] { damp_factors(graph, {}, {}); }, {"0 factors", "one to three"});
+    refused([&] { renew_eigen(graph, of, eigen, -1.0f); }, {"floor"});
+    refused([&] { apply_eigen(graph, eigen, tensor({3, 2}), tensor({2, 3})); }, {"G", "2 x 3"});
+    refused([&] { apply_eigen(graph, {}, tensor({2, 3}), tensor({2, 3})); }, {"eigenvectors are empty"});
+    refused([&] { renew_moments(graph, eigen, tensor({3, 2})); }, {"moments"});
+    refused(
+        [&] {
+            moments_statistic(graph, eigen, tensor({5, 3}), tensor({5, 2}), tensor({2, 3}), 2);
+        },
+        {"positions is 2", "5 rows"});
+    refused([&] { update_moments(graph, tensor({2, 3}), tensor({3, 2})); }, {"statistic"});
+}
+
+HERON_DEVICE_TESTS(KroneckerFactorsTest);
+
+}  // namespace
+}  // namespace heron::test

@@ -1,0 +1,515 @@
+// SPDX-License-Identifier: MIT
+// K-FAC and EK-FAC on layers of every kind against float64; loss scales, micro-batches, captures that are no
+// numbers. What holds for every optimizer: optimizer_test.cpp.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <deque>
+#include <limits>
+
+#include "optim/training.hpp"
+#include "support/matrix.hpp"
+#include "support/polar_reference.hpp"
+
+namespace heron::test {
+namespace {
+
+struct LayerCase {
+    std::string name;
+    Shape weight, inputs, output_gradients;
+    bool bias = true;
+    LayerSharing sharing = LayerSharing::expand;
+    LossReduction loss = LossReduction::mean_over_batch;
+    std::optional<ConvPatches> patches{};
+};
+
+std::vector<LayerCase> layers_of_every_kind() {
+    const ConvPatches patches{
+        .kernel = {3, 2}, .stride = {2, 1}, .padding = {1, 0}, .dilation = {1, 2}, .groups = 2};
+    return {
+        {"linear", {5, 4}, {9, 4}, {9, 5}},
+        {"sum", {3, 6}, {12, 6}, {12, 3}, false, LayerSharing::expand, LossReduction::sum},
+        {"expand",
+         {4, 3},
+         {3, 4, 3},
+         {3, 4, 4},
+         true,
+         LayerSharing::expand,
+         LossReduction::mean_over_positions},
+        {"reduce", {4, 3}, {7, 4, 3}, {7, 4, 4}, true, LayerSharing::reduce, LossReduction::mean_over_batch},
+        {"conv",
+         {6, 2, 3, 2},
+         {4, 4, 5, 6},
+         {4, 6, 3, 4},
+         true,
+         LayerSharing::expand,
+         LossReduction::mean_over_batch,
+         patches},
+        {"conv_reduce",
+         {6, 2, 3, 2},
+         {40, 4, 5, 6},
+         {40, 6, 3, 4},
+         false,
+         LayerSharing::reduce,
+         LossReduction::none,
+         patches}};
+}
+
+// A layer's memory, and the same in float64.
+class TestLayer {
+public:
+    TestLayer(const Device& device, const LayerCase& of)
+        : case_(of),
+          weight_(device, normal_values(of.weight.count(), 1, 0.1)),
+          gradient_(device, of.weight.count() * 4),
+          bias_(device, normal_values(of.weight[0], 2, 0.1)),
+          bias_gradient_(device, of.weight[0] * 4),
+          inputs_(device, of.inputs.count() * 4),
+          outputs_(device, of.output_gradients.count() * 4) {}
+
+    Layer layer() const {
+        Layer layer;
+        layer.weight.name = case_.name + ".weight";
+        layer.weight.weight = weight_.view(DType::f32, case_.weight);
+        layer.weight.gradient = gradient_.view(DType::f32, case_.weight);
+        if (case_.bias) {
+            layer.bias.emplace();
+            layer.bias->name = case_.name + ".bias";
+            layer.bias->weight = bias_.view(DType::f32, {case_.weight[0]});
+            layer.bias->gradient = bias_gradient_.view(DType::f32, {case_.weight[0]});
+        }
+        layer.inputs = inputs_.view(DType::f32, case_.inputs);
+        layer.output_gradients = outputs_.view(DType::f32, case_.output_gradients);
+        layer.sharing = case_.sharing;
+        layer.loss = case_.loss;
+        layer.patches = case_.patches;
+        return layer;
+    }
+
+    void draw(unsigned seed, double loss_scale = 1) {
+        const auto fill = [&](GuardedBuffer& buffer, std::vector<double>& kept, double size, double scale) {
+            const std::vector<float> values = normal_values(buffer.bytes() / 4, seed++, size);
+            kept = doubles(values);
+            std::vector<float> scaled(values);
+            for (float& value : scaled) value = static_cast<float>(static_cast<double>(value) * scale);
+            buffer.write(scaled);
+        };
+        fill(gradient_, g_, 0.1, loss_scale);
+        fill(bias_gradient_, gb_, 0.1, loss_scale);
+        fill(inputs_, a_, 1, 1);
+        fill(outputs_, s_, 0.1, loss_scale);
+    }
+    void set_inputs(float value) { inputs_.write(std::vector<float>(case_.inputs.count(), value)); }
+
+    std::uint64_t groups() const { return case_.patches ? case_.patches->groups : 1; }
+    Eigen::Index m() const { return static_cast<Eigen::Index>(case_.weight[0] / groups()); }
+    Eigen::Index n() const { return static_cast<Eigen::Index>(case_.weight.count() / case_.weight[0]); }
+    std::uint64_t samples() const { return case_.inputs[0]; }
+    std::uint64_t positions() const {
+        const Shape& s = case_.output_gradients;
+        return s.rank() == 4 ? s[2] * s[3] : s.rank() == 3 ? s[1] : 1;
+    }
+
+    // [G, g_b] of a group, and the rows of [a, 1] and s, one below the other.
+    Matrix gradient(std::uint64_t group) const {
+        Matrix g(m(), n() + case_.bias);
+        for (Eigen::Index i = 0; i < m(); ++i) {
+            const Eigen::Index row = static_cast<Eigen::Index>(group) * m() + i;
+            for (Eigen::Index j = 0; j < n(); ++j) g(i, j) = g_[static_cast<std::size_t>(row * n() + j)];
+            if (case_.bias) g(i, n()) = gb_[static_cast<std::size_t>(row)];
+        }
+        return g;
+    }
+    Matrix inputs(std::uint64_t group) const {
+        return with_bias(
+            shared(case_.patches ? patch_rows(group) : matrix_of(a_, rows(), case_.weight[1]), true));
+    }
+    // As the backward pass brought them, and with everything that every position needs.
+    Matrix output_gradients(std::uint64_t group) const {
+        Matrix s(static_cast<Eigen::Index>(rows()), m());
+        const std::uint64_t l = positions(), channels = case_.weight[0];
+        for (Eigen::Index r = 0; r < s.rows(); ++r)
+            for (Eigen::Index i = 0; i < m(); ++i) {
+                const std::uint64_t row = static_cast<std::uint64_t>(r);
+                const std::uint64_t channel =
+                    group * static_cast<std::uint64_t>(m()) + static_cast<std::uint64_t>(i);
+                s(r, i) = case_.patches ? s_[(row / l * channels + channel) * l + row % l]
+                                        : s_[row * channels + channel];
+            }
+        return shared(s, false);
+    }
+    // Of the sum of s s^T.
+    double scale() const {
+        const double n = static_cast<double>(samples()), r = static_cast<double>(positions());
+        switch (case_.loss) {
+            case LossReduction::none:
+                return 1 / (n * (case_.sharing == LayerSharing::reduce ? 1 : r));
+            case LossReduction::sum:
+                return 1;
+            case LossReduction::mean_over_batch:
+                return n;
+            case LossReduction::mean_over_positions:
+                return n * r;
+        }
+        return 0;
+    }
+    bool reduces() const { return case_.sharing == LayerSharing::reduce; }
+
+    // Weights of a group, next to the biases.
+    Matrix parameters(std::uint64_t group) const {
+        const std::vector<float> w = weight_.floats(), b = bias_.floats();
+        Matrix result(m(), n() + case_.bias);
+        for (Eigen::Index i = 0; i < m(); ++i) {
+            const Eigen::Index row = static_cast<Eigen::Index>(group) * m() + i;
+            for (Eigen::Index j = 0; j < n(); ++j) result(i, j) = w[static_cast<std::size_t>(row * n() + j)];
+            if (case_.bias) result(i, n()) = b[static_cast<std::size_t>(row)];
+        }
+        return result;
+    }
+    ::testing::AssertionResult intact() const {
+        for (const GuardedBuffer* buffer :
+             {&weight_, &gradient_, &bias_, &bias_gradient_, &inputs_, &outputs_})
+            if (const auto result = buffer->intact(); !result) return result;
+        return ::testing::AssertionSuccess();
+    }
+
+private:
+    std::uint64_t rows() const { return samples() * positions(); }
+
+    // Means or sums over the positions of each sample.
+    Matrix shared(const Matrix& all, bool mean) const {
+        if (!reduces()) return all;
+        const auto r = static_cast<Eigen::Index>(positions());
+        Matrix result(all.rows() / r, all.cols());
+        for (Eigen::Index i = 0; i < result.rows(); ++i)
+            result.row(i) = all.middleRows(i * r, r).colwise().sum() / (mean ? static_cast<double>(r) : 1.0);
+        return result;
+    }
+    Matrix with_bias(const Matrix& a) const {
+        if (!case_.bias) return a;
+        Matrix result(a.rows(), a.cols() + 1);
+        for (Eigen::Index r = 0; r < a.rows(); ++r) {
+            for (Eigen::Index c = 0; c < a.cols(); ++c) result(r, c) = a(r, c);
+            result(r, a.cols()) = 1;
+        }
+        return result;
+    }
+    Matrix patch_rows(std::uint64_t group) const {
+        const ConvPatches& p = *case_.patches;
+        const Shape &in = case_.inputs, &out = case_.output_gradients;
+        const std::uint64_t each = in[1] / p.groups;
+        Matrix a(static_cast<Eigen::Index>(rows()), n());
+        for (std::uint64_t r = 0; r < rows(); ++r)
+            for (std::uint64_t c = 0; c < static_cast<std::uint64_t>(n()); ++c) {
+                const std::uint64_t image = r / (out[2] * out[3]), oy = r / out[3] % out[2], ox = r % out[3];
+                const std::uint64_t channel = c / (p.kernel[0] * p.kernel[1]);
+                // Below zero they wrap round, beyond the image.
+                const std::uint64_t y =
+                    oy * p.stride[0] + c / p.kernel[1] % p.kernel[0] * p.dilation[0] - p.padding[0];
+                const std::uint64_t x = ox * p.stride[1] + c % p.kernel[1] * p.dilation[1] - p.padding[1];
+                a(static_cast<Eigen::Index>(r), static_cast<Eigen::Index>(c)) =
+                    y < in[2] && x < in[3]
+                        ? a_[((image * in[1] + group * each + channel) * in[2] + y) * in[3] + x]
+                        : 0;
+            }
+        return a;
+    }
+
+    LayerCase case_;
+    GuardedBuffer weight_, gradient_, bias_, bias_gradient_, inputs_, outputs_;
+    std::vector<double> g_, gb_, a_, s_;
+};
+
+// One group of a layer in float64.
+class GroupReference {
+public:
+    GroupReference(const TestLayer& layer, std::uint64_t group, const KfacOptions& options)
+        : layer_(layer),
+          group_(group),
+          o_(options),
+          a_(identity(layer.inputs(group).cols())),
+          s_(identity(layer.m())) {}
+
+    // The direction of step k (from 0); every step refreshes, except EK-FAC's basis.
+    Matrix direction(int k) {
+        const Matrix a = layer_.inputs(group_), s = layer_.output_gradients(group_),
+                     g = layer_.gradient(group_);
+        const double decay = o_.factor_decay, rows = static_cast<double>(a.rows());
+        a_ = decay * a_ + (1 - decay) * (a.transpose() * a) / rows;
+        s_ = decay * s_ + (1 - decay) * layer_.scale() * (s.transpose() * s);
+        const double damping = static_cast<double>(o_.damping);
+        if (o_.method == KfacMethod::inverse) {
+            const double mean_a = a_.trace() / static_cast<double>(a_.rows());
+            const double mean_s = s_.trace() / static_cast<double>(s_.rows());
+            return inverse(s_ + std::sqrt(damping * mean_s / mean_a) * identity(s_.rows())) * g *
+                   inverse(a_ + std::sqrt(damping * mean_a / mean_s) * identity(a_.rows()));
+        }
+        if (o_.method == KfacMethod::eigen || k == 0) {
+            ea_ = symmetric_eigen(a_);
+            es_ = symmetric_eigen(s_);
+            moments_ = es_.values * ea_.values.transpose();
+        } else {
+            // Every sample's gradient for itself.
+            const Eigen::Index r = layer_.reduces() ? 1 : static_cast<Eigen::Index>(layer_.positions());
+            Matrix sums = Matrix::Zero(moments_.rows(), moments_.cols());
+            for (Eigen::Index i = 0; i < a.rows(); i += r) {
+                const Matrix sample = Matrix(s.middleRows(i, r)).transpose() * Matrix(a.middleRows(i, r));
+                sums += (es_.vectors.transpose() * sample * ea_.vectors).array().square().matrix();
+            }
+            moments_ = decay * moments_ + (1 - decay) * layer_.scale() * sums;
+        }
+        const Matrix v = (es_.vectors.transpose() * g * ea_.vectors).array() / (moments_.array() + damping);
+        return es_.vectors * v * ea_.vectors.transpose();
+    }
+    const Matrix& a() const { return a_; }
+
+private:
+    static Matrix identity(Eigen::Index order) { return Matrix::Identity(order, order); }
+
+    const TestLayer& layer_;
+    std::uint64_t group_;
+    const KfacOptions& o_;
+    Matrix a_, s_, moments_;
+    SymmetricEigen ea_, es_;
+};
+
+KfacOptions options_of(KfacMethod method) {
+    KfacOptions options;
+    options.method = method;
+    options.lr = 0.2f;
+    options.damping = 0.05f;
+    options.factor_decay = 0.5;
+    options.refresh_interval = method == KfacMethod::ekfac ? 100 : 1;
+    options.kl_clip = 1e-3f;
+    return options;
+}
+
+class KfacTest : public DeviceTest {
+protected:
+    void TearDown() override {
+        for (const TestLayer& layer : layers_) EXPECT_TRUE(layer.intact());
+        DeviceTest::TearDown();
+    }
+    Plan plan_of(const std::vector<LayerCase>& cases, const KfacOptions& options,
+                 const StepOptions& step = {}) {
+        layers_.clear();
+        Kfac kfac(device(), options);
+        for (const LayerCase& of : cases) {
+            layers_.emplace_back(device(), of);
+            kfac.add_layer(layers_.back().layer());
+        }
+        Plan plan = compile(device(), {&kfac}, step);
+        plan.allocate();
+        plan.initialize();
+        EXPECT_EQ(plan.hazards(), std::vector<std::string>{});
+        return plan;
+    }
+    static std::vector<float> floats(const Plan& plan, const std::string& state) {
+        std::vector<float> values(plan.state_view(state).span_bytes() / 4);
+        plan.read_state(state, std::as_writable_bytes(std::span(values)));
+        return values;
+    }
+    static std::vector<std::uint32_t> words(const Plan& plan, const std::string& state) {
+        std::vector<std::uint32_t> values(plan.state_view(state).span_bytes() / 4);
+        plan.read_state(state, std::as_writable_bytes(std::span(values)));
+        return values;
+    }
+    // All weights, for comparisons bit by bit.
+    std::vector<float> weights() const {
+        std::vector<float> all;
+        for (const TestLayer& layer : layers_)
+            for (std::uint64_t g = 0; g < layer.groups(); ++g) {
+                const Matrix w = layer.parameters(g);
+                all.insert(all.end(), w.data(), w.data() + w.size());
+            }
+        return all;
+    }
+
+    std::deque<TestLayer> layers_;
+};
+
+// Statistics of all kinds of layers, the clip over all of them, momentum.
+TEST_P(KfacTest, LayersOfEveryKindMatchFloat64) {
+    for (const KfacMethod method : {KfacMethod::inverse, KfacMethod::eigen, KfacMethod::ekfac}) {
+        SCOPED_TRACE(static_cast<int>(method));
+        const KfacOptions options = options_of(method);
+        Plan plan = plan_of(layers_of_every_kind(), options);
+        for (TestLayer& layer : layers_) layer.draw(0);  // before references look at shapes
+        std::vector<std::vector<GroupReference>> references(layers_.size());
+        std::vector<std::vector<Matrix>> momentum(layers_.size());
+        for (std::size_t l = 0; l < layers_.size(); ++l)
+            for (std::uint64_t g = 0; g < layers_[l].groups(); ++g) {
+                references[l].emplace_back(layers_[l], g, options);
+                momentum[l].push_back(Matrix::Zero(layers_[l].m(), layers_[l].gradient(g).cols()));
+            }
+        for (int k = 0; k < 3; ++k) {
+            std::vector<std::vector<Matrix>> before(layers_.size()), directions(layers_.size());
+            const double lr = static_cast<double>(options.lr);
+            double sum = 0;
+            for (std::size_t l = 0; l < layers_.size(); ++l) {
+                layers_[l].draw(100 * static_cast<unsigned>(k) + 10 * static_cast<unsigned>(l) + 5);
+                for (std::uint64_t g = 0; g < layers_[l].groups(); ++g) {
+                    before[l].push_back(layers_[l].parameters(g));
+                    directions[l].push_back(references[l][g].direction(k));
+                    sum += lr * lr * (directions[l][g].array() * layers_[l].gradient(g).array()).sum();
+                }
+            }
+            const double nu = std::min(1.0, std::sqrt(static_cast<double>(*options.kl_clip) / std::abs(sum)));
+            EXPECT_LT(nu, 0.9);  // else the clip is not tested
+            plan.run();
+            for (std::size_t l = 0; l < layers_.size(); ++l)
+                for (std::uint64_t g = 0; g < layers_[l].groups(); ++g) {
+                    SCOPED_TRACE(layers_of_every_kind()[l].name + " group " + std::to_string(g) + " step " +
+                                 std::to_string(k));
+                    momentum[l][g] = options.step.momentum * momentum[l][g] + nu * directions[l][g];
+                    const Matrix expected = -lr * momentum[l][g];
+                    const Matrix update = layers_[l].parameters(g) - before[l][g];
+                    EXPECT_LE((update - expected).norm(),
+                              1e-4 * expected.norm() + 3 * 0x1p-24 * before[l][g].norm());
+                }
+        }
+    }
+}
+
+// Powers of two go through everything exactly.
+TEST_P(KfacTest, LossScalesAreDividedOut) {
+    for (const KfacMethod method : {KfacMethod::inverse, KfacMethod::ekfac})
+        for (const bool accumulate : {false, true}) {
+            SCOPED_TRACE(std::to_string(static_cast<int>(method)) + (accumulate ? " accumulated" : ""));
+            std::vector<float> results[2];
+            for (const bool scaled : {false, true}) {
+                StepOptions step;
+                step.accumulate = accumulate;
+                if (scaled) {
+                    step.loss_scale.initial = 1024.0f;
+                    step.loss_scale.dynamic = true;
+                    step.loss_scale.growth_interval = 1;
+                }
+                Plan plan = plan_of(layers_of_every_kind(), options_of(method), step);
+                for (unsigned k = 0; k < 3; ++k) {
+                    const auto scale = static_cast<double>(status(plan).loss_scale);
+                    EXPECT_EQ(scale, scaled ? 1024.0 * (1u << k) : 1.0);
+                    unsigned seed = 100 * k;
+                    for (TestLayer& layer : layers_) layer.draw(seed += 10, scale);
+                    if (accumulate) plan.wait(plan.submit_accumulate());
+                    plan.run();
+                }
+                results[scaled] = weights();
+            }
+            EXPECT_EQ(results[0], results[1]);
+        }
+}
+
+TEST_P(KfacTest, StatisticsAreMeansOverMicroBatches) {
+    StepOptions step;
+    step.accumulate = true;
+    KfacOptions options = options_of(KfacMethod::inverse);
+    Plan plan = plan_of({layers_of_every_kind()[0]}, options, step);
+    TestLayer& layer = layers_[0];
+    Matrix a = Matrix::Identity(5, 5);
+    for (unsigned k = 0; k < 2; ++k) {  // the second step begins anew
+        Matrix sum = Matrix::Zero(5, 5);
+        for (unsigned micro = 0; micro < 3; ++micro) {
+            layer.draw(100 * k + 10 * micro);
+            const Matrix rows = layer.inputs(0);
+            sum += rows.transpose() * rows / static_cast<double>(rows.rows()) / 3;
+            plan.wait(plan.submit_accumulate());
+        }
+        plan.run();
+        a = 0.5 * a + 0.5 * sum;
+        const Matrix found = matrix_of(doubles(floats(plan, "linear.weight.A")), 5, 5);
+        EXPECT_LE((found - a).norm(), 1e-6 * a.norm());
+    }
+}
+
+// Captures that are not finite, or too large to be squared, and factors without an inverse.
+TEST_P(KfacTest, WhatIsNotFiniteIsLeftOutAndCounted) {
+    for (const KfacMethod method : {KfacMethod::inverse, KfacMethod::eigen}) {
+        Plan plan = plan_of({layers_of_every_kind()[0]}, options_of(method));
+        TestLayer& layer = layers_[0];
+        layer.draw(3);
+        plan.run();
+        const std::string name = "linear.weight";
+        const std::vector<float> a = floats(plan, name + ".A"), s = floats(plan, name + ".S");
+        std::uint32_t count = 0;
+        for (const float bad :
+             {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(), 1e25f}) {
+            layer.set_inputs(bad);
+            plan.run();
+            EXPECT_EQ(words(plan, name + ".left_out"), (std::vector<std::uint32_t>{++count, 0}));
+            EXPECT_EQ(floats(plan, name + ".A"), a);
+            EXPECT_NE(floats(plan, name + ".S"), s);
+            for (const float weight : weights()) ASSERT_TRUE(std::isfinite(weight));
+        }
+        EXPECT_EQ(words(plan, name + ".failures"), (std::vector<std::uint32_t>{0, 0}));
+        const std::string root = name + (method == KfacMethod::inverse ? ".A_inverse" : ".A_vectors");
+        const std::vector<float> before = floats(plan, root);
+        std::vector<float> broken(a.size(), std::numeric_limits<float>::quiet_NaN());
+        plan.write_state(name + ".A", std::as_bytes(std::span(broken)));
+        plan.run();
+        EXPECT_EQ(words(plan, name + ".failures"), (std::vector<std::uint32_t>{1, 0}));
+        EXPECT_EQ(floats(plan, root), before);
+        for (const float weight : weights()) ASSERT_TRUE(std::isfinite(weight));
+    }
+}
+
+TEST_P(KfacTest, IntervalsAndStaggerSayWhenFactorsAndInversesMove) {
+    KfacOptions options = options_of(KfacMethod::inverse);
+    options.factor_interval = 2;
+    options.refresh_interval = 3;
+    options.stagger = true;
+    std::vector<LayerCase> cases{layers_of_every_kind()[0], layers_of_every_kind()[1]};
+    Plan plan = plan_of(cases, options);
+    for (unsigned k = 0; k < 7; ++k) {
+        for (TestLayer& layer : layers_) layer.draw(20 * k);
+        std::vector<std::vector<float>> a, inverse;
+        for (const LayerCase& of : cases) {
+            a.push_back(floats(plan, of.name + ".weight.A"));
+            inverse.push_back(floats(plan, of.name + ".weight.A_inverse"));
+        }
+        plan.run();
+        for (unsigned l = 0; l < 2; ++l) {
+            SCOPED_TRACE("step " + std::to_string(k) + " layer " + std::to_string(l));
+            EXPECT_EQ(floats(plan, cases[l].name + ".weight.A") != a[l], k % 2 == 0);
+            // In the first step, and when it is the layer's turn; in step 1 the factors are those of step 0.
+            EXPECT_EQ(floats(plan, cases[l].name + ".weight.A_inverse") != inverse[l],
+                      k == 0 || (k > 1 && k % 3 == l));
+        }
+    }
+}
+
+TEST_P(KfacTest, LevelsDoNotDependOnTheNumberOfLayers) {
+    for (const KfacMethod method : {KfacMethod::inverse, KfacMethod::eigen, KfacMethod::ekfac}) {
+        LayerCase of = layers_of_every_kind()[0];
+        const std::uint32_t one = plan_of({of}, options_of(method)).level_count();
+        std::vector<LayerCase> many;
+        for (int l = 0; l < 6; ++l) {
+            of.name = "layer" + std::to_string(l);
+            many.push_back(of);
+        }
+        EXPECT_EQ(plan_of(many, options_of(method)).level_count(), one);
+    }
+}
+
+// As an engine's frames do.
+TEST_P(KfacTest, CapturesCanMove) {
+    Plan plan = plan_of({layers_of_every_kind()[0]}, options_of(KfacMethod::inverse));
+    layers_[0].draw(7);
+    plan.run();
+    const std::vector<float> still = weights();
+    plan = plan_of({layers_of_every_kind()[0]}, options_of(KfacMethod::inverse));
+    TestLayer other(device(), layers_of_every_kind()[0]);
+    other.draw(7);
+    layers_[0].draw(7);
+    layers_[0].set_inputs(3.0f);
+    const Plan::Rebinding moved[] = {{"linear.weight.inputs", other.layer().inputs},
+                                     {"linear.weight.output_gradients", other.layer().output_gradients}};
+    plan.rebind(moved);
+    plan.run();
+    EXPECT_EQ(weights(), still);
+}
+
+HERON_DEVICE_TESTS(KfacTest);
+
+}  // namespace
+}  // namespace heron::test
