@@ -87,6 +87,7 @@ Optimizers by_layers(const OptimizerRequest& request, heron::KfacMethod method) 
     options.method = method;
     options.damping = 1e-2f;
     options.warm_factors = true;
+    options.factor_interval = options.moments_interval = 5;
     options.refresh_interval = 20;
     options.step.weight_decay = kWeightDecay;
     options.step.decoupled_decay = true;

@@ -195,6 +195,7 @@ class Network {
 public:
     Network(const Device& device, DType dtype) : dtype_(dtype) {
         memory_ = device.create_buffer(4 * kBytes);
+        captures_ = device.create_buffer(2 * kBytes);
         const Shape shapes[] = {Shape{256, 784}, Shape{256}};
         for (std::uint64_t i = 0; i < 2; ++i) {
             Parameter parameter;
@@ -215,11 +216,31 @@ public:
         filter.gradient = memory_.view(dtype_, Shape{256, 16, 7, 7}, kBytes);
         optimizer.add(filter);
     }
+    // Matrix and bias as one layer, or the filter as another.
+    void give_layer_to(LayerOptimizer& optimizer, bool filter) const {
+        Layer layer;
+        layer.weight = parameters_[0];
+        Shape inputs{64, 784}, outputs{64, 256};
+        if (filter) {
+            layer.weight.weight = memory_.view(dtype_, Shape{256, 16, 7, 7}, 0);
+            layer.weight.gradient = memory_.view(dtype_, Shape{256, 16, 7, 7}, kBytes);
+            layer.patches = ConvPatches{.kernel = {7, 7}};
+            layer.sharing = LayerSharing::reduce;
+            inputs = Shape{8, 16, 8, 8};
+            outputs = Shape{8, 256, 2, 2};
+        } else {
+            layer.bias = parameters_[1];
+        }
+        layer.inputs = captures_.view(dtype_, inputs);
+        layer.output_gradients = captures_.view(dtype_, outputs, kBytes);
+        optimizer.add_layer(layer);
+    }
 
 private:
     static constexpr std::uint64_t kBytes = 1 << 20;
     DType dtype_;
     Buffer memory_;
+    Buffer captures_;
     std::vector<Parameter> parameters_;
 };
 
@@ -276,6 +297,13 @@ void compile_steps(const Device& device) {
         Shampoo filters(device, {.block_size = 64});
         network.give_filter_to(filters);
         compile(device, {&filters}, {}).prewarm();
+        for (KfacMethod method : {KfacMethod::inverse, KfacMethod::ekfac})
+            for (const bool filter : {false, true}) {
+                Kfac kfac(device, {.method = method});
+                network.give_layer_to(kfac, filter);
+                for (const StepOptions& options : step_options(dtype))
+                    compile(device, {&kfac}, options).prewarm();
+            }
         compile_step(Fismo(device), true);
         compile_step(Fismo(device, FismoOptions::paper()), true);
     }
