@@ -17,7 +17,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::uint32_t kCalibrationSteps = 6;
+constexpr std::uint32_t kCalibrationSteps = 10;
 constexpr std::uint32_t kFewestSteps = 20;  // that a budget leaves
 constexpr int kExtensions = 2;              // of the grid, beyond its ends
 constexpr double kReserve = 0.85;           // of a budget is planned; the rest is for extensions

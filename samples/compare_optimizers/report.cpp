@@ -196,7 +196,7 @@ void write_report(const std::filesystem::path& folder, std::span<const TaskResul
         "that are not told apart. Steps to the target are interpolated\nbetween evaluations. A step's time "
         "is "
         "that of the passes, which is the same with every optimizer (the shortest median of\nall runs), and "
-        "the optimizer's own.\n\n"
+        "the mean of the optimizer's own, refreshes included.\n\n"
         "Networks are small, trainings short, and one device's times are not another's: nothing here is "
         "about "
         "large models.\n",

@@ -20,6 +20,12 @@ using Clock = std::chrono::steady_clock;
 // Long enough to hide a submission, short enough for a live display.
 constexpr double kSubmissionSeconds = 0.2;
 
+double mean(const std::vector<double>& values) {
+    double sum = 0;
+    for (const double value : values) sum += value;
+    return sum / static_cast<double>(values.size());
+}
+
 heron::Schedule schedule(std::uint32_t steps) {
     const std::uint32_t warmup = std::min({steps / 20 + 1, 100u, steps - 1});  // a single step has none
     return heron::Schedule::warmup_cosine(warmup, steps, 0.0f);
@@ -67,8 +73,8 @@ public:
             advance(static_cast<std::uint32_t>(until));
             if (!trial_.diverged) evaluate();
         }
-        if (!step_seconds_.empty()) trial_.step_seconds = median(step_seconds_);
-        if (!optimizer_seconds_.empty()) trial_.optimizer_seconds = median(optimizer_seconds_);
+        if (!optimizer_seconds_.empty()) trial_.optimizer_seconds = mean(optimizer_seconds_);
+        if (!pass_seconds_.empty()) trial_.step_seconds = median(pass_seconds_) + trial_.optimizer_seconds;
         return std::move(trial_);
     }
 
@@ -106,12 +112,12 @@ private:
         }
         const auto times = commands_->times();
         for (const StepCommands::Seconds& parts : times) {
-            double sum = 0;
-            for (const double part : parts) sum += part;
-            step_seconds_.push_back(sum);
+            double passes = 0;
+            for (const double part : parts) passes += part;
+            pass_seconds_.push_back(passes - parts.back());
             optimizer_seconds_.push_back(parts.back());
         }
-        if (times.empty()) step_seconds_.insert(step_seconds_.end(), count, seconds);
+        if (times.empty()) pass_seconds_.insert(pass_seconds_.end(), count, seconds);
     }
 
     const TrialProgress& progress_;
@@ -121,7 +127,8 @@ private:
     heron::Plan optimizer_;
     std::unique_ptr<StepCommands> commands_;
     Trial trial_;
-    std::vector<double> step_seconds_, optimizer_seconds_;
+    std::vector<double> pass_seconds_;  // of whole steps where the device has no timestamps
+    std::vector<double> optimizer_seconds_;
     std::uint32_t steps_per_submit_ = 1;
 };
 

@@ -30,8 +30,9 @@ struct Trial {
     std::vector<float> losses;  // of each step's batch
     std::vector<Validation> validations;
     bool diverged = false;  // ended early: a loss was not finite, or ten times the first
-    // Medians over the steps, of GPU time where the device has timestamps; without, the wall clock of whole
-    // steps, and 0 for the optimizer.
+    // GPU time where the device has timestamps: the median of the passes, and of the optimizer, some of whose
+    // steps refresh what others use, the mean. Without, the wall clock of whole steps, and 0 for the
+    // optimizer.
     double step_seconds = 0;
     double optimizer_seconds = 0;
     double evaluation_seconds = 0;  // wall clock of the last one
