@@ -23,6 +23,7 @@
 #include "heron/linalg/power_iteration.hpp"
 #include "heron/linalg/product.hpp"
 #include "heron/linalg/qr.hpp"
+#include "heron/linalg/quantize.hpp"
 #include "heron/linalg/random.hpp"
 #include "heron/linalg/reduce.hpp"
 #include "heron/linalg/select.hpp"

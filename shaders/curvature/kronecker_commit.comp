@@ -10,11 +10,6 @@
 #include "core/kernel.glsl"
 #include "curvature/elements.glsl"
 
-// The best iterate of an iteration that ran out is better than an old root; a pseudo-inverse is one of what there is.
-bool has_root(uint status) {
-    return status == STATUS_OK || status == STATUS_NOT_CONVERGED || status == STATUS_JITTERED || status == STATUS_RANK_DEFICIENT;
-}
-
 void main() {
     if (nothing_to_do())
         return;
@@ -23,7 +18,7 @@ void main() {
     if (p.control.c.step < p.jobs.job[j].first_step)
         return;
     U32 status = p.jobs.job[j].status;
-    if (!has_root(status.v[0])) {
+    if (!is_usable(status.v[0])) {
         if (group == p.jobs.job[j].first_group && gl_LocalInvocationID.x == 0u) {
             U32 failures = p.jobs.job[j].failures;
             uint count = failures.v[0];

@@ -17,4 +17,12 @@ const uint STATUS_JITTERED = 6;
 
 HERON_SHARED_END
 
+#ifndef __cplusplus
+// Whether there is a result to take over: the best iterate of an iteration that ran out is better than an old one, and a
+// factorisation of a matrix without full rank is one of what there is.
+bool is_usable(uint status) {
+    return status == STATUS_OK || status == STATUS_NOT_CONVERGED || status == STATUS_JITTERED || status == STATUS_RANK_DEFICIENT;
+}
+#endif
+
 #endif

@@ -156,6 +156,13 @@ void compile_woodbury(const Device& device) {
 }
 
 void compile_structured(const Device& device) {
+    compile_case(device, [&](Work& w) {
+        const Tensor x = w.tensor(DType::f32, {300, 500});
+        const QuantizedMatrix codes{w.tensor(DType::u32, {300, quantized_words(500, 4)}),
+                                    w.tensor(DType::f32, {300, 8}), w.tensor(DType::f32, {300})};
+        quantize(w.graph, x, codes);
+        dequantize(w.graph, codes, x);
+    });
     for (DType in : kFloats)
         compile_case(device, [&](Work& w) {
             const Shape shape{300, 500};
