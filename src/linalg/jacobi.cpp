@@ -20,6 +20,7 @@
 #include "linalg/cpu_subgroup.hpp"
 #include "linalg/integers.hpp"
 #include "linalg/jacobi.h"
+#include "linalg/real.hpp"
 #include "linalg/reduce.hpp"
 #include "linalg/spectrum.h"
 
@@ -51,8 +52,6 @@ constexpr std::uint32_t kSweepsAtOnce = 2;
 // jacobi_cpu.comp: rows in memory of a subgroup, two blocks or a whole matrix.
 constexpr std::uint32_t kCpuOrder = 64;
 constexpr std::uint32_t kCpuSweepsAtOnce = 3;
-
-double real(std::uint64_t value) { return static_cast<double>(value); }
 
 }  // namespace
 
@@ -210,6 +209,19 @@ void Jacobi::add_solve(const Tensor& x, const Tensor& j, const Pairs& pairs, std
     graph_.add(std::move(operation));
 }
 
+// For columns of x that meet as `pairs` says.
+template <typename Job>
+Job Jacobi::columns_job(const Tensor& x, const Pairs& pairs) {
+    Job job{};
+    job.rows = narrow(x.rows());
+    job.stride = narrow(x.cols());
+    job.item = narrow(x.rows() * x.cols());
+    job.block = pairs.block;
+    job.blocks = pairs.blocks;
+    job.round = pairs.round;
+    return job;
+}
+
 void Jacobi::add_rotate(const Tensor& x, const Tensor& y, const Tensor& j, const Pairs& pairs,
                         bool transposed) const {
     const std::uint32_t subgroup = variant_.cpu_subgroup;
@@ -217,13 +229,7 @@ void Jacobi::add_rotate(const Tensor& x, const Tensor& y, const Tensor& j, const
     const std::uint32_t rows = subgroup > 4    ? 32
                                : subgroup != 0 ? 16
                                                : 4 * (variant_.rotate_threads / variant_.rotate_lanes);
-    gpu::JacobiRotateJob job{};
-    job.rows = narrow(x.rows());
-    job.stride = narrow(x.cols());
-    job.item = narrow(x.rows() * x.cols());
-    job.block = pairs.block;
-    job.blocks = pairs.blocks;
-    job.round = pairs.round;
+    auto job = columns_job<gpu::JacobiRotateJob>(x, pairs);
     job.chunks = narrow(ceil_div(x.rows(), rows));
     job.flags = transposed ? gpu::ROTATE_TRANSPOSED : 0;
     std::vector<Operand> operands{{offsetof(gpu::JacobiRotateJob, j), j, Access::read},
@@ -252,13 +258,7 @@ void Jacobi::add_rotate(const Tensor& x, const Tensor& y, const Tensor& j, const
 void Jacobi::add_gram(const Tensor& x, const Tensor& g, const Pairs& pairs) const {
     const std::uint32_t threads = graph_.device().capabilities().cpu ? 8 : 64;
     const std::uint64_t quads = pairs.order / 4;
-    gpu::JacobiGramJob job{};
-    job.rows = narrow(x.rows());
-    job.stride = narrow(x.cols());
-    job.item = narrow(x.rows() * x.cols());
-    job.block = pairs.block;
-    job.blocks = pairs.blocks;
-    job.round = pairs.round;
+    auto job = columns_job<gpu::JacobiGramJob>(x, pairs);
     job.chunks = narrow(ceil_div(quads * (quads + 1) / 2, threads));
     Operation operation = make_operation(kGram, job,
                                          {{offsetof(gpu::JacobiGramJob, x), x, Access::read},

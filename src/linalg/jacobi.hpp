@@ -69,6 +69,8 @@ private:
     };
     void add_solve(const Tensor& x, const Tensor& j, const Pairs& pairs, std::uint32_t sweeps,
                    double tolerance, double floor, std::uint32_t flags, std::uint32_t partial_at);
+    template <typename Job>
+    static Job columns_job(const Tensor& x, const Pairs& pairs);
     void add_rotate(const Tensor& x, const Tensor& y, const Tensor& j, const Pairs& pairs,
                     bool transposed) const;
     void add_gram(const Tensor& x, const Tensor& g, const Pairs& pairs) const;

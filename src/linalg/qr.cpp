@@ -165,6 +165,14 @@ private:
     std::uint32_t row_threads() const { return cpu_ ? 8 : 128; }
     std::uint32_t rows_per_group() const { return cpu_ ? 16 : 4; }
 
+    template <typename Job>
+    void place_results(Job& job) const {
+        job.q_stride = narrow(q_.stride());
+        job.q_item = item_stride(q_);
+        job.r_stride = narrow(r_.stride());
+        job.r_item = item_stride(r_);
+    }
+
     void panel(const Tensor& w, const Tensor& v, const Tensor& product, std::uint64_t first,
                std::uint64_t width, bool whole) {
         gpu::QrPanelJob job{};
@@ -179,10 +187,7 @@ private:
         if (whole) {
             job.a_stride = narrow(a_.stride());
             job.a_item = item_stride(a_);
-            job.q_stride = narrow(q_.stride());
-            job.q_item = item_stride(q_);
-            job.r_stride = narrow(r_.stride());
-            job.r_item = item_stride(r_);
+            place_results(job);
             operands.push_back({offsetof(gpu::QrPanelJob, a), a_, Access::read});
             operands.push_back({offsetof(gpu::QrPanelJob, q), q_, Access::write});
             operands.push_back({offsetof(gpu::QrPanelJob, r), r_, Access::write});
@@ -275,10 +280,7 @@ private:
         job.n = narrow(n_);
         job.w_stride = narrow(w.stride());
         job.w_item = item_stride(w);
-        job.q_stride = narrow(q_.stride());
-        job.q_item = item_stride(q_);
-        job.r_stride = narrow(r_.stride());
-        job.r_item = item_stride(r_);
+        place_results(job);
         job.flags = (positive ? gpu::QR_POSITIVE : 0) | (exponent ? gpu::QR_SCALED : 0);
         job.groups = narrow(ceil_div(m_, rows_per_group()));
         std::vector<Operand> operands{{offsetof(gpu::QrFinishJob, w), w, Access::read},

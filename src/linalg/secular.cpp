@@ -14,6 +14,7 @@
 #include "heron/spirv/secular_vectors.hpp"
 #include "heron/spirv/secular_weights.hpp"
 #include "linalg/integers.hpp"
+#include "linalg/real.hpp"
 #include "linalg/secular.h"
 
 namespace heron {
@@ -29,8 +30,6 @@ constexpr KernelInfo kDeflate = make_kernel<Job>("secular_deflate", spirv::secul
 constexpr KernelInfo kRoots = make_kernel<Job>("secular_roots", spirv::secular_roots);
 constexpr KernelInfo kWeights = make_kernel<Job>("secular_weights", spirv::secular_weights);
 constexpr KernelInfo kVectors = make_kernel<Job>("secular_vectors", spirv::secular_vectors);
-
-double real(std::uint64_t value) { return static_cast<double>(value); }
 
 }  // namespace
 

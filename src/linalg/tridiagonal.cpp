@@ -14,6 +14,7 @@
 #include "heron/spirv/tridiagonal_split.hpp"
 #include "linalg/blocks.hpp"
 #include "linalg/integers.hpp"
+#include "linalg/real.hpp"
 #include "linalg/tridiagonal.h"
 
 namespace heron {
@@ -37,8 +38,6 @@ constexpr KernelInfo kSplit =
 
 constexpr std::uint64_t kPanel = gpu::TRIDIAGONAL_PANEL;
 constexpr std::uint64_t kChunk = 1024;  // elements of a workgroup of tridiagonal_split
-
-double real(std::uint64_t value) { return static_cast<double>(value); }
 
 }  // namespace
 

@@ -15,15 +15,20 @@ namespace {
 
 constexpr float kEps32 = 0x1p-23f;
 
-// `given`: y or b.
-void check_options(std::string_view who, const Graph& graph, const Window& window, const NamedTensor& given,
-                   const Tensor& x, const WoodburyOptions& options) {
+// `given`: y or b, `length` elements for each window.
+void check_solve(std::string_view who, const Graph& graph, const Window& window, const NamedTensor& given,
+                 std::uint64_t length, ElementKind kind, const Tensor& x, const WoodburyOptions& options) {
+    check_window(who, graph, window);
+    const std::uint64_t items = window.rows.batch();
+    check_elements(who, given.name, graph, given.tensor, items * length, kind);
+    check_elements(who, "x", graph, x, items * window.rows.cols(), ElementKind::f32);
+    check_apart(who, graph, "x", x, window);
+    check_no_overlap(who, "x", x, given.name, given.tensor, graph);
     check_enumerator(who, options.refinement, Refinement::always, "refinement is not one of Refinement");
     if (!is_positive(options.lambda) || !is_positive(options.weight) ||
         !is_positive(options.lambda / options.weight))
         refuse(who, "lambda is " + std::to_string(options.lambda) + ", the weight " +
                         std::to_string(options.weight) + "; both must be positive and finite");
-    const std::uint64_t items = window.rows.batch();
     if (options.damping) check_elements(who, "damping", graph, options.damping, items, ElementKind::f32);
     check_status_tensor(who, graph, options.status, items, {given, {"x", x}, {"damping", options.damping}});
     if (options.status) check_apart(who, graph, "status", options.status, window);
@@ -162,28 +167,15 @@ void add_woodbury_solve(Graph& graph, const Window& window, const Tensor& b, con
 
 void woodbury_range(Graph& graph, const Window& window, const Tensor& y, const Tensor& x,
                     const WoodburyOptions& options) {
-    const char* who = "woodbury_range";
-    check_window(who, graph, window);
-    const std::uint64_t items = window.rows.batch();
-    check_elements(who, "y", graph, y, items * window.rows.rows(), ElementKind::f32);
-    check_elements(who, "x", graph, x, items * window.rows.cols(), ElementKind::f32);
-    check_apart(who, graph, "x", x, window);
-    check_no_overlap(who, "x", x, "y", y, graph);
-    check_options(who, graph, window, {"y", y}, x, options);
-    if (items > 0) add_range(graph, window, y, x, options);
+    check_solve("woodbury_range", graph, window, {"y", y}, window.rows.rows(), ElementKind::f32, x, options);
+    if (window.rows.batch() > 0) add_range(graph, window, y, x, options);
 }
 
 void woodbury_solve(Graph& graph, const Window& window, const Tensor& b, const Tensor& x,
                     const WoodburyOptions& options) {
-    const char* who = "woodbury_solve";
-    check_window(who, graph, window);
-    const std::uint64_t items = window.rows.batch();
-    check_elements(who, "b", graph, b, items * window.rows.cols(), ElementKind::any_float);
-    check_elements(who, "x", graph, x, items * window.rows.cols(), ElementKind::f32);
-    check_apart(who, graph, "x", x, window);
-    check_no_overlap(who, "x", x, "b", b, graph);
-    check_options(who, graph, window, {"b", b}, x, options);
-    if (items > 0) add_woodbury_solve(graph, window, b, x, options);
+    check_solve("woodbury_solve", graph, window, {"b", b}, window.rows.cols(), ElementKind::any_float, x,
+                options);
+    if (window.rows.batch() > 0) add_woodbury_solve(graph, window, b, x, options);
 }
 
 }  // namespace heron
