@@ -76,6 +76,7 @@ const uint MUON_NORM = 16;       // partial norms of U; without it U itself
 const uint ACCUMULATE_FINITE = 32; // sums of finite gradients stay finite
 const uint PRODUCT_C = 64;         // GEMM_HAS_C of every job
 const uint PRODUCT_SYMMETRIC = 128; // GEMM_SYMMETRIC of every job
+const uint PRODUCT_SQUARES = 256;  // sums of squares of the rows of the result
 HERON_SHARED_END
 
 #ifdef __cplusplus
@@ -97,7 +98,8 @@ inline constexpr std::string_view kRowNames[] = {"matrix", "patches"};
 inline constexpr std::string_view kRankOneNames[] = {"product", "factor", "update"};
 inline constexpr std::string_view kLdltStepNames[] = {"gather", "divide", "scatter"};
 inline constexpr std::string_view kFlagNames[] = {"ELEMENTS_SINGLE", "ELEMENTS_AVERAGE", "SGD_MOMENTUM", "ADAMW_AMSGRAD",
-                                                  "MUON_NORM", "ACCUMULATE_FINITE", "PRODUCT_C", "PRODUCT_SYMMETRIC"};
+                                                  "MUON_NORM", "ACCUMULATE_FINITE", "PRODUCT_C", "PRODUCT_SYMMETRIC",
+                                                  "PRODUCT_SQUARES"};
 inline constexpr SpecText kSpecTexts[] = {
     {SPEC_THREADS, "threads"},
     {SPEC_DTYPE_A, "A", kDTypeNames},

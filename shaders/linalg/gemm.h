@@ -13,6 +13,8 @@ struct GemmJob {
     U32   c;           // valid only with GEMM_HAS_C
     U32   d;
     U32   active_items; // with GEMM_ACTIVE
+    F32   squares;     // with PRODUCT_SQUARES: of each row of D its sum of squares over the columns of a tile, or of a part
+                       // of one; items x m x parts of a row
     uint  m;           // rows of D
     uint  n;           // columns of D
     uint  k;           // at least 1

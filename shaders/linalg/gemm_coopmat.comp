@@ -33,6 +33,7 @@
 
 layout(constant_id = SPEC_DTYPE_C) const uint DTYPE_C = DTYPE_F32;
 layout(constant_id = SPEC_DTYPE_D) const uint DTYPE_D = DTYPE_F32;
+layout(constant_id = SPEC_FLAGS) const uint FLAGS = 0;
 layout(constant_id = SPEC_SUBGROUP) const uint SUBGROUP = 32;
 layout(constant_id = SPEC_MATRIX_M) const uint M = 16;
 layout(constant_id = SPEC_MATRIX_N) const uint N = 16;
@@ -263,6 +264,20 @@ void main() {
             pool[part + e] = floatBitsToUint(value);
         }
         exchange();
+        if ((FLAGS & PRODUCT_SQUARES) != 0) { // what lies outside of D is zero here
+            F32 squares = p.jobs.job[j].squares;
+            uint parts = (n + BLOCKS * N - 1) / (BLOCKS * N);
+            for (uint r = lane; r < M; r += SUBGROUP) {
+                uint row = row0 + block * M + r;
+                float sum = 0.0;
+                [[dont_unroll]] for (uint q = 0; q < WIDE; ++q) {
+                    vec4 value = uintBitsToFloat(pool[part + r * WIDE + q]);
+                    sum += dot(value, value);
+                }
+                if (row < m && col0 < n)
+                    squares.v[(item * m + row) * parts + col0 / (BLOCKS * N)] = sum;
+            }
+        }
         [[unroll]] for (uint s = 0; s < BLOCKS; ++s) {
             Sums finished;
             coopMatLoad(finished, pool, part + s * N / 4, WIDE, gl_CooperativeMatrixLayoutRowMajor);

@@ -26,6 +26,7 @@ layout(constant_id = SPEC_DTYPE_A) const uint DTYPE_A = DTYPE_F32;
 layout(constant_id = SPEC_DTYPE_B) const uint DTYPE_B = DTYPE_F32;
 layout(constant_id = SPEC_DTYPE_C) const uint DTYPE_C = DTYPE_F32;
 layout(constant_id = SPEC_DTYPE_D) const uint DTYPE_D = DTYPE_F32;
+layout(constant_id = SPEC_FLAGS) const uint FLAGS = 0;
 
 const uint LANES = gl_WorkGroupSize.x;
 
@@ -168,6 +169,7 @@ void main() {
     uint rows = min(ROWS, m - row0);
     for (uint r = 0; r < rows; ++r) {
         uint row = row0 + r;
+        float squares = 0.0;
         for (uint s = 0; s < COLS; s += 2) {
             uint col = col0 + s;
             // Of a symmetric result, what lies below the diagonal comes from above it.
@@ -187,6 +189,7 @@ void main() {
             }
             uvec2 bits = uvec2(to_bits(value.x, DTYPE_D), to_bits(value.y, DTYPE_D));
             store_two(d, d_item + row * d_row + col, bits, keep0, keep1, pairs, DTYPE_D);
+            squares += (keep0 ? value.x * value.x : 0.0) + (keep1 ? value.y * value.y : 0.0);
             if (symmetric) {
                 uint below = d_item + col * d_row + row;
                 if (keep0 && col != row)
@@ -194,6 +197,18 @@ void main() {
                 if (keep1 && col + 1 != row)
                     store_bits(d, below + d_row, bits.y, DTYPE_D);
             }
+        }
+        if ((FLAGS & PRODUCT_SQUARES) != 0)
+            results[r * COLS * LANES + lane] = squares; // in the place of a sum that has been used
+    }
+    if ((FLAGS & PRODUCT_SQUARES) != 0) {
+        barrier();
+        F32 squares = p.jobs.job[j].squares;
+        for (uint r = lane; r < rows; r += LANES) {
+            float sum = 0.0;
+            for (uint l = 0; l < LANES; ++l)
+                sum += results[min(r, rows - 1) * COLS * LANES + l];
+            squares.v[(item * m + row0 + min(r, rows - 1)) * p.jobs.job[j].tiles_n + tile.y] = sum;
         }
     }
 }

@@ -42,8 +42,8 @@ layout(buffer_reference, scalar, buffer_reference_align = 16) readonly buffer Pa
 
 shared vec2 results[PANEL_ROWS * LANES];
 
-// Two neighbouring sums of a row go into D.
-void finish(uint j, uint item, uint row, uint col, vec2 sums) {
+// Two neighbouring sums of a row go into D. Returns the sum of their squares.
+float finish(uint j, uint item, uint row, uint col, vec2 sums) {
     U32 d = p.jobs.job[j].d;
     uint m = p.jobs.job[j].m;
     uint n = p.jobs.job[j].n;
@@ -72,6 +72,7 @@ void finish(uint j, uint item, uint row, uint col, vec2 sums) {
         if (keep1 && col + 1 != row)
             store_bits(d, below + d_row, bits.y, DTYPE_D);
     }
+    return (keep0 ? value.x * value.x : 0.0) + (keep1 ? value.y * value.y : 0.0);
 }
 
 void main() {
@@ -161,14 +162,27 @@ void main() {
             // to share words compiles for seconds.
             [[unroll]] for (uint r = 0; r < PANEL_ROWS; ++r) {
                 vec2 sums = vec2(total[r][0], total[r][1]);
-                if (DTYPE_D == DTYPE_F32)
+                if (DTYPE_D == DTYPE_F32 && (FLAGS & PRODUCT_SQUARES) == 0)
                     finish(j, item, row_panel * PANEL_ROWS + r, col, sums);
                 else
                     results[r * LANES + lane] = sums;
             }
-            if (DTYPE_D != DTYPE_F32)
+            if (DTYPE_D != DTYPE_F32 || (FLAGS & PRODUCT_SQUARES) != 0)
                 for (uint r = 0; r < PANEL_ROWS; ++r)
-                    finish(j, item, row_panel * PANEL_ROWS + r, col, results[r * LANES + lane]);
+                    results[r * LANES + lane].x = finish(j, item, row_panel * PANEL_ROWS + r, col, results[r * LANES + lane]);
+            if ((FLAGS & PRODUCT_SQUARES) != 0) {
+                barrier();
+                F32 squares = p.jobs.job[j].squares;
+                for (uint r = lane; r < PANEL_ROWS; r += LANES) {
+                    float sum = 0.0;
+                    for (uint l = 0; l < LANES; ++l)
+                        sum += results[min(r, PANEL_ROWS - 1) * LANES + l].x;
+                    uint row = row_panel * PANEL_ROWS + r;
+                    if (row < m)
+                        squares.v[(item * m + row) * col_panels + col_panel] = sum;
+                }
+                barrier();
+            }
         }
     }
 }

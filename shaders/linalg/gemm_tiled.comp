@@ -29,6 +29,7 @@ layout(constant_id = SPEC_DTYPE_A) const uint DTYPE_A = DTYPE_F32;
 layout(constant_id = SPEC_DTYPE_B) const uint DTYPE_B = DTYPE_F32;
 layout(constant_id = SPEC_DTYPE_C) const uint DTYPE_C = DTYPE_F32;
 layout(constant_id = SPEC_DTYPE_D) const uint DTYPE_D = DTYPE_F32;
+layout(constant_id = SPEC_FLAGS) const uint FLAGS = 0;
 
 const uint THREADS_X = TILE / (4 * COL_BLOCKS);
 const uint THREADS_Y = TILE / (4 * ROW_BLOCKS);
@@ -192,6 +193,18 @@ void main() {
             store_two(d, d_item + row * d_row + col, bits, keep0, keep1, pairs, DTYPE_D);
             pool[r * STAGE_PITCH + s] = value.x;
             pool[r * STAGE_PITCH + s + 1] = value.y;
+        }
+        if ((FLAGS & PRODUCT_SQUARES) != 0) { // what lies outside of D is zero here
+            barrier();
+            F32 squares = p.jobs.job[j].squares;
+            uint parts = (n + STAGE_COLS - 1) / STAGE_COLS;
+            for (uint r = thread; r < STAGE_ROWS; r += THREADS) {
+                float sum = 0.0;
+                [[dont_unroll]] for (uint s = 0; s < STAGE_COLS; ++s)
+                    sum += pool[r * STAGE_PITCH + s] * pool[r * STAGE_PITCH + s];
+                if (block_row + r < m && block_col < n)
+                    squares.v[(item * m + block_row + r) * parts + block_col / STAGE_COLS] = sum;
+            }
         }
         if (symmetric) {
             barrier();

@@ -7,6 +7,8 @@
 #include <string>
 
 #include "graph/graph.hpp"
+#include "heron/linalg/norms.hpp"
+#include "heron/linalg/reduce.hpp"
 #include "heron/spirv/gemm_combine.hpp"
 #include "heron/spirv/gemm_pack.hpp"
 #include "linalg/checks.hpp"
@@ -17,7 +19,7 @@
 
 namespace heron {
 
-static_assert(sizeof(gpu::GemmJob) == 120 && offsetof(gpu::GemmJob, first_group) == 116);
+static_assert(sizeof(gpu::GemmJob) == 128 && offsetof(gpu::GemmJob, first_group) == 124);
 static_assert(sizeof(gpu::GemmPackJob) == 72 && offsetof(gpu::GemmPackJob, first_group) == 68);
 static_assert(sizeof(gpu::GemmCombineJob) == 88 && offsetof(gpu::GemmCombineJob, first_group) == 84);
 
@@ -90,6 +92,7 @@ struct Product {
     std::uint64_t k, items;
     std::uint32_t a_item, b_item;
     Active active;
+    Tensor squares;  // optional: GemmJob::squares
 };
 
 void add_product(Graph& graph, const GemmChoice& choice, const Product& x, const GemmOptions& options) {
@@ -152,18 +155,19 @@ void add_product(Graph& graph, const GemmChoice& choice, const Product& x, const
                                   {offsetof(gpu::GemmJob, d), x.d, x.active.access()}};
     x.active.add_to(operands, offsetof(gpu::GemmJob, active_items));
     if (has_c) operands.push_back({offsetof(gpu::GemmJob, c), x.c, Access::read});
+    if (x.squares) operands.push_back({offsetof(gpu::GemmJob, squares), x.squares, Access::write});
     Operation operation = make_operation(kernel.info, job, std::move(operands), tiles * x.items);
     operation.constants = {{gpu::SPEC_THREADS, threads},
                            {gpu::SPEC_DTYPE_A, dtype_code(a)},
                            {gpu::SPEC_DTYPE_B, dtype_code(b)},
                            {gpu::SPEC_DTYPE_C, dtype_code(has_c ? x.c : x.d)},
                            {gpu::SPEC_DTYPE_D, dtype_code(x.d)}};
+    std::uint32_t flags = x.squares ? gpu::PRODUCT_SQUARES : 0;
     if (kernel.packed) {
         operation.constants.push_back({gpu::SPEC_SUBGROUP, device.subgroup_size});
-        operation.constants.push_back(
-            {gpu::SPEC_FLAGS,
-             (has_c ? gpu::PRODUCT_C : 0) | (options.symmetric ? gpu::PRODUCT_SYMMETRIC : 0)});
+        flags |= (has_c ? gpu::PRODUCT_C : 0) | (options.symmetric ? gpu::PRODUCT_SYMMETRIC : 0);
     }
+    if (kernel.packed || flags != 0) operation.constants.push_back({gpu::SPEC_FLAGS, flags});
     if (kernel.matrix_units) {
         const MatrixShape& unit = device.cooperative_f16;
         for (const SpecConstant& constant :
@@ -172,12 +176,13 @@ void add_product(Graph& graph, const GemmChoice& choice, const Product& x, const
               SpecConstant{gpu::SPEC_MATRIX_K, unit.k}})
             operation.constants.push_back(constant);
     }
-    operation.reason = choice.reason;
+    operation.reason = choice.reason + (x.squares ? "; with the squares of D's rows" : "");
     const double columns = options.symmetric ? static_cast<double>(n + 1) : 2.0 * static_cast<double>(n);
     operation.flops =
         columns * static_cast<double>(m) * static_cast<double>(x.k) * static_cast<double>(x.items);
-    operation.bytes = static_cast<double>(a.span_bytes() + b.span_bytes() + x.d.span_bytes() +
-                                          (has_c ? x.c.span_bytes() : 0));
+    operation.bytes =
+        static_cast<double>(a.span_bytes() + b.span_bytes() + x.d.span_bytes() +
+                            (has_c ? x.c.span_bytes() : 0) + (x.squares ? x.squares.span_bytes() : 0));
     operation.guarded = options.guarded;
     graph.add(std::move(operation));
 }
@@ -280,7 +285,8 @@ void add_split_product(Graph& graph, const GemmChoice& choice, const Tensor& a, 
                      items,
                      batch_stride(a),
                      batch_stride(b),
-                     {options.active, false}},
+                     {options.active, false},
+                     {}},
                     plain);
     }
     add_combine(graph, partial, pieces, c, d, options);
@@ -291,6 +297,35 @@ void check_batch(std::string_view who, const char* name, const Tensor& tensor, c
         refuse(who, std::string(name) + " is " + text(tensor) + " with " + std::to_string(tensor.batch()) +
                         " matrices, D is " + text(d) + " with " + std::to_string(d.batch()) +
                         "; give it as many, or one for all");
+}
+
+// One f32 for each row of D, or for each matrix.
+void check_squares(std::string_view who, const Graph& graph, const char* name, const Tensor& squares,
+                   std::uint64_t count, std::initializer_list<NamedTensor> others) {
+    if (!squares) return;
+    if (squares.id >= graph.impl().objects.size())
+        refuse(who, std::string(name) + " belongs to another graph");
+    if (squares.dtype != DType::f32 || squares.shape.count() != count || squares.stride() != squares.cols())
+        refuse(who, std::string(name) + " is " + text(squares) + "; it must be contiguous, with " +
+                        std::to_string(count) + " f32");
+    for (const NamedTensor& other : others)
+        if (other.tensor) check_no_overlap(who, name, squares, other.name, other.tensor, graph);
+}
+
+// From `parts` that the product left, or from D where it could not.
+void add_squares(Graph& graph, const Tensor& parts, const char* missing, const Tensor& d,
+                 const GemmOptions& options) {
+    if (!options.row_squares && !options.square_sum) return;
+    const Purpose purpose(graph, std::string("squares of a product's result") +
+                                     (parts ? "" : std::string(", read again: ") + missing));
+    Tensor rows = options.row_squares;
+    if (!parts && !rows) rows = graph.temporary(DType::f32, Shape{d.batch(), d.rows()});
+    if (rows)
+        row_norms(graph, parts ? parts : d, rows, parts ? NormKind::one : NormKind::squared, options.guarded);
+    if (!options.square_sum) return;
+    Tensor summands = parts ? parts : rows;
+    if (!parts) summands = summands.reshape(Shape{d.batch(), 1, d.rows()});
+    sum(graph, summands, options.square_sum, options.guarded);
 }
 
 void check_active(std::string_view who, const Graph& graph, const Tensor& active, const Tensor& d) {
@@ -337,6 +372,14 @@ void add_gemm(std::string_view who, Graph& graph, const Tensor& a, const Tensor&
         if (!same_place(graph, c, d)) check_no_overlap(who, "D", d, "C", c, graph);
     }
     check_active(who, graph, options.active, d);
+    const NamedTensor operands[] = {
+        {"A", a}, {"B", b}, {"C", has_c ? c : Tensor{}}, {"D", d}, {"active", options.active}};
+    for (const NamedTensor& x : operands) {
+        check_squares(who, graph, "row_squares", options.row_squares, d.batch() * d.rows(), {x});
+        check_squares(who, graph, "square_sum", options.square_sum, d.batch(), {x});
+    }
+    check_squares(who, graph, "square_sum", options.square_sum, d.batch(),
+                  {{"row_squares", options.row_squares}});
     check_no_overlap(who, "D", d, "A", a, graph);
     check_no_overlap(who, "D", d, "B", b, graph);
 
@@ -347,22 +390,45 @@ void add_gemm(std::string_view who, Graph& graph, const Tensor& a, const Tensor&
     const GemmShape shape{m, n, k, d.batch(), options.symmetric, a.dtype, b.dtype, options.packing};
     const Capabilities& device = graph.device().capabilities();
     const GemmChoice choice = chosen != nullptr ? *chosen : choose_gemm(device, shape, options.variant);
-    if (m == 0 || n == 0 || d.batch() == 0) return;
+    if (m == 0 || n == 0 || d.batch() == 0) {
+        for (const Tensor& squares : {options.row_squares, options.square_sum})
+            add_zeros(graph, squares, options.guarded);
+        return;
+    }
     if (k == 0 || options.alpha == 0.0f) {
         if (options.active)  // no pieces: D stands for them, and is not read
             add_combine(graph, d, 0, has_c ? c : Tensor{}, d, options);
         else
             add_convert(graph, has_c ? c : Tensor{}, d, options.beta, options.guarded);
+        add_squares(graph, {}, "nothing was multiplied", d, options);
         return;
     }
     const std::uint64_t splits = split_count(device, *choice.kernel, shape, options);
+    const char* missing = splits > 1          ? "k is in pieces"
+                          : options.symmetric ? "half of it was mirrored"
+                          : options.active    ? "some of it may be left as it was"
+                                              : nullptr;
+    Tensor parts;
+    if ((options.row_squares || options.square_sum) && missing == nullptr) {
+        const std::uint64_t width = choice.kernel->tile_cols(device) / choice.kernel->row_parts;
+        parts = graph.temporary(DType::f32, Shape{d.batch(), m, ceil_div(n, width)});
+    }
     if (splits > 1)
         add_split_product(graph, choice, a, b, c, d, k, splits, options);
     else
-        add_product(
-            graph, choice,
-            {a, b, has_c ? c : Tensor{}, d, k, d.batch(), batch_stride(a), batch_stride(b), {options.active}},
-            options);
+        add_product(graph, choice,
+                    {a,
+                     b,
+                     has_c ? c : Tensor{},
+                     d,
+                     k,
+                     d.batch(),
+                     batch_stride(a),
+                     batch_stride(b),
+                     {options.active},
+                     parts},
+                    options);
+    add_squares(graph, parts, missing, d, options);
 }
 
 }  // namespace

@@ -34,6 +34,8 @@ struct GemmKernel {
     bool matrix_units = false;
     // Multiplies panels that gemm_pack makes of the operands, in a dispatch (a level) before.
     bool packed = false;
+    // A tile has so many sums of squares of a row (gpu::GemmJob::squares).
+    std::uint32_t row_parts = 1;
 };
 
 std::span<const GemmKernel> gemm_kernels();

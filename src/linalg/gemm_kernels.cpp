@@ -161,13 +161,13 @@ constexpr GemmKernel kGemmKernels[] = {
                     ? "too few tiles for every compute unit of a big GPU"
                     : std::string_view{};
      },
-     "matrix units, 4 x 4 cooperative matrices a subgroup", true},
+     "matrix units, 4 x 4 cooperative matrices a subgroup", true, false, 2},
     {make_kernel<gpu::GemmJob>("gemm_coopmat", kCoopmat), four_subgroups, coopmat_rows<kBlocks>,
      coopmat_cols<kBlocks>, missing_for_coopmat<kBlocks>, unsuitable_for_coopmat,
-     "matrix units, 2 x 2 cooperative matrices a subgroup", true},
+     "matrix units, 2 x 2 cooperative matrices a subgroup", true, false, 2},
     {make_kernel<gpu::GemmJob>("gemm_packed", spirv::gemm_packed), subgroup_threads, packed_side, packed_side,
      missing_for_packed, unsuitable_for_packed, "CPU driver: packed panels, 12 x 2 sums an invocation", false,
-     true},
+     true, 6 / gpu::PANEL_COLS},
     {make_kernel<gpu::GemmJob>("gemm_cpu", spirv::gemm_cpu), subgroup_threads, cpu_rows<kLarge>,
      cpu_cols<kLarge>, missing_for_cpu_large,
      [](const Capabilities& device, const GemmShape& s) -> std::string_view {
@@ -196,7 +196,7 @@ constexpr GemmKernel kGemmKernels[] = {
                     ? "too few tiles of 128 x 128 for every compute unit of a big GPU"
                     : std::string_view{};
      },
-     "128 x 128 tiles in shared memory"},
+     "128 x 128 tiles in shared memory", false, false, 2},
     {make_kernel<gpu::GemmJob>("gemm_tiled", spirv::gemm_tiled), always<128>, always<64>, always<64>,
      nothing_missing, always_suitable, "64 x 64 tiles in shared memory; fits the smallest limits of Vulkan"},
 };

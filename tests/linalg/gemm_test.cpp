@@ -31,6 +31,7 @@ struct GemmCase {
     MatrixKind kind = MatrixKind::random;
     std::string variant;
     std::vector<std::uint32_t> active;  // empty: all
+    bool squares = false;               // of rows, and of matrices
 };
 
 std::ostream& operator<<(std::ostream& out, const GemmCase& x) {
@@ -79,6 +80,7 @@ protected:
         GemmCase gemm;
         Placed a, b, c, d;
         bool has_c;
+        GuardedBuffer *row_squares, *square_sum;
     };
 
     DType operand_type(const std::string& variant) {
@@ -129,6 +131,15 @@ protected:
             options.active = graph.external(
                 "active" + std::to_string(names_++),
                 {guarded_on(graph.device(), x.active).address(), DType::u32, Shape{x.active.size()}});
+        if (x.squares) {
+            const auto floats = [&](GuardedBuffer*& buffer, std::uint64_t count) {
+                buffer = &guarded_on(graph.device(), std::vector<float>(count, -1.0f));
+                return graph.external("squares" + std::to_string(names_++),
+                                      buffer->view(DType::f32, {count}));
+            };
+            options.row_squares = floats(p.row_squares, x.batch * x.m);
+            options.square_sum = floats(p.square_sum, x.batch);
+        }
         const Tensor c_tensor = p.has_c ? p.c.tensor : Tensor{};
         if (x.symmetric)
             syrk(graph, p.a.tensor, c_tensor, p.d.tensor, options);
@@ -153,6 +164,7 @@ protected:
             EXPECT_TRUE(gaps_intact(bytes, x.d, x.batch, x.m, x.n, p.d.stride))
                 << x << ": wrote between the rows";
             const std::vector<Matrix> results = decode(bytes, x.d, x.batch, x.m, x.n, p.d.stride);
+            if (x.squares) check_squares(p, results);
             for (std::uint64_t item = 0; item < x.batch; ++item) {
                 if (!x.active.empty() && x.active[item] == 0) {
                     const Matrix& before = p.d.items[item];
@@ -186,6 +198,22 @@ protected:
             }
         }
         pending_.clear();
+    }
+
+    // Against the squares of D as it is, which may have been rounded to 16 bits since.
+    void check_squares(const Pending& p, const std::vector<Matrix>& results) {
+        const GemmCase& x = p.gemm;
+        const double bound = 256 * 0x1p-24 + (x.d == DType::f32 ? 0 : 2.01 * unit_roundoff(x.d));
+        const std::vector<float> rows = p.row_squares->floats(), sums = p.square_sum->floats();
+        for (std::uint64_t item = 0; item < x.batch; ++item) {
+            const Vector expected = results[item].rowwise().squaredNorm();
+            for (std::uint64_t i = 0; i < x.m; ++i) {
+                const double row = expected[static_cast<Eigen::Index>(i)];
+                EXPECT_NEAR(static_cast<double>(rows[item * x.m + i]), row, bound * row)
+                    << x << ", row " << i;
+            }
+            EXPECT_NEAR(static_cast<double>(sums[item]), expected.sum(), bound * expected.sum()) << x;
+        }
     }
 
     // Names of what the device can run. Those on matrix units take f16 operands only.
@@ -271,6 +299,45 @@ TEST_P(GemmTest, MatchesFloat64WithEveryOption) {
         run(graph);
         check();
     }
+}
+
+TEST_P(GemmTest, LeavesSquaresOfItsResult) {
+    for (const std::string& variant : all_variants(device())) {
+        Graph graph(device());
+        std::vector<GemmCase> cases{
+            {.m = 33, .n = 65, .k = 17, .alpha = -0.5f, .beta = 2.0f},
+            {.m = 100, .n = 145, .k = 40, .batch = 3, .in_place = true, .beta = 1.0f, .gap = 1},
+            {.m = 1, .n = 300, .k = 3},
+            {.m = 150, .n = 1, .k = 3},
+        };
+        // A pipeline more, which takes seconds to compile.
+        if (variant == "gemm_cpu_small" || variant == "gemm_tiled")
+            cases.push_back({.m = 33, .n = 70, .k = 17, .d = DType::f16});
+        for (GemmCase& x : cases) {
+            x.variant = variant;
+            x.squares = true;
+            add(graph, x);
+        }
+        EXPECT_EQ(graph.compile({}).level_count(), variant == "gemm_packed" ? 3u : 2u) << variant;
+        run(graph);
+        check(variant);
+    }
+}
+
+TEST_P(GemmTest, ReadsItsResultAgainForSquaresThatAKernelCannotLeave) {
+    Graph graph(device());
+    for (GemmCase x : {
+             GemmCase{.m = 7, .n = 9, .k = 0, .batch = 2, .beta = 3.0f},
+             GemmCase{.m = 40, .n = 40, .k = 9, .batch = 2, .symmetric = true, .d = DType::bf16},
+             GemmCase{.m = 5, .n = 3, .k = 4100, .batch = 2},
+             GemmCase{.m = 5, .n = 3, .k = 9, .batch = 2, .active = {1, 1}},
+             GemmCase{.m = 0, .n = 3, .k = 9, .batch = 2},
+         }) {
+        x.squares = true;
+        add(graph, x);
+    }
+    run(graph);
+    check();
 }
 
 TEST_P(GemmTest, SymmetricProductsMatchFloat64) {
@@ -669,6 +736,16 @@ TEST_P(GemmTest, RefusesWhatDoesNotFitAndAddsNothing) {
         {"beta inf", [&] { gemm(graph, a, b, d, d, {.beta = INFINITY}); }},
         {"transpose_a", [&] { gemm(graph, a, b, {}, d, {.transpose_a = static_cast<Transpose>(7)}); }},
         {"transpose_b", [&] { gemm(graph, a, b, {}, d, {.transpose_b = static_cast<Transpose>(2)}); }},
+        {"row_squares is 5 f32",
+         [&] { gemm(graph, a, b, {}, d, {.row_squares = graph.temporary(DType::f32, {5})}); }},
+        {"square_sum is", [&] { gemm(graph, a, b, {}, d, {.square_sum = a}); }},
+        {"square_sum (1 f32) overlaps row_squares",
+         [&] {
+             const Tensor rows = graph.temporary(DType::f32, {d.rows()});
+             Tensor one = rows;
+             one.shape = Shape{1};
+             gemm(graph, a, b, {}, d, {.row_squares = rows, .square_sum = one});
+         }},
         {"split", [&] { gemm(graph, a, b, {}, d, {.split = static_cast<SplitK>(2)}); }},
         {"transpose_a",
          [&] { syrk(graph, a, {}, placed(4, 4), {.transpose_a = static_cast<Transpose>(7)}); }},
