@@ -8,6 +8,7 @@
 // One invocation an element.
 #version 460
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
 #include "curvature/structured.h"
 
 #define JOB StructuredGramJob
@@ -48,13 +49,13 @@ void main() {
         }
     } else {
         uvec2 at = position_of(e);
-        for (uint s = 0u; s < SEGMENTS; ++s) {
+        [[dont_unroll]] for (uint s = 0u; s < SEGMENTS; ++s) {
             uvec4 left = column_segment(at.x, s);
             for (uint r = 0u; r < left.y; ++r) {
                 uint row = left.x + r;
                 float inner = 0.0; // (U K)_(row, at.y), or K_(row, at.y)
                 if (has_u) {
-                    for (uint t = 0u; t < SEGMENTS; ++t) {
+                    [[dont_unroll]] for (uint t = 0u; t < SEGMENTS; ++t) {
                         uvec4 right = column_segment(at.y, t);
                         for (uint q = 0u; q < right.y; ++q)
                             inner += u.v[symmetric_place(row, right.x + q)] * load(k, right.z + q * right.w, DTYPE_A);

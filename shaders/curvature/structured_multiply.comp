@@ -2,6 +2,7 @@
 // K B of two matrices of one structure, which the product has too; many in one dispatch. One invocation an element.
 #version 460
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
 #include "curvature/structured.h"
 
 #define JOB StructuredMultiplyJob
@@ -26,7 +27,7 @@ void main() {
         return;
     uvec2 at = position_of(e);
     float sum = 0.0;
-    for (uint s = 0u; s < SEGMENTS; ++s) {
+    [[dont_unroll]] for (uint s = 0u; s < SEGMENTS; ++s) {
         uvec4 column = column_segment(at.y, s);
         for (uint r0 = 0u; r0 < column.y; r0 += 64u) {
             float part = 0.0;

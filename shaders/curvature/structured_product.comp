@@ -7,6 +7,7 @@
 // An invocation has one j and four lines along the other axis, for which K is loaded once.
 #version 460
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
 #include "curvature/structured.h"
 
 #define JOB StructuredProductJob
@@ -53,7 +54,7 @@ void main() {
         return;
     uvec4 place = min(line + distance * uvec4(0u, 1u, 2u, 3u), uvec4(lines - 1u)) * line_stride;
     vec4 sum = vec4(0.0);
-    for (uint s = 0u; s < SEGMENTS; ++s) {
+    [[dont_unroll]] for (uint s = 0u; s < SEGMENTS; ++s) {
         uvec4 run = transposed ? row_segment(along, s) : column_segment(along, s);
         for (uint r0 = 0u; r0 < run.y; r0 += 64u) {
             vec4 part = vec4(0.0);

@@ -15,25 +15,7 @@
 #include "core/half.glsl"
 #include "optim/parameter.glsl"
 #include "optim/weight.glsl"
-
-// Of elements i .. i + valid - 1 of the parameter.
-vec4 load_direction(uint j, uint i, uint valid) {
-    F32 direction = p.jobs.job[j].direction;
-    uint cols = p.jobs.job[j].cols;
-    uint stride = p.jobs.job[j].stride;
-    uint row = i / cols;
-    uint col = i - row * cols;
-    uint at = row * stride + p.jobs.job[j].offset + col;
-    vec4 d = vec4(0.0);
-    for (uint k = 0u; k < 4u; ++k) {
-        d[k] = direction.v[at];
-        bool wraps = col + 1u == cols;
-        bool more = k + 1u < valid; // not beyond the last row
-        at += more ? (wraps ? stride - cols + 1u : 1u) : 0u;
-        col = wraps ? 0u : col + 1u;
-    }
-    return keep_valid(d, valid);
-}
+#include "optim/layer_direction.glsl"
 
 vec4 keep_numbers(vec4 x) {
     bvec4 numbers = lessThanEqual(floatBitsToUint(x) & 0x7fffffffu, uvec4(0x7f800000u));

@@ -364,7 +364,7 @@ std::vector<HyperValue> Mkor::hyper() const {
 
 void Mkor::build(StepBuilder& step) const {
     for (const LayerItem& item : layer_items(step, *this, ConvScaling::shared))
-        LayerRecipe(step, item, options_).build();
+        if (item.shape.m > 0 && item.shape.order > 0) LayerRecipe(step, item, options_).build();
 }
 
 }  // namespace heron

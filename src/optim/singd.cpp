@@ -188,6 +188,7 @@ void Singd::build(StepBuilder& step) const {
     const std::uint32_t interval = options_.refresh_interval;
     std::uint32_t index = 0;
     for (const LayerItem& item : layer_items(step, *this, ConvScaling::shared)) {
+        if (item.shape.m == 0 || item.shape.order == 0) continue;
         std::vector<GroupRecipe> groups;
         for (std::uint64_t g = 0; g < item.shape.groups; ++g) groups.emplace_back(step, item, g, options_);
 

@@ -268,6 +268,42 @@ TEST_P(BadInputTest, OptionsOutOfRangeOfKfac) {
     refused([&] { Kfac(d, {.conv_scaling = static_cast<ConvScaling>(3)}); }, {"Kfac", "conv_scaling"});
 }
 
+TEST_P(BadInputTest, OptionsOutOfRangeOfSingdAndMkor) {
+    Device& d = device();
+    refused([&] { Singd(d, {.lr = kNan}); }, {"Singd", "lr"});
+    refused([&] { Singd(d, {.lr_cov = -1.0f}); }, {"Singd", "lr_cov"});
+    refused([&] { Singd(d, {.damping = -1.0}); }, {"Singd", "damping"});
+    refused([&] { Singd(d, {.alpha1 = 1.0}); }, {"Singd", "alpha1", "[0, 1)"});
+    refused([&] { Singd(d, {.kfac_like = true}); }, {"Singd", "alpha1 with kfac_like", "0.5"});
+    refused([&] { Singd(d, {.inputs = {.kind = static_cast<StructureKind>(6)}}); }, {"Singd", "inputs.kind"});
+    refused([&] { Singd(d, {.outputs = {.block = 0}}); }, {"Singd", "outputs.block", "1 to 1024"});
+    refused([&] { Singd(d, {.outputs = {.last = 121}}); }, {"Singd", "outputs.last", "121"});
+    refused([&] { Singd(d, {.factor_dtype = DType::u32}); }, {"Singd", "factor_dtype", "u32"});
+    refused([&] { Singd(d, {.refresh_interval = 0}); }, {"Singd", "refresh_interval"});
+    refused([&] { Singd(d, {.step = {.momentum = 1.0}}); }, {"Singd", "momentum"});
+    refused([&] { Mkor(d, {.lr = kInfinity}); }, {"Mkor", "lr"});
+    refused([&] { Mkor(d, {.recurrence = static_cast<MkorRecurrence>(3)}); }, {"Mkor", "recurrence"});
+    refused([&] { Mkor(d, {.factor_decay = 1.0}); }, {"Mkor", "factor_decay", "(0, 1)"});
+    refused([&] { Mkor(d, {.norm_threshold = kNan}); }, {"Mkor", "norm_threshold"});
+    EXPECT_NO_THROW(Mkor(d, {.norm_threshold = kInfinity}));
+    refused([&] { Mkor(d, {.blend = 1.5}); }, {"Mkor", "blend"});
+    refused([&] { Mkor(d, {.clip = 0.0f}); }, {"Mkor", "clip"});
+    refused([&] { Mkor(d, {.refresh_interval = 10001}); }, {"Mkor", "refresh_interval", "10001"});
+    refused([&] { Mkor(d, {.factor_dtype = DType::u32}); }, {"Mkor", "factor_dtype"});
+    refused([&] { Mkor(d, {.base = static_cast<MkorBase>(2)}); }, {"Mkor", "base"});
+    refused([&] { Mkor(d, {.base = MkorBase::adam, .step = {.decoupled_decay = true}}); },
+            {"Mkor", "decoupled_decay"});
+    refused([&] { Mkor(d, {.beta2 = 1.0}); }, {"Mkor", "beta2"});
+    Singd dense(d);
+    Layer wide;
+    wide.weight = parameter("wide", {1, 8193});
+    wide.inputs = guarded(std::vector<float>(8193)).view(DType::f32, {1, 8193});
+    wide.output_gradients = guarded(std::vector<float>(1)).view(DType::f32, {1, 1});
+    refused([&] { dense.add_layer(wide); }, {"wide", "8193", "8192", "diagonals"});
+    Singd diagonal(d, {.inputs = {.kind = StructureKind::diagonal}});
+    EXPECT_NO_THROW(diagonal.add_layer(wide));
+}
+
 TEST_P(BadInputTest, LayersThatNoStepCouldUse) {
     Kfac kfac(device());
     refused([&] { kfac.add(parameter("alone")); }, {"kfac", "alone", "add_layer", "AdamW"});
