@@ -4,6 +4,8 @@
 // one stage for many tensors at once.
 #pragma once
 
+#include <algorithm>
+#include <compare>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -143,12 +145,26 @@ enum class Phase : std::uint8_t {
     accumulate,  // adds one micro-batch's gradients
 };
 
-// Operations that run only in some steps: those whose number (from 0) modulo `interval` is `phase`.
+// Operations that run only in some steps: those whose number (from 0) modulo the interval is `phase`, modulo
+// the interval. Which steps that are is decided on the GPU, from the steps done.
 struct Section {
     std::uint32_t interval = 1;  // 1 to 2^31
-    std::uint32_t phase = 0;
-    bool first = false;  // and in step 0, whatever the phase: for what later steps cannot do without
-    bool operator==(const Section&) const = default;
+    std::uint32_t phase = 0;     // below the longest interval
+    bool first = false;  // and in step `start`, whatever the phase: for what later steps cannot do without
+    std::uint32_t start = 0;      // no step before this one
+    std::uint32_t growth = 0;     // above 0: the interval doubles after every so many steps ...
+    std::uint32_t doublings = 0;  // ... this often; 2^doublings interval is at most 2^31
+    auto operator<=>(const Section&) const = default;
+
+    bool every_step() const { return interval == 1 && start == 0 && (growth == 0 || doublings == 0); }
+    std::uint64_t interval_at(std::uint32_t step) const {
+        return std::uint64_t{interval} << (growth == 0 ? 0 : std::min(step / growth, doublings));
+    }
+    // Whether it runs in that step, from 0.
+    bool runs(std::uint32_t step) const {
+        const std::uint64_t now = interval_at(step);
+        return step >= start && (step % now == phase % now || (first && step == start));
+    }
 };
 
 // Threads: one graph is used by one thread at a time.

@@ -60,6 +60,9 @@ struct SliceBudget {
     std::uint32_t max_dispatches = 0xffffffff;
     // By the plan's costs: measured when there are timings, else estimated. Above 0; infinity: no limit.
     double max_ns = 1e30;
+    // By what the operations state. Above 0; infinity: no limit. Of sections, in both, as if all of them ran:
+    // which of them do is decided on the GPU.
+    double max_flops = 1e300;
 };
 
 struct SliceResult {

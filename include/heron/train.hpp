@@ -69,7 +69,8 @@ private:
 
 // --- Parameters
 
-enum class Role { automatic, hidden_matrix, embedding, head, vector };
+// An input layer is a matrix of width x data, not a table of words: only who says so has one.
+enum class Role { automatic, hidden_matrix, embedding, head, vector, input };
 HERON_API const char* to_string(Role role);
 
 // How a matrix optimizer sees a parameter. Blocks are separate matrices: for the norm, the iteration and the
@@ -78,6 +79,12 @@ struct MatrixView {
     std::vector<std::uint64_t> row_splits;  // rows of each block, summing to the matrix's rows (q, k, v)
     std::uint32_t heads = 0;                // or: that many equal row blocks
     bool batch = false;  // leading axes are a batch of matrices (experts) and not part of a convolution
+};
+
+// Of the factors of a matrix with a damping or epsilon of its own on either side (Shampoo, FISMO, Mousse).
+struct DampingScales {
+    float inputs = 1.0f;   // of the columns' factor
+    float outputs = 1.0f;  // of the rows'
 };
 
 // In a plan the weight is the external tensor <name>, the gradient <name>.grad (for Plan::rebind), and states
@@ -91,6 +98,7 @@ struct Parameter {
     MatrixView view;
     float lr_scale = 1.0f;            // factor on the optimizer's learning rate; finite, >= 0
     float weight_decay_scale = 1.0f;  // factor on the optimizer's weight decay; finite, >= 0
+    DampingScales damping_scale;      // factors on its damping, where it has one; finite, >= 0
 };
 
 // Where each parameter should go: matrices of hidden layers to a matrix optimizer, everything else to an
@@ -111,26 +119,6 @@ struct Route {
 HERON_API std::vector<Route> route(std::span<const Parameter> parameters);
 // The table as text, one line a parameter.
 HERON_API std::string routing_report(std::span<const Route> routes);
-
-// How learning rates that were tuned at one width go on to others: a parameter's lr_scale is multiplied by
-// (fan_in / base_fan_in)^exponent, the exponent that of its role (route() resolves it). fan_in is the columns
-// of the matrix view: of a filter in x kernel, of a head the width of its input.
-struct WidthRules {
-    double base_fan_in = 1.0;    // above 0: the width that the rate was tuned at; 1: as the formula stands
-    double hidden_matrix = 0.0;  // exponents, -4 to 4
-    double embedding = 0.0;
-    double head = 0.0;
-
-    // muP with Adam (Yang et al., arXiv 2203.03466, table 3): matrices and head 1 / fan_in, embeddings and
-    // vectors constant. For AdamW's parameters; Muon and Scion have the rule of hidden matrices in their
-    // factors.
-    static WidthRules mup_adam(double base_fan_in) { return {base_fan_in, -1.0, 0.0, -1.0}; }
-    // microsoft/dion's README: the head's rate divided by sqrt(fan_in).
-    static WidthRules dion() { return {1.0, 0.0, 0.0, -0.5}; }
-};
-// Throws (invalid_argument) for numbers out of range and scales that would not be finite, before it changes
-// any.
-HERON_API void scale_learning_rates(std::span<Parameter> parameters, const WidthRules& rules);
 
 // --- Optimizers
 

@@ -197,12 +197,12 @@ constexpr NamedOptimizer kOptimizers[] = {
      [](const OptimizerRequest& request) { return split<heron::Mousse>(request, heron::MousseOptions()); }},
     {"shampoo", "Shampoo with Adam's graft for everything", 0.02f, false, false,
      [](const OptimizerRequest& request) {
-         return shampoo(request, {.beta2 = 0.999, .refresh_interval = 20, .graft_eps = 1e-8f});
+         return shampoo(request, {.beta2 = 0.999, .refresh = {.interval = 20}, .graft_eps = 1e-8f});
      }},
     {"shampoo2", "Shampoo^2", 0.01f, false, true,
      [](const OptimizerRequest& request) {
          heron::ShampooOptions options = heron::ShampooOptions::shampoo2();
-         options.refresh_interval = 20;
+         options.refresh.interval = 20;
          return shampoo(request, options);
      }},
     {"kl_shampoo", "KL-Shampoo", 0.01f, false, true,

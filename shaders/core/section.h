@@ -11,22 +11,28 @@ HERON_SHARED_BEGIN
 struct SectionEntry {
     uint x; // workgroups
     uint y;
-    uint interval; // runs in the steps whose number (from 0) modulo interval is phase
-    uint phase;    // and SECTION_FIRST
+    uint interval;  // runs in the steps whose number (from 0) is the phase, modulo the interval
+    uint phase;     // and SECTION_FIRST
+    uint start;     // not before this step
+    uint growth;    // above 0: the interval doubles after every so many steps ...
+    uint doublings; // ... this often
+    uint reserved;
 };
 
-const uint SECTION_FIRST = 0x80000000u; // runs in step 0, too
+const uint SECTION_FIRST = 0x80000000u; // runs in step `start`, too
 
 // The section table begins with one word, the number of entries, padded to the size of an entry.
-const uint SECTION_TABLE_HEADER_WORDS = 4;
+const uint SECTION_TABLE_HEADER_WORDS = 8;
 const uint SECTION_ARGUMENT_WORDS = 3;
 
 HERON_SHARED_END
 
 #ifndef __cplusplus
-// Whether an entry runs in the step with that number (from 0).
-bool section_runs(uint step, uint interval, uint phase) {
-    return step % interval == (phase & ~SECTION_FIRST) || (step == 0u && (phase & SECTION_FIRST) != 0u);
+// Whether an entry runs in the step with that number (from 0): heron::Section::runs.
+bool section_runs(SectionEntry e, uint step) {
+    uint interval = e.interval << (e.growth == 0u ? 0u : min(step / max(e.growth, 1u), e.doublings));
+    bool turn = step % interval == (e.phase & ~SECTION_FIRST) % interval;
+    return step >= e.start && (turn || (step == e.start && (e.phase & SECTION_FIRST) != 0u));
 }
 #endif
 

@@ -78,8 +78,6 @@ struct KroneckerCommitJob {
     uint order;
     uint rounds;
     uint flags;     // KRONECKER_
-    uint first_step; // before this step (from 1) roots are dropped; 0: never
-    uint padding;
     uint first_group;
 };
 

@@ -15,8 +15,6 @@ void main() {
         return;
     uint group = workgroup_index();
     uint j = find_job(group);
-    if (p.control.c.step < p.jobs.job[j].first_step)
-        return;
     U32 status = p.jobs.job[j].status;
     if (!is_usable(status.v[0])) {
         if (group == p.jobs.job[j].first_group && gl_LocalInvocationID.x == 0u) {

@@ -206,7 +206,7 @@ void main() {
         SectionEntries sections = p.jobs.job[0].sections;
         U32 arguments = p.jobs.job[0].arguments;
         for (uint s = lane; s < sections.count; s += gl_WorkGroupSize.x) {
-            bool runs = section_runs(t - 1u, sections.entry[s].interval, sections.entry[s].phase);
+            bool runs = section_runs(sections.entry[s], t - 1u);
             arguments.v[3u * s] = runs ? sections.entry[s].x : 0u;
             arguments.v[3u * s + 1u] = runs ? sections.entry[s].y : 0u;
             arguments.v[3u * s + 2u] = runs ? 1u : 0u;

@@ -34,7 +34,7 @@ static_assert(sizeof(gpu::KroneckerStartJob) == 32);
 static_assert(sizeof(gpu::KroneckerAverageJob) == 64);
 static_assert(sizeof(gpu::KroneckerAddJob) == 48);
 static_assert(sizeof(gpu::KroneckerCorrectJob) == 56);
-static_assert(sizeof(gpu::KroneckerCommitJob) == 72);
+static_assert(sizeof(gpu::KroneckerCommitJob) == 64);
 
 constexpr KernelInfo kStart = make_kernel<gpu::KroneckerStartJob>("kronecker_start", spirv::kronecker_start);
 constexpr KernelInfo kAverage =
@@ -128,14 +128,13 @@ void start_factor(Graph& graph, const KroneckerFactor& factor, FactorStart start
 }
 
 void take_over(Graph& graph, const KroneckerFactor& factor, const Tensor& candidate, const Tensor& root,
-               const Tensor& status, std::uint32_t first_step) {
+               const Tensor& status) {
     using Job = gpu::KroneckerCommitJob;
     const FactorGrid grid = factor_grid(graph.device(), factor.order());
     Job job{};
     job.order = narrow(factor.order());
     job.rounds = grid.rounds;
     job.flags = candidate ? gpu::KRONECKER_HAS_CANDIDATE : 0;
-    job.first_step = first_step;
     std::vector<Operand> operands{{offsetof(Job, root), root, Access::read},
                                   {offsetof(Job, status), status, Access::read},
                                   {offsetof(Job, whitener), factor.whitener, Access::read_write},
@@ -252,7 +251,7 @@ void renew_root(Graph& graph, const KroneckerFactor& factor, const Tensor& corre
                       .floor_rule = options.root == FactorRoot::pseudo_inverse ? SpectrumFloor::drop
                                                                                : SpectrumFloor::raise,
                       .status = status});
-    take_over(graph, factor, {}, root, status, options.first_step);
+    take_over(graph, factor, {}, root, status);
 }
 
 void renew_basis(Graph& graph, const KroneckerFactor& factor, const Tensor& correction,
@@ -284,7 +283,7 @@ void renew_basis(Graph& graph, const KroneckerFactor& factor, const Tensor& corr
         argsort(graph, keys.reshape(Shape{1, n}), order);
         gather_columns(graph, q, order.reshape(Shape{n}), vectors);
     }
-    take_over(graph, factor, {}, vectors, status, options.first_step);
+    take_over(graph, factor, {}, vectors, status);
 }
 
 void renew_power(Graph& graph, const KroneckerFactor& factor, double exponent, double damping) {

@@ -48,7 +48,7 @@ void start_factor(Graph& graph, const KroneckerFactor& factor, FactorStart start
 // The root becomes the whitener, the candidate, where there is one, the average, if the status (one u32) says
 // so.
 void take_over(Graph& graph, const KroneckerFactor& factor, const Tensor& candidate, const Tensor& root,
-               const Tensor& status, std::uint32_t first_step = 0);
+               const Tensor& status);
 
 struct FactorAverage {
     double decay = 0.95;
@@ -94,9 +94,6 @@ struct FactorRootOptions {
     RootMethod method = RootMethod::automatic;  // of the iteration
     // Not 0: X = c F is scaled by max(tr X, damping.absolute)^-trace_exponent first.
     double trace_exponent = 0;
-    // Before this step (from 1) the whitener stays the identity, and failures are not counted; 0: from the
-    // first on.
-    std::uint32_t first_step = 0;
 };
 // Takes (c F + damping I)^-exponent over as the whitener; c, one f32, corrects the bias of the average. The
 // factor stays as it is.
@@ -108,7 +105,6 @@ struct FactorBasisOptions {
     // 0: eigh(). Else so many steps of the QR algorithm from the last basis, B = Q^T (c F + epsilon I) Q = U
     // R, Q <- Q U, B <- R U; then columns in the order of B's diagonal.
     std::uint32_t qr_steps = 0;
-    std::uint32_t first_step = 0;  // see FactorRootOptions
 };
 // Takes eigenvectors of c F, as columns, eigenvalues ascending, over in place of a whitener: whiten() then
 // rotates into their basis, map_back() back.

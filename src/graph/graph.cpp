@@ -200,10 +200,11 @@ void Graph::set_stage(std::string_view label) {
 }
 
 void Graph::set_section(Section section) {
-    if (section.interval == 0 || section.interval > gpu::SECTION_FIRST || section.phase >= section.interval)
+    const std::uint64_t longest = section.doublings > 31 ? 0 : section.interval_at(0xffffffffu);
+    if (longest == 0 || longest > gpu::SECTION_FIRST || section.phase >= longest)
         refuse("set_section: phase " + std::to_string(section.phase) + " of interval " +
-               std::to_string(section.interval) +
-               "; the interval is between 1 and 2^31, and the phase below it");
+               std::to_string(section.interval) + ", doubled " + std::to_string(section.doublings) +
+               " times; the longest interval is between 1 and 2^31, and the phase below it");
     impl_->section = section;
 }
 
@@ -238,7 +239,7 @@ void Graph::add(Operation operation) {
     if (operation.groups > 0x7fffffff) refuse(who + "more than 2^31 workgroups in one operation");
     if (operation.guarded && !impl_->control) operation.guarded = false;  // nothing to be guarded by
     if (operation.guarded) operation.operands.push_back({Operand::kNoField, impl_->control, Access::read});
-    if (impl_->section.interval > 1)
+    if (!impl_->section.every_step())
         operation.operands.push_back({Operand::kNoField, section_arguments(), Access::read});
     if (!impl_->purpose.empty())
         operation.reason = impl_->purpose + (operation.reason.empty() ? "" : "; ") + operation.reason;

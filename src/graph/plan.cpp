@@ -75,7 +75,7 @@ void Plan::Impl::number_sections() {
     DispatchSchedule& step = program(Phase::step).schedule;
     for (std::uint32_t d = 0; d < step.dispatches.size(); ++d) {
         const Node& node = graph.nodes[step.batches[step.dispatches[d].batch].nodes.front()];
-        if (node.section.interval <= 1) continue;
+        if (node.section.every_step()) continue;
         step.dispatches[d].section_entry = static_cast<std::uint32_t>(section_dispatches.size());
         section_dispatches.push_back(d);
     }
@@ -89,8 +89,14 @@ void Plan::Impl::number_sections() {
         for (std::size_t i = 0; i < section_dispatches.size(); ++i) {
             const Dispatch& dispatch = step.dispatches[section_dispatches[i]];
             const Section& section = graph.nodes[step.batches[dispatch.batch].nodes.front()].section;
-            entries[i + 1] = {dispatch.x, dispatch.y, section.interval,
-                              section.phase | (section.first ? gpu::SECTION_FIRST : 0)};
+            entries[i + 1] = {.x = dispatch.x,
+                              .y = dispatch.y,
+                              .interval = section.interval,
+                              .phase = section.phase | (section.first ? gpu::SECTION_FIRST : 0),
+                              .start = section.start,
+                              .growth = section.growth,
+                              .doublings = section.doublings,
+                              .reserved = 0};
         }
         std::memcpy(table.contents.data(), entries.data(), table.contents.size());
     }

@@ -29,6 +29,17 @@ std::string counted(std::uint64_t count, const char* one, const char* plural_end
     return std::to_string(count) + " " + one + (count == 1 ? "" : plural_end);
 }
 
+// Phase and start count steps from 0, as sections do.
+std::string section_text(const Section& section) {
+    std::string text =
+        "every " + std::to_string(section.interval) + " steps (phase " + std::to_string(section.phase);
+    if (section.growth > 0 && section.doublings > 0)
+        text += ", doubled " + std::to_string(section.doublings) + " times, after every " +
+                std::to_string(section.growth) + " steps";
+    if (section.start > 0) text += ", from step " + std::to_string(section.start) + " on";
+    return text + ")" + (section.first ? section.start > 0 ? " and in that" : " and in the first" : "");
+}
+
 }  // namespace
 
 std::string constants_text(std::span<const SpecConstant> constants) {
@@ -99,10 +110,7 @@ std::string Plan::describe() const {
                     counted(batch.groups, "workgroup") + ", " + scaled(batch.flops, "FLOP") + ", " +
                     scaled(batch.bytes, "B");
             if (parts[b] > 1) text += ", in " + std::to_string(parts[b]) + " dispatches";
-            if (node.section.interval > 1)
-                text += ", every " + std::to_string(node.section.interval) + " steps (phase " +
-                        std::to_string(node.section.phase) + ")" +
-                        (node.section.first ? " and in the first" : "");
+            if (!node.section.every_step()) text += ", " + section_text(node.section);
             const std::string constants = constants_text(node.operation.constants);
             if (!constants.empty()) text += ", constants " + constants;
             if (!node.operation.reason.empty()) text += "; " + std::string(node.operation.reason);

@@ -129,14 +129,21 @@ SliceResult Plan::record_slice(VkCommandBuffer commands, const SliceBudget& budg
     if (!(budget.max_ns > 0))
         impl().refuse("record_slice: max_ns is " + number_text(budget.max_ns) +
                       ", must be above 0 (infinity: no limit)");
+    if (!(budget.max_flops > 0))
+        impl().refuse("record_slice: max_flops is " + number_text(budget.max_flops) +
+                      ", must be above 0 (infinity: no limit)");
     const std::vector<double>& costs = impl().program(Phase::step).cost_ns;
+    const std::vector<Dispatch>& dispatches = impl().program(Phase::step).schedule.dispatches;
     const std::uint32_t first = impl().cursor;
     const std::uint32_t count = dispatch_count();
     SliceResult result;
     std::uint32_t end = first;
+    double flops = 0;
     while (end < count && (end == first || (result.dispatches < budget.max_dispatches &&
-                                            result.expected_ns + costs[end] <= budget.max_ns))) {
+                                            result.expected_ns + costs[end] <= budget.max_ns &&
+                                            flops + dispatches[end].flops <= budget.max_flops))) {
         result.expected_ns += costs[end];
+        flops += dispatches[end].flops;
         ++result.dispatches;
         ++end;
     }

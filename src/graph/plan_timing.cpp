@@ -55,10 +55,9 @@ namespace {
 // Whether the operation did its work in the step that `status` tells of, as far as is known: guarded ones do
 // nothing in a skipped step, those of a section nothing in the steps between.
 bool surely_ran(const Node& node, const std::optional<gpu::StepControl>& status) {
-    if (!node.operation.guarded && node.section.interval <= 1) return true;
+    if (!node.operation.guarded && node.section.every_step()) return true;
     if (!status || status->tick == 0 || (node.operation.guarded && status->skip != 0)) return false;
-    const std::uint32_t t = std::max(status->step, 1u) - 1;  // as optim/advance.comp counts for sections
-    return t % node.section.interval == node.section.phase || (node.section.first && t == 0);
+    return node.section.runs(std::max(status->step, 1u) - 1);  // as optim/advance.comp counts for sections
 }
 
 }  // namespace

@@ -53,22 +53,13 @@ struct BatchKey {
     const KernelInfo* kernel;
     std::vector<std::uint32_t> constants;
     bool guarded;
-    std::uint32_t interval;
-    std::uint32_t section_phase;
-    bool section_first;
+    Section section;
     std::uint32_t stage;
     auto operator<=>(const BatchKey&) const = default;
 };
 
 BatchKey key_of(const Node& node, std::uint32_t level) {
-    BatchKey key{level,
-                 node.operation.kernel,
-                 {},
-                 node.operation.guarded,
-                 node.section.interval,
-                 node.section.phase,
-                 node.section.first,
-                 node.stage};
+    BatchKey key{level, node.operation.kernel, {}, node.operation.guarded, node.section, node.stage};
     for (const SpecConstant& constant : node.operation.constants) {
         key.constants.push_back(constant.id);
         key.constants.push_back(constant.value);
@@ -93,7 +84,7 @@ public:
             throw Error(ErrorCode::invalid_argument,
                         who + " is read before anything in its phase has written it");
         if (writer == nullptr) writer = &node;
-        if (!(writer->section == node.section) && writer->section.interval > 1)
+        if (!(writer->section == node.section) && !writer->section.every_step())
             throw Error(ErrorCode::invalid_argument, who +
                                                          " is written in a section and used outside of it; "
                                                          "use a state, which keeps its content in "

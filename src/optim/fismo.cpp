@@ -13,6 +13,7 @@
 #include "optim/fismo.h"
 #include "optim/matrix_update.hpp"
 #include "optim/momentum_polar.hpp"
+#include "optim/refresh.hpp"
 #include "optim/scaled_gradient.hpp"
 #include "optim/step_builder.hpp"
 
@@ -95,7 +96,7 @@ private:
     void refresh_rows(const ScaledGradient& gradient) {
         if (!p_) return;
         refresh(p_, row_statistic(graph_, gradient.matrix, q_, 1.0f / static_cast<float>(block_.cols), form_),
-                gradient.unit);
+                gradient.unit, item_.parameter->damping_scale.outputs);
     }
 
     // `rows`: the scaled gradient, its rows whitened by the new P.
@@ -103,12 +104,13 @@ private:
         const Tensor statistic = graph_.temporary(DType::f32, Shape{block_.cols, block_.cols});
         syrk(graph_, rows, {}, statistic,
              {.transpose_a = Transpose::yes, .alpha = 1.0f / static_cast<float>(block_.rows)});
-        refresh(q_, statistic, unit);
+        refresh(q_, statistic, unit, item_.parameter->damping_scale.inputs);
     }
 
-    void refresh(const KroneckerFactor& factor, const Tensor& statistic, const Tensor& unit) {
+    void refresh(const KroneckerFactor& factor, const Tensor& statistic, const Tensor& unit,
+                 float damping_scale) {
         const FactorAverage average{.decay = options_.factor_decay,
-                                    .damping = static_cast<double>(options_.damping),
+                                    .damping = static_cast<double>(options_.damping * damping_scale),
                                     .unit_trace = options_.statistic_scale == StatisticScale::unit_trace,
                                     .unit = unit};
         renew_factor(graph_, factor, average_factor(graph_, factor, statistic, average), form_);
@@ -155,7 +157,7 @@ FismoOptions FismoOptions::paper() {
     options.statistic_scale = StatisticScale::paper;
     options.whitening = Whitening::symmetric;
     options.momentum_space = MomentumSpace::whitened;
-    options.refresh_interval = 1;
+    options.refresh.interval = 1;
     options.shape_factor = ShapeFactor::none;
     return options;
 }
@@ -172,8 +174,7 @@ Fismo::Fismo(const Device& device, const FismoOptions& options)
     check_enum("Fismo", "statistic_scale", o.statistic_scale, StatisticScale::paper);
     check_enum("Fismo", "whitening", o.whitening, Whitening::cholesky);
     check_enum("Fismo", "momentum_space", o.momentum_space, MomentumSpace::gradient);
-    check_option("Fismo", "refresh_interval", o.refresh_interval,
-                 o.refresh_interval >= 1 && o.refresh_interval <= 10000, "1 to 10000");
+    check_refresh("Fismo", "refresh", o.refresh);
     const std::uint32_t largest = o.whitening == Whitening::symmetric ? 4096 : 8192;
     check_option("Fismo", "max_order", o.max_order, o.max_order >= 1 && o.max_order <= largest,
                  "1 to 8192, with symmetric whitening to 4096");
@@ -193,8 +194,7 @@ std::string Fismo::options_text() const {
            " damping=" + number_text(options_.damping) +
            " statistic_scale=" + number(options_.statistic_scale) +
            " whitening=" + number(options_.whitening) + " momentum_space=" + number(options_.momentum_space) +
-           " refresh_interval=" + number(options_.refresh_interval) + " stagger=" + number(options_.stagger) +
-           " max_order=" + number(options_.max_order) +
+           refresh_text("refresh", options_.refresh) + " max_order=" + number(options_.max_order) +
            " weight_decay=" + number_text(options_.weight_decay) + " decay=" + number(options_.decay) +
            " shape_factor=" + number(options_.shape_factor) + " exact_polar=" + number(options_.exact_polar) +
            orthogonalizer_text(options_.polar);
@@ -222,8 +222,7 @@ void Fismo::build(StepBuilder& step) const {
         const std::vector<KroneckerFactor> p = factors("P", &MatrixBlock::rows),
                                            q = factors("Q", &MatrixBlock::cols);
         for (std::size_t i = 0; i < blocks.size(); ++i) {
-            const Section refresh{options_.refresh_interval,
-                                  options_.stagger ? index++ % options_.refresh_interval : 0};
+            const Section refresh = refresh_section(options_.refresh, index++, 1);
             BlockRecipe(step, item, momentum, blocks[i], p[i], q[i], refresh, options_).build();
         }
     }

@@ -11,6 +11,7 @@
 #include "optim/matrix_update.hpp"
 #include "optim/momentum_polar.hpp"
 #include "optim/muon.h"
+#include "optim/refresh.hpp"
 #include "optim/scaled_gradient.hpp"
 #include "optim/step_builder.hpp"
 
@@ -42,8 +43,10 @@ void build_block(StepBuilder& step, const StepBuilder::Item& item, const Tensor&
     add_statistics(step, item, block, l, r, options);
     graph.set_section(refresh);
     graph.set_stage("mousse refresh");
-    for (const KroneckerFactor* factor : {&l, &r})
-        if (*factor) renew_power(graph, *factor, -options.exponent, 2 * static_cast<double>(options.damping));
+    const DampingScales& scales = item.parameter->damping_scale;
+    const double damping = 2 * static_cast<double>(options.damping);
+    if (l) renew_power(graph, l, -options.exponent, damping * static_cast<double>(scales.outputs));
+    if (r) renew_power(graph, r, -options.exponent, damping * static_cast<double>(scales.inputs));
     graph.set_section({});
 
     const Tensor u =
@@ -72,8 +75,7 @@ Mousse::Mousse(const Device& device, const MousseOptions& options)
     check_option("Mousse", "exponent", o.exponent, o.exponent > 0 && o.exponent <= 1, "in (0, 1]");
     check_option("Mousse", "damping", o.damping, o.damping >= 0, "finite and not below 0");
     check_option("Mousse", "weight_decay", o.weight_decay, o.weight_decay >= 0, "finite and not below 0");
-    check_option("Mousse", "refresh_interval", o.refresh_interval,
-                 o.refresh_interval >= 1 && o.refresh_interval <= 10000, "1 to 10000");
+    check_refresh("Mousse", "refresh", o.refresh);
     check_option("Mousse", "max_order", o.max_order, o.max_order >= 1 && o.max_order <= 4096, "1 to 4096");
     check_enum("Mousse", "shape_factor", o.shape_factor, ShapeFactor::spectral);
     check_enum("Mousse", "decay", o.decay, DecayForm::cautious);
@@ -89,8 +91,8 @@ std::string Mousse::options_text() const {
     return "mousse momentum=" + number_text(options_.momentum) + " nesterov=" + number(options_.nesterov) +
            " factor_decay=" + number_text(options_.factor_decay) +
            " exponent=" + number_text(options_.exponent) + " damping=" + number_text(options_.damping) +
-           " graft=" + number(options_.graft) + " refresh_interval=" + number(options_.refresh_interval) +
-           " stagger=" + number(options_.stagger) + " max_order=" + number(options_.max_order) +
+           " graft=" + number(options_.graft) + refresh_text("refresh", options_.refresh) +
+           " max_order=" + number(options_.max_order) +
            " weight_decay=" + number_text(options_.weight_decay) + " decay=" + number(options_.decay) +
            " shape_factor=" + number(options_.shape_factor) + orthogonalizer_text(options_.polar);
 }
@@ -116,8 +118,7 @@ void Mousse::build(StepBuilder& step) const {
         const std::vector<KroneckerFactor> l = factors("L", &MatrixBlock::rows),
                                            r = factors("R", &MatrixBlock::cols);
         for (std::size_t i = 0; i < blocks.size(); ++i) {
-            const Section refresh{options_.refresh_interval,
-                                  options_.stagger ? index++ % options_.refresh_interval : 0};
+            const Section refresh = refresh_section(options_.refresh, index++, 1);
             build_block(step, item, momentum, blocks[i], l[i], r[i], refresh, options_);
         }
     }

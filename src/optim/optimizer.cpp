@@ -53,10 +53,12 @@ void Optimizer::check_parameter(const Parameter& parameter) const {
     if (weight.address < gradient.address + gradient.span_bytes() &&
         gradient.address < weight.address + weight.span_bytes())
         refuse(who + ": its weight and its gradient overlap; the step reads one while it writes the other");
-    if (!is_enumerator(parameter.role, Role::vector)) refuse(who + ": its role is not one of Role");
+    if (!is_enumerator(parameter.role, Role::input)) refuse(who + ": its role is not one of Role");
     check_option(who, "lr_scale", parameter.lr_scale, parameter.lr_scale >= 0, "finite and not below 0");
     check_option(who, "weight_decay_scale", parameter.weight_decay_scale, parameter.weight_decay_scale >= 0,
                  "finite and not below 0");
+    for (const float scale : {parameter.damping_scale.inputs, parameter.damping_scale.outputs})
+        check_option(who, "damping_scale", scale, scale >= 0, "finite and not below 0");
 }
 
 void Optimizer::append(Parameter parameter) {

@@ -3,8 +3,6 @@
 // and heads look like hidden matrices and train badly, without any error, when they are treated as such.
 #include <algorithm>
 #include <array>
-#include <cmath>
-#include <limits>
 #include <map>
 #include <string>
 #include <string_view>
@@ -13,6 +11,7 @@
 #include "core/enumerator.hpp"
 #include "heron/train.hpp"
 #include "optim/checks.hpp"
+#include "optim/matrix_extents.hpp"
 
 namespace heron {
 
@@ -79,18 +78,6 @@ std::vector<std::string> components(std::string_view name) {
     return words;
 }
 
-// Rows and columns as a matrix optimizer sees them.
-struct Extents {
-    std::uint64_t rows, cols;
-};
-Extents matrix_extents(const Parameter& parameter) {
-    const Shape& shape = parameter.weight.shape;
-    if (shape.rank() < 2) return {1, shape.count()};
-    if (parameter.view.batch) return {shape[shape.rank() - 2], shape[shape.rank() - 1]};
-    const std::uint64_t rows = shape[0];
-    return {rows, rows == 0 ? 0 : shape.count() / rows};
-}
-
 const NameRule* find_rule(const std::vector<std::string>& words) {
     for (const NameRule& rule : kNameRules)
         if (std::find(words.begin(), words.end(), rule.word) != words.end()) return &rule;
@@ -113,7 +100,7 @@ std::string name_warning(std::vector<std::string> words) {
 }
 
 Route resolve(const Parameter& parameter) {
-    if (!is_enumerator(parameter.role, Role::vector))
+    if (!is_enumerator(parameter.role, Role::input))
         refuse("route: the role of " + in_quotes(parameter.name) + " is not one of Role");
     const std::vector<std::string> words = components(parameter.name);
     const NameRule* rule = find_rule(words);
@@ -197,6 +184,8 @@ const char* to_string(Role role) {
             return "head";
         case Role::vector:
             return "vector";
+        case Role::input:
+            return "input";
     }
     return "?";
 }
@@ -206,36 +195,6 @@ std::vector<Route> route(std::span<const Parameter> parameters) {
     for (const Parameter& parameter : parameters) routes.push_back(resolve(parameter));
     route_tied_weights(parameters, routes);
     return routes;
-}
-
-void scale_learning_rates(std::span<Parameter> parameters, const WidthRules& rules) {
-    check_option("scale_learning_rates", "base_fan_in", rules.base_fan_in, rules.base_fan_in > 0, "above 0");
-    const auto exponent = [&](Role role) {
-        switch (role) {
-            case Role::hidden_matrix:
-                return rules.hidden_matrix;
-            case Role::embedding:
-                return rules.embedding;
-            case Role::head:
-                return rules.head;
-            default:
-                return 0.0;
-        }
-    };
-    for (const double value : {rules.hidden_matrix, rules.embedding, rules.head})
-        check_option("scale_learning_rates", "an exponent", value, std::abs(value) <= 4, "in [-4, 4]");
-    const std::vector<Route> routes = route(parameters);
-    std::vector<float> scales;
-    for (std::size_t i = 0; i < parameters.size(); ++i) {
-        const double fan_in = static_cast<double>(matrix_extents(parameters[i]).cols);
-        const double power = exponent(routes[i].role);
-        const double factor = power == 0 || fan_in == 0 ? 1.0 : std::pow(fan_in / rules.base_fan_in, power);
-        const double scale = static_cast<double>(parameters[i].lr_scale) * factor;
-        check_option("scale_learning_rates", "lr_scale of " + in_quotes(parameters[i].name), scale,
-                     std::abs(scale) <= static_cast<double>(std::numeric_limits<float>::max()), "finite");
-        scales.push_back(static_cast<float>(scale));
-    }
-    for (std::size_t i = 0; i < parameters.size(); ++i) parameters[i].lr_scale = scales[i];
 }
 
 std::string routing_report(std::span<const Route> routes) {

@@ -39,6 +39,7 @@ ScionNorm scion_norm(const Parameter& parameter, const ScionOptions& options) {
         case Role::vector:
             return ScionNorm::frobenius;
         case Role::hidden_matrix:
+        case Role::input:
             return ScionNorm::spectral;
         case Role::automatic:
             break;

@@ -12,6 +12,7 @@
 #include "heron/spirv/shampoo_update.hpp"
 #include "optim/checks.hpp"
 #include "optim/graft.hpp"
+#include "optim/refresh.hpp"
 #include "optim/shampoo.h"
 #include "optim/shampoo_block.hpp"
 #include "optim/step_builder.hpp"
@@ -27,8 +28,6 @@ constexpr KernelInfo kMoments =
     make_kernel<gpu::ShampooMomentsJob>("shampoo_moments", spirv::shampoo_moments);
 constexpr KernelInfo kBasis = make_kernel<gpu::ShampooBasisJob>("shampoo_basis", spirv::shampoo_basis);
 constexpr KernelInfo kUpdate = make_kernel<gpu::ShampooUpdateJob>("shampoo_update", spirv::shampoo_update);
-
-constexpr std::uint32_t kOnce = 0x80000000u;  // an interval longer than any training
 
 bool has_squares(ShampooGraft graft) { return graft != ShampooGraft::none && graft != ShampooGraft::sgd; }
 bool iterates(ShampooRoot root) {
@@ -56,8 +55,10 @@ bool has_method(ShampooRoot root, double exponent) {
     return root == ShampooRoot::newton || std::lround(p) == 2;
 }
 
-std::uint32_t start_of(const ShampooOptions& options) {
-    return options.start_step > 0 ? options.start_step : options.refresh_interval;
+RefreshPolicy policy_of(const ShampooOptions& options) {
+    RefreshPolicy policy = options.refresh;
+    if (policy.first == 0) policy.first = policy.interval;
+    return policy;
 }
 
 // The temporaries of one parameter.
@@ -132,7 +133,7 @@ void add_update(StepBuilder& step, const StepBuilder::Item& item, const Tensor& 
     job.range = StepBuilder::range(0, count, grid);
     job.momentum = static_cast<float>(options.momentum);
     job.rate = static_cast<float>(1.0 - options.dampening);
-    job.start = start_of(options);
+    job.start = policy_of(options).first;
     job.flags = (options.decay == ShampooDecay::l2 ? gpu::SHAMPOO_L2 : 0) |
                 (options.graft != ShampooGraft::none ? gpu::SHAMPOO_GRAFTS : 0) |
                 (options.nesterov ? gpu::SHAMPOO_NESTEROV : 0) | (buffer ? gpu::SHAMPOO_MOMENTUM : 0);
@@ -152,41 +153,30 @@ void add_update(StepBuilder& step, const StepBuilder::Item& item, const Tensor& 
     step.graph().add(std::move(operation));
 }
 
-void add_refresh(StepBuilder& step, const ShampooBlock& block, Section section,
-                 const ShampooOptions& options) {
+void add_refresh(StepBuilder& step, const ShampooBlock& block, const DampingScales& scales,
+                 const Section& section, const ShampooOptions& options) {
     Graph& graph = step.graph();
     Tensor correction = step.hyper();
     correction.byte_offset += offsetof(gpu::ShampooHyper, factor_scale);
     correction.shape = Shape{1};
-    FactorRootOptions root{.damping = {options.epsilon, options.relative_epsilon, DampingScale::infinity},
-                           .root = iterates(options.root)                        ? FactorRoot::iteration
+    FactorRootOptions root{.root = iterates(options.root)                        ? FactorRoot::iteration
                                    : options.root == ShampooRoot::pseudo_inverse ? FactorRoot::pseudo_inverse
                                                                                  : FactorRoot::eigenvalues,
                            .method = method_of(options.root),
-                           .trace_exponent = options.trace_exponent,
-                           .first_step = start_of(options)};
+                           .trace_exponent = options.trace_exponent};
     graph.set_section(section);
     for (std::size_t axis = 0; axis < block.factors.size(); ++axis) {
         if (!block.factors[axis]) continue;
         root.exponent = exponent_of(options, block.factors.size(), axis);
+        const float scale = axis == 0 ? scales.outputs : scales.inputs;
+        root.damping = {options.epsilon * scale, options.relative_epsilon * scale, DampingScale::infinity};
         if (options.eigenbasis)
-            renew_basis(
-                graph, block.factors[axis], correction,
-                {.epsilon = options.epsilon, .qr_steps = options.qr_steps, .first_step = start_of(options)});
+            renew_basis(graph, block.factors[axis], correction,
+                        {.epsilon = options.epsilon * scale, .qr_steps = options.qr_steps});
         else
             renew_root(graph, block.factors[axis], correction, root);
     }
     graph.set_section({});
-}
-
-// `index`: of the block in its optimizer.
-void add_refreshes(StepBuilder& step, const ShampooBlock& block, std::uint32_t index,
-                   const ShampooOptions& options) {
-    const std::uint32_t interval = options.refresh_interval, start = start_of(options);
-    const std::uint32_t turn = options.stagger ? index % interval : 0;
-    // Sections count steps from 0.
-    add_refresh(step, block, {interval, (turn + interval - 1) % interval}, options);
-    if (start % interval != turn) add_refresh(step, block, {kOnce, start - 1}, options);
 }
 
 // SOAP's step of a block, whose moment lies in `moment` from element `first` on.
@@ -233,7 +223,7 @@ ShampooOptions ShampooOptions::kl() {
     options.beta2 = 0.999;
     for (std::uint32_t order = 1; order <= Shape::kMaxRank; ++order) options.exponents[order] = {0.5};
     options.graft = ShampooGraft::none;
-    options.refresh_interval = 10;
+    options.refresh.interval = 10;
     return options;
 }
 
@@ -245,7 +235,7 @@ ShampooOptions ShampooOptions::soap() {
     options.epsilon = 1e-8f;
     options.qr_steps = 1;
     options.graft = ShampooGraft::none;
-    options.refresh_interval = 10;
+    options.refresh.interval = 10;
     return options;
 }
 
@@ -285,9 +275,7 @@ Shampoo::Shampoo(const Device& device, const ShampooOptions& options)
                  "1 to 4096");
     check_option("Shampoo", "least_order", o.least_order,
                  o.least_order >= 1 && o.least_order <= Shape::kMaxRank, "1 to 8");
-    check_option("Shampoo", "refresh_interval", o.refresh_interval,
-                 o.refresh_interval >= 1 && o.refresh_interval <= 10000, "1 to 10000");
-    check_option("Shampoo", "start_step", o.start_step, o.start_step < kOnce, "below 2^31");
+    check_refresh("Shampoo", "refresh", o.refresh);
     check_enum("Shampoo", "graft", o.graft, ShampooGraft::adam);
     check_option("Shampoo", "graft_beta", o.graft_beta, o.graft_beta >= 0 && o.graft_beta < 1, "in [0, 1)");
     check_option("Shampoo", "graft_eps", o.graft_eps, o.graft_eps >= 0, "finite and not below 0");
@@ -324,8 +312,7 @@ std::string Shampoo::options_text() const {
            " exponents=" + exponents + " trace_exponent=" + number_text(o.trace_exponent) +
            " root=" + number(o.root) + " eigenbasis=" + number(o.eigenbasis) +
            " qr_steps=" + number(o.qr_steps) + " block_size=" + number(o.block_size) +
-           " least_order=" + number(o.least_order) + " refresh_interval=" + number(o.refresh_interval) +
-           " stagger=" + number(o.stagger) + " start_step=" + number(o.start_step) +
+           " least_order=" + number(o.least_order) + refresh_text("refresh", o.refresh) +
            " graft=" + number(o.graft) + " graft_beta=" + number_text(o.graft_beta) +
            " graft_eps=" + number_text(o.graft_eps) + " weight_decay=" + number_text(o.weight_decay) +
            " decay=" + number(o.decay) + " momentum=" + number_text(o.momentum) +
@@ -385,7 +372,8 @@ void Shampoo::build(StepBuilder& step) const {
             graph.set_stage("shampoo statistics");
             add_statistics(graph, block, moments.scaled, o.statistic == ShampooStatistic::whitened, sum);
             graph.set_stage("shampoo refresh");
-            add_refreshes(step, block, index++, o);
+            add_refresh(step, block, item.parameter->damping_scale, refresh_section(policy_of(o), index++, 0),
+                        o);
             graph.set_stage("shampoo direction");
             const Tensor p = o.eigenbasis ? adam_in_basis(step, block, moments, basis, first, sum, o)
                                           : precondition(graph, block, moments.filtered);

@@ -47,7 +47,9 @@ std::string StepBuilder::identity() const {
                     " gradient=" + to_string(parameter.gradient.dtype) +
                     " lr_scale=" + number_text(parameter.lr_scale) +
                     " weight_decay_scale=" + number_text(parameter.weight_decay_scale) +
-                    " role=" + to_string(parameter.role) + " heads=" + std::to_string(parameter.view.heads) +
+                    " damping_scale=" + number_text(parameter.damping_scale.inputs) + "," +
+                    number_text(parameter.damping_scale.outputs) + " role=" + to_string(parameter.role) +
+                    " heads=" + std::to_string(parameter.view.heads) +
                     " batch=" + std::to_string(parameter.view.batch) + " row_splits=";
             for (const std::uint64_t rows : parameter.view.row_splits) text += std::to_string(rows) + ",";
             text += "\n";

@@ -170,12 +170,12 @@ void run_matrix(Device& device, std::uint64_t order, int repeats) {
         optimizer.add(network.parameter(0));
         report(device, name + suffix, network, {&optimizer}, options, repeats, &peer);
     };
-    beside("fismo", Fismo(device, {.refresh_interval = 1}));
+    beside("fismo", Fismo(device, {.refresh = {.interval = 1}}));
     beside("fismo whitened",
-           Fismo(device, {.momentum_space = MomentumSpace::whitened, .refresh_interval = 1}));
-    beside("fismo symmetric", Fismo(device, {.whitening = Whitening::symmetric, .refresh_interval = 1}));
-    beside("fismo between refreshes", Fismo(device, {.refresh_interval = 10000}));
-    beside("mousse between refreshes", Mousse(device, {.refresh_interval = 10000}));
+           Fismo(device, {.momentum_space = MomentumSpace::whitened, .refresh = {.interval = 1}}));
+    beside("fismo symmetric", Fismo(device, {.whitening = Whitening::symmetric, .refresh = {.interval = 1}}));
+    beside("fismo between refreshes", Fismo(device, {.refresh = {.interval = 10000}}));
+    beside("mousse between refreshes", Mousse(device, {.refresh = {.interval = 10000}}));
 }
 
 }  // namespace

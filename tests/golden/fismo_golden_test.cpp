@@ -20,8 +20,8 @@ public:
         options.nesterov = golden.flag("nesterov", false);
         options.factor_decay = golden.number("gamma");
         options.damping = static_cast<float>(golden.number("mu"));
-        options.refresh_interval = static_cast<std::uint32_t>(golden.number("refresh", 1));
-        options.stagger = false;
+        options.refresh.interval = static_cast<std::uint32_t>(golden.number("refresh", 1));
+        options.refresh.stagger = false;
         options.statistic_scale = choice(golden, "stat_norm", "none", {"unit_trace", "none"}) == 0
                                       ? StatisticScale::unit_trace
                                       : StatisticScale::paper;

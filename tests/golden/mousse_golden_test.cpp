@@ -19,8 +19,8 @@ public:
         options.factor_decay = golden.number("shampoo_beta");
         options.exponent = golden.number("shampoo_alpha");
         options.damping = static_cast<float>(golden.number("shampoo_epsilon"));
-        options.refresh_interval = static_cast<std::uint32_t>(golden.number("shampoo_update_freq"));
-        options.stagger = false;
+        options.refresh.interval = static_cast<std::uint32_t>(golden.number("shampoo_update_freq"));
+        options.refresh.stagger = false;
         options.graft = golden.flag("apply_norm", true);
         options.polar.eps = golden.number("epsilon");
         const std::string rule =

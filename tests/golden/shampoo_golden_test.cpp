@@ -59,10 +59,10 @@ private:
         options.epsilon = static_cast<float>(golden.number("epsilon"));
         options.block_size = static_cast<std::uint32_t>(golden.number("max_preconditioner_dim"));
         options.least_order = static_cast<std::uint32_t>(golden.number("target_parameter_dimensionality"));
-        options.refresh_interval = static_cast<std::uint32_t>(golden.number("precondition_frequency"));
-        options.stagger = false;
+        options.refresh.interval = static_cast<std::uint32_t>(golden.number("precondition_frequency"));
+        options.refresh.stagger = false;
         const double start = golden.number("start_preconditioning_step");
-        options.start_step = start < 0 ? 0 : static_cast<std::uint32_t>(start);
+        options.refresh.first = start < 0 ? 0 : static_cast<std::uint32_t>(start);
         options.weight_decay = static_cast<float>(golden.number("weight_decay"));
         options.decay = static_cast<ShampooDecay>(choice(golden.text("weight_decay_type", "DECOUPLED"),
                                                          {"DECOUPLED", "CORRECTED", "INDEPENDENT", "L2"}));

@@ -205,6 +205,28 @@ TEST_P(PlanTest, SlicesGiveTheBitsOfTheWholeStep) {
     }
 }
 
+TEST_P(PlanTest, SlicesHoldTheFlopsOfTheirBudgetOrOneDispatch) {
+    test::Commands commands(device());
+    const Buffer x = test::upload(device(), std::vector<float>(64, 1.0f)),
+                 y = test::upload(device(), std::vector<float>(64, 0.0f));
+    Graph graph(device());
+    const Tensor from = graph.external("x", x.view(DType::f32, {64})),
+                 to = graph.external("y", y.view(DType::f32, {64}));
+    for (const double flops : {10.0, 10.0, 10.0, 40.0, 5.0}) add_affine(graph, from, to, 1.0f, 1.0f, flops);
+    Plan plan = graph.compile({});
+    plan.allocate();
+    std::vector<std::uint32_t> dispatches;
+    for (bool complete = false; !complete;) {
+        const VkCommandBuffer slice = commands.begin();
+        const SliceResult result = plan.record_slice(slice, {.max_flops = 25});
+        commands.end(slice);
+        commands.submit(slice);
+        dispatches.push_back(result.dispatches);
+        complete = result.complete;
+    }
+    EXPECT_EQ(dispatches, (std::vector<std::uint32_t>{2, 1, 1, 1}));
+}
+
 // The rest of a step that is begun works with what its beginning worked with.
 TEST_P(PlanTest, NothingIsExchangedUnderAPendingSlice) {
     test::Commands commands(device());
@@ -271,6 +293,8 @@ TEST_P(PlanTest, LimitsAreNumbersAboveZero) {
     const VkCommandBuffer buffer = commands.begin();
     for (const double bad : {kNan, 0.0, -1.0, -kInfinity})
         EXPECT_THROW(plan.record_slice(buffer, {100, bad}), Error) << bad;
+    for (const double bad : {kNan, 0.0, -1.0, -kInfinity})
+        EXPECT_THROW(plan.record_slice(buffer, {.max_flops = bad}), Error) << bad;
     EXPECT_FALSE(plan.slice_pending());
     EXPECT_TRUE(plan.record_slice(buffer, {100, kInfinity}).complete);
     commands.end(buffer);
@@ -425,8 +449,14 @@ TEST_P(PlanTest, SectionsRunInTheirStepsOnlyWholeReplayedAndSliced) {
         const Tensor tz = graph.external("z", z.view(DType::f32, {200}));
         const Tensor state = graph.state("s", DType::f32, {200});
         add_alternate(graph);
-        for (std::uint32_t phase : {0u, 2u}) {  // two refreshes, staggered, one in the first step, too
-            graph.set_section({3, phase, phase == 2});
+        // Two refreshes, staggered, one in the first step, too; a third from step 3 on, in it whatever the
+        // phase, first in every second, then in every fourth step.
+        for (std::uint32_t phase : {0u, 2u, 4u}) {
+            if (phase == 4)
+                graph.set_section(
+                    {.interval = 2, .phase = 0, .first = true, .start = 3, .growth = 5, .doublings = 1});
+            else
+                graph.set_section({3, phase, phase == 2});
             const Tensor temporary = graph.temporary(DType::f32, {200});
             add_affine(graph, tx, temporary, 1.0f, 0.0f, 0, Access::write);
             add_affine(graph, tx, state, 0.5f, static_cast<float>(phase));
@@ -447,20 +477,21 @@ TEST_P(PlanTest, SectionsRunInTheirStepsOnlyWholeReplayedAndSliced) {
 
     const std::vector<double> xd(input.begin(), input.end());
     std::vector<double> s(200, 0.0), yd(200, 0.0);
-    for (int step = 0; step < 7; ++step) {
+    for (int step = 0; step < 10; ++step) {
         if (step % 3 == 0) s = affine(xd, s, 0.5, 0.0);
         if (step % 3 == 2 || step == 0) s = affine(xd, s, 0.5, 2.0);
+        if (step == 3 || step == 4 || step == 8) s = affine(xd, s, 0.5, 4.0);
         yd = affine(s, yd, 1.0, 0.0);
     }
     plan.initialize();
-    for (int step = 0; step < 7; ++step) plan.run();
+    for (int step = 0; step < 10; ++step) plan.run();
     const std::vector<float> whole = test::download(y);
-    expect_close(whole, yd, 14);
+    expect_close(whole, yd, 20);
 
     for (std::uint32_t dispatches : {1u, 3u}) {
         const_cast<Buffer&>(y).write(std::as_bytes(std::span(zeros)));
         plan.initialize();
-        for (int step = 0; step < 7; ++step)
+        for (int step = 0; step < 10; ++step)
             for (bool complete = false; !complete;) {
                 const VkCommandBuffer slice = commands.begin();
                 complete = plan.record_slice(slice, {dispatches, 1e30}).complete;
@@ -474,7 +505,7 @@ TEST_P(PlanTest, SectionsRunInTheirStepsOnlyWholeReplayedAndSliced) {
     const VkCommandBuffer replayed = commands.begin();
     plan.record(replayed);
     commands.end(replayed);
-    for (int step = 0; step < 7; ++step) commands.submit(replayed);
+    for (int step = 0; step < 10; ++step) commands.submit(replayed);
     EXPECT_EQ(test::download(y), whole);
 }
 
@@ -495,6 +526,9 @@ TEST_P(PlanTest, RefusesMisuse) {
     EXPECT_THROW(graph.set_section({3, 3}), Error);
     EXPECT_THROW(graph.set_section({0, 0}), Error);
     EXPECT_THROW(graph.set_section({0x80000001u, 0}), Error);
+    EXPECT_THROW(graph.set_section({.interval = 3, .phase = 12, .growth = 5, .doublings = 2}), Error);
+    EXPECT_THROW(graph.set_section({.interval = 3, .growth = 1, .doublings = 30}), Error);
+    EXPECT_THROW(graph.set_section({.growth = 1, .doublings = 32}), Error);
     Operation wrong =
         make_operation(kAffine, AffineJob{}, {{offsetof(AffineJob, count), y, Access::read}}, 1);
     EXPECT_THROW(graph.add(wrong), Error) << "an address in a scalar's place";

@@ -21,7 +21,7 @@ FismoOptions plain(Whitening whitening) {
     options.lr = 1.0f;
     options.momentum = 0.0;
     options.whitening = whitening;
-    options.refresh_interval = 1;
+    options.refresh.interval = 1;
     options.shape_factor = ShapeFactor::none;
     options.exact_polar = true;
     return options;
@@ -75,7 +75,7 @@ TEST_P(FismoTest, StepsDoNotDependOnTheSizeOfTheGradients) {
             FismoOptions options;
             options.whitening = whitening;
             options.momentum_space = space;
-            options.refresh_interval = 1;
+            options.refresh.interval = 1;
             options.polar.eps = 0;
             const auto run = [&](float scale) {
                 Training training(device(), fismo(options), {{.name = "w", .shape = {9, 14}}});
@@ -116,7 +116,7 @@ TEST_P(FismoTest, IsMuonWhereTheFactorsAreTheIdentity) {
 // Symmetric and Cholesky whiteners differ by a rotation, which the polar factor carries through.
 TEST_P(FismoTest, WhitenersAgreeWithMomentumInTheSpaceOfTheGradient) {
     FismoOptions options;
-    options.refresh_interval = 2;
+    options.refresh.interval = 2;
     const auto run = [&](Whitening whitening) {
         options.whitening = whitening;
         Training training(device(), fismo(options), {{.name = "w", .shape = {18, 11}}});
@@ -150,7 +150,7 @@ TEST_P(FismoTest, EveryViewIsItsBlocks) {
             SCOPED_TRACE(view.name);
             FismoOptions options;
             options.momentum_space = space;
-            options.refresh_interval = 2;  // staggered: every other block begins with the second step
+            options.refresh.interval = 2;  // staggered: every other block begins with the second step
             options.max_order = 64;
             options.weight_decay = 0.1f;
             Training training(device(), fismo(options),
@@ -182,7 +182,7 @@ TEST_P(FismoTest, EveryViewIsItsBlocks) {
 
 TEST_P(FismoTest, StaggeredRefreshesSpreadOverTheInterval) {
     FismoOptions options;
-    options.refresh_interval = 3;
+    options.refresh.interval = 3;
     std::vector<TestTensor> tensors;
     for (int i = 0; i < 4; ++i) tensors.push_back({.name = "w" + std::to_string(i), .shape = {6, 5}});
     Training training(device(), fismo(options), tensors);
@@ -199,7 +199,7 @@ TEST_P(FismoTest, StaggeredRefreshesSpreadOverTheInterval) {
 // Levels do not grow with the number of tensors.
 TEST_P(FismoTest, TensorsShareTheLevelsOfTheLargest) {
     FismoOptions options;
-    options.refresh_interval = 1;
+    options.refresh.interval = 1;
     Training one(device(), fismo(options), {{.name = "w", .shape = {90, 100}}});
     Training many(device(), fismo(options),
                   {{.name = "w", .shape = {90, 100}},
@@ -218,7 +218,7 @@ TEST_P(FismoTest, FactorsWithoutARootKeepTheLastGoodOne) {
             SCOPED_TRACE(poison);
             FismoOptions options;
             options.whitening = whitening;
-            options.refresh_interval = 1;
+            options.refresh.interval = 1;
             const std::vector<TestTensor> tensors{{.name = "a", .shape = {8, 6}},
                                                   {.name = "b", .shape = {8, 6}}};
             Training training(device(), fismo(options), tensors), healthy(device(), fismo(options), tensors);
@@ -252,7 +252,7 @@ TEST_P(FismoTest, FactorsWithoutARootKeepTheLastGoodOne) {
 TEST_P(FismoTest, SixteenBitIteratesAndTheGramFormStayWithinTheirClass) {
     for (const bool gram : {true, false}) {
         FismoOptions options;
-        options.refresh_interval = 1;
+        options.refresh.interval = 1;
         options.polar.one_workgroup = false;
         if (gram)
             options.polar.form = PolarForm::gram;
@@ -280,8 +280,8 @@ TEST_P(FismoTest, CholeskyFormCostsAtMostSixTenthsMoreThanMuon) {
         return compile(device(), {&optimizer}).flops();
     };
     const double muon = flops(Muon(device()));
-    EXPECT_LE(flops(Fismo(device(), {.refresh_interval = 1})), 1.6 * muon);
-    EXPECT_LE(flops(Fismo(device(), {.momentum_space = MomentumSpace::whitened, .refresh_interval = 1})),
+    EXPECT_LE(flops(Fismo(device(), {.refresh = {.interval = 1}})), 1.6 * muon);
+    EXPECT_LE(flops(Fismo(device(), {.momentum_space = MomentumSpace::whitened, .refresh = {.interval = 1}})),
               1.6 * muon);
 }
 
@@ -294,7 +294,7 @@ TEST_P(FismoTest, RefusesOptionsOutOfRangeByName) {
     refused("factor_decay", [](FismoOptions& o) { o.factor_decay = 1; });
     refused("damping", [](FismoOptions& o) { o.damping = std::numeric_limits<float>::infinity(); });
     refused("weight_decay", [](FismoOptions& o) { o.weight_decay = -1; });
-    refused("refresh_interval", [](FismoOptions& o) { o.refresh_interval = 0; });
+    refused("refresh.interval", [](FismoOptions& o) { o.refresh.interval = 0; });
     refused("max_order", [](FismoOptions& o) { o.max_order = 0; });
     refused("max_order", [](FismoOptions& o) {
         o.whitening = Whitening::symmetric;

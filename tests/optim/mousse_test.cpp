@@ -23,7 +23,7 @@ TEST_P(MousseTest, UpdatesHaveTheSizeOfThePolarFactor) {
     options.exponent = 0.5;
     options.weight_decay = 0.0f;
     options.shape_factor = ShapeFactor::none;
-    options.refresh_interval = 1;
+    options.refresh.interval = 1;
     options.polar.coefficients.assign(20, {1.875, -1.25, 0.375});
     for (const bool graft : {true, false}) {
         options.graft = graft;
@@ -44,7 +44,7 @@ TEST_P(MousseTest, UpdatesHaveTheSizeOfThePolarFactor) {
 
 TEST_P(MousseTest, BlocksAreMatricesOfTheirOwnWithStaggeredRefreshes) {
     MousseOptions options;
-    options.refresh_interval = 2;
+    options.refresh.interval = 2;
     options.max_order = 12;
     const std::vector<ReferenceBlock> blocks{{16, 7, std::sqrt(16.0 / 7)}, {9, 7, std::sqrt(9.0 / 7)}};
     Training training(device(), mousse(options),
@@ -76,7 +76,7 @@ TEST_P(MousseTest, BlocksAreMatricesOfTheirOwnWithStaggeredRefreshes) {
 
 TEST_P(MousseTest, RefreshesWithoutARootKeepTheLastWhitener) {
     MousseOptions options;
-    options.refresh_interval = 1;
+    options.refresh.interval = 1;
     Training training(device(), mousse(options), {{.name = "w", .shape = {8, 6}}});
     expect_kept_roots(training, "w.L", "w.R");
 }
@@ -91,7 +91,7 @@ TEST_P(MousseTest, RefusesOptionsOutOfRangeByName) {
     refused("exponent", [](MousseOptions& o) { o.exponent = 0; });
     refused("damping", [](MousseOptions& o) { o.damping = -1; });
     refused("weight_decay", [](MousseOptions& o) { o.weight_decay = -1; });
-    refused("refresh_interval", [](MousseOptions& o) { o.refresh_interval = 0; });
+    refused("refresh.interval", [](MousseOptions& o) { o.refresh.interval = 0; });
     refused("max_order", [](MousseOptions& o) { o.max_order = 5000; });
     refused("shape_factor", [](MousseOptions& o) { o.shape_factor = static_cast<ShapeFactor>(9); });
     refused("polar.guarded", [](MousseOptions& o) { o.polar.guarded = false; });

@@ -20,13 +20,17 @@ public:
     // `index`: of the matrix in its optimizer.
     FismoReference(const FismoOptions& options, std::uint64_t rows, std::uint64_t cols, double factor,
                    std::uint64_t index = 0)
-        : o_(options), rows_(rows), cols_(cols), factor_(factor), index_(options.stagger ? index : 0) {}
+        : o_(options),
+          rows_(rows),
+          cols_(cols),
+          factor_(factor),
+          index_(options.refresh.stagger ? index : 0) {}
 
     void step(std::vector<double>& w, const std::vector<double>& gradient, std::uint64_t t) override {
         const Matrix g = matrix_of(gradient, rows_, cols_);
         const double m = static_cast<double>(rows_), n = static_cast<double>(cols_);
         Matrix sp = whitener("P", rows_), sq = whitener("Q", cols_);
-        if ((t - 1) % o_.refresh_interval == index_ % o_.refresh_interval) {
+        if ((t - 1) % o_.refresh.interval == index_ % o_.refresh.interval) {
             const Matrix y = g * sq;
             refresh("P", y * y.transpose() / n, sp);
             const Matrix z = sp.transpose() * g;
@@ -102,11 +106,15 @@ public:
     // `index`: of the matrix in its optimizer.
     MousseReference(const MousseOptions& options, std::uint64_t rows, std::uint64_t cols, double factor,
                     std::uint64_t index = 0)
-        : o_(options), rows_(rows), cols_(cols), factor_(factor), index_(options.stagger ? index : 0) {}
+        : o_(options),
+          rows_(rows),
+          cols_(cols),
+          factor_(factor),
+          index_(options.refresh.stagger ? index : 0) {}
 
     void step(std::vector<double>& w, const std::vector<double>& gradient, std::uint64_t t) override {
         const Matrix g = matrix_of(gradient, rows_, cols_);
-        const bool refreshes = (t - 1) % o_.refresh_interval == index_ % o_.refresh_interval;
+        const bool refreshes = (t - 1) % o_.refresh.interval == index_ % o_.refresh.interval;
         const Matrix left = whitener("L", g * g.transpose(), refreshes),
                      right = whitener("R", g.transpose() * g, refreshes);
         std::vector<double>& m = state("momentum", w.size());

@@ -16,7 +16,7 @@ class ShampooReference : public Reference {
 public:
     // `index`: of the parameter's first block in its optimizer.
     ShampooReference(const ShampooOptions& options, const Shape& shape, std::uint64_t index = 0)
-        : o_(options), index_(options.stagger ? index : 0) {
+        : o_(options), index_(options.refresh.stagger ? index : 0) {
         for (const std::uint64_t extent : shape)
             if (extent != 1) extents_.push_back(extent);
         if (extents_.empty()) extents_ = {1};
@@ -96,7 +96,7 @@ private:
         std::vector<double> values;
     };
 
-    std::uint64_t start() const { return o_.start_step > 0 ? o_.start_step : o_.refresh_interval; }
+    std::uint64_t start() const { return o_.refresh.first > 0 ? o_.refresh.first : o_.refresh.interval; }
     double exponent(std::size_t axis) const {
         const auto found = o_.exponents.find(static_cast<std::uint32_t>(extents_.size()));
         if (found == o_.exponents.end()) return 0.5 / static_cast<double>(extents_.size());
@@ -200,8 +200,8 @@ private:
             const Matrix u = unfolded(y, a);
             statistics.push_back(u * u.transpose());
         }
-        const std::uint64_t turn = o_.stagger ? (index_ + index) % o_.refresh_interval : 0;
-        const bool due = t == start() || (t > start() && t % o_.refresh_interval == turn);
+        const std::uint64_t turn = o_.refresh.stagger ? (index_ + index) % o_.refresh.interval : 0;
+        const bool due = t == start() || (t > start() && t % o_.refresh.interval == turn);
         for (std::size_t a = 0; a < extents_.size(); ++a) {
             if (!has_factor(a)) continue;
             const std::uint64_t n = x.extents[a];

@@ -57,19 +57,19 @@ inline OptimizerCase mousse(std::string name, const MousseOptions& options) {
 
 inline std::vector<OptimizerCase> kronecker_cases() {
     FismoOptions lazy;
-    lazy.stagger = false;
+    lazy.refresh.stagger = false;
     FismoOptions turning;
     turning.statistic_scale = StatisticScale::paper;
     turning.momentum_space = MomentumSpace::whitened;
     turning.nesterov = true;
-    turning.refresh_interval = 2;
-    turning.stagger = false;
+    turning.refresh.interval = 2;
+    turning.refresh.stagger = false;
     turning.decay = DecayForm::cautious;
     turning.weight_decay = 0.1f;
     turning.max_order = 128;
     turning.polar.one_workgroup = false;
     MousseOptions lazy_mousse;
-    lazy_mousse.stagger = false;
+    lazy_mousse.refresh.stagger = false;
     lazy_mousse.nesterov = true;
     lazy_mousse.decay = DecayForm::cautious;
     lazy_mousse.damping = 1e-4f;

@@ -29,13 +29,13 @@ inline std::vector<OptimizerCase> shampoo_cases() {
     blocked.epsilon = 1e-2f;
     blocked.beta2 = 0.99;
     blocked.block_size = 16;
-    blocked.refresh_interval = 2;
-    blocked.start_step = 1;
-    blocked.stagger = false;
+    blocked.refresh.interval = 2;
+    blocked.refresh.first = 1;
+    blocked.refresh.stagger = false;
     blocked.weight_decay = 0.1f;
     // KL-Shampoo with all that the other leaves out.
     ShampooOptions whitened = ShampooOptions::kl();
-    whitened.refresh_interval = 1;
+    whitened.refresh.interval = 1;
     whitened.epsilon = 5e-2f;
     whitened.beta3 = 0.8;
     whitened.root = ShampooRoot::newton;
@@ -53,8 +53,8 @@ inline std::vector<OptimizerCase> shampoo_cases() {
     basis.epsilon = 5e-2f;
     basis.qr_steps = 0;
     basis.block_size = 16;
-    basis.refresh_interval = 7;
-    basis.stagger = false;
+    basis.refresh.interval = 7;
+    basis.refresh.stagger = false;
     return {shampoo("shampoo", blocked, {{}, {7}, {17, 13}, {5, 3, 3, 18}, {1, 9}}),
             shampoo("shampoo_kl", whitened, {{1, 9}, {}, {9, 1}, {40, 5}, {6, 10}}),
             shampoo("shampoo_soap", basis, {{5, 3, 3, 18}, {1, 9}, {17, 13}, {12, 9}, {6, 10}})};

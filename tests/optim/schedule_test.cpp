@@ -157,31 +157,6 @@ TEST(Routing, TiedWeightsCountAsEmbedding) {
     }
 }
 
-TEST(Routing, LearningRatesFollowTheWidthByRole) {
-    std::vector<Parameter> parameters{named("fc", {64, 512}), named("conv", {8, 16, 3, 3}),
-                                      named("embed", {1000, 512}), named("lm_head", {1000, 512}),
-                                      named("bias", {512})};
-    parameters[3].lr_scale = 0.5f;
-    const auto scales = [&](const WidthRules& rules) {
-        std::vector<Parameter> scaled = parameters;
-        scale_learning_rates(scaled, rules);
-        std::vector<float> result;
-        for (const Parameter& parameter : scaled) result.push_back(parameter.lr_scale);
-        return result;
-    };
-    EXPECT_EQ(scales(WidthRules()), (std::vector<float>{1, 1, 1, 0.5f, 1}));
-    EXPECT_EQ(scales(WidthRules::mup_adam(128)),
-              (std::vector<float>{0.25f, static_cast<float>(128.0 / 144), 1, 0.125f, 1}));
-    EXPECT_EQ(scales(WidthRules::dion()),
-              (std::vector<float>{1, 1, 1, static_cast<float>(0.5 / std::sqrt(512.0)), 1}));
-    for (const WidthRules& bad :
-         {WidthRules{0, 1, 0, 0}, WidthRules{1, 5, 0, 0}, WidthRules{1e-30, 0, 0, 4}}) {
-        std::vector<Parameter> unchanged = parameters;
-        EXPECT_THROW(scale_learning_rates(unchanged, bad), Error);
-        EXPECT_EQ(unchanged[3].lr_scale, 0.5f);
-    }
-}
-
 TEST(Routing, WordsCountAsWholeComponentsOfTheName) {
     const auto role = [](const std::string& name) {
         const std::vector<Parameter> one{named(name, {96, 64})};

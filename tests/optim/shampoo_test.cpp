@@ -41,8 +41,8 @@ class ShampooTest : public DeviceTest {};
 // one after the other.
 TEST_P(ShampooTest, RefreshesBeginAtTheStartAndTakeTurns) {
     ShampooOptions options;
-    options.refresh_interval = 3;
-    options.start_step = 4;
+    options.refresh.interval = 3;
+    options.refresh.first = 4;
     options.epsilon = 1e-2f;
     options.beta2 = 0.9;
     options.graft = ShampooGraft::adagrad;
@@ -101,8 +101,8 @@ TEST_P(ShampooTest, RefusesOptionsOutOfRangeByName) {
     refused("trace_exponent", [](ShampooOptions& o) { o.trace_exponent = 5; });
     refused("block_size", [](ShampooOptions& o) { o.block_size = 5000; });
     refused("least_order", [](ShampooOptions& o) { o.least_order = 0; });
-    refused("refresh_interval", [](ShampooOptions& o) { o.refresh_interval = 0; });
-    refused("start_step", [](ShampooOptions& o) { o.start_step = 0x80000000u; });
+    refused("refresh.interval", [](ShampooOptions& o) { o.refresh.interval = 0; });
+    refused("refresh.first", [](ShampooOptions& o) { o.refresh.first = 0x80000000u; });
     refused("graft", [](ShampooOptions& o) { o.graft = static_cast<ShampooGraft>(9); });
     refused("graft_beta", [](ShampooOptions& o) { o.graft_beta = 1; });
     refused("graft_eps", [](ShampooOptions& o) { o.graft_eps = -1; });

@@ -29,6 +29,7 @@
 
 #include "heron/linalg.hpp"
 #include "heron/optim/matrix.hpp"
+#include "heron/optim/refresh.hpp"
 #include "heron/train.hpp"
 
 namespace heron {
@@ -65,11 +66,9 @@ struct FismoOptions {
     StatisticScale statistic_scale = StatisticScale::unit_trace;
     Whitening whitening = Whitening::cholesky;
     MomentumSpace momentum_space = MomentumSpace::gradient;
-    // Factors are renewed in every refresh_interval-th step, from the first on: 1..10000. With `stagger` the
-    // k-th matrix of the optimizer begins with step 1 + k mod refresh_interval, so that no step carries all
-    // of them.
-    std::uint32_t refresh_interval = 10;
-    bool stagger = true;
+    // Of factors, matrix by matrix: in the first step and every 10th from there on, with `stagger` the k-th
+    // matrix k steps later; until its turn the identity stands for them.
+    RefreshPolicy refresh{.interval = 10};
     // A side with more rows or columns has the identity as its factor. 1..8192; symmetric: ..4096.
     std::uint32_t max_order = 4096;
     float weight_decay = 0.0f;  // finite, >= 0; multiplied by lr

@@ -23,6 +23,7 @@
 
 #include "heron/linalg.hpp"
 #include "heron/optim/matrix.hpp"
+#include "heron/optim/refresh.hpp"
 #include "heron/train.hpp"
 
 namespace heron {
@@ -36,11 +37,9 @@ struct MousseOptions {
     double exponent = 0.125;     // alpha, (0, 1]; 1/2 is FISMO's
     float damping = 1e-10f;      // eps, finite, >= 0
     bool graft = true;           // off: D is not scaled
-    // S_L and S_R are renewed in every refresh_interval-th step, from the first on: 1..10000. With `stagger`
-    // the k-th matrix of the optimizer begins with step 1 + k mod refresh_interval, so that no step carries
-    // all of them.
-    std::uint32_t refresh_interval = 10;
-    bool stagger = true;
+    // Of S_L and S_R, matrix by matrix: in the first step and every 10th from there on, with `stagger` the
+    // k-th matrix k steps later; until its turn the identity stands for them.
+    RefreshPolicy refresh{.interval = 10};
     std::uint32_t max_order = 4096;  // sides with more rows or columns have no factor; 1..4096
     float weight_decay = 0.01f;      // finite, >= 0; multiplied by lr
     DecayForm decay = DecayForm::decoupled;

@@ -34,7 +34,7 @@
 namespace heron {
 
 enum class ScionNorm {
-    // Roles that are given: embedding and head sign, vector frobenius, hidden_matrix spectral. Else by axes:
+    // Roles that are given: embedding and head sign, vector frobenius, others spectral. Else by axes:
     // fewer than two frobenius, others spectral (the authors' Auto).
     automatic,
     spectral,

@@ -11,8 +11,8 @@
 //                                  w = 1 - beta2, or 1 where beta2 is 1
 //   refresh:  X = F_i / (1 - beta2^t);   R_i = (X + epsilon I)^-p_i,   p_i = 1 / (2 k)       first: I
 //   Gbar = (beta3 m + (1 - beta3) G) / (1 - beta3 beta1^(t-1));   m <- beta1 m + (1 - beta1) G
-//   P = Gbar x_1 R_1 .. x_k R_k;   P <- P |U| / |P|, U what the graft makes of Gbar;   before `start_step`: U
-//   decay:  P <- P + wd W;   momentum:  B <- mu B + (1 - dampening) P;   W <- W - lr B, or W - lr P without
+//   P = Gbar x_1 R_1 .. x_k R_k;   P <- P |U| / |P|, U what the graft makes of Gbar;   before refresh.first:
+//   U decay:  P <- P + wd W;   momentum:  B <- mu B + (1 - dampening) P;   W <- W - lr B, or W - lr P without
 //
 // In f32 what epsilon is to a null space ends at n 2^-23 of the largest eigenvalue: smaller ones are raised
 // to that (RootMethod of ShampooRoot::newton and the like: no floor, take an epsilon or relative_epsilon of
@@ -33,12 +33,13 @@
 #include <map>
 #include <vector>
 
+#include "heron/optim/refresh.hpp"
 #include "heron/train.hpp"
 
 namespace heron {
 
 enum class ShampooGraft {
-    none,     // P as it is; before start_step Gbar
+    none,     // P as it is; before refresh.first Gbar
     sgd,      // U = Gbar
     adagrad,  // U = Gbar / (sqrt(v) + eps), v <- v + G^2
     rmsprop,  // v <- beta v + (1 - beta) G^2, without correction of its bias
@@ -88,7 +89,7 @@ struct ShampooOptions {
     double trace_exponent = 0;
     ShampooRoot root = ShampooRoot::eigenvalues;
     // SOAP's form ("eigenvalue-corrected" in Distributed Shampoo): whiteners Q_i are the eigenvectors of X,
-    // at first I, and P, without waiting for start_step, is Adam's step in their basis,
+    // at first I, and P, without waiting for refresh.first, is Adam's step in their basis,
     //   c <- beta2 c + w (G x_1 Q_1^T .. x_k Q_k^T)^2
     //   P = (Gbar x_1 Q_1^T ..) / (sqrt(c / (1 - beta2^t)) + epsilon) x_1 Q_1 ..
     // c is <parameter>.basis_moment, block after block, and does not turn with the basis. Exponents (but for
@@ -99,12 +100,10 @@ struct ShampooOptions {
     std::uint32_t qr_steps = 0;
     std::uint32_t block_size = 1024;  // 1..4096
     std::uint32_t least_order = 2;    // no merging below so many axes, 1..8
-    // Roots are renewed in steps t that it divides, from start_step on, and in start_step: 1..10000. With
-    // `stagger` the k-th block of the optimizer has t = k modulo refresh_interval instead, so that only
-    // start_step carries all of them.
-    std::uint32_t refresh_interval = 1;
-    bool stagger = true;
-    std::uint32_t start_step = 0;  // 0: refresh_interval; until then U, or Gbar without a graft
+    // Of roots, block by block: in steps that the interval divides, with `stagger` in the k-th one after each
+    // of these, from refresh.first on (0: the interval), and in that all of them. Until then U, or Gbar
+    // without a graft.
+    RefreshPolicy refresh;
     ShampooGraft graft = ShampooGraft::adam;
     double graft_beta = 0.999;  // [0, 1); of Adam and RMSProp
     float graft_eps = 1e-10f;   // finite, >= 0

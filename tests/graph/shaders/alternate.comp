@@ -19,7 +19,9 @@ void main() {
     control.v[0] = tick + 1;
     for (uint i = 0; i < table.v[0]; ++i) {
         uint entry = SECTION_TABLE_HEADER_WORDS * (i + 1);
-        bool on = section_runs(tick, table.v[entry + 2], table.v[entry + 3]);
+        bool on = section_runs(SectionEntry(0u, 0u, table.v[entry + 2], table.v[entry + 3], table.v[entry + 4],
+                                            table.v[entry + 5], table.v[entry + 6], 0u),
+                               tick);
         arguments.v[SECTION_ARGUMENT_WORDS * i] = on ? table.v[entry] : 0;
         arguments.v[SECTION_ARGUMENT_WORDS * i + 1] = on ? table.v[entry + 1] : 0;
         arguments.v[SECTION_ARGUMENT_WORDS * i + 2] = on ? 1 : 0;

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+// When an optimizer renews what it does not renew in every step: factors, roots, bases. Shampoo, 4-bit
+// Shampoo, FISMO and Mousse have it as their option `refresh`.
+//
+// Three ways keep a refresh from being a frame's hitch, and they go together. A long interval makes it rare:
+// Newton's method with a Hessian that is renewed every m-th iteration needs sqrt(d) fewer operations at m = d
+// (Doikov, Chayti and Jaggi, arXiv 2212.00781). Staggering spreads the matrices over the steps of an
+// interval. And a slice's budget (Plan::record_slice, SliceBudget) cuts a step where the frame's time ends,
+// refreshes included, to the same bits.
+#pragma once
+
+#include <cstdint>
+
+namespace heron {
+
+struct RefreshPolicy {
+    std::uint32_t interval = 1;  // steps between two refreshes of a matrix; 1..10000
+    // Above 0: the interval doubles after every so many steps, since curvature changes less and less as a
+    // training goes on, this often (0..16).
+    std::uint32_t growth = 0;
+    std::uint32_t doublings = 4;
+    // The optimizer's matrix number k takes its turn k steps later than the first: no step carries all of
+    // them, while the interval is as long as there are matrices.
+    bool stagger = true;
+    // Above 0: nothing is renewed before this step (from 1), and in it everything is, whatever its turn. 0:
+    // the first turn is the first refresh, unless the optimizer says otherwise.
+    std::uint32_t first = 0;
+};
+
+}  // namespace heron

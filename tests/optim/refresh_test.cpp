@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+// Refresh policies: which step carries which refresh.
+#include "optim/refresh.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "optim/training.hpp"
+
+namespace heron::test {
+namespace {
+
+// Steps (from 1) up to `count` in which a section runs.
+std::vector<std::uint32_t> steps_of(const Section& section, std::uint32_t count) {
+    std::vector<std::uint32_t> steps;
+    for (std::uint32_t t = 1; t <= count; ++t)
+        if (section.runs(t - 1)) steps.push_back(t);
+    return steps;
+}
+
+using Steps = std::vector<std::uint32_t>;
+
+TEST(RefreshPolicy, FixedIntervalsHaveOneStepEach) {
+    const RefreshPolicy policy{.interval = 4};
+    EXPECT_EQ(steps_of(refresh_section(policy, 0, 0), 13), (Steps{4, 8, 12}));
+    EXPECT_EQ(steps_of(refresh_section(policy, 1, 0), 13), (Steps{1, 5, 9, 13}));
+    EXPECT_EQ(steps_of(refresh_section(policy, 6, 0), 13), (Steps{2, 6, 10}));
+    EXPECT_EQ(steps_of(refresh_section(policy, 0, 1), 13), (Steps{1, 5, 9, 13}));
+    EXPECT_EQ(steps_of(refresh_section({.interval = 4, .stagger = false}, 6, 0), 13), (Steps{4, 8, 12}));
+    EXPECT_EQ(steps_of(refresh_section({}, 3, 0), 3), (Steps{1, 2, 3}));
+    EXPECT_TRUE(refresh_section({}, 3, 0).every_step());
+}
+
+TEST(RefreshPolicy, NothingIsRenewedBeforeTheFirstAndEverythingInIt) {
+    const RefreshPolicy policy{.interval = 4, .first = 6};
+    EXPECT_EQ(steps_of(refresh_section(policy, 0, 0), 13), (Steps{6, 8, 12}));
+    EXPECT_EQ(steps_of(refresh_section(policy, 1, 0), 13), (Steps{6, 9, 13}));
+    EXPECT_EQ(steps_of(refresh_section({.first = 3}, 0, 0), 5), (Steps{3, 4, 5}));
+}
+
+TEST(RefreshPolicy, GrowingIntervalsDoubleAndKeepTheMatricesApart) {
+    const RefreshPolicy policy{.interval = 2, .growth = 8, .doublings = 2};
+    // Steps 1 to 8: every second; 9 to 16: every fourth; from 17 on every eighth.
+    EXPECT_EQ(steps_of(refresh_section(policy, 0, 0), 33), (Steps{2, 4, 6, 8, 12, 16, 24, 32}));
+    EXPECT_EQ(steps_of(refresh_section(policy, 3, 0), 33), (Steps{1, 3, 5, 7, 11, 15, 19, 27}));
+    // As many as the interval is long: one a step.
+    for (const std::uint32_t t : {3u, 11u, 25u, 1000u}) {
+        std::uint32_t carried = 0;
+        for (std::uint32_t k = 0; k < 8; ++k) carried += refresh_section(policy, k, 0).runs(t - 1) ? 1 : 0;
+        EXPECT_EQ(carried, t <= 8 ? 4u : t <= 16 ? 2u : 1u) << t;
+    }
+    const Section late = refresh_section({.interval = 10000, .growth = 1, .doublings = 16}, 0, 0);
+    EXPECT_EQ(late.interval_at(0xfffffffeu), 655360000u);
+}
+
+class RefreshTest : public DeviceTest {
+protected:
+    // Runs the optimizer and says in which steps each tensor's state changes.
+    std::vector<Steps> changes(const MakeOptimizer& make, const std::string& state, std::uint32_t steps,
+                               bool sliced) {
+        std::vector<TestTensor> tensors;
+        for (const char* name : {"a", "b", "c", "d"}) tensors.push_back({.name = name, .shape = {3, 4}});
+        Training training(device(), make, tensors);
+        Commands commands(device());
+        std::vector<Steps> result(tensors.size());
+        for (std::uint32_t t = 1; t <= steps; ++t) {
+            training.draw_gradients(t);
+            std::vector<std::vector<std::byte>> before;
+            for (const TestTensor& tensor : tensors)
+                before.push_back(training.state_bytes(tensor.name + state));
+            if (!sliced) training.plan().run();
+            for (bool complete = !sliced; !complete;) {
+                const VkCommandBuffer slice = commands.begin();
+                complete = training.plan().record_slice(slice, {.max_dispatches = 3}).complete;
+                commands.end(slice);
+                commands.submit(slice);
+            }
+            for (std::size_t i = 0; i < tensors.size(); ++i)
+                if (!(training.state_bytes(tensors[i].name + state) == before[i])) result[i].push_back(t);
+        }
+        return result;
+    }
+};
+
+// What the GPU runs is what Section::runs says, whole and in slices, for every optimizer that has a policy.
+TEST_P(RefreshTest, StatesChangeInTheStepsOfTheirTurns) {
+    const RefreshPolicy policy{.interval = 2, .growth = 4, .doublings = 1};
+    const auto expected = [&](const RefreshPolicy& p, std::uint32_t origin, std::uint32_t steps) {
+        std::vector<Steps> result;
+        for (std::uint32_t k = 0; k < 4; ++k)
+            result.push_back(steps_of(refresh_section(p, k, origin), steps));
+        return result;
+    };
+    const auto fismo = [&](const Device& on) {
+        return std::make_unique<Fismo>(on, FismoOptions{.refresh = policy});
+    };
+    EXPECT_EQ(changes(fismo, ".P", 9, false), expected(policy, 1, 9));
+    EXPECT_EQ(changes(fismo, ".P", 9, true), expected(policy, 1, 9));
+    const auto mousse = [&](const Device& on) {
+        return std::make_unique<Mousse>(on, MousseOptions{.refresh = policy});
+    };
+    EXPECT_EQ(changes(mousse, ".L_whitener", 6, false), expected(policy, 1, 6));
+    RefreshPolicy late = policy;
+    late.first = 3;
+    const auto shampoo = [&](const Device& on) {
+        return std::make_unique<Shampoo>(on, ShampooOptions{.epsilon = 1e-3f, .refresh = late});
+    };
+    EXPECT_EQ(changes(shampoo, ".factor0_whitener", 9, true), expected(late, 0, 9));
+}
+
+TEST_P(RefreshTest, DescriptionsSayWhenAStageRuns) {
+    Training training(
+        device(),
+        [](const Device& on) {
+            return std::make_unique<Fismo>(
+                on, FismoOptions{.refresh = {.interval = 5, .growth = 100, .doublings = 3, .first = 7}});
+        },
+        {{.name = "a", .shape = {3, 4}}, {.name = "b", .shape = {3, 4}}});
+    const std::string text = training.plan().describe();
+    for (const char* wanted :
+         {"every 5 steps (phase 0, doubled 3 times, after every 100 steps, from step 6 on) and in that",
+          "every 5 steps (phase 1, doubled 3 times"})
+        EXPECT_NE(text.find(wanted), std::string::npos) << text;
+}
+
+TEST(RefreshPolicy, RefusesWhatIsOutOfRangeByName) {
+    const auto refused = [&](const char* name, const RefreshPolicy& policy) {
+        try {
+            check_refresh("Some", "refresh", policy);
+            ADD_FAILURE() << name << " was not refused";
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+            EXPECT_NE(std::string(error.what()).find(name), std::string::npos) << error.what();
+        }
+    };
+    refused("refresh.interval is 0", {.interval = 0});
+    refused("refresh.interval is 10001", {.interval = 10001});
+    refused("refresh.growth", {.growth = 0x80000000u});
+    refused("refresh.doublings is 17", {.doublings = 17});
+    refused("refresh.first", {.first = 0x80000000u});
+    check_refresh("Some", "refresh", {.interval = 10000, .growth = 1, .doublings = 16, .first = 1});
+}
+
+HERON_DEVICE_TESTS(RefreshTest);
+
+}  // namespace
+}  // namespace heron::test
