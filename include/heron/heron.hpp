@@ -31,6 +31,7 @@
 #include "heron/optim/scion.hpp"
 #include "heron/optim/sgd.hpp"
 #include "heron/optim/shampoo.hpp"
+#include "heron/optim/shampoo4bit.hpp"
 #include "heron/optim/signsgd.hpp"
 #include "heron/optim/singd.hpp"
 #include "heron/optim/trion.hpp"

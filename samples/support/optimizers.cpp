@@ -200,6 +200,21 @@ constexpr NamedOptimizer kOptimizers[] = {
          return shampoo(request, {.beta2 = 0.999, .refresh = {.interval = 20}, .graft_eps = 1e-8f});
      }},
     {"shampoo2", "Shampoo^2", 0.01f, false, true,
+    {"shampoo4bit", "4-bit Shampoo on AdamW for everything", 0.01f, false,
+     [](const OptimizerRequest& request) {
+         return whole(request,
+                      std::make_unique<heron::Shampoo4Bit>(
+                          request.device, heron::Shampoo4BitOptions{.base = heron::Shampoo4BitBase::adamw,
+                                                                    .lr = request.lr,
+                                                                    .weight_decay = kWeightDecay,
+                                                                    .block_size = 512,
+                                                                    .statistics = {.interval = 5},
+                                                                    .roots = {.interval = 20},
+                                                                    .schedule = request.schedule}));
+     }},
+    {"adamw", "AdamW for everything", 0.01f, false,
+     [](const OptimizerRequest& request) { return whole(request, adamw(request, request.lr)); }},
+    {"sgd", "SGD with Nesterov momentum 0.9 for everything", 0.05f, false,
      [](const OptimizerRequest& request) {
          heron::ShampooOptions options = heron::ShampooOptions::shampoo2();
          options.refresh.interval = 20;

@@ -46,6 +46,6 @@ void main() {
             to.v[row * row_stride + c] = level * scale;
         }
         if (keeps && begin <= row && row < end)
-            to.v[row * row_stride + row] = diagonal.v[row];
+            to.v[row * row_stride + row] = diagonal.v[keeps ? row : 0u];
     }
 }

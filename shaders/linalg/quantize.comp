@@ -49,9 +49,10 @@ void main() {
     bool is_identity = (flags & QUANTIZE_IDENTITY) != 0u;
     uint begin = block_index * block;
     uint end = min(begin + block, p.jobs.job[j].cols);
+    uint last = end - 1u; // no load goes beyond it, also where a driver runs a loop once too often
     if (bits == 32u) {
         for (uint c = begin; c < end; ++c) {
-            float x = is_identity ? (c == row ? identity : 0.0) : from.v[at + c * col_stride];
+            float x = is_identity ? (c == row ? identity : 0.0) : from.v[at + min(c, last) * col_stride];
             codes.v[row * words + c] = floatBitsToUint(x);
         }
         return;
@@ -65,7 +66,7 @@ void main() {
     uint skipped = keeps ? row : 0xffffffffu; // the column that counts as zero
     uint largest = 0u;
     for (uint c = begin; c < end; ++c) {
-        float x = is_identity ? (c == row ? identity : 0.0) : from.v[at + c * col_stride];
+        float x = is_identity ? (c == row ? identity : 0.0) : from.v[at + min(c, last) * col_stride];
         largest = max(largest, c == skipped ? 0u : floatBitsToUint(x) & 0x7fffffffu);
     }
     if (largest < 0x00800000u)
@@ -88,7 +89,7 @@ void main() {
         uint stop = min(per_word, end - c);
         for (uint k = 0u; k < stop; ++k) {
             uint col = c + k;
-            float x = is_identity ? (col == row ? identity : 0.0) : from.v[at + col * col_stride];
+            float x = is_identity ? (col == row ? identity : 0.0) : from.v[at + min(col, last) * col_stride];
             precise float scaled = x * unit;
             precise float ratio = scaled * inverse;
             bool zero = !is_number || col == skipped;

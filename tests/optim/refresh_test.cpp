@@ -101,6 +101,14 @@ TEST_P(RefreshTest, StatesChangeInTheStepsOfTheirTurns) {
         return std::make_unique<Mousse>(on, MousseOptions{.refresh = policy});
     };
     EXPECT_EQ(changes(mousse, ".L_whitener", 6, false), expected(policy, 1, 6));
+    const auto four_bits = [&](const RefreshPolicy& statistics, const RefreshPolicy& roots) {
+        return [=](const Device& on) {
+            return std::make_unique<Shampoo4Bit>(
+                on, Shampoo4BitOptions{.epsilon = 1e-2f, .statistics = statistics, .roots = roots});
+        };
+    };
+    EXPECT_EQ(changes(four_bits(policy, {}), ".eigenvalues0", 6, false), expected(policy, 0, 6));
+    EXPECT_EQ(changes(four_bits({}, policy), ".root0", 6, false), expected(policy, 0, 6));
     RefreshPolicy late = policy;
     late.first = 3;
     const auto shampoo = [&](const Device& on) {

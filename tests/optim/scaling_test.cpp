@@ -149,7 +149,12 @@ TEST_P(ScalingTest, DampingScalesReachTheFactorOfTheirSide) {
         {[](const Device& on) { return std::make_unique<Mousse>(on, MousseOptions{.damping = 1e-2f}); },
          "L_whitener", "R_whitener"},
         {[](const Device& on) { return std::make_unique<Shampoo>(on, ShampooOptions{.epsilon = 1e-3f}); },
-         "factor0_whitener", "factor1_whitener"}};
+         "factor0_whitener", "factor1_whitener"},
+        {[](const Device& on) {
+             return std::make_unique<Shampoo4Bit>(
+                 on, Shampoo4BitOptions{.epsilon = 1e-3f, .statistics = {}, .roots = {}});
+         },
+         "root0", "root1"}};
     for (const Case& entry : cases) {
         const auto states = [&](const DampingScales& scales) {
             TrainedTensor tensor(device(), {.name = "w", .shape = {5, 6}}, 3);

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT
+// 4-bit Shampoo's recipe: the gradient in units of its size (scaled_gradient.hpp), factors
+// (shampoo4bit_factor.hpp), products with the roots, update (shampoo4bit_update.comp).
+#include "heron/optim/shampoo4bit.hpp"
+
+#include <cstddef>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "heron/linalg/reduce.hpp"
+#include "heron/linalg/two_sided.hpp"
+#include "heron/spirv/shampoo4bit_update.hpp"
+#include "optim/checks.hpp"
+#include "optim/refresh.hpp"
+#include "optim/scaled_gradient.hpp"
+#include "optim/shampoo4bit.h"
+#include "optim/shampoo4bit_factor.hpp"
+#include "optim/step_builder.hpp"
+#include "optim/tensor_blocks.hpp"
+
+namespace heron {
+
+namespace {
+
+static_assert(sizeof(gpu::Shampoo4BitUpdateJob) == 152);
+constexpr KernelInfo kUpdate =
+    make_kernel<gpu::Shampoo4BitUpdateJob>("shampoo4bit_update", spirv::shampoo4bit_update);
+
+bool is_adamw(const Shampoo4BitOptions& options) { return options.base == Shampoo4BitBase::adamw; }
+
+// Without axes of length 1: a vector, or the first axis and all others.
+Shape matrix_shape(const Shape& shape) {
+    std::vector<std::uint64_t> extents;
+    for (const std::uint64_t extent : shape)
+        if (extent != 1) extents.push_back(extent);
+    if (extents.size() <= 1) return Shape{shape.count()};
+    return Shape{extents[0], shape.count() / extents[0]};
+}
+
+Tensor block_of(const Tensor& whole, const TensorBlock& block) {
+    Tensor part = whole;
+    part.byte_offset += (block.first[0] * whole.cols() + block.first[1]) * bytes_of(whole.dtype);
+    part.shape = block.extents;
+    part.row_stride = whole.cols();
+    return part;
+}
+
+// `index`: of the optimizer's blocks; goes on.
+Tensor precondition(StepBuilder& step, const StepBuilder::Item& item, const ScaledGradient& gradient,
+                    std::uint32_t& index, const Shampoo4BitOptions& options) {
+    Graph& graph = step.graph();
+    const std::vector<TensorBlock> blocks = tensor_blocks(gradient.matrix.shape, options.block_size);
+    std::vector<QuantizedFactor> sides[2];
+    for (std::uint32_t side = 0; side < 2; ++side) {
+        std::vector<std::uint64_t> orders;
+        for (const TensorBlock& block : blocks) orders.push_back(block.extents[side]);
+        sides[side] = make_quantized_factors(graph, item.parameter->name, side, orders, options);
+    }
+    const Tensor direction = graph.temporary(DType::f32, gradient.matrix.shape);
+    for (std::size_t b = 0; b < blocks.size(); ++b, ++index) {
+        const Tensor g = block_of(gradient.matrix, blocks[b]);
+        for (std::uint32_t side = 0; side < 2; ++side) {
+            const QuantizedFactor& factor = sides[side][b];
+            graph.set_stage("shampoo4bit statistics");
+            graph.set_section(refresh_section(options.statistics, index, 0));
+            const Tensor statistic = graph.temporary(DType::f32, Shape{factor.order, factor.order});
+            syrk(graph, g, {}, statistic, {.transpose_a = side == 0 ? Transpose::no : Transpose::yes});
+            renew_statistics(graph, factor, statistic, gradient.unit, options);
+            graph.set_stage("shampoo4bit roots");
+            graph.set_section(refresh_section(options.roots, index, 0));
+            const DampingScales& scales = item.parameter->damping_scale;
+            renew_quantized_root(graph, factor, options,
+                                 options.epsilon * (side == 0 ? scales.outputs : scales.inputs));
+            graph.set_section({});
+        }
+        graph.set_stage("shampoo4bit direction");
+        const auto root = [&](const QuantizedFactor& factor) {
+            return load_matrix(graph, factor.root, factor.order, factor.order, factor.form);
+        };
+        two_sided_product(graph, root(sides[0][b]), g, root(sides[1][b]), {}, block_of(direction, blocks[b]));
+    }
+    return direction;
+}
+
+void add_update(StepBuilder& step, const StepBuilder::Item& item, const ScaledGradient& gradient,
+                const Tensor& direction, const Tensor& moment1, const Tensor& moment2,
+                const Shampoo4BitOptions& options) {
+    using Job = gpu::Shampoo4BitUpdateJob;
+    Graph& graph = step.graph();
+    const std::uint64_t count = item.weight.shape.count();
+    const Tensor gradient_norm = graph.temporary(DType::f32, Shape{1});
+    frobenius_norm(graph, gradient.matrix, gradient_norm);
+    Tensor direction_norm = gradient_norm;
+    if (direction.id != gradient.matrix.id) {
+        direction_norm = graph.temporary(DType::f32, Shape{1});
+        frobenius_norm(graph, direction, direction_norm);
+    }
+    const ElementGrid grid = step.elements(count);
+    Job job{};
+    job.parameter = step.parameter_operand(item);
+    job.range = StepBuilder::range(0, count, grid);
+    job.start = options.start_step;
+    job.flags = (is_adamw(options) ? gpu::SHAMPOO4BIT_ADAMW : 0) |
+                (options.nesterov ? gpu::SHAMPOO4BIT_NESTEROV : 0) |
+                (moment1 ? gpu::SHAMPOO4BIT_MOMENTUM : 0);
+    std::vector<Operand> operands{{offsetof(Job, gradient), gradient.matrix, Access::read},
+                                  {offsetof(Job, direction), direction, Access::read},
+                                  {offsetof(Job, unit), gradient.unit, Access::read},
+                                  {offsetof(Job, gradient_norm), gradient_norm, Access::read},
+                                  {offsetof(Job, direction_norm), direction_norm, Access::read},
+                                  {offsetof(Job, hyper), step.hyper(), Access::read}};
+    if (moment1) operands.push_back({offsetof(Job, moment1), moment1, Access::read_write});
+    if (moment2) operands.push_back({offsetof(Job, moment2), moment2, Access::read_write});
+    StepBuilder::add_parameter(operands, offsetof(Job, parameter), item, 0, count);
+    Operation operation = make_operation(kUpdate, job, std::move(operands), grid.groups);
+    operation.constants = {{gpu::SPEC_THREADS, grid.threads},
+                           step.variant(),
+                           {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(item.weight.dtype)}};
+    operation.reason = step.variant_reason();
+    operation.flops = 14.0 * static_cast<double>(count);
+    operation.bytes =
+        (StepBuilder::parameter_bytes(item) + 4.0 + (moment1 ? 8.0 : 0.0) + (moment2 ? 8.0 : 0.0)) *
+        static_cast<double>(count);
+    graph.add(std::move(operation));
+}
+
+}  // namespace
+
+Shampoo4BitOptions Shampoo4BitOptions::adamw() {
+    Shampoo4BitOptions options;
+    options.base = Shampoo4BitBase::adamw;
+    options.lr = 1e-3f;
+    return options;
+}
+
+Shampoo4Bit::Shampoo4Bit(const Device& device, const Shampoo4BitOptions& options)
+    : Optimizer(device, "shampoo4bit"), options_(options) {
+    const char* who = "Shampoo4Bit";
+    const Shampoo4BitOptions& o = options;
+    check_enum(who, "base", o.base, Shampoo4BitBase::adamw);
+    check_option(who, "lr", o.lr, o.lr >= 0, "finite and not below 0");
+    check_option(who, "momentum", o.momentum, o.momentum >= 0 && o.momentum < 1, "in [0, 1)");
+    check_option(who, "beta1", o.beta1, o.beta1 >= 0 && o.beta1 < 1, "in [0, 1)");
+    check_option(who, "beta2", o.beta2, o.beta2 >= 0 && o.beta2 < 1, "in [0, 1)");
+    check_option(who, "eps", o.eps, o.eps >= 0, "finite and not below 0");
+    check_option(who, "weight_decay", o.weight_decay, o.weight_decay >= 0, "finite and not below 0");
+    check_option(who, "factor_decay", o.factor_decay, o.factor_decay >= 0 && o.factor_decay <= 1,
+                 "in [0, 1]");
+    check_option(who, "epsilon", o.epsilon, o.epsilon >= 0, "finite and not below 0");
+    check_option(who, "bits", o.bits, o.bits == 2 || o.bits == 4 || o.bits == 8 || o.bits == kPlainBits,
+                 "2, 4, 8 or 32");
+    check_option(who, "quantizer_block", o.quantizer_block,
+                 o.quantizer_block >= 16 && o.quantizer_block <= 4096 && o.quantizer_block % 16 == 0,
+                 "a multiple of 16, 16 to 4096");
+    check_enum(who, "storage", o.storage, Shampoo4BitStorage::factor);
+    check_enum(who, "root", o.root, Shampoo4BitRoot::newton);
+    check_option(who, "statistic_rectifications", o.statistic_rectifications, o.statistic_rectifications <= 8,
+                 "0 to 8");
+    check_option(who, "root_rectifications", o.root_rectifications, o.root_rectifications <= 8, "0 to 8");
+    check_option(who, "block_size", o.block_size, o.block_size >= 1 && o.block_size <= 4096, "1 to 4096");
+    check_refresh(who, "statistics", o.statistics);
+    check_refresh(who, "roots", o.roots);
+    check_option(who, "start_step", o.start_step, o.start_step >= 1 && o.start_step < 0x80000000u,
+                 "1 to 2^31 - 1");
+}
+
+std::string Shampoo4Bit::options_text() const {
+    const auto number = [](auto value) { return std::to_string(static_cast<std::uint32_t>(value)); };
+    const Shampoo4BitOptions& o = options_;
+    return "shampoo4bit base=" + number(o.base) + " momentum=" + number_text(o.momentum) +
+           " nesterov=" + number(o.nesterov) + " beta1=" + number_text(o.beta1) +
+           " beta2=" + number_text(o.beta2) + " eps=" + number_text(o.eps) +
+           " weight_decay=" + number_text(o.weight_decay) + " factor_decay=" + number_text(o.factor_decay) +
+           " epsilon=" + number_text(o.epsilon) + " bits=" + number(o.bits) +
+           " quantizer_block=" + number(o.quantizer_block) + " least_elements=" + number(o.least_elements) +
+           " storage=" + number(o.storage) + " root=" + number(o.root) +
+           " statistic_rectifications=" + number(o.statistic_rectifications) +
+           " root_rectifications=" + number(o.root_rectifications) + " block_size=" + number(o.block_size) +
+           refresh_text("statistics", o.statistics) + refresh_text("roots", o.roots) +
+           " start_step=" + number(o.start_step);
+}
+
+// gpu::Shampoo4BitHyper
+std::vector<HyperValue> Shampoo4Bit::hyper() const {
+    const Shampoo4BitOptions& o = options_;
+    return {HyperValue::lr(o.lr, o.schedule),        HyperValue::constant(o.weight_decay),
+            HyperValue::constant(o.momentum),        HyperValue::constant(1.0 - o.beta1),
+            HyperValue::constant(1.0 - o.beta2),     HyperValue::constant(o.eps),
+            HyperValue::inverse_correction(o.beta1), HyperValue::inverse_correction(o.beta2)};
+}
+
+void Shampoo4Bit::build(StepBuilder& step) const {
+    const Shampoo4BitOptions& o = options_;
+    Graph& graph = step.graph();
+    std::uint32_t index = 0;
+    for (const StepBuilder::Item& item : step.items()) {
+        Tensor moment1, moment2;
+        if (is_adamw(o)) {
+            moment1 = step.state(item, "m", DType::f32, item.weight.shape);
+            moment2 = step.state(item, "v", DType::f32, item.weight.shape);
+        } else if (o.momentum > 0) {
+            moment1 = step.state(item, "momentum", DType::f32, item.weight.shape);
+        }
+        const std::uint64_t count = item.weight.shape.count();
+        if (count == 0) continue;
+        const Shape matrix = matrix_shape(item.weight.shape);
+        const bool vector = matrix.rank() == 1;
+        graph.set_stage("shampoo4bit gradient");
+        const ScaledGradient gradient =
+            scaled_gradient(step, item, {0, vector ? 1 : matrix[0], vector ? count : matrix[1], 1.0});
+        const Tensor direction = vector ? gradient.matrix : precondition(step, item, gradient, index, o);
+        graph.set_stage("shampoo4bit update");
+        add_update(step, item, gradient, direction, moment1, moment2, o);
+    }
+}
+
+}  // namespace heron
