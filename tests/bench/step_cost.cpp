@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+// What do the optimizers cost beside Muon? Prints docs/step-cost.md:
+//
+//   step_cost --time 512 >docs/step-cost.md
+//
+// FLOPs and bytes are what plans state of the steps 1001 to 2000 (mean; and the step with most), for one
+// square hidden matrix, with the options of the samples' table of optimizers. Times are the mean of some
+// steps, refreshes included where their interval divides them, from submission to completion.
+#include <algorithm>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "bench.hpp"
+#include "graph/plan.hpp"
+#include "heron/heron.hpp"
+#include "support/optimizers.hpp"
+
+namespace {
+
+using namespace heron;
+using namespace heron::bench;
+
+constexpr std::uint32_t kFirstStep = 1000, kSteps = 1000;
+
+struct Cost {
+    double state = 0;  // bytes an element
+    double flops = 0, worst_flops = 0, bytes = 0;
+    std::optional<double> ms;
+};
+
+// Columns of one quantity, one for each size.
+struct Column {
+    const char* title;
+    const char* what;
+    double (*value)(const Cost& cost, const Cost& muon);
+    const char* format;
+};
+
+Cost cost_of(const Plan& plan, double elements) {
+    Cost cost;
+    cost.state = static_cast<double>(plan.state_bytes()) / elements;
+    std::vector<double> flops(kSteps, 0.0);
+    for (const Node& node : plan.impl().graph.nodes) {
+        if (node.phase != Phase::step) continue;
+        for (std::uint32_t t = 0; t < kSteps; ++t) {
+            if (!node.section.runs(kFirstStep + t)) continue;
+            flops[t] += node.operation.flops;
+            cost.bytes += node.operation.bytes / kSteps;
+        }
+    }
+    for (const double value : flops) cost.flops += value / kSteps;
+    cost.worst_flops = *std::ranges::max_element(flops);
+    return cost;
+}
+
+class Table {
+public:
+    Table(Device& device, std::vector<std::uint64_t> sizes, std::vector<std::uint64_t> timed, int steps)
+        : device_(device), sizes_(std::move(sizes)), timed_(std::move(timed)), steps_(steps) {
+        const std::uint64_t largest = *std::ranges::max_element(sizes_), bytes = 4 * largest * largest;
+        weights_ = device.create_buffer(bytes);
+        gradients_ = device.create_buffer(bytes);
+        std::vector<float> values(bytes / 4);
+        std::uint32_t random = 1;
+        for (float& value : values) {
+            random = random * 1664525u + 1013904223u;
+            value = static_cast<float>(random >> 8) * 0x1p-24f - 0.5f;
+        }
+        weights_.write(std::as_bytes(std::span(values)));
+        gradients_.write(std::as_bytes(std::span(values)));
+    }
+
+    void measure(const samples::NamedOptimizer& named) {
+        std::vector<Cost> costs;
+        for (const std::uint64_t n : sizes_) {
+            Parameter parameter;
+            parameter.name = "blocks.0.fc.weight";
+            parameter.weight = weights_.view(DType::f32, {n, n});
+            parameter.gradient = gradients_.view(DType::f32, {n, n});
+            const std::vector<Parameter> parameters{parameter};
+            const samples::Optimizers optimizers =
+                named.create({device_, parameters, route(parameters), named.lr, Schedule()});
+            std::vector<const Optimizer*> pointers;
+            for (const auto& optimizer : optimizers) pointers.push_back(optimizer.get());
+            Plan plan = compile(device_, pointers);
+            Cost cost = cost_of(plan, static_cast<double>(n * n));
+            if (std::ranges::find(timed_, n) != timed_.end()) cost.ms = time_of(plan);
+            costs.push_back(cost);
+            std::cerr << named.name << " " << n << (cost.ms ? ": " + std::to_string(*cost.ms) + " ms" : "")
+                      << "\n";
+        }
+        rows_.push_back({std::string(named.name), costs});
+    }
+
+    void print() const {
+        const auto muon = std::ranges::find(rows_, std::string("muon"), &Row::name);
+        for (const Column& column : kColumns) print_column(column, muon->costs);
+        if (!timed_.empty()) {
+            std::printf(
+                "\n## Time\n\nMilliseconds of a step, the mean of %d; in brackets how often Muon's fits "
+                "in.\n\n",
+                steps_);
+            print_head(timed_);
+            for (const Row& row : rows_) {
+                std::printf("| %s |", row.name.c_str());
+                for (std::size_t i = 0; i < sizes_.size(); ++i)
+                    if (row.costs[i].ms)
+                        std::printf(" %.3g (%.2f) |", *row.costs[i].ms,
+                                    *row.costs[i].ms / *muon->costs[i].ms);
+                std::printf("\n");
+            }
+        }
+    }
+
+private:
+    struct Row {
+        std::string name;
+        std::vector<Cost> costs;
+    };
+    static constexpr Column kColumns[] = {
+        {"State", "Bytes of state for each element of the matrix, in f32.",
+         [](const Cost& cost, const Cost&) { return cost.state; }, " %.2f |"},
+        {"FLOPs", "Of a step, in the mean over refreshes, over Muon's.",
+         [](const Cost& cost, const Cost& muon) { return cost.flops / muon.flops; }, " %.3g |"},
+        {"FLOPs of the worst step",
+         "Over Muon's: a refresh, where there is one. Slices (Plan::record_slice) spread it.",
+         [](const Cost& cost, const Cost& muon) { return cost.worst_flops / muon.flops; }, " %.3g |"},
+        {"Memory traffic", "Of a step, in the mean, over Muon's; every operand of every pass counted once.",
+         [](const Cost& cost, const Cost& muon) { return cost.bytes / muon.bytes; }, " %.3g |"}};
+
+    static void print_head(const std::vector<std::uint64_t>& sizes) {
+        std::printf("| optimizer |");
+        for (const std::uint64_t n : sizes) std::printf(" %llu |", static_cast<unsigned long long>(n));
+        std::printf("\n| --- |");
+        for (std::size_t i = 0; i < sizes.size(); ++i) std::printf(" --: |");
+        std::printf("\n");
+    }
+    void print_column(const Column& column, const std::vector<Cost>& muon) const {
+        std::printf("\n## %s\n\n%s\n\n", column.title, column.what);
+        print_head(sizes_);
+        for (const Row& row : rows_) {
+            std::printf("| %s |", row.name.c_str());
+            for (std::size_t i = 0; i < sizes_.size(); ++i)
+                std::printf(column.format, column.value(row.costs[i], muon[i]));
+            std::printf("\n");
+        }
+    }
+    double time_of(Plan& plan) const {
+        plan.allocate();
+        plan.initialize();
+        for (int step = 0; step < kWarmUps; ++step) plan.run();
+        const Clock::time_point begin = Clock::now();
+        for (int step = 0; step < steps_; ++step) plan.run();
+        return milliseconds_since(begin) / steps_;
+    }
+
+    Device& device_;
+    std::vector<std::uint64_t> sizes_, timed_;
+    int steps_;
+    Buffer weights_, gradients_;
+    std::vector<Row> rows_;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app("Costs of every optimizer's step beside Muon's, as a page.", "step_cost");
+    std::vector<std::uint64_t> sizes{512, 1024, 2048, 4096}, timed;
+    std::vector<std::string> names;
+    std::string note;
+    app.add_option("--sizes", sizes, "rows and columns of the matrix")
+        ->check(CLI::Range(1, 4096))
+        ->type_name("N...")
+        ->capture_default_str();
+    app.add_option("--time", timed, "those of --sizes at which steps are timed, too")->type_name("N...");
+    app.add_option("--optimizers", names, "some instead of all")->type_name("NAME...");
+    app.add_option("--note", note, "a sentence for the page, such as what else the machine was doing");
+    return run_program(app, argc, argv, 20, [&](Device& device, int repeats) {
+        Table table(device, sizes, timed, repeats);
+        for (const samples::NamedOptimizer& named : samples::named_optimizers())
+            if (names.empty() || named.name == "muon" || std::ranges::find(names, named.name) != names.end())
+                table.measure(named);
+        std::string command = "step_cost";
+        for (int i = 1; i < argc; ++i)
+            command += std::string(" ") + (std::string_view(argv[i]).find(' ') == std::string_view::npos
+                                               ? std::string(argv[i])
+                                               : "\"" + std::string(argv[i]) + "\"");
+        std::printf(
+            "# What a step costs\n\n"
+            "Written by `tests/bench/%s >docs/step-cost.md` (in the build folder). One square hidden matrix "
+            "of so many "
+            "rows and columns, the options of [the samples' table](../samples/support/optimizers.cpp); FLOPs "
+            "and "
+            "bytes as plans state them, of steps 1001 to 2000.\n\nDevice: %s (%s).%s%s\n",
+            command.c_str(), device.info().name.c_str(), device.info().driver.c_str(),
+            note.empty() ? "" : " ", note.c_str());
+        table.print();
+    });
+}
