@@ -245,9 +245,9 @@ ComparisonSettings comparison_settings(const Options& options) {
 
 std::string method_text(const ComparisonSettings& settings) {
     return fmt::format(
-        "Learning rates: the default of each optimizer times {}, the grid growing where its end is best; the "
-        "two best rates of seed {} decided by the median of {} {}.",
-        fmt::join(settings.factors, ", "), settings.first_seed, settings.seeds,
+        "With seed {} the default rate of each optimizer times {}, and beyond where the grid's end is best; "
+        "then the better of the two\nbest, by the median of {} {}.",
+        settings.first_seed, fmt::join(settings.factors, ", "), settings.seeds,
         settings.seeds == 1 ? "seed" : "seeds");
 }
 
