@@ -84,10 +84,33 @@ Optimizers shampoo(const OptimizerRequest& request, heron::ShampooOptions option
     return whole<heron::Shampoo>(request, options);
 }
 
-// K-FAC for the layers, AdamW for what belongs to none.
-Optimizers by_layers(const OptimizerRequest& request, heron::KfacMethod method) {
-    heron::KfacOptions options;
+// Layers to an optimizer of layers, AdamW for what belongs to none.
+Optimizers by_layers(const OptimizerRequest& request, std::unique_ptr<heron::LayerOptimizer> optimizer) {
+    for (const heron::Layer& layer : request.layers) optimizer->add_layer(layer);
+    auto rest = adamw(request, request.rest_lr);
+    for (const heron::Parameter& parameter : request.parameters)
+        if (std::ranges::find(optimizer->parameters(), parameter.name, &heron::Parameter::name) ==
+            optimizer->parameters().end())
+            rest->add(parameter);
+    Optimizers result;
+    result.push_back(std::move(optimizer));
+    result.push_back(std::move(rest));
+    std::erase_if(result, [](const auto& each) { return each->parameters().empty(); });
+    return result;
+}
+
+// Options that optimizers of layers share.
+template <class Algorithm, class Options>
+Optimizers by_layers(const OptimizerRequest& request, Options options) {
     options.lr = request.lr;
+    options.step.weight_decay = kWeightDecay;
+    options.step.decoupled_decay = true;
+    options.schedule = request.schedule;
+    return by_layers(request, std::make_unique<Algorithm>(request.device, options));
+}
+
+Optimizers kfac(const OptimizerRequest& request, heron::KfacMethod method) {
+    heron::KfacOptions options;
     options.method = method;
     options.damping = 1e-2f;
     options.warm_factors = true;
@@ -108,6 +131,18 @@ Optimizers by_layers(const OptimizerRequest& request, heron::KfacMethod method) 
     result.push_back(std::move(rest));
     std::erase_if(result, [](const auto& optimizer) { return optimizer->parameters().empty(); });
     return result;
+    options.refresh_interval = 20;
+    return by_layers<heron::Kfac>(request, options);
+}
+
+Optimizers singd(const OptimizerRequest& request, heron::StructureKind structure) {
+    heron::SingdOptions options;
+    options.inputs.kind = options.outputs.kind = structure;
+    options.lr_cov = 0.05f;
+    options.normalize_lr_cov = true;
+    options.damping = 1e-2;
+    options.refresh_interval = 5;
+    return by_layers<heron::Singd>(request, options);
 }
 
 constexpr NamedOptimizer kOptimizers[] = {
@@ -221,9 +256,16 @@ constexpr NamedOptimizer kOptimizers[] = {
     {"soap", "SOAP for everything", 0.02f, false, false,
      [](const OptimizerRequest& request) { return shampoo(request, heron::ShampooOptions::soap()); }},
     {"kfac", "K-FAC for the layers, AdamW for what belongs to none", 0.05f, false, false,
-     [](const OptimizerRequest& request) { return by_layers(request, heron::KfacMethod::inverse); }, true},
+     [](const OptimizerRequest& request) { return kfac(request, heron::KfacMethod::inverse); }, true},
     {"ekfac", "EK-FAC for the layers, AdamW for what belongs to none", 0.05f, false, false,
-     [](const OptimizerRequest& request) { return by_layers(request, heron::KfacMethod::ekfac); }, true},
+     [](const OptimizerRequest& request) { return kfac(request, heron::KfacMethod::ekfac); }, true},
+    {"mkor", "MKOR for the layers, AdamW for what belongs to none", 0.08f, false, false,
+     [](const OptimizerRequest& request) { return by_layers<heron::Mkor>(request, heron::MkorOptions()); },
+     true},
+    {"singd", "SINGD for the layers, AdamW for what belongs to none", 0.06f, false, false,
+     [](const OptimizerRequest& request) { return singd(request, heron::StructureKind::dense); }, true},
+    {"singd_diagonal", "SINGD with diagonal factors", 0.06f, false, true,
+     [](const OptimizerRequest& request) { return singd(request, heron::StructureKind::diagonal); }, true},
     {"amsgrad", "AMSGrad for everything", 0.01f, false, true,
      [](const OptimizerRequest& request) {
          return whole<heron::AdamW>(request,

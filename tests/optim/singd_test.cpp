@@ -85,7 +85,8 @@ TEST_P(SingdTest, LayersOfEveryKindMatchFloat64) {
 TEST_P(SingdTest, SixteenBitFactorsMatchFloat64ToTheirRounding) {
     for (const DType dtype : {DType::f16, DType::bf16}) {
         SCOPED_TRACE(to_string(dtype));
-        SingdOptions options = options_of(kStructures[0], kStructures[2]);
+        // f16 without products of dense matrices, which drivers take long to compile for every type.
+        SingdOptions options = options_of(kStructures[dtype == DType::bf16 ? 0 : 1], kStructures[2]);
         options.factor_dtype = dtype;
         expect_float64(options, 3 * 4 * unit_of(dtype));
         Plan plan = plan_of(options);
