@@ -115,6 +115,24 @@ HERON_API void renew_inverse(Graph& graph, const KroneckerFactors& factors, cons
 // D = S^-1 G A^-1: G rows x cols, f32, f16 or bf16; D f32, apart from it. 2 m n (m + n) FLOPs, two levels.
 HERON_API void apply_inverse(Graph& graph, const KroneckerInverse& inverse, const Tensor& g, const Tensor& d);
 
+// --- Of one batch alone
+
+struct BatchRows {
+    Tensor rows;         // X: [a, 1] or s, N rows (groups x N) in f32, f16 or bf16
+    float scale = 1.0f;  // of X^T X; finite, > 0
+};
+// D = (c_S S^T S + ..)^-1 G (c_A A^T A + ..)^-1 for the rows of one batch. Where it has fewer rows N than a
+// factor's order n, that factor is never formed (S. Woodbury 1950):
+//
+//   (l I + c X^T X)^-1 = (I - c X^T (l I + c X X^T)^-1 X) / l
+//
+// G rows x cols, f32, f16 or bf16; D f32, apart from it. Damping as in renew_inverse(). FLOPs for N < m, n: 4
+// m n N + 2 m N^2 + 2 n N^2 + N^2 (m + n) + 4 N^3; workspace 12 N^2 + 8 N max(m, n) + 4 m n bytes. Errors are
+// (1 + |c X^T X| / l) times those of a product. Where a factor has no inverse, it counts as l I if it is not
+// formed, else D is zero.
+HERON_API void apply_batch_inverse(Graph& graph, const BatchRows& inputs, const BatchRows& outputs,
+                                   const Tensor& g, const Tensor& d, const CurvatureDamping& damping = {});
+
 // --- By eigenvalues
 
 struct KroneckerEigen {

@@ -23,7 +23,7 @@ struct StepControl {
     uint  micro_batches;      // accumulated since the last step
     uint  seed;               // of the counter-based random streams
     float unscale;            // 1 / the loss scale that the current step's gradients have been multiplied with
-    float batch_unit;         // square root of 1 / micro-batches of the current step, 1 without accumulation
+    uint  reserved1;
     uint  reserved2;
     uint  reserved3;
 };

@@ -107,15 +107,22 @@ struct KroneckerDampJob {
     F32  factor2;
     F32  damping;   // one float
     F32  result;
+    F32  level;     // one float: what was added (KRONECKER_LEVEL)
     uint order0;
     uint order1;    // 0: there is none
     uint order2;
+    uint mean0;     // the means of their diagonals are over so many: of a Gram matrix the other order
+    uint mean1;
+    uint mean2;
     uint index;     // of the factor that is damped
     uint rounds;
     uint scale;     // heron::DampingUnit
     uint split;     // heron::DampingSplit
+    uint flags;     // KRONECKER_
     uint first_group;
 };
+
+const uint KRONECKER_LEVEL = 256;
 
 const uint DAMPING_ABSOLUTE = 0;
 const uint DAMPING_TRACE = 1;
@@ -168,6 +175,19 @@ struct KroneckerDivideJob {
 
 const uint KRONECKER_MOMENTS = 32;
 
+// kronecker_unlevel.comp
+struct KroneckerUnlevelJob {
+    F32  matrix;
+    F32  level0;    // one float (KRONECKER_LEVEL)
+    F32  level1;    // another (KRONECKER_LEVEL_TOO)
+    uint count;
+    uint rounds;
+    uint flags;     // KRONECKER_
+    uint first_group;
+};
+
+const uint KRONECKER_LEVEL_TOO = 512;
+
 // kronecker_moments.comp
 struct KroneckerMomentsJob {
     F32  row_parts;    // samples x positions x rows
@@ -179,6 +199,15 @@ struct KroneckerMomentsJob {
     uint first;        // sample of this dispatch; 0 starts the sums
     uint samples;      // so many
     uint positions;
+    uint padding;
+    uint first_group;
+};
+
+// kronecker_square.comp
+struct KroneckerSquareJob {
+    F32  values;  // in place
+    uint count;
+    uint rounds;
     uint padding;
     uint first_group;
 };

@@ -63,9 +63,9 @@ void main() {
     float damping = damping_address.v[0];
 
     uint factors = 1u + uint(orders.y > 0u) + uint(orders.z > 0u);
-    uint wide = uint(orders.x > 1u) + uint(orders.y > 1u) + uint(orders.z > 1u);
-    vec3 means = vec3(traces.x / float(max(orders.x, 1u)), traces.y / float(max(orders.y, 1u)),
-                      traces.z / float(max(orders.z, 1u)));
+    uvec3 counts = max(uvec3(p.jobs.job[j].mean0, p.jobs.job[j].mean1, p.jobs.job[j].mean2), uvec3(1u));
+    vec3 means = vec3(traces.x / float(counts.x), traces.y / float(counts.y), traces.z / float(counts.z));
+    uint wide = uint(counts.x > 1u) + uint(counts.y > 1u) + uint(counts.z > 1u);
     bool zero = means.x < LEAST_MEAN || (factors > 1u && means.y < LEAST_MEAN) || (factors > 2u && means.z < LEAST_MEAN);
     float trace = index == 0u ? traces.x : index == 1u ? traces.y : traces.z;
     float mean = index == 0u ? means.x : index == 1u ? means.y : means.z;
@@ -88,9 +88,9 @@ void main() {
         // l / c^k, so that nothing of the size of l itself is needed.
         float relative = damping;
         if (scale == DAMPING_TRACE)
-            relative *= float(orders.x) * float(max(orders.y, 1u)) * float(max(orders.z, 1u));
+            relative *= float(counts.x) * float(counts.y) * float(counts.z);
         float d = 0.0;
-        if (order > 1u)
+        if ((index == 0u ? counts.x : index == 1u ? counts.y : counts.z) > 1u)
             d = scale == DAMPING_ABSOLUTE ? root(damping, 1u, wide) / root(c, factors, wide) : root(relative, 1u, wide);
         if (split == SPLIT_PI_NORMALIZED) {
             times = c / mean;
@@ -100,6 +100,10 @@ void main() {
         }
     }
     plus = clamp_finite(plus);
+    if ((p.jobs.job[j].flags & KRONECKER_LEVEL) != 0u && group == p.jobs.job[j].first_group && gl_LocalInvocationID.x == 0u) {
+        F32 level = p.jobs.job[j].level;
+        level.v[0] = plus;
+    }
 
     uint count = order * order;
     F32 result = p.jobs.job[j].result;

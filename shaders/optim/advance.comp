@@ -141,7 +141,6 @@ void main() {
         float root = scaled.y > 0.0 ? sqrt(scaled.y) : 0.0;
         float scale = reciprocal(loss_scale);
         control.c.unscale = scale;
-        control.c.batch_unit = accumulates && micro_batches > 1u ? sqrt(reciprocal(float(micro_batches))) : 1.0;
         if (accumulates && micro_batches > 1u)
             scale *= reciprocal(float(micro_batches));
         float norm = clamp_finite((root * scale) * scaled.x);

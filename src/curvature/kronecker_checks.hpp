@@ -83,6 +83,13 @@ inline Tensor rates_of(std::string_view who, Graph& graph, double decay, const T
     return constant_floats(graph, values);
 }
 
+// damp_factors() of matrices whose means are over other numbers of rows than they have, where these are
+// given; and what was added to them, one f32 a group each, where levels are given. Checks nothing but the
+// damping.
+void add_damping(Graph& graph, std::string_view who, std::span<const Tensor> factors,
+                 std::span<const Tensor> damped, const CurvatureDamping& damping,
+                 std::span<const std::uint64_t> mean_rows = {}, std::span<const Tensor> levels = {});
+
 // The damping as one f32.
 Tensor damping_value(std::string_view who, Graph& graph, const CurvatureDamping& damping);
 

@@ -15,7 +15,7 @@ namespace heron {
 namespace {
 
 static_assert(sizeof(gpu::KroneckerBlendJob) == 64);
-static_assert(sizeof(gpu::KroneckerDampJob) == 72);
+static_assert(sizeof(gpu::KroneckerDampJob) == 96);
 static_assert(static_cast<std::uint32_t>(DampingUnit::mean) == gpu::DAMPING_MEAN);
 static_assert(static_cast<std::uint32_t>(DampingSplit::pi_normalized) == gpu::SPLIT_PI_NORMALIZED);
 
@@ -85,7 +85,6 @@ Tensor damping_value(std::string_view who, Graph& graph, const CurvatureDamping&
 
 void damp_factors(Graph& graph, std::span<const Tensor> factors, std::span<const Tensor> damped,
                   const CurvatureDamping& damping) {
-    using Job = gpu::KroneckerDampJob;
     constexpr std::string_view kWho = "damp_factors";
     if (factors.empty() || factors.size() > 3 || factors.size() != damped.size())
         refuse(kWho, "there are " + std::to_string(factors.size()) + " factors and " +
@@ -100,7 +99,15 @@ void damp_factors(Graph& graph, std::span<const Tensor> factors, std::span<const
         for (const Tensor& factor : factors)
             check_no_overlap(kWho, "a damped factor", damped[k], "a factor", factor, graph);
     }
-    const Tensor value = damping_value(kWho, graph, damping);
+    add_damping(graph, kWho, factors, damped, damping);
+}
+
+void add_damping(Graph& graph, std::string_view who, std::span<const Tensor> factors,
+                 std::span<const Tensor> damped, const CurvatureDamping& damping,
+                 std::span<const std::uint64_t> mean_rows, std::span<const Tensor> levels) {
+    using Job = gpu::KroneckerDampJob;
+    const std::uint64_t groups = factors[0].batch();
+    const Tensor value = damping_value(who, graph, damping);
     constexpr std::uint32_t kFields[] = {offsetof(Job, factor0), offsetof(Job, factor1),
                                          offsetof(Job, factor2)};
     for (std::size_t k = 0; k < factors.size(); ++k)
@@ -111,12 +118,23 @@ void damp_factors(Graph& graph, std::span<const Tensor> factors, std::span<const
             job.order0 = narrow(factors[0].rows());
             job.order1 = factors.size() > 1 ? narrow(factors[1].rows()) : 0;
             job.order2 = factors.size() > 2 ? narrow(factors[2].rows()) : 0;
+            const auto mean_over = [&](std::size_t i) {
+                return i >= factors.size() ? 0
+                       : mean_rows.empty() ? narrow(factors[i].rows())
+                                           : narrow(mean_rows[i]);
+            };
+            job.mean0 = mean_over(0);
+            job.mean1 = mean_over(1);
+            job.mean2 = mean_over(2);
             job.index = narrow(k);
+            job.flags = levels.empty() ? 0 : gpu::KRONECKER_LEVEL;
             job.rounds = grid.rounds;
             job.scale = static_cast<std::uint32_t>(damping.unit);
             job.split = static_cast<std::uint32_t>(damping.split);
             std::vector<Operand> operands{{offsetof(Job, damping), value, Access::read},
                                           {offsetof(Job, result), matrix_of(damped[k], g), Access::write}};
+            if (!levels.empty())
+                operands.push_back({offsetof(Job, level), part_of(levels[k], g, 1), Access::write});
             // All three are readable: drivers load from both sides of a choice.
             for (std::size_t i = 0; i < 3; ++i)
                 operands.push_back(

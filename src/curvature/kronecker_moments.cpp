@@ -11,6 +11,7 @@
 #include "curvature/kronecker_checks.hpp"
 #include "curvature/kronecker_grid.hpp"
 #include "heron/linalg/product.hpp"
+#include "heron/spirv/kronecker_square.hpp"
 #include "heron/spirv/kronecker_table.hpp"
 
 namespace heron {
@@ -18,15 +19,32 @@ namespace heron {
 namespace {
 
 static_assert(sizeof(gpu::KroneckerMomentsJob) == 56);
+static_assert(sizeof(gpu::KroneckerSquareJob) == 24);
 static_assert(sizeof(gpu::KroneckerTableJob) == 72);
 
 constexpr KernelInfo kMoments =
     make_kernel<gpu::KroneckerMomentsJob>("kronecker_moments", spirv::kronecker_moments);
+constexpr KernelInfo kSquare =
+    make_kernel<gpu::KroneckerSquareJob>("kronecker_square", spirv::kronecker_square);
 constexpr KernelInfo kTable = make_kernel<gpu::KroneckerTableJob>("kronecker_table", spirv::kronecker_table);
 
 // Some drivers end the loops of an invocation after 65,535 rounds of all of them: one for each sample, and
 // for each of its positions; lavapipe adds one.
 constexpr std::uint64_t kMaxRounds = 60000, kMaxPositions = 32768;
+
+void add_squares(Graph& graph, const Tensor& values) {
+    using Job = gpu::KroneckerSquareJob;
+    const std::uint64_t count = values.shape.count();
+    FactorGrid grid = factor_grid(graph.device(), 1);
+    grid.groups = ceil_div(count, std::uint64_t{grid.threads} * grid.rounds);
+    Job job{};
+    job.count = narrow(count);
+    job.rounds = grid.rounds;
+    add_factor_operation(
+        graph,
+        make_operation(kSquare, job, {{offsetof(Job, values), values, Access::read_write}}, grid.groups),
+        grid, 1, 8, count);
+}
 
 void add_table(Graph& graph, const Tensor& moments, std::uint64_t group, std::uint32_t flags, float weight,
                std::vector<Operand> operands, double bytes) {
@@ -79,6 +97,13 @@ void moments_statistic(Graph& graph, const KroneckerEigen& eigen, const Tensor& 
     const Tensor column_parts = graph.temporary(DType::f32, matrices(groups, rows, n));
     gemm(graph, output_rows, eigen.output_vectors, {}, row_parts);
     gemm(graph, input_rows, eigen.input_vectors, {}, column_parts);
+    if (positions == 1) {
+        // (P_i R_j)^2 = P_i^2 R_j^2: a product.
+        add_squares(graph, row_parts);
+        add_squares(graph, column_parts);
+        gemm(graph, row_parts, column_parts, {}, statistic, {.transpose_a = Transpose::yes});
+        return;
+    }
     const std::uint64_t samples = rows / positions, at_once = kMaxRounds / (positions + 2);
     const std::uint32_t threads = graph.device().capabilities().cpu ? 8 : 64;
     for (std::uint64_t first = 0; first < samples; first += at_once)

@@ -126,8 +126,7 @@ void check_control(const std::string& who, const gpu::StepControl& c) {
     finite("clip_value", c.clip_value);
     finite("gradient_norm", c.gradient_norm);
     finite("unscale", c.unscale);
-    finite("batch_unit", c.batch_unit);
-    require((c.reserved2 | c.reserved3) == 0, "a reserved word is not 0");
+    require((c.reserved1 | c.reserved2 | c.reserved3) == 0, "a reserved word is not 0");
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 // K-FAC's recipe: statistics (layer.hpp), factors (heron/curvature.hpp), clip, update.
 #include "heron/optim/kfac.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "optim/checks.hpp"
@@ -27,6 +28,10 @@ class LayerRecipe {
 public:
     LayerRecipe(StepBuilder& step, const LayerItem& item, const Section& refresh, const KfacOptions& options)
         : step_(step), graph_(step.graph()), item_(item), refresh_(refresh), options_(options) {
+        damping_.device_value = hyper_part(step, kDamping, 1);
+        damping_.unit = options.damping_unit;
+        damping_.split = options.damping_split;
+        if (options.method == KfacMethod::batch) return;
         const LayerShape& shape = item.shape;
         const std::string& name = item.layer->weight.name;
         factors_ = make_kronecker_factors(graph_, name, shape.m, shape.order, shape.groups);
@@ -36,12 +41,10 @@ public:
             eigen_ = make_kronecker_eigen(graph_, name, factors_);
         if (options.method == KfacMethod::ekfac)
             moments_ = step.state(*item.weight, "moments", DType::f32, shape.matrices(shape.m, shape.order));
-        damping_.device_value = hyper_part(step, kDamping, 1);
-        damping_.unit = options.damping_unit;
-        damping_.split = options.damping_split;
     }
 
     LayerDirection build() {
+        if (options_.method == KfacMethod::batch) return of_batch();
         graph_.set_section({options_.factor_interval, 0});
         graph_.set_stage("kfac statistics");
         const LayerStatistics statistics = layer_statistics(step_, item_);
@@ -75,6 +78,19 @@ public:
     }
 
 private:
+    LayerDirection of_batch() {
+        graph_.set_section({});
+        graph_.set_stage("kfac direction");
+        const Tensor inputs = layer_rows(graph_, item_.inputs, item_.shape);
+        const Tensor outputs = layer_rows(graph_, item_.output_gradients, item_.shape, layer_unscale(step_));
+        const Tensor gradient = layer_gradient(step_, item_);
+        const Tensor direction = graph_.temporary(DType::f32, gradient.shape);
+        apply_batch_inverse(graph_, {inputs, static_cast<float>(item_.inputs.scale)},
+                            {outputs, static_cast<float>(item_.output_gradients.scale)}, gradient, direction,
+                            damping_);
+        return {direction, gradient};
+    }
+
     void update(FactorSide side, const LayerStatistic& statistic) {
         update_factor(graph_, factors_, side, statistic.matrix,
                       {.rates = hyper_part(step_, kRates, 2),
@@ -169,7 +185,7 @@ Kfac::Kfac(const Device& device, const KfacOptions& options)
     const KfacOptions& o = options;
     check_option("Kfac", "lr", o.lr, o.lr >= 0, "finite and not below 0");
     check_momentum_step("Kfac", o.step);
-    check_enum("Kfac", "method", o.method, KfacMethod::ekfac);
+    check_enum("Kfac", "method", o.method, KfacMethod::batch);
     check_option("Kfac", "damping", o.damping, o.damping > 0, "finite and above 0");
     for (const Schedule::Piece& piece : o.damping_schedule.pieces())
         if (!(piece.from > 0 && piece.to > 0))
@@ -194,8 +210,13 @@ Kfac::Kfac(const Device& device, const KfacOptions& options)
 
 void Kfac::check_layer(const Layer& layer) const {
     const LayerShape shape = layer_shape(layer);
-    const std::uint64_t largest = options_.method == KfacMethod::inverse ? 8192 : 4096;
-    if (shape.m > largest || shape.order > largest)
+    const bool eigenvalues = options_.method == KfacMethod::eigen || options_.method == KfacMethod::ekfac;
+    const std::uint64_t largest = eigenvalues ? 4096 : 8192;
+    std::uint64_t order = std::max(shape.m, shape.order);
+    if (options_.method == KfacMethod::batch)
+        order =
+            std::min(order, shape.samples * (layer.sharing == LayerSharing::reduce ? 1 : shape.positions));
+    if (order > largest)
         refuse("Kfac: layer " + in_quotes(layer.weight.name) + " has factors of order " +
                std::to_string(shape.order) + " and " + std::to_string(shape.m) + "; at most " +
                std::to_string(largest) + " can be done, give the layer to another optimizer");

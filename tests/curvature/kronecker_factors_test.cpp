@@ -141,6 +141,46 @@ TEST_P(KroneckerFactorsTest, InversesOfEveryDampingMatchFloat64) {
         }
 }
 
+// Batches larger than both factors, larger than one, smaller than both.
+TEST_P(KroneckerFactorsTest, InversesOfABatchMatchFloat64WhateverItsSize) {
+    for (const Eigen::Index batch : {20, 9, 1, 3})
+        for (const DampingSplit split : {DampingSplit::full, DampingSplit::pi, DampingSplit::pi_normalized}) {
+            SCOPED_TRACE("batch " + std::to_string(batch) + " split " +
+                         std::to_string(static_cast<int>(split)));
+            const auto rows = [&](const std::vector<Matrix>& all) {
+                std::vector<Matrix> first;
+                for (const Matrix& x : all) first.push_back(x.topRows(batch));
+                return first;
+            };
+            Graph graph(device());
+            const Result d = result(graph, "d", kRows, kCols);
+            apply_batch_inverse(graph, {input(graph, "rows a", rows(a_)), 0.25f},
+                                {input(graph, "rows s", rows(s_)), 2.0f}, input(graph, "g", g_), d.tensor,
+                                {.value = 0.1f, .unit = DampingUnit::mean, .split = split});
+            run(graph);
+            for (std::uint64_t g = 0; g < kGroups; ++g) {
+                const Matrix xa = a_[g].topRows(batch), xs = s_[g].topRows(batch);
+                const Matrix a = 0.25 * (xa.transpose() * xa), s = 2.0 * (xs.transpose() * xs);
+                const double mean_a = a.trace() / kCols, mean_s = s.trace() / kRows;
+                const double part = split == DampingSplit::full ? 0.1f : std::sqrt(static_cast<double>(0.1f));
+                expect_close(d.matrix(g), inverse(s + part * mean_s * identity(kRows)) * g_[g] *
+                                              inverse(a + part * mean_a * identity(kCols)));
+            }
+        }
+    Graph graph(device());
+    const auto tensor = [&](const Shape& of_shape) { return graph.temporary(DType::f32, of_shape); };
+    refused(
+        [&] {
+            apply_batch_inverse(graph, {tensor({5, 3})}, {tensor({4, 2})}, tensor({2, 3}), tensor({2, 3}));
+        },
+        {"outputs", "5 x 2"});
+    refused(
+        [&] {
+            apply_batch_inverse(graph, {tensor({5, 3}), 0}, {tensor({5, 2})}, tensor({2, 3}), tensor({2, 3}));
+        },
+        {"scale", "above 0"});
+}
+
 TEST_P(KroneckerFactorsTest, EigenvaluesAndMomentsMatchFloat64) {
     for (const bool with_moments : {false, true})
         for (const std::uint64_t positions : {1, 4}) {
@@ -186,18 +226,20 @@ TEST_P(KroneckerFactorsTest, EigenvaluesAndMomentsMatchFloat64) {
 
 // More rows than an invocation goes through.
 TEST_P(KroneckerFactorsTest, MomentsOfManySamplesComeInPieces) {
-    constexpr std::uint64_t kSamples = 40000;
-    Graph graph(device());
-    const KroneckerFactors of = make_kronecker_factors(graph, "layer", 2, 3);
-    const KroneckerEigen eigen = make_kronecker_eigen(graph, "layer", of);
-    const std::vector<float> a(kSamples * 3, 0.5f), s(kSamples * 2, 2.0f);
-    GuardedBuffer& sums = guarded(6 * sizeof(float));
-    moments_statistic(graph, eigen, graph.external("a", guarded(a).view(DType::f32, {kSamples, 3})),
-                      graph.external("s", guarded(s).view(DType::f32, {kSamples, 2})),
-                      graph.external("sums", sums.view(DType::f32, {2, 3})));
-    run(graph);
-    // Whole numbers below 2^24.
-    EXPECT_EQ(sums.floats(), std::vector<float>(6, static_cast<float>(kSamples)));
+    constexpr std::uint64_t kMany = 40000;
+    for (const std::uint64_t positions : {1, 2}) {
+        Graph graph(device());
+        const KroneckerFactors of = make_kronecker_factors(graph, "layer", 2, 3);
+        const KroneckerEigen eigen = make_kronecker_eigen(graph, "layer", of);
+        const std::vector<float> a(kMany * 3, 0.5f), s(kMany * 2, 2.0f);
+        GuardedBuffer& sums = guarded(6 * sizeof(float));
+        moments_statistic(graph, eigen, graph.external("a", guarded(a).view(DType::f32, {kMany, 3})),
+                          graph.external("s", guarded(s).view(DType::f32, {kMany, 2})),
+                          graph.external("sums", sums.view(DType::f32, {2, 3})), positions);
+        run(graph);
+        // Whole numbers below 2^24.
+        EXPECT_EQ(sums.floats(), std::vector<float>(6, static_cast<float>(kMany * positions)));
+    }
 }
 
 TEST_P(KroneckerFactorsTest, UnitsRatesAndWhatIsLeftOut) {

@@ -111,6 +111,7 @@ private:
         if (method != "eigen" && method != "inverse")
             throw std::runtime_error("method \"" + method + "\" is not known to this test");
         options.method = method == "eigen" ? KfacMethod::eigen : KfacMethod::inverse;
+        options.damping_at_refresh = golden.flag("compute_eigenvalue_outer_product", true);
         read_clip(golden, options);
     }
 

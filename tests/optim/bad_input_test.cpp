@@ -250,7 +250,7 @@ TEST_P(BadInputTest, OptionsOutOfRangeOfKfac) {
     refused([&] { Kfac(d, {.step = {.momentum = 1.0}}); }, {"Kfac", "momentum", "[0, 1)"});
     refused([&] { Kfac(d, {.step = {.dampening = 0.1, .nesterov = true}}); }, {"Kfac", "dampening"});
     refused([&] { Kfac(d, {.step = {.weight_decay = -1.0f}}); }, {"Kfac", "weight_decay"});
-    refused([&] { Kfac(d, {.method = static_cast<KfacMethod>(3)}); }, {"Kfac", "method", "3"});
+    refused([&] { Kfac(d, {.method = static_cast<KfacMethod>(4)}); }, {"Kfac", "method", "4"});
     for (const float damping : {0.0f, -1.0f, kNan, kInfinity})
         refused([&] { Kfac(d, {.damping = damping}); }, {"Kfac", "damping", "above 0"});
     refused([&] { Kfac(d, {.damping_schedule = Schedule::linear(1, 0, 9)}); }, {"Kfac", "damping_schedule"});

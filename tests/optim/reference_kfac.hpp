@@ -23,7 +23,7 @@ public:
         const double damping = static_cast<double>(o_.damping) * o_.damping_schedule.factor(t);
         const std::uint64_t k = t - 1;
         double decay = o_.factor_decay * o_.factor_decay_schedule.factor(t);
-        if (k % o_.factor_interval == 0) {
+        if (o_.method != KfacMethod::batch && k % o_.factor_interval == 0) {
             double of_factors = decay;
             if (o_.warm_factors)
                 of_factors = std::min(decay, 1 - 1 / static_cast<double>(k / o_.factor_interval + 1));
@@ -31,9 +31,14 @@ public:
             keep("A", of_factors * get("A", cols_, cols_) + (1 - of_factors) * a.transpose() * a / count);
             keep("S", of_factors * get("S", rows_, rows_) + (1 - of_factors) * count * s.transpose() * s);
         }
-        const bool refreshes = k % o_.refresh_interval == 0;
+        const bool batch = o_.method == KfacMethod::batch;
+        if (batch) {
+            keep("A", a.transpose() * a / count);
+            keep("S", count * s.transpose() * s);
+        }
+        const bool refreshes = batch || k % o_.refresh_interval == 0;
         if (refreshes) refresh(damping);
-        const Matrix d = o_.method == KfacMethod::inverse
+        const Matrix d = o_.method == KfacMethod::inverse || batch
                              ? Matrix(get("S_inverse", rows_, rows_) * g * get("A_inverse", cols_, cols_))
                              : by_eigenvalues(g, a, s, k, decay, damping, refreshes);
         const double lr = static_cast<double>(o_.lr) * o_.schedule.factor(t);
@@ -68,7 +73,7 @@ private:
         const Matrix a = get("A", cols_, cols_), s = get("S", rows_, rows_);
         const double mean_a = a.trace() / static_cast<double>(cols_),
                      mean_s = s.trace() / static_cast<double>(rows_);
-        if (o_.method == KfacMethod::inverse) {
+        if (o_.method == KfacMethod::inverse || o_.method == KfacMethod::batch) {
             const auto of = [&](const Matrix& f) {
                 if (o_.damping_unit == DampingUnit::absolute || f.trace() == 0) return 1.0;
                 return o_.damping_unit == DampingUnit::trace ? f.trace()
@@ -77,6 +82,11 @@ private:
             if (o_.damping_split == DampingSplit::full) {
                 keep("A_inverse", inverse(a + damping * of(a) * identity(a)));
                 keep("S_inverse", inverse(s + damping * of(s) * identity(s)));
+                return;
+            }
+            if (mean_a == 0 || mean_s == 0) {
+                keep("A_inverse", identity(a) / std::sqrt(damping));
+                keep("S_inverse", identity(s) / std::sqrt(damping));
                 return;
             }
             double root = std::sqrt(damping * of(a) * of(s) / (mean_a * mean_s));

@@ -57,7 +57,11 @@ inline std::vector<OptimizerCase> kfac_cases() {
     ekfac.method = KfacMethod::ekfac;
     ekfac.refresh_interval = 200;
     ekfac.step = {.momentum = 0.9, .dampening = 0.1};
-    return {kfac("kfac", pi, {{1, 1}, {1, 9}, {9, 1}, {6, 10}, {17, 13}, {70, 64}, {3, 140}}),
+    KfacOptions batch = pi;
+    batch.method = KfacMethod::batch;
+    batch.damping_unit = DampingUnit::mean;
+    return {kfac("kfac_batch", batch, {{1, 1}, {1, 9}, {9, 1}, {6, 10}, {17, 13}, {70, 5}}),
+            kfac("kfac", pi, {{1, 1}, {1, 9}, {9, 1}, {6, 10}, {17, 13}, {70, 64}, {3, 140}}),
             kfac("kfac_full", full, {{1, 1}, {1, 9}, {9, 1}, {6, 10}, {17, 13}}),
             kfac("kfac_eigen", eigen, {{1, 1}, {1, 9}, {9, 1}, {6, 10}, {17, 13}, {70, 64}}),
             kfac("ekfac", ekfac, {{1, 1}, {1, 3}, {3, 2}, {6, 5}, {4, 4}, {7, 5}})};

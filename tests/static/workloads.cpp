@@ -306,7 +306,7 @@ void compile_steps(const Device& device) {
         Shampoo filters(device, {.block_size = 64});
         network.give_filter_to(filters);
         compile(device, {&filters}, {}).prewarm();
-        for (KfacMethod method : {KfacMethod::inverse, KfacMethod::ekfac})
+        for (KfacMethod method : {KfacMethod::inverse, KfacMethod::ekfac, KfacMethod::batch})
             for (const bool filter : {false, true}) {
                 Kfac kfac(device, {.method = method});
                 network.give_layer_to(kfac, filter);

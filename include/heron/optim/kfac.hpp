@@ -43,6 +43,10 @@ enum class KfacMethod : std::uint32_t {
     // With StepOptions::accumulate moments are updated before a refresh, which begins them anew, else after
     // it.
     ekfac,
+    // Inverses of this step's batch alone (apply_batch_inverse()): no averages, no state but the momentum. A
+    // layer that is larger than the batch never has its factors formed. With StepOptions::accumulate the
+    // batch is the last micro-batch. Does without the options of factors and refreshes.
+    batch,
 };
 
 struct KfacOptions {
@@ -90,7 +94,7 @@ public:
     const KfacOptions& options() const { return options_; }
 
 private:
-    // m and n up to 8192, with eigenvalues to 4096.
+    // m and n up to 8192, with eigenvalues to 4096; KfacMethod::batch: these, or N R.
     void check_layer(const Layer& layer) const override;
     std::vector<HyperValue> hyper() const override;
     std::string options_text() const override;
