@@ -58,6 +58,7 @@ struct Capabilities {
     bool subgroup_size_control = false;  // compute workgroups of full subgroups of `subgroup_size`
     bool cooperative_matrix = false;     // VK_KHR_cooperative_matrix with f16 operands and f32 sums
     MatrixShape cooperative_f16;         // the one of its shapes that Heron's kernels use; zeros: none fits
+    MatrixShape cooperative_bf16;        // the same for bf16 operands (VK_KHR_shader_bfloat16)
     bool bfloat16 = false;               // VK_KHR_shader_bfloat16
     bool cooperative_matrix2 = false;    // VK_NV_cooperative_matrix2
     bool memory_budget = false;          // VK_EXT_memory_budget

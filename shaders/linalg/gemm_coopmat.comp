@@ -13,14 +13,19 @@
 //
 // Rows are padded to 80 bytes: eight of them, read 16 bytes at a time, touch every bank of shared memory once.
 //
-// Macros: BLOCKS. Needs VK_KHR_cooperative_matrix with M x N x K f16 operands and f32 sums at subgroup scope, K a divisor of
-// 32, and subgroups of exactly SUBGROUP invocations; SPEC_THREADS must be four times that.
+// Macros: BLOCKS; AB_BF16 for bf16 operands (f16 otherwise). Needs VK_KHR_cooperative_matrix with M x N x K operands of that
+// type and f32 sums at subgroup scope (for bf16, VK_KHR_shader_bfloat16, too), K a divisor of 32, and subgroups of exactly
+// SUBGROUP invocations; SPEC_THREADS must be four times that.
 // Shared memory: 2 BLOCKS (M + N) 80 bytes.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_EXT_buffer_reference_uvec2 : require
+#if defined(AB_BF16)
+#extension GL_EXT_bfloat16 : require
+#else
 #extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
+#endif
 #extension GL_KHR_cooperative_matrix : require
 #extension GL_KHR_memory_scope_semantics : require
 #extension GL_KHR_shader_subgroup_basic : require
@@ -39,7 +44,11 @@ layout(constant_id = SPEC_MATRIX_M) const uint M = 16;
 layout(constant_id = SPEC_MATRIX_N) const uint N = 16;
 layout(constant_id = SPEC_MATRIX_K) const uint K = 16;
 
-const uint DTYPE_AB = DTYPE_F16;
+#if defined(AB_BF16)
+#define AB bfloat16_t
+#else
+#define AB float16_t
+#endif
 const uint STEP = 32;              // of k
 const uint THREADS = 4 * SUBGROUP;
 const uint ROWS = 2 * BLOCKS * M;
@@ -212,11 +221,11 @@ void main() {
         if (k0 > 0) {
             // Not forced to unroll: lavapipe would compile ten times as long, for slower code.
             for (uint k = 0; k < STEP; k += K) {
-                coopmat<float16_t, gl_ScopeSubgroup, M, K, gl_MatrixUseA> a_now[BLOCKS];
+                coopmat<AB, gl_ScopeSubgroup, M, K, gl_MatrixUseA> a_now[BLOCKS];
                 [[unroll]] for (uint r = 0; r < BLOCKS; ++r)
                     coopMatLoad(a_now[r], pool, (wave_row + r * M) * PITCH + k / 8, PITCH, gl_CooperativeMatrixLayoutRowMajor);
                 [[unroll]] for (uint s = 0; s < BLOCKS; ++s) {
-                    coopmat<float16_t, gl_ScopeSubgroup, K, N, gl_MatrixUseB> b_now;
+                    coopmat<AB, gl_ScopeSubgroup, K, N, gl_MatrixUseB> b_now;
                     coopMatLoad(b_now, pool, POOL_B + (wave_col + s * N) * PITCH + k / 8, PITCH,
                                 gl_CooperativeMatrixLayoutColumnMajor);
                     [[unroll]] for (uint r = 0; r < BLOCKS; ++r)

@@ -198,11 +198,14 @@ Capabilities capabilities_of(const Probe& probe, const Features& enabled,
     c.subgroup_size_control = f.subgroup_size_control && f.compute_full_subgroups &&
                               (one_size || requestable) && probe.v13.minSubgroupSize <= c.subgroup_size &&
                               c.subgroup_size <= probe.v13.maxSubgroupSize;
-    c.cooperative_matrix =
-        f.cooperative_matrix && f.vulkan_memory_model_device_scope && c.shader_float16 && c.storage_16bit &&
-        std::any_of(shapes.begin(), shapes.end(),
-                    [](const CooperativeMatrixShape& shape) { return shape.operands == DType::f16; });
+    const bool matrices = f.cooperative_matrix && f.vulkan_memory_model_device_scope && c.storage_16bit;
+    c.cooperative_matrix = matrices && c.shader_float16 &&
+                           std::any_of(shapes.begin(), shapes.end(), [](const CooperativeMatrixShape& shape) {
+                               return shape.operands == DType::f16;
+                           });
     if (c.cooperative_matrix) c.cooperative_f16 = choose_shape(shapes, DType::f16);
+    if (matrices && f.bfloat16 && f.bfloat16_cooperative_matrix)
+        c.cooperative_bf16 = choose_shape(shapes, DType::bf16);
     c.bfloat16 = f.bfloat16;
     c.cooperative_matrix2 = c.cooperative_matrix && f.cooperative_matrix2 != 0;
     c.memory_budget = !disable.memory_budget && contains(extensions, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);

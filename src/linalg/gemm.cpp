@@ -169,7 +169,8 @@ void add_product(Graph& graph, const GemmChoice& choice, const Product& x, const
     }
     if (kernel.packed || flags != 0) operation.constants.push_back({gpu::SPEC_FLAGS, flags});
     if (kernel.matrix_units) {
-        const MatrixShape& unit = device.cooperative_f16;
+        const MatrixShape& unit =
+            *kernel.matrix_units == DType::bf16 ? device.cooperative_bf16 : device.cooperative_f16;
         for (const SpecConstant& constant :
              {SpecConstant{gpu::SPEC_SUBGROUP, device.subgroup_size},
               SpecConstant{gpu::SPEC_MATRIX_M, unit.m}, SpecConstant{gpu::SPEC_MATRIX_N, unit.n},

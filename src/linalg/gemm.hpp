@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -30,8 +31,8 @@ struct GemmKernel {
     // Why another one is better for this product; empty when none is.
     std::string_view (*unsuitable)(const Capabilities&, const GemmShape&);
     std::string_view reason;  // why it was chosen
-    // Multiplies on matrix units, f16 by f16 only.
-    bool matrix_units = false;
+    // Multiplies on matrix units, operands of this type only.
+    std::optional<DType> matrix_units = {};
     // Multiplies panels that gemm_pack makes of the operands, in a dispatch (a level) before.
     bool packed = false;
     // A tile has so many sums of squares of a row (gpu::GemmJob::squares).

@@ -11,6 +11,10 @@
 #include "heron/spirv/gemm_coopmat.hpp"
 #include "heron/spirv/gemm_coopmat_large.hpp"
 #endif
+#if HERON_HAVE_COOPMAT && HERON_HAVE_BFLOAT16
+#include "heron/spirv/gemm_coopmat_bf16.hpp"
+#include "heron/spirv/gemm_coopmat_bf16_large.hpp"
+#endif
 #include "heron/spirv/gemm_packed.hpp"
 #include "heron/spirv/gemm_tiled.hpp"
 #include "heron/spirv/gemm_tiled_large.hpp"
@@ -116,11 +120,30 @@ constexpr std::span<const std::uint32_t> kCoopmatLarge = spirv::gemm_coopmat_lar
 constexpr std::span<const std::uint32_t> kCoopmat, kCoopmatLarge;
 #endif
 
-template <std::uint32_t kCount>
+#if HERON_HAVE_COOPMAT && HERON_HAVE_BFLOAT16
+constexpr std::span<const std::uint32_t> kCoopmatBf16 = spirv::gemm_coopmat_bf16;
+constexpr std::span<const std::uint32_t> kCoopmatBf16Large = spirv::gemm_coopmat_bf16_large;
+#else
+constexpr std::span<const std::uint32_t> kCoopmatBf16, kCoopmatBf16Large;
+#endif
+
+std::uint32_t four_subgroups(const Capabilities& device) { return 4 * device.subgroup_size; }
+
+template <DType kOperands>
+constexpr const MatrixShape& unit_of(const Capabilities& device) {
+    return kOperands == DType::bf16 ? device.cooperative_bf16 : device.cooperative_f16;
+}
+
+template <DType kOperands, std::uint32_t kCount>
 std::string_view missing_for_coopmat(const Capabilities& device) {
-    const MatrixShape& shape = device.cooperative_f16;
+    const MatrixShape& shape = unit_of<kOperands>(device);
     if (!HERON_HAVE_COOPMAT) return "built with tools that do not know cooperative matrices";
-    if (!device.cooperative_matrix) return "device has no f16 cooperative matrices with f32 sums";
+    if (kOperands == DType::bf16) {
+        if (!HERON_HAVE_BFLOAT16) return "built with tools that do not know bf16";
+        if (shape.m == 0) return "device has no bf16 cooperative matrices that fit";
+    }
+    if (kOperands == DType::f16 && !device.cooperative_matrix)
+        return "device has no f16 cooperative matrices with f32 sums";
     if (shape.m == 0) return "no shape of the device's cooperative matrices fits";
     if (!device.subgroup_size_control) return "device cannot promise full subgroups";
     if (device.max_workgroup_size_x < 4 * device.subgroup_size)
@@ -129,21 +152,47 @@ std::string_view missing_for_coopmat(const Capabilities& device) {
     return {};
 }
 
+template <DType kOperands>
 std::string_view unsuitable_for_coopmat(const Capabilities& device, const GemmShape& s) {
-    if (s.a != DType::f16 || s.b != DType::f16) return "operands are not f16";
+    if (s.a != kOperands || s.b != kOperands)
+        return kOperands == DType::bf16 ? "operands are not bf16" : "operands are not f16";
     if (device.cpu) return "a CPU driver only emulates matrix units";
     return {};
 }
 
-template <std::uint32_t kCount>
+template <DType kOperands, std::uint32_t kCount>
 constexpr std::uint32_t coopmat_rows(const Capabilities& device) {
-    return 2 * kCount * device.cooperative_f16.m;
+    return 2 * kCount * unit_of<kOperands>(device).m;
 }
-template <std::uint32_t kCount>
+template <DType kOperands, std::uint32_t kCount>
 constexpr std::uint32_t coopmat_cols(const Capabilities& device) {
-    return 2 * kCount * device.cooperative_f16.n;
+    return 2 * kCount * unit_of<kOperands>(device).n;
 }
-std::uint32_t four_subgroups(const Capabilities& device) { return 4 * device.subgroup_size; }
+
+template <DType kOperands>
+std::string_view unsuitable_for_large_coopmat(const Capabilities& device, const GemmShape& s) {
+    if (const std::string_view why = unsuitable_for_coopmat<kOperands>(device, s); !why.empty()) return why;
+    return tile_count(s, coopmat_rows<kOperands, kBlocksLarge>(device),
+                      coopmat_cols<kOperands, kBlocksLarge>(device)) < gemm_tuning::kCoopmatLargeTiles
+               ? "too few tiles for every compute unit of a big GPU"
+               : std::string_view{};
+}
+
+template <DType kOperands, std::uint32_t kCount>
+constexpr GemmKernel coopmat_kernel(const char* name, std::span<const std::uint32_t> code) {
+    constexpr bool kIsLarge = kCount == kBlocksLarge;
+    return {make_kernel<gpu::GemmJob>(name, code),
+            four_subgroups,
+            coopmat_rows<kOperands, kCount>,
+            coopmat_cols<kOperands, kCount>,
+            missing_for_coopmat<kOperands, kCount>,
+            kIsLarge ? unsuitable_for_large_coopmat<kOperands> : unsuitable_for_coopmat<kOperands>,
+            kIsLarge ? "matrix units, 4 x 4 cooperative matrices a subgroup"
+                     : "matrix units, 2 x 2 cooperative matrices a subgroup",
+            kOperands,
+            false,
+            2};
+}
 
 template <std::uint32_t kValue>
 constexpr std::uint32_t always(const Capabilities&) {
@@ -152,22 +201,20 @@ constexpr std::uint32_t always(const Capabilities&) {
 
 // Best first; the last one takes everything.
 constexpr GemmKernel kGemmKernels[] = {
-    {make_kernel<gpu::GemmJob>("gemm_coopmat_large", kCoopmatLarge), four_subgroups,
-     coopmat_rows<kBlocksLarge>, coopmat_cols<kBlocksLarge>, missing_for_coopmat<kBlocksLarge>,
-     [](const Capabilities& device, const GemmShape& s) -> std::string_view {
-         if (const std::string_view why = unsuitable_for_coopmat(device, s); !why.empty()) return why;
-         return tile_count(s, coopmat_rows<kBlocksLarge>(device), coopmat_cols<kBlocksLarge>(device)) <
-                        gemm_tuning::kCoopmatLargeTiles
-                    ? "too few tiles for every compute unit of a big GPU"
-                    : std::string_view{};
-     },
-     "matrix units, 4 x 4 cooperative matrices a subgroup", true, false, 2},
-    {make_kernel<gpu::GemmJob>("gemm_coopmat", kCoopmat), four_subgroups, coopmat_rows<kBlocks>,
-     coopmat_cols<kBlocks>, missing_for_coopmat<kBlocks>, unsuitable_for_coopmat,
-     "matrix units, 2 x 2 cooperative matrices a subgroup", true, false, 2},
-    {make_kernel<gpu::GemmJob>("gemm_packed", spirv::gemm_packed), subgroup_threads, packed_side, packed_side,
-     missing_for_packed, unsuitable_for_packed, "CPU driver: packed panels, 12 x 2 sums an invocation", false,
-     true, 6 / gpu::PANEL_COLS},
+    coopmat_kernel<DType::f16, kBlocksLarge>("gemm_coopmat_large", kCoopmatLarge),
+    coopmat_kernel<DType::f16, kBlocks>("gemm_coopmat", kCoopmat),
+    coopmat_kernel<DType::bf16, kBlocksLarge>("gemm_coopmat_bf16_large", kCoopmatBf16Large),
+    coopmat_kernel<DType::bf16, kBlocks>("gemm_coopmat_bf16", kCoopmatBf16),
+    {make_kernel<gpu::GemmJob>("gemm_packed", spirv::gemm_packed),
+     subgroup_threads,
+     packed_side,
+     packed_side,
+     missing_for_packed,
+     unsuitable_for_packed,
+     "CPU driver: packed panels, 12 x 2 sums an invocation",
+     {},
+     true,
+     6 / gpu::PANEL_COLS},
     {make_kernel<gpu::GemmJob>("gemm_cpu", spirv::gemm_cpu), subgroup_threads, cpu_rows<kLarge>,
      cpu_cols<kLarge>, missing_for_cpu_large,
      [](const Capabilities& device, const GemmShape& s) -> std::string_view {
@@ -187,8 +234,11 @@ constexpr GemmKernel kGemmKernels[] = {
     {make_kernel<gpu::GemmJob>("gemm_cpu_small", spirv::gemm_cpu_small), subgroup_threads, cpu_rows<kSmall>,
      cpu_cols<kSmall>, missing_for_cpu, always_suitable,
      "CPU driver: registers and shuffles, 8 rows a workgroup"},
-    {make_kernel<gpu::GemmJob>("gemm_tiled_large", spirv::gemm_tiled_large), always<256>, always<128>,
-     always<128>, missing_for_large_tiles,
+    {make_kernel<gpu::GemmJob>("gemm_tiled_large", spirv::gemm_tiled_large),
+     always<256>,
+     always<128>,
+     always<128>,
+     missing_for_large_tiles,
      [](const Capabilities&, const GemmShape& s) -> std::string_view {
          // 16 columns of multiplications per load instead of 8, if there is work for every compute unit of a
          // big GPU.
@@ -196,7 +246,10 @@ constexpr GemmKernel kGemmKernels[] = {
                     ? "too few tiles of 128 x 128 for every compute unit of a big GPU"
                     : std::string_view{};
      },
-     "128 x 128 tiles in shared memory", false, false, 2},
+     "128 x 128 tiles in shared memory",
+     {},
+     false,
+     2},
     {make_kernel<gpu::GemmJob>("gemm_tiled", spirv::gemm_tiled), always<128>, always<64>, always<64>,
      nothing_missing, always_suitable, "64 x 64 tiles in shared memory; fits the smallest limits of Vulkan"},
 };
@@ -217,8 +270,9 @@ GemmChoice choose_gemm(const Capabilities& device, const GemmShape& shape, std::
             refuse("gemm", "there is no variant \"" + std::string(variant) + "\"; known are " + names);
         }
         std::string_view why = found->missing(device);
-        if (why.empty() && found->matrix_units && (shape.a != DType::f16 || shape.b != DType::f16))
-            why = "operands are not f16";
+        if (why.empty() && found->matrix_units &&
+            (shape.a != *found->matrix_units || shape.b != *found->matrix_units))
+            why = *found->matrix_units == DType::bf16 ? "operands are not bf16" : "operands are not f16";
         if (why.empty() && found->packed && panels_too_large(device, shape)) why = kPanelsTooLarge;
         if (!why.empty())
             throw Error(ErrorCode::unsupported, "gemm: variant " + std::string(variant) + " cannot run: " +

@@ -124,7 +124,7 @@ void run(const Device& device, const Options& options) {
             if (kernel.missing(device.capabilities()).empty()) variants.emplace_back(kernel.info.name);
     const auto operands_of = [](const std::string& variant) {
         for (const GemmKernel& kernel : gemm_kernels())
-            if (kernel.info.name == variant && kernel.matrix_units) return DType::f16;
+            if (kernel.info.name == variant) return kernel.matrix_units.value_or(DType::f32);
         return DType::f32;
     };
     for (const test::GemmSize& size : options.sizes)

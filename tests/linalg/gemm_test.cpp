@@ -9,6 +9,7 @@
 #include <functional>
 #include <heron/plan.hpp>
 #include <limits>
+#include <optional>
 #include <ostream>
 
 #include "cases/gemm_cases.hpp"
@@ -83,12 +84,10 @@ protected:
         GuardedBuffer *row_squares, *square_sum;
     };
 
-    DType operand_type(const std::string& variant) {
-        return on_matrix_units(variant) ? DType::f16 : DType::f32;
-    }
+    DType operand_type(const std::string& variant) { return on_matrix_units(variant).value_or(DType::f32); }
 
     void add(Graph& graph, GemmCase x) {
-        if (on_matrix_units(x.variant)) x.a = x.b = DType::f16;
+        if (const auto type = on_matrix_units(x.variant)) x.a = x.b = *type;
         const std::uint64_t seed = 1000 + names_;
         const auto matrices = [&](std::uint64_t items, std::uint64_t rows, std::uint64_t cols,
                                   std::uint64_t salt) {
@@ -216,11 +215,12 @@ protected:
         }
     }
 
-    // Names of what the device can run. Those on matrix units take f16 operands only.
+    // Names of what the device can run. Those on matrix units take operands of one type only.
     std::vector<std::string> variants(Device& device, bool matrix_units = false) {
         std::vector<std::string> names;
         for (const GemmKernel& kernel : gemm_kernels())
-            if (kernel.missing(device.capabilities()).empty() && kernel.matrix_units == matrix_units)
+            if (kernel.missing(device.capabilities()).empty() &&
+                kernel.matrix_units.has_value() == matrix_units)
                 names.emplace_back(kernel.info.name);
         return names;
     }
@@ -229,10 +229,10 @@ protected:
         for (std::string& name : variants(device, true)) names.push_back(std::move(name));
         return names;
     }
-    bool on_matrix_units(const std::string& variant) {
+    static std::optional<DType> on_matrix_units(const std::string& variant) {
         for (const GemmKernel& kernel : gemm_kernels())
             if (kernel.info.name == variant) return kernel.matrix_units;
-        return false;
+        return {};
     }
 
     WorstRatios ratios_;
@@ -525,8 +525,10 @@ TEST_P(GemmTest, PanelsOfManyTilesMatchFloat64) {
 
 // Aligned rows are read sixteen bytes at a time, transposed ones in pairs, others one by one.
 TEST_P(GemmTest, MatrixUnitsTakeEveryLayoutAndResult) {
+    const Capabilities& has = device().capabilities();
     EXPECT_EQ(variants(device(), true).empty(),
-              !HERON_HAVE_COOPMAT || !device().capabilities().cooperative_matrix);
+              !HERON_HAVE_COOPMAT ||
+                  (!has.cooperative_matrix && (!HERON_HAVE_BFLOAT16 || has.cooperative_bf16.m == 0)));
     for (const std::string& variant : variants(device(), true)) {
         Graph graph(device());
         for (const auto& [c, d] :
@@ -840,12 +842,25 @@ TEST(GemmChoice, TakesMatrixUnitsForF16WhereTheDeviceHasThem) {
     shape.b = DType::f32;
     const GemmChoice f32 = choose_gemm(gpu, shape);
     EXPECT_STREQ(f32.kernel->info.name, "gemm_tiled");
-    if (HERON_HAVE_COOPMAT)
+    if (HERON_HAVE_COOPMAT) {
         EXPECT_NE(f32.reason.find("not gemm_coopmat: operands are not f16"), std::string::npos) << f32.reason;
+    }
     shape.b = DType::f16;
+    gpu.cooperative_bf16 = gpu.cooperative_f16;
     gpu.cooperative_f16 = {};
     EXPECT_STREQ(choose_gemm(gpu, shape).kernel->info.name, "gemm_tiled");
     EXPECT_THROW(choose_gemm(gpu, shape, "gemm_coopmat"), Error);
+    shape.a = shape.b = DType::bf16;
+    const GemmChoice bf16 = choose_gemm(gpu, shape);
+    if (HERON_HAVE_COOPMAT && HERON_HAVE_BFLOAT16) {
+        EXPECT_STREQ(bf16.kernel->info.name, "gemm_coopmat_bf16");
+    } else {
+        EXPECT_NE(bf16.reason.find("not gemm_coopmat_bf16: built with tools that do not know"),
+                  std::string::npos)
+            << bf16.reason;
+    }
+    gpu.cooperative_bf16 = {};
+    EXPECT_STREQ(choose_gemm(gpu, shape).kernel->info.name, "gemm_tiled");
 }
 
 TEST(GemmChoice, ForcedVariantThatCannotRunIsRefusedWithTheReason) {

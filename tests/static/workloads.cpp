@@ -49,6 +49,9 @@ void compile_products(const Device& device) {
                     gemm(w.graph, w.tensor(in, shape), w.tensor(in, shape), {}, w.tensor(out, shape));
                     syrk(w.graph, w.tensor(in, shape), w.tensor(out, shape), w.tensor(out, shape),
                          {.beta = 1});
+                    if (in == DType::f32)
+                        gemm(w.graph, w.tensor(in, shape), w.tensor(in, shape), {}, w.tensor(out, shape),
+                             {.row_squares = w.tensor(DType::f32, {n})});
                 });
             }
 }

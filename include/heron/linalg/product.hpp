@@ -50,8 +50,8 @@ struct GemmOptions {
 // 16-bit D comes on top):
 //   norm_F(error) <= 3 u (sqrt(k + 2) |alpha| |A|_F |B|_F + 2 |beta| |C|_F)
 // Some CPU drivers get their operands packed first: a level more, and workspace for both operands in f32.
-// Matrix units, which multiply f16 by f16 where the device has them, may round their sums to the precision of
-// f16 products: u = 2^-11 there.
+// Matrix units, which multiply f16 by f16 and bf16 by bf16 where the device has them, may round their sums to
+// the precision of the operands: u = 2^-11 or 2^-8 there.
 HERON_API void gemm(Graph& graph, const Tensor& a, const Tensor& b, const Tensor& c, const Tensor& d,
                     const GemmOptions& options = {});
 
