@@ -116,22 +116,6 @@ Optimizers kfac(const OptimizerRequest& request, heron::KfacMethod method) {
     options.warm_factors = true;
     options.factor_interval = options.moments_interval = 5;
     options.refresh_interval = kRefresh;
-    options.step.weight_decay = kWeightDecay;
-    options.step.decoupled_decay = true;
-    options.schedule = request.schedule;
-    auto kfac = std::make_unique<heron::Kfac>(request.device, options);
-    for (const heron::Layer& layer : request.layers) kfac->add_layer(layer);
-    auto rest = adamw(request, request.rest_lr);
-    for (const heron::Parameter& parameter : request.parameters)
-        if (std::ranges::find(kfac->parameters(), parameter.name, &heron::Parameter::name) ==
-            kfac->parameters().end())
-            rest->add(parameter);
-    Optimizers result;
-    result.push_back(std::move(kfac));
-    result.push_back(std::move(rest));
-    std::erase_if(result, [](const auto& optimizer) { return optimizer->parameters().empty(); });
-    return result;
-    options.refresh_interval = 20;
     return by_layers<heron::Kfac>(request, options);
 }
 
