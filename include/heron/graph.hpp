@@ -146,24 +146,32 @@ enum class Phase : std::uint8_t {
 };
 
 // Operations that run only in some steps: those whose number (from 0) modulo the interval is `phase`, modulo
-// the interval. Which steps that are is decided on the GPU, from the steps done.
+// the interval, and in which their gate is open. Which steps that are is decided on the GPU, from the steps
+// done.
 struct Section {
     std::uint32_t interval = 1;  // 1 to 2^31
     std::uint32_t phase = 0;     // below the longest interval
-    bool first = false;  // and in step `start`, whatever the phase: for what later steps cannot do without
+    bool first =
+        false;  // and in step `start`, whatever the rest says: for what later steps cannot do without
     std::uint32_t start = 0;      // no step before this one
     std::uint32_t growth = 0;     // above 0: the interval doubles after every so many steps ...
     std::uint32_t doublings = 0;  // ... this often; 2^doublings interval is at most 2^31
+    // Not 0: of those steps only the ones in which the value before that number, counted from 1, of the
+    // kernel that starts a step (section_table()) is 0. heron::compile's kernel has values for chance and for
+    // counting.
+    std::uint32_t gate = 0;
     auto operator<=>(const Section&) const = default;
 
-    bool every_step() const { return interval == 1 && start == 0 && (growth == 0 || doublings == 0); }
+    bool every_step() const {
+        return interval == 1 && start == 0 && (growth == 0 || doublings == 0) && gate == 0;
+    }
     std::uint64_t interval_at(std::uint32_t step) const {
         return std::uint64_t{interval} << (growth == 0 ? 0 : std::min(step / growth, doublings));
     }
-    // Whether it runs in that step, from 0.
-    bool runs(std::uint32_t step) const {
+    // Whether it runs in that step, from 0, whose gate is open or not.
+    bool runs(std::uint32_t step, bool open = true) const {
         const std::uint64_t now = interval_at(step);
-        return step >= start && (step % now == phase % now || (first && step == start));
+        return step >= start && ((open && step % now == phase % now) || (first && step == start));
     }
 };
 

@@ -16,7 +16,7 @@ struct SectionEntry {
     uint start;     // not before this step
     uint growth;    // above 0: the interval doubles after every so many steps ...
     uint doublings; // ... this often
-    uint reserved;
+    uint gate;      // not 0: and where the value before that number, among those the advance kernel has evaluated, is 0
 };
 
 const uint SECTION_FIRST = 0x80000000u; // runs in step `start`, too
@@ -28,10 +28,10 @@ const uint SECTION_ARGUMENT_WORDS = 3;
 HERON_SHARED_END
 
 #ifndef __cplusplus
-// Whether an entry runs in the step with that number (from 0): heron::Section::runs.
-bool section_runs(SectionEntry e, uint step) {
+// Whether an entry runs in the step with that number (from 0): heron::Section::runs. `open`: so is its gate, or there is none.
+bool section_runs(SectionEntry e, uint step, bool open) {
     uint interval = e.interval << (e.growth == 0u ? 0u : min(step / max(e.growth, 1u), e.doublings));
-    bool turn = step % interval == (e.phase & ~SECTION_FIRST) % interval;
+    bool turn = open && step % interval == (e.phase & ~SECTION_FIRST) % interval;
     return step >= e.start && (turn || (step == e.start && (e.phase & SECTION_FIRST) != 0u));
 }
 #endif

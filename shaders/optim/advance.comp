@@ -23,6 +23,7 @@ const uint STEP_CONTROL_WORDS = 16;
 
 shared uint shared_counts[gl_WorkGroupSize.x];
 shared uint shared_step;
+shared bool shared_skip;
 
 uint add_saturating(uint a, uint b) { return a + b < a ? 0xffffffffu : a + b; }
 
@@ -56,18 +57,28 @@ float schedule_factor(SchedulePieces pieces, uint first, uint count, uint t) {
     return factor;
 }
 
-// Of the seed and the step alone: the same after a resumption, and in every optimizer of the plan.
-float exponential_draw(uint seed, uint t) {
-    return minus_log(positive_uniform(philox(uvec4(0u, t, STEP_DRAW_STREAM, STEP_DRAW_STREAM), uvec2(seed, 0u)).x));
-}
-
-float slot_value(HyperSlots slots, SchedulePieces pieces, uint s, uint t, uint seed) {
+// `before`: the value that the slot kept from the last step.
+float slot_value(HyperSlots slots, SchedulePieces pieces, uint s, uint t, uint seed, float before) {
     uint kind = slots.slot[s].kind;
     float value = slots.slot[s].value;
-    if (kind == SLOT_SCHEDULED || kind == SLOT_COMPLEMENT) {
+    if (kind == SLOT_SCHEDULED || kind == SLOT_COMPLEMENT || kind == SLOT_CHANCE || kind == SLOT_COUNTED) {
         uint count = slots.slot[s].piece_count;
-        float scheduled = count == 0u ? value : value * schedule_factor(pieces, slots.slot[s].first_piece, count, t);
-        return kind == SLOT_COMPLEMENT ? 1.0 - scheduled : scheduled;
+        if (count != 0u)
+            value *= schedule_factor(pieces, slots.slot[s].first_piece, count, t);
+        if (kind == SLOT_COMPLEMENT)
+            return 1.0 - value;
+        // n times 1 / n may be rounded to less than 1.
+        if (kind == SLOT_COUNTED)
+            return (before + 1.0) * value >= 0.9999995 ? 0.0 : before + 1.0;
+    }
+    if (kind == SLOT_EXPONENTIAL || kind == SLOT_CHANCE) {
+        // Of the seed and the step alone: the same after a resumption. Chances draw from counters of their own, whereas the
+        // exponential number is that of all optimizers of the plan.
+        uint counter = kind == SLOT_CHANCE ? 1u + s : 0u;
+        uint word = philox(uvec4(counter, t, STEP_DRAW_STREAM, STEP_DRAW_STREAM), uvec2(seed, 0u)).x;
+        if (kind == SLOT_EXPONENTIAL)
+            return minus_log(positive_uniform(word));
+        return float(word >> 8) * 5.9604645e-8 < value ? 0.0 : 1.0;
     }
     if (kind == SLOT_INVERSE_CORRECTION)
         return 1.0 / bias_correction(slots.slot[s].log1, slots.slot[s].log1_low, t);
@@ -77,8 +88,6 @@ float slot_value(HyperSlots slots, SchedulePieces pieces, uint s, uint t, uint s
     if (kind == SLOT_CORRECTION_GROWTH)
         return value * bias_correction(slots.slot[s].log1, slots.slot[s].log1_low, t) /
                bias_correction(slots.slot[s].log1, slots.slot[s].log1_low, add_saturating(t, 1u));
-    if (kind == SLOT_EXPONENTIAL)
-        return exponential_draw(seed, t);
     if (kind == SLOT_POWER)
         return exp_accurate(-value * minus_log(float(t)));
     if (kind == SLOT_STEP)
@@ -178,6 +187,7 @@ void main() {
         control.c.gradient_norm = norm;
         control.c.micro_batches = 0u;
         shared_step = max(step, 1u);
+        shared_skip = skip;
 
         status.v[0] = control.c.tick;
         status.v[1] = step;
@@ -198,14 +208,21 @@ void main() {
     HyperSlots slots = p.jobs.job[0].slots;
     SchedulePieces pieces = p.jobs.job[0].pieces;
     F32 values = p.jobs.job[0].values;
-    for (uint s = lane; s < p.jobs.job[0].slot_count; s += gl_WorkGroupSize.x)
-        values.v[s] = clamp_finite(slot_value(slots, pieces, s, t, control.c.seed));
+    uint slot_count = (flags & ADVANCE_KEEPS_VALUES) != 0u && shared_skip ? 0u : p.jobs.job[0].slot_count;
+    for (uint s = lane; s < slot_count; s += gl_WorkGroupSize.x) {
+        float before = slots.slot[s].kind == SLOT_COUNTED ? values.v[s] : 0.0;
+        values.v[s] = clamp_finite(slot_value(slots, pieces, s, t, control.c.seed, before));
+    }
 
     if ((flags & ADVANCE_SECTIONS) != 0u) {
+        memoryBarrierBuffer();
+        barrier(); // values that gates look at are other invocations'
         SectionEntries sections = p.jobs.job[0].sections;
         U32 arguments = p.jobs.job[0].arguments;
         for (uint s = lane; s < sections.count; s += gl_WorkGroupSize.x) {
-            bool runs = section_runs(sections.entry[s], t - 1u);
+            uint gate = sections.entry[s].gate;
+            bool open = gate == 0u || values.v[max(gate, 1u) - 1u] == 0.0;
+            bool runs = section_runs(sections.entry[s], t - 1u, open);
             arguments.v[3u * s] = runs ? sections.entry[s].x : 0u;
             arguments.v[3u * s + 1u] = runs ? sections.entry[s].y : 0u;
             arguments.v[3u * s + 2u] = runs ? 1u : 0u;

@@ -31,6 +31,9 @@ const uint SLOT_EXPONENTIAL = 7;         // one draw a step from Exp(1), the sam
 const uint SLOT_POWER = 8;               // t^value
 const uint SLOT_COMPLEMENT = 9;          // 1 - value times the schedule's factor
 
+const uint SLOT_CHANCE = 10;             // 0 with a probability of value times the schedule's factor, else 1
+const uint SLOT_COUNTED = 11;            // 0 in every n-th step, n = 1 / that, else the steps since; kept from step to step
+
 // Where in the space of random numbers (linalg/philox.glsl) a step's draws lie: counter (0, step, this, this).
 const uint STEP_DRAW_STREAM = 0xffffffffu;
 
@@ -95,6 +98,7 @@ const uint ADVANCE_SKIP_NONFINITE = 1;
 const uint ADVANCE_DYNAMIC_LOSS_SCALE = 2;
 const uint ADVANCE_ACCUMULATES = 4; // gradients are sums of micro-batches
 const uint ADVANCE_SECTIONS = 8;    // sections and arguments are there
+const uint ADVANCE_KEEPS_VALUES = 16; // from step to step: a skipped one leaves them as they are
 
 HERON_SHARED_END
 

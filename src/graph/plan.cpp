@@ -96,7 +96,7 @@ void Plan::Impl::number_sections() {
                               .start = section.start,
                               .growth = section.growth,
                               .doublings = section.doublings,
-                              .reserved = 0};
+                              .gate = section.gate};
         }
         std::memcpy(table.contents.data(), entries.data(), table.contents.size());
     }

@@ -37,7 +37,9 @@ std::string section_text(const Section& section) {
         text += ", doubled " + std::to_string(section.doublings) + " times, after every " +
                 std::to_string(section.growth) + " steps";
     if (section.start > 0) text += ", from step " + std::to_string(section.start) + " on";
-    return text + ")" + (section.first ? section.start > 0 ? " and in that" : " and in the first" : "");
+    text += ")";
+    if (section.gate != 0) text += " while gate " + std::to_string(section.gate) + " is open";
+    return text + (section.first ? section.start > 0 ? " and in that" : " and in the first" : "");
 }
 
 }  // namespace

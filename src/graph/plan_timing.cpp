@@ -57,7 +57,8 @@ namespace {
 bool surely_ran(const Node& node, const std::optional<gpu::StepControl>& status) {
     if (!node.operation.guarded && node.section.every_step()) return true;
     if (!status || status->tick == 0 || (node.operation.guarded && status->skip != 0)) return false;
-    return node.section.runs(std::max(status->step, 1u) - 1);  // as optim/advance.comp counts for sections
+    // As optim/advance.comp counts for sections; what a gate was is known on the device alone.
+    return node.section.runs(std::max(status->step, 1u) - 1, node.section.gate == 0);
 }
 
 }  // namespace

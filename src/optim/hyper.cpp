@@ -92,6 +92,18 @@ HyperValue HyperValue::step() {
     return result;
 }
 
+HyperValue HyperValue::chance(float probability, const Schedule& schedule) {
+    HyperValue result = scheduled(probability, schedule);
+    result.slot.kind = gpu::SLOT_CHANCE;
+    return result;
+}
+
+HyperValue HyperValue::counted(float value, const Schedule& schedule) {
+    HyperValue result = scheduled(value, schedule);
+    result.slot.kind = gpu::SLOT_COUNTED;
+    return result;
+}
+
 HyperValue HyperValue::after_first(double value) {
     HyperValue result = constant(value);
     result.slot.kind = gpu::SLOT_FIRST;

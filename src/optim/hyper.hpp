@@ -31,6 +31,11 @@ struct HyperValue {
     static HyperValue power_of_step(double exponent);  // t^exponent
     static HyperValue step();                          // t
     static HyperValue after_first(double value);       // 1 in the first step, then value
+    // Gates (Section::gate, StepBuilder::gate()): 0 where they are open. With that probability, times the
+    // schedule's factor, drawn for each gate in each step; and in every n-th step, n = 1 / (value times the
+    // factor), counted from the last one on.
+    static HyperValue chance(float probability, const Schedule& schedule);
+    static HyperValue counted(float value, const Schedule& schedule);
 };
 
 }  // namespace heron

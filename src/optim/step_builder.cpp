@@ -38,6 +38,7 @@ Plan StepBuilder::compile(const Device& device, std::span<const Optimizer* const
     std::uint64_t first_slot = 0;
     for (std::size_t o = 0; o < optimizers.size(); ++o) {
         step.items_ = step.all_items_[o];
+        step.first_slot_ = static_cast<std::uint32_t>(first_slot);
         step.hyper_ = step.values_;
         step.hyper_.byte_offset += first_slot * sizeof(float);
         step.hyper_.shape = Shape{step.all_values_[o].size()};
@@ -92,6 +93,7 @@ void StepBuilder::make_slots() {
                 optimizer->name(), slots.size() * sizeof(gpu::HyperSlot) + offsetof(gpu::HyperSlot, value)};
             if (value.learning_rate) layout_.rates.push_back(rate);
             if (value.second_order) layout_.switches.push_back(rate);
+            keeps_values_ = keeps_values_ || slot.kind == gpu::SLOT_COUNTED;
             slots.push_back(slot);
         }
     }
@@ -101,7 +103,8 @@ void StepBuilder::make_slots() {
     if (pieces.empty()) pieces.emplace_back();
     layout_.slots = graph_.table(std::as_bytes(std::span(slots)));
     pieces_ = graph_.table(std::as_bytes(std::span(pieces)));
-    values_ = graph_.temporary(DType::f32, Shape{slots.size()});
+    values_ = keeps_values_ ? graph_.state("heron.values", DType::f32, Shape{slots.size()})
+                            : graph_.temporary(DType::f32, Shape{slots.size()});
     layout_.status = graph_.readback(sizeof(gpu::StepControl));
     graph_.impl().status = layout_.status;
 }

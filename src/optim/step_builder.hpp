@@ -54,6 +54,8 @@ public:
     std::span<const Item> items() const { return items_; }
     // The values of Optimizer::hyper(), f32, where the advance kernel leaves them.
     const Tensor& hyper() const { return hyper_; }
+    // Section::gate of the value of that index (HyperValue::chance(), counted()).
+    std::uint32_t gate(std::uint32_t value) const { return first_slot_ + value + 1; }
     // A state that belongs to a parameter, called <parameter>.<name>.
     Tensor state(const Item& item, std::string_view name, DType dtype, const Shape& shape);
     // One that was made before; empty where there is none.
@@ -121,6 +123,8 @@ private:
     Tensor partials_;  // empty without statistics
     std::uint32_t partial_count_ = 0;
     std::uint32_t slot_count_ = 0;
+    std::uint32_t first_slot_ = 0;  // of the optimizer that is being built
+    bool keeps_values_ = false;     // some are counted from step to step
 };
 
 }  // namespace heron

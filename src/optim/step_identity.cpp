@@ -38,7 +38,9 @@ std::string StepBuilder::identity() const {
     for (const Optimizer* optimizer : optimizers_) {
         text += "optimizer " + in_quotes(optimizer->name()) + ": algorithm=" + optimizer->options_text();
         for (const HyperValue& value : optimizer->hyper())
-            if (value.slot.kind == gpu::SLOT_SCHEDULED) text += " schedule=" + schedule_text(value.schedule);
+            if (value.slot.kind == gpu::SLOT_SCHEDULED || value.slot.kind == gpu::SLOT_CHANCE ||
+                value.slot.kind == gpu::SLOT_COUNTED)
+                text += " schedule=" + schedule_text(value.schedule);
         text += "\n";
         for (const Parameter& parameter : optimizer->parameters()) {
             text += "parameter " + in_quotes(parameter.name) +

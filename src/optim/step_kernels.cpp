@@ -160,7 +160,8 @@ void StepBuilder::add_advance(std::uint32_t mode) {
     job.mode = mode;
     job.flags = (options_.skip_nonfinite ? gpu::ADVANCE_SKIP_NONFINITE : 0) |
                 (options_.loss_scale.dynamic ? gpu::ADVANCE_DYNAMIC_LOSS_SCALE : 0) |
-                (options_.accumulate ? gpu::ADVANCE_ACCUMULATES : 0) | (stepping ? gpu::ADVANCE_SECTIONS : 0);
+                (options_.accumulate ? gpu::ADVANCE_ACCUMULATES : 0) |
+                (stepping ? gpu::ADVANCE_SECTIONS : 0) | (keeps_values_ ? gpu::ADVANCE_KEEPS_VALUES : 0);
     job.clip_norm = options_.clip_norm;
     job.clip_value = options_.clip_value > 0 ? std::min(options_.clip_value, gpu::LARGEST_GRADIENT)
                                              : gpu::LARGEST_GRADIENT;
@@ -174,7 +175,8 @@ void StepBuilder::add_advance(std::uint32_t mode) {
     if (stepping) {
         operands.push_back({offsetof(gpu::AdvanceJob, slots), layout_.slots, Access::read});
         operands.push_back({offsetof(gpu::AdvanceJob, pieces), pieces_, Access::read});
-        operands.push_back({offsetof(gpu::AdvanceJob, values), values_, Access::write});
+        operands.push_back(
+            {offsetof(gpu::AdvanceJob, values), values_, keeps_values_ ? Access::read_write : Access::write});
         operands.push_back({offsetof(gpu::AdvanceJob, sections), graph_.section_table(), Access::read});
         operands.push_back({offsetof(gpu::AdvanceJob, arguments), graph_.section_arguments(), Access::write});
         if (partials_) operands.push_back({offsetof(gpu::AdvanceJob, partials), partials_, Access::read});

@@ -14,6 +14,7 @@
 #include "optim/reference.hpp"
 #include "optim/step_builder.hpp"
 #include "optim/training.hpp"
+#include "support/philox.hpp"
 #include "support/vulkan_proxy.hpp"
 
 namespace heron::test {
@@ -129,7 +130,79 @@ std::vector<Training::Group> groups() {
              {{.name = "hidden", .shape = {12, 9}}}}};
 }
 
+// Counts the steps in which its gates are open: x <- x + 1, one in a section of each gate.
+class Gated : public Optimizer {
+public:
+    Gated(const Device& device, std::vector<HyperValue> gates)
+        : Optimizer(device, "gated"), gates_(std::move(gates)) {}
+
+private:
+    std::vector<HyperValue> hyper() const override { return gates_; }
+    std::string options_text() const override { return "gated"; }
+    void build(StepBuilder& step) const override {
+        Graph& graph = step.graph();
+        const float one = 1.0f;
+        Tensor ones = graph.table(std::as_bytes(std::span(&one, 1)));
+        ones.dtype = DType::f32;
+        ones.shape = Shape{1, 1};
+        for (std::uint32_t g = 0; g < gates_.size(); ++g) {
+            const Tensor count =
+                step.state(step.items()[0], "count" + std::to_string(g), DType::f32, Shape{1, 1});
+            // The last one is open in the first step, whatever its gate.
+            graph.set_section({1, 0, g + 1 == gates_.size(), step.gate(g)});
+            gemm(graph, ones, ones, count, count, {.beta = 1.0f});
+            graph.set_section({});
+        }
+    }
+    std::vector<HyperValue> gates_;
+};
+
 class SectionTest : public DeviceTest {};
+
+// Chance by the schedule, drawn for each gate apart; counted steps, which a skipped one does not disturb; the
+// first step. A training that is resumed goes on with the count.
+TEST_P(SectionTest, GatesOpenByChanceByCountAndInTheFirstStep) {
+    const Schedule third = Schedule::constant(0.3f, 40);
+    const std::vector<HyperValue> gates{
+        HyperValue::chance(1.0f, Schedule::sequence(std::vector{1.0f, 0.0f, 1.0f, 0.0f})),
+        HyperValue::chance(0.5f, {}), HyperValue::chance(0.5f, {}), HyperValue::counted(1.0f, third),
+        HyperValue::chance(0.0f, {})};
+    const MakeOptimizer make = [&](const Device& on) { return std::make_unique<Gated>(on, gates); };
+    const std::filesystem::path file = std::filesystem::temp_directory_path() /
+                                       ("heron_gates_" + std::to_string(GetParam().index) + ".safetensors");
+    Training training(device(), make, {{.name = "w", .shape = {2, 3}}});
+    std::vector<double> expected(5, 0.0);
+    int since = 0;
+    const auto step = [&](Training& on, unsigned t) {
+        on.steps(t, 1);
+        expected[0] += t == 1 || t == 3 ? 1 : 0;
+        for (std::uint32_t slot : {1u, 2u})
+            expected[slot] += (philox({1 + slot, t, ~0u, ~0u}, 0, 0)[0] >> 8) * 0x1p-24 < 0.5 ? 1 : 0;
+        if (++since * 0.3 >= 1) {
+            since = 0;
+            expected[3] += 1;
+        }
+        if (t == 1) expected[4] = 1;
+        for (std::size_t g = 0; g < expected.size(); ++g)
+            EXPECT_EQ(on.state("w.count" + std::to_string(g)),
+                      (std::vector<float>{static_cast<float>(expected[g])}))
+                << "gate " << g << ", step " << t;
+    };
+    for (unsigned t = 1; t <= 10; ++t) {
+        if (t == 6) {
+            training.tensor().set_gradient(std::vector<float>(6, std::numeric_limits<float>::quiet_NaN()));
+            training.plan().run();
+        }
+        step(training, t);
+    }
+    EXPECT_NE(expected[1], expected[2]);
+    save_checkpoint(training.plan(), file);
+    Training resumed(device(), make, {{.name = "w", .shape = {2, 3}}});
+    load_checkpoint(resumed.plan(), file);
+    for (unsigned t = 11; t <= 16; ++t) step(resumed, t);
+    std::filesystem::remove(file);
+    EXPECT_NE(training.plan().describe().find("gate"), std::string::npos);
+}
 
 TEST_P(SectionTest, ARefreshIsALongChainOfDispatches) {
     Training training(device(), groups());

@@ -21,7 +21,7 @@ void main() {
         uint entry = SECTION_TABLE_HEADER_WORDS * (i + 1);
         bool on = section_runs(SectionEntry(0u, 0u, table.v[entry + 2], table.v[entry + 3], table.v[entry + 4],
                                             table.v[entry + 5], table.v[entry + 6], 0u),
-                               tick);
+                               tick, true);
         arguments.v[SECTION_ARGUMENT_WORDS * i] = on ? table.v[entry] : 0;
         arguments.v[SECTION_ARGUMENT_WORDS * i + 1] = on ? table.v[entry + 1] : 0;
         arguments.v[SECTION_ARGUMENT_WORDS * i + 2] = on ? 1 : 0;
