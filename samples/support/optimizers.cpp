@@ -239,6 +239,20 @@ constexpr NamedOptimizer kOptimizers[] = {
      [](const OptimizerRequest& request) { return shampoo(request, heron::ShampooOptions::kl()); }},
     {"soap", "SOAP for everything", 0.02f, false, false,
      [](const OptimizerRequest& request) { return shampoo(request, heron::ShampooOptions::soap()); }},
+    {"psgd_kron", "PSGD with Kronecker factors for everything", 0.003f, false, false,
+     [](const OptimizerRequest& request) {
+         return whole<heron::PsgdKron>(request,
+                                       heron::PsgdKronOptions{.momentum = 0.9, .weight_decay = kWeightDecay});
+     }},
+    {"psgd_lra", "PSGD with a preconditioner of rank 10 for everything", 0.003f, false, false,
+     [](const OptimizerRequest& request) {
+         return whole<heron::PsgdLra>(request,
+                                      heron::PsgdLraOptions{.momentum = 0.9, .weight_decay = kWeightDecay});
+     }},
+    {"kron_torch", "PSGD Kron in kron_torch's form for everything", 0.003f, false, false,
+     [](const OptimizerRequest& request) {
+         return whole<heron::KronTorch>(request, heron::KronTorchOptions{.weight_decay = kWeightDecay});
+     }},
     {"kfac", "K-FAC for the layers, AdamW for what belongs to none", 0.05f, false, false,
      [](const OptimizerRequest& request) { return kfac(request, heron::KfacMethod::inverse); }, true},
     {"ekfac", "EK-FAC for the layers, AdamW for what belongs to none", 0.05f, false, false,

@@ -28,6 +28,8 @@ inline constexpr double kUnit = 0x1p-24;
 struct OptimizerGolden {
     // The algorithm with the file's hyperparameters.
     std::function<std::unique_ptr<Optimizer>(const Device&)> make;
+    // In place of Optimizer::add(): what the parameter brings along. Its name in the file is the last one.
+    std::function<void(Optimizer&, const Parameter&, const std::string&)> add;
     bool element_wise = false;
     double lr = 0;  // of element-wise bounds
     // Which of the file's parameters belong to this algorithm; all, unless set.
@@ -91,7 +93,10 @@ protected:
             parameter.weight = items.back().weight->view(DType::f32, first.shape);
             parameter.gradient = items.back().gradient->view(DType::f32, first.shape);
             if (setup.view) parameter.view = setup.view(first.shape);
-            optimizer->add(parameter);
+            if (setup.add)
+                setup.add(*optimizer, parameter, name);
+            else
+                optimizer->add(parameter);
         }
         if (items.empty()) return;
         Plan plan = compile(on, {optimizer.get()});

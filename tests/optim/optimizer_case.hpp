@@ -17,6 +17,7 @@ struct OptimizerCase {
     MakeOptimizer make;
     // With this learning rate and, where the algorithm has one, weight decay.
     std::function<std::unique_ptr<Optimizer>(const Device&, float)> make_extreme;
+    // Null where no tensor's step can be told from that tensor alone.
     std::function<std::unique_ptr<Reference>(const Shape&)> reference;
     bool element_wise;          // bounds per element; else by relative Frobenius norm
     std::vector<Shape> shapes;  // awkward ones, that the algorithm takes

@@ -316,6 +316,11 @@ void compile_steps(const Device& device) {
                 for (const StepOptions& options : step_options(dtype))
                     compile(device, {&kfac}, options).prewarm();
             }
+        // Both sides matrices; three axes; all forms of the changes of a factor.
+        for (PsgdGeometry geometry : {PsgdGeometry::pro4p, PsgdGeometry::quad, PsgdGeometry::qep})
+            compile_step(PsgdKron(device, {.geometry = geometry, .momentum = 0.9, .max_skew = 4.0}));
+        compile_step(PsgdLra(device, {.momentum = 0.9}));
+        compile_step(KronTorch(device));
         compile_step(Fismo(device), true);
         compile_step(Fismo(device, FismoOptions::paper()), true);
     }

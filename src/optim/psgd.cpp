@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: MIT
+// PsgdKron's recipe: momentum, fit (in its gate), preconditioning, clipping and update.
+#include "heron/optim/psgd.hpp"
+
+#include <cmath>
+#include <utility>
+
+#include "heron/linalg/reduce.hpp"
+#include "optim/checks.hpp"
+#include "optim/psgd_factors.hpp"
+#include "optim/psgd_step.hpp"
+
+namespace heron {
+
+namespace {
+
+PsgdFitRules rules_of(const PsgdKronOptions& options) {
+    return {options.geometry, options.preconditioner_lr, options.smoothness_decay, options.bound_rows};
+}
+
+// Axes of length 1 go; a scalar is a vector of 1.
+std::vector<std::uint64_t> squeezed(const Shape& shape) {
+    std::vector<std::uint64_t> extents;
+    for (const std::uint64_t extent : shape)
+        if (extent != 1) extents.push_back(extent);
+    if (extents.empty()) extents.push_back(1);
+    return extents;
+}
+
+std::vector<bool> dense_axes(const std::vector<std::uint64_t>& extents, std::uint64_t count,
+                             const PsgdKronOptions& options) {
+    std::vector<bool> dense;
+    for (const std::uint64_t d : extents)
+        dense.push_back(d > 1 && d <= options.max_order &&
+                        static_cast<double>(d) * static_cast<double>(d) <=
+                            options.max_skew * static_cast<double>(count));
+    return dense;
+}
+
+// One parameter of a step.
+struct Part {
+    const StepBuilder::Item* item;
+    std::vector<PsgdFactor> factors;
+    std::uint32_t ordinal;
+    Tensor x;
+    Tensor product, probe, draws;  // external, or a state
+    Tensor direction;
+};
+
+class Recipe {
+public:
+    Recipe(StepBuilder& step, const PsgdKronOptions& options, const std::map<std::string, PsgdInputs>& inputs)
+        : step_(step),
+          graph_(step.graph()),
+          options_(options),
+          rules_(rules_of(options)),
+          newton_(options.fit == PsgdFit::hessian),
+          fit_(psgd_section(step, kPsgdFitGate, options.update_probability, options.update_schedule,
+                            newton_ && options.initial_scale == 0)),
+          balance_(
+              psgd_section(step, kPsgdBalanceGate, options.balance_probability, options.balance_schedule)) {
+        make_parts(inputs);
+    }
+
+    void build() {
+        start();
+        if (options_.fit_first) fit();
+        graph_.set_stage("psgd precondition");
+        const Tensor norms = parts_.empty() ? Tensor() : graph_.temporary(DType::f32, Shape{parts_.size()});
+        for (std::size_t i = 0; i < parts_.size(); ++i) {
+            parts_[i].direction = psgd_precondition(graph_, parts_[i].factors, parts_[i].x, rules_);
+            frobenius_norm(graph_, parts_[i].direction, psgd_part(norms, i, Shape{1}));
+        }
+        if (!options_.fit_first) fit();
+        graph_.set_stage("psgd update");
+        for (std::size_t i = 0; i < parts_.size(); ++i) update(parts_[i], norms, i);
+        if (newton_) draw_probes(Phase::step);
+    }
+
+private:
+    void make_parts(const std::map<std::string, PsgdInputs>& inputs) {
+        graph_.set_stage("psgd momentum");
+        const std::vector<std::uint32_t> ordinals = psgd_ordinals(step_.items());
+        for (std::size_t i = 0; i < step_.items().size(); ++i) {
+            const StepBuilder::Item& item = step_.items()[i];
+            const Shape& shape = item.weight.shape;
+            if (shape.count() == 0) continue;
+            const std::vector<std::uint64_t> extents = squeezed(shape);
+            Part part{
+                &item,
+                make_psgd_factors(step_, item, extents, dense_axes(extents, shape.count(), options_), true),
+                ordinals[i],
+                {},
+                {},
+                {},
+                {},
+                {}};
+            part.x = add_psgd_moment(step_, item, {.momentum = options_.momentum, .ramp = true}).x;
+            const auto found = inputs.find(item.parameter->name);
+            const PsgdInputs given = found == inputs.end() ? PsgdInputs() : found->second;
+            const auto external = [&](const char* name, const TensorView& view) {
+                return view.address == 0 ? Tensor()
+                                         : graph_.external(item.parameter->name + "." + name, view);
+            };
+            if (given.draws.address != 0)
+                check_psgd_draws(step_.device(), "PsgdKron: parameter " + in_quotes(item.parameter->name),
+                                 given.draws, shape.count() + psgd_bound_draws(part.factors, rules_));
+            part.draws = external("draws", given.draws);
+            if (newton_) {
+                part.product = external("product", given.product);
+                part.probe = external("probe", given.probe);
+                if (!part.probe) {
+                    part.probe = step_.state(item, "probe", DType::f32, shape);
+                    drawn_probes_.push_back(parts_.size());
+                }
+            }
+            parts_.push_back(std::move(part));
+        }
+    }
+
+    // First factors, and first probes.
+    void start() {
+        graph_.set_stage("psgd start");
+        if (newton_) draw_probes(Phase::initialize);
+        if (parts_.empty()) return;
+        if (options_.initial_scale > 0) {
+            graph_.set_phase(Phase::initialize);
+            for (const Part& part : parts_) {
+                const double scale = static_cast<double>(options_.initial_scale);
+                const double exponent =
+                    (rules_.fits_p() ? 2.0 : 1.0) / static_cast<double>(part.factors.size());
+                start_psgd_factors(graph_, part.factors, static_cast<float>(std::pow(scale, exponent)));
+            }
+            graph_.set_phase(Phase::step);
+            return;
+        }
+        graph_.set_section(kPsgdFirst);
+        PsgdMoments moments{graph_.temporary(DType::f32, Shape{parts_.size(), 2}), options_.damping, 0,
+                            rules_.fits_p()};
+        for (std::size_t i = 0; i < parts_.size(); ++i) {
+            const PsgdMomentInput input{parts_[i].item, parts_[i].product, parts_[i].probe};
+            add_psgd_moments(step_, {&input, 1}, moments.moments.row_range(i, 1));
+            if (newton_) moments.probes += parts_[i].item->weight.shape.count();
+        }
+        for (const Part& part : parts_) start_psgd_factors(graph_, part.factors, moments);
+        graph_.set_section({});
+    }
+
+    void draw_probes(Phase phase) {
+        graph_.set_phase(phase);
+        for (const std::size_t i : drawn_probes_)
+            fill_psgd_draws(graph_, parts_[i].probe, parts_[i].probe.shape.count(), PsgdPurpose::probe,
+                            parts_[i].ordinal);
+        graph_.set_phase(Phase::step);
+    }
+
+    void fit() {
+        graph_.set_stage("psgd fit");
+        graph_.set_section(fit_);
+        if (options_.geometry == PsgdGeometry::qep)
+            for (const Part& part : parts_) balance_psgd_factors(graph_, part.factors);
+        for (const Part& part : parts_) fit(part);
+        if (options_.geometry != PsgdGeometry::qep && options_.balance_probability > 0) {
+            graph_.set_section(balance_);
+            for (const Part& part : parts_) balance_psgd_factors(graph_, part.factors);
+        }
+        graph_.set_section({});
+    }
+
+    void fit(const Part& part) {
+        const std::uint64_t count = part.item->weight.shape.count();
+        const std::uint64_t bounds = psgd_bound_draws(part.factors, rules_);
+        const Tensor draws =
+            part.draws ? part.draws : add_psgd_draws(step_, *part.item, count + bounds, part.ordinal);
+        const Tensor z = psgd_part(draws, 0, Shape{count});
+        PsgdNoise noise{.z = z, .damping = options_.damping};
+        if (newton_)
+            noise.raw = part.product;
+        else if (options_.fit == PsgdFit::momentum || options_.momentum == 0)
+            noise.y = part.x;
+        const Tensor h = add_psgd_noise(step_, *part.item, noise);
+        Tensor probe = part.probe;
+        if (!newton_ && options_.geometry == PsgdGeometry::eq) probe = z;
+        fit_psgd_factors(graph_, part.factors, h, probe,
+                         bounds > 0 ? psgd_part(draws, count, Shape{bounds}) : Tensor(), rules_);
+    }
+
+    void update(const Part& part, const Tensor& norms, std::size_t index) {
+        const double count = static_cast<double>(part.item->weight.shape.count());
+        PsgdUpdate update{.direction = part.direction, .norms = norms, .norm_first = index};
+        update.limit = static_cast<double>(options_.clip_rms) * std::sqrt(count);
+        if (options_.clip_norm > 0) {
+            update.norm_first = 0;
+            update.norm_count = parts_.size();
+            update.limit = static_cast<double>(options_.clip_norm);
+        }
+        update.largest = options_.clip_element;
+        add_psgd_update(step_, *part.item, update);
+    }
+
+    StepBuilder& step_;
+    Graph& graph_;
+    const PsgdKronOptions& options_;
+    PsgdFitRules rules_;
+    bool newton_;
+    Section fit_, balance_;
+    std::vector<Part> parts_;
+    std::vector<std::size_t> drawn_probes_;
+};
+
+}  // namespace
+
+PsgdKronOptions PsgdKronOptions::newton() {
+    PsgdKronOptions options;
+    options.lr = 0.01f;
+    options.fit = PsgdFit::hessian;
+    options.clip_rms = options.clip_element = 0;
+    return options;
+}
+
+PsgdKron::PsgdKron(const Device& device, const PsgdKronOptions& options)
+    : Optimizer(device, "psgd_kron"), options_(options) {
+    const PsgdKronOptions& o = options;
+    const auto positive = [](const char* name, float value) {
+        check_option("PsgdKron", name, value, value >= 0, "finite and not below 0");
+    };
+    positive("lr", o.lr);
+    check_enum("PsgdKron", "fit", o.fit, PsgdFit::hessian);
+    check_enum("PsgdKron", "geometry", o.geometry, PsgdGeometry::quad4p);
+    check_option("PsgdKron", "momentum", o.momentum, o.momentum >= 0 && o.momentum < 1, "in [0, 1)");
+    check_option("PsgdKron", "momentum with PsgdFit::momentum", o.momentum,
+                 o.fit != PsgdFit::momentum || o.momentum > 0, "above 0");
+    check_option("PsgdKron", "preconditioner_lr", o.preconditioner_lr,
+                 o.preconditioner_lr > 0 && o.preconditioner_lr <= 1, "in (0, 1]");
+    check_option("PsgdKron", "smoothness_decay", o.smoothness_decay,
+                 o.smoothness_decay >= 0 && o.smoothness_decay < 1, "in [0, 1)");
+    positive("damping", o.damping);
+    positive("initial_scale", o.initial_scale);
+    check_option("PsgdKron", "max_order", o.max_order, o.max_order >= 1 && o.max_order <= 8192, "1 to 8192");
+    check_option("PsgdKron", "max_skew", o.max_skew, o.max_skew >= 0, "finite and not below 0");
+    check_option("PsgdKron", "update_probability", o.update_probability,
+                 o.update_probability >= 0 && o.update_probability <= 1, "in [0, 1]");
+    check_option("PsgdKron", "balance_probability", o.balance_probability,
+                 o.balance_probability >= 0 && o.balance_probability <= 1, "in [0, 1]");
+    check_option("PsgdKron", "bound_rows", o.bound_rows, o.bound_rows >= 1 && o.bound_rows <= 128,
+                 "1 to 128");
+    positive("clip_rms", o.clip_rms);
+    positive("clip_element", o.clip_element);
+    positive("clip_norm", o.clip_norm);
+    positive("weight_decay", o.weight_decay);
+    check_option("PsgdKron", "fit_first with PsgdFit::hessian", static_cast<int>(o.fit_first),
+                 o.fit_first || o.fit != PsgdFit::hessian, "true");
+}
+
+void PsgdKron::check(const Parameter& parameter) const {
+    check_psgd_product("PsgdKron", parameter, options_.fit, inputs_);
+}
+
+void PsgdKron::add(Parameter parameter, const PsgdInputs& inputs) {
+    check_psgd_inputs(device(), "PsgdKron", parameter, options_.fit, inputs);
+    if (inputs_.contains(parameter.name)) return Optimizer::add(std::move(parameter));  // which refuses it
+    const std::string name = parameter.name;
+    inputs_[name] = inputs;
+    try {
+        Optimizer::add(std::move(parameter));
+    } catch (...) {
+        inputs_.erase(name);
+        throw;
+    }
+}
+
+std::string PsgdKron::options_text() const {
+    const PsgdKronOptions& o = options_;
+    const auto number = [](auto value) { return std::to_string(static_cast<std::uint32_t>(value)); };
+    return "psgd_kron fit=" + number(o.fit) + " geometry=" + number(o.geometry) +
+           " momentum=" + number_text(o.momentum) + " preconditioner_lr=" + number_text(o.preconditioner_lr) +
+           " smoothness_decay=" + number_text(o.smoothness_decay) + " damping=" + number_text(o.damping) +
+           " initial_scale=" + number_text(o.initial_scale) + " max_order=" + number(o.max_order) +
+           " max_skew=" + number_text(o.max_skew) +
+           " update_probability=" + number_text(o.update_probability) +
+           " balance_probability=" + number_text(o.balance_probability) +
+           " fit_first=" + number(o.fit_first) + " bound_rows=" + number(o.bound_rows) +
+           " clip_rms=" + number_text(o.clip_rms) + " clip_element=" + number_text(o.clip_element) +
+           " clip_norm=" + number_text(o.clip_norm) + " weight_decay=" + number_text(o.weight_decay);
+}
+
+// gpu::PsgdHyper and the gates
+std::vector<HyperValue> PsgdKron::hyper() const {
+    return {HyperValue::lr(options_.lr, options_.schedule),
+            HyperValue::constant(options_.weight_decay),
+            HyperValue::constant(options_.momentum),
+            HyperValue::constant(1.0 - options_.momentum),
+            HyperValue::constant(1.0),
+            HyperValue::chance(options_.update_probability, options_.update_schedule),
+            HyperValue::chance(options_.balance_probability, options_.balance_schedule)};
+}
+
+void PsgdKron::build(StepBuilder& step) const { Recipe(step, options_, inputs_).build(); }
+
+}  // namespace heron

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+// What PSGD's optimizers have in common around their preconditioners: momentum, noise, random numbers, first
+// scale, update.
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "heron/optim/psgd.hpp"
+#include "optim/hyper.hpp"
+#include "optim/psgd.h"
+#include "optim/step_builder.hpp"
+
+namespace heron {
+
+// The values of gpu::PsgdHyper, and after them the gates: whether a step fits, and whether it balances.
+inline constexpr std::uint32_t kPsgdFitGate = sizeof(gpu::PsgdHyper) / sizeof(float);
+inline constexpr std::uint32_t kPsgdBalanceGate = kPsgdFitGate + 1;
+
+// The section of steps in which a gate is open: every step where it always is. `first`: and the first one.
+Section psgd_section(const StepBuilder& step, std::uint32_t gate, float probability, const Schedule& schedule,
+                     bool first = false);
+// Of the first step alone.
+inline constexpr Section kPsgdFirst{0x80000000u, 0};
+
+// Views of the application's. Both throw (invalid_argument): for another shape than the weight's, for fewer
+// numbers than a fit takes.
+void check_psgd_view(const Device& device, const std::string& who, std::string_view which,
+                     const TensorView& view, const Shape& shape);
+void check_psgd_draws(const Device& device, const std::string& who, const TensorView& view,
+                      std::uint64_t least);
+
+// Refusals of PsgdInputs, in the name of `optimizer`: views that do not fit, and a parameter without what its
+// kind of fit needs.
+void check_psgd_inputs(const Device& device, const std::string& optimizer, const Parameter& parameter,
+                       PsgdFit fit, const PsgdInputs& inputs);
+void check_psgd_product(const std::string& optimizer, const Parameter& parameter, PsgdFit fit,
+                        const std::map<std::string, PsgdInputs>& inputs);
+
+// The momentum, and what is to be preconditioned, f32.
+struct PsgdMoment {
+    Tensor x;
+    Tensor partials;  // sums of |x|, or of |g|
+};
+struct PsgdMomentRules {
+    double momentum = 0;
+    bool ramp = false;         // 1 - 1/t in the first steps
+    bool correct = false;      // by 1 / (1 - momentum^t): x is a temporary
+    bool sums = false;         // partials
+    bool of_gradient = false;  // ... of |g|
+    Tensor to;                 // x, where it is not to be a temporary or the momentum's state
+};
+PsgdMoment add_psgd_moment(StepBuilder& step, const StepBuilder::Item& item, const PsgdMomentRules& rules);
+
+// What is fitted: y with noise z.
+struct PsgdNoise {
+    Tensor y;    // f32; empty: the gradient, or
+    Tensor raw;  // a tensor of the application
+    Tensor z;    // on a multiple of 16 bytes
+    float damping = 0;
+    Tensor partials;  // not empty: noise is `scale` times the mean of what they sum
+    float scale = 0;
+    bool in_place = false;  // y itself
+};
+Tensor add_psgd_noise(StepBuilder& step, const StepBuilder::Item& item, const PsgdNoise& noise);
+
+// What random numbers are for: each has a stream of its own.
+enum class PsgdPurpose : std::uint32_t { fit = 0, probe = 1, u = 2, v = 3 };
+// Fills `to` with normal numbers of a parameter of `elements` elements; `ordinal`: its number among those of
+// its size.
+void fill_psgd_draws(Graph& graph, const Tensor& to, std::uint64_t elements, PsgdPurpose purpose,
+                     std::uint32_t ordinal);
+// `count` of them for a fit.
+Tensor add_psgd_draws(StepBuilder& step, const StepBuilder::Item& item, std::uint64_t count,
+                      std::uint32_t ordinal);
+// The ordinals of all items.
+std::vector<std::uint32_t> psgd_ordinals(std::span<const StepBuilder::Item> items);
+
+// (mean y^4)^(1/4) and the sum of v^2, of all these together, into two floats; y is the gradient unless `raw`
+// is there.
+struct PsgdMomentInput {
+    const StepBuilder::Item* item;
+    Tensor raw;
+    Tensor probe;
+};
+void add_psgd_moments(StepBuilder& step, std::span<const PsgdMomentInput> inputs, const Tensor& moments);
+
+struct PsgdUpdate {
+    Tensor direction;
+    Tensor norms;  // of all directions
+    std::uint64_t norm_first = 0, norm_count = 1;
+    double limit = 0;  // of the norm
+    double eps = 0;
+    float largest = 0;
+    bool decays = true;
+};
+void add_psgd_update(StepBuilder& step, const StepBuilder::Item& item, const PsgdUpdate& update);
+
+}  // namespace heron

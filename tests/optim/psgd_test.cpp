@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: MIT
+// PSGD: probes and products of Newton's fits, levels, what is refused.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "optim/reference_psgd.hpp"
+#include "optim/training.hpp"
+
+namespace heron::test {
+namespace {
+
+class PsgdTest : public DeviceTest {
+protected:
+    template <class Function>
+    static void refused(Function&& function, const std::vector<std::string>& words) {
+        try {
+            function();
+            ADD_FAILURE() << "accepted; expected a refusal that names " << words[0];
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+            for (const std::string& word : words)
+                EXPECT_NE(std::string(error.what()).find(word), std::string::npos)
+                    << error.what() << " does not name " << word;
+        }
+    }
+    GuardedBuffer& zeros(const Shape& shape) { return guarded(std::vector<float>(shape.count(), 0.0f)); }
+};
+
+double norm(const std::vector<float>& x) {
+    double sum = 0;
+    for (const float v : x) sum += static_cast<double>(v) * v;
+    return std::sqrt(sum);
+}
+
+// A quadratic with curvatures up to 10, over some decades. The probe is the
+// plan's, two parameters share the norm that clips, and the second optimizer's preconditioner.
+template <class Newton, class Options>
+void expect_quadratic_solved(Device& device, Options options, double decades,
+                             const std::function<GuardedBuffer&(const Shape&)>& memory) {
+    options.lr = 0.5f;
+    options.preconditioner_lr = 0.5f;
+    options.clip_norm = 5.0f;
+    const Shape shapes[] = {{4, 5}, {7}};
+    Newton optimizer(device, options);
+    std::vector<GuardedBuffer*> weights, gradients, products;
+    std::vector<std::vector<double>> curvatures;
+    for (int i = 0; i < 2; ++i) {
+        weights.push_back(&memory(shapes[i]));
+        gradients.push_back(&memory(shapes[i]));
+        products.push_back(&memory(shapes[i]));
+        weights[i]->write(normal_values(shapes[i].count(), 7 + static_cast<unsigned>(i)));
+        curvatures.emplace_back();
+        for (std::size_t k = 0; k < shapes[i].count(); ++k)
+            curvatures[i].push_back(std::pow(
+                10.0,
+                1 - decades + decades * static_cast<double>(k) / static_cast<double>(shapes[i].count())));
+        optimizer.add(
+            {"p" + std::to_string(i), weights[i]->view(DType::f32, shapes[i]),
+             gradients[i]->view(DType::f32, shapes[i])},
+            PsgdInputs{.product = products[i]->view(DType::f32, shapes[i]), .probe = {}, .draws = {}});
+    }
+    Plan plan = compile(device, {&optimizer});
+    plan.allocate();
+    plan.initialize();
+    EXPECT_EQ(plan.hazards(), std::vector<std::string>{});
+    std::vector<float> last;
+    const double before = norm(weights[0]->floats());
+    for (int step = 0; step < 200; ++step) {
+        for (std::size_t i = 0; i < 2; ++i) {
+            std::vector<float> probe(curvatures[i].size()), product = weights[i]->floats();
+            plan.read_state("p" + std::to_string(i) + ".probe", std::as_writable_bytes(std::span(probe)));
+            for (std::size_t k = 0; k < probe.size(); ++k)
+                product[k] = static_cast<float>(curvatures[i][k] * static_cast<double>(product[k]));
+            gradients[i]->write(product);
+            for (std::size_t k = 0; k < probe.size(); ++k)
+                product[k] = static_cast<float>(curvatures[i][k] * static_cast<double>(probe[k]));
+            products[i]->write(product);
+            if (i == 0) {
+                EXPECT_GT(norm(probe), 0.5) << "step " << step;
+                EXPECT_NE(probe, last) << "step " << step;
+                last = probe;
+            }
+        }
+        plan.run();
+    }
+    EXPECT_LT(norm(weights[0]->floats()), 0.1 * before);
+    EXPECT_LT(norm(weights[1]->floats()), 0.2);
+}
+
+TEST_P(PsgdTest, NewtonSolvesAQuadraticWithItsOwnProbes) {
+    const auto memory = [&](const Shape& shape) -> GuardedBuffer& { return zeros(shape); };
+    PsgdKronOptions kron = PsgdKronOptions::newton();
+    // Diagonals, as the Hessian is. Gradient descent at the largest rate that is stable, 0.2, would leave 96
+    // % of the flattest direction.
+    kron.max_skew = 0;
+    expect_quadratic_solved<PsgdKron>(device(), kron, 4.0, memory);
+    PsgdLraOptions low_rank = PsgdLraOptions::newton();
+    low_rank.rank = 2;
+    expect_quadratic_solved<PsgdLra>(device(), low_rank, 1.0, memory);
+}
+
+// Twelve elements are twelve elements, whether one parameter has them or two do.
+TEST_P(PsgdTest, LowRankPreconditionerIsOneForAllParameters) {
+    PsgdLraOptions options;
+    options.rank = 3;
+    options.momentum = 0.5;
+    options.u_schedule = Schedule::sequence(std::vector{2.0f, 0.0f, 2.0f, 0.0f});
+    std::vector<std::vector<float>> results;
+    for (const std::vector<std::uint64_t>& parts : {std::vector<std::uint64_t>{12}, {4, 8}}) {
+        GuardedBuffer& weight = guarded(normal_values(12, 1));
+        GuardedBuffer& gradient = zeros({12});
+        GuardedBuffer& draws = zeros({12});
+        PsgdLra optimizer(device(), options);
+        std::uint64_t first = 0;
+        for (const std::uint64_t count : parts) {
+            const auto view = [&](const GuardedBuffer& of) {
+                return of.view(DType::f32, Shape{count}, 4 * first);
+            };
+            optimizer.add({"p" + std::to_string(first), view(weight), view(gradient)},
+                          PsgdInputs{.product = {}, .probe = {}, .draws = view(draws)});
+            first += count;
+        }
+        Plan plan = compile(device(), {&optimizer});
+        plan.allocate();
+        plan.initialize();
+        for (unsigned step = 1; step <= 4; ++step) {
+            gradient.write(normal_values(12, 10 + step, 1e-3));
+            draws.write(normal_values(12, 20 + step));
+            plan.run();
+        }
+        results.push_back(weight.floats());
+    }
+    EXPECT_TRUE(within(results[1], doubles(results[0]), [&](std::size_t i) {
+        return 1e-6 * (1 + std::abs(static_cast<double>(results[0][i])));
+    }));
+    EXPECT_NE(results[0], normal_values(12, 1));
+}
+
+// One dispatch a level and kernel, however many tensors.
+TEST_P(PsgdTest, LevelsDoNotGrowWithTheNumberOfTensors) {
+    PsgdKronOptions kron;
+    kron.max_skew = 2.0;
+    const std::vector<std::pair<MakeOptimizer, std::uint32_t>> made{
+        {[=](const Device& on) { return std::make_unique<PsgdKron>(on, kron); }, 40},
+        {[](const Device& on) { return std::make_unique<PsgdLra>(on, PsgdLraOptions{.rank = 2}); }, 25},
+        {[](const Device& on) { return std::make_unique<KronTorch>(on); }, 30}};
+    for (const auto& [make, most] : made) {
+        std::vector<TestTensor> tensors;
+        std::vector<std::uint32_t> levels;
+        for (std::size_t i = 0; i < 6; ++i) {
+            tensors.push_back({.name = "p" + std::to_string(i), .shape = {6 + i, 9}});
+            if (i != 0 && i != 5) continue;
+            Training training(device(), make, tensors);
+            levels.push_back(training.plan().level_count());
+            EXPECT_LE(levels.back(), most) << training.plan().describe();
+        }
+        EXPECT_EQ(levels[0], levels[1]);
+    }
+}
+
+// A product that is not finite drops the fit, and neither the step nor the factors.
+TEST_P(PsgdTest, ABadProductLeavesFactorsAsTheyAre) {
+    PsgdKronOptions options = PsgdKronOptions::newton();
+    options.initial_scale = 1.0f;
+    options.max_skew = 4.0;
+    const Shape shape{5, 4};
+    GuardedBuffer &weight = zeros(shape), &gradient = zeros(shape), &product = zeros(shape);
+    gradient.write(std::vector<float>(20, 1.0f));
+    std::vector<float> values = normal_values(20, 3);
+    PsgdKron optimizer(device(), options);
+    optimizer.add({"w", weight.view(DType::f32, shape), gradient.view(DType::f32, shape)},
+                  PsgdInputs{.product = product.view(DType::f32, shape), .probe = {}, .draws = {}});
+    Plan plan = compile(device(), {&optimizer});
+    plan.allocate();
+    plan.initialize();
+    const auto factor = [&] {
+        std::vector<float> q(25);
+        plan.read_state("w.Q0", std::as_writable_bytes(std::span(q)));
+        return q;
+    };
+    product.write(values);
+    plan.run();
+    const std::vector<float> good = factor();
+    for (const float bad :
+         {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(), 3e38f}) {
+        values[7] = bad;
+        product.write(values);
+        const std::vector<float> before = weight.floats();
+        plan.run();
+        EXPECT_EQ(factor(), good);
+        EXPECT_NE(weight.floats(), before);
+        for (const float w : weight.floats()) EXPECT_TRUE(std::isfinite(w));
+    }
+    values[7] = 1.0f;
+    product.write(values);
+    plan.run();
+    EXPECT_NE(factor(), good);
+}
+
+TEST_P(PsgdTest, RefusesWhatItCannotFit) {
+    Device& d = device();
+    refused([&] { PsgdKron(d, {.fit = PsgdFit::momentum}); }, {"PsgdKron", "momentum"});
+    refused([&] { PsgdKron(d, {.preconditioner_lr = 0.0f}); }, {"PsgdKron", "preconditioner_lr", "(0, 1]"});
+    refused([&] { PsgdKron(d, {.max_order = 9000}); }, {"PsgdKron", "max_order", "8192"});
+    refused([&] { PsgdKron(d, {.bound_rows = 0}); }, {"PsgdKron", "bound_rows"});
+    refused([&] { PsgdKron(d, {.geometry = static_cast<PsgdGeometry>(9)}); }, {"PsgdKron", "geometry"});
+    refused([&] { PsgdLra(d, {.rank = 65}); }, {"PsgdLra", "rank", "64"});
+    refused([&] { KronTorch(d, {.update_probability = 0.0f}); }, {"KronTorch", "update_probability"});
+    refused([&] { KronTorch(d, {.memory = static_cast<KronMemory>(4)}); }, {"KronTorch", "memory"});
+
+    const Shape shape{6, 4};
+    const Parameter parameter{"w", zeros(shape).view(DType::f32, shape),
+                              zeros(shape).view(DType::f32, shape)};
+    const TensorView product = zeros(shape).view(DType::f32, shape);
+    PsgdKron newton(d, PsgdKronOptions::newton());
+    refused([&] { newton.add(parameter); }, {"\"w\"", "product"});
+    refused([&] { newton.add(parameter, PsgdInputs{}); }, {"\"w\"", "product"});
+    TensorView wrong = product;
+    wrong.dtype = DType::f16;
+    refused([&] { newton.add(parameter, PsgdInputs{.product = wrong, .probe = {}, .draws = {}}); },
+            {"\"w\"", "product", "f16"});
+    wrong = product;
+    wrong.shape = Shape{4, 4};
+    refused([&] { newton.add(parameter, PsgdInputs{.product = wrong, .probe = {}, .draws = {}}); },
+            {"\"w\"", "product", "4x4", "6x4"});
+    refused([&] { newton.add(parameter, PsgdInputs{.product = product, .probe = wrong, .draws = {}}); },
+            {"\"w\"", "probe"});
+    EXPECT_TRUE(newton.parameters().empty());
+    newton.add(parameter, PsgdInputs{.product = product, .probe = {}, .draws = {}});
+    refused([&] { newton.add(parameter, PsgdInputs{.product = product, .probe = {}, .draws = {}}); },
+            {"\"w\"", "unique"});
+    PsgdKron whitening(d);
+    refused([&] { whitening.add(parameter, PsgdInputs{.product = product, .probe = {}, .draws = {}}); },
+            {"\"w\"", "PsgdFit::hessian"});
+    PsgdKron short_draws(d);
+    short_draws.add(parameter, PsgdInputs{.product = {}, .probe = {}, .draws = product});
+    refused([&] { compile(d, {&short_draws}); }, {"\"w\"", "draws has 24", "280"});
+    PsgdLra low_rank(d, {.rank = 24});
+    low_rank.add(parameter);
+    refused([&] { compile(d, {&low_rank}); }, {"psgd_lra", "rank", "24"});
+}
+
+HERON_DEVICE_TESTS(PsgdTest);
+
+}  // namespace
+}  // namespace heron::test

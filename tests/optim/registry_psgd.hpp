@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+// PSGD for the shared tests.
+#pragma once
+
+#include "optim/optimizer_case.hpp"
+#include "optim/reference_psgd.hpp"
+
+namespace heron::test::registry {
+
+// Factors that a training might come to, triangular ones among them.
+inline std::vector<float> late_factor(const std::string& state, const Shape& shape) {
+    if (!state.starts_with("Q")) return {};
+    std::vector<float> values(shape.count(), 0.0f);
+    const std::size_t order = shape[0];
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        if (shape.rank() == 1)
+            values[i] = 0.5f + 0.125f * static_cast<float>(i % 5);
+        else if (i / order <= i % order)
+            values[i] = i / order == i % order ? 1.0f + 0.125f * static_cast<float>(i % 3) : 0.02f;
+    }
+    return values;
+}
+
+inline OptimizerCase psgd_kron(std::string name, const PsgdKronOptions& options, std::vector<Shape> shapes) {
+    return {std::move(name),
+            maker<PsgdKron>(options),
+            extreme_maker<PsgdKron>(options),
+            [=](const Shape& shape) { return std::make_unique<PsgdReference>(options, shape); },
+            false,
+            std::move(shapes),
+            late_factor};
+}
+
+inline OptimizerCase kron_torch(std::string name, const KronTorchOptions& options,
+                                std::vector<Shape> shapes) {
+    return {std::move(name),
+            maker<KronTorch>(options),
+            extreme_maker<KronTorch>(options),
+            [=](const Shape& shape) { return std::make_unique<KronTorchReference>(options, shape); },
+            false,
+            std::move(shapes),
+            late_factor};
+}
+
+inline std::vector<OptimizerCase> psgd_cases() {
+    // Momentum, steps without fits and with balancing, tensors of three axes, both factors matrices.
+    PsgdKronOptions whitening;
+    whitening.lr = 0.01f;
+    whitening.initial_scale = 1.0f;
+    whitening.momentum = 0.9;
+    whitening.max_skew = 4.0;
+    whitening.bound_rows = 4;
+    whitening.update_probability = 0.5f;
+    whitening.balance_probability = 0.25f;
+    whitening.weight_decay = 0.1f;
+    PsgdKronOptions product = whitening;
+    product.geometry = PsgdGeometry::qep;
+    product.fit = PsgdFit::momentum;
+    product.fit_first = false;
+    product.update_probability = 1.0f;
+    KronTorchOptions triangular;
+    triangular.lr = 0.01f;
+    triangular.weight_decay = 0.1f;
+    triangular.update_schedule = Schedule::linear(1.0f, 0.3f, 10);
+    PsgdLraOptions low_rank;
+    low_rank.rank = 3;
+    low_rank.lr = 0.01f;
+    low_rank.momentum = 0.9;
+    low_rank.update_probability = 0.5f;
+    return {psgd_kron("psgd_kron", whitening, {{}, {7}, {6, 10}, {17, 13}, {5, 3, 4}}),
+            psgd_kron("psgd_kron_qep", product, {{1, 9}, {6, 5}, {9, 1}, {3, 8}, {12, 9}}),
+            kron_torch("kron_torch", triangular, {{}, {70, 3}, {1, 9}, {5, 3, 3, 4}, {17, 13}}),
+            // One preconditioner for all parameters: without a reference that has one of them.
+            {"psgd_lra",
+             maker<PsgdLra>(low_rank),
+             extreme_maker<PsgdLra>(low_rank),
+             nullptr,
+             false,
+             {{7}, {5}, {6, 10}, {3, 7}, {4, 5}}}};
+}
+
+}  // namespace heron::test::registry
