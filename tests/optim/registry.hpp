@@ -90,8 +90,8 @@ inline std::vector<OptimizerCase> optimizer_registry() {
     };
     for (const std::vector<OptimizerCase>& family :
          {ortho_cases(), dion_cases(), elementwise_cases(), adafactor_cases(), subspace_cases(),
-          kronecker_cases(), kfac_cases(), mkor_cases(), singd_cases(), shampoo_cases(), shampoo4bit_cases()})
-          kronecker_cases(), kfac_cases(), mkor_cases(), singd_cases(), shampoo_cases(), psgd_cases()})
+          kronecker_cases(), kfac_cases(), mkor_cases(), singd_cases(), shampoo_cases(), shampoo4bit_cases(),
+          psgd_cases()})
         cases.insert(cases.end(), family.begin(), family.end());
     cases.push_back(lookahead("lookahead_adamw", {.steps = 2, .alpha = 0.5f}, adamw("", {}), "m"));
     cases.push_back(lookahead("lookahead_sgd", {.steps = 2, .momentum = LookaheadMomentum::pullback},
