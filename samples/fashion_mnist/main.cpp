@@ -42,6 +42,7 @@ struct Options {
     bool list_devices = false;
     std::vector<std::string> optimizers = {"muon", "adamw"};
     std::vector<std::string> learning_rates;
+    std::vector<std::uint32_t> filters;
     std::vector<std::uint32_t> hidden = {256, 128};
     std::uint32_t batch = 512;
     std::uint32_t epochs = 4;
@@ -79,6 +80,12 @@ void add_options(CLI::App& app, Options& options) {
            "learning rate of an optimizer; separated by commas; with --resume instead of the checkpoint's")
         ->delimiter(',')
         ->type_name("NAME=VALUE");
+    app.add_option(
+           "--filters", options.filters,
+           "filters of convolutions (3 x 3, stride 2) before the hidden layers, separated by commas: 8,16")
+        ->delimiter(',')
+        ->check(at_most(1024))
+        ->type_name("COUNTS");
     app.add_option("--hidden", options.hidden, "widths of the hidden layers, separated by commas")
         ->delimiter(',')
         ->check(at_most(32768))
@@ -116,6 +123,16 @@ std::vector<RunSettings> plan_runs(const Options& options, const DataSet& data) 
     // Kernels count elements with 32 bits.
     std::uint64_t widest = data.train.pixels_per_image();
     std::uint64_t before = widest;
+    if (options.filters.size() > 4) throw BadInput("--filters: at most 4 convolutions");
+    std::uint64_t rows = data.train.rows, cols = data.train.cols, channels = 1;
+    for (const std::uint32_t filters : options.filters) {
+        rows = (rows + 1) / 2;
+        cols = (cols + 1) / 2;
+        before = filters * rows * cols;
+        // Kernels count the elements of all patches, too.
+        widest = std::max({widest, before, 9 * channels * rows * cols, 9 * channels * filters});
+        channels = filters;
+    }
     for (const std::uint32_t width : options.hidden) {
         widest = std::max<std::uint64_t>(widest, width);
         if (before * width > 0x3fffffff) throw BadInput("--hidden: a layer has more than 2^30 weights");
@@ -133,6 +150,7 @@ std::vector<RunSettings> plan_runs(const Options& options, const DataSet& data) 
         for (const RunSettings& other : runs)
             if (other.optimizer == run.optimizer) throw BadInput("--optimizer: " + name + " is given twice");
         if (const auto rate = rates.extract(name)) run.lr = rate.mapped();
+        run.filters = options.filters;
         run.hidden = options.hidden;
         run.batch = options.batch;
         run.epochs = options.epochs;
@@ -238,6 +256,7 @@ int run(const Options& options) {
     fmt::print("Data:   {}: {} training and {} test images of {} x {} pixels, {} classes\n", options.data,
                data.train.count, data.test.count, data.train.rows, data.train.cols, data.classes);
     std::string widths = std::to_string(data.train.pixels_per_image());
+    for (const std::uint32_t filters : options.filters) widths += "-conv" + std::to_string(filters);
     for (const std::uint32_t width : options.hidden) widths += "-" + std::to_string(width);
     fmt::print("Network: {}-{}, batch {}, {} epochs, seed {}\n\n", widths, data.classes, options.batch,
                options.epochs, options.seed);

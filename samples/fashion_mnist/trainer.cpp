@@ -39,7 +39,8 @@ public:
           observer_(observer),
           instance_functions_(samples::open_vulkan(), device.instance()),
           vk_(instance_functions_.GetDeviceProcAddr, device.handle()),
-          network_(device, train_images.pixels, settings.hidden, data.classes),
+          network_(device, train_images.pixels, settings.hidden, data.classes,
+                   {data.train.rows, data.train.cols, settings.filters}),
           training_(device, network_, train_images, settings.batch, false),
           testing_(device, network_, test_images, std::min(test_images.count, kTestBatch), true),
           lr_(settings.lr.value_or(settings.optimizer->lr)) {
@@ -184,8 +185,10 @@ private:
     // What must be equal for a training to go on as if it had not been interrupted.
     std::map<std::string, std::string> identity() const {
         std::string hidden;
+        for (const std::uint32_t filters : settings_.filters)
+            hidden += "conv" + std::to_string(filters) + ",";
         for (const std::uint32_t width : settings_.hidden)
-            hidden += (hidden.empty() ? "" : ",") + std::to_string(width);
+            hidden += (hidden.empty() || hidden.ends_with(',') ? "" : ",") + std::to_string(width);
         return {{"sample", "fashion_mnist"},
                 {"optimizer", std::string(settings_.optimizer->name)},
                 {"hidden", hidden},

@@ -18,7 +18,8 @@
 
 struct RunSettings {
     const samples::NamedOptimizer* optimizer = nullptr;
-    std::optional<float> lr;  // where it is given; else the checkpoint's, else the optimizer's own
+    std::optional<float> lr;             // where it is given; else the checkpoint's, else the optimizer's own
+    std::vector<std::uint32_t> filters;  // of convolutions before the hidden layers
     std::vector<std::uint32_t> hidden;
     std::uint32_t batch = 0;
     std::uint32_t epochs = 0;

@@ -6,7 +6,10 @@
 #include <vector>
 
 #include "heron/spirv/samples_bias.hpp"
+#include "heron/spirv/samples_channel_bias.hpp"
 #include "heron/spirv/samples_column_sum.hpp"
+#include "heron/spirv/samples_conv_images.hpp"
+#include "heron/spirv/samples_conv_patches.hpp"
 #include "heron/spirv/samples_finish_batch.hpp"
 #include "heron/spirv/samples_relu_backward.hpp"
 #include "heron/spirv/samples_softmax_loss.hpp"
@@ -23,6 +26,12 @@ using heron::Tensor;
 namespace {
 
 constexpr auto kBias = heron::make_kernel<gpu::BiasJob>("bias", heron::spirv::samples_bias);
+constexpr auto kChannelBias =
+    heron::make_kernel<gpu::ChannelBiasJob>("channel_bias", heron::spirv::samples_channel_bias);
+constexpr auto kConvPatches =
+    heron::make_kernel<gpu::ConvJob>("conv_patches", heron::spirv::samples_conv_patches);
+constexpr auto kConvImages =
+    heron::make_kernel<gpu::ConvJob>("conv_images", heron::spirv::samples_conv_images);
 constexpr auto kSoftmaxLoss =
     heron::make_kernel<gpu::SoftmaxLossJob>("softmax_loss", heron::spirv::samples_softmax_loss);
 constexpr auto kFinishBatch =
@@ -39,6 +48,18 @@ constexpr std::uint32_t kSumThreads = 128;    // COLUMNS * SLICES there
 
 std::uint32_t narrow(std::uint64_t value) { return static_cast<std::uint32_t>(value); }
 
+gpu::ConvJob conv_job(const Convolution& c, std::uint64_t count) {
+    return {.count = narrow(count),
+            .channels = c.channels,
+            .height = c.height,
+            .width = c.width,
+            .out_height = c.out_height(),
+            .out_width = c.out_width(),
+            .kernel = c.kernel,
+            .stride = c.stride,
+            .padding = c.padding};
+}
+
 }  // namespace
 
 void add_bias(Graph& graph, const Tensor& bias, const Tensor& values, bool relu) {
@@ -51,6 +72,36 @@ void add_bias(Graph& graph, const Tensor& bias, const Tensor& values, bool relu)
                   {{SAMPLES_FIELD(BiasJob, bias), bias, Access::read},
                    {SAMPLES_FIELD(BiasJob, values), values, Access::read_write}},
                   column_groups * divide_up(values.rows(), kBiasRows));
+}
+
+void conv_patches(Graph& graph, const Convolution& convolution, const Tensor& images, const Tensor& patches) {
+    const std::uint64_t count = patches.shape.count();
+    add_operation(graph, kConvPatches, conv_job(convolution, count),
+                  {{SAMPLES_FIELD(ConvJob, images), images, Access::read},
+                   {SAMPLES_FIELD(ConvJob, patches), patches, Access::write}},
+                  divide_up(count, kThreads));
+}
+
+void conv_patches_backward(Graph& graph, const Convolution& convolution, const Tensor& patches,
+                           const Tensor& images) {
+    const std::uint64_t count = images.shape.count();
+    add_operation(graph, kConvImages, conv_job(convolution, count),
+                  {{SAMPLES_FIELD(ConvJob, images), images, Access::write},
+                   {SAMPLES_FIELD(ConvJob, patches), patches, Access::read}},
+                  divide_up(count, kThreads));
+}
+
+void add_channel_bias(Graph& graph, const Convolution& convolution, const Tensor& bias, const Tensor& values,
+                      bool relu) {
+    const std::uint64_t count = values.shape.count();
+    add_operation(graph, kChannelBias,
+                  gpu::ChannelBiasJob{.count = narrow(count),
+                                      .channels = convolution.filters,
+                                      .positions = convolution.positions(),
+                                      .relu = relu},
+                  {{SAMPLES_FIELD(ChannelBiasJob, bias), bias, Access::read},
+                   {SAMPLES_FIELD(ChannelBiasJob, values), values, Access::read_write}},
+                  divide_up(count, kThreads));
 }
 
 void relu_backward(Graph& graph, const Tensor& activation, const Tensor& gradient) {

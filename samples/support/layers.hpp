@@ -14,6 +14,27 @@ inline constexpr std::uint32_t kHistory = 4096;  // batches, after which the old
 
 // values[r, c] += bias[c], then max(., 0) where `relu`.
 void add_bias(heron::Graph& graph, const heron::Tensor& bias, const heron::Tensor& values, bool relu);
+// A convolution with a square kernel; images are batch x channels x height x width.
+struct Convolution {
+    std::uint32_t channels = 0, height = 0, width = 0;  // of the input
+    std::uint32_t filters = 0;
+    std::uint32_t kernel = 3, stride = 2, padding = 1;
+
+    std::uint32_t out_height() const { return (height + 2 * padding - kernel) / stride + 1; }
+    std::uint32_t out_width() const { return (width + 2 * padding - kernel) / stride + 1; }
+    std::uint32_t positions() const { return out_height() * out_width(); }
+    std::uint32_t patch() const { return channels * kernel * kernel; }  // elements that a filter sees
+};
+// patches <- what the kernel sees: batch x positions x patch.
+void conv_patches(heron::Graph& graph, const Convolution& convolution, const heron::Tensor& images,
+                  const heron::Tensor& patches);
+// images <- sums of the patches' elements, where they came from.
+void conv_patches_backward(heron::Graph& graph, const Convolution& convolution, const heron::Tensor& patches,
+                           const heron::Tensor& images);
+// values, batch x filters x positions: += bias of the filter, then max(., 0) where `relu`.
+void add_channel_bias(heron::Graph& graph, const Convolution& convolution, const heron::Tensor& bias,
+                      const heron::Tensor& values, bool relu);
+
 // gradient <- activation > 0 ? gradient : 0, in place.
 void relu_backward(heron::Graph& graph, const heron::Tensor& activation, const heron::Tensor& gradient);
 // sums[c] = sum over r of values[r, c].

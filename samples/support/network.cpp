@@ -40,27 +40,65 @@ Tensor words(Graph& graph, const std::string& name, const heron::Buffer& buffer)
     return external(graph, name, buffer, DType::u32, Shape{buffer.bytes() / 4});
 }
 
+// From dZ, images, to dW, db and, where it is asked for, dX.
+void convolution_backward(Graph& graph, const Layer& layer, const Tensor& x, const Tensor& dz,
+                          const Tensor& dx) {
+    const Convolution& c = *layer.convolution;
+    const std::uint64_t batch = x.rows(), filters = c.filters, positions = c.positions(), patch = c.patch();
+    const Tensor by_image = dz.reshape(Shape{batch, filters, positions});
+    const Tensor patches = graph.temporary(DType::f32, Shape{batch, positions, patch});
+    conv_patches(graph, c, x, patches);
+    // Of every image, then their sums.
+    const Tensor weights = graph.temporary(DType::f32, Shape{batch, filters, patch});
+    heron::gemm(graph, by_image, patches, {}, weights, {.guarded = false});
+    column_sums(graph, weights.reshape(Shape{batch, filters * patch}),
+                graph.external(layer.name + ".weight.gradient", layer.view(layer.weight_gradient)));
+    const Tensor biases = graph.temporary(DType::f32, Shape{batch, filters});
+    heron::sum(graph, dz.reshape(Shape{batch * filters, 1, positions}),
+               biases.reshape(Shape{batch * filters}), false);
+    column_sums(graph, biases,
+                graph.external(layer.name + ".bias.gradient", layer.view(layer.bias_gradient)));
+    if (!dx) return;
+    const Tensor weight = graph.external(layer.name + ".weight", layer.view(layer.weight));
+    const Tensor patch_gradients = graph.temporary(DType::f32, patches.shape);
+    heron::gemm(graph, by_image, weight.reshape(Shape{filters, patch}), {}, patch_gradients,
+                {.transpose_a = heron::Transpose::yes, .guarded = false});
+    conv_patches_backward(graph, c, patch_gradients, dx);
+}
+
 }  // namespace
 
 Network::Network(const heron::Device& device, std::uint32_t inputs, const std::vector<std::uint32_t>& hidden,
-                 std::uint32_t classes) {
-    std::vector<std::uint32_t> outputs = hidden;
-    outputs.push_back(classes);
-    for (std::size_t l = 0; l < outputs.size(); ++l) {
-        Layer layer;
-        layer.name = l + 1 == outputs.size() ? "head" : "fc" + std::to_string(l + 1);
-        layer.inputs = l == 0 ? inputs : outputs[l - 1];
-        layer.outputs = outputs[l];
-        const std::uint64_t weight_bytes = std::uint64_t{4} * layer.inputs * layer.outputs;
-        const std::uint64_t bias_bytes = std::uint64_t{4} * layer.outputs;
-        const auto create = [&](std::uint64_t bytes, const char* what) {
-            return device.create_buffer(bytes, heron::MemoryKind::device, layer.name + what);
+                 std::uint32_t classes, const ConvolutionSizes& convolutions) {
+    const auto add = [&](Layer layer) {
+        const auto create = [&](std::uint64_t elements, const char* what) {
+            return device.create_buffer(4 * elements, heron::MemoryKind::device, layer.name + what);
         };
-        layer.weight = create(weight_bytes, ".weight");
-        layer.bias = create(bias_bytes, ".bias");
-        layer.weight_gradient = create(weight_bytes, ".weight.gradient");
-        layer.bias_gradient = create(bias_bytes, ".bias.gradient");
+        const std::uint64_t weights = std::uint64_t{layer.rows()} * layer.cols();
+        layer.weight = create(weights, ".weight");
+        layer.bias = create(layer.rows(), ".bias");
+        layer.weight_gradient = create(weights, ".weight.gradient");
+        layer.bias_gradient = create(layer.rows(), ".bias.gradient");
+        inputs = layer.outputs;
         layers.push_back(std::move(layer));
+    };
+    Convolution next{.channels = 1, .height = convolutions.height, .width = convolutions.width};
+    for (std::size_t l = 0; l < convolutions.filters.size(); ++l) {
+        next.filters = convolutions.filters[l];
+        Layer layer;
+        layer.name = "conv" + std::to_string(l + 1);
+        layer.inputs = inputs;
+        layer.outputs = next.filters * next.positions();
+        layer.convolution = next;
+        add(std::move(layer));
+        next = {.channels = next.filters, .height = next.out_height(), .width = next.out_width()};
+    }
+    for (std::size_t l = 0; l <= hidden.size(); ++l) {
+        Layer layer;
+        layer.name = l == hidden.size() ? "head" : "fc" + std::to_string(l + 1);
+        layer.inputs = inputs;
+        layer.outputs = l == hidden.size() ? classes : hidden[l];
+        add(std::move(layer));
     }
 }
 
@@ -69,11 +107,11 @@ void Network::initialize(std::uint32_t seed) {
     for (Layer& layer : layers) {
         const double gain = &layer == &layers.back() ? 1.0 : 2.0;
         const double bound =
-            std::sqrt(3.0 * gain / layer.inputs);  // a uniform variable's variance is bound^2 / 3
-        std::vector<float> weight(std::size_t{layer.inputs} * layer.outputs);
+            std::sqrt(3.0 * gain / layer.cols());  // a uniform variable's variance is bound^2 / 3
+        std::vector<float> weight(std::size_t{layer.rows()} * layer.cols());
         for (float& w : weight) w = static_cast<float>(random.within(bound));
         layer.weight.write(std::as_bytes(std::span(weight)));
-        const std::vector<float> bias(layer.outputs, 0.0f);
+        const std::vector<float> bias(layer.rows(), 0.0f);
         layer.bias.write(std::as_bytes(std::span(bias)));
     }
 }
@@ -95,21 +133,31 @@ std::vector<heron::Parameter> Network::parameters() const {
 std::vector<heron::Layer> Network::captured_layers(const Passes& passes) const {
     const std::vector<heron::Parameter> all = parameters();
     std::vector<heron::Layer> result;
-    for (std::size_t l = 0; l < layers.size(); ++l)
-        result.push_back(
-            {.weight = all[2 * l],
-             .bias = all[2 * l + 1],
-             .inputs = passes.activations[l].view(DType::f32, Shape{passes.batch, layers[l].inputs}),
-             // After relu_backward(): of what the layer itself puts out.
-             .output_gradients = passes.gradients[l].view(DType::f32, Shape{passes.batch, layers[l].outputs}),
-             .loss = heron::LossReduction::mean_over_batch,
-             .patches = {}});
+    for (std::size_t l = 0; l < layers.size(); ++l) {
+        const Layer& layer = layers[l];
+        heron::Layer captured;
+        captured.weight = all[2 * l];
+        captured.bias = all[2 * l + 1];
+        captured.loss = heron::LossReduction::mean_over_batch;
+        Shape inputs{passes.batch, layer.inputs}, outputs{passes.batch, layer.outputs};
+        if (const std::optional<Convolution>& c = layer.convolution) {
+            captured.patches = heron::ConvPatches{.kernel = {c->kernel, c->kernel},
+                                                  .stride = {c->stride, c->stride},
+                                                  .padding = {c->padding, c->padding}};
+            inputs = Shape{passes.batch, c->channels, c->height, c->width};
+            outputs = Shape{passes.batch, c->filters, c->out_height(), c->out_width()};
+        }
+        captured.inputs = passes.activations[l].view(DType::f32, inputs);
+        // After relu_backward(): of what the layer itself puts out.
+        captured.output_gradients = passes.gradients[l].view(DType::f32, outputs);
+        result.push_back(std::move(captured));
+    }
     return result;
 }
 
 std::uint64_t Network::parameter_count() const {
     std::uint64_t count = 0;
-    for (const Layer& layer : layers) count += std::uint64_t{layer.inputs + 1} * layer.outputs;
+    for (const Layer& layer : layers) count += (std::uint64_t{layer.cols()} + 1) * layer.rows();
     return count;
 }
 
@@ -207,8 +255,19 @@ heron::Plan forward_plan(const heron::Device& device, const Network& network, co
         const Tensor bias = graph.external(layer.name + ".bias", layer.view(layer.bias));
         const Tensor z = external(graph, "x" + std::to_string(l + 1), passes.activations[l + 1], DType::f32,
                                   Shape{batch, layer.outputs});
-        heron::gemm(graph, x, weight, {}, z, {.transpose_b = heron::Transpose::yes, .guarded = false});
-        add_bias(graph, bias, z, l + 1 < network.layers.size());
+        const bool relu = l + 1 < network.layers.size();
+        if (const std::optional<Convolution>& c = layer.convolution) {
+            // One product of the filters with each image's patches.
+            const Tensor patches = graph.temporary(DType::f32, Shape{batch, c->positions(), c->patch()});
+            conv_patches(graph, *c, x, patches);
+            heron::gemm(graph, weight.reshape(Shape{c->filters, c->patch()}), patches, {},
+                        z.reshape(Shape{batch, c->filters, c->positions()}),
+                        {.transpose_b = heron::Transpose::yes, .guarded = false});
+            add_channel_bias(graph, *c, bias, z, relu);
+        } else {
+            heron::gemm(graph, x, weight, {}, z, {.transpose_b = heron::Transpose::yes, .guarded = false});
+            add_bias(graph, bias, z, relu);
+        }
         x = z;
     }
 
@@ -245,6 +304,11 @@ heron::Plan backward_plan(const heron::Device& device, const Network& network, c
         graph.set_stage(layer.name);
         const Tensor& gradient = output_gradients[l];
         if (l + 1 < depth) relu_backward(graph, inputs[l + 1], gradient);
+        if (layer.convolution) {
+            convolution_backward(graph, layer, inputs[l], gradient,
+                                 l > 0 ? output_gradients[l - 1] : Tensor());
+            continue;
+        }
 
         // dW = dZ^T X, db = sum of dZ over the batch, dX = dZ W
         heron::gemm(graph, gradient, inputs[l], {},

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
-// A multi-layer perceptron with ReLU and softmax cross entropy, whose forward and backward passes are Heron
-// plans.
+// A multi-layer perceptron with ReLU and softmax cross entropy, after convolutions where it has some; its
+// forward and backward passes are Heron plans.
 //
 //   X_0 = images;  X_l = relu(X_(l-1) W_l^T + b_l);  logits = X_(L-1) W_L^T + b_L
 //
-// Matrices are row-major; W_l is outputs x inputs. Everything is f32.
+// Matrices are row-major; W_l is outputs x inputs. Of a convolution the rows of X are images, channel by
+// channel. Everything is f32.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,25 +20,35 @@
 namespace samples {
 
 struct Layer {
-    std::string name;  // fc1, fc2, ..., head
+    std::string name;  // conv1, ..., fc1, fc2, ..., head
     std::uint32_t inputs = 0;
     std::uint32_t outputs = 0;
+    std::optional<Convolution> convolution;
     heron::Buffer weight, bias, weight_gradient, bias_gradient;
 
+    std::uint32_t rows() const { return convolution ? convolution->filters : outputs; }  // of W
+    std::uint32_t cols() const { return convolution ? convolution->patch() : inputs; }
     heron::TensorView view(const heron::Buffer& buffer) const {
-        const bool is_bias = &buffer == &bias || &buffer == &bias_gradient;
+        if (&buffer == &bias || &buffer == &bias_gradient) return buffer.view(heron::DType::f32, {rows()});
+        if (!convolution) return buffer.view(heron::DType::f32, {rows(), cols()});
         return buffer.view(heron::DType::f32,
-                           is_bias ? heron::Shape{outputs} : heron::Shape{outputs, inputs});
+                           {rows(), convolution->channels, convolution->kernel, convolution->kernel});
     }
 };
 
 struct Passes;
 
+// Convolutions of 3 x 3 with a stride of 2, before the hidden layers.
+struct ConvolutionSizes {
+    std::uint32_t height = 0, width = 0;  // of the images, which have one channel
+    std::vector<std::uint32_t> filters;   // of each
+};
+
 struct Network {
     std::vector<Layer> layers;
 
     Network(const heron::Device& device, std::uint32_t inputs, const std::vector<std::uint32_t>& hidden,
-            std::uint32_t classes);
+            std::uint32_t classes, const ConvolutionSizes& convolutions = {});
     // Weights uniform with variance 2 / inputs (He et al. 2015), the head's with 1 / inputs; biases zero.
     void initialize(std::uint32_t seed);
     std::vector<heron::Parameter> parameters() const;

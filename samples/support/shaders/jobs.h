@@ -85,6 +85,33 @@ struct ReluBackwardJob {
     uint  first_group;
 };
 
+struct ChannelBiasJob {
+    F32   bias;
+    F32   values;       // in place, images x channels x positions
+    uint  count;
+    uint  channels;
+    uint  positions;
+    uint  relu;         // as in BiasJob
+    uint  reserved;
+    uint  first_group;
+};
+
+// conv_patches.comp, conv_images.comp
+struct ConvJob {
+    F32   images;       // batch x channels x height x width
+    F32   patches;      // batch x out_height x out_width x channels x kernel x kernel
+    uint  count;        // elements of what is written
+    uint  channels;
+    uint  height;
+    uint  width;
+    uint  out_height;
+    uint  out_width;
+    uint  kernel;
+    uint  stride;
+    uint  padding;
+    uint  first_group;
+};
+
 struct ColumnSumJob {
     F32   values;       // rows x cols
     F32   sums;         // out, cols
