@@ -194,8 +194,8 @@ struct StepOptions {
     // then on they are the weights, and what is written to the parameters themselves is overwritten by the
     // next step.
     bool master_weights = false;
-    // (0, 1): an f32 moving average of every parameter, state "<parameter>.ema", which begins as the parameter
-    // and takes 1 - ema_decay of it after every step. To evaluate it: EvaluationWeights
+    // (0, 1): an f32 moving average of every parameter, state "<parameter>.ema", which begins as the
+    // parameter and takes 1 - ema_decay of it after every step. To evaluate it: EvaluationWeights
     // (heron/optim/evaluation.hpp).
     float ema_decay = 0.0f;
     std::uint32_t seed = 0;  // of counter-based random streams
