@@ -76,6 +76,12 @@ void add(Graph& graph, const KernelInfo& kernel, const Job& job, std::vector<Ope
     graph.add(std::move(operation));
 }
 
+// 128 vectors of 8192 elements take an invocation half as many rounds as lavapipe allows.
+std::uint32_t rate_threads(const Graph& graph) {
+    const Capabilities& device = graph.device().capabilities();
+    return threads_of(device, device.cpu ? 32 : 128);
+}
+
 Tensor temporary(Graph& graph, const Shape& shape) { return graph.temporary(DType::f32, shape); }
 
 // --- Along one axis
@@ -107,7 +113,7 @@ Tensor scale_axis(Graph& graph, const PsgdFactor& factor, const Tensor& x, std::
     return result;
 }
 
-// Q x, or Q^T x, along the axis; a diagonal once or, `twice`, its square.
+// Q x, or Q^T x, along the axis.
 Tensor multiply(Graph& graph, const PsgdFactor& factor, const Tensor& x, Transpose transpose) {
     const Tensor from = along(factor, x), result = temporary(graph, from.shape);
     if (is_last(factor))
@@ -316,7 +322,7 @@ private:
     }
     void add_rate(const gpu::PsgdRateJob& job, std::vector<Operand> operands) {
         const double count = static_cast<double>(vectors_ * order_);
-        add(graph_, kRate, job, std::move(operands), 1, row_threads(), 4 * count, 8 * count);
+        add(graph_, kRate, job, std::move(operands), 1, rate_threads(graph_), 4 * count, 8 * count);
     }
 
     void change(const Tensor& q, const std::array<Tensor, 3>& products, const Tensor& to, const Tensor& skew,
@@ -433,9 +439,8 @@ void fit_diagonal(Graph& graph, const PsgdFactor& factor, const Tensor& t1, cons
                                       {offsetof(Job, scalars), scalars, Access::write}};
         if (factor.smoothness)
             operands.push_back({offsetof(Job, smoothness), factor.smoothness, Access::read_write});
-        const Capabilities& device = graph.device().capabilities();
-        add(graph, kRate, job, std::move(operands), 1, threads_of(device, device.cpu ? 8 : 64),
-            static_cast<double>(groups), 4 * static_cast<double>(groups));
+        add(graph, kRate, job, std::move(operands), 1, rate_threads(graph), static_cast<double>(groups),
+            4 * static_cast<double>(groups));
     }
     using Job = gpu::PsgdFactorJob;
     const bool squares = rules.geometry == PsgdGeometry::quad || rules.geometry == PsgdGeometry::quad4p;
