@@ -9,6 +9,7 @@
 // With LRA_APPLY, for a product with P: alpha = V^T d x, beta = U^T d x + U^T U alpha.
 #version 460
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
 #include "optim/psgd_lra.h"
 
 #define JOB PsgdLraSmallJob
@@ -34,7 +35,6 @@ F32 small;
 F32 gram;
 uint rank;
 uint width;
-shared float scratch[gl_WorkGroupSize.x];
 shared uint pivot_row;
 shared float pivot;
 
@@ -69,6 +69,10 @@ void multiply_vector(uint y, uint x_matrix, bool transposed, uint x, bool has_ba
     }
     sync();
 }
+
+// The products one after the other, as numbers: inlined seventeen times they would be long code.
+uint product(uint c, uint x, uint transposed, uint y) { return c | x << 4 | transposed << 8 | y << 9; }
+void multiply(uint s) { multiply(s & 15u, s >> 4 & 15u, (s >> 8 & 1u) != 0u, s >> 9); }
 
 // sqrt(x^T X x): |Z x| of X = Z^T Z.
 float weighted_norm(uint x_matrix, uint x) {
@@ -174,7 +178,7 @@ void main() {
         small.v[matrix(T1) + e] = good ? 0.1 * (u / rho2 - v * rho2) / total : 0.0;
     }
     sync();
-    multiply(T2, T1, false, T1);
+    multiply(product(T2, T1, 0u, T1));
     for (uint e = t; e < rank * rank; e += gl_WorkGroupSize.x) {
         float one = e / rank == e % rank ? 1.0 : 0.0;
         float x = small.v[matrix(T1) + e];
@@ -184,12 +188,13 @@ void main() {
     }
     sync();
     // Products of the balanced U and V.
-    multiply(T1, UU, false, LRA_A);
-    multiply(UU, LRA_A, true, T1);
-    multiply(T1, VV, false, LRA_B);
-    multiply(VV, LRA_B, true, T1);
-    multiply(T1, VU, false, LRA_A);
-    multiply(T2, LRA_B, true, T1);
+    [[dont_unroll]] for (uint k = 0u; k < 6u; ++k)
+        multiply(k == 0u   ? product(T1, UU, 0u, LRA_A)
+                 : k == 1u ? product(UU, LRA_A, 1u, T1)
+                 : k == 2u ? product(T1, VV, 0u, LRA_B)
+                 : k == 3u ? product(VV, LRA_B, 1u, T1)
+                 : k == 4u ? product(T1, VU, 0u, LRA_A)
+                           : product(T2, LRA_B, 1u, T1));
     for (uint e = t; e < rank * rank; e += gl_WorkGroupSize.x) {
         float s = small.v[matrix(T2) + e] + (e / rank == e % rank ? 1.0 : 0.0);
         small.v[matrix(VU) + e] = s;
@@ -215,30 +220,37 @@ void main() {
     }
     sync();
     invert();
-    multiply_vector(VEC_VA, VU, false, LRA_BETA, false, 0u, 1.0);
-    multiply_vector(LRA_UA, UU, false, LRA_BETA, true, VEC_UD, 1.0);
-    multiply_vector(LRA_UB, INVERSE, true, VEC_UV, false, 0u, 1.0);
-    multiply_vector(VEC_UD, VV, false, LRA_UB, true, VEC_VB, -1.0);
-    multiply_vector(VEC_UV, INVERSE, false, VEC_UD, false, 0u, 1.0); // delta
-    multiply_vector(LRA_SVA, VU, true, VEC_VA, false, 0u, 1.0);
-    multiply_vector(LRA_SVB, VU, true, VEC_UD, false, 0u, 1.0);
-    float norm_va = weighted_norm(VV, VEC_VA);
-    float norm_vb = weighted_norm(VV, VEC_UD);
-    float norm_ua = weighted_norm(UU, LRA_UA);
-    float norm_ub = weighted_norm(UU, LRA_UB);
-    // Coefficients of the U and V that are there.
-    multiply_vector(LRA_ALPHA, LRA_A, false, LRA_BETA, false, 0u, 1.0);
-    multiply_vector(LRA_DELTA, LRA_A, false, VEC_UV, false, 0u, 1.0);
-    multiply_vector(LRA_BETA, LRA_B, false, LRA_UA, false, 0u, 1.0);
-    multiply_vector(LRA_GAMMA, LRA_B, false, LRA_UB, false, 0u, 1.0);
+    // V^T a, U^T a, U^T b; V^T b, delta and what S^T makes of V^T a and V^T b; at last coefficients of the U and V that are
+    // there.
+    [[dont_unroll]] for (uint k = 0u; k < 11u; ++k) {
+        uint s = k == 0u   ? product(VEC_VA, VU, 0u, LRA_BETA)
+                 : k == 1u ? product(LRA_UA, UU, 0u, LRA_BETA)
+                 : k == 2u ? product(LRA_UB, INVERSE, 1u, VEC_UV)
+                 : k == 3u ? product(VEC_UD, VV, 0u, LRA_UB)
+                 : k == 4u ? product(VEC_UV, INVERSE, 0u, VEC_UD)
+                 : k == 5u ? product(LRA_SVA, VU, 1u, VEC_VA)
+                 : k == 6u ? product(LRA_SVB, VU, 1u, VEC_UD)
+                 : k == 7u ? product(LRA_ALPHA, LRA_A, 0u, LRA_BETA)
+                 : k == 8u ? product(LRA_DELTA, LRA_A, 0u, VEC_UV)
+                 : k == 9u ? product(LRA_BETA, LRA_B, 0u, LRA_UA)
+                           : product(LRA_GAMMA, LRA_B, 0u, LRA_UB);
+        uint base = k == 1u ? VEC_UD : VEC_VB;
+        multiply_vector(s & 15u, s >> 4 & 15u, (s >> 8 & 1u) != 0u, s >> 9, k == 1u || k == 3u, base,
+                        k == 3u ? -1.0 : 1.0);
+    }
+    // |V V^T a|, |V V^T b|, |U U^T a|, |U U^T b|
+    vec4 norms = vec4(0.0);
+    [[dont_unroll]] for (uint k = 0u; k < 4u; ++k)
+        norms = mix(norms, vec4(weighted_norm(k < 2u ? VV : UU, k == 0u ? VEC_VA : k == 1u ? VEC_UD : k == 2u ? LRA_UA : LRA_UB)),
+                    equal(uvec4(0u, 1u, 2u, 3u), uvec4(k)));
     if (t == 0u) {
         bool usable = good;
         for (uint k = 0u; k < 8u * rank; ++k)
             usable = usable && !is_nonfinite(small.v[vector(0u) + k]);
         small.v[LRA_GOOD] = usable ? 1.0 : 0.0;
-        small.v[LRA_NORMS] = norm_va;
-        small.v[LRA_NORMS + 1u] = norm_vb;
-        small.v[LRA_NORMS + 2u] = norm_ua;
-        small.v[LRA_NORMS + 3u] = norm_ub;
+        small.v[LRA_NORMS] = norms.x;
+        small.v[LRA_NORMS + 1u] = norms.y;
+        small.v[LRA_NORMS + 2u] = norms.z;
+        small.v[LRA_NORMS + 3u] = norms.w;
     }
 }

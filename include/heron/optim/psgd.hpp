@@ -108,12 +108,12 @@ struct PsgdKronOptions {
 // the state <parameter>.probe, which is v for the next step (Plan::initialize() draws the first one, each
 // step another one at its end): read it at Plan::state_view(). In steps that do not fit neither matters.
 struct PsgdInputs {
-    TensorView product;
-    TensorView probe;  // written by the application: v, standard normal
+    TensorView product{};
+    TensorView probe{};  // written by the application: v, standard normal
     // In place of the generator's, normal numbers of the application, for tests and comparisons: f32, on a
     // multiple of 16 bytes; for a fit z (one for each element), then for each factor that is a matrix
     // bound_rows x order numbers, twice for q05eq15, 11 times for pro4p.
-    TensorView draws;
+    TensorView draws{};
 };
 
 class HERON_API PsgdKron : public Optimizer {
