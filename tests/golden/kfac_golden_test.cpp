@@ -224,7 +224,7 @@ private:
                 if (micro > 1) plan.wait(plan.submit_accumulate());
             }
             plan.run();
-            for (Trained& item : trained) compare(golden, result, item, t, bound);
+            compare(golden, result, trained, t, bound);
             for (const auto& [in_file, in_plan] :
                  {std::pair<const char*, const char*>{"A", "w.A"}, {"G", "w.S"}}) {
                 const std::string name = std::string("state.") + in_file + "." + std::to_string(t);
@@ -239,28 +239,32 @@ private:
         }
     }
 
-    // The update against the file's, and against what it says was preconditioned.
-    static void compare(const GoldenCase& golden, GoldenResult& result, Trained& item, int t, double bound) {
+    // The update of [W, b], which is one matrix, against the file's, and against what it says was
+    // preconditioned.
+    static void compare(const GoldenCase& golden, GoldenResult& result, std::vector<Trained>& trained, int t,
+                        double bound) {
         const std::string step = "." + std::to_string(t);
-        const GoldenTensor after = golden.tensor(item.name + step);
-        const std::vector<float> weight = item.weight->floats();
-        std::vector<double> update(weight.size()), expected(weight.size());
+        std::vector<double> update, expected, gradient;
         double size = 0, sum = 0;
-        for (std::size_t i = 0; i < weight.size(); ++i) {
-            update[i] = static_cast<double>(weight[i]) - item.before[i];
-            expected[i] = after.values[i] - item.last[i];
-            size += expected[i] * expected[i];
-            sum += static_cast<double>(weight[i]) * weight[i];
+        for (Trained& item : trained) {
+            const GoldenTensor after = golden.tensor(item.name + step);
+            const std::vector<float> weight = item.weight->floats();
+            for (std::size_t i = 0; i < weight.size(); ++i) {
+                update.push_back(static_cast<double>(weight[i]) - item.before[i]);
+                expected.push_back(after.values[i] - item.last[i]);
+                size += expected.back() * expected.back();
+                sum += static_cast<double>(weight[i]) * weight[i];
+            }
+            const std::string preconditioned = (item.name == "w" ? "pg" : "pgb") + step;
+            if (golden.has_tensor(preconditioned))
+                for (const double value : golden.tensor(preconditioned).values)
+                    gradient.push_back(-golden.number("sgd_lr") * value);
+            item.last = after.values;
         }
         const double rounding = size > 0 ? 3 * kUnit * std::sqrt(sum / size) : 0;
-        result.add("update to " + item.name + step, frobenius_error(update, expected), bound + rounding);
-        const std::string preconditioned = (item.name == "w" ? "pg" : "pgb") + step;
-        if (golden.has_tensor(preconditioned)) {
-            std::vector<double> gradient = golden.tensor(preconditioned).values;
-            for (double& value : gradient) value *= -golden.number("sgd_lr");
-            result.add(preconditioned, frobenius_error(update, gradient), bound + rounding);
-        }
-        item.last = after.values;
+        result.add("update of step " + std::to_string(t), frobenius_error(update, expected),
+                   bound + rounding);
+        if (!gradient.empty()) result.add("pg" + step, frobenius_error(update, gradient), bound + rounding);
     }
 };
 
