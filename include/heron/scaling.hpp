@@ -72,9 +72,10 @@ HERON_API void scale_weight_decay(std::span<Parameter> parameters, const WidthRu
 // weight_decay_scale divided by lr_scale: a parameter loses the same share whatever its rate's factor. (The
 // schedule stays in it.) After the rules for rates; a parameter whose rate is 0 keeps its decay.
 HERON_API void make_decay_independent(std::span<Parameter> parameters);
-// Of K-FAC's damping under muP (arXiv 2312.12226): that of a layer's input factor grows as fan_in / base, but
-// for input layers and embeddings, that of its output factor falls as base / fan_out, but for heads. Damping
-// relative to the trace of a factor does this by itself.
+// How damping follows the width under muP (arXiv 2312.12226): that of a layer's input factor grows as fan_in
+// / base, but for input layers and embeddings, that of its output factor falls as base / fan_out, but for
+// heads. For optimizers with a damping of either side; Kfac, whose one damping is split between its factors,
+// follows the rule by itself with DampingUnit::trace.
 HERON_API void scale_damping(std::span<Parameter> parameters, double base_width);
 
 }  // namespace heron

@@ -22,6 +22,7 @@ using namespace heron;
 using namespace heron::bench;
 
 constexpr std::uint32_t kFirstStep = 1000, kSteps = 1000;
+constexpr std::uint64_t kSamples = 256;  // of the inputs and output gradients that optimizers of layers read
 
 struct Cost {
     double state = 0;  // bytes an element
@@ -58,17 +59,20 @@ class Table {
 public:
     Table(Device& device, std::vector<std::uint64_t> sizes, std::vector<std::uint64_t> timed, int steps)
         : device_(device), sizes_(std::move(sizes)), timed_(std::move(timed)), steps_(steps) {
-        const std::uint64_t largest = *std::ranges::max_element(sizes_), bytes = 4 * largest * largest;
-        weights_ = device.create_buffer(bytes);
-        gradients_ = device.create_buffer(bytes);
-        std::vector<float> values(bytes / 4);
+        largest_ = *std::ranges::max_element(sizes_);
+        weights_ = device.create_buffer(4 * largest_ * largest_);
+        gradients_ = device.create_buffer(4 * largest_ * largest_);
+        captures_ = device.create_buffer(4 * 2 * kSamples * largest_);
+        std::vector<float> values(largest_ * std::max(largest_, 2 * kSamples));
         std::uint32_t random = 1;
         for (float& value : values) {
             random = random * 1664525u + 1013904223u;
             value = static_cast<float>(random >> 8) * 0x1p-24f - 0.5f;
         }
-        weights_.write(std::as_bytes(std::span(values)));
-        gradients_.write(std::as_bytes(std::span(values)));
+        const auto bytes = std::as_bytes(std::span(values));
+        weights_.write(bytes.first(4 * largest_ * largest_));
+        gradients_.write(bytes.first(4 * largest_ * largest_));
+        captures_.write(bytes.first(4 * 2 * kSamples * largest_));
     }
 
     void measure(const samples::NamedOptimizer& named) {
@@ -80,7 +84,17 @@ public:
             parameter.gradient = gradients_.view(DType::f32, {n, n});
             const std::vector<Parameter> parameters{parameter};
             const samples::Optimizers optimizers =
-                named.create({device_, parameters, route(parameters), named.lr, Schedule()});
+                named.create({.device = device_,
+                              .parameters = parameters,
+                              .routes = route(parameters),
+                              .lr = named.lr,
+                              .schedule = {},
+                              .layers = {{.weight = parameter,
+                                          .bias = {},
+                                          .inputs = captures_.view(DType::f32, {kSamples, n}),
+                                          .output_gradients = captures_.view(DType::f32, {kSamples, n},
+                                                                             4 * kSamples * largest_),
+                                          .patches = {}}}});
             std::vector<const Optimizer*> pointers;
             for (const auto& optimizer : optimizers) pointers.push_back(optimizer.get());
             Plan plan = compile(device_, pointers);
@@ -97,16 +111,14 @@ public:
         const auto muon = std::ranges::find(rows_, std::string("muon"), &Row::name);
         for (const Column& column : kColumns) print_column(column, muon->costs);
         if (!timed_.empty()) {
-            std::printf(
-                "\n## Time\n\nMilliseconds of a step, the mean of %d; in brackets how often Muon's fits "
-                "in.\n\n",
-                steps_);
+            std::printf("\n## Time\n\nMilliseconds of a step, the mean of %d; in brackets over Muon's.\n\n",
+                        steps_);
             print_head(timed_);
             for (const Row& row : rows_) {
                 std::printf("| %s |", row.name.c_str());
                 for (std::size_t i = 0; i < sizes_.size(); ++i)
                     if (row.costs[i].ms)
-                        std::printf(" %.3g (%.2f) |", *row.costs[i].ms,
+                        std::printf(" %.4g (%.2f) |", *row.costs[i].ms,
                                     *row.costs[i].ms / *muon->costs[i].ms);
                 std::printf("\n");
             }
@@ -158,7 +170,8 @@ private:
     Device& device_;
     std::vector<std::uint64_t> sizes_, timed_;
     int steps_;
-    Buffer weights_, gradients_;
+    std::uint64_t largest_ = 0;
+    Buffer weights_, gradients_, captures_;
     std::vector<Row> rows_;
 };
 
@@ -174,27 +187,30 @@ int main(int argc, char** argv) {
         ->type_name("N...")
         ->capture_default_str();
     app.add_option("--time", timed, "those of --sizes at which steps are timed, too")->type_name("N...");
-    app.add_option("--optimizers", names, "some instead of all")->type_name("NAME...");
+    app.add_option("--optimizers", names, "some, in place of all that are no forms of another one")
+        ->type_name("NAME...");
     app.add_option("--note", note, "a sentence for the page, such as what else the machine was doing");
     return run_program(app, argc, argv, 20, [&](Device& device, int repeats) {
         Table table(device, sizes, timed, repeats);
         for (const samples::NamedOptimizer& named : samples::named_optimizers())
-            if (names.empty() || named.name == "muon" || std::ranges::find(names, named.name) != names.end())
+            if (named.name == "muon" || (names.empty() && !named.form) ||
+                std::ranges::find(names, named.name) != names.end())
                 table.measure(named);
         std::string command = "step_cost";
         for (int i = 1; i < argc; ++i)
             command += std::string(" ") + (std::string_view(argv[i]).find(' ') == std::string_view::npos
                                                ? std::string(argv[i])
                                                : "\"" + std::string(argv[i]) + "\"");
+        std::printf("# What a step costs\n\n");
+        std::printf("Written by `tests/bench/%s >docs/step-cost.md` (in the build folder). ",
+                    command.c_str());
+        std::printf("One square hidden matrix of so many rows and columns, the options of ");
         std::printf(
-            "# What a step costs\n\n"
-            "Written by `tests/bench/%s >docs/step-cost.md` (in the build folder). One square hidden matrix "
-            "of so many "
-            "rows and columns, the options of [the samples' table](../samples/support/optimizers.cpp); FLOPs "
-            "and "
-            "bytes as plans state them, of steps 1001 to 2000.\n\nDevice: %s (%s).%s%s\n",
-            command.c_str(), device.info().name.c_str(), device.info().driver.c_str(),
-            note.empty() ? "" : " ", note.c_str());
+            "[the samples' table](../samples/support/optimizers.cpp); FLOPs and bytes as plans state ");
+        std::printf("them, of steps 1001 to 2000; optimizers of layers see %llu samples.\n\n",
+                    static_cast<unsigned long long>(kSamples));
+        std::printf("Device: %s (%s).%s%s\n", device.info().name.c_str(), device.info().driver.c_str(),
+                    note.empty() ? "" : " ", note.c_str());
         table.print();
     });
 }

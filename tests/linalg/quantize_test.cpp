@@ -116,7 +116,7 @@ TEST_P(QuantizeTest, CodesScalesAndValuesAreTheHostsBitForBit) {
             if (rows > 10) {
                 x.row(1).setZero();
                 x.row(2) *= 0x1p125;   // near the end of f32, where 1 / absmax is subnormal
-                x.row(3) *= 0x1p-120;  // near the other
+                x.row(3) *= 0x1p-100;  // small, but no product subnormal: some devices flush these
                 x.row(4).setConstant(-0.75);
             }
             add(graph, x, {.bits = bits, .block = seed % 2 == 0 ? 64u : 16u}, seed % 3 == 0, seed % 2);
