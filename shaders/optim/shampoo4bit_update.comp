@@ -66,6 +66,8 @@ void main() {
             g = mix(vec4(0.0), d / (defined ? norm : 1.0), bvec4(defined)) * wanted;
         }
         g = limited(clamp_finite(g, DTYPE_F32));
+        vec4 kept = w;
+        vec4 update;
         if ((flags & SHAMPOO4BIT_ADAMW) != 0u) {
             vec4 m = load_state(moment1, i, valid);
             vec4 v = load_state(moment2, i, valid);
@@ -76,17 +78,18 @@ void main() {
             vec4 denominator = safe_sqrt(v * h.denominator_scale) + h.eps;
             bvec4 positive = greaterThan(denominator, vec4(0.0));
             vec4 numerator = lr * (m * h.moment_scale);
-            vec4 update = mix(vec4(0.0), numerator / mix(vec4(1.0), denominator, positive), positive);
-            update_weight(i, valid, (1.0 - decay) * w, update);
+            update = mix(vec4(0.0), numerator / mix(vec4(1.0), denominator, positive), positive);
+            kept = (1.0 - decay) * w;
         } else {
             g = limited(g + clamp_finite(weight_decay * w, DTYPE_F32));
-            vec4 update = g;
+            update = g;
             if ((flags & SHAMPOO4BIT_MOMENTUM) != 0u) {
                 vec4 b = h.momentum * load_state(moment1, i, valid) + g;
                 store_state(moment1, i, valid, b);
                 update = (flags & SHAMPOO4BIT_NESTEROV) != 0u ? g + h.momentum * b : b;
             }
-            update_weight(i, valid, w, lr * update);
+            update *= lr;
         }
+        update_weight(i, valid, kept, update);
     }
 }

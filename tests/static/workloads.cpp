@@ -227,7 +227,7 @@ public:
         optimizer.add(filter);
     }
     // Matrix and bias as one layer, or the filter as another.
-    void give_layer_to(LayerOptimizer& optimizer, bool filter) const {
+    void give_layer_to(LayerOptimizer& optimizer, bool filter, LayerSharing sharing) const {
         Layer layer;
         layer.weight = parameters_[0];
         Shape inputs{64, 784}, outputs{64, 256};
@@ -235,7 +235,7 @@ public:
             layer.weight.weight = memory_.view(dtype_, Shape{256, 16, 7, 7}, 0);
             layer.weight.gradient = memory_.view(dtype_, Shape{256, 16, 7, 7}, kBytes);
             layer.patches = ConvPatches{.kernel = {7, 7}};
-            layer.sharing = LayerSharing::reduce;
+            layer.sharing = sharing;
             inputs = Shape{8, 16, 8, 8};
             outputs = Shape{8, 256, 2, 2};
         } else {
@@ -309,13 +309,15 @@ void compile_steps(const Device& device) {
         Shampoo filters(device, {.block_size = 64});
         network.give_filter_to(filters);
         compile(device, {&filters}, {}).prewarm();
+        const auto compile_kfac = [&](KfacMethod method, bool filter, LayerSharing sharing) {
+            Kfac kfac(device, {.method = method});
+            network.give_layer_to(kfac, filter, sharing);
+            for (const StepOptions& options : step_options(dtype))
+                compile(device, {&kfac}, options).prewarm();
+        };
         for (KfacMethod method : {KfacMethod::inverse, KfacMethod::ekfac, KfacMethod::batch})
-            for (const bool filter : {false, true}) {
-                Kfac kfac(device, {.method = method});
-                network.give_layer_to(kfac, filter);
-                for (const StepOptions& options : step_options(dtype))
-                    compile(device, {&kfac}, options).prewarm();
-            }
+            for (const bool filter : {false, true}) compile_kfac(method, filter, LayerSharing::reduce);
+        compile_kfac(KfacMethod::ekfac, true, LayerSharing::expand);
         // Both sides matrices; three axes; all forms of the changes of a factor.
         for (PsgdGeometry geometry : {PsgdGeometry::pro4p, PsgdGeometry::quad, PsgdGeometry::qep})
             compile_step(PsgdKron(device, {.geometry = geometry, .momentum = 0.9, .max_skew = 4.0}));
