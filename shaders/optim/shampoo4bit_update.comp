@@ -31,6 +31,7 @@ void main() {
     begin_weight(j);
     uint flags = p.jobs.job[j].flags;
     bool raw = p.control.c.step < p.jobs.job[j].start;
+    bool has_moment = (flags & (SHAMPOO4BIT_ADAMW | SHAMPOO4BIT_MOMENTUM)) != 0u;
     F32x4 gradient = p.jobs.job[j].gradient;
     F32x4 direction = p.jobs.job[j].direction;
     F32x4 moment1 = p.jobs.job[j].moment1;
@@ -68,12 +69,13 @@ void main() {
         g = limited(clamp_finite(g, DTYPE_F32));
         vec4 kept = w;
         vec4 update;
+        vec4 m = vec4(0.0);
+        if (has_moment)
+            m = load_state(moment1, i, valid);
         if ((flags & SHAMPOO4BIT_ADAMW) != 0u) {
-            vec4 m = load_state(moment1, i, valid);
             vec4 v = load_state(moment2, i, valid);
             m = m + h.rate1 * (g - m);
             v = v + h.rate2 * (g * g - v);
-            store_state(moment1, i, valid, m);
             store_state(moment2, i, valid, v);
             vec4 denominator = safe_sqrt(v * h.denominator_scale) + h.eps;
             bvec4 positive = greaterThan(denominator, vec4(0.0));
@@ -84,12 +86,13 @@ void main() {
             g = limited(g + clamp_finite(weight_decay * w, DTYPE_F32));
             update = g;
             if ((flags & SHAMPOO4BIT_MOMENTUM) != 0u) {
-                vec4 b = h.momentum * load_state(moment1, i, valid) + g;
-                store_state(moment1, i, valid, b);
-                update = (flags & SHAMPOO4BIT_NESTEROV) != 0u ? g + h.momentum * b : b;
+                m = h.momentum * m + g;
+                update = (flags & SHAMPOO4BIT_NESTEROV) != 0u ? g + h.momentum * m : m;
             }
             update *= lr;
         }
+        if (has_moment)
+            store_state(moment1, i, valid, m);
         update_weight(i, valid, kept, update);
     }
 }
