@@ -76,34 +76,29 @@ void main() {
     [[unroll]] for (uint r = 0; r < 8; ++r)
         acc[r] = vec4(0.0);
     uint b_tile = diagonal ? 0u : TILE_B;
-    for (uint begun = k_begin; begun < k_end; begun += STEP) {
+    for (uint k0 = k_begin; k0 < k_end; k0 += STEP) {
         barrier(); // the piece before has been multiplied by all
-        // Half of the loads are in flight at a time, and half of the products unrolled: code for patches would not fit
-        // instruction caches otherwise.
-        [[dont_unroll]] for (uint q0 = 0; q0 < LOADS; q0 += LOADS / 2)
-            for (uint q = 0; q < LOADS / 2; ++q) {
-                uint k = thread / TILE + (q0 + q) * AT_ONCE;
-                bool there = begun + k < k_end;
-                uvec3 row = row_place(j, position);
-                float one = there ? 1.0 : 0.0;
-                pool[k * PITCH + own] = a_one * one + element(from, begin, row, a_place, size, there && a_there);
-                if (!diagonal)
-                    pool[TILE_B + k * PITCH + own] = b_one * one + element(from, begin, row, b_place, size, there && b_there);
-                [[unroll]] for (uint s = 0; s < AT_ONCE; ++s)
-                    position = next_position(j, position);
-            }
+        for (uint q = 0; q < LOADS; ++q) {
+            uint k = thread / TILE + q * AT_ONCE;
+            bool there = k0 + k < k_end;
+            uvec3 row = row_place(j, position);
+            float one = there ? 1.0 : 0.0;
+            pool[k * PITCH + own] = a_one * one + element(from, begin, row, a_place, size, there && a_there);
+            if (!diagonal)
+                pool[TILE_B + k * PITCH + own] = b_one * one + element(from, begin, row, b_place, size, there && b_there);
+            [[unroll]] for (uint s = 0; s < AT_ONCE; ++s)
+                position = next_position(j, position);
+        }
         barrier();
-        [[dont_unroll]] for (uint k0 = 0; k0 < STEP; k0 += STEP / 2)
-            for (uint q = 0; q < STEP / 2; ++q) {
-                uint k = k0 + q;
-                vec4 a_low = four(k * PITCH + 4 * y);
-                vec4 a_high = four(k * PITCH + HALF + 4 * y);
-                vec4 b_now = four(b_tile + k * PITCH + 4 * x);
-                [[unroll]] for (uint r = 0; r < 4; ++r) {
-                    acc[r] += a_low[r] * b_now;
-                    acc[r + 4] += a_high[r] * b_now;
-                }
+        for (uint k = 0; k < STEP; ++k) {
+            vec4 a_low = four(k * PITCH + 4 * y);
+            vec4 a_high = four(k * PITCH + HALF + 4 * y);
+            vec4 b_now = four(b_tile + k * PITCH + 4 * x);
+            [[unroll]] for (uint r = 0; r < 4; ++r) {
+                acc[r] += a_low[r] * b_now;
+                acc[r + 4] += a_high[r] * b_now;
             }
+        }
     }
 
     float decay = p.jobs.job[j].decay;
@@ -113,8 +108,8 @@ void main() {
     bool partial = (flags & FACTOR_PARTIAL) != 0;
     bool has_old = (flags & FACTOR_HAS_OLD) != 0;
     // Half a tile at a time goes through shared memory, so that rows are stored by neighbours (and, below the diagonal,
-    // columns).
-    for (uint part = 0; part < 2; ++part) {
+    // columns). Unrolled, it would be most of the code.
+    [[dont_unroll]] for (uint part = 0; part < 2; ++part) {
         barrier(); // what was in shared memory has been read by all
         [[unroll]] for (uint r = 0; r < 4; ++r)
             [[unroll]] for (uint s = 0; s < 4; ++s)

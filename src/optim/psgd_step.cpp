@@ -57,7 +57,7 @@ StepBuilder::Item reading(const StepBuilder::Item& item, const Tensor& tensor) {
 Section psgd_section(const StepBuilder& step, std::uint32_t gate, float probability, const Schedule& schedule,
                      bool first) {
     if (probability >= 1.0f && schedule.pieces().empty()) return {};
-    return {1, 0, first, step.gate(gate)};
+    return {.first = first, .gate = step.gate(gate)};
 }
 
 void check_psgd_view(const Device& device, const std::string& who, std::string_view which,

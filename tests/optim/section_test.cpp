@@ -149,7 +149,7 @@ private:
             const Tensor count =
                 step.state(step.items()[0], "count" + std::to_string(g), DType::f32, Shape{1, 1});
             // The last one is open in the first step, whatever its gate.
-            graph.set_section({1, 0, g + 1 == gates_.size(), step.gate(g)});
+            graph.set_section({.first = g + 1 == gates_.size(), .gate = step.gate(g)});
             gemm(graph, ones, ones, count, count, {.beta = 1.0f});
             graph.set_section({});
         }
