@@ -108,8 +108,8 @@ void main() {
     bool partial = (flags & FACTOR_PARTIAL) != 0;
     bool has_old = (flags & FACTOR_HAS_OLD) != 0;
     // Half a tile at a time goes through shared memory, so that rows are stored by neighbours (and, below the diagonal,
-    // columns). Unrolled, it would be most of the code.
-    [[dont_unroll]] for (uint part = 0; part < 2; ++part) {
+    // columns).
+    for (uint part = 0; part < 2; ++part) {
         barrier(); // what was in shared memory has been read by all
         [[unroll]] for (uint r = 0; r < 4; ++r)
             [[unroll]] for (uint s = 0; s < 4; ++s)
