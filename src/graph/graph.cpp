@@ -228,7 +228,8 @@ void Graph::add(Operation operation) {
                    std::to_string(object.bytes) + " bytes)");
         if (operand.field != Operand::kNoField && operand.field + 8 > kernel.first_group_offset)
             refuse(who + "an address lies outside of the job's address members");
-        if (operand.tensor.byte_offset % sizeof(std::uint32_t) != 0)
+        // A dependency alone may begin in the middle of a word: the kernel goes there from an address before.
+        if (operand.field != Operand::kNoField && operand.tensor.byte_offset % sizeof(std::uint32_t) != 0)
             refuse(who + "an operand of shape " + operand.tensor.shape.text() + " begins " +
                    std::to_string(operand.tensor.byte_offset) +
                    " bytes into its memory; kernels address 32-bit words, so it must be a multiple of 4");
