@@ -257,16 +257,8 @@ void PsgdKron::check(const Parameter& parameter) const {
 }
 
 void PsgdKron::add(Parameter parameter, const PsgdInputs& inputs) {
-    check_psgd_inputs(device(), "PsgdKron", parameter, options_.fit, inputs);
-    if (inputs_.contains(parameter.name)) return Optimizer::add(std::move(parameter));  // which refuses it
-    const std::string name = parameter.name;
-    inputs_[name] = inputs;
-    try {
-        Optimizer::add(std::move(parameter));
-    } catch (...) {
-        inputs_.erase(name);
-        throw;
-    }
+    add_with_inputs(*this, "PsgdKron", std::move(parameter), options_.fit, inputs, inputs_,
+                    [this](Parameter checked) { Optimizer::add(std::move(checked)); });
 }
 
 std::string PsgdKron::options_text() const {

@@ -24,6 +24,7 @@
 #include "linalg/integers.hpp"
 #include "optim/box_copy.hpp"
 #include "optim/psgd.h"
+#include "optim/psgd_step.hpp"
 
 namespace heron {
 
@@ -53,16 +54,7 @@ constexpr std::uint32_t kRotations = 10;  // of PRO4P at most
 
 // Workgroups for `count` elements, one after the other.
 ElementGrid plain_grid(const Graph& graph, std::uint64_t count, std::uint64_t max_groups = 0) {
-    const Capabilities& device = graph.device().capabilities();
-    ElementGrid grid{};
-    grid.threads = threads_of(device, device.cpu ? 32 : 256);
-    std::uint64_t rounds = device.cpu ? 16 : 4;
-    if (max_groups > 0)
-        rounds = std::max(rounds, (count + max_groups * grid.threads - 1) / (max_groups * grid.threads));
-    grid.rounds = narrow(std::min(rounds, (count + grid.threads - 1) / grid.threads));
-    const std::uint64_t per_group = std::uint64_t{grid.threads} * grid.rounds;
-    grid.groups = (count + per_group - 1) / per_group;
-    return grid;
+    return psgd_grid(graph.device(), count, 4, max_groups);
 }
 
 template <class Job>

@@ -114,16 +114,7 @@ private:
     Tensor rows_of(const Part& part) const { return w_.row_range(part.first, part.count()); }
 
     ElementGrid grid_of(std::uint64_t count, std::uint64_t max_groups = 0) const {
-        const Capabilities& device = graph_.device().capabilities();
-        ElementGrid grid{};
-        grid.threads = threads_of(device, device.cpu ? 32 : 256);
-        std::uint64_t rounds = device.cpu ? 16 : 1;
-        if (max_groups > 0)
-            rounds = std::max(rounds, (count + max_groups * grid.threads - 1) / (max_groups * grid.threads));
-        grid.rounds = narrow(std::min(rounds, (count + grid.threads - 1) / grid.threads));
-        const std::uint64_t per_group = std::uint64_t{grid.threads} * grid.rounds;
-        grid.groups = (count + per_group - 1) / per_group;
-        return grid;
+        return psgd_grid(graph_.device(), count, 1, max_groups);
     }
     template <class Job>
     void add(const KernelInfo& kernel, const Job& job, std::vector<Operand> operands, std::uint64_t groups,
@@ -376,16 +367,8 @@ void PsgdLra::check(const Parameter& parameter) const {
 }
 
 void PsgdLra::add(Parameter parameter, const PsgdInputs& inputs) {
-    check_psgd_inputs(device(), "PsgdLra", parameter, options_.fit, inputs);
-    if (inputs_.contains(parameter.name)) return Optimizer::add(std::move(parameter));  // which refuses it
-    const std::string name = parameter.name;
-    inputs_[name] = inputs;
-    try {
-        Optimizer::add(std::move(parameter));
-    } catch (...) {
-        inputs_.erase(name);
-        throw;
-    }
+    add_with_inputs(*this, "PsgdLra", std::move(parameter), options_.fit, inputs, inputs_,
+                    [this](Parameter checked) { Optimizer::add(std::move(checked)); });
 }
 
 std::string PsgdLra::options_text() const {

@@ -2,6 +2,7 @@
 // The kernels are shaders/optim/psgd_{moment,noise,moments4,update}.comp.
 #include "optim/psgd_step.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <map>
 #include <utility>
@@ -53,6 +54,35 @@ StepBuilder::Item reading(const StepBuilder::Item& item, const Tensor& tensor) {
 }
 
 }  // namespace
+
+ElementGrid psgd_grid(const Device& device, std::uint64_t count, std::uint64_t rounds,
+                      std::uint64_t max_groups) {
+    const Capabilities& capabilities = device.capabilities();
+    ElementGrid grid{};
+    grid.threads = threads_of(capabilities, capabilities.cpu ? 32 : 256);
+    if (capabilities.cpu) rounds = 16;
+    if (max_groups > 0)
+        rounds = std::max(rounds, (count + max_groups * grid.threads - 1) / (max_groups * grid.threads));
+    grid.rounds = narrow(std::min(rounds, (count + grid.threads - 1) / grid.threads));
+    const std::uint64_t per_group = std::uint64_t{grid.threads} * grid.rounds;
+    grid.groups = (count + per_group - 1) / per_group;
+    return grid;
+}
+
+void add_with_inputs(const Optimizer& optimizer, const std::string& who, Parameter parameter, PsgdFit fit,
+                     const PsgdInputs& inputs, std::map<std::string, PsgdInputs>& kept,
+                     const std::function<void(Parameter)>& add) {
+    check_psgd_inputs(optimizer.device(), who, parameter, fit, inputs);
+    const std::string name = parameter.name;
+    if (kept.contains(name)) return add(std::move(parameter));  // which refuses it
+    kept[name] = inputs;
+    try {
+        add(std::move(parameter));
+    } catch (...) {
+        kept.erase(name);
+        throw;
+    }
+}
 
 Section psgd_section(const StepBuilder& step, std::uint32_t gate, float probability, const Schedule& schedule,
                      bool first) {

@@ -3,6 +3,8 @@
 // scale, update.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -24,7 +26,12 @@ inline constexpr std::uint32_t kPsgdBalanceGate = kPsgdFitGate + 1;
 Section psgd_section(const StepBuilder& step, std::uint32_t gate, float probability, const Schedule& schedule,
                      bool first = false);
 // Of the first step alone.
-inline constexpr Section kPsgdFirst{0x80000000u, 0};
+inline constexpr Section kPsgdFirst{.interval = 0x80000000u};
+
+// Workgroups for `count` elements, one after the other; an invocation of a GPU takes `rounds` of them at
+// least.
+ElementGrid psgd_grid(const Device& device, std::uint64_t count, std::uint64_t rounds,
+                      std::uint64_t max_groups = 0);
 
 // Views of the application's. Both throw (invalid_argument): for another shape than the weight's, for fewer
 // numbers than a fit takes.
@@ -39,6 +46,10 @@ void check_psgd_inputs(const Device& device, const std::string& optimizer, const
                        PsgdFit fit, const PsgdInputs& inputs);
 void check_psgd_product(const std::string& optimizer, const Parameter& parameter, PsgdFit fit,
                         const std::map<std::string, PsgdInputs>& inputs);
+// Checks a parameter with its inputs, keeps these, and adds it; forgets them where `add` throws.
+void add_with_inputs(const Optimizer& optimizer, const std::string& who, Parameter parameter, PsgdFit fit,
+                     const PsgdInputs& inputs, std::map<std::string, PsgdInputs>& kept,
+                     const std::function<void(Parameter)>& add);
 
 // The momentum, and what is to be preconditioned, f32.
 struct PsgdMoment {
