@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The kernels are shaders/optim/psgd_{start,scale,rows,bound,rate,factor,max,balance}.comp; products are
+// The kernels are shaders/optim/psgd_{start,rows,bound,rate,factor,max,balance}.comp; products are
 // gemm()'s.
 #include "optim/psgd_factors.hpp"
 
@@ -10,27 +10,23 @@
 #include <string>
 #include <utility>
 
-#include "heron/linalg/norms.hpp"
 #include "heron/linalg/product.hpp"
-#include "heron/linalg/triangular.hpp"
 #include "heron/spirv/psgd_balance.hpp"
 #include "heron/spirv/psgd_bound.hpp"
 #include "heron/spirv/psgd_factor.hpp"
 #include "heron/spirv/psgd_max.hpp"
 #include "heron/spirv/psgd_rate.hpp"
 #include "heron/spirv/psgd_rows.hpp"
-#include "heron/spirv/psgd_scale.hpp"
 #include "heron/spirv/psgd_start.hpp"
 #include "linalg/integers.hpp"
-#include "optim/box_copy.hpp"
 #include "optim/psgd.h"
+#include "optim/psgd_axis.hpp"
 #include "optim/psgd_step.hpp"
 
 namespace heron {
 
 namespace {
 
-static_assert(sizeof(gpu::PsgdScaleJob) == 48);
 static_assert(sizeof(gpu::PsgdRowsJob) == 48);
 static_assert(sizeof(gpu::PsgdBoundJob) == 96);
 static_assert(sizeof(gpu::PsgdRateJob) == 96);
@@ -39,7 +35,6 @@ static_assert(sizeof(gpu::PsgdMaxJob) == 48);
 static_assert(sizeof(gpu::PsgdBalanceJob) == 80);
 static_assert(sizeof(gpu::PsgdStartJob) == 56);
 
-constexpr KernelInfo kScale = make_kernel<gpu::PsgdScaleJob>("psgd_scale", spirv::psgd_scale);
 constexpr KernelInfo kRows = make_kernel<gpu::PsgdRowsJob>("psgd_rows", spirv::psgd_rows);
 constexpr KernelInfo kBound = make_kernel<gpu::PsgdBoundJob>("psgd_bound", spirv::psgd_bound);
 constexpr KernelInfo kRate = make_kernel<gpu::PsgdRateJob>("psgd_rate", spirv::psgd_rate);
@@ -49,111 +44,14 @@ constexpr KernelInfo kBalance = make_kernel<gpu::PsgdBalanceJob>("psgd_balance",
 constexpr KernelInfo kStart = make_kernel<gpu::PsgdStartJob>("psgd_start", spirv::psgd_start);
 
 constexpr std::uint64_t kMaxPartials = 256;
-constexpr std::uint64_t kTile = 16;       // of psgd_factor.comp
+constexpr std::uint64_t kRounds = 4;  // of a GPU's invocation at least, where a kernel goes through elements
+constexpr std::uint64_t kTile = 16;   // of psgd_factor.comp
 constexpr std::uint32_t kRotations = 10;  // of PRO4P at most
-
-// Workgroups for `count` elements, one after the other.
-ElementGrid plain_grid(const Graph& graph, std::uint64_t count, std::uint64_t max_groups = 0) {
-    return psgd_grid(graph.device(), count, 4, max_groups);
-}
-
-template <class Job>
-void add(Graph& graph, const KernelInfo& kernel, const Job& job, std::vector<Operand> operands,
-         std::uint64_t groups, std::uint32_t threads, double flops, double bytes) {
-    Operation operation = make_operation(kernel, job, std::move(operands), groups);
-    operation.constants = {{gpu::SPEC_THREADS, threads}};
-    operation.reason = "the only one";
-    operation.flops = flops;
-    operation.bytes = bytes;
-    graph.add(std::move(operation));
-}
 
 // 128 vectors of 8192 elements take an invocation half as many rounds as lavapipe allows.
 std::uint32_t rate_threads(const Graph& graph) {
     const Capabilities& device = graph.device().capabilities();
     return threads_of(device, device.cpu ? 32 : 128);
-}
-
-Tensor temporary(Graph& graph, const Shape& shape) { return graph.temporary(DType::f32, shape); }
-
-// --- Along one axis
-
-// The tensor as gemm() sees it.
-Tensor along(const PsgdFactor& factor, const Tensor& x) {
-    if (factor.outer == 1) return x.reshape(Shape{factor.extent, factor.inner});
-    if (factor.inner == 1) return x.reshape(Shape{factor.outer, factor.extent});
-    return x.reshape(Shape{factor.outer, factor.extent, factor.inner});
-}
-bool is_last(const PsgdFactor& factor) { return factor.inner == 1 && factor.outer != 1; }
-
-Tensor scale_axis(Graph& graph, const PsgdFactor& factor, const Tensor& x, std::uint32_t flags) {
-    using Job = gpu::PsgdScaleJob;
-    const std::uint64_t count = factor.count();
-    const Tensor result = temporary(graph, Shape{count});
-    const ElementGrid grid = plain_grid(graph, count);
-    Job job{};
-    job.count = narrow(count);
-    job.extent = narrow(factor.extent);
-    job.inner = narrow(factor.inner);
-    job.rounds = grid.rounds;
-    job.flags = flags;
-    add(graph, kScale, job,
-        {{offsetof(Job, x), x, Access::read},
-         {offsetof(Job, q), factor.q, Access::read},
-         {offsetof(Job, to), result, Access::write}},
-        grid.groups, grid.threads, 2.0 * static_cast<double>(count), 8.0 * static_cast<double>(count));
-    return result;
-}
-
-// Q x, or Q^T x, along the axis.
-Tensor multiply(Graph& graph, const PsgdFactor& factor, const Tensor& x, Transpose transpose) {
-    const Tensor from = along(factor, x), result = temporary(graph, from.shape);
-    if (is_last(factor))
-        gemm(graph, from, factor.q, {}, result,
-             {.transpose_b = transpose == Transpose::yes ? Transpose::no : Transpose::yes});
-    else
-        gemm(graph, factor.q, from, {}, result, {.transpose_a = transpose});
-    return result.reshape(Shape{factor.count()});
-}
-
-Tensor multiply_once(Graph& graph, const PsgdFactor& factor, const Tensor& x) {
-    return factor.dense ? multiply(graph, factor, x, Transpose::no) : scale_axis(graph, factor, x, 0);
-}
-
-// Q^-T x along the axis.
-Tensor solve(Graph& graph, const PsgdFactor& factor, const Tensor& x) {
-    if (!factor.dense) return scale_axis(graph, factor, x, gpu::PSGD_INVERSE);
-    const Tensor from = along(factor, x), result = temporary(graph, from.shape);
-    const bool last = is_last(factor);
-    triangular_solve(graph, factor.q, from, result,
-                     {.triangle = Triangle::upper,
-                      .transpose = last ? Transpose::no : Transpose::yes,
-                      .side = last ? Side::right : Side::left});
-    return result.reshape(Shape{factor.count()});
-}
-
-// C(x): products of x with itself over all other axes, a matrix or its diagonal.
-Tensor gram(Graph& graph, const PsgdFactor& factor, const Tensor& x) {
-    Tensor from = along(factor, x);
-    if (from.shape.rank() == 3) {
-        const Tensor unfolded = temporary(graph, Shape{factor.extent, factor.outer * factor.inner});
-        const Shape turned{factor.extent, factor.outer, factor.inner};
-        BoxPlace place{x.reshape(Shape{factor.count()}), 0, {}};
-        place.strides[0] = factor.inner;
-        place.strides[1] = factor.extent * factor.inner;
-        place.strides[2] = 1;
-        box_copy(graph, turned, place, {unfolded, 0, strides_of(turned)});
-        from = unfolded;
-    }
-    const Tensor result =
-        temporary(graph, factor.dense ? Shape{factor.extent, factor.extent} : Shape{factor.extent});
-    if (factor.dense)
-        syrk(graph, from, {}, result, {.transpose_a = is_last(factor) ? Transpose::yes : Transpose::no});
-    else if (is_last(factor))
-        column_norms(graph, from, result, NormKind::squared);
-    else
-        row_norms(graph, from, result, NormKind::squared);
-    return result;
 }
 
 // --- A dense factor's fit
@@ -174,7 +72,7 @@ public:
           draws_(draws),
           order_(factor.extent),
           vectors_(std::max<std::uint64_t>(rules.vectors, 1)),
-          scalars_(temporary(graph, Shape{gpu::PSGD_FACTOR_SCALARS})) {}
+          scalars_(graph.temporary(DType::f32, Shape{gpu::PSGD_FACTOR_SCALARS})) {}
 
     // t2 is empty where it is `shift` I.
     void build(const Tensor& t1, const Tensor& t2, float shift) {
@@ -216,7 +114,7 @@ public:
     }
 
 private:
-    Tensor matrix() { return temporary(graph_, Shape{order_, order_}); }
+    Tensor matrix() { return graph_.temporary(DType::f32, Shape{order_, order_}); }
     double elements() const { return static_cast<double>(order_) * static_cast<double>(order_); }
     std::uint32_t row_threads() const {
         const Capabilities& device = graph_.device().capabilities();
@@ -225,7 +123,7 @@ private:
 
     PowerIteration iterate(const Tensor& a, const Tensor& b, const Tensor& limit_q, std::uint32_t row_flags,
                            std::uint32_t flags, const Tensor& running) {
-        const Tensor rows = temporary(graph_, Shape{order_, 3});
+        const Tensor rows = graph_.temporary(DType::f32, Shape{order_, 3});
         const std::uint32_t common = (b ? gpu::PSGD_SUM : 0) | (limit_q ? gpu::PSGD_LIMIT : 0);
         {
             using Job = gpu::PsgdRowsJob;
@@ -236,16 +134,16 @@ private:
                                           {offsetof(Job, rows), rows, Access::write}};
             if (b) operands.push_back({offsetof(Job, b), b, Access::read});
             if (limit_q) operands.push_back({offsetof(Job, q), limit_q, Access::read});
-            add(graph_, kRows, job, std::move(operands), order_, row_threads(), 4 * elements(),
-                (b || limit_q ? 8.0 : 4.0) * elements());
+            add_psgd(graph_, kRows, job, std::move(operands), order_, row_threads(), 4 * elements(),
+                     (b || limit_q ? 8.0 : 4.0) * elements());
         }
         PowerIteration result;
         result.scaled = matrix();
         result.scalars = scalars_;
-        Tensor v = temporary(graph_, Shape{vectors_, order_});
+        Tensor v = graph_.temporary(DType::f32, Shape{vectors_, order_});
         {
             using Job = gpu::PsgdBoundJob;
-            const ElementGrid grid = plain_grid(graph_, order_ * order_);
+            const ElementGrid grid = psgd_grid(graph_.device(), order_ * order_, kRounds);
             Job job{};
             job.order = narrow(order_);
             job.vectors = narrow(vectors_);
@@ -271,14 +169,14 @@ private:
                 drawn_ += vectors_ * order_;
             }
             if (limit_q) operands.push_back({offsetof(Job, running), running, Access::write});
-            add(graph_, kBound, job, std::move(operands), grid.groups + vectors_, grid.threads, elements(),
-                (b ? 16.0 : 8.0) * elements());
+            add_psgd(graph_, kBound, job, std::move(operands), grid.groups + vectors_, grid.threads,
+                     elements(), (b ? 16.0 : 8.0) * elements());
         }
         const std::uint32_t products = rules_.vectors > 0 ? 4 : 2;
         for (std::uint32_t k = 0; k < products; ++k) {
             // Where an iteration may stop its products are those of the one before: there are some in any
             // case.
-            if (!running) chain_[k] = temporary(graph_, Shape{vectors_, order_});
+            if (!running) chain_[k] = graph_.temporary(DType::f32, Shape{vectors_, order_});
             const Tensor next = chain_[k];
             gemm(graph_, v, result.scaled, {}, next,
                  {.split = SplitK::when_needed, .packing = false, .active = running});
@@ -314,7 +212,7 @@ private:
     }
     void add_rate(const gpu::PsgdRateJob& job, std::vector<Operand> operands) {
         const double count = static_cast<double>(vectors_ * order_);
-        add(graph_, kRate, job, std::move(operands), 1, rate_threads(graph_), 4 * count, 8 * count);
+        add_psgd(graph_, kRate, job, std::move(operands), 1, rate_threads(graph_), 4 * count, 8 * count);
     }
 
     void change(const Tensor& q, const std::array<Tensor, 3>& products, const Tensor& to, const Tensor& skew,
@@ -340,8 +238,8 @@ private:
         }
         const Capabilities& device = graph_.device().capabilities();
         const std::uint64_t side = (order_ + kTile - 1) / kTile;
-        add(graph_, kFactor, job, std::move(operands), side * side, threads_of(device, device.cpu ? 32 : 256),
-            4 * elements(), 4 * passes * elements());
+        add_psgd(graph_, kFactor, job, std::move(operands), side * side,
+                 threads_of(device, device.cpu ? 32 : 256), 4 * elements(), 4 * passes * elements());
     }
 
     // One step towards the symmetric Q: a rotation of it. The last one writes the factor, the others `q`
@@ -393,13 +291,13 @@ private:
 
 // Partial maxima of |a|, or of a + b, into part of `partials` from `first` on; returns how many.
 std::uint64_t max_groups(const Graph& graph, std::uint64_t count) {
-    return plain_grid(graph, count, kMaxPartials).groups;
+    return psgd_grid(graph.device(), count, kRounds, kMaxPartials).groups;
 }
 void add_max(Graph& graph, const Tensor& a, const Tensor& b, const Tensor& partials, std::uint32_t flags,
              float shift) {
     using Job = gpu::PsgdMaxJob;
     const std::uint64_t count = a.shape.count();
-    const ElementGrid grid = plain_grid(graph, count, kMaxPartials);
+    const ElementGrid grid = psgd_grid(graph.device(), count, kRounds, kMaxPartials);
     Job job{};
     job.count = narrow(count);
     job.rounds = grid.rounds;
@@ -408,16 +306,16 @@ void add_max(Graph& graph, const Tensor& a, const Tensor& b, const Tensor& parti
     std::vector<Operand> operands{{offsetof(Job, a), a, Access::read},
                                   {offsetof(Job, partials), partials, Access::write}};
     if (b) operands.push_back({offsetof(Job, b), b, Access::read});
-    add(graph, kMax, job, std::move(operands), grid.groups, grid.threads, static_cast<double>(count),
-        (b ? 8.0 : 4.0) * static_cast<double>(count));
+    add_psgd(graph, kMax, job, std::move(operands), grid.groups, grid.threads, static_cast<double>(count),
+             (b ? 8.0 : 4.0) * static_cast<double>(count));
 }
 
 // t2 is empty where it is `shift`, or (own) shift q^2.
 void fit_diagonal(Graph& graph, const PsgdFactor& factor, const Tensor& t1, const Tensor& t2, float shift,
                   bool own, const PsgdFitRules& rules) {
     const std::uint64_t groups = max_groups(graph, factor.extent);
-    const Tensor partials = temporary(graph, Shape{groups});
-    const Tensor scalars = temporary(graph, Shape{gpu::PSGD_FACTOR_SCALARS});
+    const Tensor partials = graph.temporary(DType::f32, Shape{groups});
+    const Tensor scalars = graph.temporary(DType::f32, Shape{gpu::PSGD_FACTOR_SCALARS});
     add_max(graph, t1, own ? factor.q : t2, partials, own ? gpu::PSGD_OWN : 0, shift);
     {
         using Job = gpu::PsgdRateJob;
@@ -431,8 +329,8 @@ void fit_diagonal(Graph& graph, const PsgdFactor& factor, const Tensor& t1, cons
                                       {offsetof(Job, scalars), scalars, Access::write}};
         if (factor.smoothness)
             operands.push_back({offsetof(Job, smoothness), factor.smoothness, Access::read_write});
-        add(graph, kRate, job, std::move(operands), 1, rate_threads(graph), static_cast<double>(groups),
-            4 * static_cast<double>(groups));
+        add_psgd(graph, kRate, job, std::move(operands), 1, rate_threads(graph), static_cast<double>(groups),
+                 4 * static_cast<double>(groups));
     }
     using Job = gpu::PsgdFactorJob;
     const bool squares = rules.geometry == PsgdGeometry::quad || rules.geometry == PsgdGeometry::quad4p;
@@ -449,21 +347,21 @@ void fit_diagonal(Graph& graph, const PsgdFactor& factor, const Tensor& t1, cons
     if (t2) operands.push_back({offsetof(Job, second), t2, Access::read});
     const Capabilities& device = graph.device().capabilities();
     const double count = static_cast<double>(factor.extent);
-    add(graph, kFactor, job, std::move(operands), (factor.extent + kTile * kTile - 1) / (kTile * kTile),
-        threads_of(device, device.cpu ? 32 : 256), 4 * count, 12 * count);
+    add_psgd(graph, kFactor, job, std::move(operands), (factor.extent + kTile * kTile - 1) / (kTile * kTile),
+             threads_of(device, device.cpu ? 32 : 256), 4 * count, 12 * count);
 }
 
 void add_start(Graph& graph, const PsgdFactor& factor, gpu::PsgdStartJob job, const Tensor& moments) {
     using Job = gpu::PsgdStartJob;
     const std::uint64_t count = factor.q.shape.count();
-    const ElementGrid grid = plain_grid(graph, count);
+    const ElementGrid grid = psgd_grid(graph.device(), count, kRounds);
     job.count = narrow(count);
     job.order = factor.dense ? narrow(factor.extent) : 0;
     job.rounds = grid.rounds;
     std::vector<Operand> operands{{offsetof(Job, q), factor.q, Access::write}};
     if (moments) operands.push_back({offsetof(Job, moments), moments, Access::read});
-    add(graph, kStart, job, std::move(operands), grid.groups, grid.threads, static_cast<double>(count),
-        4 * static_cast<double>(count));
+    add_psgd(graph, kStart, job, std::move(operands), grid.groups, grid.threads, static_cast<double>(count),
+             4 * static_cast<double>(count));
 }
 
 }  // namespace
@@ -524,11 +422,11 @@ Tensor psgd_precondition(Graph& graph, std::span<const PsgdFactor> factors, cons
     Tensor y = x;
     for (const PsgdFactor& factor : factors)
         if (rules.fits_p())
-            y = multiply_once(graph, factor, y);
+            y = psgd_multiply_once(graph, factor, y);
         else if (factor.dense)
-            y = multiply(graph, factor, multiply(graph, factor, y, Transpose::no), Transpose::yes);
+            y = psgd_multiply(graph, factor, psgd_multiply(graph, factor, y, Transpose::no), Transpose::yes);
         else
-            y = scale_axis(graph, factor, y, gpu::PSGD_SQUARE);
+            y = psgd_scale(graph, factor, y, gpu::PSGD_SQUARE);
     return y;
 }
 
@@ -538,8 +436,8 @@ void fit_psgd_factors(Graph& graph, std::span<const PsgdFactor> factors, const T
     Tensor x = h, v = probe;
     if (rules.geometry == PsgdGeometry::eq)
         for (const PsgdFactor& factor : factors) {
-            x = multiply_once(graph, factor, x);
-            v = solve(graph, factor, v);
+            x = psgd_multiply_once(graph, factor, x);
+            v = psgd_solve(graph, factor, v);
         }
     else
         x = psgd_precondition(graph, factors, h, rules);
@@ -547,13 +445,13 @@ void fit_psgd_factors(Graph& graph, std::span<const PsgdFactor> factors, const T
     for (const PsgdFactor& factor : factors) {
         const bool own = rules.geometry == PsgdGeometry::qep;
         float shift = static_cast<float>(factor.outer * factor.inner);
-        const Tensor t1 = gram(graph, factor, own ? multiply_once(graph, factor, x) : x);
+        const Tensor t1 = psgd_gram(graph, factor, own ? psgd_multiply_once(graph, factor, x) : x);
         Tensor t2;
         if (v) {
-            t2 = gram(graph, factor, own ? multiply_once(graph, factor, v) : v);
+            t2 = psgd_gram(graph, factor, own ? psgd_multiply_once(graph, factor, v) : v);
             shift = 0;
         } else if (own && factor.dense) {
-            t2 = temporary(graph, factor.q.shape);
+            t2 = graph.temporary(DType::f32, factor.q.shape);
             syrk(graph, factor.q, {}, t2, {.alpha = shift});
             shift = 0;
         }
@@ -577,7 +475,7 @@ void balance_psgd_factors(Graph& graph, std::span<const PsgdFactor> factors) {
         total += max_groups(graph, factors[k].q.shape.count());
         job.end[k] = narrow(total);
     }
-    const Tensor partials = temporary(graph, Shape{total});
+    const Tensor partials = graph.temporary(DType::f32, Shape{total});
     for (std::size_t k = 0; k < factors.size(); ++k) {
         const std::uint64_t first = k == 0 ? 0 : job.end[k - 1];
         add_max(graph, factors[k].q, {}, psgd_part(partials, first, Shape{job.end[k] - first}), 0, 0.0f);
@@ -588,14 +486,14 @@ void balance_psgd_factors(Graph& graph, std::span<const PsgdFactor> factors) {
     job.share_low = static_cast<float>(share - static_cast<double>(job.share));
     for (std::size_t k = 0; k < factors.size(); ++k) {
         const std::uint64_t count = factors[k].q.shape.count();
-        const ElementGrid grid = plain_grid(graph, count);
+        const ElementGrid grid = psgd_grid(graph.device(), count, kRounds);
         job.count = narrow(count);
         job.rounds = grid.rounds;
         job.own = narrow(k);
-        add(graph, kBalance, job,
-            {{offsetof(Job, q), factors[k].q, Access::read_write},
-             {offsetof(Job, partials), partials, Access::read}},
-            grid.groups, grid.threads, 2 * static_cast<double>(count), 8 * static_cast<double>(count));
+        add_psgd(graph, kBalance, job,
+                 {{offsetof(Job, q), factors[k].q, Access::read_write},
+                  {offsetof(Job, partials), partials, Access::read}},
+                 grid.groups, grid.threads, 2 * static_cast<double>(count), 8 * static_cast<double>(count));
     }
 }
 

@@ -116,17 +116,6 @@ private:
     ElementGrid grid_of(std::uint64_t count, std::uint64_t max_groups = 0) const {
         return psgd_grid(graph_.device(), count, 1, max_groups);
     }
-    template <class Job>
-    void add(const KernelInfo& kernel, const Job& job, std::vector<Operand> operands, std::uint64_t groups,
-             std::uint32_t threads, double flops, double bytes) {
-        Operation operation = make_operation(kernel, job, std::move(operands), groups);
-        operation.constants = {{gpu::SPEC_THREADS, threads}};
-        operation.reason = "the only one";
-        operation.flops = flops;
-        operation.bytes = bytes;
-        graph_.add(std::move(operation));
-    }
-
     void add_inputs(Part& part, const std::map<std::string, PsgdInputs>& inputs) {
         const StepBuilder::Item& item = *part.item;
         add_psgd_moment(step_, item, {.momentum = options_.momentum, .ramp = true, .to = of(x_, part)});
@@ -171,13 +160,13 @@ private:
             job.rows = narrow(count);
             job.rank = options_.rank;
             job.rounds = grid.rounds;
-            add(kStart, job,
-                {{offsetof(Job, u), u.row_range(before, count), Access::read},
-                 {offsetof(Job, v), v.row_range(before, count), Access::read},
-                 {offsetof(Job, norms), norms, Access::read},
-                 {offsetof(Job, w), rows_of(part), Access::write}},
-                grid.groups, grid.threads, 2.0 * static_cast<double>(count * r),
-                16.0 * static_cast<double>(count * r));
+            add_psgd(graph_, kStart, job,
+                     {{offsetof(Job, u), u.row_range(before, count), Access::read},
+                      {offsetof(Job, v), v.row_range(before, count), Access::read},
+                      {offsetof(Job, norms), norms, Access::read},
+                      {offsetof(Job, w), rows_of(part), Access::write}},
+                     grid.groups, grid.threads, 2.0 * static_cast<double>(count * r),
+                     16.0 * static_cast<double>(count * r));
             before += count;
         }
         const PsgdFactor d{1, rows_, 1, false, d_, {}};
@@ -208,7 +197,8 @@ private:
                                       {offsetof(Job, w), rows_of(part), Access::read_write}};
         if (v) operands.push_back({offsetof(Job, v), v, Access::read});
         const double count = static_cast<double>(part.count());
-        add(kColumns, job, std::move(operands), grid.groups, grid.threads, 2 * count, 20 * count);
+        add_psgd(graph_, kColumns, job, std::move(operands), grid.groups, grid.threads, 2 * count,
+                 20 * count);
     }
 
     // The vectors and matrices of r that follow from W^T W.
@@ -223,10 +213,10 @@ private:
         job.rank = options_.rank;
         job.flags = flags;
         const double cube = static_cast<double>(r * r * r), square = static_cast<double>(width() * width());
-        add(kSmall, job,
-            {{offsetof(Job, gram), gram, Access::read}, {offsetof(Job, small), small, Access::write}}, 1,
-            threads_of(graph_.device().capabilities(), 128),
-            (flags & gpu::LRA_APPLY) != 0 ? square : 22 * cube, 8 * square);
+        add_psgd(graph_, kSmall, job,
+                 {{offsetof(Job, gram), gram, Access::read}, {offsetof(Job, small), small, Access::write}}, 1,
+                 threads_of(graph_.device().capabilities(), 128),
+                 (flags & gpu::LRA_APPLY) != 0 ? square : 22 * cube, 8 * square);
         return small;
     }
 
@@ -238,12 +228,12 @@ private:
         job.rounds = grid.rounds;
         job.flags = flags;
         const double elements = static_cast<double>(rows_ * width());
-        add(kRows, job,
-            {{offsetof(Job, w), w_, Access::read},
-             {offsetof(Job, d), d_, Access::read},
-             {offsetof(Job, small), small, Access::read},
-             {offsetof(Job, to), to, Access::write}},
-            grid.groups, grid.threads, 4 * elements, 4 * elements);
+        add_psgd(graph_, kRows, job,
+                 {{offsetof(Job, w), w_, Access::read},
+                  {offsetof(Job, d), d_, Access::read},
+                  {offsetof(Job, small), small, Access::read},
+                  {offsetof(Job, to), to, Access::write}},
+                 grid.groups, grid.threads, 4 * elements, 4 * elements);
     }
 
     Tensor precondition() {
@@ -287,12 +277,12 @@ private:
         job.decay = static_cast<float>(options_.smoothness_decay);
         job.rate = options_.preconditioner_lr;
         const double count = static_cast<double>(partials.shape.count());
-        add(kRate, job,
-            {{offsetof(Job, partials), partials, Access::read},
-             {offsetof(Job, small), small, Access::read_write},
-             {offsetof(Job, smoothness), smoothness_, Access::read_write},
-             {offsetof(Job, choice), choice, Access::read}},
-            1, threads_of(graph_.device().capabilities(), 128), count, 4 * count);
+        add_psgd(graph_, kRate, job,
+                 {{offsetof(Job, partials), partials, Access::read},
+                  {offsetof(Job, small), small, Access::read_write},
+                  {offsetof(Job, smoothness), smoothness_, Access::read_write},
+                  {offsetof(Job, choice), choice, Access::read}},
+                 1, threads_of(graph_.device().capabilities(), 128), count, 4 * count);
     }
 
     void add_update(const Tensor& small) {
@@ -302,12 +292,12 @@ private:
         job.rows = narrow(rows_);
         job.rank = options_.rank;
         const double elements = static_cast<double>(rows_ * width());
-        add(kUpdate, job,
-            {{offsetof(Job, w), w_, Access::read_write},
-             {offsetof(Job, d), d_, Access::read_write},
-             {offsetof(Job, small), small, Access::read}},
-            (rows_ + gpu::LRA_ROWS - 1) / gpu::LRA_ROWS, threads_of(device, device.cpu ? 32 : 128),
-            2 * elements * options_.rank, 8 * elements);
+        add_psgd(graph_, kUpdate, job,
+                 {{offsetof(Job, w), w_, Access::read_write},
+                  {offsetof(Job, d), d_, Access::read_write},
+                  {offsetof(Job, small), small, Access::read}},
+                 (rows_ + gpu::LRA_ROWS - 1) / gpu::LRA_ROWS, threads_of(device, device.cpu ? 32 : 128),
+                 2 * elements * options_.rank, 8 * elements);
     }
 
     StepBuilder& step_;

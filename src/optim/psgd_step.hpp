@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "heron/optim/psgd.hpp"
@@ -46,6 +47,17 @@ void check_psgd_inputs(const Device& device, const std::string& optimizer, const
                        PsgdFit fit, const PsgdInputs& inputs);
 void check_psgd_product(const std::string& optimizer, const Parameter& parameter, PsgdFit fit,
                         const std::map<std::string, PsgdInputs>& inputs);
+template <class Job>
+void add_psgd(Graph& graph, const KernelInfo& kernel, const Job& job, std::vector<Operand> operands,
+              std::uint64_t groups, std::uint32_t threads, double flops, double bytes) {
+    Operation operation = make_operation(kernel, job, std::move(operands), groups);
+    operation.constants = {{gpu::SPEC_THREADS, threads}};
+    operation.reason = "the only one";
+    operation.flops = flops;
+    operation.bytes = bytes;
+    graph.add(std::move(operation));
+}
+
 // Checks a parameter with its inputs, keeps these, and adds it; forgets them where `add` throws.
 void add_with_inputs(const Optimizer& optimizer, const std::string& who, Parameter parameter, PsgdFit fit,
                      const PsgdInputs& inputs, std::map<std::string, PsgdInputs>& kept,
