@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Lookahead (arXiv 1907.08610; michaelrzhang/lookahead) around any optimizer.
+// Lookahead (arXiv 1907.08610; michaelrzhang/lookahead) around any optimizer
+// that takes single parameters (not K-FAC and its relatives, nor PSGD with Hessian-vector products).
 //
 //   every step: the inner optimizer's;  every `steps`-th after it: W <- alpha W + (1 - alpha) S;  S <- W
 //
