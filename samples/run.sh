@@ -38,6 +38,7 @@ Options of fashion_mnist:
                         one run each, separated by commas (default: muon,adamw)
   --lr NAME=VALUE,...   learning rates (all optimizers with their default: below)
   --seed N              of the first weights and of the order of the images (default: 1)
+  --filters COUNTS      filters of convolutions (3 x 3, stride 2) before the hidden layers (default: none)
   --hidden WIDTHS       widths of the hidden layers (default: 256,128)
   --batch N             images a step (default: 512)
   --epochs N            passes over the training images (default: 4)

@@ -82,7 +82,7 @@ struct KernelInfo {
 // Becomes an address (core/shared.h) and nothing else.
 struct AnyAddress {
     template <std::same_as<std::uint64_t> T>
-    constexpr operator T() const {
+    constexpr operator T() const {  // NOLINT(google-explicit-constructor): aggregates are tried with it
         return 0;
     }
 };

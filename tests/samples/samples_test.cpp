@@ -170,7 +170,7 @@ TEST_F(FashionMnist, ResumedRunContinuesTheCurves) {
 }
 
 TEST_F(FashionMnist, ResumedRunKeepsTheCurvesOfOtherOptimizers) {
-    ASSERT_EQ(train("--optimizer sgd,adamw --stop-after 1").code, 0);
+    ASSERT_EQ(train("--optimizer sgd,adamw --lr sgd=0.05 --stop-after 1").code, 0);
     const auto of = [this](const std::string& name) {
         return lines_with(text_of(folder_ / "out" / "curves.csv"), name + ",");
     };
