@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Dion2 and NorDion2 against microsoft/dion. Every file runs in the one-workgroup form of the iteration and
 // as separate products.
+#include <stdexcept>
+#include <string>
+
 #include "golden/matrix_golden.hpp"
 #include "golden/merged_golden.hpp"
 
@@ -16,6 +19,10 @@ public:
         options.weight_decay = static_cast<float>(golden.number("weight_decay", options.weight_decay));
         options.shape_factor = dion_factor(golden, options.shape_factor);
         set_dion_polar(golden, options.polar);
+        // Of one shard, both scopes are the same.
+        const std::string scope = golden.text("selection_scope", "global");
+        if (scope != "global" && scope != "local")
+            throw std::runtime_error("selection_scope \"" + scope + "\" is not known to this test");
         OptimizerGolden setup;
         setup.view = dion_view(golden);
         setup.states = {{"momentum", "momentum"}, {"v", "v"}};

@@ -80,7 +80,9 @@ public:
         options.weight_decay = static_cast<float>(golden.number("weight_decay", options.weight_decay));
         options.eps = golden.number("epsilon", options.eps);
         options.power_iterations = static_cast<std::uint32_t>(golden.number("power_iters", 1));
-        options.oversample = golden.number("oversample", options.oversample);
+        // The constructor's name for it, and that of the parameter group.
+        for (const char* name : {"rcqr_oversample", "oversample"})
+            options.oversample = golden.number(name, options.oversample);
         // The reference's files name the rank that its fraction comes to, too.
         const std::uint32_t rank = static_cast<std::uint32_t>(golden.number("rank", 0));
         options.transpose = golden.metadata("source").find("dion_simple") == std::string::npos;

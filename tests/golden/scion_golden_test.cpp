@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Scion's oracles and optimizer against the authors' code, and the non-Euclidean trust region.
+#include <map>
 #include <stdexcept>
 
 #include "golden/matrix_golden.hpp"
+#include "golden/merged_golden.hpp"
 #include "golden/reference_golden.hpp"
 #include "optim/reference_ortho.hpp"
 
@@ -13,7 +15,7 @@ class ScionGoldenTest : public MatrixGoldenTest {
 protected:
     void run_file(const GoldenCase& golden, GoldenResult& result) {
         if (golden.has("eta")) return run_trust_region(golden, result);
-        if (golden.has_tensor("w.0")) return run_optimizer(golden, result);
+        if (golden.has_tensor("w.0") || golden.has_tensor("w.p0.0")) return run_optimizer(golden, result);
         run_oracles(golden, result);
     }
 
@@ -58,8 +60,18 @@ private:
         flag("zero_init", false);  // of the first weights, which the file has
     }
 
+    // What a norm's name means depends on the shape: parameters of as many axes go together.
     void run_optimizer(const GoldenCase& golden, GoldenResult& result) {
-        ScionOptions options = norm_options(golden.text("norm", "Auto"), golden.tensor("w.0").shape);
+        std::map<std::size_t, Shape> shapes;
+        for (const std::string& name : golden.parameters()) {
+            const Shape shape = golden.tensor(GoldenCase::tensor_name("w", name, 0)).shape;
+            shapes.emplace(shape.rank(), shape);
+        }
+        for (const auto& [rank, shape] : shapes) run_rank(golden, result, shape);
+    }
+
+    void run_rank(const GoldenCase& golden, GoldenResult& result, const Shape& shape) {
+        ScionOptions options = norm_options(golden.text("norm", "Auto"), shape);
         options.lr = static_cast<float>(golden.number("lr", options.lr));
         options.momentum = 1 - golden.number("momentum", 1.0);
         options.scale = static_cast<float>(golden.number("scale", options.scale));
@@ -67,6 +79,7 @@ private:
         set_arguments(golden, options);
         OptimizerGolden setup;
         setup.states = {{"momentum", "momentum"}};
+        setup.takes = [rank = shape.rank()](const Shape& other) { return other.rank() == rank; };
         run_both<Scion>(golden, result, options, setup);
     }
 
@@ -191,6 +204,12 @@ TEST_P(ScionGoldenTest, ArgumentsOfTheNorm) {
                                  .shape = {6, 11}},
                                 ScionReference(most, ScionNorm::spectral, 6, 11))
                     .passes(run));
+}
+
+// Norms are found for each parameter of a file.
+TEST_P(ScionGoldenTest, SeveralParametersOfOneFile) {
+    const auto run = [&](const GoldenCase& golden, GoldenResult& result) { run_file(golden, result); };
+    expect_several_parameters("scion", {"opt-constrained-tall", "opt-constrained-wide"}, "momentum", run);
 }
 
 HERON_DEVICE_TESTS(ScionGoldenTest);

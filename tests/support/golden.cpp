@@ -106,7 +106,9 @@ GoldenTensor GoldenCase::tensor(const std::string& tensor) const {
     const FileTensor* found = reader_.find(tensor);
     if (found == nullptr) throw std::runtime_error("tensor \"" + tensor + "\" is missing");
     read_.insert(tensor);
-    return {Shape(std::span<const std::uint64_t>(found->shape)), reader_.read_as_double(tensor)};
+    const auto replaced = replaced_.find(tensor);
+    return {Shape(std::span<const std::uint64_t>(found->shape)),
+            replaced == replaced_.end() ? reader_.read_as_double(tensor) : replaced->second};
 }
 
 std::vector<std::string> GoldenCase::tensor_names() const {

@@ -17,6 +17,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
@@ -77,6 +78,10 @@ public:
     // Whether the notes ask to begin each step from the file's own w.(t-1), instead of running on.
     bool feeds_weights() const;
     void ignore(const std::string& tensor) const { read_.insert(tensor); }
+    // In place of what the file says, where that is known to be wrong.
+    void replace(const std::string& tensor, std::vector<double> values) const {
+        replaced_[tensor] = std::move(values);
+    }
 
     // Names of hyperparameters and tensors that nobody asked for.
     std::vector<std::string> unread() const;
@@ -89,6 +94,7 @@ private:
     std::unique_ptr<const nlohmann::json> hyper_;  // not by value: its header takes long to compile
     mutable std::set<std::string> asked_;
     mutable std::set<std::string> read_;
+    mutable std::map<std::string, std::vector<double>> replaced_;
 };
 
 // |computed - expected| / |expected|, Frobenius; where expected is zero, 0 for zero and infinity for anything
