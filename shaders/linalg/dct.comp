@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: MIT
-// DCT-II and DCT-III of lines of n = 2^q elements by a complex FFT of M = n / 2 in shared memory; many jobs in one dispatch.
+// DCT-II and DCT-III of lines of an even number of elements by a complex FFT of M = n / 2 in shared memory; many jobs in one
+// dispatch.
 //
 //   v[i] = x[2 i], v[n - 1 - i] = x[2 i + 1]          even elements, then the odd ones backwards (Makhoul 1980)
 //   z[m] = v[2 m] + i v[2 m + 1],  Z = FFT(z)         a real FFT by one of half the length
 //   V[k] = E + e(-4 k) O,  E, O = halves of Z[k] and conj Z[M - k]         e(t) = exp(i pi t / (2 n))
 //   y[k] = Re(e(-k) V[k]),  y[n - k] = -Im(e(-k) V[k])
 //
-// and all that backwards for the inverse. A workgroup has 2 POOL complex numbers, for as many lines of one item as fit. (Shifts instead of divisions: CPU
-// drivers pay for those, invocation by invocation.)
+// and all that backwards for the inverse. M = odd L, L a power of two: an FFT by twos of each X_b, the elements b, b + odd,
+// b + 2 odd, ... of z; what comes after sums over b as it reads: Z[k] = sum_b exp(-2 pi i b k / M) X_b[k mod L].
+//
+// A workgroup has 2 POOL complex numbers, for as many lines of one item as fit. (Shifts instead of divisions for powers of two:
+// CPU drivers pay for those, invocation by invocation.)
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "linalg/dct.h"
@@ -34,8 +38,36 @@ vec2 unit(F32 table, uint t, uint n) {
     return t < n ? e : vec2(-e.y, e.x);
 }
 
+// Element k of the FFT of the line whose X_b lie from `begin` on.
+vec2 spectrum(F32 table, uint begin, uint k, uint n, uint log_two, uint odd, bool inverse) {
+    uint M = n / 2u;
+    uint at = begin + (k & ((1u << log_two) - 1u));
+    vec2 sum = slots[at];
+    uint turn = k; // b k mod M
+    for (uint b = 1u; b < odd; ++b) {
+        uint t = 8u * turn; // of 4 n
+        vec2 e = unit(table, t < 2u * n ? t : t - 2u * n, n);
+        if (t >= 2u * n)
+            e = -e;
+        sum += times(inverse ? e : conjugate(e), slots[at + (b << log_two)]);
+        turn += k;
+        turn -= turn >= M ? M : 0u;
+    }
+    return sum;
+}
+
 // Where v[i] lies in x.
 uint place(uint i, uint n) { return 2u * i < n ? 2u * i : 2u * (n - 1u - i) + 1u; }
+
+// Element t of those of `here` lines: element k of line `own`. Neighbours of a line along, else one element of neighbouring lines.
+void split(uint t, uint M, uint here, uint log_two, uint odd, bool along, out uint k, out uint own) {
+    uint by = along ? M : here;
+    // Both are powers of two where M is: SLOTS is one then.
+    uint quotient = odd == 1u ? t >> findMSB(by) : t / by;
+    uint rest = t - quotient * by;
+    k = along ? rest : quotient;
+    own = along ? quotient : rest;
+}
 
 void main() {
     if (nothing_to_do())
@@ -47,7 +79,8 @@ void main() {
     U32 to = p.jobs.job[j].to;
     F32 table = p.jobs.job[j].table;
     uint n = p.jobs.job[j].n;
-    uint log_half = p.jobs.job[j].log_half;
+    uint log_two = p.jobs.job[j].log_two;
+    uint odd = p.jobs.job[j].odd;
     uint lines = p.jobs.job[j].lines;
     uint groups = p.jobs.job[j].groups;
     uint from_line = p.jobs.job[j].from_line;
@@ -59,15 +92,15 @@ void main() {
     float scale = p.jobs.job[j].scale;
     bool inverse = p.jobs.job[j].inverse != 0u;
     uint M = n / 2u;
-    uint log_here = uint(findMSB(SLOTS)) - log_half;
+    uint here = SLOTS / M; // lines
     uint item = group / groups;
-    uint first_line = (group - item * groups) << log_here;
+    uint first_line = (group - item * groups) * here;
     // Neighbours load neighbouring elements of memory.
     bool along = from_element == 1u;
 
-    for (uint t = gl_LocalInvocationID.x; t < SLOTS; t += gl_WorkGroupSize.x) {
-        uint k = along ? t & (M - 1u) : t >> log_here;
-        uint own = along ? t >> log_half : t & ((1u << log_here) - 1u);
+    for (uint t = gl_LocalInvocationID.x; t < here * M; t += gl_WorkGroupSize.x) {
+        uint k, own;
+        split(t, M, here, log_two, odd, along, k, own);
         uint line = first_line + own;
         vec2 z = vec2(0.0);
         if (line < lines) {
@@ -90,14 +123,15 @@ void main() {
                          load(from, begin + place(2u * k + 1u, n) * from_element, DTYPE_A));
             }
         }
-        uint reversed = log_half == 0u ? 0u : bitfieldReverse(k) >> (32u - log_half);
-        slots[own * M + reversed] = z;
+        uint a = odd == 1u ? k : k / odd;
+        uint reversed = log_two == 0u ? 0u : bitfieldReverse(a) >> (32u - log_two);
+        slots[own * M + ((k - a * odd) << log_two) + reversed] = z;
     }
 
-    for (uint stage = 0; stage < log_half; ++stage) {
+    for (uint stage = 0; stage < log_two; ++stage) {
         barrier();
         uint reach = 1u << stage;
-        for (uint t = gl_LocalInvocationID.x; t < SLOTS / 2u; t += gl_WorkGroupSize.x) {
+        for (uint t = gl_LocalInvocationID.x; t < here * M / 2u; t += gl_WorkGroupSize.x) {
             uint i = t & (reach - 1u);
             uint low = 2u * t - i;
             vec2 e = unit(table, i * (2u * n >> stage), n);
@@ -109,19 +143,19 @@ void main() {
     }
     barrier();
 
-    for (uint t = gl_LocalInvocationID.x; t < SLOTS; t += gl_WorkGroupSize.x) {
-        uint k = along ? t & (M - 1u) : t >> log_here;
-        uint own = along ? t >> log_half : t & ((1u << log_here) - 1u);
+    for (uint t = gl_LocalInvocationID.x; t < here * M; t += gl_WorkGroupSize.x) {
+        uint k, own;
+        split(t, M, here, log_two, odd, along, k, own);
         uint line = first_line + own;
         if (line >= lines)
             continue;
         uint begin = item * to_item + line * to_line;
-        vec2 z = slots[own * M + k];
+        vec2 z = spectrum(table, own * M, k, n, log_two, odd, inverse);
         if (inverse) {
             to.v[begin + place(2u * k, n) * to_element] = floatBitsToUint(scale * z.x);
             to.v[begin + place(2u * k + 1u, n) * to_element] = floatBitsToUint(scale * z.y);
         } else {
-            vec2 w = conjugate(slots[own * M + (k == 0u ? 0u : M - k)]);
+            vec2 w = conjugate(spectrum(table, own * M, k == 0u ? 0u : M - k, n, log_two, odd, false));
             vec2 E = 0.5 * (z + w);
             vec2 O = 0.5 * (z - w);
             O = times(vec2(O.y, -O.x), conjugate(unit(table, 4u * k, n)));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Jobs: cosine transforms of lines (rows or columns) whose length is a power of two, and single basis vectors.
+// Jobs: cosine transforms of lines (rows or columns) of even length, and single basis vectors.
 #ifndef HERON_LINALG_DCT_H
 #define HERON_LINALG_DCT_H
 
@@ -12,7 +12,8 @@ struct DctJob {
     U32   to;
     F32   table;        // cos, sin of pi k / (2 n), k < n
     uint  n;            // length of a line, at least 2
-    uint  log_half;     // log2(n / 2)
+    uint  log_two;      // n / 2 = odd 2^log_two
+    uint  odd;
     uint  lines;        // of one item
     uint  groups;       // workgroups of one item
     uint  from_line;    // elements from line to line, from element to element, and between items
@@ -23,7 +24,6 @@ struct DctJob {
     uint  to_item;
     float scale;        // sqrt(2 / n)
     uint  inverse;
-    uint  reserved;
     uint  first_group;
 };
 

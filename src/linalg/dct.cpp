@@ -83,9 +83,15 @@ Tensor unit_table(Graph& graph, std::uint64_t n) {
     return float_table(graph, "dct units " + std::to_string(n), Shape{2 * n}, [n] { return unit_values(n); });
 }
 
+// The odd factor is summed directly: up to here that costs no more than a product's tile for every line.
+constexpr std::uint64_t kMaxOdd = 15;
+
+std::uint64_t odd_factor(std::uint64_t n) { return n >> std::countr_zero(n); }
+
 // A real FFT of n / 2 complex numbers of eight bytes, in shared memory.
 bool takes_fft(const Device& device, std::uint64_t n) {
-    return std::has_single_bit(n) && 4 * n <= device.capabilities().shared_memory_bytes;
+    return n > 0 && n % 2 == 0 && odd_factor(n) <= kMaxOdd &&
+           4 * n <= device.capabilities().shared_memory_bytes;
 }
 
 void add_fft(Graph& graph, const Tensor& x, const Tensor& out, const DctOptions& options) {
@@ -94,7 +100,8 @@ void add_fft(Graph& graph, const Tensor& x, const Tensor& out, const DctOptions&
     const std::uint64_t n = rows ? x.cols() : x.rows(), lines = rows ? x.rows() : x.cols();
     gpu::DctJob job{};
     job.n = narrow(n);
-    job.log_half = narrow(std::bit_width(n / 2) - 1);
+    job.odd = narrow(odd_factor(n));
+    job.log_two = narrow(static_cast<std::uint64_t>(std::countr_zero(n / 2)));
     job.lines = narrow(lines);
     job.from_line = rows ? narrow(x.stride()) : 1;
     job.from_element = rows ? 1 : narrow(x.stride());
@@ -118,9 +125,10 @@ void add_fft(Graph& graph, const Tensor& x, const Tensor& out, const DctOptions&
     operation.constants = {{gpu::SPEC_THREADS, threads},
                            {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(x.dtype)},
                            {gpu::SPEC_POOL, narrow(slots / 2)}};
-    operation.reason = "the length is a power of two, and half of it fits shared memory";
-    operation.flops = 2.5 * static_cast<double>(x.batch() * lines) * static_cast<double>(n) *
-                      static_cast<double>(std::bit_width(n) - 1);
+    operation.reason =
+        "the length is even with an odd factor of at most 15, and half of it fits shared memory";
+    operation.flops = static_cast<double>(x.batch() * lines) * static_cast<double>(n) *
+                      (2.5 * (job.log_two + 1) + 8.0 * (job.odd - 1));
     operation.bytes = static_cast<double>(x.span_bytes() + out.span_bytes() + 8 * n);
     operation.guarded = options.guarded;
     graph.add(std::move(operation));
@@ -155,16 +163,17 @@ void dct(Graph& graph, const Tensor& x, const Tensor& out, const DctOptions& opt
     const std::uint64_t n = options.axis == DctAxis::rows ? x.cols() : x.rows();
     if (!dct_takes(graph.device(), n))
         refuse(who, "x is " + text(x) + "; " + std::to_string(n) +
-                        " is neither a power of two that fits shared memory nor at most 4096");
+                        " is neither at most 4096 nor 2^q times an odd number up to 15 with half of it in "
+                        "shared memory");
     if (x.shape.count() == 0) return;
     if (n == 1) {
         convert(graph, x, out, 1.0f, options.guarded);
     } else if (takes_fft(graph.device(), n)) {
         add_fft(graph, x, out, options);
     } else {
-        const Purpose purpose(graph, std::has_single_bit(n)
+        const Purpose purpose(graph, n % 2 == 0 && odd_factor(n) <= kMaxOdd
                                          ? "dct by a product: half a line does not fit shared memory"
-                                         : "dct by a product: the length is no power of two");
+                                         : "dct by a product: the length is odd, or its odd factor above 15");
         add_product(graph, x, out, options);
     }
 }

@@ -107,8 +107,7 @@ void check_dct_side(std::string_view optimizer, const Device& device, const Para
         refuse(std::string(optimizer) + ": parameter " + in_quotes(parameter.name) + " has a matrix of " +
                std::to_string(batch.rows) + "x" + std::to_string(batch.cols) + "; its shorter side, " +
                std::to_string(k) +
-               ", must be at most 4096, or 8192 where the device's shared memory allows it: give it to "
-               "AdamW");
+               ", must be at most 4096, or up to 8192 one that dct() takes on the device: give it to AdamW");
 }
 
 }  // namespace heron

@@ -24,13 +24,13 @@ struct DctOptions {
 // sqrt(1 / n), else sqrt(2 / n), of every row or column of every matrix. x is f32, f16 or bf16, `out` f32 of
 // its shape; it may be x.
 //
-// Lengths that are powers of two and whose half fits shared memory (4096 in 16 KiB, 8192 in 32): by a real
-// FFT (J. Makhoul, IEEE Trans. ASSP 28(1), 1980), one dispatch, about 2.5 n log2 n FLOPs a line, 8 bytes an
-// element; error of a line at most 4 u log2(2 n) |x|_2. Lines do not touch each other: neither scales nor
-// NaNs of one reach another. Other lengths up to 4096: by gemm() with C, generated in float64, 4 n^2 bytes of
-// table memory for each length of a graph: 2 n^2 FLOPs a line, error as gemm()'s. (A length just above a
-// power of two is better padded, if the application can.) Other lengths are refused. Twiddle factors come
-// from float64 in a table of 8 n bytes, not from the driver's sin and cos.
+// Even lengths odd 2^q with odd <= 15 (768, 1536, 5120) whose half fits shared memory (4096 in 16 KiB, 8192
+// in 32): by a real FFT (J. Makhoul, IEEE Trans. ASSP 28(1), 1980), one dispatch, about n (2.5 q + 8 (odd -
+// 1)) FLOPs a line, 8 bytes an element; error of a line at most (4 log2(2 n) + 2 odd^1.5) u |x|_2. Lines do
+// not touch each other: neither scales nor NaNs of one reach another. Other lengths up to 4096: by gemm()
+// with C, generated in float64, 4 n^2 bytes of table memory for each length of a graph: 2 n^2 FLOPs a line,
+// error as gemm()'s. Others are refused. Twiddle factors come from float64 in a table of 8 n bytes, not from
+// the driver's sin and cos.
 HERON_API void dct(Graph& graph, const Tensor& x, const Tensor& out, const DctOptions& options = {});
 // Whether dct() takes lines of that length on the device.
 HERON_API bool dct_takes(const Device& device, std::uint64_t length);
