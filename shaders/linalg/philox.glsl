@@ -18,21 +18,24 @@ uvec4 philox(uvec4 counter, uvec2 key) {
 // In (0, 1], a multiple of 2^-24.
 float positive_uniform(uint word) { return float((word >> 8) + 1u) * 5.9604645e-8; }
 
-// -log(u) for a positive normal u: u = m 2^e with m in [0.7, 1.42), log m = 2 artanh((m - 1) / (m + 1)) by its series, whose first
-// term left out is 2^-33 of the result.
+// -log(u) for a positive normal u = m 2^e with m in [0.7, 1.42), within 2 u. Sums and products alone, none contracted: the same
+// bits on every device that rounds to nearest. log m = x - x^2 / 2 + x^3 p(x), with x = m - 1 (exact) and p from interpolation in
+// Chebyshev nodes; log 2 in two parts, of which the first times an exponent is exact.
 float minus_log(float u) {
     uint bits = floatBitsToUint(u) + 0x004b0000u; // mantissas from 1.414 on move to the next exponent
-    int e = int(bits >> 23) - 127;
-    float m = uintBitsToFloat((bits & 0x7fffffu) + 0x3f350000u);
-    precise float s = (m - 1.0) / (m + 1.0);
-    precise float z = s * s;
-    precise float series = 1.0 / 11.0;
-    series = series * z + 1.0 / 9.0;
-    series = series * z + 1.0 / 7.0;
-    series = series * z + 1.0 / 5.0;
-    series = series * z + 1.0 / 3.0;
-    precise float log_m = 2.0 * s + 2.0 * s * (z * series);
-    precise float result = float(-e) * 0.693147182 - log_m;
+    float e = float(int(bits >> 23) - 127);
+    precise float x = uintBitsToFloat((bits & 0x7fffffu) + 0x3f350000u) - 1.0;
+    precise float z = x * x;
+    precise float p = -0.0797601640;
+    p = p * x + 0.127378225;
+    p = p * x - 0.130229086;
+    p = p * x + 0.142027736;
+    p = p * x - 0.166384518;
+    p = p * x + 0.200013325;
+    p = p * x - 0.250003576;
+    p = p * x + 0.333333284;
+    precise float rest = p * x * z - 0.5 * z - e * 2.12194440e-4;
+    precise float result = (e * -0.693359375 - x) - rest;
     return result;
 }
 

@@ -8,9 +8,9 @@
 //   Philox(key = (seed, upper half of seed), counter = (first_block + b, step, tensor, stream))
 //
 // so that a draw depends on nothing but these numbers: not on slices, on groups of operations, or on what
-// else is drawn. The words are the same on all devices; so are uniform numbers and signs. Normal and
-// exponential numbers may differ in their last bits from device to device, and are the same bits every time
-// on one.
+// else is drawn. The words are the same on all devices; so are uniform and exponential numbers and signs.
+// Normal numbers may differ in their last bits from device to device, whose square roots round differently,
+// and are the same bits every time on one.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,7 @@ enum class Distribution : std::uint32_t {
     uniform = 1,  // multiples of 2^-24 (bf16: 2^-8, f16: 2^-11) in [0, 1), all equally likely; exact
     normal = 2,   // mean 0, variance 1, by Box and Muller; |x| <= 5.77; within 8 u sqrt(-2 log u1) of float64
     signs = 3,    // -1 or 1 (Rademacher)
-    exponential = 4,  // mean 1; at most 16.64; within 8 u of float64, relatively
+    exponential = 4,  // mean 1; at most 16.64; within 2 u of float64, relatively
 };
 
 struct RandomOptions {

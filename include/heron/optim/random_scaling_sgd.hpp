@@ -4,9 +4,9 @@
 //
 //   D <- b (D - lr g) / (1 + lr mu);  s ~ Exp(1), one draw a step for all parameters;  W <- W + s D
 //
-// s comes from Philox, of StepOptions::seed and the number of the step alone: the same for every parameter
-// group, after a resumption, and for replicas with the same seed; devices may differ in its last bits (see
-// Distribution::exponential). 0 <= s <= 16.64.
+// s comes from Philox, of StepOptions::seed and the number of the step alone: the same bits for every
+// parameter group, after a resumption, for replicas with the same seed, and on every device
+// (Distribution::exponential). 0 <= s <= 16.64.
 //
 // State: D in f32, <parameter>.momentum. About 5 FLOPs and 20 bytes an element with f32 tensors.
 #pragma once
