@@ -329,14 +329,9 @@ AdafactorOptions AdafactorOptions::transformers() {
 Adafactor::Adafactor(const Device& device, const AdafactorOptions& options)
     : Optimizer(device, "adafactor"), options_(options) {
     const AdafactorOptions& o = options;
-    const auto check_enum = [](const char* name, auto value, auto last) {
-        if (!is_enumerator(value, last))
-            refuse(std::string("Adafactor: ") + name + " is " + std::to_string(static_cast<int>(value)) +
-                   ", which is no enumerator");
-    };
     check_rate_and_decay("Adafactor", o.lr, o.weight_decay);
-    check_enum("form", o.form, AdafactorForm::transformers);
-    check_enum("rate", o.rate, AdafactorRate::constant);
+    check_enum("Adafactor", "form", o.form, AdafactorForm::transformers);
+    check_enum("Adafactor", "rate", o.rate, AdafactorRate::constant);
     check_option("Adafactor", "decay", o.decay, o.decay < 0, "finite and below 0");
     check_option("Adafactor", "beta1", o.beta1, o.beta1 >= 0 && o.beta1 < 1, "in [0, 1)");
     check_option("Adafactor", "eps1", o.eps1, o.eps1 >= 0, "finite and not below 0");

@@ -46,9 +46,7 @@ Lookahead::Lookahead(const Device& device, std::unique_ptr<Optimizer> inner, con
                " has parameters; add them to the Lookahead");
     if (options.steps == 0) refuse("Lookahead: steps is 0, must be at least 1");
     check_option("Lookahead", "alpha", options.alpha, options.alpha >= 0 && options.alpha <= 1, "in [0, 1]");
-    if (!is_enumerator(options.momentum, LookaheadMomentum::pullback))
-        refuse("Lookahead: momentum is " + std::to_string(static_cast<int>(options.momentum)) +
-               ", which is no enumerator");
+    check_enum("Lookahead", "momentum", options.momentum, LookaheadMomentum::pullback);
 }
 
 Lookahead::~Lookahead() = default;

@@ -7,6 +7,7 @@
 #include "heron/spirv/signsgd.hpp"
 #include "optim/checks.hpp"
 #include "optim/element_job.hpp"
+#include "optim/matrix_extents.hpp"
 #include "optim/signsgd.h"
 
 namespace heron {
@@ -18,11 +19,7 @@ constexpr KernelInfo kSignSgd = make_kernel<gpu::SignSgdJob>("signsgd", spirv::s
 
 // 2 / (rows + columns) of the matrix that a parameter is.
 float matrix_factor(const Parameter& parameter) {
-    const Shape& shape = parameter.weight.shape;
-    const std::size_t rank = shape.rank();
-    const std::uint64_t rows = parameter.view.batch ? shape[rank - 2] : shape[0];
-    std::uint64_t cols = 1;
-    for (std::size_t axis = parameter.view.batch ? rank - 1 : 1; axis < rank; ++axis) cols *= shape[axis];
+    const auto [rows, cols] = matrix_extents(parameter);
     return static_cast<float>(2.0 / (static_cast<double>(rows) + static_cast<double>(cols)));
 }
 

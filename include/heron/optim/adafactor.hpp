@@ -36,7 +36,7 @@ struct AdafactorOptions {
     bool scale_parameter = true;
     double decay = -0.8;          // exponent of t, below 0
     double beta1 = 0.0;           // [0, 1); 0: no first moment
-    float eps1 = 1.1920929e-7f;   // finite, >= 0; torch: of f32
+    float eps1 = 1.1920929e-7f;   // finite, >= 0; torch: of the parameter's type
     float eps2 = 1e-3f;           // finite, >= 0
     float clip_threshold = 1.0f;  // finite, > 0
     float weight_decay = 0.0f;    // finite, >= 0

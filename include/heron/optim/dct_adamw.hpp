@@ -18,6 +18,9 @@
 // where moments go with their vector and begin at 0 for a new one, the order makes no difference to the
 // weights; without it moments stay with their slot, and here a vector that stays keeps its own.
 //
+// Not here: the authors' error feedback in 4 or 8 bits, norms of coefficients of negative order, and their
+// exceptions for sides of 3584 and 4096.
+//
 // State: m and v, f32, K x r for K = max(m, n) (in the matrix's orientation), <parameter>.m, .v; the numbers
 // of the vectors, .indices; with rotation the step since which each has its slot, .since; with error
 // feedback E, f32, as large as the parameter, .error. FLOPs: 2.5 m n log2 k (2 m n k by products) every `gap`

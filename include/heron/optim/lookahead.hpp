@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Lookahead (arXiv 1907.08610; michaelrzhang/lookahead) around any optimizer
-// that takes single parameters (not K-FAC and its relatives, nor PSGD with Hessian-vector products).
+// Lookahead (arXiv 1907.08610; michaelrzhang/lookahead) around any optimizer that takes single parameters
+// (not K-FAC and its relatives, nor PSGD with Hessian-vector products).
 //
 //   every step: the inner optimizer's;  every `steps`-th after it: W <- alpha W + (1 - alpha) S;  S <- W
 //
@@ -8,8 +8,7 @@
 //
 //   none      stays
 //   reset     B <- 0
-//   pullback  B <- alpha B + (1 - alpha) C;  C <- B, the copy that the synchronization before left (at first
-//   0)
+//   pullback  B <- alpha B + (1 - alpha) C;  C <- B, the copy that the synchronization before left (first: 0)
 //
 // The authors' code loses C after the first time (it becomes the live buffer itself); here it does not.
 //

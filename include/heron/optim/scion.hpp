@@ -94,7 +94,9 @@ private:
 // numbers A: semi-orthogonal matrices times the factor (accurate to about 1e-5 where well conditioned),
 // +-1/n, normal rows or columns that are normalized; zero for frobenius, as the authors do with biases.
 // `weight` is a tensor of the graph with the parameter's shape, any floating-point dtype; `parameter` gives
-// role, view, and its name in errors. Another `tensor` number draws other numbers (RandomOptions::tensor).
+// role, view, and its name in errors. A filter is one matrix, out x (in and kernel), and so on the sphere;
+// the authors draw one for each element of the kernel, which may lie sqrt(kh kw) outside. Another `tensor`
+// number draws other numbers (RandomOptions::tensor).
 HERON_API void draw_scion_weight(Graph& graph, const Tensor& weight, const Parameter& parameter,
                                  const ScionOptions& options, std::uint64_t seed, std::uint32_t tensor);
 
