@@ -22,6 +22,7 @@
 // Throws (invalid_argument) for shapes, dtypes and numbers that do not fit, before anything is added.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -91,6 +92,8 @@ struct CurvatureDamping {
     Tensor device_value;                       // one f32 in place of that
     DampingUnit unit = DampingUnit::absolute;  // of the factor (full), or of the product
     DampingSplit split = DampingSplit::pi;     // of inverses; eigenvalues are damped as they are
+    // Factors on it, finite, >= 0: on each factor's own (full); their product on the product's.
+    std::array<float, 3> scales{1.0f, 1.0f, 1.0f};
 };
 
 // Up to three factors of one product, each with its damping: damped[i] f32, as factors[i], apart from them.
@@ -155,7 +158,9 @@ HERON_API void renew_eigen(Graph& graph, const KroneckerFactors& factors, const 
 // step.
 HERON_API void renew_level(Graph& graph, const KroneckerEigen& eigen, const CurvatureDamping& damping = {});
 // D = Q_S ((Q_S^T G Q_A) / (d_S d_A^T + level)) Q_A^T; with `moments` (below) that table in place of d_S
-// d_A^T. 4 m n (m + n) FLOPs, five levels.
+// d_A^T. 4 m n (m + n) FLOPs, five levels. Where a factor is singular, rounding turns its null space by n
+// 2^-24 of the largest eigenvalue over the smallest that is not zero; that share of G is then divided by the
+// level alone.
 HERON_API void apply_eigen(Graph& graph, const KroneckerEigen& eigen, const Tensor& g, const Tensor& d,
                            const Tensor& moments = {});
 

@@ -74,8 +74,9 @@ HERON_API void scale_weight_decay(std::span<Parameter> parameters, const WidthRu
 HERON_API void make_decay_independent(std::span<Parameter> parameters);
 // How damping follows the width under muP (arXiv 2312.12226): that of a layer's input factor grows as fan_in
 // / base, but for input layers and embeddings, that of its output factor falls as base / fan_out, but for
-// heads. For optimizers with a damping of either side; Kfac, whose one damping is split between its factors,
-// follows the rule by itself with DampingUnit::trace.
+// heads. FISMO, Mousse and the Shampoos have a damping of either side; where there is one of the product of
+// both factors (K-FAC, SINGD) it is multiplied by both. Not for K-FAC with DampingUnit::trace, which follows
+// the rule by itself.
 HERON_API void scale_damping(std::span<Parameter> parameters, double base_width);
 
 }  // namespace heron

@@ -81,7 +81,7 @@ struct MatrixView {
     bool batch = false;  // leading axes are a batch of matrices (experts) and not part of a convolution
 };
 
-// Of the factors of a matrix with a damping or epsilon of its own on either side (Shampoo, FISMO, Mousse).
+// Of the damping or epsilon of either side's factor; of one that both share (Kfac, Singd), their product.
 struct DampingScales {
     float inputs = 1.0f;   // of the columns' factor
     float outputs = 1.0f;  // of the rows'

@@ -118,7 +118,9 @@ struct KroneckerDampJob {
     uint rounds;
     uint scale;     // heron::DampingUnit
     uint split;     // heron::DampingSplit
+    float damping_scale; // factor on the damping
     uint flags;     // KRONECKER_
+    uint padding;
     uint first_group;
 };
 
@@ -155,6 +157,8 @@ struct KroneckerLevelJob {
     uint rows;
     uint cols;
     uint scale;     // DAMPING_
+    float damping_scale; // factor on the damping
+    uint padding;
     uint first_group;
 };
 

@@ -2,7 +2,7 @@
 // Kronecker factors f_i (up to three of one product) with damping on their diagonals, all of them in one dispatch. nu_i is the
 // mean of f_i's diagonal, c the geometric mean of the nu_i.
 //
-//   l = damping, times the product of traces (DAMPING_TRACE), times the product of the nu_i (DAMPING_MEAN)
+//   l = damping and its scale, times the product of traces (DAMPING_TRACE), times the product of the nu_i (DAMPING_MEAN)
 //   SPLIT_FULL            f_i + l_i I, l_i with f_i's own trace or mean
 //   SPLIT_PI              f_i + d nu_i I,        d = l^(1/k') / c^(k/k'), k' factors of k being larger than 1 x 1; those that
 //   SPLIT_PI_NORMALIZED   c (f_i / nu_i + d I)   are 1 x 1 are not damped
@@ -60,7 +60,7 @@ void main() {
     uint split = p.jobs.job[j].split;
     uint rounds = p.jobs.job[j].rounds;
     F32 damping_address = p.jobs.job[j].damping;
-    float damping = damping_address.v[0];
+    float damping = damping_address.v[0] * p.jobs.job[j].damping_scale;
 
     uint factors = 1u + uint(orders.y > 0u) + uint(orders.z > 0u);
     uvec3 counts = max(uvec3(p.jobs.job[j].mean0, p.jobs.job[j].mean1, p.jobs.job[j].mean2), uvec3(1u));

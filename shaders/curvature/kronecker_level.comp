@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Damping of a Kronecker product by its eigenvalues, one of each factor's times one of the other's: as it is, times their sum
-// (DAMPING_TRACE), or times their mean (DAMPING_MEAN; zero: as it is). One workgroup a product, all of them in one dispatch.
+// Damping of a Kronecker product by its eigenvalues, one of each factor's times one of the other's: times its scale, and as it
+// is, times their sum (DAMPING_TRACE), or times their mean (DAMPING_MEAN; zero: as it is). One workgroup a product, all of them
+// in one dispatch.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "curvature/kronecker.h"
@@ -29,7 +30,7 @@ void main() {
     if (gl_LocalInvocationID.x != 0u)
         return;
     F32 damping_address = p.jobs.job[j].damping;
-    float damping = damping_address.v[0];
+    float damping = damping_address.v[0] * p.jobs.job[j].damping_scale;
     if (scale == DAMPING_MEAN)
         sums *= vec3(1.0 / float(rows), 1.0 / float(cols), 0.0);
     float product = sums.x * sums.y;

@@ -90,7 +90,9 @@ void add_damping(Graph& graph, std::string_view who, std::span<const Tensor> fac
                  std::span<const Tensor> damped, const CurvatureDamping& damping,
                  std::span<const std::uint64_t> mean_rows = {}, std::span<const Tensor> levels = {});
 
-// The damping as one f32.
+// The damping as one f32, without its scales.
 Tensor damping_value(std::string_view who, Graph& graph, const CurvatureDamping& damping);
+// The scale of a product of so many factors.
+float product_scale(const CurvatureDamping& damping, std::size_t factors);
 
 }  // namespace heron

@@ -19,7 +19,7 @@ namespace heron {
 namespace {
 
 static_assert(sizeof(gpu::KroneckerBasisJob) == 64);
-static_assert(sizeof(gpu::KroneckerLevelJob) == 48);
+static_assert(sizeof(gpu::KroneckerLevelJob) == 56);
 static_assert(sizeof(gpu::KroneckerDivideJob) == 64);
 
 constexpr KernelInfo kBasis = make_kernel<gpu::KroneckerBasisJob>("kronecker_basis", spirv::kronecker_basis);
@@ -109,6 +109,7 @@ void renew_level(Graph& graph, const KroneckerEigen& eigen, const CurvatureDampi
         job.rows = narrow(m);
         job.cols = narrow(n);
         job.scale = static_cast<std::uint32_t>(damping.unit);
+        job.damping_scale = product_scale(damping, 2);
         add_factor_operation(
             graph,
             make_operation(kLevel, job,

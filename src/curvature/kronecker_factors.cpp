@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Kronecker factors of heron/curvature.hpp: their running averages, and damping.
+#include <algorithm>
 #include <cstddef>
+#include <limits>
 #include <vector>
 
 #include "curvature/kronecker.h"
@@ -15,7 +17,7 @@ namespace heron {
 namespace {
 
 static_assert(sizeof(gpu::KroneckerBlendJob) == 64);
-static_assert(sizeof(gpu::KroneckerDampJob) == 96);
+static_assert(sizeof(gpu::KroneckerDampJob) == 104);
 static_assert(static_cast<std::uint32_t>(DampingUnit::mean) == gpu::DAMPING_MEAN);
 static_assert(static_cast<std::uint32_t>(DampingSplit::pi_normalized) == gpu::SPLIT_PI_NORMALIZED);
 
@@ -77,10 +79,20 @@ Tensor damping_value(std::string_view who, Graph& graph, const CurvatureDamping&
     check_floats(who, "device_value", graph, damping.device_value, 1);
     check_enumerator(who, damping.unit, DampingUnit::mean, "unit is not one of DampingUnit");
     check_enumerator(who, damping.split, DampingSplit::pi_normalized, "split is not one of DampingSplit");
+    for (const float scale : damping.scales)
+        if (!(std::isfinite(scale) && scale >= 0))
+            refuse(who, "a scale of the damping is " + std::to_string(scale) +
+                            "; it must be finite and not below 0");
     if (damping.device_value) return damping.device_value;
     if (!(std::isfinite(damping.value) && damping.value > 0))
         refuse(who, "damping is " + std::to_string(damping.value) + "; it must be finite and above 0");
     return constant_floats(graph, std::span(&damping.value, 1));
+}
+
+float product_scale(const CurvatureDamping& damping, std::size_t factors) {
+    double product = 1;
+    for (std::size_t k = 0; k < factors; ++k) product *= static_cast<double>(damping.scales[k]);
+    return static_cast<float>(std::min(product, static_cast<double>(std::numeric_limits<float>::max())));
 }
 
 void damp_factors(Graph& graph, std::span<const Tensor> factors, std::span<const Tensor> damped,
@@ -131,6 +143,8 @@ void add_damping(Graph& graph, std::string_view who, std::span<const Tensor> fac
             job.rounds = grid.rounds;
             job.scale = static_cast<std::uint32_t>(damping.unit);
             job.split = static_cast<std::uint32_t>(damping.split);
+            job.damping_scale = damping.split == DampingSplit::full ? damping.scales[k]
+                                                                    : product_scale(damping, factors.size());
             std::vector<Operand> operands{{offsetof(Job, damping), value, Access::read},
                                           {offsetof(Job, result), matrix_of(damped[k], g), Access::write}};
             if (!levels.empty())

@@ -31,6 +31,8 @@ public:
         damping_.device_value = hyper_part(step, kDamping, 1);
         damping_.unit = options.damping_unit;
         damping_.split = options.damping_split;
+        const DampingScales& scales = item.layer->weight.damping_scale;
+        damping_.scales = {scales.inputs, scales.outputs, 1.0f};
         if (options.method == KfacMethod::batch) return;
         const LayerShape& shape = item.shape;
         const std::string& name = item.layer->weight.name;

@@ -41,13 +41,18 @@ public:
         Tensor rate = step_.hyper();
         rate.byte_offset += sizeof(gpu::LayerHyper);
         rate.shape = Shape{1};
-        const FactorStep options{.sigma = normalizes ? (1.0 - options_.alpha1) / 2 : 0.5,
-                                 .alpha = options_.alpha1,
-                                 .damping = options_.damping,
-                                 .kfac_like = options_.kfac_like,
-                                 .normalize = normalizes,
-                                 .rate = rate};
+        FactorStep options{.sigma = normalizes ? (1.0 - options_.alpha1) / 2 : 0.5,
+                           .alpha = options_.alpha1,
+                           .kfac_like = options_.kfac_like,
+                           .normalize = normalizes,
+                           .rate = rate};
+        // Of each factor, or of their product.
+        const DampingScales& scales = item_.layer->weight.damping_scale;
+        const double inputs_scale = static_cast<double>(scales.inputs),
+                     outputs_scale = static_cast<double>(scales.outputs);
+        options.damping = options_.damping * inputs_scale * (options_.kfac_like ? 1.0 : outputs_scale);
         add_factor_step(graph_, k_.factor, k_.curvature, c_.curvature, options);
+        options.damping = options_.damping * outputs_scale * (options_.kfac_like ? 1.0 : inputs_scale);
         add_factor_step(graph_, c_.factor, c_.curvature, k_.curvature, options);
     }
 

@@ -117,7 +117,9 @@ TEST_P(KroneckerFactorsTest, InversesOfEveryDampingMatchFloat64) {
             Graph graph(device());
             const KroneckerFactors of = factors(graph);
             const KroneckerInverse inverses = make_kronecker_inverse(graph, "layer", of);
-            renew_inverse(graph, of, inverses, {.value = 0.03f, .unit = unit, .split = split});
+            // The third scale is none of theirs.
+            renew_inverse(graph, of, inverses,
+                          {.value = 0.03f, .unit = unit, .split = split, .scales = {2.0f, 0.25f, 7.0f}});
             const Result d = result(graph, "d", kRows, kCols);
             apply_inverse(graph, inverses, input(graph, "g", g_), d.tensor);
             run(graph);
@@ -128,10 +130,10 @@ TEST_P(KroneckerFactorsTest, InversesOfEveryDampingMatchFloat64) {
                            : unit == DampingUnit::trace  ? f.trace()
                                                          : f.trace() / static_cast<double>(f.rows());
                 };
-                double for_a = 0.03f * of_unit(a), for_s = 0.03f * of_unit(s);
+                double for_a = 0.06f * of_unit(a), for_s = 0.0075f * of_unit(s);
                 if (split != DampingSplit::full) {
                     const double pi = std::sqrt(a.trace() / kCols / (s.trace() / kRows));
-                    const double root = std::sqrt(0.03f * of_unit(a) * of_unit(s));
+                    const double root = std::sqrt(0.015f * of_unit(a) * of_unit(s));
                     for_a = pi * root;
                     for_s = root / pi;
                 }
@@ -156,7 +158,10 @@ TEST_P(KroneckerFactorsTest, InversesOfABatchMatchFloat64WhateverItsSize) {
             const Result d = result(graph, "d", kRows, kCols);
             apply_batch_inverse(graph, {input(graph, "rows a", rows(a_)), 0.25f},
                                 {input(graph, "rows s", rows(s_)), 2.0f}, input(graph, "g", g_), d.tensor,
-                                {.value = 0.1f, .unit = DampingUnit::mean, .split = split});
+                                {.value = 0.2f,
+                                 .unit = DampingUnit::mean,
+                                 .split = split,
+                                 .scales = {0.5f, split == DampingSplit::full ? 0.5f : 1.0f}});
             run(graph);
             for (std::uint64_t g = 0; g < kGroups; ++g) {
                 const Matrix xa = a_[g].topRows(batch), xs = s_[g].topRows(batch);
@@ -190,7 +195,8 @@ TEST_P(KroneckerFactorsTest, EigenvaluesAndMomentsMatchFloat64) {
             const KroneckerFactors of = factors(graph);
             const KroneckerEigen eigen = make_kronecker_eigen(graph, "layer", of);
             renew_eigen(graph, of, eigen);
-            renew_level(graph, eigen, {.value = 0.03f, .unit = DampingUnit::mean});
+            renew_level(graph, eigen,
+                        {.value = 0.03f, .unit = DampingUnit::mean, .scales = {0.5f, 4.0f, 7.0f}});
             Tensor moments;
             if (with_moments) {
                 moments = graph.state("moments", DType::f32, shape(kRows, kCols));
@@ -206,7 +212,7 @@ TEST_P(KroneckerFactorsTest, EigenvaluesAndMomentsMatchFloat64) {
             for (std::uint64_t g = 0; g < kGroups; ++g) {
                 const SymmetricEigen a = symmetric_eigen(factor_a_[g]), s = symmetric_eigen(factor_s_[g]);
                 Matrix curvature = s.values * a.values.transpose();
-                const double level = 0.03f * curvature.mean();
+                const double level = 0.06f * curvature.mean();
                 if (with_moments) {
                     Matrix sums = Matrix::Zero(kRows, kCols);
                     const auto r = static_cast<Eigen::Index>(positions);
@@ -284,6 +290,8 @@ TEST_P(KroneckerFactorsTest, WhatDoesNotFitIsRefused) {
     refused([&] { update_factor(graph, {}, FactorSide::inputs, tensor({3, 3})); }, {"factors are empty"});
     for (const float value : {0.0f, -1.0f, std::numeric_limits<float>::infinity()})
         refused([&] { renew_inverse(graph, of, inverses, {.value = value}); }, {"damping", "above 0"});
+    for (const float scale : {-1.0f, std::numeric_limits<float>::infinity()})
+        refused([&] { renew_level(graph, eigen, {.scales = {1.0f, scale}}); }, {"scale", "not below 0"});
     refused([&] { renew_inverse(graph, of, inverses, {.unit = static_cast<DampingUnit>(3)}); }, {"unit"});
     refused([&] { renew_inverse(graph, of, inverses, {.split = static_cast<DampingSplit>(3)}); }, {"split"});
     refused([&] { damp_factors(graph, {}, {}); }, {"0 factors", "one to three"});

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// K-FAC and EK-FAC on layers of every kind against float64; loss scales, micro-batches, captures that are no
-// numbers. What holds for every optimizer: optimizer_test.cpp.
+// K-FAC and EK-FAC on layers of every kind against float64; dampings of layers, loss scales, micro-batches,
+// captures that are no numbers, refreshes. What holds for every optimizer: optimizer_test.cpp.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -30,7 +30,8 @@ public:
         const double decay = o_.factor_decay, rows = static_cast<double>(a.rows());
         a_ = decay * a_ + (1 - decay) * (a.transpose() * a) / rows;
         s_ = decay * s_ + (1 - decay) * layer_.scale() * (s.transpose() * s);
-        const double damping = static_cast<double>(o_.damping);
+        const double damping =
+            static_cast<double>(o_.damping) * layer_.inputs_damping() * layer_.outputs_damping();
         if (o_.method == KfacMethod::inverse) {
             const double mean_a = a_.trace() / static_cast<double>(a_.rows());
             const double mean_s = s_.trace() / static_cast<double>(s_.rows());
@@ -125,6 +126,46 @@ TEST_P(KfacTest, LayersOfEveryKindMatchFloat64) {
                               1e-4 * expected.norm() + 3 * 0x1p-24 * before[l][g].norm());
                 }
         }
+    }
+}
+
+TEST_P(KfacTest, FactorsWithADampingEachHaveAScaleEach) {
+    KfacOptions options = options_of(KfacMethod::inverse);
+    options.damping_split = DampingSplit::full;
+    const LayerCase of = layers_of_every_kind()[2];
+    Plan plan = plan_of({of}, options);
+    layers_[0].draw(1);
+    plan.run();
+    for (const bool inputs : {true, false}) {
+        const std::string name = of.name + (inputs ? ".weight.A" : ".weight.S");
+        const Matrix factor = matrix_of(doubles(floats(plan, name)), 4, 4),
+                     found = matrix_of(doubles(floats(plan, name + "_inverse")), 4, 4);
+        const double scale = inputs ? layers_[0].inputs_damping() : layers_[0].outputs_damping();
+        const Matrix expected =
+            inverse(factor + static_cast<double>(options.damping) * scale * Matrix::Identity(4, 4));
+        EXPECT_LE((found - expected).norm(), 1e-5 * expected.norm()) << name;
+    }
+}
+
+// Elsewhere a layer's scales are factors on the damping of its product, powers of two to the bit.
+TEST_P(KfacTest, ScaledDampingsAreThoseOfARunWithThem) {
+    for (const KfacMethod method : {KfacMethod::eigen, KfacMethod::batch}) {
+        KfacOptions options = options_of(method);
+        options.damping_unit = DampingUnit::mean;
+        if (method == KfacMethod::eigen) options.damping_split = DampingSplit::full;  // inverses' alone
+        std::vector<std::vector<float>> results;
+        for (const bool scaled : {true, false}) {
+            LayerCase of = layers_of_every_kind()[0];
+            if (scaled) of.damping_scale = {.inputs = 8.0f, .outputs = 0.5f};
+            options.damping = scaled ? 0.05f : 0.2f;
+            Plan plan = plan_of({of}, options);
+            for (unsigned k = 0; k < 2; ++k) {
+                layers_[0].draw(k);
+                plan.run();
+            }
+            results.push_back(weights());
+        }
+        EXPECT_EQ(results[0], results[1]);
     }
 }
 

@@ -18,7 +18,8 @@ struct SingdFactors {
           momentum_c(Matrix::Zero(outputs, outputs)) {}
 
     // U and V: the statistics; step t, from 1.
-    void move(const SingdOptions& o, const Matrix& u, const Matrix& v, std::uint64_t t) {
+    void move(const SingdOptions& o, const Matrix& u, const Matrix& v, std::uint64_t t,
+              const DampingScales& scales = {}) {
         const auto mean_diagonal = [](const Matrix& x) { return x.trace() / static_cast<double>(x.rows()); };
         const Matrix h_k = projection(o.inputs, k.transpose() * u * k),
                      h_c = projection(o.outputs, c.transpose() * v * c);
@@ -26,18 +27,25 @@ struct SingdFactors {
                      gram_c = projection(o.outputs, c.transpose() * c);
         const double sigma = o.normalize_lr_cov ? (1 - o.alpha1) / 2 : 0.5;
         const auto moved = [&](Matrix& factor, Matrix& momentum, const Matrix& h, const Matrix& gram,
-                               double t_h, double t_gram) {
-            momentum = sigma * (t_h * h + o.damping * t_gram * gram -
-                                Matrix::Identity(factor.rows(), factor.rows())) +
-                       o.alpha1 * momentum;
+                               double t_h, double t_gram, double damping) {
+            momentum =
+                sigma * (t_h * h + damping * t_gram * gram - Matrix::Identity(factor.rows(), factor.rows())) +
+                o.alpha1 * momentum;
             double beta = static_cast<double>(o.lr_cov) * o.lr_cov_schedule.factor(t);
             if (o.normalize_lr_cov) beta /= std::max(1.0, momentum.cwiseAbs().maxCoeff());
             factor -= beta * (factor * momentum);
         };
         const double h_of_c = mean_diagonal(h_c), h_of_k = mean_diagonal(h_k),
                      gram_of_c = mean_diagonal(gram_c), gram_of_k = mean_diagonal(gram_k);
-        moved(k, momentum_k, h_k, gram_k, o.kfac_like ? 1 : h_of_c, o.kfac_like ? 1 : gram_of_c);
-        moved(c, momentum_c, h_c, gram_c, o.kfac_like ? 1 : h_of_k, o.kfac_like ? 1 : gram_of_k);
+        const double inputs = static_cast<double>(scales.inputs),
+                     outputs = static_cast<double>(scales.outputs);
+        if (o.kfac_like) {
+            moved(k, momentum_k, h_k, gram_k, 1, 1, o.damping * inputs);
+            moved(c, momentum_c, h_c, gram_c, 1, 1, o.damping * outputs);
+        } else {
+            moved(k, momentum_k, h_k, gram_k, h_of_c, gram_of_c, o.damping * inputs * outputs);
+            moved(c, momentum_c, h_c, gram_c, h_of_k, gram_of_k, o.damping * inputs * outputs);
+        }
     }
     Matrix direction(const Matrix& g) const { return c * c.transpose() * g * k * k.transpose(); }
 };

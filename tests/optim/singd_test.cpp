@@ -55,7 +55,8 @@ protected:
                 for (std::uint64_t g = 0; g < layers_[l].groups(); ++g) {
                     const Matrix a = layers_[l].inputs(g), s = layers_[l].output_gradients(g);
                     factors[l][g].move(options, a.transpose() * a / static_cast<double>(a.rows()),
-                                       layers_[l].scale() * (s.transpose() * s), t);
+                                       layers_[l].scale() * (s.transpose() * s), t,
+                                       layers_of_every_kind()[l].damping_scale);
                     momentum[l][g] = 0.9 * momentum[l][g] + factors[l][g].direction(layers_[l].gradient(g));
                     expected[l][g] -= static_cast<double>(options.lr) * momentum[l][g];
                 }
@@ -78,6 +79,14 @@ TEST_P(SingdTest, LayersOfEveryKindMatchFloat64) {
         options.normalize_lr_cov = i % 2 == 1;
         expect_float64(options, 1e-5);
     }
+}
+
+TEST_P(SingdTest, FactorsOfIkfacHaveADampingEach) {
+    SingdOptions options = options_of(kStructures[0], kStructures[0]);
+    options.kfac_like = true;
+    options.alpha1 = 0;
+    options.damping = 0.3;
+    expect_float64(options, 1e-5);
 }
 
 // Three steps with factors of 16 bits: each is rounded to 2^-9 (bf16) or 2^-12 of itself at every refresh,

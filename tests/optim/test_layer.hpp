@@ -23,6 +23,7 @@ struct LayerCase {
     LayerSharing sharing = LayerSharing::expand;
     LossReduction loss = LossReduction::mean_over_batch;
     std::optional<ConvPatches> patches{};
+    DampingScales damping_scale{};
 };
 
 inline std::vector<LayerCase> layers_of_every_kind() {
@@ -37,7 +38,9 @@ inline std::vector<LayerCase> layers_of_every_kind() {
          {3, 4, 4},
          true,
          LayerSharing::expand,
-         LossReduction::mean_over_positions},
+         LossReduction::mean_over_positions,
+         {},
+         {.inputs = 3.0f, .outputs = 0.5f}},
         {"reduce", {4, 3}, {7, 4, 3}, {7, 4, 4}, true, LayerSharing::reduce, LossReduction::mean_over_batch},
         {"conv",
          {6, 2, 3, 2},
@@ -46,7 +49,8 @@ inline std::vector<LayerCase> layers_of_every_kind() {
          true,
          LayerSharing::expand,
          LossReduction::mean_over_batch,
-         patches},
+         patches,
+         {.inputs = 0.25f, .outputs = 2.5f}},
         {"conv_reduce",
          {6, 2, 3, 2},
          {40, 4, 5, 6},
@@ -74,6 +78,7 @@ public:
         layer.weight.name = case_.name + ".weight";
         layer.weight.weight = weight_.view(DType::f32, case_.weight);
         layer.weight.gradient = gradient_.view(DType::f32, case_.weight);
+        layer.weight.damping_scale = case_.damping_scale;
         if (case_.bias) {
             layer.bias.emplace();
             layer.bias->name = case_.name + ".bias";
@@ -156,6 +161,8 @@ public:
         return 0;
     }
     bool reduces() const { return case_.sharing == LayerSharing::reduce; }
+    double inputs_damping() const { return static_cast<double>(case_.damping_scale.inputs); }
+    double outputs_damping() const { return static_cast<double>(case_.damping_scale.outputs); }
 
     // Weights of a group, next to the biases.
     Matrix parameters(std::uint64_t group) const {

@@ -13,6 +13,10 @@
 //               nu = min(1, sqrt(kl_clip / |sum over layers lr^2 <D, G>|)): one for all layers
 //               SGD with nu D in place of the gradient (MomentumStep)
 //
+// Parameter::damping_scale of a layer's weight (heron/scaling.hpp) multiplies the layer's damping: by inputs
+// times outputs; with DampingSplit::full and inverses A's by inputs, S's by outputs. That of a bias does
+// nothing.
+//
 // For embeddings, norms, scalars and layers without captures give the plan an AdamW besides (LayerOptimizer).
 // Damping and learning rate belong together: a larger rate wants more damping.
 //

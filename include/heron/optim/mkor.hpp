@@ -14,7 +14,7 @@
 //   the step of SGD or Adam with D in place of the gradient
 //
 // P grows by 1 / gamma in directions that v does not visit; the blend holds it near the threshold where zeta
-// is below gamma. Elements end at 65504.
+// is below gamma. Elements end at 65504. There is no damping: Parameter::damping_scale does nothing.
 //
 // MKOR-H, which ends in first-order steps: the paper has no rule for when to change, so here the application
 // changes, by set_second_order(), where its losses say so. What then remains is SGD or Adam; inverses stay as

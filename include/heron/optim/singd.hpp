@@ -15,6 +15,9 @@
 //
 // and in every step   P = C C^T [G, g_b] K K^T,   then SGD's step with P in place of the gradient.
 //
+// Parameter::damping_scale of a layer's weight (heron/scaling.hpp) multiplies the damping of both by inputs
+// times outputs; of IKFAC, whose factors have one each, m_K's by inputs, m_C's by outputs.
+//
 // K begins as I and moves slowly: the first hundreds of steps are much like momentum SGD's; warm up. lr_cov
 // max|m| should stay below 1, which normalize_lr_cov takes care of.
 //
