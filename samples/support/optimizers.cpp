@@ -77,8 +77,9 @@ Optimizers whole(const OptimizerRequest& request, Options options) {
 }
 
 // Shampoo's forms with what short trainings of small networks want.
-Optimizers shampoo(const OptimizerRequest& request, heron::ShampooOptions options) {
-    options.refresh.interval = kRefresh;
+Optimizers shampoo(const OptimizerRequest& request, heron::ShampooOptions options,
+                   std::uint32_t interval = kRefresh) {
+    options.refresh.interval = interval;
     options.block_size = 512;
     options.weight_decay = kWeightDecay;
     return whole<heron::Shampoo>(request, options);
@@ -238,18 +239,22 @@ constexpr NamedOptimizer kOptimizers[] = {
     {"kl_shampoo", "KL-Shampoo", 0.01f, false, true,
      [](const OptimizerRequest& request) { return shampoo(request, heron::ShampooOptions::kl()); }},
     {"soap", "SOAP for everything", 0.02f, false, false,
-     [](const OptimizerRequest& request) { return shampoo(request, heron::ShampooOptions::soap()); }},
-    {"psgd_kron", "PSGD with Kronecker factors for everything", 0.003f, false, false,
+     [](const OptimizerRequest& request) {
+         heron::ShampooOptions options = heron::ShampooOptions::soap();
+         options.beta1 = 0.9;
+         return shampoo(request, options, kRefresh / 4);  // a step of QR is cheap, and does not go far
+     }},
+    {"psgd_kron", "PSGD with Kronecker factors for everything", 0.03f, false, false,
      [](const OptimizerRequest& request) {
          return whole<heron::PsgdKron>(request,
                                        heron::PsgdKronOptions{.momentum = 0.9, .weight_decay = kWeightDecay});
      }},
-    {"psgd_lra", "PSGD with a preconditioner of rank 10 for everything", 0.003f, false, false,
+    {"psgd_lra", "PSGD with a preconditioner of rank 10 for everything", 0.03f, false, false,
      [](const OptimizerRequest& request) {
          return whole<heron::PsgdLra>(request,
                                       heron::PsgdLraOptions{.momentum = 0.9, .weight_decay = kWeightDecay});
      }},
-    {"kron_torch", "PSGD Kron in kron_torch's form for everything", 0.003f, false, false,
+    {"kron_torch", "PSGD Kron in kron_torch's form for everything", 0.03f, false, false,
      [](const OptimizerRequest& request) {
          return whole<heron::KronTorch>(request, heron::KronTorchOptions{.weight_decay = kWeightDecay});
      }},
