@@ -174,11 +174,10 @@ HERON_API void moments_statistic(Graph& graph, const KroneckerEigen& eigen, cons
                                  const Tensor& output_rows, const Tensor& statistic,
                                  std::uint64_t positions = 1);
 struct MomentsUpdateOptions {
-    double decay = 0.95;             // [0, 1)
-    Tensor rates;                    // as in FactorUpdateOptions
-    float scale = 1.0f;              // of the statistic; 1 / N for a mean over samples
-    Tensor unit;                     // as in FactorUpdateOptions
-    bool not_in_first_step = false;  // needs a control block
+    double decay = 0.95;  // [0, 1)
+    Tensor rates;         // as in FactorUpdateOptions
+    float scale = 1.0f;   // of the statistic; 1 / N for a mean over samples
+    Tensor unit;          // as in FactorUpdateOptions
 };
 // moments <- decay moments + (1 - decay) scale statistic; elements that are not finite, or above 2^100, are
 // left out. 5 m n FLOPs, 12 m n bytes.

@@ -116,7 +116,7 @@ Optimizers kfac(const OptimizerRequest& request, heron::KfacMethod method) {
     options.damping = 1e-2f;
     options.warm_factors = true;
     options.factor_interval = options.moments_interval = 5;
-    options.refresh_interval = kRefresh;
+    options.refresh.interval = kRefresh;
     return by_layers<heron::Kfac>(request, options);
 }
 
@@ -126,7 +126,7 @@ Optimizers singd(const OptimizerRequest& request, heron::StructureKind structure
     options.lr_cov = 0.05f;
     options.normalize_lr_cov = true;
     options.damping = 1e-2;
-    options.refresh_interval = 5;
+    options.refresh.interval = 5;
     return by_layers<heron::Singd>(request, options);
 }
 

@@ -232,8 +232,7 @@ struct KroneckerTableJob {
     uint  first_group;
 };
 
-const uint KRONECKER_RESTART = 64;       // moments are products of the values
-const uint KRONECKER_NOT_AT_FIRST = 128; // nothing in step 1
+const uint KRONECKER_RESTART = 64; // moments are products of the values
 
 HERON_SHARED_END
 

@@ -21,8 +21,6 @@ void main() {
     uint group = workgroup_index();
     uint j = find_job(group);
     uint flags = p.jobs.job[j].flags;
-    if ((flags & KRONECKER_NOT_AT_FIRST) != 0u && p.control.c.step <= 1u)
-        return;
     uint count = p.jobs.job[j].count;
     uint cols = p.jobs.job[j].cols;
     uint rounds = p.jobs.job[j].rounds;

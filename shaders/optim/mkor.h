@@ -3,6 +3,7 @@
 #ifndef HERON_OPTIM_MKOR_H
 #define HERON_OPTIM_MKOR_H
 
+#include "core/section.h"
 #include "optim/layer.h"
 
 HERON_SHARED_BEGIN
@@ -34,12 +35,13 @@ struct MkorMeanJob {
     uint         columns;    // features, and one more with a bias: ones
     uint         pieces;     // of the rows
     uint         piece_rows; // rows of all pieces but the last
-    uint         interval;   // refreshes are in steps (from 0) that it divides
-    uint         warmup;     // and in each of so many first ones
+    SectionEntry turns;      // when inverses are renewed: x, y and gate do not count
+    uint         warmup;     // and in each of so many first steps
     float        factor;     // of the elements
     float        clip;
     float        weight;     // of their sum; 1 with pieces
     uint         flags;      // MKOR_UNSCALE
+    uint         padding;
     uint         first_group;
 };
 
@@ -50,8 +52,9 @@ struct MkorProductJob {
     F32          sums;     // order pairs
     MkorHyperRef hyper;
     uint         order;
-    uint         interval;
+    SectionEntry turns;
     uint         warmup;
+    uint         padding;
     uint         first_group;
 };
 
@@ -64,13 +67,12 @@ struct MkorRefreshJob {
     MkorHyperRef hyper;
     uint         order;
     uint         rounds;
-    uint         interval;
+    SectionEntry turns;
     uint         warmup;
     uint         recurrence; // heron::MkorRecurrence
     float        gamma;
     float        threshold;
     float        zeta;
-    uint         padding;
     uint         first_group;
 };
 
@@ -126,9 +128,9 @@ HERON_SHARED_END
 
 #ifndef __cplusplus
 // Whether the step renews inverses.
-bool mkor_refreshes(uint step, uint interval, uint warmup, float second_order) {
+bool mkor_refreshes(uint step, SectionEntry turns, uint warmup, float second_order) {
     uint k = step - 1u;
-    return second_order != 0.0 && (k % interval == 0u || k < warmup);
+    return second_order != 0.0 && (k < warmup || section_runs(turns, k, true));
 }
 #endif
 

@@ -19,7 +19,7 @@ void main() {
     uint j = find_job(group);
     group -= p.jobs.job[j].first_group;
     MkorHyperRef hyper = p.jobs.job[j].hyper;
-    if (!mkor_refreshes(p.control.c.step, p.jobs.job[j].interval, p.jobs.job[j].warmup, hyper.h.second_order))
+    if (!mkor_refreshes(p.control.c.step, p.jobs.job[j].turns, p.jobs.job[j].warmup, hyper.h.second_order))
         return;
     U32 from = p.jobs.job[j].from;
     F32 to = p.jobs.job[j].to;

@@ -19,7 +19,7 @@ void main() {
     uint group = workgroup_index();
     uint j = find_job(group);
     MkorHyperRef hyper = p.jobs.job[j].hyper;
-    if (!mkor_refreshes(p.control.c.step, p.jobs.job[j].interval, p.jobs.job[j].warmup, hyper.h.second_order))
+    if (!mkor_refreshes(p.control.c.step, p.jobs.job[j].turns, p.jobs.job[j].warmup, hyper.h.second_order))
         return;
     uint row = group - p.jobs.job[j].first_group;
     uint order = p.jobs.job[j].order;

@@ -32,7 +32,7 @@ void main() {
     uint group = workgroup_index();
     uint j = find_job(group);
     MkorHyperRef hyper = p.jobs.job[j].hyper;
-    if (!mkor_refreshes(p.control.c.step, p.jobs.job[j].interval, p.jobs.job[j].warmup, hyper.h.second_order))
+    if (!mkor_refreshes(p.control.c.step, p.jobs.job[j].turns, p.jobs.job[j].warmup, hyper.h.second_order))
         return;
     uint recurrence = p.jobs.job[j].recurrence;
     if (recurrence == MKOR_PUBLISHED && p.control.c.step == 1u)

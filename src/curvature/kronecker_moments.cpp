@@ -147,10 +147,8 @@ void update_moments(Graph& graph, const Tensor& statistic, const Tensor& moments
         std::vector<Operand> operands{{offsetof(Job, sums), matrix_of(statistic, g), Access::read},
                                       {offsetof(Job, rates), rates, Access::read}};
         if (options.unit) operands.push_back({offsetof(Job, unit), options.unit, Access::read});
-        add_table(graph, moments, g,
-                  (options.unit ? gpu::KRONECKER_HAS_UNIT : 0) |
-                      (options.not_in_first_step ? gpu::KRONECKER_NOT_AT_FIRST : 0),
-                  options.scale, std::move(operands), 12);
+        add_table(graph, moments, g, options.unit ? gpu::KRONECKER_HAS_UNIT : 0, options.scale,
+                  std::move(operands), 12);
     }
 }
 

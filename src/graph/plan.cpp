@@ -8,6 +8,7 @@
 #include "core/section.h"
 #include "core/shared.h"
 #include "graph/arena.hpp"
+#include "graph/section_entry.hpp"
 
 namespace heron {
 
@@ -88,15 +89,10 @@ void Plan::Impl::number_sections() {
         entries[0].x = static_cast<std::uint32_t>(section_dispatches.size());
         for (std::size_t i = 0; i < section_dispatches.size(); ++i) {
             const Dispatch& dispatch = step.dispatches[section_dispatches[i]];
-            const Section& section = graph.nodes[step.batches[dispatch.batch].nodes.front()].section;
-            entries[i + 1] = {.x = dispatch.x,
-                              .y = dispatch.y,
-                              .interval = section.interval,
-                              .phase = section.phase | (section.first ? gpu::SECTION_FIRST : 0),
-                              .start = section.start,
-                              .growth = section.growth,
-                              .doublings = section.doublings,
-                              .gate = section.gate};
+            gpu::SectionEntry& entry = entries[i + 1];
+            entry = section_entry(graph.nodes[step.batches[dispatch.batch].nodes.front()].section);
+            entry.x = dispatch.x;
+            entry.y = dispatch.y;
         }
         std::memcpy(table.contents.data(), entries.data(), table.contents.size());
     }

@@ -8,6 +8,7 @@
 #include "optim/checks.hpp"
 #include "optim/layer.hpp"
 #include "optim/layer_clip.hpp"
+#include "optim/refresh.hpp"
 #include "optim/step_builder.hpp"
 
 namespace heron {
@@ -22,6 +23,13 @@ Tensor hyper_part(const StepBuilder& step, std::uint64_t first, std::uint64_t co
     part.byte_offset += first * sizeof(float);
     part.shape = Shape{count};
     return part;
+}
+
+// All layers are refreshed in the first step, unless the policy says in which.
+RefreshPolicy policy_of(const KfacOptions& options) {
+    RefreshPolicy policy = options.refresh;
+    policy.first = std::max(policy.first, 1u);
+    return policy;
 }
 
 class LayerRecipe {
@@ -41,8 +49,12 @@ public:
             inverse_ = make_kronecker_inverse(graph_, name, factors_);
         else
             eigen_ = make_kronecker_eigen(graph_, name, factors_);
-        if (options.method == KfacMethod::ekfac)
+        if (options.method == KfacMethod::ekfac) {
             moments_ = step.state(*item.weight, "moments", DType::f32, shape.matrices(shape.m, shape.order));
+            graph_.set_phase(Phase::initialize);
+            renew_moments(graph_, eigen_, moments_);
+            graph_.set_phase(Phase::step);
+        }
     }
 
     LayerDirection build() {
@@ -108,7 +120,7 @@ private:
         if (accumulates)
             graph_.set_phase(Phase::accumulate);
         else
-            graph_.set_section({options_.moments_interval, 0});
+            graph_.set_section(moments_section());
         const Tensor inputs = layer_rows(graph_, item_.inputs, item_.shape);
         const Tensor outputs = layer_rows(graph_, item_.output_gradients, item_.shape);
         Tensor statistic = graph_.temporary(DType::f32, moments_.shape);
@@ -117,7 +129,7 @@ private:
         if (accumulates) {
             statistic = layer_mean(step_, item_, "moments_statistic", statistic, true);
             graph_.set_phase(Phase::step);
-            graph_.set_section({options_.moments_interval, 0});
+            graph_.set_section(moments_section());
         }
         // Where samples are of one row each, the mean over them is that of the factors' statistics.
         const double rows = static_cast<double>(item_.inputs.rows);
@@ -125,8 +137,10 @@ private:
             graph_, statistic, moments_,
             {.rates = hyper_part(step_, kRates, 2),
              .scale = static_cast<float>(item_.inputs.scale * rows * item_.output_gradients.scale),
-             .unit = accumulates ? Tensor() : layer_unscale(step_),
-             .not_in_first_step = true});
+             .unit = accumulates ? Tensor() : layer_unscale(step_)});
+    }
+    Section moments_section() const {
+        return {.interval = options_.moments_interval, .start = policy_of(options_).first};
     }
 
     StepBuilder& step_;
@@ -165,7 +179,7 @@ KfacOptions KfacOptions::kfac_pytorch() {
     options.method = KfacMethod::eigen;
     options.damping_split = DampingSplit::full;
     options.damping_at_refresh = true;
-    options.refresh_interval = 1;
+    options.refresh.interval = 1;
     options.conv_scaling = ConvScaling::kfac_pytorch;
     return options;
 }
@@ -176,7 +190,7 @@ KfacOptions KfacOptions::alecwangcq(KfacMethod method) {
     options.method = method;
     options.eigenvalue_floor = 1e-10f;
     options.factor_interval = 10;
-    options.refresh_interval = 100;
+    options.refresh.interval = 100;
     options.step.decay_from = 20 * options.factor_interval;
     options.conv_scaling = ConvScaling::alecwangcq;
     return options;
@@ -203,8 +217,8 @@ Kfac::Kfac(const Device& device, const KfacOptions& options)
         check_option("Kfac", "factor_decay times factor_decay_schedule", largest, largest < 1, "in [0, 1)");
     }
     check_interval("factor_interval", o.factor_interval);
-    check_interval("refresh_interval", o.refresh_interval);
     check_interval("moments_interval", o.moments_interval);
+    check_refresh("Kfac", "refresh", o.refresh);
     if (o.kl_clip) check_option("Kfac", "kl_clip", *o.kl_clip, *o.kl_clip > 0, "finite and above 0");
     check_option("Kfac", "kl_clip_lr", o.kl_clip_lr, o.kl_clip_lr >= 0, "finite and not below 0");
     check_enum("Kfac", "conv_scaling", o.conv_scaling, ConvScaling::alecwangcq);
@@ -234,8 +248,8 @@ std::string Kfac::options_text() const {
            " factor_decay=" + number_text(o.factor_decay) +
            " factor_decay_schedule=" + pieces_text(o.factor_decay_schedule) +
            " warm_factors=" + flag(o.warm_factors) + " factor_interval=" + flag(o.factor_interval) +
-           " refresh_interval=" + flag(o.refresh_interval) + " moments_interval=" + flag(o.moments_interval) +
-           " stagger=" + flag(o.stagger) + " kl_clip=" + (o.kl_clip ? number_text(*o.kl_clip) : "none") +
+           " moments_interval=" + flag(o.moments_interval) + refresh_text("refresh", o.refresh) +
+           " kl_clip=" + (o.kl_clip ? number_text(*o.kl_clip) : "none") +
            " kl_clip_lr=" + number_text(o.kl_clip_lr) + " conv_scaling=" + flag(o.conv_scaling) +
            layers_text();
 }
@@ -261,8 +275,7 @@ void Kfac::build(StepBuilder& step) const {
     std::uint32_t index = 0;
     for (const LayerItem& item : items) {
         if (item.shape.m == 0 || item.shape.order == 0) continue;
-        const Section refresh{options_.refresh_interval,
-                              options_.stagger ? index++ % options_.refresh_interval : 0, true};
+        const Section refresh = refresh_section(policy_of(options_), index++, 1);
         directions.push_back(LayerRecipe(step, item, refresh, options_).build());
     }
     step.graph().set_stage("kfac update");

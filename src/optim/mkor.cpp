@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "curvature/structured_factor.hpp"
+#include "graph/section_entry.hpp"
 #include "heron/linalg/product.hpp"
 #include "heron/spirv/mkor_adam.hpp"
 #include "heron/spirv/mkor_mean.hpp"
@@ -22,6 +23,7 @@
 #include "optim/checks.hpp"
 #include "optim/layer.hpp"
 #include "optim/mkor.h"
+#include "optim/refresh.hpp"
 #include "optim/step_builder.hpp"
 
 namespace heron {
@@ -29,9 +31,9 @@ namespace heron {
 namespace {
 
 static_assert(sizeof(gpu::MkorHyper) == 40);
-static_assert(sizeof(gpu::MkorMeanJob) == 80);
-static_assert(sizeof(gpu::MkorProductJob) == 48);
-static_assert(sizeof(gpu::MkorRefreshJob) == 80);
+static_assert(sizeof(gpu::MkorMeanJob) == 112);
+static_assert(sizeof(gpu::MkorProductJob) == 80);
+static_assert(sizeof(gpu::MkorRefreshJob) == 104);
 static_assert(sizeof(gpu::MkorNormsJob) == 48);
 static_assert(sizeof(gpu::MkorScaleJob) == 48);
 static_assert(sizeof(gpu::MkorAdamJob) == 128);
@@ -93,8 +95,8 @@ double loss_terms(const LayerItem& item) {
 
 class LayerRecipe {
 public:
-    LayerRecipe(StepBuilder& step, const LayerItem& item, const MkorOptions& options)
-        : step_(step), graph_(step.graph()), item_(item), options_(options) {}
+    LayerRecipe(StepBuilder& step, const LayerItem& item, const Section& turns, const MkorOptions& options)
+        : step_(step), graph_(step.graph()), item_(item), turns_(section_entry(turns)), options_(options) {}
 
     void build() {
         const LayerShape& shape = item_.shape;
@@ -166,7 +168,7 @@ private:
             using Job = gpu::MkorProductJob;
             Job job{};
             job.order = narrow(order);
-            job.interval = options_.refresh_interval;
+            job.turns = turns_;
             job.warmup = options_.warmup_steps;
             add(graph_,
                 make_operation(kProduct, job,
@@ -184,7 +186,7 @@ private:
         Job job{};
         job.order = narrow(order);
         job.rounds = grid.rounds;
-        job.interval = options_.refresh_interval;
+        job.turns = turns_;
         job.warmup = options_.warmup_steps;
         job.recurrence = static_cast<std::uint32_t>(options_.recurrence);
         job.gamma = static_cast<float>(options_.factor_decay);
@@ -221,7 +223,7 @@ private:
         job.columns = narrow(columns);
         job.pieces = narrow(pieces);
         job.piece_rows = narrow(piece_rows);
-        job.interval = options_.refresh_interval;
+        job.turns = turns_;
         job.warmup = options_.warmup_steps;
         job.factor = static_cast<float>(factor);
         job.clip = options_.clip;
@@ -307,6 +309,8 @@ private:
     StepBuilder& step_;
     Graph& graph_;
     const LayerItem& item_;
+    // For kernels that look themselves: no section has warm-up steps.
+    const gpu::SectionEntry turns_;
     const MkorOptions& options_;
 };
 
@@ -324,8 +328,7 @@ Mkor::Mkor(const Device& device, const MkorOptions& options)
         refuse("Mkor: norm_threshold is " + number_text(o.norm_threshold) + ", must be above 0");
     check_option("Mkor", "blend", o.blend, o.blend >= 0 && o.blend <= 1, "in [0, 1]");
     check_option("Mkor", "clip", o.clip, o.clip > 0, "finite and above 0");
-    check_option("Mkor", "refresh_interval", o.refresh_interval,
-                 o.refresh_interval >= 1 && o.refresh_interval <= 10000, "1 to 10000");
+    check_refresh("Mkor", "refresh", o.refresh);
     if (o.factor_dtype != DType::f32 && o.factor_dtype != DType::f16 && o.factor_dtype != DType::bf16)
         refuse("Mkor: factor_dtype is " + std::string(to_string(o.factor_dtype)) +
                ", must be f32, f16 or bf16");
@@ -343,8 +346,8 @@ std::string Mkor::options_text() const {
            " factor_decay=" + number_text(o.factor_decay) + " norm_threshold=" +
            (std::isfinite(o.norm_threshold) ? number_text(o.norm_threshold) : std::string("none")) +
            " blend=" + number_text(o.blend) + " clip=" + number_text(o.clip) +
-           " refresh_interval=" + std::to_string(o.refresh_interval) +
-           " warmup_steps=" + std::to_string(o.warmup_steps) + " factor_dtype=" + to_string(o.factor_dtype) +
+           refresh_text("refresh", o.refresh) + " warmup_steps=" + std::to_string(o.warmup_steps) +
+           " factor_dtype=" + to_string(o.factor_dtype) +
            " base=" + std::to_string(static_cast<int>(o.base)) + " beta1=" + number_text(o.beta1) +
            " beta2=" + number_text(o.beta2) + " eps=" + number_text(o.eps) + momentum_step_text(o.step) +
            layers_text();
@@ -363,8 +366,10 @@ std::vector<HyperValue> Mkor::hyper() const {
 }
 
 void Mkor::build(StepBuilder& step) const {
+    std::uint32_t index = 0;
     for (const LayerItem& item : layer_items(step, *this, ConvScaling::shared))
-        if (item.shape.m > 0 && item.shape.order > 0) LayerRecipe(step, item, options_).build();
+        if (item.shape.m > 0 && item.shape.order > 0)
+            LayerRecipe(step, item, refresh_section(options_.refresh, index++, 1), options_).build();
 }
 
 }  // namespace heron

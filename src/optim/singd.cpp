@@ -11,6 +11,7 @@
 #include "optim/checks.hpp"
 #include "optim/layer.h"
 #include "optim/layer.hpp"
+#include "optim/refresh.hpp"
 #include "optim/step_builder.hpp"
 
 namespace heron {
@@ -135,8 +136,7 @@ SingdOptions SingdOptions::ingd(float lr_cov, std::uint32_t refresh_interval) {
                                   .then_constant(398)
                                   .then_linear(lr_cov, 1)
                                   .then_constant();
-    options.refresh_interval = refresh_interval;
-    options.stagger = false;
+    options.refresh = {.interval = refresh_interval, .stagger = false};
     options.step.decay_from = 20 * refresh_interval;
     return options;
 }
@@ -154,8 +154,7 @@ Singd::Singd(const Device& device, const SingdOptions& options)
     if (o.factor_dtype != DType::f32 && o.factor_dtype != DType::f16 && o.factor_dtype != DType::bf16)
         refuse("Singd: factor_dtype is " + std::string(to_string(o.factor_dtype)) +
                ", must be f32, f16 or bf16");
-    check_option("Singd", "refresh_interval", o.refresh_interval,
-                 o.refresh_interval >= 1 && o.refresh_interval <= 10000, "1 to 10000");
+    check_refresh("Singd", "refresh", o.refresh);
     check_momentum_step("Singd", o.step);
 }
 
@@ -177,8 +176,7 @@ std::string Singd::options_text() const {
            " alpha1=" + number_text(o.alpha1) + " normalize_lr_cov=" + std::to_string(o.normalize_lr_cov) +
            " kfac_like=" + std::to_string(o.kfac_like) + " inputs=" + structure_text(o.inputs) +
            " outputs=" + structure_text(o.outputs) + " factor_dtype=" + to_string(o.factor_dtype) +
-           " refresh_interval=" + std::to_string(o.refresh_interval) +
-           " stagger=" + std::to_string(o.stagger) + momentum_step_text(o.step) + layers_text();
+           refresh_text("refresh", o.refresh) + momentum_step_text(o.step) + layers_text();
 }
 
 // gpu::LayerHyper, then lr_cov.
@@ -190,7 +188,6 @@ std::vector<HyperValue> Singd::hyper() const {
 
 void Singd::build(StepBuilder& step) const {
     Graph& graph = step.graph();
-    const std::uint32_t interval = options_.refresh_interval;
     std::uint32_t index = 0;
     for (const LayerItem& item : layer_items(step, *this, ConvScaling::shared)) {
         if (item.shape.m == 0 || item.shape.order == 0) continue;
@@ -198,7 +195,7 @@ void Singd::build(StepBuilder& step) const {
         for (std::uint64_t g = 0; g < item.shape.groups; ++g) groups.emplace_back(step, item, g, options_);
 
         graph.set_stage("singd factors");
-        graph.set_section({interval, options_.stagger ? index++ % interval : 0});
+        graph.set_section(refresh_section(options_.refresh, index++, 1));
         const auto full = [&](const MatrixStructure& structure, std::uint64_t order, bool of_gradients) {
             return needs_all(resolved(structure, order)) ? layer_statistic(step, item, of_gradients)
                                                          : LayerStatistic{};

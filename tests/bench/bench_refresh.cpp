@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 // How long is the worst frame of a training with refreshes?
 //
-// Shampoo and FISMO over many matrices, one line of JSON a case: every refresh in the same step ("together"),
-// one matrix after the other over the interval ("staggered"), and that in slices, each of at most a share of
-// the FLOPs of a step
-// ("sliced"; one frame a slice). wall_ms is the median over all frames of two intervals, worst_ms the longest
-// frame, and worst_ratio how much longer the longest of "together" was.
+// Shampoo, FISMO and K-FAC over many matrices, one line of JSON a case: every refresh in the same step
+// ("together"), one matrix after the other over the interval ("staggered"), and that in slices, each of at
+// most a share of the FLOPs of a step ("sliced"; one frame a slice). wall_ms is the median over all frames of
+// two intervals, worst_ms the longest frame, and worst_ratio how much longer the longest of "together" was.
 #include <string>
 #include <vector>
 
@@ -32,6 +31,15 @@ double flops_of(const Plan& plan, std::uint32_t step) {
     for (const Node& node : plan.impl().graph.nodes)
         if (node.phase == Phase::step && node.section.runs(step)) sum += node.operation.flops;
     return sum;
+}
+
+// A layer's captures are what there is: its gradient.
+void add_to(Optimizer& optimizer, const Parameter& parameter) { optimizer.add(parameter); }
+void add_to(LayerOptimizer& optimizer, const Parameter& parameter) {
+    Layer layer;
+    layer.weight = parameter;
+    layer.inputs = layer.output_gradients = parameter.gradient;
+    optimizer.add_layer(layer);
 }
 
 struct Frames {
@@ -79,7 +87,7 @@ void compare(Device& device, const char* name, const std::vector<Parameter>& par
     for (const char* mode : {"together", "staggered", "sliced"}) {
         const std::string kind = mode;
         const auto optimizer = make(kind != "together");
-        for (const Parameter& parameter : parameters) optimizer->add(parameter);
+        for (const Parameter& parameter : parameters) add_to(*optimizer, parameter);
         const bool sliced = kind == "sliced";
         const Frames frames = run_frames(device, *optimizer, settings,
                                          sliced ? budget : std::numeric_limits<double>::infinity(), repeats);
@@ -130,6 +138,9 @@ void run(Device& device, const Settings& settings, int repeats) {
     });
     compare(device, "fismo", parameters, settings, repeats, [&](bool stagger) {
         return std::make_unique<Fismo>(device, FismoOptions{.refresh = policy(stagger)});
+    });
+    compare(device, "kfac", parameters, settings, repeats, [&](bool stagger) {
+        return std::make_unique<Kfac>(device, KfacOptions{.refresh = policy(stagger)});
     });
 }
 

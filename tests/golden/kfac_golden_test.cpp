@@ -106,7 +106,7 @@ private:
         options.damping = static_cast<float>(golden.number("damping"));
         options.factor_decay = golden.number("factor_decay");
         options.factor_interval = count(golden, "factor_update_steps");
-        options.refresh_interval = count(golden, "inv_update_steps");
+        options.refresh.interval = count(golden, "inv_update_steps");
         const std::string method = golden.text("method", "eigen");
         if (method != "eigen" && method != "inverse")
             throw std::runtime_error("method \"" + method + "\" is not known to this test");
@@ -122,7 +122,7 @@ private:
         options.damping = static_cast<float>(golden.number("damping"));
         options.factor_decay = golden.number("stat_decay");
         options.factor_interval = count(golden, "TCov");
-        options.refresh_interval = count(golden, "TInv");
+        options.refresh.interval = count(golden, "TInv");
         options.step.decay_from = 20 * options.factor_interval;
         read_clip(golden, options);
     }

@@ -16,7 +16,7 @@ public:
         options.recurrence = MkorRecurrence::published;
         options.lr = static_cast<float>(golden.number("lr"));
         options.clip = static_cast<float>(golden.number("clipping_value"));
-        options.refresh_interval = static_cast<std::uint32_t>(golden.number("inv_freq"));
+        options.refresh.interval = static_cast<std::uint32_t>(golden.number("inv_freq"));
         options.warmup_steps = static_cast<std::uint32_t>(golden.number("warmup_steps"));
         options.step.weight_decay = static_cast<float>(golden.number("weight_decay"));
         options.step.momentum = golden.number("momentum");
@@ -58,7 +58,7 @@ public:
         options.lr = static_cast<float>(golden.number("lr"));
         options.norm_threshold = static_cast<float>(golden.number("norm_threshold"));
         options.blend = golden.number("zeta");
-        options.refresh_interval = 1;
+        options.refresh.interval = 1;
         options.step.momentum = 0;
         CapturedGolden setup;
         setup.loss = LossReduction::sum;

@@ -21,8 +21,8 @@ public:
         options.alpha1 = options.kfac_like ? 0.0 : golden.number("alpha1");
         golden.number("alpha1");
         options.normalize_lr_cov = golden.flag("normalize_lr_cov", false);
-        options.refresh_interval = static_cast<std::uint32_t>(golden.number("T"));
-        options.stagger = false;
+        options.refresh.interval = static_cast<std::uint32_t>(golden.number("T"));
+        options.refresh.stagger = false;
         options.step.momentum = golden.number("momentum");
         options.step.weight_decay = static_cast<float>(golden.number("weight_decay"));
         const std::vector<std::string> structures = golden.texts("structures");

@@ -261,7 +261,7 @@ TEST_P(BadInputTest, OptionsOutOfRangeOfKfac) {
     refused([&] { Kfac(d, {.factor_decay_schedule = Schedule::constant(2)}); },
             {"Kfac", "factor_decay_schedule"});
     refused([&] { Kfac(d, {.factor_interval = 0}); }, {"Kfac", "factor_interval"});
-    refused([&] { Kfac(d, {.refresh_interval = 10001}); }, {"Kfac", "refresh_interval", "10001"});
+    refused([&] { Kfac(d, {.refresh = {.interval = 10001}}); }, {"Kfac", "refresh.interval", "10001"});
     refused([&] { Kfac(d, {.moments_interval = 0}); }, {"Kfac", "moments_interval"});
     refused([&] { Kfac(d, {.kl_clip = 0.0f}); }, {"Kfac", "kl_clip", "above 0"});
     refused([&] { Kfac(d, {.kl_clip_lr = kNan}); }, {"Kfac", "kl_clip_lr"});
@@ -279,7 +279,7 @@ TEST_P(BadInputTest, OptionsOutOfRangeOfSingdAndMkor) {
     refused([&] { Singd(d, {.outputs = {.block = 0}}); }, {"Singd", "outputs.block", "1 to 1024"});
     refused([&] { Singd(d, {.outputs = {.last = 121}}); }, {"Singd", "outputs.last", "121"});
     refused([&] { Singd(d, {.factor_dtype = DType::u32}); }, {"Singd", "factor_dtype", "u32"});
-    refused([&] { Singd(d, {.refresh_interval = 0}); }, {"Singd", "refresh_interval"});
+    refused([&] { Singd(d, {.refresh = {.interval = 0}}); }, {"Singd", "refresh.interval"});
     refused([&] { Singd(d, {.step = {.momentum = 1.0}}); }, {"Singd", "momentum"});
     refused([&] { Mkor(d, {.lr = kInfinity}); }, {"Mkor", "lr"});
     refused([&] { Mkor(d, {.recurrence = static_cast<MkorRecurrence>(3)}); }, {"Mkor", "recurrence"});
@@ -288,7 +288,7 @@ TEST_P(BadInputTest, OptionsOutOfRangeOfSingdAndMkor) {
     EXPECT_NO_THROW(Mkor(d, {.norm_threshold = kInfinity}));
     refused([&] { Mkor(d, {.blend = 1.5}); }, {"Mkor", "blend"});
     refused([&] { Mkor(d, {.clip = 0.0f}); }, {"Mkor", "clip"});
-    refused([&] { Mkor(d, {.refresh_interval = 10001}); }, {"Mkor", "refresh_interval", "10001"});
+    refused([&] { Mkor(d, {.refresh = {.interval = 10001}}); }, {"Mkor", "refresh.interval", "10001"});
     refused([&] { Mkor(d, {.factor_dtype = DType::u32}); }, {"Mkor", "factor_dtype"});
     refused([&] { Mkor(d, {.base = static_cast<MkorBase>(2)}); }, {"Mkor", "base"});
     refused([&] { Mkor(d, {.base = MkorBase::adam, .step = {.decoupled_decay = true}}); },

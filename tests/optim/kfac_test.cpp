@@ -73,7 +73,7 @@ KfacOptions options_of(KfacMethod method) {
     options.lr = 0.2f;
     options.damping = 0.05f;
     options.factor_decay = 0.5;
-    options.refresh_interval = method == KfacMethod::ekfac ? 100 : 1;
+    options.refresh.interval = method == KfacMethod::ekfac ? 100 : 1;
     options.kl_clip = 1e-3f;
     return options;
 }
@@ -254,8 +254,7 @@ TEST_P(KfacTest, WhatIsNotFiniteIsLeftOutAndCounted) {
 TEST_P(KfacTest, IntervalsAndStaggerSayWhenFactorsAndInversesMove) {
     KfacOptions options = options_of(KfacMethod::inverse);
     options.factor_interval = 2;
-    options.refresh_interval = 3;
-    options.stagger = true;
+    options.refresh = {.interval = 3};
     std::vector<LayerCase> cases{layers_of_every_kind()[0], layers_of_every_kind()[1]};
     Plan plan = plan_of(cases, options);
     for (unsigned k = 0; k < 7; ++k) {
@@ -272,6 +271,45 @@ TEST_P(KfacTest, IntervalsAndStaggerSayWhenFactorsAndInversesMove) {
             // In the first step, and when it is the layer's turn; in step 1 the factors are those of step 0.
             EXPECT_EQ(floats(plan, cases[l].name + ".weight.A_inverse") != inverse[l],
                       k == 0 || (k > 1 && k % 3 == l));
+        }
+    }
+}
+
+TEST_P(KfacTest, GrowthThatHasNotBegunChangesNothing) {
+    std::vector<std::vector<float>> results;
+    for (const std::uint32_t growth : {0u, 100u}) {
+        KfacOptions options = options_of(KfacMethod::inverse);
+        options.refresh = {.interval = 3, .growth = growth};
+        Plan plan = plan_of({layers_of_every_kind()[0], layers_of_every_kind()[1]}, options);
+        for (unsigned k = 0; k < 5; ++k) {
+            for (TestLayer& layer : layers_) layer.draw(20 * k);
+            plan.run();
+        }
+        results.push_back(weights());
+    }
+    EXPECT_EQ(results[0], results[1]);
+}
+
+TEST_P(KfacTest, CurvatureIsTheIdentityUntilTheFirstRefresh) {
+    for (const KfacMethod method : {KfacMethod::inverse, KfacMethod::eigen, KfacMethod::ekfac}) {
+        SCOPED_TRACE(static_cast<int>(method));
+        KfacOptions options = options_of(method);
+        options.refresh = {.interval = 1, .first = 3};
+        options.step.momentum = 0;
+        options.kl_clip.reset();
+        Plan plan = plan_of({layers_of_every_kind()[0]}, options);
+        const double damping = method == KfacMethod::inverse ? 0 : static_cast<double>(options.damping);
+        for (unsigned k = 0; k < 3; ++k) {
+            layers_[0].draw(10 * k);
+            const Matrix before = layers_[0].parameters(0);
+            plan.run();
+            const Matrix expected =
+                before - static_cast<double>(options.lr) / (1 + damping) * layers_[0].gradient(0);
+            const double distance = (layers_[0].parameters(0) - expected).norm();
+            if (k < 2)
+                EXPECT_LE(distance, 1e-6);
+            else
+                EXPECT_GE(distance, 1e-3);
         }
     }
 }

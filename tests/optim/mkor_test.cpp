@@ -23,7 +23,7 @@ protected:
         MkorOptions options;
         options.lr = 0.2f;
         options.factor_decay = 0.5;
-        options.refresh_interval = 1;
+        options.refresh.interval = 1;
         return options;
     }
     // What the loss of a layer was divided by; `none` stands for all rows, of a convolution for the samples.

@@ -36,7 +36,7 @@ public:
             keep("A", a.transpose() * a / count);
             keep("S", count * s.transpose() * s);
         }
-        const bool refreshes = batch || k % o_.refresh_interval == 0;
+        const bool refreshes = batch || k % o_.refresh.interval == 0;
         if (refreshes) refresh(damping);
         const Matrix d = o_.method == KfacMethod::inverse || batch
                              ? Matrix(get("S_inverse", rows_, rows_) * g * get("A_inverse", cols_, cols_))

@@ -26,7 +26,7 @@ inline Matrix mkor_renewed(const MkorOptions& o, const Matrix& p, const Matrix& 
 }
 
 inline bool mkor_refreshes(const MkorOptions& o, std::uint64_t t) {
-    return (t - 1) % o.refresh_interval == 0 || t - 1 < o.warmup_steps;
+    return (t - 1) % o.refresh.interval == 0 || t - 1 < o.warmup_steps;
 }
 
 // Mean over the rows of factor x, cut to +-clip.

@@ -68,7 +68,7 @@ public:
             const auto found = states.find(name);
             if (found != states.end()) value = from_stored(s, value.rows(), found->second);
         });
-        if ((t - 1) % o_.refresh_interval == 0) {
+        if ((t - 1) % o_.refresh.interval == 0) {
             const Matrix a = inputs(gradient), s = output_gradients(gradient);
             const double count = kCaptures;
             factors.move(o_, a.transpose() * a / count, count * (s.transpose() * s), t);

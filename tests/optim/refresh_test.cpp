@@ -115,6 +115,26 @@ TEST_P(RefreshTest, StatesChangeInTheStepsOfTheirTurns) {
         return std::make_unique<Shampoo>(on, ShampooOptions{.epsilon = 1e-3f, .refresh = late});
     };
     EXPECT_EQ(changes(shampoo, ".factor0_whitener", 9, true), expected(late, 0, 9));
+    const auto kfac = [&](const Device& on) {
+        return std::make_unique<Kfac>(on, KfacOptions{.refresh = policy});
+    };
+    RefreshPolicy at_once = policy;
+    at_once.first = 1;
+    EXPECT_EQ(changes(kfac, ".A_inverse", 9, false), expected(at_once, 1, 9));
+    EXPECT_EQ(changes(kfac, ".A_inverse", 9, true), expected(at_once, 1, 9));
+    const auto singd = [&](const Device& on) {
+        return std::make_unique<Singd>(on, SingdOptions{.refresh = policy});
+    };
+    EXPECT_EQ(changes(singd, ".K", 9, false), expected(policy, 1, 9));
+    for (const std::uint32_t warmup : {0u, 2u}) {
+        const auto mkor = [&](const Device& on) {
+            return std::make_unique<Mkor>(on, MkorOptions{.refresh = late, .warmup_steps = warmup});
+        };
+        std::vector<Steps> turns = expected(late, 1, 9);
+        for (Steps& steps : turns)
+            if (warmup > 0) steps.insert(steps.begin(), {1, 2});
+        EXPECT_EQ(changes(mkor, ".R_inverse", 9, false), turns);
+    }
 }
 
 TEST_P(RefreshTest, DescriptionsSayWhenAStageRuns) {

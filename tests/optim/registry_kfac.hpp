@@ -33,7 +33,7 @@ inline std::vector<OptimizerCase> kfac_cases() {
     KfacOptions pi;
     pi.damping = 0.1f;
     pi.kl_clip.reset();
-    pi.refresh_interval = 2;
+    pi.refresh.interval = 2;
     pi.step.weight_decay = 0.01f;
     pi.step.decoupled_decay = true;
     KfacOptions full = pi;
@@ -41,7 +41,7 @@ inline std::vector<OptimizerCase> kfac_cases() {
     full.damping_split = DampingSplit::full;
     full.warm_factors = true;
     full.factor_interval = 2;
-    full.refresh_interval = 1;
+    full.refresh.interval = 1;
     full.step = {.momentum = 0.9, .nesterov = true, .weight_decay = 0.01f, .decay_from = 1};
     KfacOptions eigen = pi;
     eigen.method = KfacMethod::eigen;
@@ -50,12 +50,12 @@ inline std::vector<OptimizerCase> kfac_cases() {
     eigen.damping_schedule = Schedule::linear(2.0f, 1.0f, 20);
     eigen.damping_at_refresh = true;
     eigen.factor_decay_schedule = Schedule::linear(0.9f, 1.0f, 20);
-    eigen.refresh_interval = 3;
+    eigen.refresh.interval = 3;
     eigen.step = {.momentum = 0.0};
     // Orders below the number of samples: in the space of a repeated eigenvalue moments depend on the basis.
     KfacOptions ekfac = pi;
     ekfac.method = KfacMethod::ekfac;
-    ekfac.refresh_interval = 200;
+    ekfac.refresh.interval = 200;
     ekfac.step = {.momentum = 0.9, .dampening = 0.1};
     KfacOptions batch = pi;
     batch.method = KfacMethod::batch;

@@ -30,13 +30,13 @@ inline OptimizerCase mkor(std::string name, const MkorOptions& options) {
 
 inline std::vector<OptimizerCase> mkor_cases() {
     MkorOptions exact;
-    exact.refresh_interval = 2;
+    exact.refresh.interval = 2;
     exact.warmup_steps = 3;
     exact.clip = 2.0f;
     exact.step.weight_decay = 0.01f;
     MkorOptions published;
     published.recurrence = MkorRecurrence::published;
-    published.refresh_interval = 1;
+    published.refresh.interval = 1;
     published.base = MkorBase::adam;
     published.eps = 1e-4f;
     published.beta2 = 0.99;

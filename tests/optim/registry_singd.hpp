@@ -44,23 +44,23 @@ inline OptimizerCase singd(std::string name, const SingdOptions& options, std::v
 inline std::vector<OptimizerCase> singd_cases() {
     SingdOptions dense;
     dense.lr_cov = 2e-3f;
-    dense.refresh_interval = 2;
-    dense.stagger = false;
+    dense.refresh.interval = 2;
+    dense.refresh.stagger = false;
     dense.step.weight_decay = 0.01f;
     SingdOptions blocks = dense;
     blocks.inputs = {.kind = StructureKind::block_diagonal, .block = 4};
     blocks.outputs = {.kind = StructureKind::hierarchical, .first = 3, .last = 2};
     blocks.normalize_lr_cov = true;
     blocks.lr_cov = 0.05f;
-    blocks.refresh_interval = 1;
+    blocks.refresh.interval = 1;
     blocks.step = {.momentum = 0.9, .nesterov = true, .weight_decay = 0.1f, .decoupled_decay = true};
     SingdOptions toeplitz = SingdOptions::ikfac();
     toeplitz.inputs.kind = StructureKind::lower_toeplitz;
     toeplitz.outputs.kind = StructureKind::diagonal;
     toeplitz.lr_cov = 2e-3f;
     toeplitz.lr_cov_schedule = Schedule::linear(0.5f, 1.0f, 20);
-    toeplitz.refresh_interval = 3;
-    toeplitz.stagger = false;
+    toeplitz.refresh.interval = 3;
+    toeplitz.refresh.stagger = false;
     toeplitz.step = {.momentum = 0.0};
     return {singd("singd", dense, {{1, 1}, {1, 9}, {9, 1}, {6, 10}, {17, 13}, {70, 64}}),
             singd("singd_blocks", blocks, {{1, 1}, {1, 9}, {9, 1}, {6, 10}, {17, 13}, {40, 70}}),

@@ -27,7 +27,7 @@ protected:
         options.lr = 0.2f;
         options.lr_cov = 0.1f;
         options.damping = 0.05;
-        options.refresh_interval = 1;
+        options.refresh.interval = 1;
         options.inputs = inputs;
         options.outputs = outputs;
         return options;
@@ -168,9 +168,9 @@ TEST_P(SingdTest, RefreshesThatAreNotFiniteAreDroppedAndCounted) {
 
 TEST_P(SingdTest, IntervalAndStaggerSayWhenFactorsMove) {
     SingdOptions options = options_of({}, {});
-    options.refresh_interval = 3;
+    options.refresh.interval = 3;
     for (const bool stagger : {false, true}) {
-        options.stagger = stagger;
+        options.refresh.stagger = stagger;
         const std::vector<LayerCase> cases{layers_of_every_kind()[0], layers_of_every_kind()[1]};
         Plan plan = plan_of(options, {}, cases);
         std::vector<std::string> moves(2);

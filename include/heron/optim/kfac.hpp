@@ -38,6 +38,7 @@
 
 #include "heron/curvature.hpp"
 #include "heron/optim/layer.hpp"
+#include "heron/optim/refresh.hpp"
 
 namespace heron {
 
@@ -69,14 +70,14 @@ struct KfacOptions {
     Schedule factor_decay_schedule;  // factors on it
     // g <= 1 - 1/k in the k-th statistic, as in the paper: the identity is forgotten at once.
     bool warm_factors = false;
-    // Steps between statistics, refreshes, and updates of EK-FAC's moments (not in the first step; every
-    // refresh begins them anew): 1..10000. kfac-pytorch 1, 1; alecwangcq 10, 100, 1.
+    // Steps between statistics, and between updates of EK-FAC's moments (from the step after the first
+    // refresh on; every refresh begins them anew): 1..10000. kfac-pytorch 1; alecwangcq 10, 1.
     std::uint32_t factor_interval = 1;
-    std::uint32_t refresh_interval = 10;
     std::uint32_t moments_interval = 1;
-    // The k-th layer is refreshed in the first step, then in steps of number k modulo the interval (from 0),
-    // so that no step carries all of them; else all together.
-    bool stagger = false;
+    // Of inverses or eigenvectors: a layer's in the steps of its turn, and all layers' in step `first` (0: in
+    // the first one), before which they are those of the identity. kfac-pytorch 1, alecwangcq 100, together;
+    // staggered, no later step carries all of them.
+    RefreshPolicy refresh{.interval = 10, .stagger = false};
     // Finite, > 0; nullopt: no clip. Its lr: that of the step, without the parameters' lr_scale, unless
     // kl_clip_lr (finite, >= 0; 0: not set) is.
     std::optional<float> kl_clip = 1e-3f;

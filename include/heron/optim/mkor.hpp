@@ -33,6 +33,7 @@
 #include <string_view>
 
 #include "heron/optim/layer.hpp"
+#include "heron/optim/refresh.hpp"
 
 namespace heron {
 
@@ -40,7 +41,7 @@ enum class MkorRecurrence {
     // The inverse of gamma F + (1 - gamma) v v^T, as above.
     exact,
     // The authors' package: P <- 0.95 P + 0.05 I, then P <- P - (P v)(P v)^T / (1 + v^T P v), the first
-    // refresh leaving the identity; factor_decay, norm_threshold and blend are not used.
+    // step leaving the identity; factor_decay, norm_threshold and blend are not used.
     published,
     // As the paper prints it: P <- gamma P + (1 - gamma) / (gamma^2 (1 + gamma (1 - gamma) v^T P v)) (P v)
     // (P v)^T. It grows along v, and is no inverse: for comparison.
@@ -53,13 +54,14 @@ enum class MkorBase { sgd, adam };
 struct MkorOptions {
     float lr = 0.01f;  // finite, >= 0
     MkorRecurrence recurrence = MkorRecurrence::exact;
-    double factor_decay = 0.95;           // gamma, (0, 1)
-    float norm_threshold = 4.0f;          // above 0, or infinity: never
-    double blend = 0.9;                   // zeta, [0, 1]; hkor.py's
-    float clip = 100.0f;                  // above 0, finite
-    std::uint32_t refresh_interval = 10;  // 1..10000: in steps 1, 1 + interval, ...
-    std::uint32_t warmup_steps = 0;       // and in each of so many first steps
-    DType factor_dtype = DType::f32;      // of the inverses: f32, f16 or bf16; sums are f32
+    double factor_decay = 0.95;   // gamma, (0, 1)
+    float norm_threshold = 4.0f;  // above 0, or infinity: never
+    double blend = 0.9;           // zeta, [0, 1]; hkor.py's
+    float clip = 100.0f;          // above 0, finite
+    // Of inverses; and each of the first warmup_steps steps renews all of them.
+    RefreshPolicy refresh{.interval = 10, .stagger = false};
+    std::uint32_t warmup_steps = 0;
+    DType factor_dtype = DType::f32;  // of the inverses: f32, f16 or bf16; sums are f32
     MkorBase base = MkorBase::sgd;
     MomentumStep step;   // of SGD; of Adam its weight decay alone, which is coupled as torch.optim.Adam's
     double beta1 = 0.9;  // of Adam, [0, 1)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// When an optimizer renews what it does not renew in every step: factors, roots, bases. Shampoo, 4-bit
-// Shampoo, FISMO and Mousse have it as their option `refresh`.
+// When an optimizer renews what it does not renew in every step: factors, inverses, roots, bases. Shampoo,
+// 4-bit Shampoo, FISMO, Mousse, K-FAC, SINGD and MKOR have it as an option, `refresh` with most of them.
 //
 // Three ways keep a refresh from being a frame's hitch, and they go together. A long interval makes it rare:
 // Newton's method with a Hessian that is renewed every m-th iteration needs sqrt(d) fewer operations at m = d
@@ -19,8 +19,8 @@ struct RefreshPolicy {
     // training goes on, this often (0..16).
     std::uint32_t growth = 0;
     std::uint32_t doublings = 4;
-    // The optimizer's matrix number k takes its turn k steps later than the first: no step carries all of
-    // them, while the interval is as long as there are matrices.
+    // The optimizer's matrix (or layer) number k takes its turn k steps later than the first: no step carries
+    // all of them, while the interval is as long as there are matrices.
     bool stagger = true;
     // Above 0: nothing is renewed before this step (from 1), and in it everything is, whatever its turn. 0:
     // the first turn is the first refresh, unless the optimizer says otherwise.

@@ -37,6 +37,7 @@
 
 #include "heron/linalg/structure.hpp"
 #include "heron/optim/layer.hpp"
+#include "heron/optim/refresh.hpp"
 
 namespace heron {
 
@@ -55,10 +56,8 @@ struct SingdOptions {
     MatrixStructure outputs;  // of C
     // Of K, C and their momenta: f32, f16 or bf16. Sums are f32.
     DType factor_dtype = DType::f32;
-    // Factors move in every refresh_interval-th step, from the first on: 1..10000. With `stagger` the k-th
-    // layer begins with step 1 + k mod refresh_interval, so that no step carries all of them.
-    std::uint32_t refresh_interval = 10;
-    bool stagger = true;
+    // When a layer's factors move; before its first turn they are the identity.
+    RefreshPolicy refresh{.interval = 10};
     MomentumStep step;  // momentum 0.9, no decay
     Schedule schedule;
 
