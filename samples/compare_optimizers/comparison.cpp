@@ -286,11 +286,6 @@ std::vector<std::vector<Tuning>> calibrated(const heron::Device& device,
     const std::size_t count = settings.optimizers.size();
     for (std::size_t t = 0; t < tasks.size(); ++t)
         for (const NamedOptimizer* optimizer : settings.optimizers) {
-            if (optimizer->layers && !tasks[t]->has_layers) {
-                progress.line(fmt::format("  {} {}: left out, the task keeps no inputs and output gradients",
-                                          tasks[t]->name, optimizer->name));
-                continue;
-            }
             progress.show(double(t * count + tunings[t].size()) / double(tasks.size() * count),
                           "  compiling and measuring", fmt::format("{} {}", tasks[t]->name, optimizer->name));
             tunings[t].emplace_back(device, *tasks[t], settings, *optimizer, journal).calibrate();

@@ -81,14 +81,15 @@ class ImageTask : public Task {
 public:
     ImageTask(const heron::Device& device, const DataSet& data, const ImageTaskSettings& settings)
         : Task("fashion_mnist", samples::title(data, settings), fmt::format("batch {}", settings.batch),
-               settings.steps, kRestLr, true),
+               settings.steps, kRestLr),
           device_(device),
           data_(data),
           settings_(settings),
           train_(device, data.train, "train"),
           validation_(device, first_images(data.test, settings.validation), "validation") {}
 
-    std::unique_ptr<Training> begin(std::uint32_t seed) const override {
+    // The perceptron's buffers are kept anyway.
+    std::unique_ptr<Training> begin(std::uint32_t seed, bool) const override {
         return std::make_unique<ImageTraining>(device_, data_, train_, validation_, settings_, seed);
     }
 

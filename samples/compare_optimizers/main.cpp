@@ -285,11 +285,6 @@ int run(const Options& options, const std::string& command) {
     std::vector<std::unique_ptr<Task>> tasks;
     if (data) tasks.push_back(image_task(device, *data, preset.image));
     if (corpus) tasks.push_back(text_task(device, *corpus, preset.text));
-    for (const auto& task : tasks)
-        if (std::ranges::none_of(settings.optimizers, [&](const NamedOptimizer* optimizer) {
-                return task->has_layers || !optimizer->layers;
-            }))
-            throw BadInput("--optimizers: none of them takes the task " + task->name);
     std::vector<const Task*> pointers;
     for (const auto& task : tasks) {
         fmt::print("Task:   {}: {}, {} steps\n", task->name, task->text(), task->steps);

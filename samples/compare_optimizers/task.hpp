@@ -24,8 +24,8 @@ public:
     virtual ~Training() = default;
 
     virtual std::vector<heron::Parameter> parameters() const = 0;
-    // Those whose inputs and output gradients the passes keep (Task::has_layers).
-    virtual std::vector<heron::Layer> layers() const { return {}; }
+    // With inputs and output gradients, if Task::begin() was told to keep captures.
+    virtual std::vector<heron::Layer> layers() const = 0;
     virtual std::uint64_t parameter_count() const = 0;
     // What a step does before the optimizer: losses and gradients of the next batch. Allocated.
     virtual std::vector<heron::Plan*> passes() = 0;
@@ -43,22 +43,21 @@ public:
     const std::string title;   // network and data
     const std::string detail;  // their sizes
     const std::uint32_t steps;
-    const float rest_lr;    // of AdamW beside a matrix optimizer
-    const bool has_layers;  // what optimizers of whole layers need
+    const float rest_lr;  // of AdamW beside a matrix optimizer
 
     std::string text() const { return title + ", " + detail; }
 
-    virtual std::unique_ptr<Training> begin(std::uint32_t seed) const = 0;
+    // `keep_captures`: for optimizers of layers; costs the passes a copy of them where they would not last.
+    virtual std::unique_ptr<Training> begin(std::uint32_t seed, bool keep_captures) const = 0;
 
 protected:
     Task(std::string task_name, std::string task_title, std::string task_detail, std::uint32_t task_steps,
-         float task_rest_lr, bool task_has_layers)
+         float task_rest_lr)
         : name(std::move(task_name)),
           title(std::move(task_title)),
           detail(std::move(task_detail)),
           steps(task_steps),
-          rest_lr(task_rest_lr),
-          has_layers(task_has_layers) {}
+          rest_lr(task_rest_lr) {}
 };
 
 struct ImageTaskSettings {

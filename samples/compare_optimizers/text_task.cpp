@@ -20,9 +20,10 @@ constexpr float kRestLr = 2e-2f;
 class TextTraining : public Training {
 public:
     TextTraining(const heron::Device& device, const DeviceText& train, const DeviceText& validation,
-                 const TransformerShape& shape, const TextTaskSettings& settings, std::uint32_t seed)
+                 const TransformerShape& shape, const TextTaskSettings& settings, std::uint32_t seed,
+                 bool keep_captures)
         : network_(device, shape),
-          training_(device, shape, settings.sequences),
+          training_(device, shape, settings.sequences, keep_captures),
           windows_(std::min(settings.validation, (validation.length - 1) / shape.context)),
           validating_(device, shape, std::min(windows_, kValidationSequences)) {
         network_.initialize(seed);
@@ -33,6 +34,7 @@ public:
     }
 
     std::vector<heron::Parameter> parameters() const override { return network_.parameters(); }
+    std::vector<heron::Layer> layers() const override { return network_.captured_layers(training_); }
     std::uint64_t parameter_count() const override { return network_.parameter_count(); }
     std::vector<heron::Plan*> passes() override { return {&train_}; }
     double loss(std::uint64_t batch) const override {
@@ -77,15 +79,16 @@ public:
               "text", "transformer on characters of " + corpus.source,
               fmt::format("{} blocks of width {}, {} heads, context {}, {} sequences a step", settings.blocks,
                           settings.width, settings.heads, settings.context, settings.sequences),
-              settings.steps, kRestLr, false),
+              settings.steps, kRestLr),
           device_(device),
           settings_(settings),
           shape_(shape_of(corpus, settings)),
           train_(device, corpus.train, "train"),
           validation_(device, corpus.validation, "validation") {}
 
-    std::unique_ptr<Training> begin(std::uint32_t seed) const override {
-        return std::make_unique<TextTraining>(device_, train_, validation_, shape_, settings_, seed);
+    std::unique_ptr<Training> begin(std::uint32_t seed, bool keep_captures) const override {
+        return std::make_unique<TextTraining>(device_, train_, validation_, shape_, settings_, seed,
+                                              keep_captures);
     }
 
 private:

@@ -2,6 +2,7 @@
 // Builds the graphs of the passes from heron::gemm, the samples' layers and kernels of its own (shaders/).
 #include "transformer.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 
@@ -95,6 +96,11 @@ std::uint64_t layout_bytes(const std::vector<Entry>& entries) {
     return last.byte_offset + last.shape.count() * sizeof(float);
 }
 
+// y = x W^T of it belongs to an optimizer of layers.
+bool is_linear(const Entry& entry) {
+    return entry.role == heron::Role::hidden_matrix || entry.role == heron::Role::head;
+}
+
 // One pass under construction. What the backward pass needs of the forward pass are temporaries of the same
 // plan, which share memory where they can.
 class Builder {
@@ -169,10 +175,25 @@ private:
     }
     // From dy: dW = dy^T x, and dx = dy W.
     Tensor linear_backward(const Tensor& dy, const Tensor& x, std::size_t parameter) {
+        capture(dy, x, parameter);
         product(dy, x, gradients_[parameter], Transpose::yes, Transpose::no);
         const Tensor dx = activation(x.cols());
         product(dy, weights_[parameter], dx, Transpose::no, Transpose::no);
         return dx;
+    }
+
+    // Copies: temporaries share memory with what comes later, and dy may be added to.
+    void capture(const Tensor& dy, const Tensor& x, std::size_t parameter) {
+        if (passes_.captures.empty()) return;
+        const std::vector<Entry> entries = layout(shape_);
+        const auto layer =
+            std::count_if(entries.begin(), entries.begin() + std::ptrdiff_t(parameter), is_linear);
+        const TextPasses::Capture& kept = passes_.captures[static_cast<std::size_t>(layer)];
+        const std::string name = entries[parameter].name;
+        heron::convert(graph_, x, external(name + ".inputs", kept.inputs, DType::f32, x.shape), 1, false);
+        heron::convert(graph_, dy,
+                       external(name + ".output_gradients", kept.output_gradients, DType::f32, dy.shape), 1,
+                       false);
     }
 
     void windows(std::uint32_t seed, bool in_order) {
@@ -429,6 +450,27 @@ std::vector<heron::Parameter> Transformer::parameters() const {
     return result;
 }
 
+std::vector<heron::Layer> Transformer::captured_layers(const TextPasses& passes) const {
+    std::vector<heron::Layer> result;
+    const std::vector<heron::Parameter> all = parameters();
+    const std::vector<Entry> entries = layout(shape);
+    for (std::size_t i = 0; i < entries.size() && result.size() < passes.captures.size(); ++i) {
+        if (!is_linear(entries[i])) continue;
+        const TextPasses::Capture& kept = passes.captures[result.size()];
+        const auto rows_of = [&](const heron::Buffer& buffer, std::uint64_t width) {
+            return buffer.view(DType::f32, Shape{passes.sequences, shape.context, width});
+        };
+        heron::Layer layer;
+        layer.weight = all[i];
+        layer.weight.view = {};  // q, k and v are one layer
+        layer.inputs = rows_of(kept.inputs, entries[i].shape[1]);
+        layer.output_gradients = rows_of(kept.output_gradients, entries[i].shape[0]);
+        layer.loss = heron::LossReduction::mean_over_positions;
+        result.push_back(std::move(layer));
+    }
+    return result;
+}
+
 std::uint64_t Transformer::parameter_count() const {
     std::uint64_t count = 0;
     for (const Entry& entry : layout(shape)) count += entry.shape.count();
@@ -443,7 +485,7 @@ DeviceText::DeviceText(const heron::Device& device, std::span<const std::uint8_t
 }
 
 TextPasses::TextPasses(const heron::Device& device, const TransformerShape& shape,
-                       std::uint32_t sequence_count)
+                       std::uint32_t sequence_count, bool keep_captures)
     : sequences(sequence_count), rows(sequence_count * shape.context) {
     const auto create = [&](std::uint64_t elements, const char* name,
                             heron::MemoryKind kind = heron::MemoryKind::device) {
@@ -456,6 +498,11 @@ TextPasses::TextPasses(const heron::Device& device, const TransformerShape& shap
     one_hot = create(std::uint64_t{rows} * shape.vocabulary, "one_hot");
     targets = create(rows, "targets");
     row_result = create(2 * std::uint64_t{rows}, "row_result");
+    if (!keep_captures) return;
+    for (const Entry& entry : layout(shape))
+        if (is_linear(entry))
+            captures.push_back(
+                {create(rows * entry.shape[1], "inputs"), create(rows * entry.shape[0], "output gradients")});
 }
 
 heron::Plan transformer_training_plan(const heron::Device& device, const Transformer& network,

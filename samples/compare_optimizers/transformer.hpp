@@ -29,6 +29,8 @@ struct TransformerShape {
     std::uint32_t blocks = 0;
 };
 
+struct TextPasses;
+
 struct Transformer {
     TransformerShape shape;
     // Everything in one buffer each, at the same offsets.
@@ -43,6 +45,8 @@ struct Transformer {
     // "blocks.0.{norm1.gain,qkv.weight,out.weight,norm2.gain,up.weight,down.weight}", "norm.gain",
     // "head.weight". W_qkv is three matrices for matrix optimizers.
     std::vector<heron::Parameter> parameters() const;
+    // The matrices but the embeddings' with what passes that keep captures leave behind.
+    std::vector<heron::Layer> captured_layers(const TextPasses& passes) const;
     std::uint64_t parameter_count() const;
 };
 
@@ -63,8 +67,15 @@ struct TextPasses {
     heron::Buffer one_hot;     // rows x vocabulary: the batch's characters
     heron::Buffer targets;     // rows
     heron::Buffer row_result;  // rows x 2: loss, and 1 where the prediction is right
+    // For optimizers of layers: x and the gradient of y, rows x width each, of every y = x W^T, in the order
+    // of the parameters. Empty where nothing is kept.
+    struct Capture {
+        heron::Buffer inputs, output_gradients;
+    };
+    std::vector<Capture> captures;
 
-    TextPasses(const heron::Device& device, const TransformerShape& shape, std::uint32_t sequences);
+    TextPasses(const heron::Device& device, const TransformerShape& shape, std::uint32_t sequences,
+               bool keep_captures = false);
     struct Result {
         float loss_sum;
         float right;

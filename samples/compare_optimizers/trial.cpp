@@ -38,7 +38,7 @@ public:
         : progress_(progress),
           instance_functions_(open_vulkan(), device.instance()),
           vk_(instance_functions_.GetDeviceProcAddr, device.handle()),
-          training_(task.begin(settings.seed)) {
+          training_(task.begin(settings.seed, settings.optimizer->layers)) {
         trial_.settings = settings;
         trial_.parameters = training_->parameter_count();
         OptimizerRequest request{.device = device,

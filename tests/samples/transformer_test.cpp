@@ -172,7 +172,7 @@ TEST_P(Transformer, GradientsMatchFiniteDifferencesInFloat64) {
     samples::Transformer network(device(), kShape);
     randomize(network);
     const samples::DeviceText device_text(device(), text, "text");
-    const samples::TextPasses passes(device(), kShape, kSequences);
+    const samples::TextPasses passes(device(), kShape, kSequences, true);
     Plan plan = samples::transformer_training_plan(device(), network, device_text, passes, 11, {});
     plan.allocate();
     plan.run();
@@ -201,6 +201,41 @@ TEST_P(Transformer, GradientsMatchFiniteDifferencesInFloat64) {
         // Some thirty operations lie one behind the other, each a rounding of its own.
         EXPECT_LE(norm(error) / norm(expected), 32 * 0x1p-24) << parameter.name;
     }
+}
+
+// What is kept for optimizers of layers belongs to the gradients: dW = dy^T x over all rows.
+TEST_P(Transformer, CapturesMakeTheGradients) {
+    const std::vector<std::uint8_t> text = random_text(40);
+    samples::Transformer network(device(), kShape);
+    randomize(network);
+    const samples::DeviceText device_text(device(), text, "text");
+    const samples::TextPasses passes(device(), kShape, kSequences, true);
+    Plan plan = samples::transformer_training_plan(device(), network, device_text, passes, 11, {});
+    plan.allocate();
+    plan.run();
+    const std::vector<Layer> layers = network.captured_layers(passes);
+    ASSERT_EQ(layers.size(), 4u * kShape.blocks + 1);
+    for (std::size_t l = 0; l < layers.size(); ++l) {
+        const Parameter& weight = layers[l].weight;
+        const auto x = download<float>(passes.captures[l].inputs);
+        const auto dy = download<float>(passes.captures[l].output_gradients);
+        const std::size_t rows = weight.weight.shape[0], cols = weight.weight.shape[1];
+        const Values gradient = values_of(network.gradients, weight.gradient);
+        Values error(rows * cols), sizes(rows * cols);
+        for (std::size_t i = 0; i < rows; ++i)
+            for (std::size_t j = 0; j < cols; ++j) {
+                double sum = 0;
+                for (std::size_t r = 0; r < kRows; ++r) {
+                    const double term = double{dy[r * rows + i]} * x[r * cols + j];
+                    sum += term;
+                    sizes[i * cols + j] += std::abs(term);
+                }
+                error[i * cols + j] = gradient[i * cols + j] - sum;
+            }
+        // A sum of kRows rounded products in f32.
+        EXPECT_LE(norm(error), (kRows + 1) * 0x1p-24 * norm(sizes)) << weight.name;
+    }
+    EXPECT_TRUE(network.captured_layers(samples::TextPasses(device(), kShape, kSequences)).empty());
 }
 
 TEST_P(Transformer, TrainsOnWindowsOfTheTextThatDependOnTheSeed) {
