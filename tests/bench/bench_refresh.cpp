@@ -99,9 +99,9 @@ void compare(Device& device, const char* name, const std::vector<Parameter>& par
         line.fields["matrices"] = settings.matrices;
         line.fields["interval"] = settings.interval;
         line.fields["frames"] = frames.frames;
+        line.times(frames.times);
         line.fields["mean_step_flops"] = frames.mean_step_flops;
         line.fields["worst_step_flops"] = frames.worst_step_flops;
-        line.times(frames.times);
         line.fields["worst_ms"] = frames.worst_ms;
         line.fields["worst_ratio"] = together_worst / frames.worst_ms;
         line.no_peer();

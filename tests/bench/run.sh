@@ -10,7 +10,7 @@ build=$1 output=$root/docs/benchmarks/$2
 shift 2
 lines=$(mktemp)
 trap 'rm -f "$lines"' EXIT
-for program in bench_step bench_gemm bench_linalg; do
+for program in bench_step bench_gemm bench_linalg bench_refresh; do
     echo "-- $program"
     "$build/tests/bench/$program" "$@" >>"$lines"
 done
