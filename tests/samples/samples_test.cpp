@@ -191,6 +191,19 @@ TEST_F(FashionMnist, ResumedRunKeepsTheCurvesOfOtherOptimizers) {
     EXPECT_TRUE(of("adamw").empty());
 }
 
+// Every line of the samples' table makes an optimizer that takes steps.
+TEST_F(FashionMnist, TrainsWithEveryOptimizer) {
+    std::string names;
+    for (const std::string& line : lines_with(train("--help").text, "(lr "))
+        names += (names.empty() ? "" : ",") + line.substr(2, line.find(' ', 2) - 2);
+    EXPECT_GE(std::ranges::count(names, ','), 40);
+    const Outcome outcome = train("--epochs 1 --batch 200 --optimizer " + names);
+    EXPECT_EQ(outcome.code, 0) << outcome.text;
+    std::istringstream all(names);
+    for (std::string name; std::getline(all, name, ',');)
+        EXPECT_FALSE(lines_with(text_of(folder_ / "out" / "curves.csv"), name + ",").empty()) << name;
+}
+
 // A resumption that is refused leaves the curves alone.
 TEST_F(FashionMnist, RefusedResumptionKeepsTheCurves) {
     ASSERT_EQ(train("--optimizer sgd --stop-after 1").code, 0);
