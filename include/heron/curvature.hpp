@@ -78,9 +78,8 @@ enum class DampingSplit : std::uint32_t {
     // All of it into each: A + l I, S + l I (kfac-pytorch). Another product: it has l^2, and cross terms. A
     // relative l is of each factor.
     full = 0,
-    // A + pi sqrt(l) I, S + sqrt(l) / pi I with pi^2 = nu_A / nu_S (Martens and Grosse, 6.3). Factors of 1 x
-    // 1
-    // are not damped, the others carry l. Where a nu is zero all factors become l^(1/k) I.
+    // A + pi sqrt(l) I, S + sqrt(l) / pi I with pi^2 = nu_A / nu_S (Martens and Grosse, 6.3). Factors of one
+    // element are not damped, the others carry l. Where a nu is zero all factors become l^(1/k) I.
     pi = 1,
     // kfac-jax' form of the same product: both factors scaled to the mean c = sqrt(nu_A nu_S) first,
     // c (f / nu + sqrt(l) / c I).

@@ -42,11 +42,13 @@ struct WidthRules {
     // K-FAC with the inputs' factor alone (FOOF).
     static WidthRules mup_foof(double base) { return {base, 1.0, 1.0, 0.0, 1.0, 1.0}; }
     // u-muP (Blake, Eichenberg et al., arXiv 2407.17465): weights begin with variance 1, and the forward pass
-    // divides by sqrt(fan_in). Matrices and embeddings width^-1/2, heads and vectors as they are; SGD the
-    // same, unless the readout's gradient is scaled like its output (the official code's "to_output_scale").
-    // Input layers count as matrices there: without Role::input. Besides: parameters of residual branches
+    // divides by sqrt(fan_in). Matrices and embeddings width^-1/2, heads as they are; vectors as they are
+    // with Adam, times the width with SGD. SGD's matrices and embeddings grow as width^1/2 where the
+    // readout's gradient is scaled like its output (the official code's constraint "to_output_scale"). Input
+    // layers count as matrices there: without Role::input. Besides: parameters of residual branches
     // scale_learning_rates(..., depth^-1/2), and make_decay_independent().
     static WidthRules u_mup_adam() { return {1.0, -0.5, -0.5, 0.0, 0.0, 0.0}; }
+    static WidthRules u_mup_sgd() { return {1.0, -0.5, -0.5, 0.0, 0.0, 1.0}; }
     static WidthRules u_mup_sgd_to_output_scale() { return {1.0, 0.5, 0.5, 0.0, 0.0, 1.0}; }
     // microsoft/dion's README: the head's rate divided by sqrt(fan_in).
     static WidthRules dion() { return {1.0, 0.0, 0.0, -0.5, 0.0, 0.0}; }

@@ -83,6 +83,18 @@ struct KroneckerCommitJob {
 
 const uint KRONECKER_HAS_CANDIDATE = 4;
 
+// kronecker_keep.comp
+struct KroneckerKeepJob {
+    F32   off_diagonal; // one float: the norm of B without its diagonal
+    F32   whole;        // one float: with it
+    F32   kept;
+    F32   result;
+    uint  order;
+    uint  rounds;
+    float tolerance;
+    uint  first_group;
+};
+
 // kronecker_blend.comp
 struct KroneckerBlendJob {
     F32  average;

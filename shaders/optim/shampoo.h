@@ -39,7 +39,7 @@ struct ShampooMomentsJob {
     float            rate3;       // 1 - beta3
     float            share;       // beta3 / beta1
     float            rest;        // 1 - share
-    float            square_rate; // of the gradient's square: 1 - beta
+    float            square_rate; // v loses this share, and takes it, or with SHAMPOO_SUM all, of the square
     float            graft_eps;
     uint             flags;       // SHAMPOO_
     uint             first_group;
@@ -71,13 +71,15 @@ struct ShampooBasisJob {
     float           decay;
     float           rate;     // of the square
     float           eps;
+    float           exponent_high; // of the moment: high + low, high of at most 12 bits
+    float           exponent_low;
     uint            first_group;
 };
 
 const uint SHAMPOO_L2 = 1;       // the gradient takes the weight decay
 const uint SHAMPOO_FILTERS = 2;
 const uint SHAMPOO_SQUARES = 4;
-const uint SHAMPOO_SUM = 8;      // of squares, without decay
+const uint SHAMPOO_SUM = 8;      // of squares, unweighted
 const uint SHAMPOO_GRAFTS = 16;
 const uint SHAMPOO_MOMENTUM = 32;
 const uint SHAMPOO_NESTEROV = 64;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Adam's second moment in the basis of the factors' eigenvectors (SOAP), all blocks of all parameters in one dispatch:
 //
-//   c <- decay c + rate G^2;   F <- F / (sqrt(s c) + eps), s the correction of the factors' bias
+//   c <- decay c + rate G^2;   F <- F / ((s c)^p + eps), s the correction of the factors' bias
 //
 // A quotient with a zero below counts as 0. One workgroup takes rounds x workgroup size quads.
 #version 460
@@ -11,7 +11,18 @@
 #define JOB ShampooBasisJob
 #include "core/kernel.glsl"
 #include "core/half.glsl"
+#include "core/math.glsl"
 #include "optim/parameter.glsl"
+
+// x^p of x >= 0; what is not normal counts as 0, as it does for a square root.
+vec4 powers(vec4 x, float high, float low) {
+    if (high == 0.5 && low == 0.0)
+        return safe_sqrt(x);
+    vec4 result = vec4(0.0);
+    for (uint k = 0u; k < 4u; ++k)
+        result[k] = x[k] >= 1.17549435e-38 ? power(x[k], high, low) : 0.0;
+    return result;
+}
 
 void main() {
     if (nothing_to_do())
@@ -29,6 +40,8 @@ void main() {
     float decay = p.jobs.job[j].decay;
     float rate = p.jobs.job[j].rate;
     float eps = p.jobs.job[j].eps;
+    float high = p.jobs.job[j].exponent_high;
+    float low = p.jobs.job[j].exponent_low;
     ShampooHyperRef hyper = p.jobs.job[j].hyper;
     float correction = hyper.h.factor_scale;
 
@@ -45,7 +58,7 @@ void main() {
             moment.v[first + i + k] = square;
             c[k] = square;
         }
-        vec4 divisor = safe_sqrt(clamp_finite(c * correction, DTYPE_F32)) + eps;
+        vec4 divisor = powers(clamp_finite(c * correction, DTYPE_F32), high, low) + eps;
         bvec4 defined = greaterThan(divisor, vec4(0.0));
         vec4 f = load_state(filtered, i, valid);
         vec4 x = mix(vec4(0.0), f / mix(vec4(1.0), divisor, defined), defined);

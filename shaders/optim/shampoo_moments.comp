@@ -64,7 +64,8 @@ void main() {
         store_state(filtered, i, valid, f);
         if ((flags & SHAMPOO_SQUARES) != 0u) {
             vec4 v = load_state(square, i, valid);
-            v = (flags & SHAMPOO_SUM) != 0u ? clamp_finite(v + g * g, DTYPE_F32) : v + square_rate * (g * g - v);
+            v = (flags & SHAMPOO_SUM) != 0u ? clamp_finite(v - square_rate * v + g * g, DTYPE_F32)
+                                            : v + square_rate * (g * g - v);
             store_state(square, i, valid, v);
             vec4 divisor = safe_sqrt(v * h.graft_scale) + graft_eps;
             bvec4 defined = greaterThan(divisor, vec4(0.0));

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <initializer_list>
 #include <utility>
 #include <vector>
 
@@ -22,7 +23,9 @@
 #include "heron/spirv/kronecker_average.hpp"
 #include "heron/spirv/kronecker_commit.hpp"
 #include "heron/spirv/kronecker_correct.hpp"
+#include "heron/spirv/kronecker_keep.hpp"
 #include "heron/spirv/kronecker_start.hpp"
+#include "linalg/convert.hpp"
 #include "linalg/integers.hpp"
 #include "linalg/split_exponent.hpp"
 
@@ -35,6 +38,7 @@ static_assert(sizeof(gpu::KroneckerAverageJob) == 64);
 static_assert(sizeof(gpu::KroneckerAddJob) == 48);
 static_assert(sizeof(gpu::KroneckerCorrectJob) == 56);
 static_assert(sizeof(gpu::KroneckerCommitJob) == 64);
+static_assert(sizeof(gpu::KroneckerKeepJob) == 48);
 
 constexpr KernelInfo kStart = make_kernel<gpu::KroneckerStartJob>("kronecker_start", spirv::kronecker_start);
 constexpr KernelInfo kAverage =
@@ -44,6 +48,7 @@ constexpr KernelInfo kCorrect =
     make_kernel<gpu::KroneckerCorrectJob>("kronecker_correct", spirv::kronecker_correct);
 constexpr KernelInfo kCommit =
     make_kernel<gpu::KroneckerCommitJob>("kronecker_commit", spirv::kronecker_commit);
+constexpr KernelInfo kKeep = make_kernel<gpu::KroneckerKeepJob>("kronecker_keep", spirv::kronecker_keep);
 
 void add(Graph& graph, Operation operation, const FactorGrid& grid, double flops, double bytes,
          std::uint64_t order) {
@@ -77,6 +82,52 @@ Tensor corrected_factor(Graph& graph, const KroneckerFactor& factor, const Tenso
                        grid.groups),
         grid, 2, 8, factor.order());
     return corrected;
+}
+
+// The diagonal of a square matrix without gaps, as a column.
+Tensor diagonal_of(Tensor matrix) {
+    const std::uint64_t n = matrix.rows();
+    matrix.shape = Shape{n, 1};
+    matrix.row_stride = n + 1;
+    return matrix;
+}
+
+struct Kept {
+    Tensor from, to;
+};
+// Where B is diagonal up to `tolerance` of its norm, each `to` becomes its `from`.
+void keep_where_diagonal(Graph& graph, const Tensor& b, float tolerance, std::initializer_list<Kept> pairs) {
+    using Job = gpu::KroneckerKeepJob;
+    const std::uint64_t n = b.rows();
+    const Tensor rest = temporary_like(graph, b), off_diagonal = graph.temporary(DType::f32, Shape{1}),
+                 whole = graph.temporary(DType::f32, Shape{1});
+    convert(graph, b, rest);
+    add_zeros(graph, diagonal_of(rest), true);
+    frobenius_norm(graph, rest, off_diagonal);
+    frobenius_norm(graph, b, whole);
+    const FactorGrid grid = factor_grid(graph.device(), n);
+    Job job{};
+    job.order = narrow(n);
+    job.rounds = grid.rounds;
+    job.tolerance = tolerance;
+    for (const Kept& pair : pairs)
+        add(graph,
+            make_operation(kKeep, job,
+                           {{offsetof(Job, off_diagonal), off_diagonal, Access::read},
+                            {offsetof(Job, whole), whole, Access::read},
+                            {offsetof(Job, kept), pair.from, Access::read},
+                            {offsetof(Job, result), pair.to, Access::read_write}},
+                           grid.groups),
+            grid, 0, 8, n);
+}
+
+// The inverse fourth root by two runs for square roots.
+void inverse_fourth_root(Graph& graph, const Tensor& a, const Tensor& result, const Damping& damping,
+                         RootMethod method, const Tensor& status) {
+    const Tensor second = temporary_like(graph, a), unused = temporary_like(graph, a);
+    inverse_root(graph, a, second, {.p = 2, .damping = damping, .method = method});
+    // A matrix without a root is zero now, and has none again.
+    inverse_root(graph, second, unused, {.p = 2, .method = method, .square_root = result, .status = status});
 }
 
 // op(S) X^T with a Cholesky factor's S.
@@ -237,12 +288,21 @@ void renew_root(Graph& graph, const KroneckerFactor& factor, const Tensor& corre
         corrected_factor(graph, factor, correction, 0, options.trace_exponent, options.damping.absolute);
     const Tensor root = temporary_like(graph, corrected);
     const Tensor status = graph.temporary(DType::u32, Shape{1});
-    if (options.root == FactorRoot::iteration)
+    // 0: matrix_power() takes what f32 can tell from zero.
+    const float least = options.rank_tolerance > static_cast<float>(factor.order()) * 0x1p-23f &&
+                                options.root == FactorRoot::pseudo_inverse
+                            ? options.rank_tolerance
+                            : 0.0f;
+    const bool iterates = options.root == FactorRoot::iteration;
+    const std::uint32_t p =
+        iterates ? narrow(static_cast<std::uint64_t>(std::llround(1.0 / options.exponent))) : 0;
+    const bool of_squares =
+        options.method == RootMethod::newton_schulz || options.method == RootMethod::denman_beavers;
+    if (iterates && p == 4 && of_squares)
+        inverse_fourth_root(graph, corrected, root, options.damping, options.method, status);
+    else if (iterates)
         inverse_root(graph, corrected, root,
-                     {.p = narrow(static_cast<std::uint64_t>(std::llround(1.0 / options.exponent))),
-                      .damping = options.damping,
-                      .method = options.method,
-                      .status = status});
+                     {.p = p, .damping = options.damping, .method = options.method, .status = status});
     else
         matrix_power(graph, corrected, root,
                      {.exponent = -options.exponent,
@@ -250,6 +310,7 @@ void renew_root(Graph& graph, const KroneckerFactor& factor, const Tensor& corre
                       .relative_damping = options.damping.relative,
                       .floor_rule = options.root == FactorRoot::pseudo_inverse ? SpectrumFloor::drop
                                                                                : SpectrumFloor::raise,
+                      .floor = least,
                       .status = status});
     take_over(graph, factor, {}, root, status);
 }
@@ -260,40 +321,42 @@ void renew_basis(Graph& graph, const KroneckerFactor& factor, const Tensor& corr
     const Tensor corrected = corrected_factor(graph, factor, correction, options.epsilon);
     const Tensor vectors = temporary_like(graph, corrected);
     const Tensor status = graph.temporary(DType::u32, Shape{1});
+    const bool checks = options.tolerance > 0;
+    Tensor b = temporary_like(graph, corrected), q = factor.whitener;
+    if (checks || options.qr_steps > 0)
+        two_sided_product(graph, q, corrected, q, {}, b, {.transpose_left = Transpose::yes});
     if (options.qr_steps == 0) {
         eigh(graph, corrected, graph.temporary(DType::f32, Shape{n}), vectors, {.status = status});
+        if (checks) keep_where_diagonal(graph, b, options.tolerance, {{q, vectors}});
     } else {
-        Tensor b = temporary_like(graph, corrected), q = factor.whitener;
-        two_sided_product(graph, q, corrected, q, {}, b, {.transpose_left = Transpose::yes});
         for (std::uint32_t step = 0; step < options.qr_steps; ++step) {
             const Tensor u = temporary_like(graph, b), r = temporary_like(graph, b),
                          next = temporary_like(graph, b), turned = temporary_like(graph, b);
             qr(graph, b, u, r, {.method = QrMethod::householder, .status = status});
             gemm(graph, r, u, {}, next);
             gemm(graph, q, u, {}, turned);
+            if (checks) keep_where_diagonal(graph, b, options.tolerance, {{b, next}, {q, turned}});
             b = next;
             q = turned;
         }
-        Tensor diagonal = b;
-        diagonal.shape = Shape{n, 1};
-        diagonal.row_stride = n + 1;
         const Tensor keys = graph.temporary(DType::f32, Shape{n, 1});
         const Tensor order = graph.temporary(DType::u32, Shape{1, n});
-        convert(graph, diagonal, keys);
+        convert(graph, diagonal_of(b), keys);
         argsort(graph, keys.reshape(Shape{1, n}), order);
         gather_columns(graph, q, order.reshape(Shape{n}), vectors);
     }
     take_over(graph, factor, {}, vectors, status);
 }
 
-void renew_power(Graph& graph, const KroneckerFactor& factor, double exponent, double damping) {
+void renew_power(Graph& graph, const KroneckerFactor& factor, double exponent, double damping,
+                 bool in_place) {
     // An average with nothing is the factor scaled to unit mean eigenvalue.
     const Tensor scaled = average_factor(graph, factor, factor.average, {.decay = 1.0});
     const Tensor root = temporary_like(graph, scaled);
     const Tensor status = graph.temporary(DType::u32, Shape{1});
     matrix_power(graph, scaled, root,
                  {.exponent = exponent, .damping = static_cast<float>(damping), .status = status});
-    take_over(graph, factor, {}, root, status);
+    take_over(graph, factor, in_place ? scaled : Tensor(), root, status);
 }
 
 Tensor whiten(Graph& graph, const KroneckerFactor& p, const Tensor& x, const KroneckerFactor& q,

@@ -78,8 +78,9 @@ struct FactorSum {
 void add_statistic(Graph& graph, const KroneckerFactor& factor, const Tensor& statistic,
                    const FactorSum& options);
 // Takes (F n / tr F + damping I)^exponent over as the whitener, by eigenvalues (matrix_power()). The factor
-// stays as it is.
-void renew_power(Graph& graph, const KroneckerFactor& factor, double exponent, double damping);
+// stays as it is, or, in place, becomes F n / tr F.
+void renew_power(Graph& graph, const KroneckerFactor& factor, double exponent, double damping,
+                 bool in_place = false);
 
 enum class FactorRoot {
     eigenvalues,     // matrix_power(): eigenvalues below n 2^-23 of the largest are raised to that
@@ -91,7 +92,10 @@ struct FactorRootOptions {
     double exponent = 0.25;  // p of X^-p
     Damping damping;         // with eigenvalues, the relative one is of the largest eigenvalue, and added
     FactorRoot root = FactorRoot::eigenvalues;
-    RootMethod method = RootMethod::automatic;  // of the iteration
+    // Of the iteration; of exponents 1/2 and 1/4 (two runs) any, else newton.
+    RootMethod method = RootMethod::automatic;
+    // Of pseudo_inverse: eigenvalues up to this times the largest are zero; below n 2^-23 it is that.
+    float rank_tolerance = 0;
     // Not 0: X = c F is scaled by max(tr X, damping.absolute)^-trace_exponent first.
     double trace_exponent = 0;
 };
@@ -105,6 +109,9 @@ struct FactorBasisOptions {
     // 0: eigh(). Else so many steps of the QR algorithm from the last basis, B = Q^T (c F + epsilon I) Q = U
     // R, Q <- Q U, B <- R U; then columns in the order of B's diagonal.
     std::uint32_t qr_steps = 0;
+    // Above 0: where B has at most this share of its Frobenius norm off its diagonal, eigh()'s basis is not
+    // taken, nor a step of QR.
+    float tolerance = 0;
 };
 // Takes eigenvectors of c F, as columns, eigenvalues ascending, over in place of a whitener: whiten() then
 // rotates into their basis, map_back() back.

@@ -45,8 +45,9 @@ void build_block(StepBuilder& step, const StepBuilder::Item& item, const Tensor&
     graph.set_stage("mousse refresh");
     const DampingScales& scales = item.parameter->damping_scale;
     const double damping = 2 * static_cast<double>(options.damping);
-    if (l) renew_power(graph, l, -options.exponent, damping * static_cast<double>(scales.outputs));
-    if (r) renew_power(graph, r, -options.exponent, damping * static_cast<double>(scales.inputs));
+    const bool in_place = options.scale_in_place;
+    if (l) renew_power(graph, l, -options.exponent, damping * static_cast<double>(scales.outputs), in_place);
+    if (r) renew_power(graph, r, -options.exponent, damping * static_cast<double>(scales.inputs), in_place);
     graph.set_section({});
 
     const Tensor u =
@@ -77,6 +78,7 @@ Mousse::Mousse(const Device& device, const MousseOptions& options)
     check_option("Mousse", "weight_decay", o.weight_decay, o.weight_decay >= 0, "finite and not below 0");
     check_refresh("Mousse", "refresh", o.refresh);
     check_option("Mousse", "max_order", o.max_order, o.max_order >= 1 && o.max_order <= 4096, "1 to 4096");
+    check_enum("Mousse", "sides", o.sides, MousseSides::right);
     check_enum("Mousse", "shape_factor", o.shape_factor, ShapeFactor::spectral);
     check_enum("Mousse", "decay", o.decay, DecayForm::cautious);
     check_orthogonalizer("Mousse", o.polar);
@@ -91,7 +93,8 @@ std::string Mousse::options_text() const {
     return "mousse momentum=" + number_text(options_.momentum) + " nesterov=" + number(options_.nesterov) +
            " factor_decay=" + number_text(options_.factor_decay) +
            " exponent=" + number_text(options_.exponent) + " damping=" + number_text(options_.damping) +
-           " graft=" + number(options_.graft) + refresh_text("refresh", options_.refresh) +
+           " graft=" + number(options_.graft) + " sides=" + number(options_.sides) +
+           " scale_in_place=" + number(options_.scale_in_place) + refresh_text("refresh", options_.refresh) +
            " max_order=" + number(options_.max_order) +
            " weight_decay=" + number_text(options_.weight_decay) + " decay=" + number(options_.decay) +
            " shape_factor=" + number(options_.shape_factor) + orthogonalizer_text(options_.polar);
@@ -109,14 +112,15 @@ void Mousse::build(StepBuilder& step) const {
         const Tensor momentum = step.state(item, "momentum", DType::f32, item.weight.shape);
         const std::vector<MatrixBlock> blocks =
             matrix_blocks("Mousse", *item.parameter, options_.shape_factor);
-        const auto factors = [&](const char* name, std::uint64_t MatrixBlock::*side) {
+        const auto factors = [&](const char* name, std::uint64_t MatrixBlock::*side, MousseSides without) {
             std::vector<std::uint64_t> orders;
             for (const MatrixBlock& block : blocks)
-                orders.push_back(block.*side <= options_.max_order ? block.*side : 0);
+                orders.push_back(block.*side <= options_.max_order && options_.sides != without ? block.*side
+                                                                                                : 0);
             return make_factors(step.graph(), item.parameter->name + "." + name, orders, FactorStart::zero);
         };
-        const std::vector<KroneckerFactor> l = factors("L", &MatrixBlock::rows),
-                                           r = factors("R", &MatrixBlock::cols);
+        const std::vector<KroneckerFactor> l = factors("L", &MatrixBlock::rows, MousseSides::right),
+                                           r = factors("R", &MatrixBlock::cols, MousseSides::left);
         for (std::size_t i = 0; i < blocks.size(); ++i) {
             const Section refresh = refresh_section(options_.refresh, index++, 1);
             build_block(step, item, momentum, blocks[i], l[i], r[i], refresh, options_);

@@ -10,6 +10,7 @@
 #include "heron/spirv/shampoo_basis.hpp"
 #include "heron/spirv/shampoo_moments.hpp"
 #include "heron/spirv/shampoo_update.hpp"
+#include "linalg/split_exponent.hpp"
 #include "optim/checks.hpp"
 #include "optim/graft.hpp"
 #include "optim/refresh.hpp"
@@ -23,7 +24,7 @@ namespace {
 
 static_assert(sizeof(gpu::ShampooMomentsJob) == 168);
 static_assert(sizeof(gpu::ShampooUpdateJob) == 128);
-static_assert(sizeof(gpu::ShampooBasisJob) == 64);
+static_assert(sizeof(gpu::ShampooBasisJob) == 72);
 constexpr KernelInfo kMoments =
     make_kernel<gpu::ShampooMomentsJob>("shampoo_moments", spirv::shampoo_moments);
 constexpr KernelInfo kBasis = make_kernel<gpu::ShampooBasisJob>("shampoo_basis", spirv::shampoo_basis);
@@ -52,7 +53,7 @@ bool has_method(ShampooRoot root, double exponent) {
     if (exponent == 0 || !iterates(root)) return true;
     const double p = 1.0 / exponent;
     if (std::abs(p - std::round(p)) > 1e-9 || p > 64.5 || p < 0.5) return false;
-    return root == ShampooRoot::newton || std::lround(p) == 2;
+    return root == ShampooRoot::newton || std::lround(p) == 2 || std::lround(p) == 4;
 }
 
 RefreshPolicy policy_of(const ShampooOptions& options) {
@@ -90,7 +91,8 @@ Moments add_moments(StepBuilder& step, const StepBuilder::Item& item, const Sham
     job.rate3 = static_cast<float>(1.0 - beta3);
     job.share = static_cast<float>(share);
     job.rest = static_cast<float>(1.0 - share);
-    job.square_rate = static_cast<float>(1.0 - options.graft_beta);
+    job.square_rate =
+        options.graft == ShampooGraft::adagrad ? 0.0f : static_cast<float>(1.0 - options.graft_beta);
     job.graft_eps = options.graft_eps;
     std::vector<Operand> operands{{offsetof(Job, scaled), result.scaled, Access::write},
                                   {offsetof(Job, filtered), result.filtered, Access::write},
@@ -105,7 +107,9 @@ Moments add_moments(StepBuilder& step, const StepBuilder::Item& item, const Sham
         operands.push_back({offsetof(Job, moment), m, Access::read_write});
     }
     if (squares) {
-        job.flags |= gpu::SHAMPOO_SQUARES | (options.graft == ShampooGraft::adagrad ? gpu::SHAMPOO_SUM : 0);
+        job.flags |=
+            gpu::SHAMPOO_SQUARES |
+            (options.graft == ShampooGraft::adagrad || options.graft_unweighted_sum ? gpu::SHAMPOO_SUM : 0);
         operands.push_back({offsetof(Job, square), v, Access::read_write});
         operands.push_back({offsetof(Job, grafted), result.grafted, Access::write});
     }
@@ -163,6 +167,7 @@ void add_refresh(StepBuilder& step, const ShampooBlock& block, const DampingScal
                                    : options.root == ShampooRoot::pseudo_inverse ? FactorRoot::pseudo_inverse
                                                                                  : FactorRoot::eigenvalues,
                            .method = method_of(options.root),
+                           .rank_tolerance = options.rank_tolerance,
                            .trace_exponent = options.trace_exponent};
     graph.set_section(section);
     for (std::size_t axis = 0; axis < block.factors.size(); ++axis) {
@@ -172,7 +177,9 @@ void add_refresh(StepBuilder& step, const ShampooBlock& block, const DampingScal
         root.damping = {options.epsilon * scale, options.relative_epsilon * scale, DampingScale::infinity};
         if (options.eigenbasis)
             renew_basis(graph, block.factors[axis], correction,
-                        {.epsilon = options.epsilon * scale, .qr_steps = options.qr_steps});
+                        {.epsilon = options.epsilon * scale,
+                         .qr_steps = options.qr_steps,
+                         .tolerance = options.basis_tolerance});
         else
             renew_root(graph, block.factors[axis], correction, root);
     }
@@ -194,6 +201,11 @@ Tensor adam_in_basis(StepBuilder& step, const ShampooBlock& block, const Moments
     job.decay = static_cast<float>(sum.decay);
     job.rate = static_cast<float>(sum.rate);
     job.eps = options.epsilon;
+    const auto exponent = options.moment_exponents.find(static_cast<std::uint32_t>(block.factors.size()));
+    const SplitExponent split =
+        split_exponent(exponent == options.moment_exponents.end() ? 0.5 : exponent->second);
+    job.exponent_high = split.high;
+    job.exponent_low = split.low;
     std::vector<Operand> operands{{offsetof(Job, gradient), g, Access::read},
                                   {offsetof(Job, filtered), x, Access::read_write},
                                   {offsetof(Job, hyper), step.hyper(), Access::read}};
@@ -261,14 +273,24 @@ Shampoo::Shampoo(const Device& device, const ShampooOptions& options)
         for (const double exponent : exponents) {
             check_option("Shampoo", name, exponent, exponent >= 0 && exponent <= 4, "in [0, 4]");
             check_option("Shampoo", name, exponent, has_method(o.root, exponent),
-                         "1 / a whole number, 1/2 for Newton-Schulz and Denman-Beavers");
+                         "1 / a whole number, 1/2 or 1/4 for Newton-Schulz and Denman-Beavers");
         }
     }
     check_option("Shampoo", "trace_exponent", o.trace_exponent,
                  o.trace_exponent >= 0 && o.trace_exponent <= 4, "in [0, 4]");
     check_option("Shampoo", "epsilon with pseudo_inverse", o.epsilon,
                  o.root != ShampooRoot::pseudo_inverse || o.epsilon == 0, "0");
+    check_option("Shampoo", "rank_tolerance", o.rank_tolerance, o.rank_tolerance >= 0 && o.rank_tolerance < 1,
+                 "in [0, 1)");
+    for (const auto& [order, exponent] : o.moment_exponents) {
+        check_option("Shampoo", "an order of moment_exponents", order, order >= 1 && order <= Shape::kMaxRank,
+                     "1 to 8");
+        check_option("Shampoo", "moment_exponents[" + std::to_string(order) + "]", exponent,
+                     exponent > 0 && exponent <= 4, "in (0, 4]");
+    }
     check_option("Shampoo", "qr_steps", o.qr_steps, o.qr_steps <= 64, "0 to 64");
+    check_option("Shampoo", "basis_tolerance", o.basis_tolerance,
+                 o.basis_tolerance >= 0 && o.basis_tolerance <= 1, "in [0, 1]");
     check_option("Shampoo", "statistic with eigenbasis", static_cast<int>(o.statistic),
                  !o.eigenbasis || o.statistic == ShampooStatistic::gradient, "gradient");
     check_option("Shampoo", "block_size", o.block_size, o.block_size >= 1 && o.block_size <= 4096,
@@ -299,7 +321,10 @@ void Shampoo::check(const Parameter& parameter) const {
 std::string Shampoo::options_text() const {
     const auto number = [](auto value) { return std::to_string(static_cast<std::uint32_t>(value)); };
     const ShampooOptions& o = options_;
-    std::string exponents;
+    std::string exponents, moment_exponents;
+    for (const auto& [order, value] : o.moment_exponents)
+        moment_exponents +=
+            (moment_exponents.empty() ? "" : ";") + std::to_string(order) + ":" + number_text(value);
     for (const auto& [order, values] : o.exponents) {
         exponents += (exponents.empty() ? "" : ";") + std::to_string(order) + ":";
         for (std::size_t i = 0; i < values.size(); ++i)
@@ -310,13 +335,16 @@ std::string Shampoo::options_text() const {
            " bias_correction=" + number(o.bias_correction) + " epsilon=" + number_text(o.epsilon) +
            " relative_epsilon=" + number_text(o.relative_epsilon) + " statistic=" + number(o.statistic) +
            " exponents=" + exponents + " trace_exponent=" + number_text(o.trace_exponent) +
-           " root=" + number(o.root) + " eigenbasis=" + number(o.eigenbasis) +
-           " qr_steps=" + number(o.qr_steps) + " block_size=" + number(o.block_size) +
-           " least_order=" + number(o.least_order) + refresh_text("refresh", o.refresh) +
-           " graft=" + number(o.graft) + " graft_beta=" + number_text(o.graft_beta) +
-           " graft_eps=" + number_text(o.graft_eps) + " weight_decay=" + number_text(o.weight_decay) +
-           " decay=" + number(o.decay) + " momentum=" + number_text(o.momentum) +
-           " dampening=" + number_text(o.dampening) + " nesterov=" + number(o.nesterov);
+           " root=" + number(o.root) + " rank_tolerance=" + number_text(o.rank_tolerance) +
+           " eigenbasis=" + number(o.eigenbasis) + " moment_exponents=" + moment_exponents +
+           " qr_steps=" + number(o.qr_steps) + " basis_tolerance=" + number_text(o.basis_tolerance) +
+           " block_size=" + number(o.block_size) + " least_order=" + number(o.least_order) +
+           refresh_text("refresh", o.refresh) + " graft=" + number(o.graft) +
+           " graft_beta=" + number_text(o.graft_beta) + " graft_eps=" + number_text(o.graft_eps) +
+           " graft_unweighted_sum=" + number(o.graft_unweighted_sum) +
+           " weight_decay=" + number_text(o.weight_decay) + " decay=" + number(o.decay) +
+           " momentum=" + number_text(o.momentum) + " dampening=" + number_text(o.dampening) +
+           " nesterov=" + number(o.nesterov);
 }
 
 // gpu::ShampooHyper
@@ -327,11 +355,12 @@ std::vector<HyperValue> Shampoo::hyper() const {
     if (o.decay == ShampooDecay::independent)
         decay = HyperValue::constant(
             o.lr > 0 ? static_cast<double>(o.weight_decay) / static_cast<double>(o.lr) : 0.0);
-    const bool corrects = o.bias_correction && o.beta2 < 1;
+    const bool corrects = o.bias_correction && o.beta2 < 1 && !o.unweighted_sum;
     return {HyperValue::lr(o.lr, o.schedule), decay,
             o.bias_correction ? HyperValue::inverse_correction(o.beta1) : HyperValue::constant(1.0),
-            o.graft == ShampooGraft::adam ? HyperValue::inverse_correction(o.graft_beta)
-                                          : HyperValue::constant(1.0),
+            o.graft == ShampooGraft::adam && !o.graft_unweighted_sum
+                ? HyperValue::inverse_correction(o.graft_beta)
+                : HyperValue::constant(1.0),
             corrects ? HyperValue::inverse_correction(o.beta2) : HyperValue::constant(1.0)};
 }
 

@@ -45,6 +45,19 @@ protected:
         const std::uint32_t k = number("k"), stride = number("stride"), pad = number("pad");
         return ConvPatches{.kernel = {k, k}, .stride = {stride, stride}, .padding = {pad, pad}};
     }
+    // What s.t was multiplied with on its way to g.t: 1, or 1 / N where the loss is a mean over N samples.
+    static double delivered(const GoldenCase& golden, const std::optional<ConvPatches>& patches,
+                            double samples) {
+        const GoldenTensor a = golden.tensor("a.1"), s = golden.tensor("s.1"), g = golden.tensor("g.1");
+        const std::vector<double> sums =
+            patches ? filter_gradient(a, s, g.shape, *patches) : row_products(a, s, g.shape);
+        double product = 0, square = 0;
+        for (std::size_t i = 0; i < sums.size(); ++i) {
+            product += sums[i] * g.values.at(i);
+            square += sums[i] * sums[i];
+        }
+        return product / square < 0.5 * (1 + 1 / samples) && samples > 1 ? 1 / samples : 1.0;
+    }
     // Ten times what rounding to f32 costs the files' author.
     static double bound_of(const GoldenCase& golden) {
         const std::string deviation = golden.metadata("float32_deviation");
@@ -108,6 +121,36 @@ protected:
     }
 
 private:
+    // The sum of s a^T over all rows, m x n.
+    static std::vector<double> row_products(const GoldenTensor& a, const GoldenTensor& s, const Shape& w) {
+        const std::size_t m = w[0], n = w[1], rows = a.values.size() / n;
+        std::vector<double> sums(m * n, 0.0);
+        for (std::size_t row = 0; row < rows; ++row)
+            for (std::size_t i = 0; i < m * n; ++i)
+                sums[i] += s.values[row * m + i / n] * a.values[row * n + i % n];
+        return sums;
+    }
+    // The same over all positions of images: the gradient of filters, M x C x kernel x kernel.
+    static std::vector<double> filter_gradient(const GoldenTensor& a, const GoldenTensor& s, const Shape& w,
+                                               const ConvPatches& patches) {
+        const std::size_t channels = a.shape[1], height = a.shape[2], width = a.shape[3];
+        std::vector<double> sums(w.count(), 0.0);
+        for (std::size_t i = 0; i < s.values.size(); ++i) {
+            const std::size_t x = i % s.shape[3], y = i / s.shape[3] % s.shape[2],
+                              out = i / (s.shape[2] * s.shape[3]) % s.shape[1],
+                              sample = i / (s.shape[1] * s.shape[2] * s.shape[3]);
+            for (std::size_t k = 0; k < channels * w[2] * w[3]; ++k) {
+                const std::size_t col = x * patches.stride[1] + k % w[3],
+                                  row = y * patches.stride[0] + k / w[3] % w[2], in = k / (w[2] * w[3]);
+                const std::size_t px = patches.padding[1], py = patches.padding[0];
+                if (col < px || row < py || col - px >= width || row - py >= height) continue;
+                sums[out * channels * w[2] * w[3] + k] +=
+                    s.values[i] * a.values[((sample * channels + in) * height + row - py) * width + col - px];
+            }
+        }
+        return sums;
+    }
+
     struct Part {
         std::string name, gradient_name;  // in the file
         Shape shape;

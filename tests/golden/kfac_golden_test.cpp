@@ -10,14 +10,12 @@
 #include <cmath>
 #include <stdexcept>
 
-#include "heron/heron.hpp"
-#include "support/device_fixture.hpp"
-#include "support/golden.hpp"
+#include "golden/captured_golden.hpp"
 
 namespace heron::test {
 namespace {
 
-class KfacGoldenTest : public DeviceTest {
+class KfacGoldenTest : public CapturedGoldenTest {
 public:
     void run_kfac(const GoldenCase& golden, GoldenResult& result) {
         const bool pytorch = golden.has("inv_update_steps");
@@ -127,22 +125,6 @@ private:
         read_clip(golden, options);
     }
 
-    // What s was multiplied with on its way to g: 1, or 1 / N where the loss is a mean.
-    static double delivered(const GoldenCase& golden, double samples) {
-        const GoldenTensor a = golden.tensor("a.1"), s = golden.tensor("s.1"), g = golden.tensor("g.1");
-        if (a.shape.rank() != 2) return 1.0;
-        const std::size_t n = a.shape[1], m = s.shape[1];
-        double product = 0, square = 0;
-        for (std::size_t i = 0; i < m; ++i)
-            for (std::size_t j = 0; j < n; ++j) {
-                double sum = 0;
-                for (std::size_t k = 0; k < a.shape[0]; ++k) sum += s.values[k * m + i] * a.values[k * n + j];
-                product += sum * g.values[i * n + j];
-                square += sum * sum;
-            }
-        return product / square < 0.5 * (1 + 1 / samples) && samples > 1 ? 1 / samples : 1.0;
-    }
-
     struct Trained {
         std::string name;  // in the file
         GuardedBuffer *weight, *gradient;
@@ -158,22 +140,14 @@ private:
         };
         const GoldenTensor a = golden.tensor(capture("a", 1, 1)), s = golden.tensor(capture("s", 1, 1));
         const double samples = golden.number("batch");
-        for (const char* name : {"m", "n"}) golden.number(name);  // the tensors have them, too
+        skip_sizes(golden);
         Layer layer;
+        layer.patches = patches_of(golden);
         double scale = 1;
         if (pytorch) {
             layer.loss = LossReduction::none;
-            if (golden.has("seqlen") && !golden.is_null("seqlen")) golden.number("seqlen");
-            if (golden.has("conv")) golden.is_null("conv");
-            if (golden.has("conv.k")) {
-                for (const char* name : {"conv.h", "conv.w"}) golden.number(name);
-                const std::uint32_t k = count(golden, "conv.k"), stride = count(golden, "conv.stride"),
-                                    pad = count(golden, "conv.pad");
-                layer.patches =
-                    ConvPatches{.kernel = {k, k}, .stride = {stride, stride}, .padding = {pad, pad}};
-            }
         } else {
-            scale = delivered(golden, samples);
+            scale = delivered(golden, layer.patches, samples);
             layer.loss =
                 golden.flag("batch_averaged", true) ? LossReduction::mean_over_batch : LossReduction::none;
         }

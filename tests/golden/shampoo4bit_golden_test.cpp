@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -25,6 +27,46 @@ struct Side {
     std::uint64_t at_matrix, at_words, at_absmax, at_line, at_failures;
 };
 
+struct SgdBase {
+    double momentum = 0;
+    bool nesterov = false;
+};
+// "SGD", then "momentum", "nesterov" and a number in any order, with any of "=,()" between them.
+SgdBase sgd_base(const std::string& base) {
+    SgdBase result;
+    std::string spaced = base, word;
+    for (char& c : spaced)
+        if (std::string("=,()").find(c) != std::string::npos) c = ' ';
+    std::istringstream words(spaced);
+    words >> word;
+    bool known = word == "SGD";
+    while (words >> word) {
+        char* end = nullptr;
+        const double number = std::strtod(word.c_str(), &end);
+        if (word == "nesterov" || word == "Nesterov")
+            result.nesterov = true;
+        else if (*end == '\0')
+            result.momentum = number;
+        else
+            known = known && (word == "momentum" || word == "with");
+    }
+    if (!known) throw std::runtime_error("base \"" + base + "\" is not known to this test");
+    return result;
+}
+
+TEST(Shampoo4BitFiles, BasesAreReadInAnyOrderOfWords) {
+    for (const char* base : {"SGD nesterov momentum 0.9", "SGD momentum 0.9 nesterov", "SGD nesterov 0.9",
+                             "SGD (momentum=0.9, nesterov)", "SGD with Nesterov momentum 0.9"}) {
+        EXPECT_EQ(sgd_base(base).momentum, 0.9) << base;
+        EXPECT_TRUE(sgd_base(base).nesterov) << base;
+    }
+    EXPECT_EQ(sgd_base("SGD momentum 0.5").momentum, 0.5);
+    EXPECT_FALSE(sgd_base("SGD momentum 0.5").nesterov);
+    EXPECT_EQ(sgd_base("SGD").momentum, 0.0);
+    EXPECT_THROW(sgd_base("SGD dampening 0.1"), std::runtime_error);
+    EXPECT_THROW(sgd_base("Lion momentum 0.9"), std::runtime_error);
+}
+
 class Shampoo4BitGoldenTest : public DeviceTest {
 public:
     void run_file(const GoldenCase& golden, GoldenResult& result) {
@@ -37,7 +79,7 @@ public:
 private:
     static Shampoo4BitOptions options_of(const GoldenCase& golden) {
         Shampoo4BitOptions o;
-        // "SGD momentum 0.9", "SGD nesterov 0.9", "AdamW (0.9, 0.999, 1e-8)"
+        // "SGD momentum 0.9", "SGD nesterov momentum 0.9", "AdamW (0.9, 0.999, 1e-8)"
         const std::string base = golden.text("base", "SGD momentum 0.9");
         double numbers[3] = {};
         if (std::sscanf(base.c_str(), "AdamW (%lf, %lf, %lf)", &numbers[0], &numbers[1], &numbers[2]) == 3) {
@@ -45,12 +87,10 @@ private:
             o.beta1 = numbers[0];
             o.beta2 = numbers[1];
             o.eps = static_cast<float>(numbers[2]);
-        } else if (std::sscanf(base.c_str(), "SGD momentum %lf", &numbers[0]) == 1 ||
-                   std::sscanf(base.c_str(), "SGD nesterov %lf", &numbers[0]) == 1) {
-            o.momentum = numbers[0];
-            o.nesterov = base.find("esterov") != std::string::npos;
         } else {
-            throw std::runtime_error("base \"" + base + "\" is not known to this test");
+            const SgdBase sgd = sgd_base(base);
+            o.momentum = sgd.momentum;
+            o.nesterov = sgd.nesterov;
         }
         const auto whole = [&](const char* key, double fallback) {
             return static_cast<std::uint32_t>(golden.number(key, fallback));

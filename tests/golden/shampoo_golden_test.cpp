@@ -2,10 +2,16 @@
 // Shampoo, Shampoo^2 and KL-Shampoo against Distributed Shampoo.
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <numeric>
 #include <stdexcept>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "golden/optimizer_golden.hpp"
+#include "golden/reference_golden.hpp"
+#include "optim/reference_shampoo.hpp"
 #include "optim/tensor_blocks.hpp"
 #include "support/polar_reference.hpp"
 
@@ -20,11 +26,12 @@ public:
         // Ten times what rounding to f32 costs the reference, or the same of a root whose null space f32
         // cannot tell from epsilon: components there are off by some roundings, 2 sqrt(n) u, of the gradient
         // and grow by (n 2^-23)^(-1/2), together sqrt(2^-23). ("nan": the reference's root fails in f32.)
-        const double deviation = std::stod(golden.metadata("float32_deviation"));
+        const std::string said = golden.metadata("float32_deviation");
+        const double deviation = said.empty() ? 0.0 : std::stod(said);
         std::uint64_t order = 1;
         const Shape shape = golden.tensor("w.0").shape;
-        const std::vector<TensorBlock> blocks =
-            tensor_blocks(merge_axes(shape, options.block_size, options.least_order), options.block_size);
+        const Shape merged = merge_axes(shape, options.block_size, options.least_order);
+        const std::vector<TensorBlock> blocks = tensor_blocks(merged, options.block_size);
         for (const std::uint64_t extent : blocks[0].extents) order = std::max(order, extent);
         const bool floored = static_cast<double>(options.epsilon) < static_cast<double>(order) * 0x1p-23;
         const double least = floored ? std::sqrt(0x1p-23) : 2e-5;
@@ -34,8 +41,8 @@ public:
             options.statistic == ShampooStatistic::whitened ? 4 * std::sqrt(0x1p-23) : setup.update_bound;
         setup.compare_state = [&](GoldenResult& into, const Plan& plan, const std::string& state,
                                   const GoldenTensor& expected, const std::string& name, int t) {
-            return compare_block_state(golden, into, plan, state, expected, name, t, floored,
-                                       setup.update_bound, factor_bound);
+            return compare_block_state(golden, into, options, {merged, blocks, 0}, plan, state, expected,
+                                       name, t, floored, setup.update_bound, factor_bound);
         };
         setup.make = [&](const Device& on) { return std::make_unique<Shampoo>(on, options); };
         run_case(golden, result, setup);
@@ -70,6 +77,11 @@ private:
             options.trace_exponent = golden.number("trace_scaling_exponent");
         else
             golden.number("trace_scaling_exponent", 0);
+        const std::size_t variant = choice(
+            golden.text("variant", "root_inv"),
+            {"root_inv", "eigendecomposed", "eigenvalue_corrected", "kl_root_inv", "kl_eigendecomposed"});
+        options.eigenbasis = variant == 2;
+        options.statistic = variant >= 3 ? ShampooStatistic::whitened : ShampooStatistic::gradient;
         set_exponents(golden, options);
         set_graft(golden, options);
         set_root(golden, options);
@@ -78,19 +90,24 @@ private:
             options.dampening = golden.number("momentum.dampening", 0.0);
             options.nesterov = golden.flag("momentum.use_nesterov", false);
         }
-        options.statistic =
-            choice(golden.text("variant", "root_inv"),
-                   {"root_inv", "eigendecomposed", "kl_root_inv", "eigenvalue_corrected"}) == 2
-                ? ShampooStatistic::whitened
-                : ShampooStatistic::gradient;
-        options.eigenbasis = golden.text("variant", "") == "eigenvalue_corrected";
         golden.is_null("blocks");  // follows from the others
         return options;
     }
 
-    // {"2": 0.5} or {"2": {"0": 0.5, "1": 0.0}}; an axis that is left out keeps its own.
+    // {"2": 0.5} or {"2": {"0": 0.5, "1": 0.0}}; an axis that is left out keeps its own. SOAP's form has one
+    // for c, and axes without a basis, {"2": [1]}.
     static void set_exponents(const GoldenCase& golden, ShampooOptions& options) {
-        if (golden.is_null("inverse_exponent_override")) return;
+        golden.is_null("ignored_basis_change_dims");
+        for (std::uint32_t order = 1; options.eigenbasis && order <= Shape::kMaxRank; ++order) {
+            const std::string key = std::to_string(order), ignored = "ignored_basis_change_dims." + key;
+            if (golden.has("inverse_exponent_override." + key))
+                options.moment_exponents[order] = golden.number("inverse_exponent_override." + key);
+            if (!golden.has(ignored)) continue;
+            options.exponents[order].assign(order, 1.0 / (2.0 * order));
+            for (const double axis : golden.numbers(ignored))
+                options.exponents[order].at(static_cast<std::size_t>(axis)) = 0;
+        }
+        if (golden.is_null("inverse_exponent_override") || options.eigenbasis) return;
         for (std::uint32_t order = 1; order <= Shape::kMaxRank; ++order) {
             const std::string key = "inverse_exponent_override." + std::to_string(order);
             if (golden.has(key)) options.exponents[order] = {golden.number(key)};
@@ -116,6 +133,7 @@ private:
         if (golden.is_null("grafting_kw")) return;
         options.graft_beta = golden.number("grafting_kw.beta2", options.graft_beta);
         options.graft_eps = static_cast<float>(golden.number("grafting_kw.epsilon", 1e-10));
+        options.graft_unweighted_sum = golden.flag("grafting_kw.drop_weighting_factor_on_gsquare", false);
     }
 
     static void set_root(const GoldenCase& golden, ShampooOptions& options) {
@@ -123,18 +141,33 @@ private:
             choice(golden.text("solver", "eigh"), {"eigh", "coupled_newton", "higher_order", "qr"});
         if (solver == 3)
             options.qr_steps = static_cast<std::uint32_t>(golden.number("solver_kw.max_iterations", 1));
+        if (solver == 3 && !options.eigenbasis)
+            throw std::runtime_error("roots of QR's eigenvalues, which Shampoo leaves out");
         if (solver == 1 || solver == 2) options.root = ShampooRoot::newton;
         if (golden.is_null("solver_kw")) return;
         if (golden.flag("solver_kw.pseudo_inverse", false)) options.root = ShampooRoot::pseudo_inverse;
-        if (!golden.is_null("solver_kw.rank_rtol") && golden.has("solver_kw.rank_rtol"))
-            throw std::runtime_error("another rank tolerance than the dtype's");
+        // Below what f32 can tell from zero, which 0 is in the official code, it is that.
+        if (!golden.is_null("solver_kw.rank_rtol"))
+            options.rank_tolerance = static_cast<float>(golden.number("solver_kw.rank_rtol", 0));
+        if (!golden.is_null("solver_kw.rank_atol") && golden.number("solver_kw.rank_atol", 0) != 0)
+            throw std::runtime_error("an absolute rank tolerance (rank_atol), which Shampoo leaves out");
+        // The part of a basis' B off its diagonal; of an iteration its end.
+        const double tolerance = golden.number("solver_kw.tolerance", 0);
+        if (solver == 0 || solver == 3) {
+            options.basis_tolerance = static_cast<float>(tolerance);
+            if (tolerance != 0 && !options.eigenbasis)
+                throw std::runtime_error(
+                    "eigenvectors that stay (tolerance), which Shampoo's roots leave out");
+        }
         // Both iterations converge to the same root.
         if (solver == 2) {
             options.epsilon = static_cast<float>(golden.number("solver_kw.abs_epsilon"));
             options.relative_epsilon = static_cast<float>(golden.number("solver_kw.rel_epsilon"));
         }
-        for (const char* budget : {"max_iterations", "tolerance", "order"})
+        for (const char* budget : {"max_iterations", "order"})
             golden.number("solver_kw." + std::string(budget), 0);
+        for (const char* of_f32 : {"retry_double_precision", "disable_tf32", "perturb_before_computation"})
+            golden.flag("solver_kw." + std::string(of_f32), true);
     }
 
     static std::size_t choice(const std::string& value, const std::vector<std::string>& known) {
@@ -143,37 +176,93 @@ private:
         return static_cast<std::size_t>(at - known.begin());
     }
 
+    // Of the block of a state's name.
+    struct Place {
+        Shape merged;
+        std::vector<TensorBlock> blocks;
+        std::size_t block;
+
+        const Shape& extents() const { return blocks[block].extents; }
+        // Its elements of a whole tensor.
+        std::vector<double> of_whole(const std::vector<double>& whole) const {
+            std::vector<double> part;
+            for (std::size_t i = 0; i < extents().count(); ++i) {
+                std::size_t rest = i, element = 0, stride = 1;
+                for (std::size_t a = merged.rank(); a-- > 0; stride *= merged[a], rest /= extents()[a])
+                    element += (blocks[block].first[a] + rest % extents()[a]) * stride;
+                part.push_back(whole.at(element));
+            }
+            return part;
+        }
+        // Of tensors that lie one after the other, block after block, with so many elements for each.
+        template <class Count>
+        std::vector<double> of_pool(const std::vector<double>& pool, const Count& count) const {
+            std::size_t first = 0;
+            for (std::size_t b = 0; b < block; ++b) first += count(blocks[b].extents);
+            if (first + count(extents()) > pool.size()) throw std::runtime_error("a state is too short");
+            const auto begin = pool.begin() + static_cast<std::ptrdiff_t>(first);
+            return {begin, begin + static_cast<std::ptrdiff_t>(count(extents()))};
+        }
+    };
+
+    // The file's factors are those of the axes that have one; it counts these, or names their axes.
+    static std::size_t axis_of(const GoldenCase& golden, const ShampooOptions& options,
+                               const std::string& block, std::size_t order, std::size_t index, int t) {
+        std::vector<std::size_t> axes;
+        const auto found = options.exponents.find(static_cast<std::uint32_t>(order));
+        for (std::size_t axis = 0; axis < order; ++axis)
+            if (found == options.exponents.end() || found->second[found->second.size() == 1 ? 0 : axis] > 0)
+                axes.push_back(axis);
+        if (axes.empty()) throw std::runtime_error("a factor of a tensor without any");
+        const std::string last = "state." + block + ".factor" + std::to_string(axes.back());
+        if (golden.has_tensor(last + "." + std::to_string(t))) return index;
+        if (index >= axes.size()) throw std::runtime_error("a factor of an axis that is not there");
+        return axes[index];
+    }
+
     // state.block<b>.<name><axis>. Of a root with a null space: times its factor, which leaves that out.
-    static bool compare_block_state(const GoldenCase& golden, GoldenResult& result, const Plan& plan,
+    static bool compare_block_state(const GoldenCase& golden, GoldenResult& result,
+                                    const ShampooOptions& options, Place place, const Plan& plan,
                                     const std::string& state, const GoldenTensor& expected,
                                     const std::string& name, int t, bool floored, double bound,
                                     double factor_bound) {
         const std::size_t dot = state.find('.');
         if (!state.starts_with("block") || dot == std::string::npos) return false;
-        const std::string kind = state.substr(dot + 1);
-        if (state.substr(0, dot) != "block0") throw std::runtime_error("states of several blocks");
-        const std::map<std::string, std::string> whole{{"adagrad", "v"},
-                                                       {"corrected_eigenvalues", "basis_moment"},
-                                                       {"filtered_grad", "m"},
-                                                       {"momentum_buffer", "momentum"}};
+        const std::string kind = state.substr(dot + 1), block = state.substr(0, dot);
+        place.block = std::stoul(block.substr(5));
+        if (place.block >= place.blocks.size()) throw std::runtime_error("there is no " + block);
+        const std::map<std::string, std::string> whole{
+            {"adagrad", "v"}, {"filtered_grad", "m"}, {"momentum_buffer", "momentum"}};
         if (const auto found = whole.find(kind); found != whole.end()) {
-            result.add(state, maximum_error(values_of(plan, name + "." + found->second), expected.values),
-                       bound);
+            result.add(
+                state,
+                maximum_error(place.of_whole(values_of(plan, name + "." + found->second)), expected.values),
+                bound);
             return true;
         }
-        const std::string axis = kind.substr(kind.find_last_not_of("0123456789") + 1);
-        const std::string what = kind.substr(0, kind.size() - axis.size());
-        // Temporaries of a root.
+        if (kind == "corrected_eigenvalues") {
+            const std::vector<double> moments =
+                place.of_pool(values_of(plan, name + ".basis_moment"),
+                              [](const Shape& extents) { return extents.count(); });
+            result.add(state, maximum_error(moments, expected.values), bound);
+            return true;
+        }
+        const std::string index = kind.substr(kind.find_last_not_of("0123456789") + 1);
+        const std::string what = kind.substr(0, kind.size() - index.size());
+        // Temporaries of a root; of SOAP's bases signs are anybody's choice.
         if (what == "factor_matrices_eigenvectors" || what == "factor_matrices_eigenvalues") return true;
         const bool root = what == "inv_factor_matrices";
-        if (!root && what != "factor") return false;
-        std::vector<double> computed = values_of(plan, name + ".factor" + axis + (root ? "_whitener" : ""));
-        if (computed.size() != expected.values.size()) throw std::runtime_error("factors of several blocks");
+        if ((!root && what != "factor") || index.empty()) return false;
+        const std::size_t axis = axis_of(golden, options, block, place.merged.rank(), std::stoul(index), t);
+        std::vector<double> computed = place.of_pool(
+            values_of(plan, name + ".factor" + std::to_string(axis) + (root ? "_whitener" : "")),
+            [axis](const Shape& extents) { return extents[axis] * extents[axis]; });
         std::vector<double> wanted = expected.values;
         if (root && floored) {
             const std::uint64_t n = expected.shape[0];
-            const Matrix factor =
-                matrix_of(golden.tensor("state.block0.factor" + axis + "." + std::to_string(t)).values, n, n);
+            const GoldenTensor of_root =
+                golden.tensor("state." + block + ".factor" + index + "." + std::to_string(t));
+            const Matrix factor = matrix_of(of_root.values, n, n);
             const Matrix left = matrix_of(computed, n, n) * factor, right = matrix_of(wanted, n, n) * factor;
             computed.assign(left.data(), left.data() + left.size());
             wanted.assign(right.data(), right.data() + right.size());
@@ -188,10 +277,126 @@ private:
     }
 };
 
+// Shampoo's reference with parts of its states, by the files' names.
+class BlockedReference : public Reference {
+public:
+    struct Part {
+        std::string name, state;
+        std::vector<std::size_t> elements;
+    };
+    BlockedReference(const ShampooOptions& options, const Shape& shape, std::vector<Part> parts)
+        : whole_(options, shape), parts_(std::move(parts)) {}
+
+    // The factors of an axis of blocks of these extents, before the first step.
+    void start(const std::string& factor, const std::vector<std::size_t>& extents) {
+        std::vector<double>&average = whole_.states[factor], &whitener = whole_.states[factor + "_whitener"];
+        for (const std::size_t n : extents)
+            for (std::size_t i = 0; i < n * n; ++i) {
+                average.push_back(0);
+                whitener.push_back(i % (n + 1) == 0 ? 1 : 0);
+            }
+    }
+    void step(std::vector<double>& w, const std::vector<double>& gradient, std::uint64_t t) override {
+        whole_.step(w, gradient, t);
+        for (const Part& part : parts_) {
+            std::vector<double>& values = states[part.name];
+            values.clear();
+            for (const std::size_t i : part.elements) values.push_back(whole_.states.at(part.state).at(i));
+        }
+    }
+
+private:
+    ShampooReference whole_;
+    std::vector<Part> parts_;
+};
+
+std::vector<std::size_t> range(std::size_t first, std::size_t count) {
+    std::vector<std::size_t> elements(count);
+    std::iota(elements.begin(), elements.end(), first);
+    return elements;
+}
+
+// What all of the following files share; 5 x 7 has blocks of 5 x 5 and 5 x 2.
+std::string hyper_of(const std::string& others) {
+    return R"({"beta3": -1.0, "max_preconditioner_dim": 5, "momentum": null, "target_parameter_dimensionality": 2,
+        "trace_scaling_exponent": 0.5, "use_trace_scaling": false, "use_bias_correction": true, "lrs": null,
+        "weight_decay": 0.0, "weight_decay_type": "DECOUPLED", "lr": 0.0625, )" +
+           others + "}";
+}
+
 TEST_P(ShampooGoldenTest, EveryFile) {
     for (const char* algorithm : {"shampoo", "shampoo2", "kl_shampoo", "soap_eigenvalue_corrected"})
         run_golden(algorithm, GetParam().name,
                    [&](const GoldenCase& golden, GoldenResult& result) { run_shampoo(golden, result); });
+}
+
+// Factors of columns alone, which the file counts from 0; sums without weights, of factors and graft.
+TEST_P(ShampooGoldenTest, StatesOfBlocksAndUnweightedSums) {
+    ShampooOptions options;
+    options.lr = 0.0625f;
+    options.beta2 = 0.9;
+    options.epsilon = 1e-2f;
+    options.unweighted_sum = options.graft_unweighted_sum = true;
+    options.exponents[2] = {0.0, 0.5};
+    options.graft_beta = 0.8;
+    options.graft_eps = 1e-8f;
+    options.block_size = 5;
+    const Shape shape{5, 7};
+    BlockedReference reference(options, shape,
+                               {{"block0.factor0", "factor1", range(0, 25)},
+                                {"block1.factor0", "factor1", range(25, 4)},
+                                {"block1.inv_factor_matrices0", "factor1_whitener", range(25, 4)},
+                                {"block1.adagrad", "v", {5, 6, 12, 13, 19, 20, 26, 27, 33, 34}}});
+    reference.start("factor1", {5, 2});
+    const ReferenceGolden file(
+        {.name = "blocked",
+         .hyper = hyper_of(R"("betas": [0.9, 0.9], "drop_weighting_factor_on_gsquare": true, "epsilon": 0.01,
+            "grafting": "adam", "grafting_kw": {"beta2": 0.8, "epsilon": 1e-8,
+            "drop_weighting_factor_on_gsquare": true}, "inverse_exponent_override": {"2": {"0": 0.0, "1": 0.5}},
+            "precondition_frequency": 1, "start_preconditioning_step": 1, "solver": "eigh", "solver_kw": null,
+            "variant": "root_inv")"),
+         .shape = shape,
+         .states = {{"block0.factor0", "block0.factor0", {5, 5}},
+                    {"block1.factor0", "block1.factor0", {2, 2}},
+                    {"block1.inv_factor_matrices0", "block1.inv_factor_matrices0", {2, 2}},
+                    {"block1.adagrad", "block1.adagrad", {5, 2}}}},
+        std::move(reference));
+    EXPECT_TRUE(
+        file.passes([&](const GoldenCase& golden, GoldenResult& result) { run_shampoo(golden, result); }));
+}
+
+// SOAP's form with another power of c and columns that are not rotated.
+TEST_P(ShampooGoldenTest, ExponentsAndIgnoredAxesOfBases) {
+    ShampooOptions options = ShampooOptions::soap();
+    options.lr = 0.0625f;
+    options.beta1 = 0.9;
+    options.beta2 = 0.9;
+    options.epsilon = 1e-2f;
+    options.qr_steps = 0;
+    options.exponents[2] = {0.25, 0.0};
+    options.moment_exponents[2] = 0.25;
+    options.block_size = 5;
+    options.refresh = {.interval = 4, .stagger = false, .first = 3};
+    const Shape shape{5, 7};
+    BlockedReference reference(options, shape,
+                               {{"block1.factor0", "factor0", range(25, 25)},
+                                {"block1.corrected_eigenvalues", "basis_moment", range(25, 10)},
+                                {"block1.filtered_grad", "m", {5, 6, 12, 13, 19, 20, 26, 27, 33, 34}}});
+    reference.start("factor0", {5, 5});
+    const ReferenceGolden file(
+        {.name = "bases",
+         .hyper = hyper_of(R"("betas": [0.9, 0.9], "drop_weighting_factor_on_gsquare": false, "epsilon": 0.01,
+            "grafting": null, "grafting_kw": null, "inverse_exponent_override": {"2": 0.25},
+            "ignored_basis_change_dims": {"2": [1]}, "precondition_frequency": 4,
+            "start_preconditioning_step": 3, "solver": "eigh", "solver_kw": {"tolerance": 0.0},
+            "variant": "eigenvalue_corrected")"),
+         .shape = shape,
+         .states = {{"block1.factor0", "block1.factor0", {5, 5}},
+                    {"block1.corrected_eigenvalues", "block1.corrected_eigenvalues", {5, 2}},
+                    {"block1.filtered_grad", "block1.filtered_grad", {5, 2}}}},
+        std::move(reference));
+    EXPECT_TRUE(
+        file.passes([&](const GoldenCase& golden, GoldenResult& result) { run_shampoo(golden, result); }));
 }
 
 HERON_DEVICE_TESTS(ShampooGoldenTest);

@@ -70,9 +70,10 @@ public:
         golden.flag("faster", false);  // another order of the same products
         CapturedGolden setup;
         skip_sizes(golden);
-        const std::uint64_t batch = golden.tensor("s.1").shape[0];
-        setup.loss_terms = static_cast<double>(batch);
-        if (!golden.flag("batch_averaged", true)) setup.loss = LossReduction::sum;
+        const double batch = static_cast<double>(golden.tensor("s.1").shape[0]);
+        setup.loss_terms = 1 / delivered(golden, {}, batch);
+        // The official code's other form is (1 / N) sum s s^T, whatever the loss.
+        if (!golden.flag("batch_averaged", true)) setup.loss = LossReduction::none;
         if (!golden.is_null("jump_to")) {
             const auto jump = static_cast<std::uint32_t>(golden.number("jump_to"));
             setup.prepare = [jump](Plan& plan, int t) {

@@ -74,6 +74,30 @@ TEST_P(MousseTest, BlocksAreMatricesOfTheirOwnWithStaggeredRefreshes) {
     }
 }
 
+TEST_P(MousseTest, OneSideAloneHasNoStateOfTheOther) {
+    MousseOptions options;
+    options.refresh.interval = 1;
+    options.exponent = 0.25;
+    options.damping = 1e-3f;
+    for (const MousseSides sides : {MousseSides::left, MousseSides::right}) {
+        options.sides = sides;
+        Training training(device(), mousse(options), {{.name = "w", .shape = {9, 6}}});
+        const std::string other = sides == MousseSides::left ? "R" : "L";
+        EXPECT_EQ(training.states_of(0).count(other), 0u);
+        EXPECT_EQ(training.states_of(0).count(sides == MousseSides::left ? "L" : "R"), 1u);
+        MousseReference reference(options, 9, 6, std::sqrt(9.0 / 6));
+        for (unsigned step = 1; step <= 3; ++step) {
+            training.draw_gradients(step);
+            const std::vector<float> before = training.tensor().weight();
+            std::vector<double> expected = doubles(before);
+            reference.step(expected, doubles(training.tensor().gradient_values()), step);
+            training.plan().run();
+            EXPECT_LE(update_error(before, training.tensor().weight(), expected), 1e-4)
+                << "without " << other << ", step " << step;
+        }
+    }
+}
+
 TEST_P(MousseTest, RefreshesWithoutARootKeepTheLastWhitener) {
     MousseOptions options;
     options.refresh.interval = 1;
@@ -93,6 +117,7 @@ TEST_P(MousseTest, RefusesOptionsOutOfRangeByName) {
     refused("weight_decay", [](MousseOptions& o) { o.weight_decay = -1; });
     refused("refresh.interval", [](MousseOptions& o) { o.refresh.interval = 0; });
     refused("max_order", [](MousseOptions& o) { o.max_order = 5000; });
+    refused("sides", [](MousseOptions& o) { o.sides = static_cast<MousseSides>(9); });
     refused("shape_factor", [](MousseOptions& o) { o.shape_factor = static_cast<ShapeFactor>(9); });
     refused("polar.guarded", [](MousseOptions& o) { o.polar.guarded = false; });
 }

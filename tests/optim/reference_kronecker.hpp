@@ -141,13 +141,16 @@ private:
         const Matrix identity = Matrix::Identity(statistic.rows(), statistic.rows());
         std::vector<double>& kept = states[name + "_whitener"];
         if (kept.empty()) kept.assign(identity.data(), identity.data() + identity.size());
-        if (n > o_.max_order) return identity;
+        const MousseSides other = name == "L" ? MousseSides::right : MousseSides::left;
+        if (n > o_.max_order || o_.sides == other) return identity;
         std::vector<double>& average = state(name, n * n);
         for (std::size_t i = 0; i < average.size(); ++i)
             average[i] = o_.factor_decay * average[i] + (1 - o_.factor_decay) * statistic.data()[i];
         const Matrix f = matrix_of(average, n, n);
         if (refreshes && f.trace() > 0) {
-            const SymmetricEigen eigen = symmetric_eigen(f * (static_cast<double>(n) / f.trace()));
+            const Matrix scaled = f * (static_cast<double>(n) / f.trace());
+            if (o_.scale_in_place) average.assign(scaled.data(), scaled.data() + scaled.size());
+            const SymmetricEigen eigen = symmetric_eigen(scaled);
             const Vector damped = (eigen.values.array() + 2 * static_cast<double>(o_.damping)).max(1e-12);
             const Vector power = damped.array().pow(-o_.exponent);
             const Matrix root = eigen.vectors * power.asDiagonal() * eigen.vectors.transpose();

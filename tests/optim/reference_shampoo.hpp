@@ -48,10 +48,11 @@ public:
         grafted = filtered;
         if (o_.graft != ShampooGraft::none && o_.graft != ShampooGraft::sgd) {
             std::vector<double>& v = state("v", w.size());
-            const bool sums = o_.graft == ShampooGraft::adagrad;
-            const double c = o_.graft == ShampooGraft::adam ? 1 - std::pow(o_.graft_beta, time) : 1;
+            const bool sums = o_.graft == ShampooGraft::adagrad || o_.graft_unweighted_sum;
+            const double beta = o_.graft == ShampooGraft::adagrad ? 1 : o_.graft_beta;
+            const double c = o_.graft == ShampooGraft::adam && !sums ? 1 - std::pow(beta, time) : 1;
             for (std::size_t i = 0; i < g.size(); ++i) {
-                v[i] = sums ? v[i] + g[i] * g[i] : o_.graft_beta * v[i] + (1 - o_.graft_beta) * g[i] * g[i];
+                v[i] = beta * v[i] + (sums ? 1 : 1 - beta) * g[i] * g[i];
                 const double divisor = std::sqrt(v[i] / c) + static_cast<double>(o_.graft_eps);
                 grafted[i] = divisor > 0 ? filtered[i] / divisor : 0;
             }
@@ -174,10 +175,12 @@ private:
         const Tensor y = rotated(gradient, at, false);
         Tensor x = rotated(filtered, at, false);
         std::vector<double>& moment = state("basis_moment", count);
+        const auto found = o_.moment_exponents.find(static_cast<std::uint32_t>(extents_.size()));
+        const double p = found == o_.moment_exponents.end() ? 0.5 : found->second;
         for (std::size_t i = 0; i < x.values.size(); ++i) {
             double& c = moment[first + i];
             c = o_.beta2 * c + rate() * y.values[i] * y.values[i];
-            const double divisor = std::sqrt(c / correction(t)) + static_cast<double>(o_.epsilon);
+            const double divisor = std::pow(c / correction(t), p) + static_cast<double>(o_.epsilon);
             x.values[i] = divisor > 0 ? x.values[i] / divisor : 0;
         }
         return rotated(x, at, true);
@@ -185,7 +188,9 @@ private:
 
     double rate() const { return o_.beta2 < 1 && !o_.unweighted_sum ? 1 - o_.beta2 : 1; }
     double correction(std::uint64_t t) const {
-        return o_.bias_correction && o_.beta2 < 1 ? 1 - std::pow(o_.beta2, static_cast<double>(t)) : 1;
+        return o_.bias_correction && o_.beta2 < 1 && !o_.unweighted_sum
+                   ? 1 - std::pow(o_.beta2, static_cast<double>(t))
+                   : 1;
     }
 
     void renew(const Block& block, const std::vector<double>& g, const std::vector<std::size_t>& at,

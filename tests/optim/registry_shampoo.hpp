@@ -52,6 +52,7 @@ inline std::vector<OptimizerCase> shampoo_cases() {
     ShampooOptions basis = ShampooOptions::soap();
     basis.epsilon = 5e-2f;
     basis.qr_steps = 0;
+    basis.moment_exponents[2] = 0.4;
     basis.block_size = 16;
     basis.refresh.interval = 7;
     basis.refresh.stagger = false;

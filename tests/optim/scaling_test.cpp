@@ -53,6 +53,7 @@ TEST(ScalingRules, WidthExponentsAreThoseOfEachKindOfUpdate) {
     const double root = static_cast<double>(static_cast<float>(std::sqrt(512.0)));
     const double inverse = static_cast<double>(static_cast<float>(1 / std::sqrt(512.0)));
     EXPECT_EQ(rates(WidthRules::u_mup_adam()), (Scales{inverse, inverse, 1, 1, 1}));
+    EXPECT_EQ(rates(WidthRules::u_mup_sgd()), (Scales{inverse, inverse, 1, 512, 1}));
     EXPECT_EQ(rates(WidthRules::u_mup_sgd_to_output_scale()), (Scales{root, root, 1, 512, 1}));
     EXPECT_EQ(rates(WidthRules::dion()),
               (Scales{1, 1, static_cast<double>(static_cast<float>(0.5 / std::sqrt(512.0))) / 0.5, 1, 1}));

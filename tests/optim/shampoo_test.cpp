@@ -73,6 +73,177 @@ TEST_P(ShampooTest, RefreshesBeginAtTheStartAndTakeTurns) {
     }
 }
 
+// One element, gradients of 2, by hand. P = 2 F^-1/2 and, SOAP, 2 / c^p, F = c: with the factor 1 - beta2 and
+// the correction of the bias that is 4 in every step; without the factor F is 4, then 7 (3/4 of 4, and 4),
+// and nothing is corrected.
+TEST_P(ShampooTest, UnweightedSumsAreNotCorrected) {
+    ShampooOptions options;
+    options.lr = 1;
+    options.beta1 = 0;
+    options.beta2 = 0.75;
+    options.epsilon = 0;
+    options.graft = ShampooGraft::none;
+    struct Case {
+        bool eigenbasis, unweighted_sum;
+        double exponent, first, second;
+    };
+    for (const Case& c : {Case{false, false, 0.5, 1, 1}, Case{false, true, 0.5, 1, 2 / std::sqrt(7.0)},
+                          Case{true, false, 0.5, 1, 1}, Case{true, true, 0.5, 1, 2 / std::sqrt(7.0)},
+                          Case{true, true, 0.25, std::sqrt(2.0), 2 / std::pow(7.0, 0.25)},
+                          Case{true, false, 0.25, std::sqrt(2.0), std::sqrt(2.0)}}) {
+        options.eigenbasis = c.eigenbasis;
+        options.unweighted_sum = c.unweighted_sum;
+        options.moment_exponents[1] = c.exponent;
+        Training training(device(), shampoo(options), {{.name = "w", .shape = {1}}});
+        ShampooReference reference(options, Shape{1});
+        reference.states = training.states_of(0);
+        training.tensor().set_gradient({2.0f});
+        for (unsigned step = 1; step <= 2; ++step) {
+            const double expected = step == 1 ? c.first : c.second;
+            training.tensor().set_weight({0.0f});
+            training.plan().run();
+            EXPECT_NEAR(training.tensor().weight()[0], -expected, 1e-6)
+                << c.eigenbasis << c.unweighted_sum << " step " << step;
+            std::vector<double> w{0.0};
+            reference.step(w, {2.0}, step);
+            EXPECT_NEAR(w[0], -expected, 1e-12) << c.eigenbasis << c.unweighted_sum << " step " << step;
+        }
+    }
+}
+
+// The same for grafts, U = 2 / sqrt(v), in steps before the first root.
+TEST_P(ShampooTest, UnweightedSumsOfGraftsAreNotCorrected) {
+    ShampooOptions options;
+    options.lr = 1;
+    options.beta1 = 0;
+    options.graft_beta = 0.75;
+    options.graft_eps = 0;
+    options.refresh.first = 3;
+    struct Case {
+        ShampooGraft graft;
+        bool unweighted_sum;
+        double first, second;  // v
+    };
+    for (const Case& c :
+         {Case{ShampooGraft::adam, false, 4, 4}, Case{ShampooGraft::adam, true, 4, 7},
+          Case{ShampooGraft::rmsprop, false, 1, 1.75}, Case{ShampooGraft::rmsprop, true, 4, 7},
+          Case{ShampooGraft::adagrad, false, 4, 8}}) {
+        options.graft = c.graft;
+        options.graft_unweighted_sum = c.unweighted_sum;
+        Training training(device(), shampoo(options), {{.name = "w", .shape = {1}}});
+        ShampooReference reference(options, Shape{1});
+        reference.states = training.states_of(0);
+        training.tensor().set_gradient({2.0f});
+        for (unsigned step = 1; step <= 2; ++step) {
+            const double expected = 2 / std::sqrt(step == 1 ? c.first : c.second);
+            training.tensor().set_weight({0.0f});
+            training.plan().run();
+            EXPECT_NEAR(training.tensor().weight()[0], -expected, 1e-6)
+                << static_cast<int>(c.graft) << c.unweighted_sum << " step " << step;
+            std::vector<double> w{0.0};
+            reference.step(w, {2.0}, step);
+            EXPECT_NEAR(w[0], -expected, 1e-12) << static_cast<int>(c.graft) << c.unweighted_sum;
+        }
+    }
+}
+
+TEST_P(ShampooTest, MethodsForSquareRootsTakeFourthRootsInTwoRuns) {
+    ShampooOptions options;
+    options.epsilon = 1e-2f;
+    options.graft = ShampooGraft::none;
+    for (const ShampooRoot root : {ShampooRoot::newton_schulz, ShampooRoot::denman_beavers}) {
+        options.root = root;
+        Training training(device(), shampoo(options), {{.name = "w", .shape = {8, 6}}});
+        ShampooReference reference(options, Shape{8, 6});
+        reference.states = training.states_of(0);
+        for (unsigned step = 1; step <= 3; ++step) {
+            training.draw_gradients(step);
+            const std::vector<float> before = training.tensor().weight();
+            std::vector<double> expected = doubles(before);
+            reference.step(expected, doubles(training.tensor().gradient_values()), step);
+            training.plan().run();
+            EXPECT_LE(update_error(before, training.tensor().weight(), expected), 1e-4)
+                << static_cast<int>(root) << " step " << step;
+        }
+        // A zero matrix has no root, in either run.
+        ShampooOptions undamped = options;
+        undamped.epsilon = 0;
+        Training none(device(), shampoo(undamped), {{.name = "w", .shape = {8, 6}}});
+        const std::vector<std::byte> first = none.state_bytes("w.factor0_whitener");
+        none.tensor().set_gradient(std::vector<float>(48, 0.0f));
+        none.plan().run();
+        EXPECT_EQ(failures(none, "w.factor0_failures"), 1u);
+        EXPECT_EQ(failures(none, "w.factor1_failures"), 1u);
+        EXPECT_TRUE(none.state_bytes("w.factor0_whitener") == first);
+    }
+}
+
+// X = diag(1, 1/4, 1/16) of the squares of one gradient: a tolerance between two eigenvalues takes the
+// smaller ones out, and their rows do not move.
+TEST_P(ShampooTest, RankTolerancesTakeSmallEigenvaluesOut) {
+    ShampooOptions options;
+    options.lr = 1;
+    options.beta1 = 0;
+    options.epsilon = 0;
+    options.graft = ShampooGraft::none;
+    options.root = ShampooRoot::pseudo_inverse;
+    options.exponents[2] = {0.5, 0.0};
+    for (const auto& [tolerance, rows] : {std::pair(0.0f, 3), {0.1f, 2}, {0.5f, 1}}) {
+        options.rank_tolerance = tolerance;
+        Training training(device(), shampoo(options), {{.name = "w", .shape = {3, 3}}});
+        training.tensor().set_weight(std::vector<float>(9, 0.0f));
+        training.tensor().set_gradient({1, 0, 0, 0, 0.5f, 0, 0, 0, 0.25f});
+        training.plan().run();
+        const std::vector<float> w = training.tensor().weight();
+        for (int i = 0; i < 9; ++i)
+            EXPECT_NEAR(w[static_cast<std::size_t>(i)], i % 4 == 0 && i / 4 < rows ? -1.0 : 0.0, 1e-5)
+                << tolerance << " element " << i;
+    }
+}
+
+// The share of X off its diagonal, on either side of the tolerance: below it eigh()'s basis is not taken and
+// QR takes no step, of which its sorted columns are left.
+TEST_P(ShampooTest, BasesStayWhereTheyDiagonalizeWellEnough) {
+    ShampooOptions options = ShampooOptions::soap();
+    options.refresh.interval = 1;
+    options.epsilon = 0;
+    const std::uint64_t n = 5;
+    for (const std::uint32_t qr_steps : {0u, 1u, 3u}) {
+        options.qr_steps = qr_steps;
+        const auto basis_with = [&](float tolerance, double& share) {
+            options.basis_tolerance = tolerance;
+            Training training(device(), shampoo(options), {{.name = "w", .shape = {n, 7}}});
+            training.draw_gradients(1);
+            training.plan().run();
+            double whole = 0, rest = 0;
+            const std::vector<float> f = training.state("w.factor0");
+            for (std::size_t i = 0; i < f.size(); ++i) {
+                whole += std::pow(f[i], 2);
+                rest += i % (n + 1) == 0 ? 0 : std::pow(f[i], 2);
+            }
+            share = std::sqrt(rest / whole);
+            return training.state("w.factor0_whitener");
+        };
+        double share = 0;
+        const std::vector<float> taken = basis_with(0, share);
+        // Above a hundredth, so that the factor of 1.01 does not come of roundings.
+        ASSERT_GT(share, 0.01);
+        // Further steps of QR may come under it.
+        if (qr_steps <= 1) EXPECT_EQ(basis_with(static_cast<float>(share / 1.01), share), taken);
+        const std::vector<float> kept = basis_with(static_cast<float>(share * 1.01), share);
+        for (std::uint64_t row = 0; row < n; ++row) {
+            int ones = 0;
+            for (std::uint64_t col = 0; col < n; ++col) {
+                const float x = kept[row * n + col];
+                EXPECT_TRUE(x == 0.0f || x == 1.0f) << x;
+                ones += x == 1.0f;
+                if (qr_steps == 0) EXPECT_EQ(x, row == col ? 1.0f : 0.0f);
+            }
+            EXPECT_EQ(ones, 1);
+        }
+    }
+}
+
 TEST_P(ShampooTest, RefreshesWithoutARootKeepTheLastOne) {
     ShampooOptions options;
     options.epsilon = 0;
@@ -98,6 +269,14 @@ TEST_P(ShampooTest, RefusesOptionsOutOfRangeByName) {
         o.root = ShampooRoot::newton;
         o.exponents[2] = {0.3};
     });
+    refused("exponents[3]", [](ShampooOptions& o) {
+        o.root = ShampooRoot::newton_schulz;
+        o.exponents[3] = {1.0 / 6};
+    });
+    refused("rank_tolerance", [](ShampooOptions& o) { o.rank_tolerance = 1; });
+    refused("order of moment_exponents", [](ShampooOptions& o) { o.moment_exponents[0] = 0.5; });
+    refused("moment_exponents[2]", [](ShampooOptions& o) { o.moment_exponents[2] = 0; });
+    refused("basis_tolerance", [](ShampooOptions& o) { o.basis_tolerance = 1.5f; });
     refused("trace_exponent", [](ShampooOptions& o) { o.trace_exponent = 5; });
     refused("block_size", [](ShampooOptions& o) { o.block_size = 5000; });
     refused("least_order", [](ShampooOptions& o) { o.least_order = 0; });
@@ -119,13 +298,14 @@ TEST_P(ShampooTest, RefusesOptionsOutOfRangeByName) {
     refused("root", [](ShampooOptions& o) { o.root = static_cast<ShampooRoot>(9); });
 }
 
-// A matrix takes fourth roots, which Denman-Beavers does not have.
+// A tensor of three axes takes sixth roots, which Denman-Beavers does not have.
 TEST_P(ShampooTest, RefusesParametersWhoseRootsTheMethodDoesNotHave) {
     ShampooOptions options;
     options.root = ShampooRoot::denman_beavers;
+    options.least_order = 3;
     expect_refused(
         [&] {
-            Training training(device(), shampoo(options), {{.name = "w", .shape = {8, 6}}});
+            Training training(device(), shampoo(options), {{.name = "w", .shape = {8, 6, 4}}});
         },
         {"\"w\""});
     Training vector(device(), shampoo(options), {{.name = "w", .shape = {8}}});

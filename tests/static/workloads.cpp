@@ -303,7 +303,9 @@ void compile_steps(const Device& device) {
                 compile_step(Scion(device, {.momentum = momentum, .norm = norm}), true);
         compile_step(Mousse(device), true);
         compile_step(Shampoo(device, {.trace_exponent = 0.5, .block_size = 256, .momentum = 0.9}));
-        compile_step(Shampoo(device, ShampooOptions::soap()));
+        ShampooOptions soap = ShampooOptions::soap();
+        soap.basis_tolerance = 0.01f;
+        compile_step(Shampoo(device, soap));
         compile_step(Shampoo4Bit(device, {.least_elements = 4096, .block_size = 256}));
         compile_step(Shampoo4Bit(device, {.root = Shampoo4BitRoot::newton}), true);
         Shampoo filters(device, {.block_size = 64});

@@ -22,7 +22,7 @@ enum class StructureKind : std::uint32_t {
 struct MatrixStructure {
     StructureKind kind = StructureKind::dense;
     std::uint32_t block = 30;  // 1..1024; of block_diagonal; the authors' default
-    std::uint32_t first = 15;  // 0..1024; of hierarchical; the authors' defaults
+    std::uint32_t first = 15;  // 0..120, as last; of hierarchical; the authors' defaults
     std::uint32_t last = 15;
     bool operator==(const MatrixStructure&) const = default;
 };

@@ -28,6 +28,9 @@
 
 namespace heron {
 
+// Which of the whiteners there are: the other side's is the identity, and has no state.
+enum class MousseSides { both, left, right };
+
 // Defaults are those of the official code, Anti-Entrophic/Mousse; lr and weight_decay are ours.
 struct MousseOptions {
     float lr = 0.02f;        // finite, >= 0
@@ -37,6 +40,10 @@ struct MousseOptions {
     double exponent = 0.125;     // alpha, (0, 1]; 1/2 is FISMO's
     float damping = 1e-10f;      // eps, finite, >= 0
     bool graft = true;           // off: D is not scaled
+    MousseSides sides = MousseSides::both;
+    // A refresh scales L and R themselves to a mean eigenvalue of 1, so that they forget the size of
+    // gradients before it (the official code with LR_correction off).
+    bool scale_in_place = false;
     // Of S_L and S_R, matrix by matrix: in the first step and every 10th from there on, with `stagger` the
     // k-th matrix k steps later; until its turn the identity stands for them.
     RefreshPolicy refresh{.interval = 10};

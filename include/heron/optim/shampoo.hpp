@@ -11,8 +11,11 @@
 //                                  w = 1 - beta2, or 1 where beta2 is 1
 //   refresh:  X = F_i / (1 - beta2^t);   R_i = (X + epsilon I)^-p_i,   p_i = 1 / (2 k)       first: I
 //   Gbar = (beta3 m + (1 - beta3) G) / (1 - beta3 beta1^(t-1));   m <- beta1 m + (1 - beta1) G
-//   P = Gbar x_1 R_1 .. x_k R_k;   P <- P |U| / |P|, U what the graft makes of Gbar;   before refresh.first:
-//   U decay:  P <- P + wd W;   momentum:  B <- mu B + (1 - dampening) P;   W <- W - lr B, or W - lr P without
+//   P = Gbar x_1 R_1 .. x_k R_k;   P <- P |U| / |P|, U what the graft makes of Gbar
+//   before refresh.first:  P = U
+//   decay:     P <- P + wd W
+//   momentum:  B <- mu B + (1 - dampening) P
+//   W <- W - lr B, or W - lr P without momentum
 //
 // In f32 what epsilon is to a null space ends at n 2^-23 of the largest eigenvalue: smaller ones are raised
 // to that (RootMethod of ShampooRoot::newton and the like: no floor, take an epsilon or relative_epsilon of
@@ -55,8 +58,8 @@ enum class ShampooDecay {
 
 enum class ShampooRoot {
     eigenvalues,     // matrix_power(): the most accurate, any exponent
-    pseudo_inverse,  // the null space stays out: eigenvalues up to n 2^-23 of the largest; epsilon is 0
-    // inverse_root(), exponents 1 / whole number; the last two exponent 1/2 alone.
+    pseudo_inverse,  // the null space stays out (rank_tolerance); epsilon is 0
+    // inverse_root(), exponents 1 / whole number; the last two 1/2 and, by two runs, 1/4.
     newton,
     newton_schulz,
     denman_beavers,
@@ -75,7 +78,7 @@ struct ShampooOptions {
     double beta1 = 0.9;  // [0, 1)
     double beta3 = -1;   // [0, 1), or -1: beta1; beta1^2 is much like NAdam's
     double beta2 = 1.0;  // [0, 1]; 1: a sum, as AdaGrad's
-    // w is 1, whatever beta2.
+    // w is 1, whatever beta2, and neither the factors' bias nor that of SOAP's c is corrected.
     bool unweighted_sum = false;
     bool bias_correction = true;
     float epsilon = 1e-12f;         // finite, >= 0
@@ -88,16 +91,28 @@ struct ShampooOptions {
     // is (L kron R / tr L)^(-1/2).
     double trace_exponent = 0;
     ShampooRoot root = ShampooRoot::eigenvalues;
+    // Of pseudo_inverse: eigenvalues up to this times the largest are zero, [0, 1); below n 2^-23, what f32
+    // can tell from zero, it is that. (Distributed Shampoo's rank_rtol.)
+    float rank_tolerance = 0.0f;
     // SOAP's form ("eigenvalue-corrected" in Distributed Shampoo): whiteners Q_i are the eigenvectors of X,
     // at first I, and P, without waiting for refresh.first, is Adam's step in their basis,
     //   c <- beta2 c + w (G x_1 Q_1^T .. x_k Q_k^T)^2
     //   P = (Gbar x_1 Q_1^T ..) / (sqrt(c / (1 - beta2^t)) + epsilon) x_1 Q_1 ..
     // c is <parameter>.basis_moment, block after block, and does not turn with the basis. Exponents (but for
-    // 0), `root`, and scaling by the trace do not matter.
+    // 0: the axis is not rotated), `root`, and scaling by the trace do not matter.
+    //
+    // Note: while factors are rank deficient and change at every refresh, c belongs to another basis than
+    // what it divides, and directions that it has hardly seen get enormous steps: with an interval of 1 and
+    // one QR step from the identity a small network's loss was infinite after three steps. Let refresh.first
+    // be some steps, or the interval 5 or more.
     bool eigenbasis = false;
-    // 0: eigh(). Else so many steps of the QR algorithm from the last basis, 1..64 (Distributed Shampoo ends
-    // earlier where a matrix is nearly diagonal).
+    // Of c, in place of the square root's 1/2, for blocks with so many axes; (0, 4].
+    std::map<std::uint32_t, double> moment_exponents;
+    // 0: eigh(). Else so many steps of the QR algorithm from the last basis, 1..64.
     std::uint32_t qr_steps = 0;
+    // Above 0: where B = Q^T X Q with the last basis has at most this share of its norm off its diagonal,
+    // eigh()'s basis is not taken, nor any further step of QR, whose columns are sorted all the same. [0, 1].
+    float basis_tolerance = 0.0f;
     std::uint32_t block_size = 1024;  // 1..4096
     std::uint32_t least_order = 2;    // no merging below so many axes, 1..8
     // Of roots, block by block: in steps that the interval divides, with `stagger` in the k-th one after each
@@ -107,6 +122,8 @@ struct ShampooOptions {
     ShampooGraft graft = ShampooGraft::adam;
     double graft_beta = 0.999;  // [0, 1); of Adam and RMSProp
     float graft_eps = 1e-10f;   // finite, >= 0
+    // Adam and RMSProp: v <- beta v + G^2, without correction of its bias.
+    bool graft_unweighted_sum = false;
     float weight_decay = 0.0f;  // finite, >= 0
     ShampooDecay decay = ShampooDecay::decoupled;
     double momentum = 0;    // mu, [0, 1)
