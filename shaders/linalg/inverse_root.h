@@ -159,6 +159,7 @@ struct RootDenmanJob {
 // inverse_root_finish.comp: result = 2^(exponent power) X, statuses.
 struct RootFinishJob {
     F32   x;
+    F32   corrected; // X ((p + 1) I - M) / p
     F32   result;
     U32   states;
     U32   status;

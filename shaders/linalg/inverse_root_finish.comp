@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Results of inverse roots of large matrices: symmetrised and scaled back, or zero, or left alone, and what became of each. A workgroup does
-// PER_THREAD rows.
+// Results of inverse roots of large matrices: symmetrised and scaled back, or zero, or left alone, and what became of each. Where
+// the status is ok the corrected iterate is the result. A workgroup does PER_THREAD rows.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "linalg/inverse_root.h"
@@ -18,6 +18,7 @@ void main() {
     uint j = find_job(group);
     group -= p.jobs.job[j].first_group;
     F32 x = p.jobs.job[j].x;
+    F32 corrected = p.jobs.job[j].corrected;
     F32 result = p.jobs.job[j].result;
     U32 states = p.jobs.job[j].states;
     uint n = p.jobs.job[j].n;
@@ -37,6 +38,7 @@ void main() {
     uint used = states.v[at + 2];
     bool failed = root_failed(verdict);
     int exponent = int(states.v[at + 3]);
+    uint found = root_status(verdict, error, tolerance);
     if (!failed || (flags & ROOT_KEEP) == 0)
         for (uint r = 0; r < PER_THREAD; ++r) {
             uint row = group * PER_THREAD + r;
@@ -44,7 +46,11 @@ void main() {
             for (uint i = t; i < end; i += gl_WorkGroupSize.x) {
                 uint first = item * n * n;
                 uint col = min(i, n - 1);
-                float value = 0.5 * x.v[first + min(row, n - 1) * n + col] + 0.5 * x.v[first + col * n + min(row, n - 1)];
+                uint above = first + min(row, n - 1) * n + col;
+                uint below = first + col * n + min(row, n - 1);
+                float value = 0.5 * x.v[above] + 0.5 * x.v[below];
+                if (found == STATUS_OK)
+                    value = 0.5 * corrected.v[above] + 0.5 * corrected.v[below];
                 result.v[base + row * stride + i] =
                     failed ? 0.0
                            : scale_by_power(value, exponent, p.jobs.job[j].numerator, p.jobs.job[j].denominator);
@@ -54,7 +60,7 @@ void main() {
         return;
     if ((flags & ROOT_HAS_STATUS) != 0) {
         U32 status = p.jobs.job[j].status;
-        status.v[item] = root_status(verdict, error, tolerance);
+        status.v[item] = found;
     }
     if ((flags & ROOT_HAS_RESIDUAL) != 0) {
         F32 residual = p.jobs.job[j].residual;

@@ -4,6 +4,8 @@
 //
 //   M = (A + damping I) / c, X = I;   T = ((p + 1) I - M) / p,   M <- T^p M,   X <- X T,   until max |M - I| is small
 //
+// and then X <- X T once more: X^p A = M, so an error of M that is within the tolerance is one of X, and becomes its square.
+//
 // All matrices are polynomials of A: symmetric, and they commute. So only tiles on and above the diagonal are computed, and
 // what is mirrored stays symmetric bit for bit. T^p M by binary powering from the left, T being made from M where it is
 // needed. The new M is judged before X is touched: a rejected step changes nothing.
@@ -213,7 +215,13 @@ void main() {
     uint used = 0;
     uint iterations = p.jobs.job[j].iterations;
     uint top = uint(findMSB(root));
-    for (uint iteration = 1; iteration <= iterations && verdict == ROOT_RUNNING; ++iteration) {
+    bool corrects = false; // the last round: X <- X T alone
+    for (uint iteration = 1; !corrects; ++iteration) {
+        if (verdict != ROOT_RUNNING || iteration > iterations) {
+            corrects = root_status(verdict, error, tolerance) == STATUS_OK;
+            if (!corrects)
+                break;
+        }
         for (uint i = t; i < side * q; i += threads) { // B = T
             uint col = i / q;
             uint first = 4 * (i - col * q);
@@ -227,7 +235,7 @@ void main() {
         //   2 i + 2   B <- B T              where that digit is 1; then B = T^(p >> i)
         //   1         B <- B M, the new M   which is judged
         //   0         X <- X T              A T = (p + 1) / p A - A M / p
-        for (uint step = 2 * top + 2; step-- > 0 && verdict <= ROOT_CONVERGED;) {
+        for (uint step = corrects ? 1 : 2 * top + 2; step-- > 0 && (corrects || verdict <= ROOT_CONVERGED);) {
             bool squares = step > 1 && (step & 1u) != 0;
             bool with_t = (step & 1u) == 0;
             if (step > 1 && with_t && (root >> (step / 2 - 1) & 1u) == 0)
@@ -243,8 +251,8 @@ void main() {
                 barrier(); // `largest` is written again
             }
         }
-        if (verdict > ROOT_CONVERGED)
-            break;
+        if (corrects || verdict > ROOT_CONVERGED)
+            continue;
         used = iteration;
         uint swapped = m_at;
         m_at = b_at;

@@ -115,7 +115,13 @@ std::string Plan::describe() const {
             if (!node.section.every_step()) text += ", " + section_text(node.section);
             const std::string constants = constants_text(node.operation.constants);
             if (!constants.empty()) text += ", constants " + constants;
-            if (!node.operation.reason.empty()) text += "; " + std::string(node.operation.reason);
+            std::vector<std::string_view> reasons;  // jobs of one kernel and variant may have several
+            for (const std::uint32_t job : batch.nodes) {
+                const std::string_view reason = plan.graph.nodes[job].operation.reason;
+                if (!reason.empty() && std::find(reasons.begin(), reasons.end(), reason) == reasons.end())
+                    reasons.push_back(reason);
+            }
+            for (const std::string_view reason : reasons) text.append("; ").append(reason);
             text += "\n";
         }
     }

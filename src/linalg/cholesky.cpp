@@ -45,6 +45,12 @@ constexpr KernelInfo kLogDeterminant =
 constexpr std::uint32_t kPanelWidth = gpu::CHOLESKY_PANEL;
 constexpr std::uint32_t kCpuBlock = gpu::TRIANGULAR_BLOCK;
 constexpr std::uint32_t kMaxRetries = 8;
+constexpr std::uint64_t kMaxRows = 65535;  // 32-bit indices
+// lavapipe ends the loops of an invocation after 65,535 rounds. cholesky_finish.comp takes 5 n of them (with
+// 8 invocations), the last panel of a retry 5 n + n (with 64: for 8 columns, 12 to load them and 27 to
+// multiply).
+constexpr std::uint64_t kMaxRowsOnCpu = 8192;
+constexpr std::uint32_t kCpuRetryThreads = 64;
 
 std::uint32_t largest_small(const Device& device) {
     return cpu_subgroup(device) != 0 ? gpu::CHOLESKY_LARGEST_CPU : gpu::CHOLESKY_LARGEST_SMALL;
@@ -66,6 +72,11 @@ void check(const Graph& graph, const Tensor& a, const Tensor& factor, const Chol
     check_float_tensor(who, "A", graph, a);
     check_float_tensor(who, "the factor", graph, factor);
     if (a.rows() != a.cols()) refuse(who, "A is " + text(a) + "; it must be square");
+    const bool cpu = graph.device().capabilities().cpu;
+    const std::uint64_t largest = cpu ? kMaxRowsOnCpu : kMaxRows;
+    if (a.rows() > largest)
+        refuse(who, "A is " + text(a) + "; at most " + std::to_string(largest) + " rows are possible on " +
+                        (cpu ? "a CPU driver" : "a GPU"));
     if (a.shape != factor.shape)
         refuse(who, "A is " + text(a) + ", the factor is " + text(factor) + "; shapes must agree");
     if (factor.dtype != DType::f32)
@@ -243,9 +254,11 @@ private:
             static_cast<double>(below + kPanelWidth * job.groups) * static_cast<double>(items_);
         operation.flops = 2.0 * rows * inner * kPanelWidth;
         operation.bytes = 4.0 * rows * (2.0 * kPanelWidth + static_cast<double>(first - begin));
-        // One subgroup on CPU drivers, where a barrier between several costs more than their work.
+        // One subgroup on CPU drivers, where a barrier between several costs more than their work; but the
+        // panels of a retry subtract all columns before them, which are too many loop rounds for one.
+        const std::uint32_t on_cpu = attempt == 0 ? 8 : kCpuRetryThreads;
         add_operation(std::move(operation),
-                      {{gpu::SPEC_THREADS, graph_.device().capabilities().cpu ? 8u : 128u}},
+                      {{gpu::SPEC_THREADS, graph_.device().capabilities().cpu ? on_cpu : 128u}},
                       attempt == 0 ? "32 columns of a large matrix"
                                    : "retry with jitter; returns at once where it is not needed");
     }

@@ -56,7 +56,7 @@ private:
     void first_iterate(const Tensor& m, const Tensor& x, double norm);
     void error(const Tensor& test, std::uint32_t flags);
     void commit(std::uint32_t iteration, const Tensor& failures, std::uint32_t extra_flags);
-    void finish(const Tensor& x, const Tensor& result, int sign, bool reports);
+    void finish(const Tensor& x, const Tensor& corrected, const Tensor& result, int sign, bool reports);
     void convert(const Tensor& from, const Tensor& to);
     void add_operation(Operation operation, double passes);  // matrices that are read or written
     std::uint32_t rows_per_group() const { return cpu_ ? 32 : 8; }
@@ -70,6 +70,7 @@ private:
     void newton_schulz();
     Tensor denman_beavers(std::uint32_t iteration);
     void refine();
+    void correct(const Tensor& x, const Tensor& corrected);
     GemmOptions product(double alpha = 1.0, double beta = 0.0) const;
     void multiply(const Tensor& a, const Tensor& b, const Tensor& c, const Tensor& d, double alpha = 1.0,
                   double beta = 0.0);

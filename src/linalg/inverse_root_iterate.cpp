@@ -125,4 +125,16 @@ void BlockedRoot::refine() {
     full_product(a_scaled_, next_.x, {}, next_.m);
 }
 
+// Once more X T, without the M that belongs to it: for all methods X^p A = M and Y = A X, so that an error of
+// M that is within the tolerance, which X and Y have too, becomes its square. All matrices have stopped.
+void BlockedRoot::correct(const Tensor& x, const Tensor& corrected) {
+    const double p = options_.p;
+    const bool newton_schulz = method_ == RootMethod::newton_schulz;
+    const bool m_first = newton_schulz && x.id == now_.x.id;  // its order, see there
+    GemmOptions gemm_options = product(-1.0 / p, (p + 1.0) / p);
+    gemm_options.active = {};
+    gemm_options.symmetric = !newton_schulz;
+    gemm(graph_, m_first ? now_.m : x, m_first ? x : now_.m, x, corrected, gemm_options);
+}
+
 }  // namespace heron

@@ -25,7 +25,7 @@ static_assert(sizeof(gpu::RootStartJob) == 96);
 static_assert(sizeof(gpu::RootGuessJob) == 48);
 static_assert(sizeof(gpu::RootErrorJob) == 40);
 static_assert(sizeof(gpu::RootCommitJob) == 128);
-static_assert(sizeof(gpu::RootFinishJob) == 88);
+static_assert(sizeof(gpu::RootFinishJob) == 96);
 
 namespace {
 
@@ -87,8 +87,11 @@ void BlockedRoot::add() {
         commit(iteration, failures, 0);
         std::swap(now_, next_);
     }
-    finish(now_.x, x_, -1, true);
-    if (options_.square_root) finish(now_.y, options_.square_root, 1, false);
+    correct(now_.x, next_.x);
+    finish(now_.x, next_.x, x_, -1, true);
+    if (!options_.square_root) return;
+    correct(now_.y, next_.y);
+    finish(now_.y, next_.y, options_.square_root, 1, false);
 }
 
 void BlockedRoot::start() {
@@ -206,7 +209,8 @@ void BlockedRoot::commit(std::uint32_t iteration, const Tensor& failures, std::u
     add_operation(make_operation(kCommit, job, std::move(operands), items_ * groups_), writes_t_ ? 2 : 0);
 }
 
-void BlockedRoot::finish(const Tensor& x, const Tensor& result, int sign, bool reports) {
+void BlockedRoot::finish(const Tensor& x, const Tensor& corrected, const Tensor& result, int sign,
+                         bool reports) {
     gpu::RootFinishJob job{};
     job.n = narrow(n_);
     job.result_stride = narrow(result.stride());
@@ -218,6 +222,7 @@ void BlockedRoot::finish(const Tensor& x, const Tensor& result, int sign, bool r
     job.flags = reports ? root_flags(options_) : root_flags(options_) & gpu::ROOT_KEEP;
     job.groups = narrow(groups_);
     std::vector<Operand> operands{{offsetof(gpu::RootFinishJob, x), x, Access::read},
+                                  {offsetof(gpu::RootFinishJob, corrected), corrected, Access::read},
                                   {offsetof(gpu::RootFinishJob, result), result,
                                    options_.keep_on_failure ? Access::read_write : Access::write},
                                   {offsetof(gpu::RootFinishJob, states), states_, Access::read}};

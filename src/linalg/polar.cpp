@@ -35,6 +35,13 @@ void check_polar_options(std::string_view who, const PolarOptions& options, cons
     if (!is_enumerator(options.norm_rule, NormRule::clamped))
         refuse(who, prefix + "norm_rule is not one of NormRule");
     if (!is_enumerator(options.form, PolarForm::gram)) refuse(who, prefix + "form is not one of PolarForm");
+    const std::size_t iterations = polar_coefficients(options).size();
+    if (options.form != PolarForm::standard)  // which has none
+        for (const std::uint32_t restart : options.restarts)
+            if (restart == 0 || restart >= iterations)
+                refuse(who, prefix + "restarts has " + std::to_string(restart) + ", with " +
+                                std::to_string(iterations) + " iterations they may be 1 to " +
+                                std::to_string(iterations - 1));
     if (!is_enumerator(options.precision, DType::bf16))
         refuse(who, prefix + "precision is " + to_string(options.precision) + ", must be f32, f16 or bf16");
 }

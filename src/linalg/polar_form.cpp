@@ -15,8 +15,7 @@ std::span<const NewtonSchulzCoefficients> polar_coefficients(const PolarOptions&
 }
 
 bool polar_restarts_before(const PolarOptions& options, std::size_t iteration) {
-    return iteration > 0 &&
-           std::find(options.restarts.begin(), options.restarts.end(), iteration) != options.restarts.end();
+    return std::find(options.restarts.begin(), options.restarts.end(), iteration) != options.restarts.end();
 }
 
 std::size_t polar_products_with_x(PolarForm form, const PolarOptions& options) {

@@ -75,8 +75,10 @@ cmake -S "$root" -B "$build" -G Ninja "${arguments[@]}" "$@" | grep -E '^-- Hero
 rm -rf "$output"
 mkdir -p "$output"/{bench,lib,tests}
 cp "$build/samples/device_report/device_report" "$output/"
-find "$build/tests/bench" -maxdepth 1 \( -name 'bench_*' -o -name tune_gemm \) -type f -executable -exec cp {} "$output/bench/" \;
-for folder in core graph linalg optim state golden; do
+# bench_table reads lines; it does not write any.
+find "$build/tests/bench" -maxdepth 1 \( -name 'bench_*' -o -name tune_gemm \) ! -name bench_table -type f -executable \
+    -exec cp {} "$output/bench/" \;
+for folder in core graph linalg curvature optim state golden; do
     find "$build/tests/$folder" -maxdepth 1 -type f -name '*_test' -executable -exec cp {} "$output/tests/" \;
 done
 strip "$output/device_report" "$output"/tests/* "$output"/bench/*
@@ -84,7 +86,7 @@ cp -r "${HERON_GOLDEN_DIR:-$root/tests/golden/data}" "$output/golden"
 # For machines with a driver and no loader; ./run uses it only there.
 loader_library=$(ldconfig -p | sed -n 's/.*libvulkan\.so\.1 (.*x86-64.*) => //p' | head -n 1)
 [ -z "$loader_library" ] || cp -L "$loader_library" "$output/lib/"
-cp "$root/tests/bundle/run" "$output/"
+cp "$root/tests/bundle/run" "$root/tests/bench/torch_peer.py" "$output/" # the peer needs torch and is run by hand
 cp "$root/LICENSE" "$output/"
 git -C "$root" describe --always --dirty >"$output/commit" 2>/dev/null || echo unknown >"$output/commit"
 

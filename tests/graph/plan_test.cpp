@@ -119,6 +119,20 @@ TEST_P(PlanTest, DescribeNamesTheStagesThatHaveANameOnly) {
         EXPECT_NE(text.find(line), std::string::npos) << text;
 }
 
+TEST_P(PlanTest, DescribeTellsEveryReasonOfADispatchOnce) {
+    Graph graph(device());
+    for (const char* reason : {"it is small", "", "it is forced", "it is small"}) {
+        Operation operation =
+            make_operation(kAffine, AffineJob{},
+                           {{offsetof(AffineJob, y), graph.temporary(DType::f32, {64}), Access::write}}, 1);
+        operation.reason = reason;
+        graph.add(operation);
+    }
+    const std::string text = graph.compile({}).describe();
+    EXPECT_NE(text.find("test_affine x 4 jobs"), std::string::npos) << text;
+    EXPECT_NE(text.find("; it is small; it is forced\n"), std::string::npos) << text;
+}
+
 // The numbers in the tables of core/shared.h stand in the library's headers too.
 TEST(SpecTextTest, NamesEveryDTypeAsTheLibraryDoes) {
     for (std::uint32_t value = 0; value < std::size(gpu::kDTypeNames); ++value)

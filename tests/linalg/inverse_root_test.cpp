@@ -353,6 +353,58 @@ TEST_P(InverseRootTest, SemidefiniteMatricesAreNotCalledIndefinite) {
         }
 }
 
+// What a coarse tolerance leaves is the error's square, for all methods and forms. Without the last product
+// it would be up to the tolerance / p, a hundred times what is allowed here.
+TEST_P(InverseRootTest, TheLastProductSquaresWhatTheToleranceLeaves) {
+    constexpr float kTolerance = 1e-3f;
+    for (RootMethod method : {RootMethod::newton, RootMethod::newton_schulz, RootMethod::denman_beavers})
+        for (bool small : {true, false})
+            for (std::uint32_t p : {1u, 2u, 3u, 4u}) {
+                if (method != RootMethod::newton && (p != 2 || small)) continue;
+                Graph graph(device());
+                const bool both = method != RootMethod::newton;
+                const std::string what = std::string(to_string(method)) + (small ? " small" : " blocked") +
+                                         " p " + std::to_string(p);
+                std::vector<Matrix> batch;  // with last residuals of all sizes
+                for (int i = 0; i < 24; ++i)
+                    batch.push_back(rounded(
+                        Matrix(Eigen::Vector3d(std::exp2(i / 12.0), 4.5, 6.0).asDiagonal()), DType::f32));
+                const Placed px = blank(graph, batch.size(), 3, 3), py = blank(graph, batch.size(), 3, 3);
+                const Words residual = words(graph, batch.size(), DType::f32);
+                const Words used = words(graph, batch.size()), status = words(graph, batch.size());
+                inverse_root(graph, place(graph, batch).tensor, px.tensor,
+                             {.p = p,
+                              .method = method,
+                              .tolerance = kTolerance,
+                              .square_root = both ? py.tensor : Tensor{},
+                              .status = status.tensor,
+                              .residual = residual.tensor,
+                              .iterations_used = used.tensor,
+                              .one_workgroup = small});
+                run(graph);
+                double worst = 0;
+                for (std::size_t i = 0; i < batch.size(); ++i) {
+                    EXPECT_EQ(status.words()[i], 0u) << what;
+                    const double r = static_cast<double>(residual.floats()[i]);
+                    worst = std::max(worst, r);
+                    // The square has a factor of (p + 1) / (2 p^2) <= 1; the rest is n kappa u, and 4 u an
+                    // iteration.
+                    const Vector a = batch[i].diagonal();
+                    const double allowed =
+                        r * r + (3 * a.maxCoeff() / a.minCoeff() + 4.0 * used.words()[i]) * kUnit;
+                    const Vector x = px.read()[i].diagonal(), y = py.read()[i].diagonal();
+                    for (Eigen::Index k = 0; k < 3; ++k) {
+                        ratio("corrected root", 3, std::abs(x[k] * std::pow(a[k], 1.0 / p) - 1), allowed,
+                              what);
+                        if (both)
+                            ratio("corrected square root", 3, std::abs(y[k] / std::sqrt(a[k]) - 1), allowed,
+                                  what);
+                    }
+                }
+                EXPECT_GT(worst, 1e-4) << what << ": nothing was left to correct";
+            }
+}
+
 // Matrices of a batch stop at different iterations. What the others go on with leaves them alone: alone, with
 // a budget that ends there, they have the same root, bit for bit.
 TEST_P(InverseRootTest, MatricesThatHaveStoppedStayAsTheyAre) {
@@ -371,16 +423,16 @@ TEST_P(InverseRootTest, MatricesThatHaveStoppedStayAsTheyAre) {
             options.iterations_used = used.tensor;
             inverse_root(graph, pa.tensor, px.tensor, options);
             run(graph);
-            int products = 0;
+            int products = 0, for_all = 0;
             for (const Node& node : graph.impl().nodes) {
                 const KernelInfo& kernel = *node.operation.kernel;
                 if (!std::string_view(kernel.name).starts_with("gemm_")) continue;
                 if (kernel.job_bytes != sizeof(gpu::GemmJob)) continue;
                 gpu::GemmJob job;
                 std::memcpy(&job, node.operation.job.data(), sizeof(job));
-                EXPECT_TRUE((job.flags & gpu::GEMM_ACTIVE) != 0) << "a product for those that have stopped";
-                ++products;
+                ++((job.flags & gpu::GEMM_ACTIVE) != 0 ? products : for_all);
             }
+            EXPECT_EQ(for_all, 1) << what << ": the last one is for those that have stopped, and no other";
             EXPECT_GE(products, 8) << what;
             const std::vector<std::uint32_t> counts = used.words();
             EXPECT_EQ(counts[0], 0u) << what;

@@ -25,6 +25,9 @@ namespace heron::test {
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kUnit = 0x1p-24;  // unit roundoff of f32
+// For a matrix E and x of standard normal numbers |E x|^2 is |E|_F^2 on average, and |E x| above kProbe |E|_F
+// once in 5e8 (for E of rank 1; less often for others): bounds on |E|_F can be checked without E.
+constexpr double kProbe = 6.0;
 constexpr double kEps32 = 0x1p-23;
 
 // Symmetric positive definite: Q diag(values) Q^T with values from 1 down to 1 / condition, evenly spaced in

@@ -638,6 +638,12 @@ TEST_P(PolarTest, RefusesWhatItCannotDo) {
     options = {};
     options.precision = DType::u32;
     refused(a, apart, options, "precision");
+    for (const std::uint32_t restart : {0u, 5u, 99u}) {
+        options = {};
+        options.form = PolarForm::gram;
+        options.restarts = {2, restart};
+        refused(a, apart, options, "restarts");
+    }
     EXPECT_THROW(polar_iterate(graph, graph.temporary(DType::f16, Shape{4, 4}), {}), Error);
     EXPECT_EQ(graph.compile({}).dispatch_count(), 0u);
 }

@@ -57,6 +57,13 @@ constexpr Gate kGates[] = {
          return starts(line, "kernel", "gemm") && has(line, "driver", "NVK") &&
                 number(line, "occupancy") < 16;
      }},
+    // A text that is missing, or in another form than the patterns know, has none.
+    {"products of cooperative matrices: matrix instructions in the driver's text (RADV, NVK)",
+     [](const Json& line) {
+         return starts(line, "kernel", "gemm_coopmat") &&
+                (has(line, "driver", "radv") || has(line, "driver", "NVK")) &&
+                number(line, "matrix_instructions") == 0;
+     }},
     {"no more matrix instructions than the arithmetic needs",
      [](const Json& line) {
          return starts(line, "kernel", "gemm_coopmat") &&

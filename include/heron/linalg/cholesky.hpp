@@ -30,7 +30,8 @@ struct CholeskyOptions {
     bool guarded = true;
 };
 
-// L (or U) = Cholesky factor of A, n x n, for each matrix of the batch. Only that triangle of A is read; the
+// L (or U) = Cholesky factor of A, n x n, for each matrix of the batch; n <= 65535 (32-bit indices), on CPU
+// drivers n <= 8192 (lavapipe ends loops after 65,535 rounds). Only that triangle of A is read; the
 // other triangle of the result is zero. A f32, f16 or bf16; the result f32; it may be A (in place), else it
 // may not overlap A.
 //

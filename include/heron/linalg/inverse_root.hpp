@@ -48,7 +48,9 @@ struct InverseRootOptions {
     // is asked for. (For p = 1, spd_inverse() is faster and more accurate.)
     RootMethod method = RootMethod::automatic;
     std::uint32_t iterations = 0;  // budget, 1..64; 0: as many as condition 1e6 needs
-    float tolerance = 1e-6f;       // on max |M - I| of the iteration; below 1e-6 is noise in f32
+    // On max |M - I| of the iteration; below 1e-6 is noise in f32. One product more then makes the error that
+    // this leaves in the root its square.
+    float tolerance = 1e-6f;
     // Optional A^(1/2), damped too, for p = 2; n x n f32 of its own. newton cannot.
     Tensor square_root;
     // Optional X0 for p = 1 and newton: the inverse of a matrix close to A, n x n f32, may be the result.
@@ -63,7 +65,7 @@ struct InverseRootOptions {
     // without damping; denman_beavers, whose Cholesky factor stops there, calls that indefinite, and where
     // rounding has made it positive a matrix may be not_converged).
     Tensor status;
-    Tensor residual;         // f32: the last max |M - I|, infinity for failed matrices
+    Tensor residual;         // f32: the last max |M - I| (before that product), infinity for failed matrices
     Tensor iterations_used;  // u32
     bool one_workgroup = true;
     bool guarded = true;
@@ -84,8 +86,10 @@ struct InverseRootOptions {
 // to nothing from then on (denman_beavers still factors it, 2 n^3 / 3 FLOPs). Bytes: 8 n^2 in one workgroup;
 // 12 n^2 a product and 8 n^2 for each look. Workspace: 16 to 32 n^2 bytes.
 //
-// Accuracy, kappa the condition number of A + damping I, u = 2^-24: |X^p (A + damping I) - I|_F <= 2 n kappa
-// u, for p > 4 times p / 2. Square root: |Y^2 - A|_F <= 20 n u |A|_F.
+// Accuracy, kappa the condition number of A + damping I, u = 2^-24, k the iterations used, r the residual:
+// |X^p (A + damping I) - I|_F <= 2 n kappa u (for p > 4 times p / 2) + 4 n p k u + (n r)^2. An iteration
+// rounds X by up to 4 u apart from M, which decides for matrices that are small and well-conditioned. Square
+// root: |Y^2 - A|_F <= 20 n u |A|_F.
 HERON_API void inverse_root(Graph& graph, const Tensor& a, const Tensor& x,
                             const InverseRootOptions& options = {});
 // Whether inverse_root() takes the one-workgroup form for matrices of n rows.

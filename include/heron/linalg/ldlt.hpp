@@ -31,7 +31,9 @@ struct LdltOptions {
 //
 // One workgroup a matrix, all matrices of a level in one dispatch, in factor.l's memory; large ones in
 // several dispatches one after the other, each some pivots further (1024 rows: a few dozen). n^3 / 3 FLOPs,
-// 4/3 n^3 bytes, on one compute unit: meant for the cores of low-rank updates, not for throughput.
+// 4/3 n^3 bytes, on one compute unit: meant for the cores of low-rank updates, not for throughput. Therefore
+// it ends at 1024 rows, 1.4 GB of traffic for one unit: each pivot is searched for in what all before it have
+// left, so panels for more units would be another algorithm.
 //
 // Accuracy: |P A P^T - L D L^T|_F <= 10 n u |A|_F (N. Higham, Accuracy and Stability, theorem 11.4, with its
 // moderate growth). L and D are zero where A is not finite.

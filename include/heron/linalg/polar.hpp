@@ -37,7 +37,8 @@ struct PolarOptions {
     double norm_factor = 1.0;  // 2^-20 to 2^20
     double eps = 1e-7;         // finite in f32, >= 0
     PolarForm form = PolarForm::standard;
-    // Gram form: iterations before which the Gram matrix is formed anew.
+    // Gram form: iterations, counted from 0, before which the Gram matrix is formed anew: each from 1 to
+    // their number - 1.
     std::vector<std::uint32_t> restarts = {2};
     DType precision = DType::f32;  // of the iterates: f32, f16 or bf16; sums and the norm are f32
     bool one_workgroup = true;     // allow the fused kernel for matrices that fit shared memory
@@ -47,8 +48,9 @@ struct PolarOptions {
 // Named coefficient sets (specification table: Jordan et al. 2024; You; Amsel et al. arXiv 2505.16932; CANS
 // arXiv 2506.10935; arXiv 2606.00371): "muon", "cubic", "quintic", "you5", "pe-raw", "pe-basic", "pe-gram",
 // "pe-dion", "pe-nv", "cans", "deepseekv4", "cubic5". `steps` = 0 takes the set's own length; more repeat the
-// last triple (deepseekv4, cubic5 and you5 have a fixed length). Throws (invalid_argument) for unknown names,
-// listing the known ones.
+// last triple (deepseekv4, cubic5 and you5 have a fixed length). "aol" is not one of them: it is made for
+// another norm, and with Frobenius' leads singular values to -1.084. Throws (invalid_argument) for unknown
+// names, listing the known ones.
 HERON_API std::vector<NewtonSchulzCoefficients> newton_schulz_coefficients(std::string_view name,
                                                                            std::uint32_t steps = 0);
 // Polar Express coefficients by the generator of arXiv 2505.16932 (float64, on the host): lower bound l in
