@@ -84,6 +84,10 @@ uint root_verdict(uint iteration, uint root, uint error_bits, float previous, fl
     return ROOT_RUNNING;
 }
 
+// What of its largest diagonal element is added to that of a matrix of n rows without a Cholesky factor, to see whether rounding
+// errors are all that it lacks: four times what cholesky() takes a pivot for zero below.
+float root_raise(uint n) { return 8.0 * sqrt(float(n)) * 5.9604645e-8; }
+
 bool root_failed(uint verdict) { return verdict >= ROOT_INDEFINITE; }
 
 // Rounding errors stop some matrices a little above the tolerance: these are as good as f32 makes them.

@@ -2,6 +2,9 @@
 // The end of an iteration on large matrices: is the new iterate of each one kept? Where it is, nothing has to be done, since
 // the next iteration takes it from where it is (but for T, where it is asked for); else the old one is copied to its place.
 // A workgroup does PER_THREAD rows, and finds the answer for itself; the first one of each matrix writes it down.
+//
+// A matrix M whose first Cholesky factor does not exist (ROOT_FAILURES) has an eigenvalue below zero, or one that is zero but for
+// rounding errors. The second iteration factors it once more, raised by more than those: where that works, it is singular.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "linalg/inverse_root.h"
@@ -13,6 +16,20 @@
 layout(constant_id = SPEC_PER_THREAD) const uint PER_THREAD = 4;
 
 shared uint largest;
+
+// Of the n x n matrix that begins at `first`, 0 where none is positive. Every invocation of the workgroup calls this.
+float largest_diagonal(F32 x, uint first, uint n) {
+    barrier(); // all have read `largest`
+    if (gl_LocalInvocationID.x == 0)
+        largest = 0;
+    barrier();
+    uint bits = 0;
+    for (uint i = gl_LocalInvocationID.x; i < n; i += gl_WorkGroupSize.x)
+        bits = max(bits, floatBitsToUint(max(x.v[first + min(i, n - 1) * (n + 1)], 0.0)));
+    atomicMax(largest, bits);
+    barrier();
+    return uintBitsToFloat(largest);
+}
 
 void main() {
     if (nothing_to_do())
@@ -71,6 +88,10 @@ void main() {
                 verdict = iteration == 1 ? ROOT_INDEFINITE : ROOT_STAGNATED;
         }
         kept = verdict <= ROOT_CONVERGED;
+    } else if (before == ROOT_INDEFINITE && iteration == 2 && (flags & ROOT_FAILURES) != 0) {
+        U32 failures = p.jobs.job[j].failures;
+        if (failures.v[item] == STATUS_OK)
+            verdict = ROOT_SINGULAR;
     }
     if (group == 0 && t == 0 && !warm) {
         uint to = at + ROOT_STATE_WORDS;
@@ -87,6 +108,8 @@ void main() {
     bool writes_t = (flags & ROOT_WRITES_T) != 0 && verdict == ROOT_RUNNING;
     if (!copies && !writes_t)
         return;
+    bool raises = copies && verdict == ROOT_INDEFINITE && (flags & ROOT_FAILURES) != 0;
+    float raise = raises ? root_raise(n) * largest_diagonal(old1, item * n * n, n) : 0.0;
     float inverse_p = 1.0 / float(root);
     for (uint r = 0; r < PER_THREAD; ++r) {
         uint row = group * PER_THREAD + r;
@@ -97,7 +120,7 @@ void main() {
             if (copies) {
                 new0.v[element] = old0.v[element];
                 if (matrices > 1)
-                    new1.v[element] = old1.v[element];
+                    new1.v[element] = old1.v[element] + (row == col ? raise : 0.0);
                 if (matrices > 2)
                     new2.v[element] = old2.v[element];
             }

@@ -329,28 +329,43 @@ TEST_P(InverseRootTest, FailuresAreNamedAndStayAlone) {
 
 // Rounding gives the zero eigenvalues of a semidefinite matrix either sign.
 TEST_P(InverseRootTest, SemidefiniteMatricesAreNotCalledIndefinite) {
+    struct Form {
+        std::uint64_t n;
+        std::uint32_t p;
+        RootMethod method;
+        bool small;
+    };
+    std::vector<Form> forms;
     for (bool small : {true, false})
-        for (std::uint32_t p : {1u, 2u, 4u}) {
-            Graph graph(device());
-            std::vector<Matrix> batch;
-            for (std::uint64_t seed = 1; seed <= 6; ++seed) {
-                const Matrix x = random_matrix(20, seed <= 3 ? 1 : 10, seed);
-                batch.push_back(x * x.transpose());
-            }
-            batch.push_back(batch[0]);
-            batch[6].diagonal().array() -= 1e-3 * batch[0].trace();
-            const Placed pa = place(graph, batch), px = blank(graph, 7, 20, 20);
-            const Words status = words(graph, 7);
-            inverse_root(
-                graph, pa.tensor, px.tensor,
-                {.p = p, .method = RootMethod::newton, .status = status.tensor, .one_workgroup = small});
-            run(graph);
-            for (std::size_t i = 0; i < 6; ++i) {
-                const std::string is = status.statuses()[i];
-                EXPECT_TRUE(is == "singular" || is == "not_converged") << is << " " << i << ", p = " << p;
-            }
-            EXPECT_EQ(status.statuses()[6], "indefinite") << p;
+        for (std::uint32_t p : {1u, 2u, 4u}) forms.push_back({20, p, RootMethod::newton, small});
+    // One workgroup factors the first, panels the second.
+    for (std::uint64_t n : {20u, 150u}) forms.push_back({n, 2, RootMethod::denman_beavers, false});
+    for (const Form& form : forms) {
+        const std::string what = std::string(to_string(form.method)) + " n " + std::to_string(form.n) +
+                                 " p " + std::to_string(form.p);
+        Graph graph(device());
+        std::vector<Matrix> batch;
+        for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+            const Matrix x = random_matrix(form.n, seed <= 3 ? 1 : form.n / 2, seed);
+            batch.push_back(x * x.transpose());
         }
+        batch.push_back(batch[0]);
+        batch[6].diagonal().array() -= 1e-3 * batch[0].trace();
+        batch.push_back(batch[5]);
+        batch[7].diagonal().array() -= 1e-3 * spectral_norm(batch[5]);
+        const std::size_t count = batch.size();
+        const Placed pa = place(graph, batch), px = blank(graph, count, form.n, form.n);
+        const Words status = words(graph, count);
+        inverse_root(
+            graph, pa.tensor, px.tensor,
+            {.p = form.p, .method = form.method, .status = status.tensor, .one_workgroup = form.small});
+        run(graph);
+        for (std::size_t i = 0; i < 6; ++i) {
+            const std::string is = status.statuses()[i];
+            EXPECT_TRUE(is == "singular" || is == "not_converged") << is << " " << i << ", " << what;
+        }
+        for (std::size_t i : {6u, 7u}) EXPECT_EQ(status.statuses()[i], "indefinite") << i << ", " << what;
+    }
 }
 
 // What a coarse tolerance leaves is the error's square, for all methods and forms. Without the last product

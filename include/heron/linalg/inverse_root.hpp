@@ -62,8 +62,8 @@ struct InverseRootOptions {
     // Optional, one for each matrix, contiguous. Status, u32: ok; not_converged: the best iterate is the
     // result; and failures: nonfinite; indefinite: A + damping I has a negative eigenvalue that matters;
     // singular: it is zero, or has an eigenvalue that rounding has made negative (of a semidefinite matrix
-    // without damping; denman_beavers, whose Cholesky factor stops there, calls that indefinite, and where
-    // rounding has made it positive a matrix may be not_converged).
+    // without damping; where rounding has made it positive a matrix may be not_converged). denman_beavers
+    // tells these apart in its second iteration: with a budget of one, both are indefinite.
     Tensor status;
     Tensor residual;         // f32: the last max |M - I| (before that product), infinity for failed matrices
     Tensor iterations_used;  // u32
