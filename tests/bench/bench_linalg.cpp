@@ -123,6 +123,15 @@ const std::vector<Primitive>& primitives() {
              spd_solve(r.graph, r.in, r.random(r.size.rows, r.size.cols), r.make(r.size.rows, r.size.cols));
          },
          {"OpenBLAS spotrf, spotrs", "spotrs_", spotrs}},
+        {"cholesky_solve",
+         Input::lower,
+         kSmallSquares,
+         [](double n, double) { return 2 * n * n * n; },
+         [](const Request& r) {
+             cholesky_solve(r.graph, r.in, r.random(r.size.rows, r.size.cols),
+                            r.make(r.size.rows, r.size.cols));
+         },
+         {"OpenBLAS spotrs", "spotrs_", spotrs_of_factor}},
         {"triangular_solve",
          Input::lower,
          kSquares,
@@ -284,6 +293,10 @@ const std::vector<Primitive>& primitives() {
          kCopy},
         {"sum", Input::random, kLong, no_flops, [](const Request& r) { sum(r.graph, r.in, r.list(1)); },
          kCopy},
+        {"frobenius_norm", Input::random, kLong, no_flops,
+         [](const Request& r) { frobenius_norm(r.graph, r.in, r.list(1)); }, kCopy},
+        {"count_nonfinite", Input::random, kLong, no_flops,
+         [](const Request& r) { count_nonfinite(r.graph, r.in, r.list(1, DType::u32)); }, kCopy},
         {"row_norms", Input::random, kLong, no_flops,
          [](const Request& r) { row_norms(r.graph, r.in, r.list(r.size.rows)); }, kCopy},
         {"column_norms", Input::random, kLong, no_flops,
@@ -295,6 +308,11 @@ const std::vector<Primitive>& primitives() {
              scale_rows(r.graph, r.in, r.random(1, r.size.rows), r.make(r.size.rows, r.size.cols));
          },
          kCopy},
+        {"scale_columns", Input::random, kLong, no_flops,
+         [](const Request& r) {
+             scale_columns(r.graph, r.in, r.random(1, r.size.cols), r.make(r.size.rows, r.size.cols));
+         },
+         kCopy},
         {"convert", Input::random, kLong, no_flops,
          [](const Request& r) { convert(r.graph, r.in, r.make(r.size.rows, r.size.cols, DType::bf16)); },
          kCopy},
@@ -303,6 +321,11 @@ const std::vector<Primitive>& primitives() {
          {{1, 1024, 1024}},
          no_flops,
          [](const Request& r) { dct(r.graph, r.in, r.make(r.size.rows, r.size.cols)); },
+         kCopy},
+        {"dct_basis", Input::random, kLong, no_flops,
+         [](const Request& r) {  // of all rows the first one: indices that nobody has written
+             dct_basis(r.graph, r.list(r.size.rows, DType::u32), r.make(r.size.rows, r.size.cols));
+         },
          kCopy},
         {"fill_random", Input::random, kLong, no_flops,
          [](const Request& r) { fill_random(r.graph, r.make(r.size.rows, r.size.cols), {.control = false}); },
@@ -324,6 +347,11 @@ const std::vector<Primitive>& primitives() {
         {"gather_rows", Input::random, kLong, no_flops,
          [](const Request& r) {  // of all rows the first one: indices that nobody has written
              gather_rows(r.graph, r.in, r.list(r.size.rows, DType::u32), r.make(r.size.rows, r.size.cols));
+         },
+         kCopy},
+        {"gather_columns", Input::random, kLong, no_flops,
+         [](const Request& r) {
+             gather_columns(r.graph, r.in, r.list(r.size.cols, DType::u32), r.make(r.size.rows, r.size.cols));
          },
          kCopy},
     };

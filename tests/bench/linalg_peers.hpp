@@ -96,12 +96,15 @@ inline void newton_schulz(float* a, int rows, int cols) {
         for (float& value : x) value = std::min(1.0f, std::max(-1.0f, value));
     }
 }
-inline void spotrs(float* a, int n, int) {  // as many right-hand sides as rows
+inline void spotrs_of_factor(float* a, int n, int) {  // as many right-hand sides as rows
     int info = 0;
     std::vector<float> x(static_cast<std::size_t>(n) * n, 1.0f);
-    spotrf(a, n, n);
     find<Routine<const char*, const int*, const int*, const float*, const int*, float*, const int*, int*>>(
         "spotrs_")("U", &n, &n, a, &n, x.data(), &n, &info);
+}
+inline void spotrs(float* a, int n, int) {
+    spotrf(a, n, n);
+    spotrs_of_factor(a, n, n);
 }
 inline void strmm(float* a, int n, int) {
     std::vector<float> x(static_cast<std::size_t>(n) * n, 1.0f);

@@ -62,6 +62,8 @@ def counterparts(torch):
         "matrix_power": ("torch.linalg.eigh", by_values),
         "accumulate_factor": ("torch.matmul", lambda a: a.mT @ a),
         "sum": ("torch.sum", torch.sum),
+        "frobenius_norm": ("torch.linalg.matrix_norm", la.matrix_norm),
+        "count_nonfinite": ("torch.isfinite", lambda a: a.numel() - torch.isfinite(a).sum()),
         "row_norms": ("torch.linalg.vector_norm", lambda a: la.vector_norm(a, dim=-1)),
         "column_norms": ("torch.linalg.vector_norm", lambda a: la.vector_norm(a, dim=-2)),
         "normalize_rows": ("torch.nn.functional.normalize", lambda a: torch.nn.functional.normalize(a, dim=-1)),
@@ -72,6 +74,7 @@ def counterparts(torch):
     }
     with_matrix = {  # and B, as large as A
         "spd_solve": ("torch.cholesky_solve", lambda a, b: torch.cholesky_solve(b, la.cholesky(a))),
+        "cholesky_solve": ("torch.cholesky_solve", lambda a, b: torch.cholesky_solve(b, a)),
         "triangular_solve": ("torch.linalg.solve_triangular", lambda a, b: la.solve_triangular(a, b, upper=False)),
         "triangular_product": ("torch.matmul", torch.matmul),
         "two_sided_product": ("torch.matmul", lambda a, b: a @ b @ a),
@@ -107,7 +110,7 @@ def work_of(torch, found, line):
     a = torch.rand(line["batch"], line["rows"], line["cols"], **make) - 0.5
     if line["rows"] == line["cols"]:  # what bench_linalg gives them: well-conditioned, positive definite, or triangular
         a = a + a.mT + 2 * line["rows"] * torch.eye(line["rows"], device="cuda")
-        if line["primitive"].startswith("triangular"):
+        if line["primitive"].startswith("triangular") or line["primitive"] == "cholesky_solve":
             a = a.tril()
     return peer, maker(a)
 
