@@ -61,10 +61,14 @@ struct Capabilities {
     MatrixShape cooperative_bf16;        // the same for bf16 operands (VK_KHR_shader_bfloat16)
     bool bfloat16 = false;               // VK_KHR_shader_bfloat16
     bool cooperative_matrix2 = false;    // VK_NV_cooperative_matrix2
-    bool memory_budget = false;          // VK_EXT_memory_budget
-    bool pipeline_statistics = false;    // VK_KHR_pipeline_executable_properties
-    bool timestamps = false;             // on the queue family in use
-    bool debug_utils = false;            // names and labels are set
+    // Of it: what rows, columns and depth of f16 matrices with f32 sums are multiples of that a workgroup of
+    // 256 holds together; zeros: it cannot, or not through tensor layouts, or not up to 128 x 128.
+    MatrixShape cooperative_workgroup_f16;
+    std::uint32_t cooperative_workgroup_bytes = 0;  // of shared memory that the driver keeps for them
+    bool memory_budget = false;                     // VK_EXT_memory_budget
+    bool pipeline_statistics = false;               // VK_KHR_pipeline_executable_properties
+    bool timestamps = false;                        // on the queue family in use
+    bool debug_utils = false;                       // names and labels are set
     std::uint32_t subgroup_size = 1;
     std::uint32_t max_workgroup_invocations = 128;
     std::uint32_t max_workgroup_size_x = 128;

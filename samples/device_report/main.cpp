@@ -26,6 +26,13 @@ void print_capabilities(const heron::Capabilities& c) {
     flag("8-bit storage", c.storage_8bit);
     flag("cooperative matrix", c.cooperative_matrix);
     flag("cooperative matrix 2", c.cooperative_matrix2);
+    const heron::MatrixShape& grain = c.cooperative_workgroup_f16;
+    if (c.cooperative_matrix2)
+        print_line("workgroup matrices, f16",
+                   grain.m == 0
+                       ? "no"
+                       : fmt::format("multiples of {} x {} x {}, {} of shared memory reserved", grain.m,
+                                     grain.n, grain.k, samples::bytes_text(c.cooperative_workgroup_bytes)));
     flag("bfloat16", c.bfloat16);
     flag("subgroup size control", c.subgroup_size_control);
     flag("memory budget", c.memory_budget);

@@ -54,6 +54,12 @@ const uint PANEL_ROWS = 12;
 const uint PANEL_COLS = 2;
 const uint PANEL_STEP = 16;
 
+// gemm_coopmat2: one cooperative matrix of sums a workgroup.
+const uint WORKGROUP_THREADS = 256;
+const uint WORKGROUP_ROWS = 64;
+const uint WORKGROUP_COLS = 128;
+const uint WORKGROUP_STEP = 64; // of k
+
 struct GemmPackJob {
     U32   x;
     F32   panels;

@@ -156,6 +156,40 @@ std::vector<CooperativeMatrixShape> cooperative_matrix_shapes(
     return shapes;
 }
 
+WorkgroupMatrices workgroup_matrices([[maybe_unused]] const FunctionTable& vk,
+                                     [[maybe_unused]] VkPhysicalDevice handle,
+                                     [[maybe_unused]] std::span<const std::string> extensions) {
+    WorkgroupMatrices found;
+#ifdef VK_NV_cooperative_matrix2
+    const auto query = vk.GetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV;
+    if (!query || !contains(extensions, VK_NV_COOPERATIVE_MATRIX_2_EXTENSION_NAME)) return found;
+    VkPhysicalDeviceCooperativeMatrix2PropertiesNV limits{};
+    limits.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_PROPERTIES_NV;
+    VkPhysicalDeviceProperties2 chain{};
+    chain.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2;
+    chain.pNext = &limits;
+    vk.GetPhysicalDeviceProperties2(handle, &chain);
+    found.max_dimension = limits.cooperativeMatrixFlexibleDimensionsMaxDimension;
+    found.max_invocations = limits.cooperativeMatrixWorkgroupScopeMaxWorkgroupSize;
+    found.reserved_bytes = limits.cooperativeMatrixWorkgroupScopeReservedSharedMemory;
+    constexpr const char* kCall = "vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV";
+    std::uint32_t count = 0;
+    check_result(query(handle, &count, nullptr), kCall, "");
+    VkCooperativeMatrixFlexibleDimensionsPropertiesNV empty{};
+    empty.sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_FLEXIBLE_DIMENSIONS_PROPERTIES_NV;
+    std::vector<VkCooperativeMatrixFlexibleDimensionsPropertiesNV> list(count, empty);
+    check_result(query(handle, &count, list.data()), kCall, "");
+    list.resize(count);
+    for (const VkCooperativeMatrixFlexibleDimensionsPropertiesNV& item : list)
+        if (item.scope == VK_SCOPE_WORKGROUP_KHR && item.workgroupInvocations == kMatrixWorkgroup &&
+            item.AType == VK_COMPONENT_TYPE_FLOAT16_KHR && item.BType == VK_COMPONENT_TYPE_FLOAT16_KHR &&
+            item.CType == VK_COMPONENT_TYPE_FLOAT32_KHR && item.ResultType == VK_COMPONENT_TYPE_FLOAT32_KHR &&
+            item.saturatingAccumulation == VK_FALSE)
+            found.granularity = {item.MGranularity, item.NGranularity, item.KGranularity};
+#endif
+    return found;
+}
+
 namespace {
 
 // The biggest shape that gemm_coopmat.comp can take: k divides its steps of 32, tiles are squares or lie side
@@ -175,7 +209,7 @@ MatrixShape choose_shape(std::span<const CooperativeMatrixShape> shapes, DType o
 Capabilities capabilities_of(const Probe& probe, const Features& enabled,
                              std::span<const std::string> extensions, std::uint32_t queue_family,
                              std::span<const CooperativeMatrixShape> shapes,
-                             const DisabledCapabilities& disable) {
+                             const WorkgroupMatrices& workgroup, const DisabledCapabilities& disable) {
     const VkPhysicalDeviceLimits& limits = probe.properties.limits;
     const Features f = without(enabled, disable);
     auto lower = [](std::uint32_t limit, std::uint32_t wish) {
@@ -208,6 +242,13 @@ Capabilities capabilities_of(const Probe& probe, const Features& enabled,
         c.cooperative_bf16 = choose_shape(shapes, DType::bf16);
     c.bfloat16 = f.bfloat16;
     c.cooperative_matrix2 = c.cooperative_matrix && f.cooperative_matrix2 != 0;
+    constexpr std::uint32_t kNeeded =
+        kMatrixWorkgroupScope | kMatrixFlexibleDimensions | kMatrixTensorAddressing;
+    if (c.cooperative_matrix2 && (f.cooperative_matrix2 & kNeeded) == kNeeded &&
+        workgroup.max_dimension >= 128 && workgroup.max_invocations >= kMatrixWorkgroup) {
+        c.cooperative_workgroup_f16 = workgroup.granularity;
+        c.cooperative_workgroup_bytes = workgroup.reserved_bytes;
+    }
     c.memory_budget = !disable.memory_budget && contains(extensions, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
     c.pipeline_statistics = f.pipeline_executable_info;
     c.timestamps = !disable.timestamps && limits.timestampPeriod > 0 &&

@@ -18,8 +18,9 @@ void Device::Impl::open(const Opening& opening, const DeviceOptions& options) {
     info.reason = opening.reason;
     cooperative_matrix_shapes =
         heron::cooperative_matrix_shapes(instance.vk, physical_device, opening.extensions);
-    capabilities = capabilities_of(probe, features, opening.extensions, queue_family,
-                                   cooperative_matrix_shapes, options.disable);
+    capabilities = capabilities_of(
+        probe, features, opening.extensions, queue_family, cooperative_matrix_shapes,
+        workgroup_matrices(instance.vk, physical_device, opening.extensions), options.disable);
     capabilities.debug_utils = vk.SetDebugUtilsObjectNameEXT != nullptr;
     if (capabilities.cooperative_matrix2)
         cooperative_matrix2_features = without(features, options.disable).cooperative_matrix2;

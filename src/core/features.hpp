@@ -44,6 +44,10 @@ struct Features {
     std::uint32_t cooperative_matrix2 = 0;
 };
 
+// Bits of Features::cooperative_matrix2.
+constexpr std::uint32_t kMatrixWorkgroupScope = 1, kMatrixFlexibleDimensions = 2,
+                        kMatrixTensorAddressing = 32;
+
 // Structs of every feature Heron knows, linked. Not copied: it points into itself.
 struct FeatureStructs {
     VkPhysicalDeviceFeatures2 core{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, nullptr, {}};

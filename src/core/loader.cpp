@@ -90,6 +90,12 @@ void FunctionTable::load_instance(VkInstance instance) {
         reinterpret_cast<PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR>(
             GetInstanceProcAddr(instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR"));
 #endif
+#ifdef VK_NV_cooperative_matrix2
+    GetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV =
+        reinterpret_cast<PFN_vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV>(
+            GetInstanceProcAddr(instance,
+                                "vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV"));
+#endif
 }
 
 void FunctionTable::load_device(VkDevice device) {

@@ -100,6 +100,10 @@ struct FunctionTable {
     PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR GetPhysicalDeviceCooperativeMatrixPropertiesKHR =
         nullptr;
 #endif
+#ifdef VK_NV_cooperative_matrix2
+    PFN_vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV
+        GetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV = nullptr;
+#endif
 
     // Each throws heron::Error (unsupported) that names the first function that is not there.
     void load_global(PFN_vkGetInstanceProcAddr entry);

@@ -41,10 +41,24 @@ std::vector<CooperativeMatrixShape> cooperative_matrix_shapes(const FunctionTabl
                                                               VkPhysicalDevice handle,
                                                               std::span<const std::string> extensions);
 
+// Cooperative matrices that the invocations of a workgroup hold together (VK_NV_cooperative_matrix2), f16
+// operands with f32 sums.
+struct WorkgroupMatrices {
+    MatrixShape granularity;  // for workgroups of kMatrixWorkgroup invocations; zeros: not offered
+    std::uint32_t max_dimension = 0;
+    std::uint32_t max_invocations = 0;
+    std::uint32_t reserved_bytes = 0;  // of shared memory
+};
+constexpr std::uint32_t kMatrixWorkgroup = 256;  // as gemm_coopmat2.comp has
+
+// Empty where the extension is not in `extensions`, which are those enabled.
+WorkgroupMatrices workgroup_matrices(const FunctionTable& vk, VkPhysicalDevice handle,
+                                     std::span<const std::string> extensions);
+
 // What of the device can be used with these enabled features and extensions.
 Capabilities capabilities_of(const Probe& probe, const Features& enabled,
                              std::span<const std::string> extensions, std::uint32_t queue_family,
                              std::span<const CooperativeMatrixShape> shapes,
-                             const DisabledCapabilities& disable);
+                             const WorkgroupMatrices& workgroup, const DisabledCapabilities& disable);
 
 }  // namespace heron

@@ -168,7 +168,7 @@ void add_product(Graph& graph, const GemmChoice& choice, const Product& x, const
         flags |= (has_c ? gpu::PRODUCT_C : 0) | (options.symmetric ? gpu::PRODUCT_SYMMETRIC : 0);
     }
     if (kernel.packed || flags != 0) operation.constants.push_back({gpu::SPEC_FLAGS, flags});
-    if (kernel.matrix_units) {
+    if (kernel.matrix_units && !kernel.workgroup_matrices) {
         const MatrixShape& unit =
             *kernel.matrix_units == DType::bf16 ? device.cooperative_bf16 : device.cooperative_f16;
         for (const SpecConstant& constant :

@@ -37,6 +37,9 @@ struct GemmKernel {
     bool packed = false;
     // A tile has so many sums of squares of a row (gpu::GemmJob::squares).
     std::uint32_t row_parts = 1;
+    // Its cooperative matrices belong to a whole workgroup, of sizes that are the kernel's own; else to
+    // subgroups, of the device's.
+    bool workgroup_matrices = false;
 };
 
 std::span<const GemmKernel> gemm_kernels();

@@ -11,6 +11,9 @@
 #include "heron/spirv/gemm_coopmat.hpp"
 #include "heron/spirv/gemm_coopmat_large.hpp"
 #endif
+#if HERON_HAVE_COOPMAT && HERON_HAVE_COOPMAT2
+#include "heron/spirv/gemm_coopmat2.hpp"
+#endif
 #if HERON_HAVE_COOPMAT && HERON_HAVE_BFLOAT16
 #include "heron/spirv/gemm_coopmat_bf16.hpp"
 #include "heron/spirv/gemm_coopmat_bf16_large.hpp"
@@ -194,6 +197,37 @@ constexpr GemmKernel coopmat_kernel(const char* name, std::span<const std::uint3
             2};
 }
 
+#if HERON_HAVE_COOPMAT && HERON_HAVE_COOPMAT2
+constexpr std::span<const std::uint32_t> kCoopmat2 = spirv::gemm_coopmat2;
+#else
+constexpr std::span<const std::uint32_t> kCoopmat2;
+#endif
+
+std::string_view missing_for_coopmat2(const Capabilities& device) {
+    using namespace gpu;
+    if (!HERON_HAVE_COOPMAT || !HERON_HAVE_COOPMAT2)
+        return "built with tools that do not know VK_NV_cooperative_matrix2";
+    if (!device.cooperative_matrix2) return "device has no VK_NV_cooperative_matrix2";
+    const MatrixShape& unit = device.cooperative_workgroup_f16;
+    if (unit.m == 0 || unit.n == 0 || unit.k == 0)
+        return "device has no f16 matrices of a workgroup of 256 with f32 sums";
+    if (WORKGROUP_ROWS % unit.m != 0 || WORKGROUP_COLS % unit.n != 0 || WORKGROUP_STEP % unit.k != 0)
+        return "tiles of 64 x 128 x 64 are no multiples of the device's granularity";
+    if (device.max_workgroup_invocations < WORKGROUP_THREADS ||
+        device.max_workgroup_size_x < WORKGROUP_THREADS)
+        return "workgroups of 256 invocations are not allowed";
+    constexpr std::uint64_t kPool = 4 * WORKGROUP_ROWS * WORKGROUP_COLS;
+    if (device.shared_memory_bytes < kPool + device.cooperative_workgroup_bytes)
+        return "too little shared memory beside what the driver reserves";
+    return {};
+}
+
+std::string_view unsuitable_for_coopmat2(const Capabilities&, const GemmShape& s) {
+    if (s.a != DType::f16 || s.b != DType::f16) return "operands are not f16";
+    // Until GemmTest has passed with it somewhere, and bench_gemm --variant gemm_coopmat2 has shown what for.
+    return "not measured on any device yet; GemmOptions::variant chooses it";
+}
+
 template <std::uint32_t kValue>
 constexpr std::uint32_t always(const Capabilities&) {
     return kValue;
@@ -201,6 +235,9 @@ constexpr std::uint32_t always(const Capabilities&) {
 
 // Best first; the last one takes everything.
 constexpr GemmKernel kGemmKernels[] = {
+    {make_kernel<gpu::GemmJob>("gemm_coopmat2", kCoopmat2), always<gpu::WORKGROUP_THREADS>,
+     always<gpu::WORKGROUP_ROWS>, always<gpu::WORKGROUP_COLS>, missing_for_coopmat2, unsuitable_for_coopmat2,
+     "matrix units, a cooperative matrix of 64 x 128 a workgroup", DType::f16, false, 1, true},
     coopmat_kernel<DType::f16, kBlocksLarge>("gemm_coopmat_large", kCoopmatLarge),
     coopmat_kernel<DType::f16, kBlocks>("gemm_coopmat", kCoopmat),
     coopmat_kernel<DType::bf16, kBlocksLarge>("gemm_coopmat_bf16_large", kCoopmatBf16Large),

@@ -45,6 +45,7 @@ TEST_P(DeviceAdoptTest, AdoptsAnEnginesDevice) {
     EXPECT_EQ(adopted.storage_16bit, created.storage_16bit);
     EXPECT_EQ(adopted.memory_budget, created.memory_budget);
     EXPECT_EQ(adopted.cooperative_matrix, created.cooperative_matrix);
+    EXPECT_EQ(adopted.cooperative_workgroup_f16, created.cooperative_workgroup_f16);
 }
 
 TEST_P(DeviceAdoptTest, UsesOnlyWhatWasEnabled) {

@@ -78,6 +78,87 @@ TEST(FeaturesTest, SwitchesOffWhatNoCpuDriverHas) {
     EXPECT_FALSE(without(all, {.bfloat16 = true}).bfloat16);
 }
 
+// A device with cooperative matrices of a workgroup.
+struct MatrixDevice {
+    Probe probe;
+    Features features;
+    WorkgroupMatrices workgroup{
+        .granularity = {32, 64, 16}, .max_dimension = 256, .max_invocations = 1024, .reserved_bytes = 16384};
+
+    MatrixDevice() {
+        probe.queue_families.resize(1);
+        features.cooperative_matrix = features.vulkan_memory_model = true;
+        features.vulkan_memory_model_device_scope = features.shader_float16 = true;
+        features.storage_buffer_16bit = features.shader_int16 = true;
+        features.cooperative_matrix2 = 127;
+    }
+    Capabilities capabilities(const DisabledCapabilities& disable = {}) const {
+        const CooperativeMatrixShape shape{16, 16, 16, DType::f16};
+        return capabilities_of(probe, features, {}, 0, {&shape, 1}, workgroup, disable);
+    }
+};
+
+TEST(FeaturesTest, ReportsMatricesOfAWorkgroupWhereNothingIsMissing) {
+    const Capabilities full = MatrixDevice().capabilities();
+    EXPECT_TRUE(full.cooperative_matrix2);
+    EXPECT_EQ(full.cooperative_workgroup_f16, (MatrixShape{32, 64, 16}));
+    EXPECT_EQ(full.cooperative_workgroup_bytes, 16384u);
+    for (std::uint32_t bit : {kMatrixWorkgroupScope, kMatrixFlexibleDimensions, kMatrixTensorAddressing}) {
+        MatrixDevice less;
+        less.features.cooperative_matrix2 &= ~bit;
+        EXPECT_TRUE(less.capabilities().cooperative_matrix2);
+        EXPECT_EQ(less.capabilities().cooperative_workgroup_f16, MatrixShape{}) << bit;
+    }
+    MatrixDevice small, narrow;
+    small.workgroup.max_dimension = 64;
+    EXPECT_EQ(small.capabilities().cooperative_workgroup_f16, MatrixShape{});
+    narrow.workgroup.max_invocations = 128;
+    EXPECT_EQ(narrow.capabilities().cooperative_workgroup_f16, MatrixShape{});
+    for (const DisabledCapabilities& off : {DisabledCapabilities{.cooperative_matrix = true},
+                                            DisabledCapabilities{.cooperative_matrix2 = true}}) {
+        EXPECT_FALSE(MatrixDevice().capabilities(off).cooperative_matrix2);
+        EXPECT_EQ(MatrixDevice().capabilities(off).cooperative_workgroup_f16, MatrixShape{});
+    }
+}
+
+#ifdef VK_NV_cooperative_matrix2
+TEST(FeaturesTest, FindsMatricesOfAWorkgroupAmongWhatADriverLists) {
+    FunctionTable vk;
+    vk.GetPhysicalDeviceProperties2 = [](VkPhysicalDevice, VkPhysicalDeviceProperties2* chain) {
+        auto* limits = static_cast<VkPhysicalDeviceCooperativeMatrix2PropertiesNV*>(chain->pNext);
+        ASSERT_EQ(limits->sType, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_PROPERTIES_NV);
+        limits->cooperativeMatrixWorkgroupScopeMaxWorkgroupSize = 512;
+        limits->cooperativeMatrixFlexibleDimensionsMaxDimension = 1024;
+        limits->cooperativeMatrixWorkgroupScopeReservedSharedMemory = 4096;
+    };
+    vk.GetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV =
+        [](VkPhysicalDevice, std::uint32_t* count, VkCooperativeMatrixFlexibleDimensionsPropertiesNV* items) {
+            *count = 4;
+            if (!items) return VK_SUCCESS;
+            for (std::uint32_t i = 0; i < 4; ++i) {
+                EXPECT_EQ(items[i].sType,
+                          VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_FLEXIBLE_DIMENSIONS_PROPERTIES_NV);
+                items[i].MGranularity = items[i].NGranularity = items[i].KGranularity = i + 1;
+                items[i].AType = items[i].BType = VK_COMPONENT_TYPE_FLOAT16_KHR;
+                items[i].CType = items[i].ResultType = VK_COMPONENT_TYPE_FLOAT32_KHR;
+                items[i].scope = VK_SCOPE_WORKGROUP_KHR;
+                items[i].workgroupInvocations = kMatrixWorkgroup;
+            }
+            items[0].scope = VK_SCOPE_SUBGROUP_KHR;
+            items[2].workgroupInvocations = 128;
+            items[3].CType = items[3].ResultType = VK_COMPONENT_TYPE_FLOAT16_KHR;
+            return VK_SUCCESS;
+        };
+    const std::vector<std::string> extensions{VK_NV_COOPERATIVE_MATRIX_2_EXTENSION_NAME};
+    const WorkgroupMatrices found = workgroup_matrices(vk, VK_NULL_HANDLE, extensions);
+    EXPECT_EQ(found.granularity, (MatrixShape{2, 2, 2}));
+    EXPECT_EQ(found.max_dimension, 1024u);
+    EXPECT_EQ(found.max_invocations, 512u);
+    EXPECT_EQ(found.reserved_bytes, 4096u);
+    EXPECT_EQ(workgroup_matrices(vk, VK_NULL_HANDLE, {}).granularity, MatrixShape{});
+}
+#endif
+
 TEST_P(DeviceTest, GivesEveryObjectAName) {
     for (bool names : {true, false}) {
         VulkanProxy proxy(test::plain_entry());

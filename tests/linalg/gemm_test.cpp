@@ -863,6 +863,59 @@ TEST(GemmChoice, TakesMatrixUnitsForF16WhereTheDeviceHasThem) {
     EXPECT_STREQ(choose_gemm(gpu, shape).kernel->info.name, "gemm_tiled");
 }
 
+// No device at hand has them: what a device must offer, and that it is never chosen by itself.
+TEST(GemmChoice, TakesMatricesOfAWorkgroupOnlyWhenForced) {
+    Capabilities gpu;
+    gpu.subgroup_size = 32;
+    gpu.subgroup_size_control = gpu.cooperative_matrix = gpu.cooperative_matrix2 = true;
+    gpu.cooperative_f16 = {16, 16, 16};
+    gpu.cooperative_workgroup_f16 = {32, 64, 16};
+    gpu.cooperative_workgroup_bytes = 16384;
+    gpu.max_workgroup_invocations = gpu.max_workgroup_size_x = 1024;
+    gpu.shared_memory_bytes = 49152;
+    const GemmShape f16{4096, 4096, 4096, 1, false, DType::f16, DType::f16};
+    const auto refusal_of = [](const Capabilities& device, const GemmShape& shape) -> std::string {
+        try {
+            const GemmChoice choice = choose_gemm(device, shape, "gemm_coopmat2");
+            EXPECT_STREQ(choice.kernel->info.name, "gemm_coopmat2");
+            return {};
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), ErrorCode::unsupported);
+            return error.what();
+        }
+    };
+    if (!HERON_HAVE_COOPMAT || !HERON_HAVE_COOPMAT2) {
+        EXPECT_NE(refusal_of(gpu, f16).find("built with tools that do not know"), std::string::npos);
+        return;
+    }
+    EXPECT_EQ(refusal_of(gpu, f16), "");
+    const GemmChoice chosen = choose_gemm(gpu, f16);
+    EXPECT_STREQ(chosen.kernel->info.name, "gemm_coopmat_large");
+    EXPECT_NE(chosen.reason.find("not gemm_coopmat2: not measured on any device yet"), std::string::npos)
+        << chosen.reason;
+
+    struct Lack {
+        const char* reason;
+        std::function<void(Capabilities&)> take;
+    };
+    const Lack lacks[] = {
+        {"device has no VK_NV_cooperative_matrix2", [](Capabilities& c) { c.cooperative_matrix2 = false; }},
+        {"no f16 matrices of a workgroup", [](Capabilities& c) { c.cooperative_workgroup_f16 = {}; }},
+        {"no multiples of the device's granularity",
+         [](Capabilities& c) { c.cooperative_workgroup_f16.k = 128; }},
+        {"workgroups of 256", [](Capabilities& c) { c.max_workgroup_invocations = 128; }},
+        {"too little shared memory", [](Capabilities& c) { c.cooperative_workgroup_bytes = 16388; }},
+    };
+    for (const Lack& lack : lacks) {
+        Capabilities less = gpu;
+        lack.take(less);
+        EXPECT_NE(refusal_of(less, f16).find(lack.reason), std::string::npos) << lack.reason;
+    }
+    GemmShape f32 = f16;
+    f32.b = DType::f32;
+    EXPECT_NE(refusal_of(gpu, f32).find("operands are not f16"), std::string::npos);
+}
+
 TEST(GemmChoice, ForcedVariantThatCannotRunIsRefusedWithTheReason) {
     try {
         choose_gemm(Capabilities{}, {8, 8, 8, 1, false}, "gemm_cpu");

@@ -6,7 +6,7 @@ set -euo pipefail
 [ $# -eq 1 ] || { sed -n '3,4p' "$0" >&2 && exit 2; }
 
 # SPIRV-Cross knows no cooperative matrices, nor does MoltenVK offer them.
-untranslatable=(gemm_coopmat gemm_coopmat_large gemm_coopmat_bf16 gemm_coopmat_bf16_large)
+untranslatable=(gemm_coopmat gemm_coopmat_large gemm_coopmat_bf16 gemm_coopmat_bf16_large gemm_coopmat2)
 
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -54,6 +54,13 @@ void compile_products(const Device& device) {
                              {.row_squares = w.tensor(DType::f32, {n})});
                 });
             }
+    // Chosen by name only.
+    compile_case(device, [&](Work& w) {
+        const Shape shape{512, 512};
+        const GemmOptions options{.beta = 1, .variant = "gemm_coopmat2"};
+        gemm(w.graph, w.tensor(DType::f16, shape), w.tensor(DType::f16, shape), w.tensor(DType::f32, shape),
+             w.tensor(DType::f32, shape), options);
+    });
 }
 
 void compile_reductions(const Device& device) {

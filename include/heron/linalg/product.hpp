@@ -25,7 +25,9 @@ struct GemmOptions {
     float beta = 0.0f;   // beta == 0 reads no C, so that its NaNs do not matter
     // The result is known to be symmetric: half of the tiles are computed and mirrored.
     bool symmetric = false;
-    // Forces an implementation by name ("gemm_tiled", "gemm_cpu", ...); empty: the table chooses.
+    // Forces an implementation by name ("gemm_tiled", "gemm_cpu", ...); empty: the table chooses. One that it
+    // never chooses is "gemm_coopmat2" (f16 by matrices of a workgroup, VK_NV_cooperative_matrix2): it is
+    // compiled and validated, but has not run on any device yet.
     std::string_view variant;
     SplitK split = SplitK::automatic;
     // Implementations that copy the operands into another order first may be chosen: faster for large

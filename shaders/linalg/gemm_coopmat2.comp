@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT
+// GEMM on matrix units by matrices of a whole workgroup: D = alpha op(A) op(B) + beta C, f16 A and B, f32 sums, many jobs in one
+// dispatch.
+//
+// A workgroup computes a tile of ROWS x COLS elements of D as one cooperative matrix, STEP of k at a time. How its subgroups
+// divide the work, and how elements of the operands get to them, is the driver's business.
+//
+//   operands:  from memory through tensor layouts, whose inner dimension is the one with stride 1, and which put zeros beyond the
+//              edges. They must begin at a multiple of 16 bytes. Where A or B of an item does not, both go by way of the pool,
+//              k innermost: op(A) as ROWS x STEP, then op(B)^T as COLS x STEP.
+//   results:   the sums go to the pool, ROWS x COLS, where alpha, beta C and the edges are seen to.
+//
+// No device has run this yet: it is compiled, validated, and chosen by name only (src/linalg/gemm_kernels.cpp).
+//
+// Needs VK_NV_cooperative_matrix2 with workgroup scope, flexible dimensions whose granularities divide ROWS, COLS and STEP, and
+// tensor addressing; workgroups of WORKGROUP_THREADS. Shared memory: 4 ROWS COLS bytes, and what the driver reserves.
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+#extension GL_EXT_buffer_reference_uvec2 : require
+#extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
+#extension GL_KHR_cooperative_matrix : require
+#extension GL_KHR_memory_scope_semantics : require
+#extension GL_NV_cooperative_matrix2 : require
+#include "linalg/gemm.h"
+#define JOB GemmJob
+#include "core/kernel.glsl"
+#include "core/half.glsl"
+#include "core/tile.glsl"
+#include "linalg/gemm_active.glsl"
+#include "linalg/gemm_coopmat.glsl"
+
+layout(buffer_reference, scalar, buffer_reference_align = 16) readonly buffer Halves { float16_t v[]; };
+
+const uint ROWS = WORKGROUP_ROWS;
+const uint COLS = WORKGROUP_COLS;
+const uint STEP = WORKGROUP_STEP;
+const uint STEP_UNITS = STEP / 8; // eight halves, or four sums, are a unit
+const uint WIDE = COLS / 4;
+const uint POOL_B = ROWS * STEP_UNITS;
+
+shared uvec4 pool[ROWS * WIDE]; // more than the (ROWS + COLS) STEP_UNITS of operands
+
+#define Clamped tensorLayoutNV<2, gl_CooperativeMatrixClampModeConstantNV>
+
+// STEP columns of a tile's rows of an operand into the pool.
+void stage(U32 x, Layout l, uint begin, uint tile_rows, uint k0) {
+    for (uint i = gl_LocalInvocationID.x; i < tile_rows * STEP / 16; i += WORKGROUP_THREADS) {
+        uint row = i / STEP_UNITS * 2;
+        uint unit = i % STEP_UNITS;
+        uvec4 first, second;
+        fetch(x, l, row, k0 + 8 * unit, first, second);
+        uint at = begin + row * STEP_UNITS + unit;
+        pool[at] = first;
+        pool[at + STEP_UNITS] = second;
+    }
+}
+
+void main() {
+    if (nothing_to_do())
+        return;
+    uint group = min(workgroup_index(), p.group_end - 1);
+    uint j = find_job(group);
+    group -= p.jobs.job[j].first_group;
+
+    U32 a = p.jobs.job[j].a;
+    U32 b = p.jobs.job[j].b;
+    uint m = p.jobs.job[j].m;
+    uint n = p.jobs.job[j].n;
+    uint k_count = p.jobs.job[j].k;
+    uint flags = p.jobs.job[j].flags;
+    uint tiles = p.jobs.job[j].tiles;
+    bool symmetric = (flags & GEMM_SYMMETRIC) != 0;
+
+    uint item = group / tiles;
+    if (is_inactive(j, item))
+        return;
+    uint t = group - item * tiles;
+    uvec2 tile;
+    if (symmetric) {
+        const uint HIGH = COLS / ROWS; // square pieces as wide as a tile
+        uvec2 square = triangle_tile(t / HIGH, p.jobs.job[j].tiles_n);
+        tile = uvec2(square.x * HIGH + t % HIGH, square.y);
+    } else {
+        tile = band_tile(t, p.jobs.job[j].tiles_m, p.jobs.job[j].tiles_n);
+    }
+    uint row0 = tile.x * ROWS;
+    uint col0 = tile.y * COLS;
+    if (row0 >= m)
+        return; // the last square of a symmetric result
+
+    uint a_row = p.jobs.job[j].a_row;
+    uint a_col = p.jobs.job[j].a_col;
+    uint b_row = p.jobs.job[j].b_row;
+    uint b_col = p.jobs.job[j].b_col;
+    uint a_item = item * p.jobs.job[j].a_batch;
+    uint b_item = item * p.jobs.job[j].b_batch;
+    bool aligned = ((a_item | b_item) & 7) == 0 && ((uvec2(a).x | uvec2(b).x) & 15) == 0;
+    Layout la = make_layout(a, a_item + row0 * a_row, m - row0, k_count, a_row, a_col);
+    Layout lb = make_layout(b, b_item + col0 * b_col, n - col0, k_count, b_col, b_row);
+
+    // A lies in memory as m x k or k x m, B as k x n or n x k. A stride of a single row may be below its length.
+    bool a_turned = a_col != 1;
+    uvec2 a_extents = a_turned ? uvec2(k_count, m) : uvec2(m, k_count);
+    Clamped a_layout = createTensorLayoutNV(2, gl_CooperativeMatrixClampModeConstantNV);
+    a_layout = setTensorLayoutDimensionNV(a_layout, a_extents.x, a_extents.y);
+    a_layout = setTensorLayoutStrideNV(a_layout, max(a_turned ? a_col : a_row, a_extents.y), 1);
+    bool b_turned = b_col != 1;
+    uvec2 b_extents = b_turned ? uvec2(n, k_count) : uvec2(k_count, n);
+    Clamped b_layout = createTensorLayoutNV(2, gl_CooperativeMatrixClampModeConstantNV);
+    b_layout = setTensorLayoutDimensionNV(b_layout, b_extents.x, b_extents.y);
+    b_layout = setTensorLayoutStrideNV(b_layout, max(b_turned ? b_col : b_row, b_extents.y), 1);
+    tensorViewNV<2, false, 1, 0> turned = createTensorViewNV(2, false, 1, 0);
+    Halves a_halves = Halves(a);
+    Halves b_halves = Halves(b);
+
+    coopmat<float, gl_ScopeWorkgroup, ROWS, COLS, gl_MatrixUseAccumulator> sums =
+        coopmat<float, gl_ScopeWorkgroup, ROWS, COLS, gl_MatrixUseAccumulator>(0.0);
+    for (uint k0 = 0; k0 < k_count; k0 += STEP) {
+        coopmat<float16_t, gl_ScopeWorkgroup, ROWS, STEP, gl_MatrixUseA> a_now;
+        coopmat<float16_t, gl_ScopeWorkgroup, STEP, COLS, gl_MatrixUseB> b_now;
+        if (aligned) {
+            if (a_turned)
+                coopMatLoadTensorNV(a_now, a_halves.v, a_item, sliceTensorLayoutNV(a_layout, k0, STEP, row0, ROWS), turned);
+            else
+                coopMatLoadTensorNV(a_now, a_halves.v, a_item, sliceTensorLayoutNV(a_layout, row0, ROWS, k0, STEP));
+            if (b_turned)
+                coopMatLoadTensorNV(b_now, b_halves.v, b_item, sliceTensorLayoutNV(b_layout, col0, COLS, k0, STEP), turned);
+            else
+                coopMatLoadTensorNV(b_now, b_halves.v, b_item, sliceTensorLayoutNV(b_layout, k0, STEP, col0, COLS));
+        } else {
+            barrier(); // the piece before has been loaded by all
+            stage(a, la, 0, ROWS, k0);
+            stage(b, lb, POOL_B, COLS, k0);
+            barrier();
+            coopMatLoad(a_now, pool, 0, STEP_UNITS, gl_CooperativeMatrixLayoutRowMajor);
+            coopMatLoad(b_now, pool, POOL_B, STEP_UNITS, gl_CooperativeMatrixLayoutColumnMajor);
+        }
+        sums = coopMatMulAdd(a_now, b_now, sums);
+    }
+    barrier(); // the pool is free
+    coopMatStore(sums, pool, 0, WIDE, gl_CooperativeMatrixLayoutRowMajor);
+    barrier();
+
+    U32 c = p.jobs.job[j].c;
+    U32 d = p.jobs.job[j].d;
+    float alpha = p.jobs.job[j].alpha;
+    float beta = p.jobs.job[j].beta;
+    uint c_item = item * p.jobs.job[j].c_batch;
+    uint d_item = item * p.jobs.job[j].d_batch;
+    uint c_row = p.jobs.job[j].c_row;
+    uint d_row = p.jobs.job[j].d_row;
+    bool has_c = (flags & GEMM_HAS_C) != 0;
+    bool pairs = (flags & GEMM_D_PAIRS) != 0;
+    uint thread = gl_LocalInvocationID.x;
+
+    [[dont_unroll]] for (uint e = thread; e < ROWS * WIDE; e += WORKGROUP_THREADS) {
+        uint row = row0 + e / WIDE;
+        uint col = col0 + e % WIDE * 4;
+        vec4 value = alpha * uintBitsToFloat(pool[e]);
+        // Of a symmetric result, what lies below the diagonal comes from above it.
+        bvec4 keep;
+        [[unroll]] for (uint q = 0; q < 4; ++q) {
+            keep[q] = row < m && col + q < n && !(symmetric && col + q < row);
+            if (has_c && keep[q])
+                value[q] += beta * load(c, c_item + row * c_row + col + q, DTYPE_C);
+        }
+        store_four(d, d_item + row * d_row + col, value, keep, pairs);
+        pool[e] = floatBitsToUint(value);
+    }
+    barrier();
+    if ((FLAGS & PRODUCT_SQUARES) != 0) { // what lies outside of D is zero here
+        F32 squares = p.jobs.job[j].squares;
+        for (uint r = thread; r < ROWS; r += WORKGROUP_THREADS) {
+            float sum = 0.0;
+            [[dont_unroll]] for (uint q = 0; q < WIDE; ++q) {
+                vec4 value = uintBitsToFloat(pool[r * WIDE + q]);
+                sum += dot(value, value);
+            }
+            if (row0 + r < m)
+                squares.v[(item * m + row0 + r) * p.jobs.job[j].tiles_n + tile.y] = sum;
+        }
+    }
+    if (!symmetric)
+        return;
+
+    // The finished elements again, transposed: a column of the tile becomes a part of a row of D below the diagonal.
+    const uint HIGH_UNITS = ROWS / 4;
+    [[dont_unroll]] for (uint e = thread; e < COLS * HIGH_UNITS; e += WORKGROUP_THREADS) {
+        uint row = col0 + e / HIGH_UNITS;
+        uint first = e % HIGH_UNITS * 4; // row of the tile
+        uint col = row0 + first;
+        vec4 value;
+        bvec4 keep;
+        [[unroll]] for (uint q = 0; q < 4; ++q) {
+            value[q] = uintBitsToFloat(pool[(first + q) * WIDE + (row - col0) / 4][(row - col0) % 4]);
+            keep[q] = row < n && col + q < row;
+        }
+        store_four(d, d_item + row * d_row + col, value, keep, pairs);
+    }
+}
