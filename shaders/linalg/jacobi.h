@@ -24,7 +24,7 @@ struct JacobiPrepareJob {
     F32  y;         // y_rows x y_cols, contiguous
     F32  norm;      // PREPARE_BASIS: Frobenius norm of each X^T X - I
     U32  exponent;  // of the Frobenius norm of each matrix of x
-    U32  nonfinite; // number of non-finite elements of each
+    U32  nonfinite; // number of non-finite elements of each; PREPARE_DOUBTFUL: 0 where nothing is left to do
     U32  state;     // written
     uint rows;      // of x
     uint cols;
@@ -43,6 +43,7 @@ const uint PREPARE_TRANSPOSE = 2; // X^T
 const uint PREPARE_BASIS = 3;     // X unscaled where `norm` says that it is orthonormal, else the identity
 const uint PREPARE_IDENTITY = 4;  // the identity; reads nothing
 const uint PREPARE_PAD = 5;       // X unscaled
+const uint PREPARE_DOUBTFUL = 6;  // X unscaled; freezes matrices whose word of `nonfinite` is 0
 
 // The largest ||X^T X - I||_F of a basis that is taken as a start.
 const float BASIS_TOLERANCE = 0.0009765625; // 2^-10

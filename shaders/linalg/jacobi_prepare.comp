@@ -44,6 +44,9 @@ void main() {
     if (PREPARE == PREPARE_BASIS) {
         float distance = norms.v[item];
         usable = !is_nonfinite(distance) && distance <= BASIS_TOLERANCE;
+    } else if (PREPARE == PREPARE_DOUBTFUL) {
+        if (chunk == 0u && gl_LocalInvocationID.x == 0u)
+            state.v[item * JACOBI_STATE_WORDS + JACOBI_FROZEN] = nonfinite.v[item] == 0u ? 1u : 0u;
     } else if (PREPARE != PREPARE_IDENTITY && PREPARE != PREPARE_PAD) {
         usable = nonfinite.v[item] == 0u;
         exponent = int(exponents.v[item]);

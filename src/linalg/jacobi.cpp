@@ -146,6 +146,15 @@ void Jacobi::pad(const Tensor& x, const Tensor& y) const {
                                  {{offsetof(gpu::JacobiPrepareJob, x), x, Access::read}}, guarded_));
 }
 
+void Jacobi::pad_doubtful(const Tensor& x, const Tensor& doubtful, const Tensor& y) const {
+    graph_.add(prepare_operation(graph_.device().capabilities(), y, gpu::PREPARE_DOUBTFUL, x.dtype,
+                                 source_job(x),
+                                 {{offsetof(gpu::JacobiPrepareJob, x), x, Access::read},
+                                  {offsetof(gpu::JacobiPrepareJob, nonfinite), doubtful, Access::read},
+                                  {offsetof(gpu::JacobiPrepareJob, state), state_, Access::read_write}},
+                                 guarded_));
+}
+
 void Jacobi::prepare_basis(const Tensor& x, const Tensor& y) {
     const std::uint64_t n = x.cols();
     const Tensor one = graph_.temporary(DType::f32, Shape{n, n});

@@ -42,6 +42,8 @@ public:
     void identity(const Tensor& y) const;
     // y = x padded with zeros.
     void pad(const Tensor& x, const Tensor& y) const;
+    // The same. Matrices whose word of `doubtful` (u32) is 0 are done: no sweep changes them.
+    void pad_doubtful(const Tensor& x, const Tensor& doubtful, const Tensor& y) const;
 
     // v = eigenvectors of the symmetric x, which fits one workgroup and is overwritten. x and v may have a
     // multiple of the batch's matrices: parts of matrices, which are frozen together.

@@ -318,6 +318,41 @@ TEST_P(SvdTest, PolarFactorIsTheClosestOrthonormalMatrix) {
     }
 }
 
+// Full rank, none, half, hardly (the least singular value is above what counts as rank, and below what is
+// certain), and a matrix that is not finite.
+TEST_P(SvdTest, PolarFactorsOfABatchMindTheirOwnRank) {
+    for (auto [m, n] : {std::pair{40u, 33u}, {33u, 40u}, {16u, 16u}}) {
+        const std::uint64_t k = std::min(m, n);
+        std::vector<double> sigma(k, 1.0);
+        sigma[k - 1] = 4 * std::max(m, n) * kEps32;
+        const std::vector<Matrix> batch{random_matrix(m, n, 1),
+                                        Matrix::Zero(m, n),
+                                        make_matrix(MatrixKind::half_rank, m, n, 2),
+                                        rounded(with_singular_values(sigma, m, n, 3), DType::f32),
+                                        make_matrix(MatrixKind::one_nan, m, n, 4),
+                                        random_matrix(m, n, 5)};
+        Graph graph(device());
+        const Placed a = place(graph, batch), result = blank(graph, batch.size(), m, n, 1);
+        const Words status = words(graph, batch.size());
+        polar_by_svd(graph, a.tensor, result.tensor, {.status = status.tensor});
+        run(graph);
+        EXPECT_EQ(status.statuses(), (std::vector<std::string>{"ok", "rank_deficient", "rank_deficient", "ok",
+                                                               "nonfinite", "ok"}));
+        const std::vector<Matrix> is = result.read();
+        EXPECT_EQ(is[1], batch[1]);
+        EXPECT_EQ(is[4], batch[1]);
+        for (std::size_t i : {0u, 2u, 3u, 5u}) {
+            const ThinSvd reference = thin_svd(rounded(batch[i], DType::f32));
+            const Vector& s = reference.values;
+            const auto rank = static_cast<Eigen::Index>(i == 2 ? k / 2 : k);
+            const Matrix should = reference.u.leftCols(rank) * reference.v.leftCols(rank).transpose();
+            // As above; and orthonormal in any case.
+            EXPECT_LE((is[i] - should).norm(), 100 * kEps32 * s[0] / s[rank - 1]) << i;
+            EXPECT_LE(std::abs(is[i].squaredNorm() - static_cast<double>(rank)), 10 * m * kEps32 * k) << i;
+        }
+    }
+}
+
 TEST_P(SvdTest, TruncatedSvdFindsTheLargestSingularValues) {
     const std::uint64_t m = 60, n = 45, r = 6;
     std::vector<double> sigma(n);

@@ -45,6 +45,11 @@ HERON_API void svd(Graph& graph, const Tensor& a, const Tensor& u, const Tensor&
 // The exact polar factor U V^T over the nonzero singular values; `result` has A's shape, f32, and lies apart
 // from it. Orthonormal rows or columns for matrices of full rank, else a partial isometry (and
 // rank_deficient). polar() approximates it for a fraction of the cost.
+//
+// CPU drivers, 16 columns (or rows) and more that Jacobi's method would do in one workgroup, without
+// `max_sweeps`: by Halley's iteration, as large matrices above, which costs a fifth or less there. Matrices
+// for which the Cholesky factor of about H - 2^-20 max(m, n) |A| I says that rank may be lacking, or that are
+// not finite, go through svd() as anywhere else; some 50 dispatches more.
 HERON_API void polar_by_svd(Graph& graph, const Tensor& a, const Tensor& result,
                             const SvdOptions& options = {});
 
