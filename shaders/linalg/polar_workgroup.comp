@@ -14,7 +14,7 @@
 // replaces its own input (B, X) stays in registers until a barrier; X in strips of columns, which depend on nothing else.
 // S and B are symmetric: tiles on and above the diagonal, written twice. For long matrices, whose S has few tiles, the sum
 // over K is split among the idle invocations (scratch behind S, where there is room). Everything is f32, also for 16-bit
-// results.
+// results, and the sums of squares of the result's rows, where they are wanted.
 //
 // Needs 16 q (K + 4 q) bytes of shared memory (POOL vectors), q (q + 1) / 2 <= TILES invocations, POOL >= invocations, and
 // at most 256 invocations.
@@ -274,5 +274,30 @@ void main() {
         uint to = result_base + row * result_stride + col;
         store_two(result, to, uvec2(to_bits(pair.x, result_dtype), to_bits(pair.y, result_dtype)), true, two, whole_words,
                   result_dtype);
+    }
+
+    // --- Squares of the result's rows: columns of X of a tall matrix; else quads of rows, whose columns several
+    // invocations share, with sums in S's place
+    if ((p.jobs.job[j].flags & POLAR_ROW_SQUARES) == 0)
+        return;
+    F32 row_squares = p.jobs.job[j].row_squares;
+    uint parts = tall ? 0u : clamp(threads / q, 1u, 4u * q);
+    for (uint i = t; i < parts * q; i += threads) {
+        vec4 sum = vec4(0.0);
+        for (uint at = i; at < K * q; at += parts * q)
+            sum += pool[at] * pool[at];
+        pool[s_base + i] = sum;
+    }
+    barrier();
+    for (uint row = t; row < rows; row += threads) {
+        float sum = 0.0;
+        if (tall) {
+            for (uint i = row * q; i < row * q + q; ++i)
+                sum += dot(pool[i], pool[i]);
+        } else {
+            for (uint part = 0; part < parts; ++part)
+                sum += pool[s_base + part * q + row / 4][row & 3u];
+        }
+        row_squares.v[item * rows + row] = sum;
     }
 }

@@ -13,10 +13,13 @@ const uint POLAR_NORM_NONE = 0;    // the input is the first iterate
 const uint POLAR_NORM_ADDED = 1;   // nu = factor norm + eps
 const uint POLAR_NORM_CLAMPED = 2; // nu = max(factor norm, eps)
 
+const uint POLAR_ROW_SQUARES = 1; // of `flags`
+
 // Matrices of the batch lie `..._item` elements apart; one workgroup each.
 struct PolarWorkgroupJob {
     U32   x;
-    U32   result; // may be x
+    U32   result;      // may be x
+    F32   row_squares; // sums of squares of the result's rows, without gaps (POLAR_ROW_SQUARES)
     uint  rows;
     uint  cols;
     uint  x_stride;
@@ -30,7 +33,7 @@ struct PolarWorkgroupJob {
     float eps;
     uint  iterations;
     float coefficients[48]; // a, b, c of each iteration
-    uint  reserved;
+    uint  flags;
     uint  first_group;
 };
 

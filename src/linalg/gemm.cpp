@@ -179,8 +179,9 @@ void add_product(Graph& graph, const GemmChoice& choice, const Product& x, const
     }
     operation.reason = choice.reason + (x.squares ? "; with the squares of D's rows" : "");
     const double columns = options.symmetric ? static_cast<double>(n + 1) : 2.0 * static_cast<double>(n);
-    operation.flops =
-        columns * static_cast<double>(m) * static_cast<double>(x.k) * static_cast<double>(x.items);
+    const double squares = x.squares ? 2.0 * static_cast<double>(n) : 0.0;
+    operation.flops = (columns * static_cast<double>(x.k) + squares) * static_cast<double>(m) *
+                      static_cast<double>(x.items);
     operation.bytes =
         static_cast<double>(a.span_bytes() + b.span_bytes() + x.d.span_bytes() +
                             (has_c ? x.c.span_bytes() : 0) + (x.squares ? x.squares.span_bytes() : 0));
@@ -298,19 +299,6 @@ void check_batch(std::string_view who, const char* name, const Tensor& tensor, c
         refuse(who, std::string(name) + " is " + text(tensor) + " with " + std::to_string(tensor.batch()) +
                         " matrices, D is " + text(d) + " with " + std::to_string(d.batch()) +
                         "; give it as many, or one for all");
-}
-
-// One f32 for each row of D, or for each matrix.
-void check_squares(std::string_view who, const Graph& graph, const char* name, const Tensor& squares,
-                   std::uint64_t count, std::initializer_list<NamedTensor> others) {
-    if (!squares) return;
-    if (squares.id >= graph.impl().objects.size())
-        refuse(who, std::string(name) + " belongs to another graph");
-    if (squares.dtype != DType::f32 || squares.shape.count() != count || squares.stride() != squares.cols())
-        refuse(who, std::string(name) + " is " + text(squares) + "; it must be contiguous, with " +
-                        std::to_string(count) + " f32");
-    for (const NamedTensor& other : others)
-        if (other.tensor) check_no_overlap(who, name, squares, other.name, other.tensor, graph);
 }
 
 // From `parts` that the product left, or from D where it could not.
@@ -433,6 +421,18 @@ void add_gemm(std::string_view who, Graph& graph, const Tensor& a, const Tensor&
 }
 
 }  // namespace
+
+void check_squares(std::string_view who, const Graph& graph, const char* name, const Tensor& squares,
+                   std::uint64_t count, std::initializer_list<NamedTensor> others) {
+    if (!squares) return;
+    if (squares.id >= graph.impl().objects.size())
+        refuse(who, std::string(name) + " belongs to another graph");
+    if (squares.dtype != DType::f32 || squares.shape.count() != count || squares.stride() != squares.cols())
+        refuse(who, std::string(name) + " is " + text(squares) + "; it must be contiguous, with " +
+                        std::to_string(count) + " f32");
+    for (const NamedTensor& other : others)
+        if (other.tensor) check_no_overlap(who, name, squares, other.name, other.tensor, graph);
+}
 
 void gemm(Graph& graph, const Tensor& a, const Tensor& b, const Tensor& c, const Tensor& d,
           const GemmOptions& options) {

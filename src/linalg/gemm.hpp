@@ -3,12 +3,14 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "heron/linalg.hpp"
+#include "linalg/checks.hpp"
 
 namespace heron {
 
@@ -52,6 +54,11 @@ struct GemmChoice {
 // The first kernel that neither lacks something nor is unsuitable; the last one suits everything. A forced
 // variant is refused (invalid_argument, unsupported) with the list or the reason.
 GemmChoice choose_gemm(const Capabilities& device, const GemmShape& shape, std::string_view variant = {});
+
+// GemmOptions::row_squares or square_sum: empty, or `count` f32 without gaps, apart from `others` (of which
+// empty ones do not count).
+void check_squares(std::string_view who, const Graph& graph, const char* name, const Tensor& squares,
+                   std::uint64_t count, std::initializer_list<NamedTensor> others);
 
 // gemm() without C, with a kernel that was chosen for something larger.
 void gemm(Graph& graph, const GemmChoice& choice, const Tensor& a, const Tensor& b, const Tensor& d,

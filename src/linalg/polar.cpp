@@ -9,6 +9,8 @@
 #include "core/number_text.hpp"
 #include "graph/graph.hpp"
 #include "linalg/checks.hpp"
+#include "linalg/convert.hpp"
+#include "linalg/gemm.hpp"
 #include "linalg/integers.hpp"
 #include "linalg/newton_schulz_coefficients.hpp"
 #include "linalg/polar_workgroup.h"
@@ -67,13 +69,15 @@ Tensor polar_temporary(Graph& graph, const Tensor& like, DType dtype, std::uint6
     return x;
 }
 
-void polar(Graph& graph, const Tensor& a, const Tensor& out, const PolarOptions& options) {
+void polar(Graph& graph, const Tensor& a, const Tensor& out, const PolarOptions& options,
+           const Tensor& row_squares) {
     check_polar_options("polar", options);
     check_float_tensor("polar", "a", graph, a);
     check_float_tensor("polar", "out", graph, out);
     if (!(a.shape == out.shape))
         refuse("polar", "a is " + text(a) + ", out is " + text(out) + "; their shapes must be equal");
-    if (a.shape.count() == 0) return;
+    check_squares("polar", graph, "row_squares", row_squares, a.batch() * a.rows(), {{"a", a}, {"out", out}});
+    if (a.shape.count() == 0) return add_zeros(graph, row_squares, options.guarded);
     if (!same_place(graph, a, out) && overlap(graph, a, out))
         refuse("polar", "out (" + text(out) + ") overlaps a (" + text(a) +
                             "); it must be a itself or lie apart from it");
@@ -81,7 +85,7 @@ void polar(Graph& graph, const Tensor& a, const Tensor& out, const PolarOptions&
     const std::uint32_t norm_rule =
         options.norm_rule == NormRule::clamped ? gpu::POLAR_NORM_CLAMPED : gpu::POLAR_NORM_ADDED;
     if (polar_fits_one_workgroup(graph.device(), a.rows(), a.cols(), options)) {
-        add_polar_workgroup(graph, a, out, norm_rule, options);
+        add_polar_workgroup(graph, a, out, norm_rule, options, row_squares);
         return;
     }
     const PolarForm form = choose_polar_form(a.rows(), a.cols(), options).form;
@@ -97,19 +101,23 @@ void polar(Graph& graph, const Tensor& a, const Tensor& out, const PolarOptions&
     const Tensor first = count % 2 == 0 ? spare : other;
     const Tensor second = count % 2 == 0 ? other : spare;
     add_polar_normalize(graph, a, first, options);
-    PolarIterates x(first, second, out, count);
+    PolarIterates x(first, second, out, count, row_squares);
     add_polar_iterations(graph, form, x, options);
 }
 
-Tensor polar_iterate(Graph& graph, const Tensor& x, const PolarOptions& options) {
+Tensor polar_iterate(Graph& graph, const Tensor& x, const PolarOptions& options, const Tensor& row_squares) {
     check_polar_options("polar_iterate", options);
     check_float_tensor("polar_iterate", "x", graph, x);
     if (x.dtype != options.precision)
         refuse("polar_iterate",
                "x is " + text(x) + ", the options ask for iterates in " + to_string(options.precision));
-    if (x.shape.count() == 0) return x;
+    check_squares("polar_iterate", graph, "row_squares", row_squares, x.batch() * x.rows(), {{"x", x}});
+    if (x.shape.count() == 0) {
+        add_zeros(graph, row_squares, options.guarded);
+        return x;
+    }
     if (polar_fits_one_workgroup(graph.device(), x.rows(), x.cols(), options)) {
-        add_polar_workgroup(graph, x, x, gpu::POLAR_NORM_NONE, options);
+        add_polar_workgroup(graph, x, x, gpu::POLAR_NORM_NONE, options, row_squares);
         return x;
     }
     const PolarForm form = choose_polar_form(x.rows(), x.cols(), options).form;
@@ -118,7 +126,7 @@ Tensor polar_iterate(Graph& graph, const Tensor& x, const PolarOptions& options)
     Tensor other = polar_temporary(graph, x, options.precision, x.rows(), x.cols());
     other.shape = x.shape;
     const Tensor last = count % 2 == 0 ? x : other;
-    PolarIterates iterates(x, other, last, count);
+    PolarIterates iterates(x, other, last, count, row_squares);
     add_polar_iterations(graph, form, iterates, options);
     return last;
 }

@@ -62,7 +62,7 @@ PolarWorkgroupVariant choose_polar_workgroup(const Capabilities& capabilities);
 // All iterations, in as many dispatches as the list of coefficients takes (one, for every published set).
 // norm_rule is one of POLAR_NORM_ (linalg/polar_workgroup.h).
 void add_polar_workgroup(Graph& graph, const Tensor& x, const Tensor& result, std::uint32_t norm_rule,
-                         const PolarOptions& options);
+                         const PolarOptions& options, const Tensor& row_squares);
 
 // --- polar_normalize.cpp: x = a / (norm of a, by the options' rule).
 void add_polar_normalize(Graph& graph, const Tensor& a, const Tensor& x, const PolarOptions& options);
@@ -72,17 +72,20 @@ void add_polar_normalize(Graph& graph, const Tensor& a, const Tensor& x, const P
 // The iterates X_0 .. X_n: two tensors in turn, and where the last one goes.
 class PolarIterates {
 public:
-    // `first` holds X_0 and may be overwritten.
-    PolarIterates(const Tensor& first, const Tensor& second, const Tensor& last, std::size_t count)
-        : buffers_{first, second}, last_(last), count_(count) {}
+    // `first` holds X_0 and may be overwritten. `row_squares` (may be empty) are those of the last one.
+    PolarIterates(const Tensor& first, const Tensor& second, const Tensor& last, std::size_t count,
+                  const Tensor& row_squares)
+        : buffers_{first, second}, last_(last), row_squares_(row_squares), count_(count) {}
 
     const Tensor& current() const { return at_ == count_ ? last_ : buffers_[at_ % 2]; }
     const Tensor& next() const { return at_ + 1 == count_ ? last_ : buffers_[(at_ + 1) % 2]; }
+    // What the product that makes next() has to leave of it.
+    Tensor next_row_squares() const { return at_ + 1 == count_ ? row_squares_ : Tensor{}; }
     void advance() { ++at_; }
 
 private:
     std::array<Tensor, 2> buffers_;
-    Tensor last_;
+    Tensor last_, row_squares_;
     std::size_t count_;
     std::size_t at_ = 0;
 };

@@ -49,15 +49,18 @@ public:
         gemm(graph_, a, b, beta == 0.0 ? Tensor{} : c, d, gemm_options);
     }
 
-    // d = B X + beta X (X B + beta X for tall matrices)
-    void apply(const Tensor& b, const Tensor& x, const Tensor& d, double beta) const {
+    // X <- B X + beta X (X B + beta X for tall matrices)
+    void apply(const Tensor& b, PolarIterates& iterates, double beta) const {
         GemmOptions gemm_options = base();
         gemm_options.beta = static_cast<float>(beta);
+        gemm_options.row_squares = iterates.next_row_squares();
+        const Tensor x = iterates.current();
         const Tensor c = beta == 0.0 ? Tensor{} : x;
         if (tall_)
-            gemm(graph_, x, b, c, d, gemm_options);
+            gemm(graph_, x, b, c, iterates.next(), gemm_options);
         else
-            gemm(graph_, b, x, c, d, gemm_options);
+            gemm(graph_, b, x, c, iterates.next(), gemm_options);
+        iterates.advance();
     }
 
 private:
@@ -82,13 +85,12 @@ void iterate_standard(Graph& graph, PolarIterates& x, const PolarOptions& option
     for (const auto& [ca, cb, cc] : polar_coefficients(options)) {
         if (cc == 0.0) {
             products.square_of(x.current(), s, cb);
-            products.apply(s, x.current(), x.next(), ca);
+            products.apply(s, x, ca);
         } else {
             products.square_of(x.current(), s, 1.0);
             products.symmetric(s, s, s, b, cc, cb);
-            products.apply(b, x.current(), x.next(), ca);
+            products.apply(b, x, ca);
         }
-        x.advance();
     }
 }
 
@@ -139,12 +141,11 @@ void iterate_gram(Graph& graph, PolarIterates& x, const PolarOptions& options) {
         const bool last = i + 1 == coefficients.size();
         if (last || polar_restarts_before(options, i + 1)) {  // X <- Q (a I + Z) X
             if (q_is_identity) {
-                products.apply(z, x.current(), x.next(), ca);
+                products.apply(z, x, ca);
             } else {
                 products.symmetric(q, z, q, q_next, 1.0, ca);
-                products.apply(q_next, x.current(), x.next(), 0.0);
+                products.apply(q_next, x, 0.0);
             }
-            x.advance();
             q_is_identity = true;
             if (!last) products.square_of(x.current(), r, 1.0);
             continue;

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <utility>
+#include <vector>
 
 #include "heron/spirv/polar_workgroup.hpp"
 #include "linalg/integers.hpp"
@@ -14,7 +16,7 @@ namespace heron {
 
 namespace {
 
-static_assert(sizeof(gpu::PolarWorkgroupJob) == 264);
+static_assert(sizeof(gpu::PolarWorkgroupJob) == 272);
 static_assert(sizeof(gpu::PolarWorkgroupJob::coefficients) == 3 * gpu::POLAR_MAX_ITERATIONS * sizeof(float));
 
 constexpr KernelInfo kWorkgroup =
@@ -22,7 +24,8 @@ constexpr KernelInfo kWorkgroup =
 
 // `coefficients` is at most POLAR_MAX_ITERATIONS long.
 void add_workgroup(Graph& graph, const Tensor& x, const Tensor& result, std::uint32_t norm_rule,
-                   std::span<const NewtonSchulzCoefficients> coefficients, const PolarOptions& options) {
+                   std::span<const NewtonSchulzCoefficients> coefficients, const PolarOptions& options,
+                   const Tensor& row_squares) {
     const PolarWorkgroupVariant variant = choose_polar_workgroup(graph.device().capabilities());
     gpu::PolarWorkgroupJob job{};
     job.rows = narrow(x.rows());
@@ -37,6 +40,7 @@ void add_workgroup(Graph& graph, const Tensor& x, const Tensor& result, std::uin
     job.norm_factor = static_cast<float>(options.norm_factor);
     job.eps = static_cast<float>(options.eps);
     job.iterations = narrow(coefficients.size());
+    job.flags = row_squares ? gpu::POLAR_ROW_SQUARES : 0;
     double flops = 0.0;
     const std::uint64_t k = std::min(x.rows(), x.cols()), K = std::max(x.rows(), x.cols());
     const double square = static_cast<double>(k) * static_cast<double>(k);
@@ -47,16 +51,22 @@ void add_workgroup(Graph& graph, const Tensor& x, const Tensor& result, std::uin
         flops += 3.0 * square * static_cast<double>(K) +
                  (coefficients[i].c != 0.0 ? square * static_cast<double>(k) : 0.0);
     }
-    Operation operation = make_operation(kWorkgroup, job,
-                                         {{offsetof(gpu::PolarWorkgroupJob, x), x, Access::read},
-                                          {offsetof(gpu::PolarWorkgroupJob, result), result, Access::write}},
-                                         x.batch());
+    std::vector<Operand> operands{{offsetof(gpu::PolarWorkgroupJob, x), x, Access::read},
+                                  {offsetof(gpu::PolarWorkgroupJob, result), result, Access::write}};
+    if (row_squares)
+        operands.push_back({offsetof(gpu::PolarWorkgroupJob, row_squares), row_squares, Access::write});
+    Operation operation = make_operation(kWorkgroup, job, std::move(operands), x.batch());
     operation.constants = {{gpu::SPEC_THREADS, variant.threads},
                            {gpu::SPEC_POOL, variant.pool},
                            {gpu::SPEC_TILES, variant.tiles}};
     operation.reason = "the matrix fits one workgroup's shared memory";
+    if (row_squares) {
+        operation.reason += "; with the squares of its rows";
+        flops += 2.0 * static_cast<double>(k) * static_cast<double>(K);
+    }
     operation.flops = flops * static_cast<double>(x.batch());
-    operation.bytes = static_cast<double>(x.span_bytes() + result.span_bytes());
+    operation.bytes = static_cast<double>(x.span_bytes() + result.span_bytes() +
+                                          (row_squares ? row_squares.span_bytes() : 0));
     operation.guarded = options.guarded;
     graph.add(std::move(operation));
 }
@@ -64,7 +74,7 @@ void add_workgroup(Graph& graph, const Tensor& x, const Tensor& result, std::uin
 }  // namespace
 
 void add_polar_workgroup(Graph& graph, const Tensor& x, const Tensor& result, std::uint32_t norm_rule,
-                         const PolarOptions& options) {
+                         const PolarOptions& options, const Tensor& row_squares) {
     std::span<const NewtonSchulzCoefficients> rest = polar_coefficients(options);
     Tensor from = x;
     Tensor between = result;
@@ -74,7 +84,7 @@ void add_polar_workgroup(Graph& graph, const Tensor& x, const Tensor& result, st
         const auto now = rest.first(std::min<std::size_t>(rest.size(), gpu::POLAR_MAX_ITERATIONS));
         rest = rest.subspan(now.size());
         const Tensor& to = rest.empty() ? result : between;
-        add_workgroup(graph, from, to, norm_rule, now, options);
+        add_workgroup(graph, from, to, norm_rule, now, options, rest.empty() ? row_squares : Tensor{});
         if (rest.empty()) return;
         from = between;
         norm_rule = gpu::POLAR_NORM_NONE;

@@ -92,6 +92,7 @@ struct Case {
     PolarOptions options;
     Layout in, out;
     bool in_place = false;
+    bool row_squares = false;
 
     Shape shape() const { return batch == 1 ? Shape{rows, cols} : Shape{batch, rows, cols}; }
 };
@@ -115,6 +116,7 @@ protected:
     struct Built {
         GuardedBuffer* in;
         GuardedBuffer* out;
+        GuardedBuffer* row_squares = nullptr;
     };
 
     // Adds one case to a graph, in memory of its own.
@@ -124,16 +126,24 @@ protected:
         GuardedBuffer& in = guarded_on(on, in_words);
         const Tensor a =
             graph.external(name + ".a", in.view(c.in.dtype, c.shape(), 0, c.cols + c.in.padding));
+        Built built{&in, &in};
+        Tensor squares;
+        if (c.row_squares) {
+            built.row_squares = &guarded_on(on, std::vector<float>(c.batch * c.rows, -1.0f));
+            squares =
+                graph.external(name + ".squares", built.row_squares->view(DType::f32, {c.batch * c.rows}));
+        }
         if (c.in_place) {
-            polar(graph, a, a, c.options);
-            return {&in, &in};
+            polar(graph, a, a, c.options, squares);
+            return built;
         }
         const std::vector<double> nothing(values.size(), std::nan(""));
-        GuardedBuffer& out = guarded_on(on, pack(nothing, c.cols, c.out.dtype, c.cols + c.out.padding));
-        polar(graph, a,
-              graph.external(name + ".out", out.view(c.out.dtype, c.shape(), 0, c.cols + c.out.padding)),
-              c.options);
-        return {&in, &out};
+        built.out = &guarded_on(on, pack(nothing, c.cols, c.out.dtype, c.cols + c.out.padding));
+        polar(
+            graph, a,
+            graph.external(name + ".out", built.out->view(c.out.dtype, c.shape(), 0, c.cols + c.out.padding)),
+            c.options, squares);
+        return built;
     }
 
     static void run(const Graph& graph, int times = 1) {
@@ -427,6 +437,68 @@ TEST_P(PolarTest, GramFormIteratesInSixteenBits) {
         }
 }
 
+TEST_P(PolarTest, LeavesTheSquaresOfItsRows) {
+    for (const bool gpu_variants : {false, true}) {
+        if (gpu_variants && !device().capabilities().cpu) continue;
+        DisabledCapabilities disable;
+        disable.cpu = gpu_variants;
+        Device& on = device(disable);
+        Graph graph(on);
+        std::vector<Case> cases;
+        std::vector<std::vector<double>> inputs;
+        std::vector<Built> built;
+        const auto add_case = [&](const Case& c) {
+            inputs.push_back(random_batch(c));
+            built.push_back(add(graph, on, c, inputs.back(), "x" + std::to_string(cases.size())));
+            cases.push_back(c);
+        };
+        for (const auto& [rows, cols] :
+             {std::pair{9, 9}, std::pair{12, 70}, std::pair{2, 300}, std::pair{150, 40}}) {
+            Case c{.rows = static_cast<std::uint64_t>(rows),
+                   .cols = static_cast<std::uint64_t>(cols),
+                   .batch = 2,
+                   .options = named("muon"),
+                   .row_squares = true};
+            add_case(c);
+            c.options.one_workgroup = false;
+            add_case(c);
+            if (gpu_variants) continue;  // slow to compile, and not these forms' own
+            c.options.form = PolarForm::gram;
+            c.in_place = true;
+            add_case(c);
+            c.options.form = PolarForm::standard;
+            c.options.precision = DType::bf16;
+            c.in_place = false;
+            c.out = {DType::bf16, 0};
+            add_case(c);
+        }
+        add_case({.rows = 10,
+                  .cols = 7,
+                  .options = named("quintic", 17),
+                  .out = {DType::f16, 1},
+                  .row_squares = true});
+        run(graph);
+        for (std::size_t i = 0; i < cases.size(); ++i) {
+            const Case& c = cases[i];
+            const DType stored = c.in_place ? c.in.dtype : c.out.dtype;
+            // The result is rounded when it is stored, its squares are those from before.
+            const double rounding = stored == DType::f32 ? 0.0 : stored == DType::f16 ? 0x1p-11 : 0x1p-8;
+            const std::vector<double> values = result(c, built[i]);
+            expect_within(c, error(c, inputs[i], values),
+                          2 * precision_bound(c.options.precision) + rounding);
+            const std::vector<float> squares = built[i].row_squares->floats();
+            for (std::size_t row = 0; row < squares.size(); ++row) {
+                double expected = 0;
+                for (std::size_t col = 0; col < c.cols; ++col)
+                    expected += values[row * c.cols + col] * values[row * c.cols + col];
+                EXPECT_NEAR(static_cast<double>(squares[row]), expected,
+                            (0x1p-14 + 2.01 * rounding) * expected)
+                    << describe(c) << ", row " << row;
+            }
+        }
+    }
+}
+
 TEST_P(PolarTest, ASmallNetworkTakesOneDispatch) {
     Graph graph(device());
     std::vector<Case> cases;
@@ -591,9 +663,9 @@ TEST_P(PolarTest, RefusesWhatItCannotDo) {
     const Tensor a = graph.external("a", memory.view(DType::f32, Shape{8, 12}));
     const Tensor apart = graph.temporary(DType::f32, Shape{8, 12});
     const auto refused = [&](const Tensor& in, const Tensor& out, const PolarOptions& options,
-                             const char* culprit) {
+                             const char* culprit, const Tensor& row_squares = {}) {
         try {
-            polar(graph, in, out, options);
+            polar(graph, in, out, options, row_squares);
             ADD_FAILURE() << "not refused: " << culprit;
         } catch (const Error& error) {
             EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
@@ -645,6 +717,13 @@ TEST_P(PolarTest, RefusesWhatItCannotDo) {
         refused(a, apart, options, "restarts");
     }
     EXPECT_THROW(polar_iterate(graph, graph.temporary(DType::f16, Shape{4, 4}), {}), Error);
+    Tensor squares = graph.temporary(DType::f32, Shape{7});
+    refused(a, apart, {}, "row_squares is 7 f32; it must be contiguous, with 8 f32", squares);
+    EXPECT_THROW(polar_iterate(graph, apart, {}, squares), Error);
+    squares = apart;
+    squares.shape = Shape{8};
+    refused(a, apart, {}, "overlaps", squares);
+    EXPECT_THROW(polar_iterate(graph, apart, {}, squares), Error);
     EXPECT_EQ(graph.compile({}).dispatch_count(), 0u);
 }
 

@@ -63,12 +63,18 @@ HERON_API std::vector<NewtonSchulzCoefficients> polar_express_coefficients(doubl
 // U V^T of A. Shapes of a and out are equal; they may be the same tensor. A zero matrix gives zero. Tall
 // matrices iterate on X^T X, so nothing is transposed. FLOPs of T steps in the standard form, k the short and
 // K the long side: T (3 k^2 K + k^3).
-HERON_API void polar(Graph& graph, const Tensor& a, const Tensor& out, const PolarOptions& options = {});
+//
+// `row_squares`, optional: the sum of squares of each row of `out`, f32 without gaps, batch() x rows(), apart
+// from both. The last product leaves them (GemmOptions::row_squares), or the workgroup that has the whole
+// matrix: nothing is read again. Of the elements before they are rounded to out's type; relative error 2^-14.
+HERON_API void polar(Graph& graph, const Tensor& a, const Tensor& out, const PolarOptions& options = {},
+                     const Tensor& row_squares = {});
 
 // For recipes that produce the first iterate X = A / nu themselves. Iterates in `x` (dtype =
 // options.precision, contiguous) and returns the tensor that holds the result: x itself or a temporary of the
-// same shape.
-HERON_API Tensor polar_iterate(Graph& graph, const Tensor& x, const PolarOptions& options);
+// same shape. `row_squares` as above.
+HERON_API Tensor polar_iterate(Graph& graph, const Tensor& x, const PolarOptions& options,
+                               const Tensor& row_squares = {});
 // Whether polar() takes the one-workgroup form for a rows x cols matrix on this device.
 HERON_API bool polar_fits_one_workgroup(const Device& device, std::uint64_t rows, std::uint64_t cols,
                                         const PolarOptions& options);
