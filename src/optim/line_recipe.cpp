@@ -117,7 +117,8 @@ std::uint64_t selected_count(double fraction, std::uint64_t lines) {
 
 SelectedLines add_selected_lines(StepBuilder& step, const StepBuilder::Item& item, const Tensor& momentum,
                                  const MatrixBlock& block, bool columns, std::uint64_t count,
-                                 const PolarOptions& options, std::string_view stage) {
+                                 const PolarOptions& options, std::string_view stage,
+                                 const Tensor& row_squares) {
     Graph& graph = step.graph();
     SelectedLines lines{};
     lines.columns = columns;
@@ -131,7 +132,7 @@ SelectedLines add_selected_lines(StepBuilder& step, const StepBuilder::Item& ite
     top_k(graph, norms, lines.indices);
     add_take(step, momentum, block, lines);
     graph.set_stage(std::string(stage) + " polar");
-    polar(graph, lines.factor, lines.factor, options);
+    polar(graph, lines.factor, lines.factor, options, row_squares);
     return lines;
 }
 

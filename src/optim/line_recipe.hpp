@@ -24,10 +24,12 @@ std::uint64_t selected_count(double fraction, std::uint64_t lines);
 
 // M <- M + G on the block's part of `momentum`, takes the `count` lines with the largest l1 norms out of it,
 // decays them by the hyper struct's rate, and orthogonalizes what was taken. The optimizer's hyper struct
-// begins with the members of gpu::Dion2Hyper. `stage` begins the names of the stages.
+// begins with the members of gpu::Dion2Hyper. `stage` begins the names of the stages; `row_squares` as of
+// polar().
 SelectedLines add_selected_lines(StepBuilder& step, const StepBuilder::Item& item, const Tensor& momentum,
                                  const MatrixBlock& block, bool columns, std::uint64_t count,
-                                 const PolarOptions& options, std::string_view stage);
+                                 const PolarOptions& options, std::string_view stage,
+                                 const Tensor& row_squares = {});
 
 // W <- W - lr wd W, W[lines] <- W[lines] - lr f O. `factors` (f32, if any) multiply the lines of O.
 void add_line_update(StepBuilder& step, const StepBuilder::Item& item, const MatrixBlock& block,

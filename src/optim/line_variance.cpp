@@ -20,15 +20,18 @@ constexpr KernelInfo kLineVariance = make_kernel<gpu::LineVarianceJob>("line_var
 
 }  // namespace
 
-Tensor add_line_variance(Graph& graph, const Tensor& matrix, const Tensor& variance, const Lines& lines,
-                         const LineVarianceOptions& options, const Tensor& indices) {
+Tensor add_line_squares(Graph& graph, const Tensor& matrix, const Lines& lines) {
     const Tensor squares = graph.temporary(DType::f32, Shape{lines.count});
-    const Tensor factors = graph.temporary(DType::f32, Shape{lines.count});
     if (lines.columns)
         column_norms(graph, matrix.reshape(Shape{lines.length, lines.count}), squares, NormKind::squared);
     else
         row_norms(graph, matrix.reshape(Shape{lines.count, lines.length}), squares, NormKind::squared);
+    return squares;
+}
 
+Tensor add_line_variance(Graph& graph, const Tensor& squares, const Tensor& variance, const Lines& lines,
+                         const LineVarianceOptions& options, const Tensor& indices) {
+    const Tensor factors = graph.temporary(DType::f32, Shape{lines.count});
     // An invocation goes twice over its lines; lavapipe 22.3 ends its loops after 65,535 rounds.
     const std::uint64_t wanted = graph.device().capabilities().cpu && lines.segment < 32768 ? 32 : 256;
     const std::uint32_t threads = threads_of(graph.device().capabilities(), narrow(wanted));

@@ -31,15 +31,18 @@ struct LineVarianceOptions {
     double target = 0;                         // norm of a rescaled segment; 0: the norm that it had
 };
 
-// v <- beta2 v + (1 - beta2) mean(O_i^2) of every line i of `matrix` (O), and what each line is to be
-// multiplied by: the result, f32, lines.count elements.
+// The sum of squares of every line of `matrix`, f32, lines.count elements: a pass over it, for lines of which
+// no product leaves them.
+Tensor add_line_squares(Graph& graph, const Tensor& matrix, const Lines& lines);
+
+// v <- beta2 v + (1 - beta2) mean(O_i^2) of every line i of a matrix O, from the sums of squares of its
+// lines, and what each line is to be multiplied by: the result, f32, lines.count elements.
 //
 //   1 / d_i  |O| / (|P| + eps),    d_i = sqrt(v_i) + eps,  P_i = O_i / d_i
 //
 // `variance` (v) is contiguous f32 of lines.count elements, or with `indices`, lines.count contiguous u32
-// that differ from each other, of more: line i's is then element indices[i]. Reads the matrix once; two or
-// three levels.
-Tensor add_line_variance(Graph& graph, const Tensor& matrix, const Tensor& variance, const Lines& lines,
+// that differ from each other, of more: line i's is then element indices[i]. One level.
+Tensor add_line_variance(Graph& graph, const Tensor& squares, const Tensor& variance, const Lines& lines,
                          const LineVarianceOptions& options, const Tensor& indices = {});
 
 }  // namespace heron

@@ -59,7 +59,7 @@ public:
         return u;
     }
 
-    Tensor polar_factor(const PolarOptions& options) {
+    Tensor polar_factor(const PolarOptions& options, const Tensor& row_squares) {
         options_ = options;
         if (options.norm_rule == NormRule::clamped) flags_ |= gpu::MUON_CLAMPED;
         // 16-bit iterates want padded rows, which muon_normalize does not write.
@@ -71,14 +71,14 @@ public:
             const Tensor u = graph.temporary(DType::f32, shape);
             add_momentum(u, Tensor(), step_.elements(block_.count()), "stores U for polar");
             graph.set_stage(stage_ + " polar");
-            polar(graph, u, u, options_);
+            polar(graph, u, u, options_, row_squares);
             return u;
         }
         const Tensor x = graph.temporary(options_.precision, shape);
         const Tensor partials = add_momentum_norm("U is formed again by muon_normalize");
         graph.set_stage(stage_ + " polar");
         add_normalize(x, partials);
-        return polar_iterate(graph, x, options_);
+        return polar_iterate(graph, x, options_, row_squares);
     }
 
     Tensor add_momentum_norm(std::string_view reason) {
@@ -163,8 +163,8 @@ private:
 
 Tensor momentum_polar(StepBuilder& step, const StepBuilder::Item& item, const Tensor& momentum,
                       const MatrixBlock& block, const PolarOptions& options, std::uint32_t flags,
-                      std::string_view stage) {
-    return BlockRecipe(step, item, momentum, block, flags, stage).polar_factor(options);
+                      std::string_view stage, const Tensor& row_squares) {
+    return BlockRecipe(step, item, momentum, block, flags, stage).polar_factor(options, row_squares);
 }
 
 Tensor momentum_direction(StepBuilder& step, const StepBuilder::Item& item, const Tensor& momentum,

@@ -18,10 +18,11 @@ namespace heron {
 // Without a momentum tensor, the momentum is the gradient, and none is kept (mu has to be 0).
 //
 // The optimizer's hyper struct begins with the members of gpu::MuonHyper. `flags`: MUON_NESTEROV, where it is
-// wanted, MUON_SIGN for the polar factor of the signs. `stage` begins the names of the stages.
+// wanted, MUON_SIGN for the polar factor of the signs. `stage` begins the names of the stages. `row_squares`
+// as of polar().
 Tensor momentum_polar(StepBuilder& step, const StepBuilder::Item& item, const Tensor& momentum,
                       const MatrixBlock& block, const PolarOptions& options, std::uint32_t flags,
-                      std::string_view stage);
+                      std::string_view stage, const Tensor& row_squares = {});
 
 // The momentum rule alone, and whatever wants the norm of its result: updates the block's part of `momentum`
 // and returns partial sums of squares, n x 3 with n <= 512, as blue_norm() of core/reduce.glsl takes them.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // NorDion2's recipe: Dion2's on rows, and between polar factor and update the second moment of the rows
-// (line_variance.hpp), two or three levels.
+// (line_variance.hpp), whose squares the polar factor's last product leaves.
 #include "heron/optim/nordion2.hpp"
 
 #include <string>
@@ -57,16 +57,17 @@ void NorDion2::build(StepBuilder& step) const {
         const Tensor variance = step.state(item, "v", DType::f32, Shape{rows});
         std::uint64_t first = 0;
         for (const MatrixBlock& block : blocks) {
-            const SelectedLines lines =
-                add_selected_lines(step, item, momentum, block, false,
-                                   selected_count(options_.fraction, block.rows), options_.polar, "nordion2");
+            const std::uint64_t count = selected_count(options_.fraction, block.rows);
+            const Tensor squares = step.graph().temporary(DType::f32, Shape{count});
+            const SelectedLines lines = add_selected_lines(step, item, momentum, block, false, count,
+                                                           options_.polar, "nordion2", squares);
             step.graph().set_stage("nordion2 variance");
             Tensor part = variance;
             part.byte_offset += first * sizeof(float);
             part.shape = Shape{block.rows};
             first += block.rows;
             const Tensor factors = add_line_variance(
-                step.graph(), lines.factor, part, Lines::of(lines.count, block.cols, false),
+                step.graph(), squares, part, Lines::of(count, block.cols, false),
                 {.beta2 = options_.beta2, .eps = options_.eps, .rescale_rule = NormRule::clamped},
                 lines.indices);
             step.graph().set_stage("nordion2 update");

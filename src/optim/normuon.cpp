@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// NorMuon's recipe: Muon's, with line_variance.hpp between polar factor and update.
+// NorMuon's recipe: Muon's, with line_variance.hpp between polar factor and update. The last product of the
+// polar factor leaves the squares of its rows; those of columns and of slices of filters take a pass.
 #include "heron/optim/normuon.hpp"
 
 #include <cmath>
@@ -133,9 +134,12 @@ void NorMuon::build(StepBuilder& step) const {
 
         std::uint64_t first_line = 0;
         for (const MatrixBlock& block : blocks) {
-            const Tensor factor =
-                momentum_polar(step, item, momentum, block, options_.polar, flags, "normuon");
             const Lines lines = lines_of(block, *item.parameter, options_);
+            Tensor squares;
+            const bool are_rows = !lines.columns && lines.length == block.cols;
+            if (are_rows) squares = step.graph().temporary(DType::f32, Shape{lines.count});
+            const Tensor factor =
+                momentum_polar(step, item, momentum, block, options_.polar, flags, "normuon", squares);
             LineVarianceOptions variance_options{options_.beta2, static_cast<double>(options_.eps),
                                                  options_.variance_rule, options_.rescale_rule};
             if (options_.scale == NorMuonScale::match_rms)
@@ -146,7 +150,8 @@ void NorMuon::build(StepBuilder& step) const {
             part.shape = Shape{lines.count};
             first_line += lines.count;
             step.graph().set_stage("normuon rows");
-            const Tensor factors = add_line_variance(step.graph(), factor, part, lines, variance_options);
+            if (!are_rows) squares = add_line_squares(step.graph(), factor, lines);
+            const Tensor factors = add_line_variance(step.graph(), squares, part, lines, variance_options);
             step.graph().set_stage("normuon update");
             add_matrix_update(step, item, block, factor, options_.decay,
                               {factors, lines.columns, lines.columns ? lines.count : lines.length});

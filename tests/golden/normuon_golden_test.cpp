@@ -80,7 +80,7 @@ private:
             part.byte_offset += item * lines.count * sizeof(float);
             part.shape = Shape{lines.count};
             const Tensor factors = add_line_variance(
-                graph, from.batch_item(item), part, lines,
+                graph, add_line_squares(graph, from.batch_item(item), lines), part, lines,
                 {golden.number("beta2"), golden.number("clamp"), NormRule::clamped, NormRule::clamped});
             (columns ? scale_columns : scale_rows)(graph, from.batch_item(item), factors, to.batch_item(item),
                                                    true);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "graph/plan.hpp"
 #include "optim/optimizer_checks.hpp"
 #include "optim/registry_ortho.hpp"
 #include "support/matrix.hpp"
@@ -29,6 +30,32 @@ protected:
         refused([&] { Algorithm(device(), options); }, algorithm, option);
     }
 };
+
+// The squares of the rows come with the last product, or out of the workgroup that has the whole matrix: of
+// the 4 bytes an element that a pass would read, and some 16 bytes a row, less than 2 an element are left.
+TEST_P(OrthoTest, NormsOfAPolarFactorTakeNoPassOfTheirOwn) {
+    const auto bytes = [&](const MakeOptimizer& make, const Shape& shape) {
+        Training training(device(), make, {{.name = "w", .shape = shape}});
+        double sum = 0;
+        for (const Node& node : training.plan().impl().graph.nodes)
+            if (node.phase == Phase::step) sum += node.operation.bytes;
+        return sum;
+    };
+    for (const Shape& shape : {Shape{24, 40}, Shape{150, 200}, Shape{200, 150}}) {
+        const double elements = static_cast<double>(shape.count());
+        const double more = bytes(registry::maker<NorMuon>(NorMuonOptions()), shape) -
+                            bytes(registry::maker<Muon>(MuonOptions()), shape);
+        EXPECT_GT(more, 0.0) << shape.text();
+        EXPECT_LT(more, 2.0 * elements) << shape.text();
+    }
+    for (const Shape& shape : {Shape{80, 90}, Shape{300, 400}}) {  // a quarter of the rows
+        const double elements = static_cast<double>(shape.count()) / 4;
+        const double more = bytes(registry::maker<NorDion2>(NorDion2Options()), shape) -
+                            bytes(registry::maker<Dion2>(Dion2Options()), shape);
+        EXPECT_GT(more, 0.0) << shape.text();
+        EXPECT_LT(more, 2.0 * elements) << shape.text();
+    }
+}
 
 // Odd sizes: blocks begin at addresses that are no multiples of 16.
 TEST_P(OrthoTest, BlocksMoveLikeMatricesOfTheirOwn) {

@@ -9,8 +9,9 @@
 //
 // s = max(1, ceil(fraction m)). A parameter with more than two axes is out x (the rest), or a batch of
 // matrices (MatrixView::batch). State, f32: M, <parameter>.momentum, and v, <parameter>.v, one element a row.
-// FLOPs: T (3 k^2 K + k^3) + 6 m n + 3 s n, k and K the short and the long side of A, s x n; bytes:
-// 20.25 m n + 4 s n (5 + those of the iterations) with f32 tensors.
+// FLOPs: T (3 k^2 K + k^3) + 6 m n + 3 s n, k and K the short and the long side of A, s x n; bytes, with f32
+// tensors: 20.25 m n + 28 s n + T (20 s n + 24 k^2), as Dion2's on rows, since the last product leaves the
+// squares of O's rows (s n / 8 on GPUs, for a sum of every 64 columns).
 #pragma once
 
 #include "heron/optim/dion2.hpp"
