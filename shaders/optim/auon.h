@@ -10,7 +10,7 @@ HERON_SHARED_BEGIN
 // auon_brake.comp
 struct AuonBrakeJob {
     U32x4        direction;   // U, or its polar factor
-    F32          norm;        // |U| (AUON_NORMALIZED)
+    F32          norm;        // |U|, or its square (AUON_NORMALIZED, AUON_SQUARED)
     F32          partials;    // one float a workgroup
     ElementRange range;       // `first`: index in `direction` of the block's first element
     float        gamma;
@@ -32,6 +32,7 @@ struct AuonFactorJob {
 
 const uint AUON_NORMALIZED = 1; // c = gamma U / (|U| + norm_eps) instead of gamma U
 const uint AUON_UNIT = 2;       // the factor divides by |U|, too
+const uint AUON_SQUARED = 4;    // of auon_brake: `norm` is |U|^2
 
 HERON_SHARED_END
 

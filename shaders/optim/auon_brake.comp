@@ -29,10 +29,15 @@ void main() {
     uint rounds = p.jobs.job[j].range.rounds;
     uint begin = quad_begin(j, group, rounds);
     U32x4 direction = p.jobs.job[j].direction;
-    F32 norm = p.jobs.job[j].norm;
+    F32 norms = p.jobs.job[j].norm;
+    uint flags = p.jobs.job[j].flags;
     float scale = p.jobs.job[j].gamma;
-    if ((p.jobs.job[j].flags & AUON_NORMALIZED) != 0u)
-        scale /= max(norm.v[0] + p.jobs.job[j].norm_eps, 1.17549435e-38);
+    if ((flags & AUON_NORMALIZED) != 0u) {
+        float norm = norms.v[0];
+        if ((flags & AUON_SQUARED) != 0u)
+            norm = safe_sqrt(vec4(norm)).x;
+        scale /= max(norm + p.jobs.job[j].norm_eps, 1.17549435e-38);
+    }
 
     float sum = 0.0;
     for (uint r = 0u; r < rounds; ++r) {

@@ -47,6 +47,11 @@ TEST_P(OrthoTest, NormsOfAPolarFactorTakeNoPassOfTheirOwn) {
                             bytes(registry::maker<Muon>(MuonOptions()), shape);
         EXPECT_GT(more, 0.0) << shape.text();
         EXPECT_LT(more, 2.0 * elements) << shape.text();
+        // The brake reads it once.
+        EXPECT_LT(bytes(registry::maker<Auon>(AuonOptions::hybrid_code()), shape) -
+                      bytes(registry::maker<Muon>(MuonOptions()), shape),
+                  6.0 * elements)
+            << shape.text();
     }
     for (const Shape& shape : {Shape{80, 90}, Shape{300, 400}}) {  // a quarter of the rows
         const double elements = static_cast<double>(shape.count()) / 4;

@@ -13,8 +13,9 @@
 // gamma 1.5).
 //
 // A parameter with more than two axes is out x (the rest), or a batch of matrices (MatrixView::batch); blocks
-// have their own norms. State: M, f32, as large as the parameter, <parameter>.momentum. FLOPs of AuON: 8 m n,
-// and 20 m n for r; bytes: 36 m n, with r 44 m n. Hybrid: over Muon, 20 m n FLOPs and 8 m n bytes for r.
+// have their own norms. State: M, f32, as large as the parameter, <parameter>.momentum. FLOPs of AuON: 9 m n,
+// and 20 m n for r; bytes, with f32 tensors: 28 m n, with r 36 m n. Hybrid: over Muon, 21 m n FLOPs and one
+// pass, 4 m n bytes, for r; |U| comes with the last product.
 #pragma once
 
 #include "heron/linalg.hpp"
