@@ -9,7 +9,8 @@
 // The first step moves every element by rms lr. A parameter with more than two axes is out x (the rest), or a
 // batch of matrices (MatrixView::batch); m n is the number of a block's elements, for filters, too (where the
 // authors' code takes two of its four axes). States, f32, as large as the parameter: <parameter>.momentum,
-// <parameter>.v. Cost over Muon: one pass over O and V, 10 m n FLOPs, 16 m n bytes.
+// <parameter>.v. Cost over Muon: one pass over O and V (12 m n bytes) and V in the update, 11 m n FLOPs, 16 m
+// n bytes. Only the 4 m n of O could ride along with the last product, which would have to know V.
 #pragma once
 
 #include "heron/linalg.hpp"

@@ -3,8 +3,8 @@
 //
 //   m <- m + (1 - b1)(g - m);  v <- v + (1 - b2)(g^2 - v);  W <- (1 - lr wd) W - lr m^ / (sqrt(v^) + eps)
 //
-// State: m and v in f32 (AMSGrad: and the largest v), <parameter>.m, .v and .vmax. About 12 FLOPs and 28
-// bytes an element with f32 tensors.
+// State: m and v in f32 (AMSGrad: and the largest v), <parameter>.m, .v and .vmax. 12 FLOPs and 28 bytes an
+// element with f32 tensors (AMSGrad 36).
 #pragma once
 
 #include "heron/train.hpp"

@@ -12,8 +12,9 @@
 //
 // State, f32: m, v and B (k x k for each m x n matrix, k = min(m, n)): <parameter>.m, .v, .basis; B goes into
 // checkpoints, so that a resumed training keeps it (the authors' code takes a new one). FLOPs of a step:
-// 6 m n k + 15 m n; bytes: 72 m n + 12 k^2 and what products read again. A refresh is an svd() (heron/
-// linalg/svd.hpp) of m: about 10 k^2 (6 max(m, n) + 4 k) FLOPs.
+// 6 m n k + 19 m n; bytes, with f32 tensors: 72 m n + 12 k^2, 8 m n of them for D B^T, which a product writes
+// and the weights' pass reads (see Trion). A refresh is an svd() (heron/linalg/svd.hpp) of m: about 10 k^2 (6
+// max(m, n) + 4 k) FLOPs.
 #pragma once
 
 #include "heron/train.hpp"

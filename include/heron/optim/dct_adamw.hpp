@@ -25,7 +25,8 @@
 // of the vectors, .indices; with rotation the step since which each has its slot, .since; with error
 // feedback E, f32, as large as the parameter, .error. FLOPs: 2.5 m n log2 k (2 m n k by products) every `gap`
 // steps, 2 m n r (+ 2 m n r with error feedback, or with gap > 1) + 12 K r; bytes: 36 m n with f32 tensors,
-// 48 with error feedback, and what is r wide.
+// 48 with error feedback, and what is r wide; 8 m n of them for u P^T, which a product writes and the
+// weights' pass reads (see Trion).
 #pragma once
 
 #include "heron/linalg/norms.hpp"

@@ -10,7 +10,7 @@
 //
 // A parameter with more than two axes is out x (the rest), or a batch of matrices (MatrixView::batch).
 // State: M, f32, as large as the parameter, <parameter>.momentum. FLOPs: T (3 s^2 K + s^3) + 6 m n, K the
-// long side; bytes: 20.25 m n + 4 s K (4 + those of the iterations) with f32 tensors.
+// long side; bytes: 20.25 m n + 28 s K + T (20 s K + 24 s^2) with f32 tensors.
 #pragma once
 
 #include "heron/linalg.hpp"

@@ -16,7 +16,8 @@
 // parameter with more than two axes is out x (the rest), or a batch of matrices (MatrixView::batch).
 //
 // FLOPs beside Muon's, Cholesky whitening of large matrices: 2.25 m n (m + n) in every step, in a refresh
-// 2.1 m n (m + n) + m^3 + n^3; bytes (f32): 32 m n + 4 (m^2 + n^2), in a refresh 36 m n + 54 (m^2 + n^2).
+// 2.1 m n (m + n) + m^3 + n^3; bytes (f32): 32 m n + 6 (m^2 + n^2), in a refresh 36 m n + 54 (m^2 + n^2); of
+// sides above 128, whose triangular products go in panels, about 190 m n and 350 m n for square matrices.
 // Muon's step of a square matrix has 20 n^3 FLOPs, this one 31 n^3 with a refresh, else 25.
 //
 // State, f32: <parameter>.momentum; for each block .P, .P_whitener, .Q, .Q_whitener, together 4 (m n + 2 m^2

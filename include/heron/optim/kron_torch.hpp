@@ -18,9 +18,10 @@
 // balanced in a hundredth of the steps, drawn for all parameters. V is of StepOptions::seed. A fit whose
 // numbers are not finite leaves that factor as it is.
 //
-// FLOPs of an n x n matrix: 8 n^3 to precondition; a fit has 6 n^3 for A and B, 2 n^3 for T1 and T2 and 4 n^3
-// for the changes. Bytes (f32): 68 n^2 and, in a fit, 150 n^2. Levels: 19, and 4 ceil(n / 64) with
-// factors of more than 64 rows, whatever the number of tensors.
+// FLOPs of an n x n matrix: 8 n^3 to precondition; a fit has 6 n^3 for A and B, 2 n^3 for T1 and T2, 4 n^3
+// for the changes and the rest of the triangles' panels, 14 to 16 n^3. Bytes (f32): 80 n^2 and, in a fit, 240
+// n^2 to 64 rows, by panels more (460 n^2 for 1024 rows). Levels: 19, and 4 ceil(n / 64) with factors of more
+// than 64 rows, whatever the number of tensors.
 //
 // State, f32: <parameter>.momentum; for each axis a that is left, from 0, .Q<a> (d^2, or d of a diagonal).
 #pragma once

@@ -20,8 +20,8 @@
 // changes, by set_second_order(), where its losses say so. What then remains is SGD or Adam; inverses stay as
 // they are until it changes back.
 //
-// FLOPs: refresh 6 (m^2 + d^2) and N R (n + m) for the means; every step 2 m d (m + d). Bytes (f32): refresh
-// 16 (m^2 + d^2) and the captures once; every step 60 m d and 4 (m^2 + d^2), with Adam 8 m d more.
+// FLOPs: refresh 8 (m^2 + d^2) and N R (n + m) for the means; every step 2 m d (m + d). Bytes (f32): refresh
+// 12 (m^2 + d^2) and the captures once; every step 60 m d and 4 (m^2 + d^2), with Adam 8 m d more.
 //
 // State, f32 unless factor_dtype says otherwise: <weight>.L_inverse, <weight>.R_inverse, with .<group> behind
 // for grouped convolutions, 4 (m^2 + d^2) bytes; <parameter>.momentum, or Adam's .m and .v. A refresh whose

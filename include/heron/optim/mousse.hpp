@@ -11,8 +11,8 @@
 // correction away, too.) A parameter with more than two axes is out x (the rest), or a batch of matrices
 // (MatrixView::batch).
 //
-// FLOPs beside Muon's: 5 m n (m + n) in every step, and two matrix_power() in a refresh; bytes (f32): 56 m n
-// + 22 (m^2 + n^2) in every step.
+// FLOPs beside Muon's: 5 m n (m + n) in every step, and two matrix_power() in a refresh; bytes (f32): 76 m n
+// + 24 (m^2 + n^2) in every step, 16 m n of them for the graft (two norms, and D's scaling).
 //
 // State, f32: <parameter>.momentum; for each block .L, .L_whitener, .R, .R_whitener, together 4 (m n + 2 m^2
 // + 2 n^2) bytes. A refresh without a root (an average that is zero or not finite) keeps the last whitener,

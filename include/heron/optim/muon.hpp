@@ -5,8 +5,9 @@
 //   M <- momentum rule;  U = Nesterov(M, G);  O = polar(U);  W <- W - lr wd W - lr factor(m, n) O
 //
 // A parameter with more than two axes is out x (the rest), or a batch of matrices (MatrixView::batch).
-// State: M, f32, as large as the parameter, <parameter>.momentum. FLOPs: T (3 k^2 K + k^3) + 9 m n; bytes:
-// 54 m n + 40 k^2 with f32 tensors.
+// State: M, f32, as large as the parameter, <parameter>.momentum. FLOPs, k the shorter and K the longer side:
+// T (3 k^2 K + k^3) + 13 m n; bytes, with f32 tensors: 36 m n + T (20 m n + 24 k^2). A matrix that one
+// workgroup holds: 36 m n bytes in all.
 #pragma once
 
 #include "heron/linalg.hpp"

@@ -26,8 +26,9 @@
 //
 // FLOPs of an n x n matrix: 8 n^3 to precondition. A fit has 10 n^3 for P h and T1, and for the change 4 n^3
 // (QEQ, QEP, EQ), 8 n^3 (QUAD) or 12 n^3 (Q0.5EQ1.5; PRO4P up to 124 n^3); a bound 256 n^2 (two, with
-// Q0.5EQ1.5) for each factor. Bytes (f32): 60 n^2 and, in a fit, 190 n^2. Levels: 34 with
-// Q0.5EQ1.5, 80 more for PRO4P's rotations, whatever the number of tensors.
+// Q0.5EQ1.5) for each factor. Bytes (f32): 72 n^2 (with momentum 76) and, in a fit, 195 n^2 (QEQ) to 340 n^2
+// (Q0.5EQ1.5; PRO4P 2000 n^2). Levels: 34 with Q0.5EQ1.5, 80 more for PRO4P's rotations, whatever the number
+// of tensors.
 //
 // State, f32: for each axis a that is left, from 0, <parameter>.Q<a> (d^2 or d), .L (one for each axis),
 // .momentum where there is one; .probe with Newton.

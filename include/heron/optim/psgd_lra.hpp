@@ -15,8 +15,8 @@
 //
 // Sums over N are the Gram matrix of [U V d.h v/d]; the rest of a fit is algebra of r x r.
 //
-// FLOPs: 4 N r^2 + 12 N r to precondition, a fit 8 N r^2 + 24 N r. Bytes (f32): 20 N r + 60 N and, in a fit,
-// 32 N r + 60 N. Levels: 17, whatever the number of tensors.
+// FLOPs: 4 N r^2 + 18 N r to precondition, a fit 4 N r^2 + 58 N r. Bytes (f32): 24 N r + 76 N and, in a fit,
+// 40 N r + 76 N. Levels: 17, whatever the number of tensors.
 //
 // State, f32: <optimizer>.W, N x (2 r + 2), U, V and two columns of work (each parameter's elements are
 // padded to a multiple of four with zeros), .d (N), .L (of d, U and V); <parameter>.momentum where there is

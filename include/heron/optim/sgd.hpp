@@ -6,8 +6,8 @@
 //   b <- mu b + (1 - dampening) g (first step: b = g)
 //   W <- W - lr (g + mu b) (Nesterov), W - lr b (momentum) or W - lr g (neither)
 //
-// State: b in f32, <parameter>.momentum, none without momentum. About 6 FLOPs and 20 bytes an element with
-// f32 tensors and momentum.
+// State: b in f32, <parameter>.momentum, none without momentum. 6 FLOPs and 20 bytes an element with f32
+// tensors and momentum, 12 bytes without.
 #pragma once
 
 #include "heron/train.hpp"

@@ -22,8 +22,8 @@
 // 1e-6 or more of the largest). Gradients below 1e-13 count as zero in factors.
 //
 // FLOPs of an m x n block: m n (m + n) for the factors and 2 m n (m + n) for P in every step; a refresh has
-// two matrix_power(), or inverse_root(). Bytes (f32), Adam's graft and first moment: 100 m n + 28 (m^2 +
-// n^2).
+// two matrix_power(), or inverse_root(). Bytes (f32), Adam's graft and first moment: 92 m n + 20 (m^2 +
+// n^2), and 8 m n for copies where there are several blocks (whose rows' gaps plans count, too).
 //
 // State, f32: <parameter>.m (beta1 > 0), .v (grafts with a second moment), .momentum (momentum > 0); for each
 // axis a that is left (from 0) .factor<a> and .factor<a>_whitener (R), those of all blocks one after the

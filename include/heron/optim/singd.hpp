@@ -25,7 +25,7 @@
 // K^T), or 4 m d (m + d) where a side is more than twice as long as the other. With z stored elements (z = d
 // for diagonals, 30 d for blocks of 30) a side takes 2 N R z + 2 z^2 / d + 4 z^2 / d a refresh and 4 m z a
 // step; diagonals 2 m d. Toeplitz structures need all of U in a refresh: N R d^2 + 2 d^3. Bytes (f32): every
-// step 64 m d and 8 (m^2 + d^2); of structures 80 m d, of diagonals 48 m d.
+// step 44 m d and 16 (m^2 + d^2), less where a side is long; of structures 60 m d, of diagonals 44 m d.
 //
 // State: <weight>.K, .C and, with alpha1 > 0, .K_momentum, .C_momentum in factor_dtype (with .<group> behind
 // K and C for grouped convolutions), stored elements alone; <parameter>.momentum, f32. Dense, f32: 8 (m^2 +

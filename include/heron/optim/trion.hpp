@@ -13,7 +13,10 @@
 //
 // State: M, f32, as large as the parameter, <parameter>.momentum, and the chosen r numbers of each matrix,
 // <parameter>.indices, largest first. FLOPs, with K = max(m, n): 2.5 m n log2 k (2 m n k by products) + 4 m n
-// r + T (3 r^2 K + r^3); bytes: 48 m n with f32 tensors, and what is r wide.
+// r + T (3 r^2 K + r^3); bytes: 48 m n with f32 tensors, and what is r wide. 8 m n of them are the update
+// matrix, which a product writes and the weights' pass reads. A product could end in W itself, as beta W +
+// alpha s P^T, but 1 - lr wd, rounded to f32, loses small decays (3 % of 1e-6), and master copies, averages
+// and 16-bit weights are that pass's.
 #pragma once
 
 #include "heron/linalg/polar.hpp"
