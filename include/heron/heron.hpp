@@ -2,6 +2,7 @@
 // Everything public.
 #pragma once
 
+#include "heron/aggregate.hpp"
 #include "heron/curvature.hpp"
 #include "heron/device.hpp"
 #include "heron/error.hpp"

@@ -165,6 +165,21 @@ void compile_woodbury(const Device& device) {
         });
 }
 
+void compile_aggregators(const Device& device) {
+    for (DType dtype : kFloats)
+        for (std::uint64_t k : {2, 16, 128})
+            compile_case(device, [&](Work& w) {
+                const std::uint64_t n = 100000;
+                const JacobianPart part{w.tensor(dtype, {k, n}), w.tensor(dtype, {n})};
+                aggregate_mean(w.graph, {&part, 1});
+                aggregate_upgrad(w.graph, {&part, 1});
+                aggregate_mgda(w.graph, {&part, 1});
+                const BloopPart gradients{"w", w.tensor(dtype, {n}), w.tensor(dtype, {n}),
+                                          w.tensor(dtype, {n})};
+                bloop(w.graph, {&gradients, 1});
+            });
+}
+
 void compile_structured(const Device& device) {
     compile_case(device, [&](Work& w) {
         const Tensor x = w.tensor(DType::f32, {300, 500});
@@ -402,6 +417,7 @@ void compile_workloads(Device& device) {
     compile_factorisations(device);
     compile_roots(device);
     compile_woodbury(device);
+    compile_aggregators(device);
     compile_structured(device);
     compile_steps(device);
     compile_layers(device);

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// What the aggregators share: checks of many tensors, and how sums over all of them are cut into chunks.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "heron/graph.hpp"
+#include "linalg/integers.hpp"
+
+namespace heron {
+
+// `count` elements without gaps, of that dtype. `name` as in errors.
+void check_vector(std::string_view who, const std::string& name, const Graph& graph, const Tensor& tensor,
+                  std::uint64_t count, DType dtype);
+// The same of f32, f16 or bf16.
+void check_float_vector(std::string_view who, const std::string& name, const Graph& graph,
+                        const Tensor& tensor, std::uint64_t count);
+
+// The tensors of an operation: none that is written may overlap another one. In n log n, for many parameters.
+class Extents {
+public:
+    explicit Extents(const Graph& graph) : graph_(graph) {}
+    void read(std::string name, const Tensor& tensor) { add(std::move(name), tensor, false); }
+    void written(std::string name, const Tensor& tensor) { add(std::move(name), tensor, true); }
+    void check(std::string_view who);
+
+private:
+    struct Extent {
+        std::string name;
+        Tensor tensor;
+        bool external, written;
+        std::uint32_t id;
+        std::uint64_t begin, end;
+    };
+    void add(std::string name, const Tensor& tensor, bool written);
+    const Graph& graph_;
+    std::vector<Extent> extents_;
+};
+
+// Workgroups of passes that add up over all parts: their number is bounded for the kernel that sums them up.
+// lavapipe ends loops after 65,535 rounds.
+struct Chunks {
+    Chunks(const Device& device, std::uint64_t elements);
+    std::uint64_t length() const { return std::uint64_t{threads} * per_thread; }
+    std::uint64_t of(std::uint64_t elements) const { return ceil_div(elements, length()); }
+    std::string text() const;
+
+    std::uint32_t threads, per_thread;
+};
+
+inline constexpr std::uint64_t kMaxParts = 16384;
+
+}  // namespace heron
