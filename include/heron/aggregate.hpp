@@ -67,7 +67,7 @@ HERON_API void aggregate_mean(Graph& graph, std::span<const JacobianPart> jacobi
                               const MeanOptions& options = {});
 
 struct DualConeOptions {
-    // u: k f32 on the device; without it 1 / k each.
+    // u: k f32 on the device, not below 0; without it 1 / k each.
     Tensor preference;
     // A Gram matrix whose trace is below this counts as zero: the aggregate is then the weighted mean. An
     // absolute number, in units of the squared gradients, loss scale included; >= 0, where 0 leaves only what

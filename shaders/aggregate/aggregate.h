@@ -81,7 +81,7 @@ struct AggregateMinNormJob {
     uint  first_group;
 };
 
-// aggregate_combine.comp: two elements an invocation.
+// aggregate_combine.comp: pairs of elements.
 struct AggregateCombineJob {
     U32   rows;
     F32   weights;

@@ -183,7 +183,7 @@ void bloop(Graph& graph, std::span<const BloopPart> parts, const BloopOptions& o
             options.guarded);
     }
 
-    const std::uint32_t threads = graph.device().capabilities().cpu ? 32 : 128;
+    const PairGrid grid(graph.device());
     for (std::size_t i = 0; i < parts.size(); ++i) {
         const BloopPart& part = parts[i];
         const std::uint64_t count = part.main.shape.count();
@@ -206,8 +206,9 @@ void bloop(Graph& graph, std::span<const BloopPart> parts, const BloopOptions& o
         }
         if (two)
             operands.push_back({offsetof(Job, auxiliary_average), averages[i].auxiliary, Access::read_write});
-        add(graph, make_operation(kUpdate, job, std::move(operands), ceil_div(count, 2 * threads)),
-            {{gpu::SPEC_THREADS, threads},
+        add(graph, make_operation(kUpdate, job, std::move(operands), grid.groups(count)),
+            {{gpu::SPEC_THREADS, grid.threads},
+             {gpu::SPEC_PER_THREAD, grid.per_thread},
              {gpu::SPEC_DTYPE_A, dtype_code(part.main)},
              {gpu::SPEC_DTYPE_B, dtype_code(part.auxiliary)},
              {gpu::SPEC_DTYPE_D, dtype_code(part.direction)}},

@@ -169,7 +169,7 @@ public:
     // The aggregates, with the weights that have been found, else with the preference, or 1 / k each.
     void combine() {
         const Tensor& weights = weights_ ? weights_ : preference_;
-        const std::uint32_t threads = graph_.device().capabilities().cpu ? 32 : 128;
+        const PairGrid grid(graph_.device());
         for (const JacobianPart& part : jacobian_) {
             const std::uint64_t n = part.rows.cols();
             if (n == 0) continue;
@@ -183,8 +183,9 @@ public:
             std::vector<Operand> operands{{offsetof(Job, rows), part.rows, Access::read},
                                           {offsetof(Job, gradient), part.gradient, Access::write}};
             if (weights) operands.push_back({offsetof(Job, weights), weights, Access::read});
-            add(kCombine, job, std::move(operands), ceil_div(n, 2 * threads),
-                {{gpu::SPEC_THREADS, threads},
+            add(kCombine, job, std::move(operands), grid.groups(n),
+                {{gpu::SPEC_THREADS, grid.threads},
+                 {gpu::SPEC_PER_THREAD, grid.per_thread},
                  {gpu::SPEC_DTYPE_A, dtype_code(part.rows)},
                  {gpu::SPEC_DTYPE_D, dtype_code(part.gradient)}},
                 2.0 * static_cast<double>(k_ * n),

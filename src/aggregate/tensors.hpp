@@ -51,6 +51,17 @@ struct Chunks {
     std::uint32_t threads, per_thread;
 };
 
+// Workgroups of passes whose invocations write pairs of elements.
+struct PairGrid {
+    explicit PairGrid(const Device& device)
+        : threads(device.capabilities().cpu ? 8 : 128), per_thread(device.capabilities().cpu ? 64 : 1) {}
+    std::uint64_t groups(std::uint64_t elements) const {
+        return ceil_div(elements, std::uint64_t{2} * threads * per_thread);
+    }
+
+    std::uint32_t threads, per_thread;
+};
+
 inline constexpr std::uint64_t kMaxParts = 16384;
 
 }  // namespace heron
