@@ -253,15 +253,18 @@ Tensor average_factor(Graph& graph, const KroneckerFactor& factor, const Tensor&
     return candidate;
 }
 
-void renew_factor(Graph& graph, const KroneckerFactor& factor, const Tensor& candidate, WhitenerForm form) {
+void renew_factor(Graph& graph, const KroneckerFactor& factor, const Tensor& candidate, WhitenerForm form,
+                  double exponent) {
     const Tensor root = temporary_like(graph, candidate);
     const Tensor status = graph.temporary(DType::u32, Shape{1});
     if (form == WhitenerForm::cholesky) {
         const Tensor triangle = temporary_like(graph, candidate);
         cholesky(graph, candidate, triangle, {.triangle = Triangle::upper, .status = status});
         triangular_inverse(graph, triangle, root, {.triangle = Triangle::upper});
-    } else {
+    } else if (exponent == 0.5) {
         inverse_root(graph, candidate, root, {.p = 2, .status = status});
+    } else {
+        matrix_power(graph, candidate, root, {.exponent = -exponent, .status = status});
     }
     take_over(graph, factor, candidate, root, status);
 }

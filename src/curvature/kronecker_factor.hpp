@@ -64,8 +64,10 @@ struct FactorAverage {
 Tensor average_factor(Graph& graph, const KroneckerFactor& factor, const Tensor& statistic,
                       const FactorAverage& options);
 
-// Makes the whitener of the candidate and takes both over. FLOPs n^3 (cholesky), 16 to 40 n^3 (symmetric).
-void renew_factor(Graph& graph, const KroneckerFactor& factor, const Tensor& candidate, WhitenerForm form);
+// Makes the whitener of the candidate and takes both over. FLOPs n^3 (cholesky), 16 to 40 n^3 (symmetric), of
+// which other exponents than 1/2 need eigenvalues: symmetric F^-exponent.
+void renew_factor(Graph& graph, const KroneckerFactor& factor, const Tensor& candidate, WhitenerForm form,
+                  double exponent = 0.5);
 
 // The plain average: F <- decay F + rate unit^2 S at once, without a candidate; elements end at the largest
 // number. FLOPs 5 n^2, bytes 12 n^2.

@@ -11,6 +11,7 @@
 #include "heron/spirv/fismo_momentum.hpp"
 #include "optim/checks.hpp"
 #include "optim/fismo.h"
+#include "optim/graft.hpp"
 #include "optim/matrix_update.hpp"
 #include "optim/momentum_polar.hpp"
 #include "optim/refresh.hpp"
@@ -51,14 +52,17 @@ public:
                                                                                     : from_whitened_space();
         graph_.set_stage("fismo polar");
         // Not in place: without factors the direction may be the momentum itself.
-        const Tensor polar_factor = graph_.temporary(DType::f32, direction.shape);
+        const Tensor polar_factor = graph_.temporary(DType::f32, direction.shape),
+                     size = graph_.temporary(DType::f32, Shape{1});
         if (options_.exact_polar)
             polar_by_svd(graph_, direction, polar_factor);
         else
             polar(graph_, direction, polar_factor, options_.polar);
+        if (options_.graft) frobenius_norm(graph_, polar_factor, size);
         graph_.set_stage("fismo update");
-        add_matrix_update(step_, item_, block_, map_back(graph_, p_, polar_factor, q_, form_),
-                          options_.decay);
+        const Tensor update = map_back(graph_, p_, polar_factor, q_, form_);
+        if (options_.graft) graft(step_, update, size);
+        add_matrix_update(step_, item_, block_, update, options_.decay);
     }
 
 private:
@@ -113,7 +117,8 @@ private:
                                     .damping = static_cast<double>(options_.damping * damping_scale),
                                     .unit_trace = options_.statistic_scale == StatisticScale::unit_trace,
                                     .unit = unit};
-        renew_factor(graph_, factor, average_factor(graph_, factor, statistic, average), form_);
+        renew_factor(graph_, factor, average_factor(graph_, factor, statistic, average), form_,
+                     options_.exponent);
     }
 
     Tensor add_momentum(const Tensor& whitened, const Tensor& unit) {
@@ -173,6 +178,9 @@ Fismo::Fismo(const Device& device, const FismoOptions& options)
     check_option("Fismo", "weight_decay", o.weight_decay, o.weight_decay >= 0, "finite and not below 0");
     check_enum("Fismo", "statistic_scale", o.statistic_scale, StatisticScale::paper);
     check_enum("Fismo", "whitening", o.whitening, Whitening::cholesky);
+    check_option("Fismo", "exponent", o.exponent, o.exponent > 0 && o.exponent <= 1, "in (0, 1]");
+    if (o.exponent != 0.5 && o.whitening == Whitening::cholesky)
+        refuse("Fismo: an exponent of " + number_text(o.exponent) + " needs symmetric whitening");
     check_enum("Fismo", "momentum_space", o.momentum_space, MomentumSpace::gradient);
     check_refresh("Fismo", "refresh", o.refresh);
     const std::uint32_t largest = o.whitening == Whitening::symmetric ? 4096 : 8192;
@@ -193,7 +201,8 @@ std::string Fismo::options_text() const {
            " factor_decay=" + number_text(options_.factor_decay) +
            " damping=" + number_text(options_.damping) +
            " statistic_scale=" + number(options_.statistic_scale) +
-           " whitening=" + number(options_.whitening) + " momentum_space=" + number(options_.momentum_space) +
+           " whitening=" + number(options_.whitening) + " exponent=" + number_text(options_.exponent) +
+           " graft=" + number(options_.graft) + " momentum_space=" + number(options_.momentum_space) +
            refresh_text("refresh", options_.refresh) + " max_order=" + number(options_.max_order) +
            " weight_decay=" + number_text(options_.weight_decay) + " decay=" + number(options_.decay) +
            " shape_factor=" + number(options_.shape_factor) + " exact_polar=" + number(options_.exact_polar) +

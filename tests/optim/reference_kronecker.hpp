@@ -9,10 +9,11 @@
 namespace heron::test {
 
 // S with S S^T = F^-1.
-inline Matrix whitener_reference(const Matrix& f, Whitening whitening) {
+inline Matrix whitener_reference(const Matrix& f, Whitening whitening, double exponent = 0.5) {
     if (whitening == Whitening::cholesky) return inverse(cholesky_factor(f)).transpose();
     const SymmetricEigen eigen = symmetric_eigen(f);
-    return eigen.vectors * eigen.values.cwiseSqrt().cwiseInverse().asDiagonal() * eigen.vectors.transpose();
+    const Vector powers = eigen.values.array().pow(-exponent);
+    return eigen.vectors * powers.asDiagonal() * eigen.vectors.transpose();
 }
 
 class FismoReference : public Reference {
@@ -47,7 +48,9 @@ public:
         }
         Matrix direction = matrix_of(u, rows_, cols_);
         if (!whitened) direction = sp.transpose() * direction * sq;
-        const Matrix d = sp * polar_of(direction) * sq.transpose();
+        const Matrix o = polar_of(direction);
+        Matrix d = sp * o * sq.transpose();
+        if (o_.graft && d.norm() > 0) d *= o.norm() / d.norm();
         const double lr = static_cast<double>(o_.lr) * o_.schedule.factor(t);
         for (std::size_t i = 0; i < w.size(); ++i) {
             const double d_i = d.data()[i];
@@ -83,7 +86,7 @@ private:
             static_cast<double>(o_.damping) * f.trace() / n * Matrix::Identity(f.rows(), f.rows());
         Matrix next = o_.factor_decay * f + (1 - o_.factor_decay) * (statistic + damping);
         next *= n / next.trace();
-        whitener = whitener_reference(next, o_.whitening);
+        whitener = whitener_reference(next, o_.whitening, o_.exponent);
         keep(name, next);
         keep(name + "_whitener", whitener);
     }

@@ -68,14 +68,20 @@ inline std::vector<OptimizerCase> kronecker_cases() {
     turning.weight_decay = 0.1f;
     turning.max_order = 128;
     turning.polar.one_workgroup = false;
+    FismoOptions weak;
+    weak.whitening = Whitening::symmetric;
+    weak.exponent = 0.125;
+    weak.graft = true;
     MousseOptions lazy_mousse;
     lazy_mousse.refresh.stagger = false;
     lazy_mousse.nesterov = true;
     lazy_mousse.decay = DecayForm::cautious;
     lazy_mousse.damping = 1e-4f;
     std::vector<OptimizerCase> cases{fismo("fismo", lazy), fismo("fismo_paper", FismoOptions::paper()),
-                                     fismo("fismo_whitened", turning), mousse("mousse", lazy_mousse)};
-    cases[0].shapes.push_back({129, 140});  // beyond one workgroup, and one panel of rows
+                                     fismo("fismo_whitened", turning), fismo("fismo_weak", weak),
+                                     mousse("mousse", lazy_mousse)};
+    cases[3].shapes = {{1, 1}, {1, 9}, {6, 10}, {17, 13}};  // eigenvalues take long
+    cases[0].shapes.push_back({129, 140});                  // beyond one workgroup, and one panel of rows
     return cases;
 }
 

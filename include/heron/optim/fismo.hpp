@@ -66,6 +66,11 @@ struct FismoOptions {
     float damping = 1e-3f;       // mu, finite, >= 0
     StatisticScale statistic_scale = StatisticScale::unit_trace;
     Whitening whitening = Whitening::cholesky;
+    // e of S = F^-e, in (0, 1]; others than 1/2, for which S S^T is no longer F^-1 (in statistics neither),
+    // need symmetric whitening. Relatives of FISMO whiten far more weakly (Mousse: 1/8).
+    double exponent = 0.5;
+    // The update S_P O S_Q^T gets the norm of O: steps are as long as Muon's.
+    bool graft = false;
     MomentumSpace momentum_space = MomentumSpace::gradient;
     // Of factors, matrix by matrix: in the first step and every 10th from there on, with `stagger` the k-th
     // matrix k steps later; until its turn the identity stands for them.
