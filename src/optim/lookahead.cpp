@@ -4,6 +4,7 @@
 #include "heron/optim/lookahead.hpp"
 
 #include <cstddef>
+#include <optional>
 #include <utility>
 
 #include "core/enumerator.hpp"
@@ -50,6 +51,18 @@ Lookahead::Lookahead(const Device& device, std::unique_ptr<Optimizer> inner, con
 }
 
 Lookahead::~Lookahead() = default;
+
+void Lookahead::add_layer(Layer layer) {
+    auto* layers = dynamic_cast<LayerOptimizer*>(inner_.get());
+    if (layers == nullptr)
+        refuse("Lookahead: the inner optimizer " + in_quotes(inner_->name()) +
+               " takes single parameters, not layers; use add()");
+    const Parameter weight = layer.weight;
+    const std::optional<Parameter> bias = layer.bias;
+    layers->add_layer(std::move(layer));
+    append(weight);
+    if (bias) append(*bias);
+}
 
 void Lookahead::check(const Parameter& parameter) const { inner_->check(parameter); }
 

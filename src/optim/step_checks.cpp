@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "heron/optim/layer.hpp"
+#include "heron/optim/lookahead.hpp"
 #include "optim/checks.hpp"
 #include "state/safetensors_format.hpp"
 
@@ -35,7 +36,9 @@ void check_overlaps(std::span<const Optimizer* const> optimizers) {
             add(parameter.weight, parameter, "weight of ");
             add(parameter.gradient, parameter, "gradient of ");
         }
-        const auto* layers = dynamic_cast<const LayerOptimizer*>(optimizer);
+        const auto* wrapper = dynamic_cast<const Lookahead*>(optimizer);
+        const auto* layers =
+            dynamic_cast<const LayerOptimizer*>(wrapper != nullptr ? &wrapper->inner() : optimizer);
         if (layers == nullptr) continue;
         for (const Layer& layer : layers->layers()) {
             add(layer.inputs, layer.weight, "inputs of ");

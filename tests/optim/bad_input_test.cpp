@@ -402,6 +402,7 @@ TEST_P(BadInputTest, WhatLookaheadCannotWrap) {
     refused([&] { Lookahead(d, sgd(), {.momentum = static_cast<LookaheadMomentum>(3)}); },
             {"Lookahead", "momentum", "3"});
     refused([&] { Lookahead(d, std::make_unique<Lookahead>(d, sgd())); }, {"is a Lookahead"});
+    refused([&] { Lookahead(d, sgd()).add_layer({}); }, {"sgd", "not layers", "add()"});
     refused([&] { Lookahead(device({.shader_float16 = true}), sgd()); }, {"sgd", "another device"});
     refused(
         [&] {

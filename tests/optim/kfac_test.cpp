@@ -169,6 +169,34 @@ TEST_P(KfacTest, ScaledDampingsAreThoseOfARunWithThem) {
     }
 }
 
+// In the second step weights go half of the way back.
+TEST_P(KfacTest, LookaheadTakesLayers) {
+    const KfacOptions options = options_of(KfacMethod::inverse);
+    const std::vector<LayerCase> cases = layers_of_every_kind();
+    std::vector<std::vector<float>> after[2];  // of Kfac, of Lookahead around it: after no step, and two
+    for (const bool wrapped : {false, true}) {
+        auto inner = std::make_unique<Kfac>(device(), options);
+        Plan plan = wrapped ? LayersTest::plan_of(
+                                  std::make_unique<Lookahead>(device(), std::move(inner),
+                                                              LookaheadOptions{.steps = 2, .alpha = 0.5f}),
+                                  cases)
+                            : LayersTest::plan_of(std::move(inner), cases);
+        after[wrapped].push_back(weights());
+        for (unsigned k = 0; k < 2; ++k) {
+            for (TestLayer& layer : layers_) layer.draw(10 * k);
+            plan.run();
+        }
+        after[wrapped].push_back(weights());
+        EXPECT_EQ(floats(plan, "linear.weight.momentum").size(), 20u);
+    }
+    EXPECT_EQ(after[0][0], after[1][0]);
+    for (std::size_t i = 0; i < after[0][0].size(); ++i) {
+        const double first = after[0][0][i], last = after[0][1][i];
+        ASSERT_NEAR(after[1][1][i], 0.5 * (first + last), 2 * 0x1p-24 * (std::abs(first) + std::abs(last)));
+    }
+    EXPECT_NE(after[0][1], after[1][1]);
+}
+
 // Powers of two go through everything exactly.
 TEST_P(KfacTest, LossScalesAreDividedOut) {
     for (const KfacMethod method : {KfacMethod::inverse, KfacMethod::ekfac})

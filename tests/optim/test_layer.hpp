@@ -235,8 +235,9 @@ protected:
         for (const TestLayer& layer : layers_) EXPECT_TRUE(layer.intact());
         DeviceTest::TearDown();
     }
-    // Of new layers.
-    Plan plan_of(std::unique_ptr<LayerOptimizer> optimizer, const std::vector<LayerCase>& cases,
+    // Of new layers. `TakesLayers`: a LayerOptimizer, or a Lookahead around one.
+    template <class TakesLayers>
+    Plan plan_of(std::unique_ptr<TakesLayers> optimizer, const std::vector<LayerCase>& cases,
                  const StepOptions& step = {}) {
         layers_.clear();
         for (const LayerCase& of : cases) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Lookahead (arXiv 1907.08610; michaelrzhang/lookahead) around any optimizer that takes single parameters
-// (not K-FAC and its relatives, nor PSGD with Hessian-vector products).
+// Lookahead (arXiv 1907.08610; michaelrzhang/lookahead) around any other optimizer of parameters or of layers
+// (not PSGD with Hessian-vector products, nor another Lookahead).
 //
 //   every step: the inner optimizer's;  every `steps`-th after it: W <- alpha W + (1 - alpha) S;  S <- W
 //
@@ -22,7 +22,7 @@
 // StepOptions: they are around all optimizers of a plan, Lookahead among them.
 #pragma once
 
-#include "heron/train.hpp"
+#include "heron/optim/layer.hpp"
 
 namespace heron {
 
@@ -34,7 +34,7 @@ struct LookaheadOptions {
     LookaheadMomentum momentum = LookaheadMomentum::none;
 };
 
-// Takes parameters in place of the inner optimizer; its learning rate is that one's.
+// Takes parameters, or layers, in place of the inner optimizer; its learning rate is that one's.
 class HERON_API Lookahead : public Optimizer {
 public:
     // Throws (invalid_argument) naming the option that is out of range, for no inner optimizer, one that is a
@@ -43,6 +43,9 @@ public:
     Lookahead(const Device& device, std::unique_ptr<Optimizer> inner, const LookaheadOptions& options = {});
     ~Lookahead() override;
     const LookaheadOptions& options() const { return options_; }
+    // Around K-FAC and its relatives, as LayerOptimizer::add_layer(); throws (invalid_argument) around
+    // others.
+    void add_layer(Layer layer);
     const Optimizer& inner() const { return *inner_; }
 
 private:
