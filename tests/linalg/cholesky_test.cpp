@@ -255,8 +255,8 @@ TEST_P(CholeskyTest, WorksWithoutFullSubgroups) {
 }
 
 // Retries do not take products, but subtract all columns before a panel in one loop, and lavapipe ends loops
-// after 65,535 rounds: more than 1,560 rows are too many for one subgroup. (factorization_slow_test has
-// 2048.)
+// after 65,535 rounds: more than 1,560 rows are too many for one subgroup. Jitter as large as A shows
+// where it is missing. (factorization_slow_test has 2048 rows.)
 TEST_P(CholeskyTest, RetriesOfLargeMatricesMatchFloat64) {
     const bool counts = device().info().name.find("llvmpipe") != std::string::npos;
     const std::uint64_t n = counts ? 1700 : 700;

@@ -57,8 +57,8 @@ TEST_P(LinalgDescribeTest, SaysWhichFormWasTakenAndWhyNotTheOthers) {
          [&](Graph& g) {
              inverse_root(g, matrix(g, 8, 8), matrix(g, 8, 8), {.method = RootMethod::denman_beavers});
          }},
-        {"dct by a product: the length is no power of two; ",
-         [&](Graph& g) { dct(g, matrix(g, 3, 24), matrix(g, 3, 24)); }},
+        {"dct by a product: the length is odd, or its odd factor above 15; ",
+         [&](Graph& g) { dct(g, matrix(g, 3, 34), matrix(g, 3, 34)); }},
         {"L G first: ",
          [&](Graph& g) {
              two_sided_product(g, matrix(g, 4, 4), matrix(g, 4, 4), matrix(g, 4, 4), {}, matrix(g, 4, 4));
