@@ -82,7 +82,7 @@ inline std::vector<OptimizerCase> kronecker_cases() {
                                      fismo("fismo_whitened", turning), fismo("fismo_weak", weak),
                                      mousse("mousse", lazy_mousse)};
     cases[3].shapes = {{1, 1}, {1, 9}, {9, 1}, {6, 10}, {17, 13}};  // eigenvalues take long
-    cases[0].shapes.push_back({129, 140});                  // beyond one workgroup, and one panel of rows
+    cases[0].shapes.push_back({129, 140});  // beyond one workgroup, and one panel of rows
     return cases;
 }
 
