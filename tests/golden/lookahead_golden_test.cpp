@@ -112,12 +112,21 @@ TEST_P(LookaheadGoldenTest, EveryFile) {
                [&](const GoldenCase& golden, GoldenResult& result) { run(golden, result); });
 }
 
-// Both kinds of files: with the fault, and without.
+// Both kinds of files: with the fault, and without. A wrong weight of the second parameter is noticed.
 TEST_P(LookaheadGoldenTest, SeveralParametersOfOneFile) {
-    for (const char* name : {"k3a05-sgdm-pullback", "k3a05-sgdm-reset"})
-        EXPECT_TRUE(MergedGolden("lookahead", {name, name})
-                        .passes([&](const GoldenCase& golden, GoldenResult& result) { run(golden, result); }))
-            << name;
+    const auto passes = [&](const char* name, double factor) {
+        return MergedGolden("lookahead", {name, name}, "",
+                            [&](const std::string& tensor, std::vector<double>& values) {
+                                if (tensor == "w.p1.4")
+                                    for (double& value : values) value *= factor;
+                                return true;
+                            })
+            .passes([&](const GoldenCase& golden, GoldenResult& result) { run(golden, result); });
+    };
+    for (const char* name : {"k3a05-sgdm-pullback", "k3a05-sgdm-reset"}) {
+        EXPECT_TRUE(passes(name, 1.0)) << name;
+        EXPECT_FALSE(passes(name, 0.5)) << name;
+    }
 }
 
 HERON_DEVICE_TESTS(LookaheadGoldenTest);
