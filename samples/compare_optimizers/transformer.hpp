@@ -2,8 +2,8 @@
 // A small decoder-only transformer over characters, whose passes are Heron plans.
 //
 //   x = E[character] + P[position]
-//   per block:  x += merge(softmax(mask(q k^T / sqrt(d))) v) W_o^T     q, k, v = norm(x) W_qkv^T, d = width /
-//   heads
+//   per block:  q, k, v = norm(x) W_qkv^T;   d = width / heads
+//               x += merge(softmax(mask(q k^T / sqrt(d))) v) W_o^T
 //               x += relu(norm(x) W_in^T)^2 W_out^T
 //   logits = norm(x) W_head^T;   loss = mean cross entropy of the next character, in nats
 //

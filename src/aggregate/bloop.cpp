@@ -100,130 +100,153 @@ void add(Graph& graph, Operation operation, std::vector<SpecConstant> constants,
     graph.add(std::move(operation));
 }
 
-}  // namespace
+// What the passes of one call share.
+struct Pass {
+    Graph& graph;
+    std::span<const BloopPart> parts;
+    const BloopOptions& options;
+    std::uint32_t flags = 0;
+    float keep = 0, take = 0;  // of the averages, and of the new gradient
+    std::vector<Tensor> main,
+        other;       // averages of each part; `other`, of the auxiliary gradient: only PCGrad's
+    Tensor started;  // empty but where averages start from the first gradient
+    Tensor found;    // what bloop_ratio leaves for bloop_update
 
-void bloop(Graph& graph, std::span<const BloopPart> parts, const BloopOptions& options) {
-    check_options(options);
-    const std::uint64_t elements = check_tensors(graph, parts, options);
-    const bool plain = options.method == BloopMethod::mixed;
-    const bool two = options.method == BloopMethod::pcgrad;
-    const bool from_gradient = !plain && options.start == BloopStart::gradient;
-    const std::uint32_t flags =
-        (two ? gpu::BLOOP_TWO_AVERAGES : 0) | (from_gradient ? gpu::BLOOP_FROM_GRADIENT : 0) |
-        (options.use_ratio_only ? gpu::BLOOP_RATIO_ONLY : 0) | (plain ? gpu::BLOOP_PLAIN : 0) |
+    bool plain() const { return options.method == BloopMethod::mixed; }
+    bool two() const { return options.method == BloopMethod::pcgrad; }
+    bool from_gradient() const { return !plain() && options.start == BloopStart::gradient; }
+};
+
+Pass make_pass(Graph& graph, std::span<const BloopPart> parts, const BloopOptions& options) {
+    Pass pass{.graph = graph, .parts = parts, .options = options};
+    pass.flags =
+        (pass.two() ? gpu::BLOOP_TWO_AVERAGES : 0) | (pass.from_gradient() ? gpu::BLOOP_FROM_GRADIENT : 0) |
+        (options.use_ratio_only ? gpu::BLOOP_RATIO_ONLY : 0) | (pass.plain() ? gpu::BLOOP_PLAIN : 0) |
         (options.ratio ? gpu::BLOOP_HAS_RATIO : 0) | (options.status ? gpu::BLOOP_HAS_STATUS : 0);
-    const float keep = static_cast<float>(1 - options.ema), take = static_cast<float>(options.ema);
-
-    struct Averages {
-        Tensor main, auxiliary;
-    };
-    std::vector<Averages> averages(parts.size());
-    Tensor started, found;
-    if (from_gradient) started = graph.state(options.name + ".started", DType::u32, Shape{1});
-    for (std::size_t i = 0; i < parts.size() && !plain; ++i) {
-        const Shape shape{parts[i].main.shape.count()};
-        averages[i].main = graph.state(parts[i].name + ".main_average", DType::f32, shape);
-        if (two) averages[i].auxiliary = graph.state(parts[i].name + ".auxiliary_average", DType::f32, shape);
-    }
-
-    if (!plain) {
-        const Chunks plan(graph.device(), elements);
-        std::uint64_t all_chunks = 0;
-        for (const BloopPart& part : parts) all_chunks += plan.of(part.main.shape.count());
-        const Tensor partials = graph.temporary(DType::f32, Shape{all_chunks, gpu::BLOOP_SUMS});
-        std::uint64_t first_chunk = 0;
-        for (std::size_t i = 0; i < parts.size(); ++i) {
-            const BloopPart& part = parts[i];
-            const std::uint64_t count = part.main.shape.count();
-            if (count == 0) continue;
-            using Job = gpu::BloopSumsJob;
-            Job job{};
-            job.count = narrow(count);
-            job.flags = flags;
-            job.keep = keep;
-            job.take = take;
-            const std::uint64_t chunks = plan.of(count);
-            std::vector<Operand> operands{
-                {offsetof(Job, main), part.main, Access::read},
-                {offsetof(Job, auxiliary), part.auxiliary, Access::read},
-                {offsetof(Job, average), averages[i].main, Access::read},
-                {offsetof(Job, partials), partials.row_range(first_chunk, chunks), Access::write}};
-            first_chunk += chunks;
-            if (two)
-                operands.push_back({offsetof(Job, auxiliary_average), averages[i].auxiliary, Access::read});
-            if (from_gradient) operands.push_back({offsetof(Job, started), started, Access::read});
-            add(graph, make_operation(kSums, job, std::move(operands), chunks),
-                {{gpu::SPEC_THREADS, plan.threads},
-                 {gpu::SPEC_DTYPE_A, dtype_code(part.main)},
-                 {gpu::SPEC_DTYPE_B, dtype_code(part.auxiliary)},
-                 {gpu::SPEC_PER_THREAD, plan.per_thread}},
-                (two ? 14.0 : 7.0) * static_cast<double>(count),
-                static_cast<double>(part.main.span_bytes() + part.auxiliary.span_bytes() +
-                                    (two ? 8 : 4) * count),
-                options.guarded, plan.text());
-        }
-        found = graph.temporary(DType::u32, Shape{gpu::BLOOP_FOUND_WORDS});
-        using Job = gpu::BloopRatioJob;
-        Job job{};
-        job.chunks = narrow(all_chunks);
-        job.flags = flags;
-        job.eps = options.eps;
-        constexpr float kLargest = std::numeric_limits<float>::max();
-        job.largest = options.method == BloopMethod::dynamic_barrier
-                          ? std::min(1.0f / options.lambda, kLargest)  // lambda may be 0
-                      : two ? 0.0f
-                            : kLargest;
-        std::vector<Operand> operands{{offsetof(Job, partials), partials, Access::read},
-                                      {offsetof(Job, found), found, Access::write}};
-        if (from_gradient) operands.push_back({offsetof(Job, started), started, Access::read_write});
-        if (options.ratio) operands.push_back({offsetof(Job, ratio), options.ratio, Access::write});
-        if (options.status) operands.push_back({offsetof(Job, status), options.status, Access::write});
-        add(graph, make_operation(kRatio, job, std::move(operands), 1), {{gpu::SPEC_THREADS, plan.threads}},
-            20.0 * static_cast<double>(partials.shape.count()), static_cast<double>(partials.span_bytes()),
-            options.guarded);
-    }
-
-    const PairGrid grid(graph.device());
+    pass.keep = static_cast<float>(1 - options.ema);
+    pass.take = static_cast<float>(options.ema);
+    pass.main.resize(parts.size());
+    pass.other.resize(parts.size());
+    if (pass.plain()) return pass;
+    if (pass.from_gradient()) pass.started = graph.state(options.name + ".started", DType::u32, Shape{1});
     for (std::size_t i = 0; i < parts.size(); ++i) {
-        const BloopPart& part = parts[i];
+        const Shape shape{parts[i].main.shape.count()};
+        pass.main[i] = graph.state(parts[i].name + ".main_average", DType::f32, shape);
+        if (pass.two()) pass.other[i] = graph.state(parts[i].name + ".auxiliary_average", DType::f32, shape);
+    }
+    pass.found = graph.temporary(DType::u32, Shape{gpu::BLOOP_FOUND_WORDS});
+    return pass;
+}
+
+// The products of gradients and averages, one row of partial sums a chunk.
+Tensor add_sums(const Pass& pass, const Chunks& plan) {
+    Graph& graph = pass.graph;
+    std::uint64_t all_chunks = 0;
+    for (const BloopPart& part : pass.parts) all_chunks += plan.of(part.main.shape.count());
+    const Tensor partials = graph.temporary(DType::f32, Shape{all_chunks, gpu::BLOOP_SUMS});
+    std::uint64_t first_chunk = 0;
+    for (std::size_t i = 0; i < pass.parts.size(); ++i) {
+        const BloopPart& part = pass.parts[i];
+        const std::uint64_t count = part.main.shape.count();
+        if (count == 0) continue;
+        using Job = gpu::BloopSumsJob;
+        Job job{};
+        job.count = narrow(count);
+        job.flags = pass.flags;
+        job.keep = pass.keep;
+        job.take = pass.take;
+        const std::uint64_t chunks = plan.of(count);
+        std::vector<Operand> operands{
+            {offsetof(Job, main), part.main, Access::read},
+            {offsetof(Job, auxiliary), part.auxiliary, Access::read},
+            {offsetof(Job, average), pass.main[i], Access::read},
+            {offsetof(Job, partials), partials.row_range(first_chunk, chunks), Access::write}};
+        first_chunk += chunks;
+        if (pass.two()) operands.push_back({offsetof(Job, auxiliary_average), pass.other[i], Access::read});
+        if (pass.started) operands.push_back({offsetof(Job, started), pass.started, Access::read});
+        add(graph, make_operation(kSums, job, std::move(operands), chunks),
+            {{gpu::SPEC_THREADS, plan.threads},
+             {gpu::SPEC_DTYPE_A, dtype_code(part.main)},
+             {gpu::SPEC_DTYPE_B, dtype_code(part.auxiliary)},
+             {gpu::SPEC_PER_THREAD, plan.per_thread}},
+            (pass.two() ? 14.0 : 7.0) * static_cast<double>(count),
+            static_cast<double>(part.main.span_bytes() + part.auxiliary.span_bytes() +
+                                (pass.two() ? 8 : 4) * count),
+            pass.options.guarded, plan.text());
+    }
+    return partials;
+}
+
+void add_ratio(const Pass& pass, const Tensor& partials, const Chunks& plan) {
+    const BloopOptions& options = pass.options;
+    using Job = gpu::BloopRatioJob;
+    Job job{};
+    job.chunks = narrow(partials.rows());
+    job.flags = pass.flags;
+    job.eps = options.eps;
+    job.largest = std::numeric_limits<float>::max();
+    if (pass.two()) job.largest = 0;
+    if (options.method == BloopMethod::dynamic_barrier)
+        job.largest = std::min(1.0f / options.lambda, job.largest);  // lambda may be 0
+    std::vector<Operand> operands{{offsetof(Job, partials), partials, Access::read},
+                                  {offsetof(Job, found), pass.found, Access::write}};
+    if (pass.started) operands.push_back({offsetof(Job, started), pass.started, Access::read_write});
+    if (options.ratio) operands.push_back({offsetof(Job, ratio), options.ratio, Access::write});
+    if (options.status) operands.push_back({offsetof(Job, status), options.status, Access::write});
+    add(pass.graph, make_operation(kRatio, job, std::move(operands), 1), {{gpu::SPEC_THREADS, plan.threads}},
+        20.0 * static_cast<double>(partials.shape.count()), static_cast<double>(partials.span_bytes()),
+        options.guarded);
+}
+
+void add_update(const Pass& pass) {
+    const BloopOptions& options = pass.options;
+    const PairGrid grid(pass.graph.device());
+    const double flops = pass.two() ? 18 : pass.plain() ? 3 : 9;
+    const std::uint64_t average_bytes = pass.two() ? 16 : pass.plain() ? 0 : 8;
+    for (std::size_t i = 0; i < pass.parts.size(); ++i) {
+        const BloopPart& part = pass.parts[i];
         const std::uint64_t count = part.main.shape.count();
         if (count == 0) continue;
         using Job = gpu::BloopUpdateJob;
         Job job{};
         job.count = narrow(count);
-        job.flags = flags;
-        job.keep = keep;
-        job.take = take;
+        job.flags = pass.flags;
+        job.keep = pass.keep;
+        job.take = pass.take;
         job.lambda = options.lambda;
         job.scale =
             options.rescale ? static_cast<float>(1 / (1 + static_cast<double>(options.lambda))) : 1.0f;
         std::vector<Operand> operands{{offsetof(Job, main), part.main, Access::read},
                                       {offsetof(Job, auxiliary), part.auxiliary, Access::read},
                                       {offsetof(Job, direction), part.direction, Access::write}};
-        if (!plain) {
-            operands.push_back({offsetof(Job, found), found, Access::read});
-            operands.push_back({offsetof(Job, average), averages[i].main, Access::read_write});
-        }
-        if (two)
-            operands.push_back({offsetof(Job, auxiliary_average), averages[i].auxiliary, Access::read_write});
-        add(graph, make_operation(kUpdate, job, std::move(operands), grid.groups(count)),
+        if (pass.found) operands.push_back({offsetof(Job, found), pass.found, Access::read});
+        if (pass.main[i]) operands.push_back({offsetof(Job, average), pass.main[i], Access::read_write});
+        if (pass.other[i])
+            operands.push_back({offsetof(Job, auxiliary_average), pass.other[i], Access::read_write});
+        add(pass.graph, make_operation(kUpdate, job, std::move(operands), grid.groups(count)),
             {{gpu::SPEC_THREADS, grid.threads},
              {gpu::SPEC_PER_THREAD, grid.per_thread},
              {gpu::SPEC_DTYPE_A, dtype_code(part.main)},
              {gpu::SPEC_DTYPE_B, dtype_code(part.auxiliary)},
              {gpu::SPEC_DTYPE_D, dtype_code(part.direction)}},
-            (two     ? 18.0
-             : plain ? 3.0
-                     : 9.0) *
-                static_cast<double>(count),
+            flops * static_cast<double>(count),
             static_cast<double>(part.main.span_bytes() + part.auxiliary.span_bytes() +
-                                part.direction.span_bytes() +
-                                (two     ? 16
-                                 : plain ? 0
-                                         : 8) *
-                                    count),
+                                part.direction.span_bytes() + average_bytes * count),
             options.guarded);
     }
+}
+
+}  // namespace
+
+void bloop(Graph& graph, std::span<const BloopPart> parts, const BloopOptions& options) {
+    check_options(options);
+    const std::uint64_t elements = check_tensors(graph, parts, options);
+    const Pass pass = make_pass(graph, parts, options);
+    if (!pass.plain()) {
+        const Chunks plan(graph.device(), elements);
+        add_ratio(pass, add_sums(pass, plan), plan);
+    }
+    add_update(pass);
 }
 
 }  // namespace heron
