@@ -8,6 +8,7 @@
 
 #include "graph/transfer.hpp"
 #include "heron/heron.hpp"
+#include "heron/newton.hpp"
 
 namespace heron::test {
 namespace {
@@ -178,6 +179,23 @@ void compile_aggregators(const Device& device) {
                                           w.tensor(dtype, {n})};
                 bloop(w.graph, {&gradients, 1});
             });
+}
+
+void compile_newton(const Device& device) {
+    for (DType dtype : kFloats)
+        compile_case(device, [&](Work& w) {
+            const std::uint64_t b = 64, c = 10, d = 100000, n = 300;
+            const auto floats = [&](const Shape& shape) { return w.tensor(DType::f32, shape); };
+            const GaussNewtonSystem system{w.tensor(dtype, {b * c, d}), floats({b, c}), floats({b, c}),
+                                           PredictionLoss::softmax_cross_entropy};
+            const Tensor direction = floats({d}), scalar = floats({1}), weights = w.tensor(dtype, {d});
+            gauss_newton_direction(w.graph, system, scalar, direction);
+            average_direction(w.graph, direction);
+            gauss_newton_model(w.graph, system, direction, floats({2}));
+            newton_update(w.graph, weights, direction, scalar, weights, {.momentum = 0.5f});
+            damped_newton_step(w.graph, floats({n, n}), floats({n}), scalar, floats({n}));
+            damped_newton_step(w.graph, floats({n}), floats({n, n}), floats({n}), scalar, floats({n}));
+        });
 }
 
 void compile_structured(const Device& device) {
@@ -418,6 +436,7 @@ void compile_workloads(Device& device) {
     compile_roots(device);
     compile_woodbury(device);
     compile_aggregators(device);
+    compile_newton(device);
     compile_structured(device);
     compile_steps(device);
     compile_layers(device);
