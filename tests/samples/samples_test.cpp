@@ -423,6 +423,30 @@ TEST(FirstStep, IsWhatTheReadmeShows) {
     EXPECT_TRUE(program.ends_with(shown)) << "README shows:\n" << shown;
 }
 
+TEST(GaussNewton, FitsTheCurve) {
+    const Outcome outcome = run(GAUSS_NEWTON_PROGRAM);
+    EXPECT_EQ(outcome.code, 0) << outcome.text;
+    const std::vector<std::string> steps = lines_with(outcome.text, "loss ");
+    ASSERT_EQ(steps.size(), 30u) << outcome.text;
+    const auto loss = [](const std::string& line) { return std::stod(line.substr(line.find("loss ") + 5)); };
+    EXPECT_LT(loss(steps.back()), 1e-3 * loss(steps.front())) << outcome.text;
+}
+
+TEST(Evolution, LearnsBarsWithoutDerivatives) {
+    const fs::path folder = fs::temp_directory_path() / "heron_evolution_test";
+    write_bars(folder);
+    const Outcome outcome = run(std::string(EVOLUTION_PROGRAM) + " --data " + folder.string() +
+                                " --members 64 --hidden 16 --batch 32 --steps 100 --optimizer adamw");
+    EXPECT_EQ(outcome.code, 0) << outcome.text;
+    const std::vector<std::string> lines = lines_with(outcome.text, "test accuracy");
+    ASSERT_EQ(lines.size(), 10u) << outcome.text;
+    // A third by guessing.
+    EXPECT_GT(std::stod(lines.back().substr(lines.back().find("accuracy") + 9)), 80) << outcome.text;
+    EXPECT_EQ(run(std::string(EVOLUTION_PROGRAM) + " --members 3 --data " + folder.string()).code, 2);
+    EXPECT_EQ(run(std::string(EVOLUTION_PROGRAM) + " --optimizer kfac --data " + folder.string()).code, 2);
+    fs::remove_all(folder);
+}
+
 TEST(DeviceReport, PassesOnEveryDevice) {
     const Outcome outcome = run(DEVICE_REPORT_PROGRAM);
     EXPECT_EQ(outcome.code, 0) << outcome.text;

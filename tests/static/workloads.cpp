@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "graph/transfer.hpp"
+#include "heron/evolution.hpp"
 #include "heron/heron.hpp"
 #include "heron/newton.hpp"
 
@@ -195,6 +196,24 @@ void compile_newton(const Device& device) {
             newton_update(w.graph, weights, direction, scalar, weights, {.momentum = 0.5f});
             damped_newton_step(w.graph, floats({n, n}), floats({n}), scalar, floats({n}));
             damped_newton_step(w.graph, floats({n}), floats({n, n}), floats({n}), scalar, floats({n}));
+        });
+}
+
+void compile_evolution(const Device& device) {
+    for (DType dtype : kFloats)
+        compile_case(device, [&](Work& w) {
+            const std::uint32_t members = 64;
+            const std::uint64_t t = 32, m = 128, n = 784;
+            const Population population{.members = members, .epoch = w.tensor(DType::u32, {1})};
+            const LowRankNoise noise = low_rank_noise(w.graph, population, 0, m, n, 4);
+            const Tensor full = full_noise(w.graph, population, 1, m);
+            const Tensor fitness = w.tensor(DType::f32, {members});
+            perturbed_linear(w.graph, w.tensor(dtype, {members, t, n}), w.tensor(dtype, {m, n}), noise, 0.1f,
+                             w.tensor(DType::f32, {members, t, m}));
+            perturbed_copies(w.graph, w.tensor(dtype, {m}), full, 0.1f, w.tensor(DType::f32, {members, m}));
+            shape_fitness(w.graph, w.tensor(DType::f32, {members}), fitness);
+            evolution_gradient(w.graph, fitness, noise, 0.1f, w.tensor(dtype, {m, n}));
+            evolution_gradient(w.graph, fitness, full, 0.1f, w.tensor(dtype, {m}));
         });
 }
 
@@ -437,6 +456,7 @@ void compile_workloads(Device& device) {
     compile_woodbury(device);
     compile_aggregators(device);
     compile_newton(device);
+    compile_evolution(device);
     compile_structured(device);
     compile_steps(device);
     compile_layers(device);
