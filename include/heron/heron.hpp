@@ -23,6 +23,7 @@
 #include "heron/optim/layer.hpp"
 #include "heron/optim/lion.hpp"
 #include "heron/optim/lookahead.hpp"
+#include "heron/optim/mfac.hpp"
 #include "heron/optim/mkor.hpp"
 #include "heron/optim/mousse.hpp"
 #include "heron/optim/muon.hpp"

@@ -258,6 +258,12 @@ constexpr NamedOptimizer kOptimizers[] = {
      [](const OptimizerRequest& request) {
          return whole<heron::KronTorch>(request, heron::KronTorchOptions{.weight_decay = kWeightDecay});
      }},
+    {"mfac", "M-FAC with a window of 32 gradients for everything", 0.01f, false, false,
+     [](const OptimizerRequest& request) {
+         heron::MfacOptions options{.window = 32, .damping = 1e-3f, .momentum = 0.9};
+         options.average = heron::MfacAverage::filled;
+         return whole<heron::Mfac>(request, options);
+     }},
     {"kfac", "K-FAC for the layers, AdamW for what belongs to none", 0.05f, false, false,
      [](const OptimizerRequest& request) { return kfac(request, heron::KfacMethod::inverse); }, true},
     {"ekfac", "EK-FAC for the layers, AdamW for what belongs to none", 0.05f, false, false,

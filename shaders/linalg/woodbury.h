@@ -23,6 +23,7 @@ const uint WOODBURY_HAS_Y = 256;      // the right-hand side is y, not partial s
 const uint WOODBURY_FINAL = 512;      // results are scaled back
 const uint WOODBURY_HAS_EARLIER = 1024;
 const uint WOODBURY_HAS_C = 2048;
+const uint WOODBURY_AVERAGE = 4096;   // lambda is multiplied by the number of rows that are not zero
 
 const uint WOODBURY_TILE = 8; // rows a workgroup multiplies
 
@@ -31,7 +32,8 @@ const uint WOODBURY_EXPONENT = 0;
 const uint WOODBURY_LAMBDA = 1;  // float, lambda' with everything that was added
 const uint WOODBURY_VERDICT = 2; // of STATUS_: OK and JITTERED are solved, the others not
 const uint WOODBURY_REFINED = 3; // 1: refinement goes on
-const uint WOODBURY_INFO_WORDS = 4;
+const uint WOODBURY_COUNT = 4;   // float, what lambda was multiplied by
+const uint WOODBURY_INFO_WORDS = 5;
 
 // woodbury_max.comp: the largest |u| (bits of a float) of each chunk of each row; with WOODBURY_OWN_ROW, the next slot.
 struct WoodburyMaxJob {

@@ -31,12 +31,12 @@ void main() {
     uint groups = p.jobs.job[j].groups;
     uint mode = p.jobs.job[j].mode;
     uint flags = p.jobs.job[j].flags;
-    float weight = p.jobs.job[j].weight;
     uint item = group / groups;
     group -= item * groups;
     uint at = item * WOODBURY_INFO_WORDS;
     int e = int(info.v[at + WOODBURY_EXPONENT]);
     float lambda = uintBitsToFloat(info.v[at + WOODBURY_LAMBDA]);
+    float weight = p.jobs.job[j].weight * uintBitsToFloat(info.v[at + WOODBURY_COUNT]);
     uint verdict = info.v[at + WOODBURY_VERDICT];
     bool refined = info.v[at + WOODBURY_REFINED] != 0;
     if ((flags & WOODBURY_IF_REFINED) != 0 && !refined)

@@ -118,7 +118,8 @@ void main() {
     }
     if ((flags & WOODBURY_HAS_DAMPING) != 0) {
         F32 damping = p.jobs.job[j].damping;
+        float weight = p.jobs.job[j].weight / uintBitsToFloat(info.v[at + WOODBURY_COUNT]);
         damping.v[item] =
-            solved ? p.jobs.job[j].weight * woodbury_scale(lambda, 2 * int(info.v[at + WOODBURY_EXPONENT])) : 0.0;
+            solved ? weight * woodbury_scale(lambda, 2 * int(info.v[at + WOODBURY_EXPONENT])) : 0.0;
     }
 }

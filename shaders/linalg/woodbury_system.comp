@@ -44,15 +44,17 @@ void main() {
     bool has_c = (p.jobs.job[j].flags & WOODBURY_HAS_C) != 0;
     F32 added = p.jobs.job[j].c;
     int e = has_c ? 0 : largest;
-    vec3 sums = vec3(0.0); // trace, -, elements of the diagonal that are not finite
+    vec3 sums = vec3(0.0); // trace, rows that are not zero, elements of the diagonal that are not finite
     for (uint i = t; i < rows; i += gl_WorkGroupSize.x) {
         uint row = item * rows + min(i, rows - 1);
         float diagonal = gram.v[row * rows + min(i, rows - 1)];
         sums.x += woodbury_scale(diagonal, 2 * (int(exponents.v[row]) - e));
+        sums.y += diagonal == 0.0 ? 0.0 : 1.0;
         sums.z += is_nonfinite(diagonal) ? 1.0 : 0.0;
     }
     sums = workgroup_sum(sums);
-    float wanted = woodbury_scale(lambda, -2 * e);
+    float rows_there = (p.jobs.job[j].flags & WOODBURY_AVERAGE) != 0 ? max(sums.y, 1.0) : 1.0;
+    float wanted = rows_there * woodbury_scale(lambda, -2 * e);
     float least = 4.0 * 1.1920929e-7 * sums.x;
     bool raised = wanted < least && !has_c;
     float used = has_c ? 0.0 : raised ? least : wanted;
@@ -78,5 +80,6 @@ void main() {
         info.v[at + WOODBURY_LAMBDA] = floatBitsToUint(has_c ? 1.0 : used);
         info.v[at + WOODBURY_VERDICT] = sums.z > 0.0 ? STATUS_NONFINITE : raised ? STATUS_JITTERED : STATUS_OK;
         info.v[at + WOODBURY_REFINED] = 0;
+        info.v[at + WOODBURY_COUNT] = floatBitsToUint(rows_there);
     }
 }

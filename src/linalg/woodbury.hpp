@@ -59,7 +59,8 @@ public:
     Tensor dots(const Tensor& v, const Tensor& factors, const Tensor& info, const Tensor& slot,
                 std::uint32_t extra_flags);
     // b = U' U'^T + lambda' I, or U U^T + C.
-    void system(float lambda, const Tensor& c, const Tensor& b, const Tensor& factors, const Tensor& info);
+    void system(float lambda, const Tensor& c, const Tensor& b, const Tensor& factors, const Tensor& info,
+                bool average_rows = false);
     // One step on the small system, by its job's mode.
     void small_step(const gpu::WoodburySolveJob& job, std::vector<Operand> operands);
     struct Combine {

@@ -221,14 +221,14 @@ void WoodburyPasses::push(const Tensor& g, const Tensor& slot, const Tensor& new
 }
 
 void WoodburyPasses::system(float lambda, const Tensor& c, const Tensor& b, const Tensor& factors,
-                            const Tensor& info) {
+                            const Tensor& info, bool average_rows) {
     const std::uint32_t rows_per_group = 16;
     using Job = gpu::WoodburySystemJob;
     Job job{};
     job.rows = narrow(s_);
     job.groups = narrow(ceil_div(s_, rows_per_group));
     job.lambda = lambda;
-    job.flags = flags() | (c ? gpu::WOODBURY_HAS_C : 0);
+    job.flags = flags() | (c ? gpu::WOODBURY_HAS_C : 0) | (average_rows ? gpu::WOODBURY_AVERAGE : 0);
     std::vector<Operand> operands{{offsetof(Job, gram), window_.gram, Access::read},
                                   {offsetof(Job, exponents), window_.exponents, Access::read},
                                   {offsetof(Job, b), b, Access::write},

@@ -59,7 +59,7 @@ public:
         factors = graph.temporary(DType::f32, Shape{items, s});
         info = graph.temporary(DType::u32, Shape{items, gpu::WOODBURY_INFO_WORDS});
         q = graph.temporary(DType::f32, Shape{items, s});
-        passes.system(options.lambda / options.weight, {}, b_, factors, info);
+        passes.system(options.lambda / options.weight, {}, b_, factors, info, options.average_rows);
 
         const Tensor factor = graph.temporary(DType::f32, square);
         inverse_ = graph.temporary(DType::f32, square);

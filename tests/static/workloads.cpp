@@ -384,6 +384,8 @@ void compile_steps(const Device& device) {
             compile_step(PsgdKron(device, {.geometry = geometry, .momentum = 0.9, .max_skew = 4.0}));
         compile_step(PsgdLra(device, {.momentum = 0.9}));
         compile_step(KronTorch(device));
+        compile_step(
+            Mfac(device, {.window = 256, .weight_decay = 0.1f, .window_dtype = dtype, .sparse = true}));
         compile_step(Fismo(device), true);
         compile_step(Fismo(device, FismoOptions::paper()), true);
     }

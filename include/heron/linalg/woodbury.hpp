@@ -50,6 +50,9 @@ enum class Refinement : std::uint32_t {
 struct WoodburyOptions {
     float lambda = 1e-3f;  // > 0
     float weight = 1.0f;   // > 0: A = lambda I + weight U^T U, 1 / s for an average
+    // The weight is divided by the number of rows that are not zero: an average of what is there in windows
+    // that are not full.
+    bool average_rows = false;
     Refinement refinement = Refinement::automatic;
     // Optional, one for each window, contiguous. u32: ok; jittered: right for the damping that is reported;
     // indefinite: still not positive definite with a thousand times more, x is U^T y or b (the plain

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+// M-FAC, the dynamic algorithm (Frantar, Kurtic and Alistarh, arXiv 2107.03356; code IST-DASLab/M-FAC): steps
+// by the exact inverse of the empirical Fisher matrix of the last m gradients, without that matrix. For
+// anything.
+//
+//   g = G + wd W, of all parameters together d numbers, replaces the oldest row of the window U (m x d)
+//   F = damping I + U^T U / m;   u = F^-1 g;   v <- mu v + (1 - mu) u;   W <- W - lr v (momentum) or W - lr u
+//
+// g is a row of the window, so u = U^T (damping I + U U^T / m)^-1 e, e its unit vector
+// (heron/linalg/woodbury.hpp: woodbury_range()). In exact arithmetic that is what the paper's recurrences
+// give; these, and every form that subtracts, lose the digits of |g| / (damping |u|), with the default
+// damping all of f32's. The Gram matrix gets one new row and column a step, and is factored anew.
+//
+// While the window fills, rows of zeros stand for gradients that are still to come: the first step is
+// g / (damping + |g|^2 / m), far longer than later ones. MfacAverage::filled, or a schedule that begins with
+// m factors of 0, which fill the window without moving a weight.
+//
+// FLOPs: 4 m d + 2/3 m^3 (factor and its inverse) and, in steps whose small system is ill-conditioned, 4 m d
+// for a refinement. Bytes: 8 m d with f32 windows, 4 m d with 16 bits (the same again with refinement), and
+// 56 d with f32 tensors. Levels: 9, refinement's 3, and those of cholesky() and triangular_inverse() of m
+// rows, whatever the number of parameters and blocks.
+//
+// State: <optimizer>.window (m x d, each parameter padded to a multiple of four), .gram (m x m, f32),
+// .exponents (m, u32), .slot (u32), .status (u32, MatrixStatus of the last step) and .damping (f32, what it
+// was solved with); with MfacBlocks::layer all of them for every parameter, <parameter>.window and so on;
+// <parameter>.momentum (f32) where there is momentum, <parameter>.kept (a word for four elements) with
+// `sparse`.
+//
+// What a step reports in .status (Plan::read_state): ok. jittered: the damping was raised, to what .damping
+// says, because it drowned in the rounding errors of f32 (below 2^-21 of the window's mean |g|^2), or because
+// the factorization broke down. indefinite: it did with a thousand times more; the step is the plain
+// gradient's. nonfinite: there is a NaN or an infinity in the window; there is no step, until m steps later
+// it has left. (StepOptions::skip_nonfinite keeps them out.)
+#pragma once
+
+#include <cstdint>
+
+#include "heron/linalg/woodbury.hpp"
+#include "heron/train.hpp"
+
+namespace heron {
+
+enum class MfacBlocks {
+    model,  // one window of all parameters: interactions between layers count (paper, code)
+    layer,  // one for each parameter: a block-diagonal Fisher matrix
+};
+
+enum class MfacAverage {
+    window,  // 1 / m, from the first step on (code)
+    filled,  // 1 / the number of rows that are not zero
+};
+
+struct MfacOptions {
+    float lr = 1e-3f;             // finite, >= 0; code
+    std::uint32_t window = 1024;  // m, 1 to 1024; code (its example of images: 512)
+    // Finite, above 0; code. Of a layer's window times its Parameter::damping_scale (inputs x outputs).
+    float damping = 1e-5f;
+    double momentum = 0.0;      // mu, [0, 1); code. Of u, without bias correction
+    float weight_decay = 0.0f;  // finite, >= 0; code. Part of the gradient, before it enters the window
+    MfacBlocks blocks = MfacBlocks::model;
+    MfacAverage average = MfacAverage::window;
+    // f32 (code), f16 or bf16: half of the memory, and half of the time of long windows. 16-bit rows are kept
+    // over powers of two, whatever the size of the gradients; sums are f32.
+    DType window_dtype = DType::f32;
+    // Elements that are exactly zero when Plan::initialize() runs never move, and are not part of the window
+    // (code: sparse; for pruned networks).
+    bool sparse = false;
+    // Of the small system, through the window; see woodbury.hpp.
+    Refinement refinement = Refinement::automatic;
+    Schedule schedule;
+};
+
+class HERON_API Mfac : public Optimizer {
+public:
+    // Throws (invalid_argument) naming the option that is out of range.
+    explicit Mfac(const Device& device, const MfacOptions& options = {});
+    const MfacOptions& options() const { return options_; }
+
+private:
+    std::vector<HyperValue> hyper() const override;
+    std::string options_text() const override;
+    // Throws (invalid_argument) for a window of more than 2^31 words.
+    void build(StepBuilder& step) const override;
+    MfacOptions options_;
+};
+
+}  // namespace heron

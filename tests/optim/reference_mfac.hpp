@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+// M-FAC in float64: the inverse Fisher matrix of a window by a solve of its Gram matrix.
+#pragma once
+
+#include <vector>
+
+#include "support/matrix.hpp"
+
+namespace heron::test {
+
+// (lambda I + U^T U / m)^-1 U^T e for the newest row of a window that fills slot by slot.
+class MfacWindow {
+public:
+    MfacWindow(std::size_t m, std::size_t d, double lambda, bool average_filled = false)
+        : rows_(Matrix::Zero(static_cast<Eigen::Index>(m), static_cast<Eigen::Index>(d))),
+          lambda_(lambda),
+          average_filled_(average_filled) {}
+
+    // The step's direction, for `gradient`, which enters the window.
+    std::vector<double> push(const std::vector<double>& gradient) {
+        slot_ = pushed_++ % rows_.rows();
+        for (Eigen::Index i = 0; i < rows_.cols(); ++i)
+            rows_(slot_, i) = gradient[static_cast<std::size_t>(i)];
+        return direction();
+    }
+    // The same with another damping, as a device may have raised it.
+    std::vector<double> direction(double lambda = 0) const {
+        Matrix unit = Matrix::Zero(rows_.rows(), 1);
+        unit(slot_, 0) = 1;
+        const Matrix x = rows_.transpose() * solve_symmetric(system(lambda > 0 ? lambda : lambda_), unit);
+        return {x.data(), x.data() + x.size()};
+    }
+    // lambda I + U U^T / m.
+    Matrix system(double lambda) const {
+        const double m = average_filled_ && pushed_ < rows_.rows() ? static_cast<double>(pushed_)
+                                                                   : static_cast<double>(rows_.rows());
+        Matrix a = rows_ * rows_.transpose();
+        a /= m;
+        a.diagonal().array() += lambda;
+        return a;
+    }
+    Eigen::Index slot() const { return slot_; }
+    double lambda() const { return lambda_; }
+
+private:
+    Matrix rows_;
+    double lambda_;
+    bool average_filled_;
+    Eigen::Index slot_ = 0, pushed_ = 0;
+};
+
+}  // namespace heron::test
