@@ -40,6 +40,7 @@ void main() {
 
     uint verdict = info.v[at + WOODBURY_VERDICT];
     float lambda = uintBitsToFloat(info.v[at + WOODBURY_LAMBDA]);
+    float added = lambda; // to the diagonal
     bool judges = mode == WOODBURY_SOLVE_FIRST || mode == WOODBURY_SOLVE_GIVEN;
     if (judges) {
         U32 cholesky_status = p.jobs.job[j].cholesky_status;
@@ -100,13 +101,14 @@ void main() {
         return;
 
     // Condition: the largest diagonal element over the smallest squared pivot, whose root is the factor's diagonal, the
-    // reciprocal of its inverse's.
+    // reciprocal of its inverse's. Rows of zeros, or so small that they vanish beside lambda, stand for themselves.
     float largest = 0.0, most = 0.0;
     for (uint i = 0; i < rows && mode == WOODBURY_SOLVE_FIRST; ++i) {
         uint row = first + min(i, last);
-        largest = max(largest, b.v[row * rows + min(i, last)]);
+        float diagonal = b.v[row * rows + min(i, last)];
         float reciprocal_pivot = inverse.v[row * rows + min(i, last)];
-        most = max(most, reciprocal_pivot * reciprocal_pivot);
+        largest = max(largest, diagonal);
+        most = max(most, diagonal > added ? reciprocal_pivot * reciprocal_pivot : 0.0);
     }
     bool refined = (flags & WOODBURY_ALWAYS) != 0 || ((flags & WOODBURY_REFINES) != 0 && largest * most > 1e3);
     info.v[at + WOODBURY_LAMBDA] = floatBitsToUint(lambda);

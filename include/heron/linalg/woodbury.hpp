@@ -41,8 +41,8 @@ HERON_API void window_push(Graph& graph, const Window& window, const Tensor& gra
 
 // One step of iterative refinement, with residuals through U (the Gram matrix has errors of its own).
 enum class Refinement : std::uint32_t {
-    automatic,  // for systems whose largest diagonal element is 1000 times the smallest pivot, decided on the
-                // device
+    automatic,  // for systems whose largest diagonal element is 1000 times the smallest pivot (rows of zeros
+                // aside), decided on the device
     never,
     always,
 };

@@ -17,8 +17,8 @@
 //
 // FLOPs: 4 m d + 2/3 m^3 (factor and its inverse) and, in steps whose small system is ill-conditioned, 4 m d
 // for a refinement. Bytes: 8 m d with f32 windows, 4 m d with 16 bits (the same again with refinement), and
-// 56 d with f32 tensors. Levels: 9, refinement's 3, and those of cholesky() and triangular_inverse() of m
-// rows, whatever the number of parameters and blocks.
+// 40 d with f32 tensors (48 d with momentum). Levels: 9, refinement's 3, and those of cholesky() and
+// triangular_inverse() of m rows, whatever the number of parameters and blocks.
 //
 // State: <optimizer>.window (m x d, each parameter padded to a multiple of four), .gram (m x m, f32),
 // .exponents (m, u32), .slot (u32), .status (u32, MatrixStatus of the last step) and .damping (f32, what it
@@ -79,7 +79,8 @@ public:
 private:
     std::vector<HyperValue> hyper() const override;
     std::string options_text() const override;
-    // Throws (invalid_argument) for a window of more than 2^31 words.
+    // Throws (invalid_argument) for a window of more than 2^31 words; one that does not fit into a buffer of
+    // the device is refused as unsupported.
     void build(StepBuilder& step) const override;
     MfacOptions options_;
 };
