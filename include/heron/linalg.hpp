@@ -15,6 +15,7 @@
 #include "heron/linalg/dct.hpp"
 #include "heron/linalg/eigh.hpp"
 #include "heron/linalg/factor.hpp"
+#include "heron/linalg/fisher_inverse.hpp"
 #include "heron/linalg/inverse_root.hpp"
 #include "heron/linalg/ldlt.hpp"
 #include "heron/linalg/matrix_power.hpp"

@@ -10,6 +10,7 @@
 
 #include "golden/optimizer_golden.hpp"
 #include "optim/reference_mfac.hpp"
+#include "support/fisher_reference.hpp"
 
 namespace heron::test {
 namespace {
@@ -117,17 +118,17 @@ private:
         plan.allocate();
         plan.initialize();
         Graph graph(device());
-        const auto state = [&](const char* name) {
-            return graph.external(name, plan.state_view(std::string("mfac.") + name));
-        };
-        // Rows are padded to multiples of four; so is b.
-        const Window window{state("window"), state("gram"), state("exponents")};
-        const std::uint64_t padded = window.rows.cols();
+        // Rows are padded to multiples of four; so is x.
+        const Tensor rows = graph.external("window", plan.state_view("mfac.window"));
+        const std::uint64_t padded = rows.cols();
         GuardedBuffer &b = guarded(std::vector<float>(padded, 0.0f)),
-                      &solution = guarded(std::vector<float>(padded, 0.0f));
-        woodbury_solve(graph, window, graph.external("b", b.view(DType::f32, {padded})),
-                       graph.external("x", solution.view(DType::f32, {padded})),
-                       {.lambda = static_cast<float>(lambda), .weight = 1.0f / static_cast<float>(m)});
+                      &solution = guarded(std::vector<float>(padded, 0.0f)),
+                      &y = guarded(std::vector<float>(m * padded, 0.0f));
+        const FisherInverse fisher{graph.external("y", y.view(DType::f32, {m, padded})),
+                                   static_cast<std::uint32_t>(m), padded, static_cast<float>(lambda)};
+        fisher_inverse(graph, rows, fisher);
+        fisher_product(graph, fisher, graph.external("x", b.view(DType::f32, {padded})),
+                       graph.external("result", solution.view(DType::f32, {padded})));
         Plan solve = graph.compile({.name = "mfac golden"});
         solve.allocate();
 
@@ -158,22 +159,15 @@ private:
             std::vector<double> product = doubles_of(solution);
             product.resize(d);
             const GoldenTensor wanted = golden.tensor("Hx" + t);
-            // A raised damping makes whatever is not in the window smaller by its ratio.
+            const FisherReference exactly(reference.rows(), lambda, d);
             result.add("Hx" + t, frobenius_error(product, wanted.values),
-                       solve_bound(reference, used, golden.tensor("x" + t).values, wanted.values) +
-                           std::abs(used / lambda - 1));
+                       exactly.error / lambda * norm(golden.tensor("x" + t).values) / norm(wanted.values));
         }
     }
 
     static std::vector<double> doubles_of(const GuardedBuffer& buffer) {
         const std::vector<float> values = buffer.floats();
         return {values.begin(), values.end()};
-    }
-    // The residual that woodbury_solve() promises, times the largest that F^-1 makes of it.
-    static double solve_bound(const MfacWindow& window, double lambda, const std::vector<double>& b,
-                              const std::vector<double>& x) {
-        const double largest = spectral_norm(window.system(lambda));
-        return 50 * kEps * (norm(b) + largest * norm(x)) / (lambda * norm(x));
     }
     // Products of gradients, from those of rows over powers of two.
     static std::vector<double> dots_of(const Plan& plan, std::uint64_t m) {

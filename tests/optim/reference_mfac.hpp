@@ -39,6 +39,7 @@ public:
         a.diagonal().array() += lambda;
         return a;
     }
+    const Matrix& rows() const { return rows_; }
     Eigen::Index slot() const { return slot_; }
     double lambda() const { return lambda_; }
 

@@ -167,6 +167,23 @@ void compile_woodbury(const Device& device) {
         });
 }
 
+void compile_fisher_inverse(const Device& device) {
+    for (DType dtype : kFloats)
+        compile_case(device, [&](Work& w) {
+            const std::uint64_t m = 64, d = 10000;
+            const auto floats = [&] { return w.tensor(DType::f32, {d}); };
+            const Tensor kept = w.tensor(DType::u32, {d}), weights = floats(), scores = floats();
+            const FisherInverse inverse{w.tensor(DType::f32, {m, d}), static_cast<std::uint32_t>(m)};
+            fisher_inverse(w.graph, w.tensor(dtype, {m, d}), inverse,
+                           {.kept = kept, .status = w.tensor(DType::u32, {79})});
+            fisher_product(w.graph, inverse, floats(), floats());
+            fisher_elements(w.graph, inverse, w.tensor(DType::u32, {9, 2}), w.tensor(DType::f32, {9}));
+            pruning_scores(w.graph, inverse, weights, kept, scores);
+            prune_smallest(w.graph, scores, kept, 1000);
+            prune_weights(w.graph, inverse, kept, weights);
+        });
+}
+
 void compile_aggregators(const Device& device) {
     for (DType dtype : kFloats)
         for (std::uint64_t k : {2, 16, 128})
@@ -456,6 +473,7 @@ void compile_workloads(Device& device) {
     compile_factorisations(device);
     compile_roots(device);
     compile_woodbury(device);
+    compile_fisher_inverse(device);
     compile_aggregators(device);
     compile_newton(device);
     compile_evolution(device);
