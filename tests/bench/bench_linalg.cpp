@@ -67,6 +67,21 @@ struct Request {
         graph.set_phase(Phase::step);
         return result;
     }
+    // What a step of M-FAC does with its window: a new row, and the solve for it. Without refinement, whose
+    // passes over the rows would count where they have nothing to do.
+    void window_step(DType dtype) const {
+        Window window{.rows = make(size.rows, size.cols, dtype),
+                      .gram = make(size.rows, size.rows),
+                      .exponents = list(size.rows, DType::u32)};
+        graph.set_phase(Phase::initialize);
+        convert(graph, in, window.rows);
+        window_gram(graph, window);
+        graph.set_phase(Phase::step);
+        const Tensor newest = list(size.rows);
+        window_push(graph, window, random(1, size.cols), graph.state("slot", DType::u32, {1}),
+                    {.newest = newest});
+        woodbury_range(graph, window, newest, list(size.cols), {.refinement = Refinement::never});
+    }
 };
 
 // A peer works on a copy of one matrix (linalg_peers.hpp).
@@ -94,6 +109,9 @@ const std::vector<Size> kSmallSquares{{32, 64, 64}, {8, 128, 128}, {1, 256, 256}
 const std::vector<Size> kTall{{8, 256, 64}, {1, 1024, 256}};
 const std::vector<Size> kLong{{1, 2048, 2048}};
 const std::vector<Size> kWindow{{1, 32, 131072}};  // gradients, elements
+const std::vector<Size> kLongWindow{{1, 256, 131072}};
+
+double window_step_flops(double s, double d) { return 4 * s * d + 2 * s * s * s / 3; }
 
 const std::vector<Primitive>& primitives() {
     static const std::vector<Primitive> list{
@@ -270,6 +288,10 @@ const std::vector<Primitive>& primitives() {
              window_push(r.graph, window, r.random(1, r.size.cols), r.graph.state("slot", DType::u32, {1}));
          },
          kCopy},
+        {"window_step", Input::random, kLongWindow, window_step_flops,
+         [](const Request& r) { r.window_step(DType::f32); }, kCopy},
+        {"window_step_bf16", Input::random, kLongWindow, window_step_flops,
+         [](const Request& r) { r.window_step(DType::bf16); }, kCopy},
         {"woodbury_range", Input::random, kWindow,
          [](double s, double d) { return 2 * s * d + 2 * s * s * s / 3; },
          [](const Request& r) {
