@@ -258,7 +258,7 @@ constexpr NamedOptimizer kOptimizers[] = {
      [](const OptimizerRequest& request) {
          return whole<heron::KronTorch>(request, heron::KronTorchOptions{.weight_decay = kWeightDecay});
      }},
-    {"mfac", "M-FAC with a window of 32 gradients for everything", 0.01f, false, false,
+    {"mfac", "M-FAC with a window of 32 gradients for everything", 0.3f, false, false,
      [](const OptimizerRequest& request) {
          heron::MfacOptions options{.window = 32, .damping = 1e-3f, .momentum = 0.9};
          options.average = heron::MfacAverage::filled;
