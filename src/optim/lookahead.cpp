@@ -9,6 +9,8 @@
 
 #include "core/enumerator.hpp"
 #include "heron/linalg/reduce.hpp"
+#include "heron/optim/psgd.hpp"
+#include "heron/optim/psgd_lra.hpp"
 #include "heron/spirv/lookahead.hpp"
 #include "optim/checks.hpp"
 #include "optim/lookahead.h"
@@ -51,6 +53,18 @@ Lookahead::Lookahead(const Device& device, std::unique_ptr<Optimizer> inner, con
 }
 
 Lookahead::~Lookahead() = default;
+
+void Lookahead::add(Parameter parameter, const PsgdInputs& inputs) {
+    check_parameter(parameter);
+    if (auto* kron = dynamic_cast<PsgdKron*>(inner_.get()))
+        kron->add(parameter, inputs);
+    else if (auto* low_rank = dynamic_cast<PsgdLra*>(inner_.get()))
+        low_rank->add(parameter, inputs);
+    else
+        refuse("Lookahead: the inner optimizer " + in_quotes(inner_->name()) +
+               " takes no PsgdInputs; use add(parameter)");
+    append(std::move(parameter));
+}
 
 void Lookahead::add_layer(Layer layer) {
     auto* layers = dynamic_cast<LayerOptimizer*>(inner_.get());

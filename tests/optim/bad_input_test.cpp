@@ -403,6 +403,7 @@ TEST_P(BadInputTest, WhatLookaheadCannotWrap) {
             {"Lookahead", "momentum", "3"});
     refused([&] { Lookahead(d, std::make_unique<Lookahead>(d, sgd())); }, {"is a Lookahead"});
     refused([&] { Lookahead(d, sgd()).add_layer({}); }, {"sgd", "not layers", "add()"});
+    refused([&] { Lookahead(d, sgd()).add(parameter("a"), PsgdInputs{}); }, {"sgd", "PsgdInputs", "add("});
     refused([&] { Lookahead(device({.shader_float16 = true}), sgd()); }, {"sgd", "another device"});
     refused(
         [&] {

@@ -101,6 +101,62 @@ TEST_P(PsgdTest, NewtonSolvesAQuadraticWithItsOwnProbes) {
     expect_quadratic_solved<PsgdLra>(device(), low_rank, 1.0, memory);
 }
 
+// In the second step weights go half of the way back; probes and fits are those of the optimizer alone.
+template <class Newton, class Options>
+void expect_lookahead_takes_products(Device& device, Options options,
+                                     const std::function<GuardedBuffer&(const Shape&)>& memory) {
+    const Shape shape{4, 5};
+    options.lr = 0.1f;
+    std::vector<std::vector<float>> after, probes;  // of Newton, of Lookahead around it
+    const std::vector<float> start = normal_values(shape.count(), 7);
+    for (const bool wrapped : {false, true}) {
+        GuardedBuffer &weight = memory(shape), &gradient = memory(shape), &product = memory(shape);
+        weight.write(start);
+        auto inner = std::make_unique<Newton>(device, options);
+        std::unique_ptr<Optimizer> optimizer;
+        const Parameter parameter{"w", weight.view(DType::f32, shape), gradient.view(DType::f32, shape)};
+        const PsgdInputs inputs{.product = product.view(DType::f32, shape), .probe = {}, .draws = {}};
+        if (wrapped) {
+            auto lookahead = std::make_unique<Lookahead>(device, std::move(inner),
+                                                         LookaheadOptions{.steps = 2, .alpha = 0.5f});
+            EXPECT_THROW(lookahead->add(parameter), Error);  // without a product
+            EXPECT_THROW(lookahead->add(parameter, PsgdInputs{}), Error);
+            lookahead->add(parameter, inputs);
+            EXPECT_THROW(lookahead->add(parameter, inputs), Error);  // again
+            EXPECT_EQ(lookahead->parameters().size(), 1u);
+            optimizer = std::move(lookahead);
+        } else {
+            inner->add(parameter, inputs);
+            optimizer = std::move(inner);
+        }
+        Plan plan = compile(device, {optimizer.get()});
+        plan.allocate();
+        plan.initialize();
+        for (unsigned step = 1; step <= 2; ++step) {
+            gradient.write(normal_values(shape.count(), 10 + step));
+            product.write(normal_values(shape.count(), 20 + step));
+            plan.run();
+        }
+        after.push_back(weight.floats());
+        probes.emplace_back(shape.count());
+        plan.read_state("w.probe", std::as_writable_bytes(std::span(probes.back())));
+    }
+    EXPECT_EQ(probes[0], probes[1]);
+    for (std::size_t i = 0; i < start.size(); ++i) {
+        EXPECT_NE(after[0][i], start[i]);
+        EXPECT_NEAR(after[1][i], 0.5 * (static_cast<double>(start[i]) + after[0][i]),
+                    2 * 0x1p-24 * (std::abs(start[i]) + std::abs(after[0][i])));
+    }
+}
+
+TEST_P(PsgdTest, LookaheadTakesNewtonsProducts) {
+    const auto memory = [&](const Shape& shape) -> GuardedBuffer& { return zeros(shape); };
+    expect_lookahead_takes_products<PsgdKron>(device(), PsgdKronOptions::newton(), memory);
+    PsgdLraOptions low_rank = PsgdLraOptions::newton();
+    low_rank.rank = 2;
+    expect_lookahead_takes_products<PsgdLra>(device(), low_rank, memory);
+}
+
 // Twelve elements are twelve elements, whether one parameter has them or two do.
 TEST_P(PsgdTest, LowRankPreconditionerIsOneForAllParameters) {
     PsgdLraOptions options;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Lookahead (arXiv 1907.08610; michaelrzhang/lookahead) around any other optimizer of parameters or of layers
-// (not PSGD with Hessian-vector products, nor another Lookahead).
+// Lookahead (arXiv 1907.08610; michaelrzhang/lookahead) around any other optimizer of parameters or of
+// layers, but another Lookahead.
 //
 //   every step: the inner optimizer's;  every `steps`-th after it: W <- alpha W + (1 - alpha) S;  S <- W
 //
@@ -26,6 +26,8 @@
 
 namespace heron {
 
+struct PsgdInputs;  // psgd.hpp
+
 enum class LookaheadMomentum { none, reset, pullback };
 
 struct LookaheadOptions {
@@ -43,6 +45,11 @@ public:
     Lookahead(const Device& device, std::unique_ptr<Optimizer> inner, const LookaheadOptions& options = {});
     ~Lookahead() override;
     const LookaheadOptions& options() const { return options_; }
+    using Optimizer::add;
+    // Around PsgdKron and PsgdLra, as their add() with inputs: Newton's products of the Hessian are those at
+    // the weights that the step finds, which after a synchronization are the slow ones. Throws
+    // (invalid_argument) around others.
+    void add(Parameter parameter, const PsgdInputs& inputs);
     // Around K-FAC and its relatives, as LayerOptimizer::add_layer(); throws (invalid_argument) around
     // others.
     void add_layer(Layer layer);
