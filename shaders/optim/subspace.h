@@ -43,6 +43,33 @@ const uint ADAM_MOMENT = 1;  // moment1 is a state; without it the first moment 
 const uint ADAM_RESET = 2;   // moments of slots that began in this step begin at 0
 const uint ADAM_COLUMNS = 4; // slots are columns; without it rows
 
+// row_codes.comp: a row is (least, step) and codes of 4 or 8 bits, that of its first element in the lowest bits of its first
+// word; it begins with a word.
+struct RowCodesJob {
+    F32  from;   // rows x cols, without gaps
+    U32  codes;
+    F32  ranges; // two a row
+    uint rows;
+    uint cols;
+    uint words;  // of a row
+    uint bits;
+    uint padding;
+    uint first_group;
+};
+
+// coded_gradient.comp
+struct CodedGradientJob {
+    GradientOperand gradient;
+    U32             codes;  // of the range's elements
+    F32             ranges;
+    F32x4           sum;    // indexed from the range's first element
+    ElementRange    range;
+    uint            cols;
+    uint            words;
+    uint            bits;
+    uint            first_group;
+};
+
 // basis_slots.comp
 struct BasisSlotsJob {
     U32  chosen;  // `slots` different numbers below `vectors` for each matrix

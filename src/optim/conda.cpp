@@ -23,10 +23,9 @@ constexpr std::uint64_t kMaxShortSide = 4096;  // svd()'s
 
 bool is_vector(const Parameter& parameter) { return parameter.weight.shape.rank() < 2; }
 
-// X B for tall matrices, B^T X for wide ones; back: X B^T, B X.
-void project(Graph& graph, const MatrixBatch& batch, const Tensor& x, const Tensor& basis, const Tensor& out,
-             bool back) {
-    if (batch.tall())
+// X B with a basis on the right, B^T X with one on the left; back: X B^T, B X.
+void project(Graph& graph, bool right, const Tensor& x, const Tensor& basis, const Tensor& out, bool back) {
+    if (right)
         gemm(graph, x, basis, {}, out, {.transpose_b = back ? Transpose::yes : Transpose::no});
     else
         gemm(graph, basis, x, {}, out, {.transpose_a = back ? Transpose::no : Transpose::yes});
@@ -45,6 +44,7 @@ Conda::Conda(const Device& device, const CondaOptions& options)
     check_option("Conda", "stagger", o.stagger, o.stagger >= 1 && o.stagger <= std::max(o.gap, 1u),
                  "between 1 and gap");
     check_option("Conda", "scale", o.scale, o.scale >= 0, "finite and not below 0");
+    check_enum("Conda", "side", o.side, CondaSide::longer);
 }
 
 void Conda::check(const Parameter& parameter) const {
@@ -62,7 +62,8 @@ std::string Conda::options_text() const {
     return "conda beta1=" + number_text(options_.beta1) + " beta2=" + number_text(options_.beta2) +
            " eps=" + number_text(options_.eps) + " weight_decay=" + number_text(options_.weight_decay) +
            " gap=" + std::to_string(options_.gap) + " stagger=" + std::to_string(options_.stagger) +
-           " scale=" + number_text(options_.scale);
+           " scale=" + number_text(options_.scale) +
+           " side=" + std::to_string(static_cast<int>(options_.side));
 }
 
 // gpu::AdamWHyper
@@ -87,19 +88,26 @@ void Conda::build(StepBuilder& step) const {
         }
         const std::vector<MatrixBatch> batches =
             matrix_batches(matrix_blocks("Conda", *item.parameter, ShapeFactor::none));
-        std::uint64_t basis_count = 0;
-        for (const MatrixBatch& batch : batches)
-            basis_count += batch.items * batch.short_side() * batch.short_side();
+        const bool longer = options_.side == CondaSide::longer;
+        const auto side_of = [&](const MatrixBatch& batch) {
+            return longer ? batch.long_side() : batch.short_side();
+        };
+        std::uint64_t basis_count = 0, moment_count = 0;
+        for (const MatrixBatch& batch : batches) {
+            basis_count += batch.items * side_of(batch) * batch.short_side();
+            moment_count += batch.items * batch.short_side() * batch.short_side();
+        }
         const Tensor m = step.state(item, "m", DType::f32, item.weight.shape);
-        const Tensor v = step.state(item, "v", DType::f32, item.weight.shape);
+        const Tensor v = step.state(item, "v", DType::f32, longer ? Shape{moment_count} : item.weight.shape);
         const Tensor bases = step.state(item, "basis", DType::f32, Shape{basis_count});
         const std::uint64_t phase =
             std::uint64_t{options_.gap} * (turn++ % options_.stagger) / options_.stagger;
 
-        std::uint64_t first_of_basis = 0;
+        std::uint64_t first_of_basis = 0, first_of_v = 0;
         for (const MatrixBatch& batch : batches) {
             const std::uint64_t k = batch.short_side();
-            const Tensor basis = part_of(bases, first_of_basis, Shape{batch.items, k, k});
+            const bool right = batch.tall() != longer;
+            const Tensor basis = part_of(bases, first_of_basis, Shape{batch.items, side_of(batch), k});
             first_of_basis += basis.shape.count();
             const Tensor moment = part_of(m, batch.first, batch.shape());
             graph.set_stage("conda momentum");
@@ -107,20 +115,22 @@ void Conda::build(StepBuilder& step) const {
             graph.set_stage("conda basis");
             graph.set_section({options_.gap, static_cast<std::uint32_t>(phase), phase != 0});
             const Tensor values = graph.temporary(DType::f32, Shape{batch.items, k});
-            svd(graph, moment, batch.tall() ? Tensor() : basis, values, batch.tall() ? basis : Tensor());
+            svd(graph, moment, right ? Tensor() : basis, values, right ? basis : Tensor());
             graph.set_section({});
             graph.set_stage("conda project");
-            const Tensor direction = graph.temporary(DType::f32, batch.shape());
-            const Tensor moment_in_basis = graph.temporary(DType::f32, batch.shape());
-            project(graph, batch, gradient, basis, direction, false);
-            project(graph, batch, moment, basis, moment_in_basis, false);
+            const Shape projected =
+                right ? Shape{batch.items, batch.rows, k} : Shape{batch.items, k, batch.cols};
+            const Tensor direction = graph.temporary(DType::f32, projected);
+            const Tensor moment_in_basis = graph.temporary(DType::f32, projected);
+            project(graph, right, gradient, basis, direction, false);
+            project(graph, right, moment, basis, moment_in_basis, false);
             graph.set_stage("conda adam");
             add_subspace_adam(
                 step, direction,
-                {.m = moment_in_basis, .update = false, .v = v, .first = batch.first, .since = {}},
-                direction);
+                {.m = moment_in_basis, .update = false, .v = v, .first = first_of_v, .since = {}}, direction);
+            first_of_v += projected.count();
             graph.set_stage("conda project");
-            project(graph, batch, direction, basis, gradient, true);
+            project(graph, right, direction, basis, gradient, true);
             graph.set_stage("conda update");
             MatrixBlock scaled = batch.stacked();
             scaled.shape_factor = static_cast<double>(options_.scale);

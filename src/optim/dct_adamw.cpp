@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: MIT
 // DCT-AdamW's recipe, per batch of equal matrices of each parameter:
 //
-//   A  |  transform  |  norms  |  top r  |  slots  |  a, basis  |  E - a P^T; moments  |  back  |  update
+//   A  |  transform  |  norms  |  top r  |  slots  |  a, basis  |  E - a P^T; moments  |  back, codes of E  |
+//   update
 //
 // from the transform to the slots in a section of its own where gap > 1.
 #include "heron/optim/dct_adamw.hpp"
 
 #include <algorithm>
+#include <map>
+#include <span>
 
 #include "optim/adamw.hpp"
 #include "optim/checks.hpp"
 #include "optim/dct_subspace.hpp"
 #include "optim/matrix_update.hpp"
+#include "optim/row_codes.hpp"
 
 namespace heron {
 
@@ -46,6 +50,9 @@ DctAdamW::DctAdamW(const Device& device, const DctAdamWOptions& options)
     check_option("DctAdamW", "gap", o.gap, o.gap >= 1 && o.gap <= 0x80000000u, "between 1 and 2^31");
     check_enum("DctAdamW", "vectors", o.vectors, DctVectors::rows);
     check_enum("DctAdamW", "norm", o.norm, NormKind::infinity);
+    check_option("DctAdamW", "error_bits", o.error_bits,
+                 o.error_bits == 32 || (o.error_feedback && (o.error_bits == 4 || o.error_bits == 8)),
+                 "32, or with error_feedback 4 or 8");
 }
 
 bool DctAdamW::projects(const Parameter& parameter) const {
@@ -57,8 +64,10 @@ bool DctAdamW::projects(const Parameter& parameter) const {
 
 void DctAdamW::check(const Parameter& parameter) const {
     if (!projects(parameter)) return;
-    for (const MatrixBatch& batch : batches_of(parameter))
+    for (const MatrixBatch& batch : batches_of(parameter)) {
         check_dct_side("DctAdamW", device(), parameter, batch);
+        if (options_.error_bits < 32) check_row_codes("DctAdamW", parameter, batch);
+    }
 }
 
 std::string DctAdamW::options_text() const {
@@ -69,6 +78,8 @@ std::string DctAdamW::options_text() const {
            " error_feedback=" + std::to_string(options_.error_feedback) +
            " vectors=" + std::to_string(static_cast<int>(options_.vectors)) +
            " norm=" + std::to_string(static_cast<int>(options_.norm)) +
+           " weighted_norms=" + std::to_string(options_.weighted_norms) +
+           " error_bits=" + std::to_string(options_.error_bits) +
            " max_side=" + std::to_string(options_.max_side);
 }
 
@@ -85,6 +96,8 @@ std::vector<HyperValue> DctAdamW::hyper() const {
 void DctAdamW::build(StepBuilder& step) const {
     Graph& graph = step.graph();
     const Section choice{options_.gap, options_.gap - 1, options_.gap > 1};
+    const bool coded = options_.error_bits < 32;
+    std::map<std::uint64_t, Tensor> norms;  // of the vectors, by their length
     for (const StepBuilder::Item& item : step.items()) {
         if (!projects(*item.parameter)) {
             graph.set_stage("dct_adamw adam");
@@ -98,8 +111,11 @@ void DctAdamW::build(StepBuilder& step) const {
         const Tensor v = step.state(item, "v", DType::f32, moments);
         const Tensor all_indices = step.state(item, "indices", DType::u32, slots);
         const Tensor all_since = options_.rotate ? step.state(item, "since", DType::u32, slots) : Tensor();
-        const Tensor error =
-            options_.error_feedback ? step.state(item, "error", DType::f32, item.weight.shape) : Tensor();
+        const Tensor error = options_.error_feedback && !coded
+                                 ? step.state(item, "error", DType::f32, item.weight.shape)
+                                 : Tensor();
+        RowCodes codes;
+        if (coded) codes = make_row_codes(step, item, "error", batches, options_.error_bits);
         std::uint64_t first_slot = 0, first_moment = 0;
         for (const MatrixBatch& batch : batches) {
             const DctSubspace subspace(graph, batch, options_.rank, options_.vectors == DctVectors::columns);
@@ -107,6 +123,7 @@ void DctAdamW::build(StepBuilder& step) const {
             const Tensor indices = part_of(all_indices, first_slot, of_slots);
             const Tensor since = all_since ? part_of(all_since, first_slot, of_slots) : Tensor();
             first_slot += of_slots.count();
+            const RowCodes batch_codes = coded ? codes.take(batch) : RowCodes();
 
             graph.set_stage("dct_adamw gradient");
             Tensor a;  // A
@@ -114,13 +131,26 @@ void DctAdamW::build(StepBuilder& step) const {
                 add_gradient_sum(step, item, batch, error, GradientSum::plain);
                 a = part_of(error, batch.first, batch.shape());
             } else {
-                a = add_gradient_copy(step, item, batch);
+                a = coded ? add_coded_gradient(step, item, batch, batch_codes)
+                          : add_gradient_copy(step, item, batch);
             }
             graph.set_stage("dct_adamw choose");
             graph.set_section(choice);
             const Tensor coefficients = subspace.coefficients(a);
             const Tensor chosen = graph.temporary(DType::u32, of_slots);
-            subspace.choose(coefficients, options_.norm, chosen);
+            Tensor weights;
+            if (options_.weighted_norms && options_.norm != NormKind::two) {
+                weights = norms[batch.short_side()];
+                if (!weights) {
+                    const std::vector<float> values = subspace.vector_norms(options_.norm);
+                    weights = graph.table(std::as_bytes(std::span(values)));
+                    weights.dtype = DType::f32;
+                    weights.shape = Shape{values.size()};
+                    weights.row_stride = 0;
+                    norms[batch.short_side()] = weights;
+                }
+            }
+            subspace.choose(coefficients, options_.norm, chosen, weights);
             add_basis_slots(step, chosen, indices, since ? since : graph.temporary(DType::u32, of_slots),
                             batch.short_side());
             graph.set_section({});
@@ -128,9 +158,10 @@ void DctAdamW::build(StepBuilder& step) const {
             const Tensor basis = subspace.basis(indices);
             const Tensor selected =
                 options_.gap == 1 ? subspace.select(coefficients, indices) : subspace.project(a, basis);
-            if (error) {
+            if (options_.error_feedback) {
                 graph.set_stage("dct_adamw feedback");
                 subspace.expand(selected, basis, a, -1.0f, 1.0f);
+                if (coded) add_row_codes(step, a, batch_codes);
             }
             graph.set_stage("dct_adamw adam");
             const Tensor direction = graph.temporary(DType::f32, selected.shape);

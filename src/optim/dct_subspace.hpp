@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "heron/linalg/norms.hpp"
 #include "optim/subspace.hpp"
@@ -26,8 +27,11 @@ public:
     // Of all vectors: every row of tall matrices transformed, every column of wide ones.
     Tensor coefficients(const Tensor& x) const;
     // The r vectors whose coefficients have the largest norm, largest first (equal ones: the lower number
-    // first), into `indices`, u32, items x r.
-    void choose(const Tensor& coefficients, NormKind norm, const Tensor& indices) const;
+    // first), into `indices`, u32, items x r. `weights`, optional, k f32: factors on the norms.
+    void choose(const Tensor& coefficients, NormKind norm, const Tensor& indices,
+                const Tensor& weights = {}) const;
+    // Of the k vectors themselves.
+    std::vector<float> vector_norms(NormKind norm) const;
     Tensor select(const Tensor& coefficients, const Tensor& indices) const;
     Tensor basis(const Tensor& indices) const;
     // `selected` of x by products with the basis.

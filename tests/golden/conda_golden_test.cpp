@@ -22,8 +22,7 @@ public:
         // A group without a gap is plain Adam.
         options.gap = static_cast<std::uint32_t>(golden.number("update_proj_gap", 0));
         options.scale = static_cast<float>(golden.number("scale", options.scale));
-        if (const std::string type = golden.text("proj_type", "std"); type != "std")
-            throw std::runtime_error("proj_type \"" + type + "\" is not known to this test");
+        options.side = side_of(golden);
         OptimizerGolden setup;
         setup.make = [&](const Device& on) { return std::make_unique<Conda>(on, options); };
         setup.element_wise = options.gap == 0;
@@ -51,6 +50,18 @@ public:
     }
 
 private:
+    // Of several parameters: the published code takes only square ones where the side is not the shorter one.
+    static CondaSide side_of(const GoldenCase& golden) {
+        const std::string type = golden.text("proj_type", "std");
+        const Shape shape = golden.tensor(GoldenCase::tensor_name("w", golden.parameters().at(0), 0)).shape;
+        if (type == "std" || shape.rank() < 2) return CondaSide::shorter;
+        if (type == "reverse_std") return CondaSide::longer;
+        const bool tall = shape[0] >= shape.count() / shape[0];
+        if (type == "right") return tall ? CondaSide::shorter : CondaSide::longer;
+        if (type == "left") return tall ? CondaSide::longer : CondaSide::shorter;
+        throw std::runtime_error("proj_type \"" + type + "\" is not known to this test");
+    }
+
     struct Followed {
         CondaConditioning matrix;
         double update = 0;  // of the last step
@@ -58,7 +69,9 @@ private:
 
     void follow(const std::string& parameter, const GoldenTensor& g, const CondaOptions& options, int t) {
         Matrix gradient = matrix_of(g.values, g.shape[0], g.shape.count() / g.shape[0]);
-        if (gradient.rows() < gradient.cols()) gradient = Matrix(gradient.transpose());
+        // Square matrices with the basis on the left are those with it on the right, transposed.
+        if ((gradient.rows() >= gradient.cols()) != (options.side == CondaSide::shorter))
+            gradient = Matrix(gradient.transpose());
         if (t == 1)
             followed_.insert_or_assign(
                 parameter, Followed{CondaConditioning(options, gradient.rows(), gradient.cols())});
@@ -97,6 +110,26 @@ TEST_P(CondaGoldenTest, LargeSquareMatrices) {
             run_file(golden, result);
         })) << seed;
     }
+}
+
+// proj_type "reverse_std", and "left" for the same.
+TEST_P(CondaGoldenTest, BasesOnTheLeftOfSquareMatrices) {
+    const CondaOptions options{.lr = 0.01f, .beta2 = 0.99, .gap = 2, .side = CondaSide::longer};
+    const auto passes = [&](const std::string& type) {
+        const std::string hyper =
+            R"({"lr": 0.01, "betas": [0.9, 0.99], "eps": 1e-8, "update_proj_gap": 2, "scale": 1.0, "proj_type": ")";
+        const ReferenceGolden file({.name = "heron_conda_left",
+                                    .hyper = hyper + type + "\"}",
+                                    .shape = {8, 8},
+                                    .states = {{"m", "m", {8, 8}}, {"v", "v", {8, 8}}},
+                                    .steps = 3},
+                                   CondaReference(options, {8, 8}));
+        return file.passes([&](const GoldenCase& golden, GoldenResult& result) { run_file(golden, result); });
+    };
+    EXPECT_TRUE(passes("reverse_std"));
+    EXPECT_TRUE(passes("left"));
+    EXPECT_FALSE(passes("std"));
+    EXPECT_FALSE(passes("full"));
 }
 
 HERON_DEVICE_TESTS(CondaGoldenTest);

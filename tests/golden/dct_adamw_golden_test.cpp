@@ -11,6 +11,8 @@
 
 #include "golden/merged_golden.hpp"
 #include "golden/optimizer_golden.hpp"
+#include "golden/reference_golden.hpp"
+#include "optim/reference_subspace.hpp"
 
 namespace heron::test {
 namespace {
@@ -50,18 +52,29 @@ public:
             options.vectors = DctVectors::rows;
         else if (similarity != "matmul")
             throw std::runtime_error("sim_type \"" + similarity + "\" is not known to this test");
-        const double norm = golden.number("ell_norm", 1);
-        if (norm < 0) throw std::runtime_error("a negative ell_norm weights the scores, and is not followed");
+        options.weighted_norms = golden.number("ell_norm", 1) < 0;
+        const double norm = std::abs(golden.number("ell_norm", 1));
         if (norm == 2 && similarity == "matmul")
             options.norm = NormKind::two;
         else if (std::isinf(norm) && similarity == "matmul")
             options.norm = NormKind::infinity;
-        else if (norm != 1 && similarity == "matmul")
+        else if (norm != 1 && (similarity == "matmul" || (options.weighted_norms && norm != 2)))
             throw std::runtime_error("ell_norm " + std::to_string(norm) + " is not known to this test");
         if (const std::string basis = golden.text("proj", "dct"); basis != "dct")
             throw std::runtime_error("proj \"" + basis + "\" is not known to this test");
-        if (golden.number("q_ef", 0) != 0)
-            throw std::runtime_error("quantized error feedback is not followed");
+        // The authors' 8 bits have the 16 codes of 4.
+        double bits = 0;
+        try {
+            bits = golden.number("q_ef", 0);
+        } catch (const std::exception&) {  // the default, false
+            if (golden.flag("q_ef", false)) throw;
+        }
+        if (bits == 8)
+            options.error_bits = 4;
+        else if (bits != 0)
+            throw std::runtime_error(
+                "q_ef " + std::to_string(bits) +
+                ": the authors' 4 bits come back in another order, and are not followed");
 
         options.max_side =
             static_cast<std::uint64_t>(golden.number("max_shape", static_cast<double>(options.max_side)));
@@ -166,6 +179,36 @@ TEST_P(DctAdamWGoldenTest, SeveralParametersOfOneFile) {
     expect_several_parameters("dct-adamw", {"r3-wide", "r3-square", "r3-tall"}, "v", run);
     expect_several_parameters("dct-adamw", {"r3-gap2-ef-rot-makhoul-wide", "r3-gap2-ef-rot-makhoul-tall"},
                               "ef", run);
+}
+
+// What none of the project's files has: negative ell_norm, and 8 bits (in truth 4) of error feedback.
+TEST_P(DctAdamWGoldenTest, FilesWithOtherNormsAndCodesOfTheError) {
+    const auto passes = [&](const std::string& more, DctAdamWOptions options, std::uint64_t cols) {
+        options.rank = 3;
+        options.lr = 0.01f;
+        const Shape shape{12, cols};
+        const Shape moments = cols <= 12 ? Shape{12, 3} : Shape{3, cols};
+        const ReferenceGolden file(
+            {.name = "heron_dct_adamw",
+             .hyper = R"({"lr": 0.01, "weight_decay": 0.0, "rank": 3, "proj": "dct", )" + more + "}",
+             .shape = shape,
+             .states = {{"m", "m", moments}, {"v", "v", moments}, {"indices", "indices", {3}}}},
+            DctAdamWReference(options, shape));
+        return file.passes([&](const GoldenCase& golden, GoldenResult& result) { run_file(golden, result); });
+    };
+    DctAdamWOptions columns, rows, coded;
+    columns.weighted_norms = rows.weighted_norms = true;
+    rows.vectors = DctVectors::rows;
+    coded.error_feedback = true;
+    coded.error_bits = 4;
+    for (const std::uint64_t cols : {7u, 31u}) {
+        EXPECT_TRUE(passes(R"("ell_norm": -1)", columns, cols));
+        EXPECT_TRUE(passes(R"("ell_norm": -1, "sim_type": "makhoul")", rows, cols));
+        EXPECT_TRUE(passes(R"("use_ef": true, "q_ef": 8)", coded, cols));
+        EXPECT_FALSE(passes(R"("use_ef": true, "q_ef": false)", coded, cols));
+    }
+    EXPECT_FALSE(passes(R"("ell_norm": 1, "sim_type": "makhoul")", rows, 31)) << "weights make a difference";
+    EXPECT_FALSE(passes(R"("use_ef": true, "q_ef": 4)", coded, 31)) << "not followed";
 }
 
 HERON_DEVICE_TESTS(DctAdamWGoldenTest);

@@ -72,7 +72,8 @@ private:
         if (type != "torch" && type != "triton")
             throw std::runtime_error("ns_type \"" + type + "\" is not known to this test");
         if (golden.flag("use_makhoul", false))
-            throw std::runtime_error("use_makhoul mixes two bases and is not followed");
+            throw std::runtime_error(
+                "use_makhoul reconstructs with another basis than it projects with, and is not followed");
         options.polar.coefficients = newton_schulz_coefficients(
             type == "torch" ? "muon" : "you5", static_cast<std::uint32_t>(golden.number("ns_steps", 5)));
 

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <numbers>
 #include <numeric>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,8 @@ struct MatrixShape {
     explicit MatrixShape(const Shape& shape)
         : rows(shape[0]), cols(shape[0] == 0 ? 0 : shape.count() / shape[0]) {}
     bool tall() const { return rows >= cols; }
+    Eigen::Index rows_index() const { return static_cast<Eigen::Index>(rows); }
+    Eigen::Index cols_index() const { return static_cast<Eigen::Index>(cols); }
     Eigen::Index short_side() const { return static_cast<Eigen::Index>(std::min(rows, cols)); }
 };
 
@@ -47,39 +50,41 @@ public:
 
     void step(std::vector<double>& w, const std::vector<double>& g, std::uint64_t t) override {
         std::vector<double>& m = state("m", w.size());
-        std::vector<double>& v = state("v", w.size());
         for (std::size_t i = 0; i < w.size(); ++i) m[i] = o_.beta1 * m[i] + (1 - o_.beta1) * g[i];
         std::vector<double> projected_g = g, projected_m = m;
         const bool projects = o_.gap != 0 && shape_.rank() >= 2;
         Matrix basis;
         if (projects) {
             const MatrixShape s(shape_);
-            std::vector<double>& b =
-                state("basis", static_cast<std::size_t>(s.short_side() * s.short_side()));
+            const Eigen::Index k = s.short_side(), side = right() ? s.cols_index() : s.rows_index();
+            std::vector<double>& b = state("basis", static_cast<std::size_t>(side * k));
             if (t == 1 || (t - 1) % o_.gap == phase_) {
                 const Matrix x = matrix_of(m, s.rows, s.cols);
                 // Largest first.
                 const Matrix vectors =
-                    symmetric_eigen(s.tall() ? Matrix(x.transpose() * x) : Matrix(x * x.transpose()))
+                    symmetric_eigen(right() ? Matrix(x.transpose() * x) : Matrix(x * x.transpose()))
                         .vectors.rowwise()
-                        .reverse();
+                        .reverse()
+                        .leftCols(k);
                 std::copy(vectors.data(), vectors.data() + vectors.size(), b.begin());
             }
-            basis = matrix_of(b, static_cast<std::uint64_t>(s.short_side()),
-                              static_cast<std::uint64_t>(s.short_side()));
-            project(projected_g, basis);
-            project(projected_m, basis);
+            basis = matrix_of(b, static_cast<std::uint64_t>(side), static_cast<std::uint64_t>(k));
+            projected_g = project(matrix_of(g, s.rows, s.cols), basis);
+            projected_m = project(matrix_of(m, s.rows, s.cols), basis);
         }
+        std::vector<double>& v = state("v", projected_g.size());
         const double time = static_cast<double>(t), lr = static_cast<double>(o_.lr) * o_.schedule.factor(t);
         const double c = std::sqrt(1 - std::pow(o_.beta2, time)) / (1 - std::pow(o_.beta1, time));
-        std::vector<double> d(w.size());
-        for (std::size_t i = 0; i < w.size(); ++i) {
+        std::vector<double> d(v.size());
+        for (std::size_t i = 0; i < v.size(); ++i) {
             v[i] = o_.beta2 * v[i] + (1 - o_.beta2) * projected_g[i] * projected_g[i];
             const double denominator = std::sqrt(v[i]) + static_cast<double>(o_.eps);
             d[i] = denominator > 0 ? c * projected_m[i] / denominator : 0;
         }
         if (projects) {
-            project(d, basis.transpose());
+            const MatrixShape s(shape_);
+            const std::uint64_t k = static_cast<std::uint64_t>(s.short_side());
+            d = project(right() ? matrix_of(d, s.rows, k) : matrix_of(d, k, s.cols), basis.transpose());
             for (double& x : d) x *= static_cast<double>(o_.scale);
         }
         for (std::size_t i = 0; i < w.size(); ++i)
@@ -87,12 +92,11 @@ public:
     }
 
 private:
+    bool right() const { return MatrixShape(shape_).tall() == (o_.side == CondaSide::shorter); }
     // X B, or B^T X.
-    void project(std::vector<double>& values, const Matrix& basis) const {
-        const MatrixShape s(shape_);
-        const Matrix x = matrix_of(values, s.rows, s.cols);
-        const Matrix y = s.tall() ? Matrix(x * basis) : Matrix(basis.transpose() * x);
-        std::copy(y.data(), y.data() + y.size(), values.begin());
+    std::vector<double> project(const Matrix& x, const Matrix& basis) const {
+        const Matrix y = right() ? Matrix(x * basis) : Matrix(basis.transpose() * x);
+        return {y.data(), y.data() + y.size()};
     }
 
     CondaOptions o_;
@@ -161,6 +165,13 @@ private:
     double factor_;
 };
 
+// A row in `bits` bits an element, between its least and its largest one, and back.
+inline void round_to_codes(std::span<double> row, std::uint32_t bits) {
+    const auto [least, largest] = std::minmax_element(row.begin(), row.end());
+    const double first = *least, step = (*largest - first) / ((1u << bits) - 1);
+    for (double& x : row) x = step > 0 ? first + step * std::floor((x - first) / step + 0.5) : first;
+}
+
 class DctAdamWReference : public Reference {
 public:
     DctAdamWReference(const DctAdamWOptions& options, const Shape& shape)
@@ -197,7 +208,12 @@ public:
         };
         std::vector<double>& slots = state("indices", r);
         if (t == 1 || t % o_.gap == 0) {
-            std::vector<Eigen::Index> chosen = largest_lines(a * q, true, r, o_.norm);
+            Matrix coefficients = a * q;
+            for (Eigen::Index k = 0; o_.weighted_norms && k < q.cols(); ++k)
+                coefficients.col(k) *= o_.norm == NormKind::one   ? q.col(k).cwiseAbs().sum()
+                                       : o_.norm == NormKind::two ? q.col(k).norm()
+                                                                  : q.col(k).cwiseAbs().maxCoeff();
+            std::vector<Eigen::Index> chosen = largest_lines(coefficients, true, r, o_.norm);
             std::sort(chosen.begin(), chosen.end());
             std::vector<bool> kept(r);
             for (std::size_t slot = 0; slot < r; ++slot) {
@@ -222,7 +238,10 @@ public:
         if (o_.error_feedback) {
             Matrix e = a - x * p.transpose();
             if (!shape.tall()) e.transposeInPlace();
-            std::copy(e.data(), e.data() + e.size(), state("error", w.size()).begin());
+            std::vector<double>& error = state("error", w.size());
+            std::copy(e.data(), e.data() + e.size(), error.begin());
+            for (std::size_t i = 0; o_.error_bits < 32 && i < error.size(); i += shape.cols)
+                round_to_codes(std::span(error).subspan(i, shape.cols), o_.error_bits);
         }
         const double time = static_cast<double>(t), lr = static_cast<double>(o_.lr) * o_.schedule.factor(t);
         const double c1 = 1 - std::pow(o_.beta1, time), c2 = 1 - std::pow(o_.beta2, time);

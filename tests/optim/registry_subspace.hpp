@@ -42,11 +42,16 @@ inline OptimizerCase dct_adamw(std::string name, const DctAdamWOptions& options)
 inline std::vector<OptimizerCase> subspace_cases() {
     TrionOptions products{.rank = 5, .weight_decay = 0.1f, .shape_factor = ShapeFactor::match_rms};
     products.polar.one_workgroup = false;
+    OptimizerCase coded = dct_adamw(
+        "dct_adamw_coded", {.rank = 3, .lr = 0.01f, .eps = 1e-3f, .error_feedback = true, .error_bits = 4});
+    coded.reference = nullptr;  // a code that is between two to rounding shows: see subspace_test.cpp
+    coded.shapes = {{1, 1}, {9, 1}, {1, 9}, {6, 10}, {17, 13}};
     return {
         // With the published eps the first directions are signs, and one that changes because its coefficient
         // is zero to rounding shows.
-        conda("conda", {.lr = 0.01f, .beta2 = 0.99, .eps = 0.05f, .gap = 40, .scale = 0.25f}),
-        conda("conda_decay", {.lr = 0.01f, .eps = 0.05f, .weight_decay = 0.1f}),
+        conda("conda",
+              {.lr = 0.01f, .beta2 = 0.99, .eps = 0.05f, .weight_decay = 0.1f, .gap = 40, .scale = 0.25f}),
+        conda("conda_longer", {.lr = 0.01f, .eps = 0.05f, .side = CondaSide::longer}),
         trion("trion", {.rank = 2, .shape_factor = ShapeFactor::sqrt_ratio},
               [](double m, double n) { return std::sqrt(m / n); }),
         trion("trion_products", products, [](double m, double n) { return 0.2 * std::sqrt(std::max(m, n)); }),
@@ -58,7 +63,9 @@ inline std::vector<OptimizerCase> subspace_cases() {
                                        .gap = 2,
                                        .rotate = true,
                                        .error_feedback = true,
-                                       .vectors = DctVectors::rows}),
+                                       .vectors = DctVectors::rows,
+                                       .weighted_norms = true}),
+        coded,
     };
 }
 

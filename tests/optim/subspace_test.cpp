@@ -160,6 +160,64 @@ TEST_P(SubspaceTest, VectorsThatStayKeepTheirSlots) {
     }
 }
 
+// E in few bits: each element is off by half a step at most, and the next step goes on from there.
+TEST_P(SubspaceTest, TheErrorInFewBitsIsWithinHalfAStep) {
+    for (const std::uint32_t bits : {4u, 8u})
+        for (const Blocks& one : {Blocks{{12, 37}, {}, {{12, 37}}}, blocks()[0], blocks()[1]}) {
+            SCOPED_TRACE(std::to_string(bits) + " " + one.shape.text());
+            DctAdamWOptions options{.rank = 3, .lr = 0.01f, .eps = 1e-3f, .error_feedback = true};
+            const auto make = [&](std::uint32_t of_error) {
+                options.error_bits = of_error;
+                return [options](const Device& on) { return std::make_unique<DctAdamW>(on, options); };
+            };
+            const std::vector<TestTensor> tensors{{.name = "w", .shape = one.shape, .view = one.view}};
+            Training coded(device(), make(bits), tensors), exact(device(), make(32), tensors);
+            const std::size_t cols = one.shapes[0][1], rows = one.shape.count() / cols;
+            const std::size_t words = (cols * bits + 31) / 32;
+            const std::uint32_t largest = (1u << bits) - 1;
+            for (unsigned step = 1; step <= 3; ++step) {
+                for (Training* training : {&coded, &exact}) {
+                    training->draw_gradients(step);
+                    std::vector<float> gradient = training->tensor().gradient_values();
+                    // A row of zeros.
+                    for (std::size_t k = 0; k < cols; ++k) gradient[k] = 0;
+                    if (one.shapes[0][0] >= cols) training->tensor().set_gradient(gradient);
+                    training->plan().run();
+                }
+                const std::vector<float> error = exact.state("w.error"),
+                                         ranges = coded.state("w.error_ranges");
+                std::vector<std::uint32_t> codes(rows * words);
+                coded.plan().read_state("w.error_codes", std::as_writable_bytes(std::span(codes)));
+                std::vector<float> decoded(error.size());
+                for (std::size_t row = 0; row < rows; ++row) {
+                    const std::span<const float> of_row(&error[row * cols], cols);
+                    const double least = *std::min_element(of_row.begin(), of_row.end());
+                    const double most = *std::max_element(of_row.begin(), of_row.end());
+                    const double size = std::max(std::abs(least), std::abs(most));
+                    // The step before began with what two sums of three terms have rounded.
+                    const double rounding = 16 * 0x1p-24 * (size + 4);
+                    EXPECT_NEAR(ranges[2 * row], least, rounding);
+                    EXPECT_NEAR(ranges[2 * row + 1] * largest, most - least, 2 * rounding);
+                    std::set<std::uint32_t> used;
+                    for (std::size_t k = 0; k < cols; ++k) {
+                        const std::size_t bit = k * bits;
+                        const std::uint32_t code = codes[row * words + bit / 32] >> bit % 32 & largest;
+                        used.insert(code);
+                        decoded[row * cols + k] =
+                            ranges[2 * row] + static_cast<float>(code) * ranges[2 * row + 1];
+                        EXPECT_NEAR(decoded[row * cols + k], of_row[k], 0.5 * ranges[2 * row + 1] + rounding);
+                    }
+                    if (most > least) EXPECT_TRUE(used.contains(0) && used.contains(largest));
+                }
+                const std::vector<float> weight = coded.tensor().weight(), other = exact.tensor().weight();
+                // What a coefficient is off by, some 1e-6, over eps = 1e-3 changes u, times lr = 0.01.
+                for (std::size_t i = 0; i < weight.size(); ++i)
+                    EXPECT_NEAR(weight[i], other[i], 1e-5 * step + 4 * 0x1p-24 * std::abs(other[i])) << i;
+                exact.set_state("w.error", decoded);
+            }
+        }
+}
+
 TEST_P(SubspaceTest, RefusesWhatDoesNotFit) {
     const auto expect = [](const char* part, const auto& act) {
         EXPECT_TRUE(says(refusal(ErrorCode::invalid_argument, act), part));
@@ -168,6 +226,10 @@ TEST_P(SubspaceTest, RefusesWhatDoesNotFit) {
     expect("rank is 0", [&] { DctAdamW(device(), {}); });
     expect("gap is 0", [&] { DctAdamW(device(), {.rank = 2, .gap = 0}); });
     expect("vectors", [&] { DctAdamW(device(), {.rank = 2, .vectors = static_cast<DctVectors>(2)}); });
+    expect("error_bits is 8", [&] { DctAdamW(device(), {.rank = 2, .error_bits = 8}); });
+    expect("error_bits is 5",
+           [&] { DctAdamW(device(), {.rank = 2, .error_feedback = true, .error_bits = 5}); });
+    expect("side", [&] { Conda(device(), {.side = static_cast<CondaSide>(2)}); });
     expect("stagger is 4", [&] { Conda(device(), {.gap = 3, .stagger = 4}); });
     expect("scale is -1", [&] { Conda(device(), {.scale = -1.0f}); });
     // Nothing looks at the memory.
@@ -186,6 +248,8 @@ TEST_P(SubspaceTest, RefusesWhatDoesNotFit) {
     DctAdamW adamw(device(), {.rank = 8});
     expect("at most 4096", [&] { adamw.add(parameter({4097, 5000})); });
     adamw.add(parameter({4097, 32000}));  // gets AdamW
+    DctAdamW coded(device(), {.rank = 8, .error_feedback = true, .error_bits = 8, .max_side = 1u << 30});
+    expect("at most 524288", [&] { coded.add(parameter({2, 600000})); });
 }
 
 HERON_DEVICE_TESTS(SubspaceTest);

@@ -373,6 +373,7 @@ void compile_steps(const Device& device) {
         compile_step(Conda(device, {.gap = 100}));
         compile_step(Trion(device, {.rank = 64}), true);
         compile_step(DctAdamW(device, {.rank = 64, .rotate = true, .error_feedback = true}));
+        compile_step(DctAdamW(device, {.rank = 64, .error_feedback = true, .error_bits = 4}));
         compile_step(Auon(device, AuonOptions::paper()));
         for (double momentum : {0.0, 0.9})
             for (ScionNorm norm : {ScionNorm::spectral, ScionNorm::sign, ScionNorm::row})

@@ -7,19 +7,25 @@
 //   v <- v + (1 - b2)((g B)^2 - v);  D = c (m B) / (sqrt(v) + eps),  c = sqrt(1 - b2^t) / (1 - b1^t)
 //   W <- W - lr scale D B^T;  then W <- (1 - lr wd) W                    wide matrices: B^T g and B D
 //
-// v is not rotated when the basis changes. A parameter with more than two axes is out x (the rest), or a
-// batch of matrices (MatrixView).
+// v is not rotated when the basis changes. With CondaSide::longer tall and square matrices have B on the
+// left, B^T g and B D, wide ones on the right: B is K x k, K = max(m, n), v and D are k x k, and what of the
+// gradient lies outside of B's columns is lost; the authors' code (reverse_std) can do that to square
+// matrices alone, and has a two-sided form (full) for these, which is not here. A parameter with more than
+// two axes is out x (the rest), or a batch of matrices (MatrixView).
 //
-// State, f32: m, v and B (k x k for each m x n matrix, k = min(m, n)): <parameter>.m, .v, .basis; B goes into
-// checkpoints, so that a resumed training keeps it (the authors' code takes a new one). FLOPs of a step:
-// 6 m n k + 19 m n; bytes, with f32 tensors: 72 m n + 12 k^2, 8 m n of them for D B^T, which a product writes
-// and the weights' pass reads (see Trion). A refresh is an svd() (heron/linalg/svd.hpp) of m: about 10 k^2 (6
-// max(m, n) + 4 k) FLOPs.
+// State, f32: m, v and B (k x k for each m x n matrix, k = min(m, n)), as above: <parameter>.m, .v, .basis; B
+// goes into checkpoints, so that a resumed training keeps it (the authors' code takes a new one). FLOPs of a
+// step: 6 m n k + 19 m n; bytes, with f32 tensors: 72 m n + 12 k^2, 8 m n of them for D B^T, which a product
+// writes and the weights' pass reads (see Trion). A refresh is an svd() (heron/linalg/svd.hpp) of m: about 10
+// k^2 (6 max(m, n) + 4 k) FLOPs.
 #pragma once
 
 #include "heron/train.hpp"
 
 namespace heron {
+
+// Whose singular vectors B holds.
+enum class CondaSide { shorter, longer };
 
 struct CondaOptions {
     float lr = 1e-3f;           // finite, >= 0; the authors' code, as all defaults here (their scripts: 0.01)
@@ -34,6 +40,7 @@ struct CondaOptions {
     // as the authors' code; at most gap. Each adds the dispatches of a refresh to the plan.
     std::uint32_t stagger = 1;
     float scale = 1.0f;  // finite, >= 0; of the update of matrices (scripts: 0.25)
+    CondaSide side = CondaSide::shorter;
     Schedule schedule;
 };
 

@@ -18,15 +18,21 @@
 // where moments go with their vector and begin at 0 for a new one, the order makes no difference to the
 // weights; without it moments stay with their slot, and here a vector that stays keeps its own.
 //
-// Not here: the authors' error feedback in 4 or 8 bits, norms of coefficients of negative order, and their
-// exceptions for sides of 3584 and 4096.
+// E in b = 4 or 8 bits: of each row the least element e and the step s = (the largest - e) / (2^b - 1), f32,
+// and of each element the code floor((x - e) / s + 1/2): an error of at most s / 2. (MicroAdam, arXiv
+// 2405.15593.) The authors' 8 bits divide by 15, too, and are what 4 are here; their 4 bits come back in
+// another order (all even elements, then all odd ones), which is not copied. What is saved is state, in
+// memory and in checkpoints: in the step A is a matrix in f32 of the workspace.
+//
+// Not here: their exception that layers of 512 or 1024 x 3584 or 4096 are projected on the longer side. It is
+// there for a network (Llama 3 8B, Qwen2.5 7B) whose other layers have made their one basis that large.
 //
 // State: m and v, f32, K x r for K = max(m, n) (in the matrix's orientation), <parameter>.m, .v; the numbers
 // of the vectors, .indices; with rotation the step since which each has its slot, .since; with error
-// feedback E, f32, as large as the parameter, .error. FLOPs: 2.5 m n log2 k (2 m n k by products) every `gap`
-// steps, 2 m n r (+ 2 m n r with error feedback, or with gap > 1) + 12 K r; bytes: 36 m n with f32 tensors,
-// 48 with error feedback, and what is r wide; 8 m n of them for u P^T, which a product writes and the
-// weights' pass reads (see Trion).
+// feedback E, f32, as large as the parameter, .error, or its codes, .error_codes, and .error_ranges, 8 bytes
+// a row. FLOPs: 2.5 m n log2 k (2 m n k by products) every `gap` steps, 2 m n r (+ 2 m n r with error
+// feedback, or with gap > 1) + 12 K r; bytes: 36 m n with f32 tensors, 48 with error feedback, and what is r
+// wide; 8 m n of them for u P^T, which a product writes and the weights' pass reads (see Trion).
 #pragma once
 
 #include "heron/linalg/norms.hpp"
@@ -50,8 +56,12 @@ struct DctAdamWOptions {
     std::uint32_t gap = 1;      // steps between two choices, 1 to 2^31
     bool rotate = false;        // moments follow their vectors from choice to choice
     bool error_feedback = false;
+    std::uint32_t error_bits = 32;  // of an element of E between steps: 4, 8 or 32 (f32)
     DctVectors vectors = DctVectors::columns;
-    NormKind norm = NormKind::one;   // of coefficients ("makhoul": always one)
+    NormKind norm = NormKind::one;  // of coefficients ("makhoul": always one)
+    // Norms of coefficients are multiplied by the same norm of the vector, which is 1 with NormKind::two: the
+    // authors' negative ell_norm.
+    bool weighted_norms = false;
     std::uint64_t max_side = 32000;  // parameters with a side as long as that get AdamW
     Schedule schedule;
 };

@@ -7,9 +7,11 @@
 //
 // s: columns (rows) I of S. Q[i][j] = s_i cos(pi i (2 j + 1) / (2 k)), the matrix of the DCT-II, k = min(m,
 // n); P: its columns I for tall and square matrices, its rows I for wide ones, as in the authors' code. The
-// transform runs in k log k operations a line where dct() can (heron/linalg/dct.hpp); nothing holds Q. (The
-// authors' use_makhoul projects and reconstructs with different bases; it is not copied.) A parameter with
-// more than two axes is out x (the rest), or a batch of matrices (MatrixView).
+// transform runs in k log k operations a line where dct() can (heron/linalg/dct.hpp), by Makhoul's algorithm;
+// nothing holds Q. So there is no option for what the authors call use_makhoul: of wide matrices it is the
+// same transform; of tall ones it would choose among Q's rows, but it reconstructs with another basis than it
+// projected with, of these in the first call and of wide ones in all later calls, which is not copied. A
+// parameter with more than two axes is out x (the rest), or a batch of matrices (MatrixView).
 //
 // State: M, f32, as large as the parameter, <parameter>.momentum, and the chosen r numbers of each matrix,
 // <parameter>.indices, largest first. FLOPs, with K = max(m, n): 2.5 m n log2 k (2 m n k by products) + 4 m n
