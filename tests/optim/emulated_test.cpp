@@ -3,7 +3,7 @@
 // by name.
 #include <gtest/gtest.h>
 
-#include "optim/training.hpp"
+#include "optim/registry.hpp"
 #include "support/vulkan_proxy.hpp"
 
 namespace heron::test {
@@ -77,6 +77,52 @@ TEST_P(EmulatedTest, EverySubgroupSizeAndLimitTrainsAlike) {
         emulation.non_coherent = true;
         expect_alike(emulation, expected);
     }
+}
+
+// All in one plan, with the kernels of GPUs: one step matches float64 where there is a reference.
+TEST_P(EmulatedTest, EveryOptimizerStepsWithTheSmallestLimits) {
+    Emulation emulation;
+    emulation.shared_memory_bytes = 16384;
+    emulation.max_invocations = 128;
+    emulation.without_16_bit_types = true;
+    VulkanProxy proxy(plain_entry(), emulation);
+    {
+        DeviceOptions options = device_options(GetParam(), {.cpu = true});
+        options.get_instance_proc_addr = proxy.entry();
+        Device device = Device::create(options);
+        EXPECT_EQ(device.capabilities().shared_memory_bytes, 16384u);
+        const std::vector<OptimizerCase> registry = optimizer_registry();
+        const Shape shape{17, 13};
+        Training training(device, every_optimizer(shape));
+        ASSERT_EQ(training.size(), registry.size());
+        std::vector<std::vector<float>> before;
+        std::vector<std::unique_ptr<Reference>> references;
+        for (std::size_t i = 0; i < registry.size(); ++i) {
+            before.push_back(training.tensor(i).weight());
+            references.push_back(registry[i].reference ? registry[i].reference(shape) : nullptr);
+            if (references[i]) references[i]->states = training.states_of(i);
+        }
+        training.draw_gradients(3);
+        training.plan().run();
+        EXPECT_EQ(training.nonfinite(), std::vector<std::string>{});
+        for (std::size_t i = 0; i < registry.size(); ++i) {
+            SCOPED_TRACE(registry[i].name);
+            const std::vector<float> after = training.tensor(i).weight();
+            EXPECT_NE(after, before[i]);
+            if (!references[i]) continue;
+            std::vector<double> expected = doubles(before[i]);
+            references[i]->step(expected, doubles(training.tensor(i).gradient_values()), 1);
+            double error = 0, update = 0, weight = 0;
+            for (std::size_t k = 0; k < after.size(); ++k) {
+                error += std::pow(after[k] - expected[k], 2);
+                update += std::pow(expected[k] - before[i][k], 2);
+                weight += expected[k] * expected[k];
+            }
+            // As anywhere else (optimizer_test.cpp): 1e-4 of the update, and three roundings of W.
+            EXPECT_LE(std::sqrt(error), 1e-4 * std::sqrt(update) + 3 * 0x1p-24 * std::sqrt(weight));
+        }
+    }
+    EXPECT_EQ(proxy.live_text(), "");
 }
 
 TEST_P(EmulatedTest, DevicesBelowTheBaselineAreRefusedByName) {
