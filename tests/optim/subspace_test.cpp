@@ -29,10 +29,17 @@ std::vector<Blocks> blocks() {
 TEST_P(SubspaceTest, MatricesOfOneParameterAreTrainedApart) {
     DctAdamWOptions dct{
         .rank = 3, .lr = 0.01f, .eps = 1e-3f, .gap = 2, .rotate = true, .error_feedback = true};
+    DctAdamWOptions coded = dct;
+    coded.error_bits = 8;
     const std::vector<MakeOptimizer> optimizers{
         [](const Device& on) { return std::make_unique<Conda>(on, CondaOptions{.eps = 0.05f, .gap = 2}); },
         [](const Device& on) { return std::make_unique<Trion>(on, TrionOptions{.rank = 3}); },
-        [=](const Device& on) { return std::make_unique<DctAdamW>(on, dct); }};
+        [](const Device& on) {
+            return std::make_unique<Conda>(on,
+                                           CondaOptions{.eps = 0.05f, .gap = 2, .side = CondaSide::longer});
+        },
+        [=](const Device& on) { return std::make_unique<DctAdamW>(on, dct); },
+        [=](const Device& on) { return std::make_unique<DctAdamW>(on, coded); }};
     for (const MakeOptimizer& make : optimizers)
         for (const Blocks& one : blocks()) {
             Training whole(device(), make, {{.name = "w", .shape = one.shape, .view = one.view}});

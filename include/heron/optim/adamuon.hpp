@@ -9,8 +9,13 @@
 // The first step moves every element by rms lr. A parameter with more than two axes is out x (the rest), or a
 // batch of matrices (MatrixView::batch); m n is the number of a block's elements, for filters, too (where the
 // authors' code takes two of its four axes). States, f32, as large as the parameter: <parameter>.momentum,
-// <parameter>.v. Cost over Muon: one pass over O and V (12 m n bytes) and V in the update, 11 m n FLOPs, 16 m
-// n bytes. Only the 4 m n of O could ride along with the last product, which would have to know V.
+// <parameter>.v. Cost over Muon: 11 m n FLOPs and 16 m n bytes: a pass that reads O, updates V and leaves
+// partial sums of |P|^2, before which no element of the update is known (12 m n), and V in the update (4 m
+// n), which forms P again rather than have the pass write it. Of these V itself takes 8. The other 8, of the
+// 150 to 270 m n bytes of a step with muon x 5, are the price of a pass of its own: a last product that
+// updates V and leaves P in place of O would save them, but every kernel of products and the one-workgroup
+// iteration would have to load and store V beside their results. (What NorMuon takes from the product, sums
+// of O's rows, needs nothing but O.)
 #pragma once
 
 #include "heron/linalg.hpp"
