@@ -8,6 +8,7 @@
 #extension GL_GOOGLE_include_directive : require
 #include "core/shared.h"
 #include "linalg/polar_normalize.h"
+#include "linalg/status.h"
 
 #define JOB PolarNormalizeJob
 #include "core/kernel.glsl"
@@ -36,6 +37,7 @@ void main() {
     uint x_base = item * p.jobs.job[j].x_item;
     uint result_base = item * p.jobs.job[j].result_item;
 
+    uint flags = p.jobs.job[j].flags;
     uint partial_count = p.jobs.job[j].partials_per_item;
     vec3 acc = vec3(0.0);
     for (uint i = gl_LocalInvocationID.x; i < partial_count; i += gl_WorkGroupSize.x) {
@@ -43,7 +45,11 @@ void main() {
         acc += vec3(partials.v[at], partials.v[at + 1], partials.v[at + 2]);
     }
     acc = workgroup_sum(acc);
-    vec2 scale = polar_scale(acc, p.jobs.job[j].clamped != 0, p.jobs.job[j].norm_factor, p.jobs.job[j].eps);
+    vec2 scale = polar_scale(acc, (flags & POLAR_CLAMPED) != 0, p.jobs.job[j].norm_factor, p.jobs.job[j].eps);
+    if ((flags & POLAR_STATUS) != 0 && local_group == item * groups && gl_LocalInvocationID.x == 0) {
+        U32 status = p.jobs.job[j].status;
+        status.v[item] = polar_status(scale);
+    }
 
     uint pairs_per_row = (cols + 1) / 2;
     uint pairs = (p.jobs.job[j].count / cols) * pairs_per_row;

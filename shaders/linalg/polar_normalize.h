@@ -7,6 +7,10 @@
 
 HERON_SHARED_BEGIN
 
+// Flags of a PolarNormalizeJob.
+const uint POLAR_CLAMPED = 1; // nu = max(factor norm, eps) instead of factor norm + eps
+const uint POLAR_STATUS = 2;  // there is one for each matrix
+
 struct PolarNormJob {
     U32  x;
     F32  partials;         // three floats a workgroup (Blue's accumulators, core/reduce.glsl)
@@ -22,6 +26,7 @@ struct PolarNormalizeJob {
     U32   x;
     F32   partials;
     U32   result;
+    U32   status;          // POLAR_STATUS
     uint  cols;
     uint  count;
     uint  x_stride;
@@ -30,7 +35,7 @@ struct PolarNormalizeJob {
     uint  result_item;
     uint  partials_per_item;
     uint  groups_per_item;
-    uint  clamped;         // nu = max(factor norm, eps) instead of factor norm + eps
+    uint  flags;
     float norm_factor;
     float eps;
     uint  first_group;

@@ -23,6 +23,7 @@
 #extension GL_EXT_control_flow_attributes : require
 #include "core/shared.h"
 #include "linalg/polar_workgroup.h"
+#include "linalg/status.h"
 
 #define JOB PolarWorkgroupJob
 #include "core/kernel.glsl"
@@ -122,6 +123,7 @@ void main() {
 
     // --- X = A / nu
     vec2 scale = vec2(1.0);
+    uint flags = p.jobs.job[j].flags;
     uint norm_rule = p.jobs.job[j].norm_rule;
     if (norm_rule != POLAR_NORM_NONE) {
         vec3 acc = vec3(0.0);
@@ -131,6 +133,10 @@ void main() {
         }
         acc = sum_over_workgroup(acc);
         scale = polar_scale(acc, norm_rule == POLAR_NORM_CLAMPED, p.jobs.job[j].norm_factor, p.jobs.job[j].eps);
+        if (t == 0 && (flags & POLAR_WORKGROUP_STATUS) != 0) {
+            U32 status = p.jobs.job[j].status;
+            status.v[item] = polar_status(scale);
+        }
     }
     for (uint i = t; i < K * q; i += threads) {
         uint l = i / q;
@@ -147,12 +153,14 @@ void main() {
 
     // --- Iterations
     uint symmetric_tiles = q * (q + 1) / 2;
-    uint strip_width = threads * TILES / q; // tile columns of X that are computed between two barriers
+    uint strip_width = p.jobs.job[j].strip_width;
     uint tile_columns = (K + 3) / 4;
     uint scratch = s_base + 4 * q * q;
-    uint splits = min(min(threads / symmetric_tiles, K / 32), 1 + (POOL - scratch) / (4 * symmetric_tiles));
-    splits = clamp(splits, 1, 8);
+    uint splits = p.jobs.job[j].splits;
     uint share = (K + splits - 1) / splits;
+    uint tile_column[TILES]; // of this invocation's tiles of a strip
+    [[unroll]] for (uint n = 0; n < TILES; ++n)
+        tile_column[n] = (t + n * threads) / q;
     uint iterations = p.jobs.job[j].iterations;
     for (uint iteration = 0; iteration < iterations; ++iteration) {
         float ca = p.jobs.job[j].coefficients[3 * iteration];
@@ -210,9 +218,8 @@ void main() {
             [[unroll]] for (uint n = 0; n < TILES; ++n) {
                 uint tile = t + n * threads;
                 if (tile < strip_tiles) {
-                    uint column = tile / q;
-                    uint i = tile - column * q;
-                    uint first = 4 * (strip + column);
+                    uint i = tile - tile_column[n] * q;
+                    uint first = 4 * (strip + tile_column[n]);
                     // Columns beyond the last one repeat it and are not written.
                     uvec4 at = min(first + uvec4(0, 1, 2, 3), uvec4(K - 1)) * q;
                     mat4 y = mat4(0.0); // y[r]: column first + r
@@ -239,9 +246,8 @@ void main() {
             [[unroll]] for (uint n = 0; n < TILES; ++n) {
                 uint tile = t + n * threads;
                 if (tile < strip_tiles) {
-                    uint column = tile / q;
-                    uint i = tile - column * q;
-                    uint first = 4 * (strip + column);
+                    uint i = tile - tile_column[n] * q;
+                    uint first = 4 * (strip + tile_column[n]);
                     [[unroll]] for (uint r = 0; r < 4; ++r)
                         if (first + r < K)
                             pool[(first + r) * q + i] = acc[n][r];
@@ -276,27 +282,27 @@ void main() {
                   result_dtype);
     }
 
-    // --- Squares of the result's rows: columns of X of a tall matrix; else quads of rows, whose columns several
-    // invocations share, with sums in S's place
-    if ((p.jobs.job[j].flags & POLAR_ROW_SQUARES) == 0)
+    // --- Squares of the result's rows, in X's place. A row of a tall matrix is q quads in a row, all of each; else it is one
+    // element of K quads that are q apart, which are added up to `parts` before that.
+    if ((flags & POLAR_ROW_SQUARES) == 0)
         return;
-    F32 row_squares = p.jobs.job[j].row_squares;
-    uint parts = tall ? 0u : clamp(threads / q, 1u, 4u * q);
+    barrier(); // X has been stored
+    uint parts = tall ? K : min(K, strip_width);
     for (uint i = t; i < parts * q; i += threads) {
         vec4 sum = vec4(0.0);
         for (uint at = i; at < K * q; at += parts * q)
             sum += pool[at] * pool[at];
-        pool[s_base + i] = sum;
+        pool[i] = sum; // nobody else reads quad i
     }
     barrier();
+    F32 row_squares = p.jobs.job[j].row_squares;
     for (uint row = t; row < rows; row += threads) {
+        vec4 mine = tall ? vec4(1.0) : vec4(equal(uvec4(row & 3u), uvec4(0, 1, 2, 3)));
+        uint at = tall ? row * q : row / 4;
         float sum = 0.0;
-        if (tall) {
-            for (uint i = row * q; i < row * q + q; ++i)
-                sum += dot(pool[i], pool[i]);
-        } else {
-            for (uint part = 0; part < parts; ++part)
-                sum += pool[s_base + part * q + row / 4][row & 3u];
+        for (uint left = tall ? q : parts; left > 0; --left) {
+            sum += dot(mine, pool[at]);
+            at += tall ? 1 : q;
         }
         row_squares.v[item * rows + row] = sum;
     }

@@ -77,7 +77,13 @@ void polar(Graph& graph, const Tensor& a, const Tensor& out, const PolarOptions&
     if (!(a.shape == out.shape))
         refuse("polar", "a is " + text(a) + ", out is " + text(out) + "; their shapes must be equal");
     check_squares("polar", graph, "row_squares", row_squares, a.batch() * a.rows(), {{"a", a}, {"out", out}});
-    if (a.shape.count() == 0) return add_zeros(graph, row_squares, options.guarded);
+    check_status_tensor("polar", graph, options.status, a.batch(),
+                        {{"a", a}, {"out", out}, {"row_squares", row_squares}});
+    if (a.shape.count() == 0) {
+        add_zeros(graph, row_squares, options.guarded);
+        add_zeros(graph, options.status, options.guarded);
+        return;
+    }
     if (!same_place(graph, a, out) && overlap(graph, a, out))
         refuse("polar", "out (" + text(out) + ") overlaps a (" + text(a) +
                             "); it must be a itself or lie apart from it");
@@ -107,6 +113,7 @@ void polar(Graph& graph, const Tensor& a, const Tensor& out, const PolarOptions&
 
 Tensor polar_iterate(Graph& graph, const Tensor& x, const PolarOptions& options, const Tensor& row_squares) {
     check_polar_options("polar_iterate", options);
+    if (options.status) refuse("polar_iterate", "status is set, but no norm is taken that it could tell of");
     check_float_tensor("polar_iterate", "x", graph, x);
     if (x.dtype != options.precision)
         refuse("polar_iterate",

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <utility>
+#include <vector>
 
 #include "heron/spirv/polar_norm.hpp"
 #include "heron/spirv/polar_normalize.hpp"
@@ -15,7 +17,7 @@ namespace heron {
 namespace {
 
 static_assert(sizeof(gpu::PolarNormJob) == 40);
-static_assert(sizeof(gpu::PolarNormalizeJob) == 72);
+static_assert(sizeof(gpu::PolarNormalizeJob) == 80);
 
 constexpr KernelInfo kNorm = make_kernel<gpu::PolarNormJob>("polar_norm", spirv::polar_norm);
 constexpr KernelInfo kNormalize =
@@ -60,15 +62,16 @@ void add_polar_normalize(Graph& graph, const Tensor& a, const Tensor& x, const P
     job.result_item = narrow(item_of(x));
     job.partials_per_item = narrow(norm_groups);
     job.groups_per_item = narrow(groups);
-    job.clamped = options.norm_rule == NormRule::clamped;
+    job.flags = (options.norm_rule == NormRule::clamped ? gpu::POLAR_CLAMPED : 0) |
+                (options.status ? gpu::POLAR_STATUS : 0);
     job.norm_factor = static_cast<float>(options.norm_factor);
     job.eps = static_cast<float>(options.eps);
-    Operation operation =
-        make_operation(kNormalize, job,
-                       {{offsetof(gpu::PolarNormalizeJob, x), a, Access::read},
-                        {offsetof(gpu::PolarNormalizeJob, partials), partials, Access::read},
-                        {offsetof(gpu::PolarNormalizeJob, result), x, Access::write}},
-                       a.batch() * groups);
+    std::vector<Operand> operands{{offsetof(gpu::PolarNormalizeJob, x), a, Access::read},
+                                  {offsetof(gpu::PolarNormalizeJob, partials), partials, Access::read},
+                                  {offsetof(gpu::PolarNormalizeJob, result), x, Access::write}};
+    if (options.status)
+        operands.push_back({offsetof(gpu::PolarNormalizeJob, status), options.status, Access::write});
+    Operation operation = make_operation(kNormalize, job, std::move(operands), a.batch() * groups);
     operation.constants = {{gpu::SPEC_THREADS, threads},
                            {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(a.dtype)},
                            {gpu::SPEC_DTYPE_D, static_cast<std::uint32_t>(x.dtype)}};

@@ -16,11 +16,19 @@ namespace heron {
 
 namespace {
 
-static_assert(sizeof(gpu::PolarWorkgroupJob) == 272);
+static_assert(sizeof(gpu::PolarWorkgroupJob) == 288);
 static_assert(sizeof(gpu::PolarWorkgroupJob::coefficients) == 3 * gpu::POLAR_MAX_ITERATIONS * sizeof(float));
 
 constexpr KernelInfo kWorkgroup =
     make_kernel<gpu::PolarWorkgroupJob>("polar_workgroup", spirv::polar_workgroup);
+
+// How many invocations share the sum over K of each tile of S, q x q of which those on and above the diagonal
+// are made: as many as are idle else, have 32 elements each, and find room for their sums behind S.
+std::uint32_t splits_of(const PolarWorkgroupVariant& variant, std::uint64_t q, std::uint64_t K) {
+    const std::uint64_t tiles = q * (q + 1) / 2;
+    const std::uint64_t room = (variant.pool - K * q - 4 * q * q) / (4 * tiles);
+    return narrow(std::clamp<std::uint64_t>(std::min({variant.threads / tiles, K / 32, 1 + room}), 1, 8));
+}
 
 // `coefficients` is at most POLAR_MAX_ITERATIONS long.
 void add_workgroup(Graph& graph, const Tensor& x, const Tensor& result, std::uint32_t norm_rule,
@@ -40,9 +48,13 @@ void add_workgroup(Graph& graph, const Tensor& x, const Tensor& result, std::uin
     job.norm_factor = static_cast<float>(options.norm_factor);
     job.eps = static_cast<float>(options.eps);
     job.iterations = narrow(coefficients.size());
-    job.flags = row_squares ? gpu::POLAR_ROW_SQUARES : 0;
+    const bool has_status = options.status && norm_rule != gpu::POLAR_NORM_NONE;
+    job.flags = (row_squares ? gpu::POLAR_ROW_SQUARES : 0) | (has_status ? gpu::POLAR_WORKGROUP_STATUS : 0);
     double flops = 0.0;
     const std::uint64_t k = std::min(x.rows(), x.cols()), K = std::max(x.rows(), x.cols());
+    const std::uint64_t q = ceil_div(k, 4);
+    job.strip_width = narrow(std::uint64_t{variant.threads} * variant.tiles / q);
+    job.splits = splits_of(variant, q, K);
     const double square = static_cast<double>(k) * static_cast<double>(k);
     for (std::size_t i = 0; i < coefficients.size(); ++i) {
         job.coefficients[3 * i] = static_cast<float>(coefficients[i].a);
@@ -55,6 +67,8 @@ void add_workgroup(Graph& graph, const Tensor& x, const Tensor& result, std::uin
                                   {offsetof(gpu::PolarWorkgroupJob, result), result, Access::write}};
     if (row_squares)
         operands.push_back({offsetof(gpu::PolarWorkgroupJob, row_squares), row_squares, Access::write});
+    if (has_status)
+        operands.push_back({offsetof(gpu::PolarWorkgroupJob, status), options.status, Access::write});
     Operation operation = make_operation(kWorkgroup, job, std::move(operands), x.batch());
     operation.constants = {{gpu::SPEC_THREADS, variant.threads},
                            {gpu::SPEC_POOL, variant.pool},

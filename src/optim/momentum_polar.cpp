@@ -193,6 +193,9 @@ bool is_cans(const PolarOptions& options) {
 
 void check_orthogonalizer(std::string_view optimizer, const PolarOptions& options) {
     check_polar_options(std::string(optimizer).c_str(), options, "polar.");
+    if (options.status)
+        refuse(std::string(optimizer) +
+               ": polar.status is set; it belongs to one call of polar(), not to a recipe");
     if (is_cans(options) && options.norm_factor < kCansNormFactor)
         refuse(std::string(optimizer) + ": polar.norm_factor is " + number_text(options.norm_factor) +
                ", must be at least " + number_text(kCansNormFactor) + " with the coefficients of CANS");

@@ -93,6 +93,7 @@ struct Case {
     Layout in, out;
     bool in_place = false;
     bool row_squares = false;
+    bool status = false;
 
     Shape shape() const { return batch == 1 ? Shape{rows, cols} : Shape{batch, rows, cols}; }
 };
@@ -117,6 +118,7 @@ protected:
         GuardedBuffer* in;
         GuardedBuffer* out;
         GuardedBuffer* row_squares = nullptr;
+        GuardedBuffer* status = nullptr;
     };
 
     // Adds one case to a graph, in memory of its own.
@@ -133,8 +135,13 @@ protected:
             squares =
                 graph.external(name + ".squares", built.row_squares->view(DType::f32, {c.batch * c.rows}));
         }
+        PolarOptions options = c.options;
+        if (c.status) {
+            built.status = &guarded_on(on, std::vector<std::uint32_t>(c.batch, 77));
+            options.status = graph.external(name + ".status", built.status->view(DType::u32, {c.batch}));
+        }
         if (c.in_place) {
-            polar(graph, a, a, c.options, squares);
+            polar(graph, a, a, options, squares);
             return built;
         }
         const std::vector<double> nothing(values.size(), std::nan(""));
@@ -142,7 +149,7 @@ protected:
         polar(
             graph, a,
             graph.external(name + ".out", built.out->view(c.out.dtype, c.shape(), 0, c.cols + c.out.padding)),
-            c.options, squares);
+            options, squares);
         return built;
     }
 
@@ -564,22 +571,50 @@ TEST_P(PolarTest, RepeatsItsBits) {
         }
 }
 
-TEST_P(PolarTest, NonFiniteInputEndsAndStaysInItsMatrix) {
-    for (const double poison : {std::nan(""), static_cast<double>(INFINITY)})
-        for (const bool one_workgroup : {true, false}) {
-            Case c{.rows = 10, .cols = 14, .batch = 3, .options = named("muon")};
-            c.options.one_workgroup = one_workgroup;
+// In every form, of both kinds of input, next to the largest and the smallest finite numbers.
+TEST_P(PolarTest, NamesNonFiniteMatricesAndNobodyElseNotices) {
+    const float largest = std::numeric_limits<float>::max();
+    struct Form {
+        bool one_workgroup;
+        PolarForm form;
+        DType precision;
+        std::uint32_t steps;
+    };
+    for (const Form& form :
+         {Form{true, PolarForm::standard, DType::f32, 5},
+          Form{true, PolarForm::standard, DType::f32, 17},  // in two dispatches
+          Form{false, PolarForm::standard, DType::f32, 5}, Form{false, PolarForm::standard, DType::bf16, 5},
+          Form{false, PolarForm::gram, DType::f32, 5}})
+        for (const bool tall : {false, true}) {
+            Case c{.rows = tall ? 14u : 10u, .cols = tall ? 10u : 14u, .batch = 6, .status = true};
+            c.options = named(form.steps == 17 ? "quintic" : "muon", form.steps);
+            c.options.one_workgroup = form.one_workgroup;
+            c.options.form = form.form;
+            c.options.precision = form.precision;
             std::vector<double> values = random_batch(c);
-            const std::vector<double> clean = run_one(c, values);
-            values[140 + 33] = poison;
-            const std::vector<double> poisoned = run_one(c, values);
-            bool any = false;
-            for (std::size_t i = 0; i < 140; ++i) {
-                EXPECT_EQ(poisoned[i], clean[i]);
-                EXPECT_EQ(poisoned[280 + i], clean[280 + i]);
-                any = any || !std::isfinite(poisoned[140 + i]);
+            std::fill_n(values.begin() + 3 * 140, 140, static_cast<double>(largest));
+            std::fill_n(values.begin() + 4 * 140, 140, 0.0);
+            std::vector<double> poisoned = values;
+            poisoned[140 + 33] = std::nan("");
+            poisoned[2 * 140 + 139] = -static_cast<double>(INFINITY);
+            poisoned[5 * 140] = INFINITY;
+            poisoned[5 * 140 + 1] = -static_cast<double>(INFINITY);
+            Graph graph(device());
+            const Built clean = add(graph, device(), c, values, "clean");
+            const Built dirty = add(graph, device(), c, poisoned, "dirty");
+            run(graph, 2);
+            EXPECT_EQ(clean.status->read<std::uint32_t>(), std::vector<std::uint32_t>(6, 0)) << describe(c);
+            EXPECT_EQ(dirty.status->read<std::uint32_t>(), (std::vector<std::uint32_t>{0, 1, 1, 0, 0, 1}))
+                << describe(c);
+            const std::vector<double> good = result(c, clean), bad = result(c, dirty);
+            for (std::size_t i = 0; i < good.size(); ++i) {
+                const std::size_t item = i / 140;
+                ASSERT_TRUE(std::isfinite(good[i])) << describe(c) << ", element " << i;
+                if (item == 1 || item == 2 || item == 5)
+                    ASSERT_TRUE(std::isnan(bad[i])) << describe(c) << ", element " << i;
+                else
+                    ASSERT_EQ(bad[i], good[i]) << describe(c) << ", element " << i;
             }
-            EXPECT_TRUE(any) << describe(c);
         }
 }
 
@@ -724,6 +759,16 @@ TEST_P(PolarTest, RefusesWhatItCannotDo) {
     squares.shape = Shape{8};
     refused(a, apart, {}, "overlaps", squares);
     EXPECT_THROW(polar_iterate(graph, apart, {}, squares), Error);
+    options = {};
+    options.status = graph.temporary(DType::u32, Shape{2});
+    refused(a, apart, options, "status is 2 u32; it must be a contiguous tensor of 1 u32");
+    options.status = graph.temporary(DType::u32, Shape{1});
+    EXPECT_THROW(polar_iterate(graph, apart, options), Error);
+    options.status = apart;
+    options.status.dtype = DType::u32;
+    options.status.shape = Shape{1};
+    options.status.row_stride = 0;
+    refused(a, apart, options, "overlaps out");
     EXPECT_EQ(graph.compile({}).dispatch_count(), 0u);
 }
 

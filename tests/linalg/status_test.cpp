@@ -26,6 +26,7 @@ TEST_P(StatusTest, MatricesWithoutElementsAreOk) {
     matrix_power(graph, none, tensor(0, 0), {.status = report()});
     svd(graph, wide, tensor(0, 0), values, tensor(4, 0), {.status = report()});
     polar_by_svd(graph, wide, tensor(0, 4), {.status = report()});
+    polar(graph, wide, tensor(0, 4), {.status = report()});
     truncated_svd(graph, tall, tensor(4, 0), values, tensor(0, 0),
                   {.basis = tensor(4, 0), .status = report()});
     inverse_root(graph, none, tensor(0, 0),

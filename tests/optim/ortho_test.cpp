@@ -117,6 +117,7 @@ TEST_P(OrthoTest, OptionsOutOfRange) {
         o.lines = NorMuonLines::shorter_side;
     });
     normuon("polar.guarded", [](NorMuonOptions& o) { o.polar.guarded = false; });
+    normuon("polar.status", [](NorMuonOptions& o) { o.polar.status.id = 0; });
 
     const auto adamuon = [&](const char* option, auto change) {
         refuses<AdaMuon>(AdaMuonOptions(), "AdaMuon", option, change);

@@ -42,6 +42,11 @@ struct PolarOptions {
     std::vector<std::uint32_t> restarts = {2};
     DType precision = DType::f32;  // of the iterates: f32, f16 or bf16; sums and the norm are f32
     bool one_workgroup = true;     // allow the fused kernel for matrices that fit shared memory
+    // Optional, one u32 for each matrix (status.hpp), of polar() alone: ok, or nonfinite where the norm is
+    // not finite. Besides NaN and infinity that is a finite matrix whose squares add up to more than f32's
+    // range, of the elements up to 2^52, or of those above it times 2^-76: neither can happen up to 2^24
+    // elements.
+    Tensor status;
     bool guarded = true;
 };
 
@@ -60,9 +65,13 @@ HERON_API std::vector<NewtonSchulzCoefficients> polar_express_coefficients(doubl
                                                                            double cushion);
 
 // out = the polynomial iteration applied to A / nu, per matrix of the batch: approximately the polar factor
-// U V^T of A. Shapes of a and out are equal; they may be the same tensor. A zero matrix gives zero. Tall
-// matrices iterate on X^T X, so nothing is transposed. FLOPs of T steps in the standard form, k the short and
-// K the long side: T (3 k^2 K + k^3).
+// U V^T of A. Shapes of a and out are equal; they may be the same tensor. Tall matrices iterate on X^T X, so
+// nothing is transposed. FLOPs of T steps in the standard form, k the short and K the long side:
+// T (3 k^2 K + k^3).
+//
+// A zero matrix gives zero, one that is not finite NaN in all of its elements; other matrices do not notice.
+// Nothing else fails: the norm is taken without overflow, singular values begin at 1 / norm_factor or below,
+// and how large they become is a matter of the coefficients.
 //
 // `row_squares`, optional: the sum of squares of each row of `out`, f32 without gaps, batch() x rows(), apart
 // from both. The last product leaves them (GemmOptions::row_squares), or the workgroup that has the whole
