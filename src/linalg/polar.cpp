@@ -38,7 +38,7 @@ void check_polar_options(std::string_view who, const PolarOptions& options, cons
         refuse(who, prefix + "norm_rule is not one of NormRule");
     if (!is_enumerator(options.form, PolarForm::gram)) refuse(who, prefix + "form is not one of PolarForm");
     const std::size_t iterations = polar_coefficients(options).size();
-    if (options.form != PolarForm::standard)  // which has none
+    if (options.form == PolarForm::gram)  // the others have none, or their own
         for (const std::uint32_t restart : options.restarts)
             if (restart == 0 || restart >= iterations)
                 refuse(who, prefix + "restarts has " + std::to_string(restart) + ", with " +

@@ -29,7 +29,7 @@ inline std::uint64_t item_of(const Tensor& x) { return x.rows() * x.stride(); }
 
 // The options' list, or the default one.
 std::span<const NewtonSchulzCoefficients> polar_coefficients(const PolarOptions& options);
-// Whether the Gram matrix is formed anew before iteration i.
+// Whether the Gram matrix is formed anew before iteration i > 0.
 bool polar_restarts_before(const PolarOptions& options, std::size_t i);
 
 // A temporary with the batch of `like`. Rows of 16-bit elements begin at multiples of 16 bytes, so that

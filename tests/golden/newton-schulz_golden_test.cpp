@@ -54,6 +54,7 @@ PolarOptions rule(std::vector<NewtonSchulzCoefficients> coefficients, NormRule n
                   double eps) {
     PolarOptions options;
     options.coefficients = std::move(coefficients);
+    options.form = PolarForm::standard;
     options.norm_rule = norm_rule;
     options.norm_factor = factor;
     options.eps = eps;
