@@ -2,14 +2,11 @@
 // P A P^T = L D L^T with Bunch and Kaufman's pivots (Math. Comp. 31, 1977; LAPACK's ssytf2), D with blocks of one and of two
 // rows; one workgroup a matrix, many matrices in one dispatch.
 //
-// A large matrix takes several dispatches, each some pivots further: what one workgroup does is bounded. `state` carries
-// what one has to tell the next.
-//
 // Right-looking, in L's own memory, lower triangle only. The pivot's one or two columns are copied to shared memory; then
 // each element below and right of them is updated by the owner of its column, so that neighbouring invocations touch
 // neighbouring elements. Memory that other invocations have written is read after a barrier with a memory barrier.
 //
-// Needs 8 n bytes of shared memory and 8 an invocation.
+// Needs 8 LDLT_LARGEST_SMALL bytes of shared memory and 8 an invocation.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -19,40 +16,12 @@
 #include "core/kernel.glsl"
 #include "core/half.glsl"
 #include "core/reduce.glsl"
+#include "linalg/ldlt.glsl"
 
 layout(constant_id = SPEC_DTYPE_A) const uint DTYPE_A = DTYPE_F32;
 
-shared float column0[LDLT_LARGEST]; // of the pivot, from its own row on
-shared float column1[LDLT_LARGEST];
-shared float values[gl_WorkGroupSize.x];
-shared uint indices[gl_WorkGroupSize.x];
-
-void all_barrier() {
-    memoryBarrierBuffer();
-    memoryBarrierShared();
-    barrier();
-}
-
-// The largest value of all invocations and the smallest index that has it; all have to come here.
-void workgroup_max(inout float value, inout uint index) {
-    uint t = gl_LocalInvocationID.x;
-    values[t] = value;
-    indices[t] = index;
-    barrier();
-    [[dont_unroll]] for (uint half_size = gl_WorkGroupSize.x / 2; half_size > 0; half_size /= 2) {
-        if (t < half_size) {
-            float other = values[t + half_size];
-            if (other > values[t] || (other == values[t] && indices[t + half_size] < indices[t])) {
-                values[t] = other;
-                indices[t] = indices[t + half_size];
-            }
-        }
-        barrier();
-    }
-    value = values[0];
-    index = indices[0];
-    barrier();
-}
+shared float column0[LDLT_LARGEST_SMALL]; // of the pivot, from its own row on
+shared float column1[LDLT_LARGEST_SMALL];
 
 void main() {
     if (nothing_to_do())
@@ -74,45 +43,30 @@ void main() {
     uint threads = gl_WorkGroupSize.x;
     uint d_base = 2 * item * n;
 
-    uint flags = p.jobs.job[j].flags;
-    uint end = p.jobs.job[j].end;
-    U32 state = p.jobs.job[j].state;
-    uint state_at = item * LDLT_STATE_WORDS;
+    // --- The lower triangle, its largest element, and whether all are finite
+    float largest = 0.0;
+    float nonfinite = 0.0;
+    for (uint row = 0; row < n; ++row)
+        for (uint col = t; col <= row; col += threads) {
+            float x = load(a, a_base + (upper ? col * a_stride + row : row * a_stride + col), DTYPE_A);
+            if (is_nonfinite(x))
+                nonfinite = 1.0;
+            largest = max(largest, abs(x));
+            w.v[base + row * stride + col] = x;
+        }
+    uint ignored = t;
+    workgroup_max(nonfinite, ignored);
+    ignored = t;
+    workgroup_max(largest, ignored);
+    for (uint i = t; i < n; i += threads)
+        permutation.v[item * n + i] = i;
+    all_barrier();
+    float least = p.jobs.job[j].tolerance * largest;
+    bool finite = nonfinite == 0.0;
+    uint found_status = finite ? STATUS_OK : STATUS_NONFINITE;
 
     uint k = 0;
-    uint found_status = STATUS_OK;
-    float least = 0.0;
-    if ((flags & LDLT_FIRST) != 0) {
-        // --- The lower triangle, its largest element, and whether all are finite
-        float largest = 0.0;
-        float nonfinite = 0.0;
-        for (uint row = 0; row < n; ++row)
-            for (uint col = t; col <= row; col += threads) {
-                float x = load(a, a_base + (upper ? col * a_stride + row : row * a_stride + col), DTYPE_A);
-                if (is_nonfinite(x))
-                    nonfinite = 1.0;
-                largest = max(largest, abs(x));
-                w.v[base + row * stride + col] = x;
-            }
-        uint ignored = t;
-        workgroup_max(nonfinite, ignored);
-        ignored = t;
-        workgroup_max(largest, ignored);
-        for (uint i = t; i < n; i += threads)
-            permutation.v[item * n + i] = i;
-        all_barrier();
-        least = p.jobs.job[j].tolerance * largest;
-        found_status = nonfinite != 0.0 ? STATUS_NONFINITE : STATUS_OK;
-    } else {
-        k = state.v[state_at + LDLT_STATE_NEXT];
-        found_status = state.v[state_at + LDLT_STATE_STATUS];
-        least = uintBitsToFloat(state.v[state_at + LDLT_STATE_LEAST]);
-    }
-    bool finite = found_status != STATUS_NONFINITE;
-    all_barrier(); // everybody has read the state, which is written below
-
-    const float ALPHA = 0.6403882; // (1 + sqrt(17)) / 8
-    while (finite && k < end) {
+    while (finite && k < n) {
         // --- The pivot. All invocations decide alike.
         float diagonal = abs(w.v[base + k * (stride + 1)]);
         float column_max = 0.0;
@@ -128,7 +82,7 @@ void main() {
         uint pivot = k;
         uint size = 1;
         bool nothing = max(diagonal, column_max) <= least;
-        if (!nothing && diagonal < ALPHA * column_max) {
+        if (!nothing && diagonal < LDLT_ALPHA * column_max) {
             float row_max = 0.0;
             uint unused = 0;
             for (uint i = k + t; i < n; i += threads) {
@@ -139,9 +93,9 @@ void main() {
             }
             workgroup_max(row_max, unused);
             float other = abs(w.v[base + found * (stride + 1)]);
-            if (diagonal >= ALPHA * column_max * (column_max / row_max)) {
+            if (diagonal >= LDLT_ALPHA * column_max * (column_max / row_max)) {
                 pivot = k;
-            } else if (other >= ALPHA * row_max) {
+            } else if (other >= LDLT_ALPHA * row_max) {
                 pivot = found;
             } else {
                 pivot = found;
@@ -242,14 +196,6 @@ void main() {
             w.v[base + (k - 1) * stride + k - 2] = 0.0;
     }
     all_barrier();
-    if ((flags & LDLT_LAST) == 0) {
-        if (t == 0) {
-            state.v[state_at + LDLT_STATE_NEXT] = k;
-            state.v[state_at + LDLT_STATE_STATUS] = found_status;
-            state.v[state_at + LDLT_STATE_LEAST] = floatBitsToUint(least);
-        }
-        return;
-    }
 
     // --- Ones on the diagonal, zeros above it; zeros everywhere for what could not be factored
     for (uint row = 0; row < n; ++row)
@@ -262,7 +208,7 @@ void main() {
     if (!finite)
         for (uint i = t; i < 2 * n; i += threads)
             d.v[d_base + i] = 0.0;
-    if (t == 0 && (flags & LDLT_HAS_STATUS) != 0) {
+    if (t == 0 && (p.jobs.job[j].flags & LDLT_HAS_STATUS) != 0) {
         U32 status = p.jobs.job[j].status;
         status.v[item] = found_status;
     }

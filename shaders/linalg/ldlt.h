@@ -16,37 +16,82 @@ layout(buffer_reference, scalar, buffer_reference_align = 4) coherent buffer Coh
 
 HERON_SHARED_BEGIN
 
-const uint LDLT_LARGEST = 1024; // rows: two columns are kept in shared memory
+const uint LDLT_LARGEST = 4096;     // rows
+const uint LDLT_LARGEST_SMALL = 96; // rows of a matrix that one workgroup does in one dispatch
+const uint LDLT_PANEL = 60;         // columns of a panel; its last pivot may take one more
+const uint LDLT_SLOTS = 64;         // columns that there is memory for
 
 const uint LDLT_UPPER = 1; // the upper triangle of A is read
 const uint LDLT_HAS_STATUS = 2;
-const uint LDLT_FIRST = 4; // copies A
-const uint LDLT_LAST = 8;  // cleans up and writes the status
 
-// Words of a matrix's state between the dispatches that work on it.
-const uint LDLT_STATE_NEXT = 0;     // the next pivot
-const uint LDLT_STATE_STATUS = 1;   // STATUS_
-const uint LDLT_STATE_LEAST = 2;    // bits of what a pivot must exceed
-const uint LDLT_STATE_WORDS = 3;
-
-// ldlt.comp
+// ldlt.comp: a batch of small matrices.
 struct LdltJob {
     U32         a;
     CoherentF32 l; // may be a; the matrix is worked on here
     F32         d; // items of n pairs: diagonal element i, and element (i + 1, i)
     U32         permutation;
     U32         status;
-    U32         state;
     uint        n;
-    uint        end; // no pivot from here on
     uint        a_stride;
     uint        a_item;
     uint        l_stride;
     uint        l_item;
     uint        flags;
     float       tolerance; // a pivot must exceed this times the largest element
-    uint        reserved;
     uint        first_group;
+};
+
+// Words of a large matrix's state, zero before ldlt_start.comp.
+const uint LDLT_STATE_LARGEST = 0;  // bits of the largest magnitude of A: those of infinity or more where it is not finite
+const uint LDLT_STATE_NEXT = 1;     // the next pivot
+const uint LDLT_STATE_SINGULAR = 2; // 1: a pivot was too small
+const uint LDLT_STATE_WORDS = 3;
+
+// ldlt_start.comp: the triangle of A into the upper one of L's memory, a workgroup a tile.
+struct LdltStartJob {
+    U32  a;
+    F32  l; // may be a
+    U32  permutation;
+    U32  state;
+    uint n;
+    uint a_stride;
+    uint a_item;
+    uint l_stride;
+    uint l_item;
+    uint flags;
+    uint reserved;
+    uint first_group;
+};
+
+// ldlt_panel.comp: pivots `begin` to begin + LDLT_PANEL, and one more where the last is a block of two. Column c of the panel is
+// column begin + c of the matrix.
+struct LdltPanelJob {
+    CoherentF32 w; // L's memory: above the diagonal what is left of A, below it L
+    F32         d;
+    U32         permutation;
+    U32         state;
+    CoherentF32 l_panel;  // items of LDLT_SLOTS rows of n: the panel's columns of L, zero where there are none
+    CoherentF32 ld_panel; // the same of L D
+    uint        n;
+    uint        begin;
+    uint        w_stride;
+    uint        w_item;
+    float       tolerance; // as above
+    uint        first_group;
+};
+
+// ldlt_finish.comp: L's diagonal and what is above it, zeros for what could not be factored, statuses.
+struct LdltFinishJob {
+    F32  l;
+    F32  d;
+    U32  state;
+    U32  status;
+    uint n;
+    uint l_stride;
+    uint l_item;
+    uint flags;
+    uint groups; // workgroups of one item
+    uint first_group;
 };
 
 // SPEC_LDLT_STEP.

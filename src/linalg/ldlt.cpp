@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// ldlt(), ldlt_solve() and inverses: symmetric indefinite matrices, one workgroup each.
+// ldlt(), ldlt_solve() and inverses of symmetric indefinite matrices: small ones in one workgroup each,
+// others in panels, with products for what is left of the matrix after each.
 #include "heron/linalg/ldlt.hpp"
 
 #include <algorithm>
@@ -8,22 +9,34 @@
 #include <string>
 #include <vector>
 
+#include "graph/graph.hpp"
+#include "heron/linalg/product.hpp"
 #include "heron/spirv/ldlt.hpp"
+#include "heron/spirv/ldlt_finish.hpp"
+#include "heron/spirv/ldlt_panel.hpp"
 #include "heron/spirv/ldlt_rows.hpp"
+#include "heron/spirv/ldlt_start.hpp"
 #include "linalg/blocks.hpp"
 #include "linalg/checks.hpp"
+#include "linalg/convert.hpp"
 #include "linalg/integers.hpp"
 #include "linalg/ldlt.h"
 #include "linalg/ldlt.hpp"
 
 namespace heron {
 
-static_assert(sizeof(gpu::LdltJob) == 88);
+static_assert(sizeof(gpu::LdltJob) == 72);
+static_assert(sizeof(gpu::LdltStartJob) == 64);
+static_assert(sizeof(gpu::LdltPanelJob) == 72);
+static_assert(sizeof(gpu::LdltFinishJob) == 56);
 static_assert(sizeof(gpu::LdltRowsJob) == 80);
 
 namespace {
 
 constexpr KernelInfo kLdlt = make_kernel<gpu::LdltJob>("ldlt", spirv::ldlt);
+constexpr KernelInfo kStart = make_kernel<gpu::LdltStartJob>("ldlt_start", spirv::ldlt_start);
+constexpr KernelInfo kPanel = make_kernel<gpu::LdltPanelJob>("ldlt_panel", spirv::ldlt_panel);
+constexpr KernelInfo kFinish = make_kernel<gpu::LdltFinishJob>("ldlt_finish", spirv::ldlt_finish);
 constexpr KernelInfo kRows = make_kernel<gpu::LdltRowsJob>("ldlt_rows", spirv::ldlt_rows);
 
 void check_factor(std::string_view who, const Graph& graph, const LdltFactor& factor) {
@@ -47,27 +60,173 @@ void check_factor(std::string_view who, const Graph& graph, const LdltFactor& fa
     check_no_overlap(who, "the permutation", factor.permutation, "D", factor.d, graph);
 }
 
-// Where the dispatches for one matrix end, so that none of them is long: lavapipe ends all loops of an
-// invocation after 65,535 iterations together, and a weak GPU has a watchdog.
-std::vector<std::uint64_t> dispatch_ends(std::uint64_t n, std::uint32_t threads) {
-    constexpr std::uint64_t kMost = 50000;
-    const auto passes = [&](std::uint64_t count) { return ceil_div(count, threads); };
-    const std::uint64_t all = n * (passes(n) + 1);  // every element once
-    std::vector<std::uint64_t> ends;
-    std::uint64_t iterations = all;
-    for (std::uint64_t k = 0; k < n; ++k) {
-        const std::uint64_t rest = n - k;
-        const std::uint64_t step = rest * (passes(rest) + 3) / 2 + rest + 6 * passes(n) + 64;
-        if (iterations + step > kMost) {
-            ends.push_back(k);
-            iterations = 0;
-        }
-        iterations += step;
-    }
-    if (iterations + all > kMost) ends.push_back(n);
-    ends.push_back(n);
-    return ends;
+// A pivot must exceed this times the largest element.
+float pivot_tolerance(std::uint64_t n) {
+    return static_cast<float>(2.0 * std::sqrt(static_cast<double>(n)) * 0x1p-24);
 }
+
+// One subgroup on CPU drivers, where barriers are dear, as long as there is little to do between them, and a
+// few for panels. More of them for large ones: lavapipe ends all loops of an invocation after 65,535 rounds,
+// and a panel takes about 1,200 for each row that an invocation has.
+std::uint32_t pivot_threads(const Capabilities& device, std::uint64_t n) {
+    const std::uint32_t most = std::min(device.max_workgroup_invocations, device.max_workgroup_size_x);
+    if (device.cpu) return n <= gpu::LDLT_LARGEST_SMALL ? 8 : n <= 2048 ? 64 : 128;
+    return most >= 256 ? 256 : 128;
+}
+
+void add_small(Graph& graph, const Tensor& a, const LdltFactor& factor, const LdltOptions& options) {
+    gpu::LdltJob job{};
+    job.n = narrow(a.rows());
+    job.a_stride = narrow(a.stride());
+    job.a_item = item_stride(a);
+    job.l_stride = narrow(factor.l.stride());
+    job.l_item = item_stride(factor.l);
+    job.flags = (options.triangle == Triangle::upper ? gpu::LDLT_UPPER : 0) |
+                (options.status ? gpu::LDLT_HAS_STATUS : 0);
+    job.tolerance = pivot_tolerance(a.rows());
+    std::vector<Operand> operands{{offsetof(gpu::LdltJob, a), a, Access::read},
+                                  {offsetof(gpu::LdltJob, l), factor.l, Access::write},
+                                  {offsetof(gpu::LdltJob, d), factor.d, Access::write},
+                                  {offsetof(gpu::LdltJob, permutation), factor.permutation, Access::write}};
+    if (options.status) operands.push_back({offsetof(gpu::LdltJob, status), options.status, Access::write});
+    Operation operation = make_operation(kLdlt, job, std::move(operands), a.batch());
+    operation.constants = {{gpu::SPEC_THREADS, pivot_threads(graph.device().capabilities(), a.rows())},
+                           {gpu::SPEC_DTYPE_A, dtype_code(a)}};
+    operation.reason = "one workgroup for each matrix";
+    const double n = static_cast<double>(a.rows());
+    operation.flops = n * n * n / 3 * static_cast<double>(a.batch());
+    operation.bytes = 4 * operation.flops;
+    operation.guarded = options.guarded;
+    graph.add(std::move(operation));
+}
+
+// The blocked form: its temporaries, and the operations on them.
+class BlockedLdlt {
+public:
+    BlockedLdlt(Graph& graph, const Tensor& a, const LdltFactor& factor, const LdltOptions& options)
+        : graph_(graph),
+          a_(a),
+          factor_(factor),
+          options_(options),
+          n_(a.rows()),
+          items_(a.batch()),
+          cpu_(graph.device().capabilities().cpu) {
+        state_ = graph.temporary(DType::u32, Shape{items_, gpu::LDLT_STATE_WORDS});
+        l_panel_ = graph.temporary(DType::f32, Shape{items_, gpu::LDLT_SLOTS, n_});
+        ld_panel_ = graph.temporary(DType::f32, Shape{items_, gpu::LDLT_SLOTS, n_});
+    }
+
+    void add() {
+        add_zeros(graph_, state_, options_.guarded);
+        start();
+        for (std::uint64_t begin = 0; begin < n_; begin += gpu::LDLT_PANEL) {
+            panel(begin);
+            if (begin + gpu::LDLT_PANEL < n_) update(begin + gpu::LDLT_PANEL);
+        }
+        finish();
+    }
+
+private:
+    void add_operation(Operation operation, std::vector<SpecConstant> constants, std::string_view reason) {
+        operation.constants = std::move(constants);
+        operation.reason = reason;
+        operation.guarded = options_.guarded;
+        graph_.add(std::move(operation));
+    }
+
+    void start() {
+        constexpr std::uint64_t kTile = 32;
+        const std::uint64_t side = ceil_div(n_, kTile);
+        gpu::LdltStartJob job{};
+        job.n = narrow(n_);
+        job.a_stride = narrow(a_.stride());
+        job.a_item = item_stride(a_);
+        job.l_stride = narrow(factor_.l.stride());
+        job.l_item = item_stride(factor_.l);
+        job.flags = options_.triangle == Triangle::upper ? gpu::LDLT_UPPER : 0;
+        Operation operation =
+            make_operation(kStart, job,
+                           {{offsetof(gpu::LdltStartJob, a), a_, Access::read},
+                            {offsetof(gpu::LdltStartJob, l), factor_.l, Access::write},
+                            {offsetof(gpu::LdltStartJob, permutation), factor_.permutation, Access::write},
+                            {offsetof(gpu::LdltStartJob, state), state_, Access::read_write}},
+                           items_ * side * (side + 1) / 2);
+        operation.bytes = static_cast<double>(a_.span_bytes() + factor_.l.span_bytes()) / 2;
+        add_operation(std::move(operation),
+                      {{gpu::SPEC_THREADS, cpu_ ? 8u : 128u}, {gpu::SPEC_DTYPE_A, dtype_code(a_)}},
+                      "the only one");
+    }
+
+    void panel(std::uint64_t begin) {
+        gpu::LdltPanelJob job{};
+        job.n = narrow(n_);
+        job.begin = narrow(begin);
+        job.w_stride = narrow(factor_.l.stride());
+        job.w_item = item_stride(factor_.l);
+        job.tolerance = pivot_tolerance(n_);
+        Operation operation = make_operation(
+            kPanel, job,
+            {{offsetof(gpu::LdltPanelJob, w), factor_.l, Access::read_write},
+             {offsetof(gpu::LdltPanelJob, d), factor_.d, begin == 0 ? Access::write : Access::read_write},
+             {offsetof(gpu::LdltPanelJob, permutation), factor_.permutation, Access::read_write},
+             {offsetof(gpu::LdltPanelJob, state), state_, Access::read_write},
+             {offsetof(gpu::LdltPanelJob, l_panel), l_panel_, Access::write},
+             {offsetof(gpu::LdltPanelJob, ld_panel), ld_panel_, Access::write}},
+            items_);
+        // Each column, and the one that it is compared with, minus half of the panel on average.
+        const double elements =
+            static_cast<double>(n_ - begin) * gpu::LDLT_PANEL * static_cast<double>(items_);
+        operation.flops = 2.0 * elements * gpu::LDLT_PANEL;
+        operation.bytes = 4.0 * elements * gpu::LDLT_PANEL;
+        add_operation(std::move(operation),
+                      {{gpu::SPEC_THREADS, pivot_threads(graph_.device().capabilities(), n_)}},
+                      "60 columns of a large matrix");
+    }
+
+    // What is left of A, from column `end` on, minus the panel before it.
+    void update(std::uint64_t end) {
+        const std::uint64_t rest = n_ - end;
+        GemmOptions gemm_options;
+        gemm_options.transpose_a = Transpose::yes;
+        gemm_options.alpha = -1.0f;
+        gemm_options.beta = 1.0f;
+        gemm_options.symmetric = true;
+        gemm_options.guarded = options_.guarded;
+        for (std::uint64_t item = 0; item < items_; ++item) {
+            const Tensor w = block(factor_.l.batch_item(item), end, end, rest, rest);
+            gemm(graph_, block(l_panel_.batch_item(item), 0, end, gpu::LDLT_SLOTS, rest),
+                 block(ld_panel_.batch_item(item), 0, end, gpu::LDLT_SLOTS, rest), w, w, gemm_options);
+        }
+    }
+
+    void finish() {
+        const std::uint32_t rows_per_group = cpu_ ? 32 : 8;
+        gpu::LdltFinishJob job{};
+        job.n = narrow(n_);
+        job.l_stride = narrow(factor_.l.stride());
+        job.l_item = item_stride(factor_.l);
+        job.flags = options_.status ? gpu::LDLT_HAS_STATUS : 0;
+        job.groups = narrow(ceil_div(n_, rows_per_group));
+        std::vector<Operand> operands{{offsetof(gpu::LdltFinishJob, l), factor_.l, Access::read_write},
+                                      {offsetof(gpu::LdltFinishJob, d), factor_.d, Access::read_write},
+                                      {offsetof(gpu::LdltFinishJob, state), state_, Access::read}};
+        if (options_.status)
+            operands.push_back({offsetof(gpu::LdltFinishJob, status), options_.status, Access::write});
+        Operation operation = make_operation(kFinish, job, std::move(operands), items_ * job.groups);
+        operation.bytes = static_cast<double>(factor_.l.span_bytes()) / 2;
+        add_operation(std::move(operation),
+                      {{gpu::SPEC_THREADS, cpu_ ? 8u : 128u}, {gpu::SPEC_PER_THREAD, rows_per_group}},
+                      "the only one");
+    }
+
+    Graph& graph_;
+    const Tensor a_;
+    const LdltFactor& factor_;
+    const LdltOptions& options_;
+    const std::uint64_t n_, items_;
+    const bool cpu_;
+    Tensor state_, l_panel_, ld_panel_;
+};
 
 void add_rows(Graph& graph, std::uint32_t kind, const LdltFactor& factor, const Tensor& b, const Tensor& x,
               const Tensor& status, bool guarded) {
@@ -136,42 +295,12 @@ void ldlt(Graph& graph, const Tensor& a, const LdltFactor& factor, const LdltOpt
             check_no_overlap(who, "status", options.status, "an operand", *other, graph);
     if (a.batch() == 0) return;
 
-    const Capabilities& device = graph.device().capabilities();
-    gpu::LdltJob job{};
-    job.n = narrow(a.rows());
-    job.a_stride = narrow(a.stride());
-    job.a_item = item_stride(a);
-    job.l_stride = narrow(factor.l.stride());
-    job.l_item = item_stride(factor.l);
-    job.flags = (options.triangle == Triangle::upper ? gpu::LDLT_UPPER : 0) |
-                (options.status ? gpu::LDLT_HAS_STATUS : 0);
-    job.tolerance = static_cast<float>(2.0 * std::sqrt(static_cast<double>(a.rows())) * 0x1p-24);
-    const std::uint32_t most = std::min(device.max_workgroup_invocations, device.max_workgroup_size_x);
-    // One subgroup on CPU drivers, where barriers are dear, as long as there is little to do between them.
-    const std::uint32_t threads = device.cpu ? (a.rows() <= 96 ? 8 : 64) : most >= 256 ? 256 : 128;
-    const Tensor state = graph.temporary(DType::u32, Shape{a.batch(), gpu::LDLT_STATE_WORDS});
-    const std::vector<std::uint64_t> ends = dispatch_ends(a.rows(), threads);
-    for (std::size_t i = 0; i < ends.size(); ++i) {
-        const bool first = i == 0, last = i + 1 == ends.size();
-        gpu::LdltJob part = job;
-        part.end = narrow(ends[i]);
-        part.flags |= (first ? gpu::LDLT_FIRST : 0) | (last ? gpu::LDLT_LAST : 0);
-        const Access access = first ? Access::write : Access::read_write;
-        std::vector<Operand> operands{{offsetof(gpu::LdltJob, l), factor.l, access},
-                                      {offsetof(gpu::LdltJob, d), factor.d, access},
-                                      {offsetof(gpu::LdltJob, permutation), factor.permutation, access},
-                                      {offsetof(gpu::LdltJob, state), state, access}};
-        if (first) operands.push_back({offsetof(gpu::LdltJob, a), a, Access::read});
-        if (last && options.status)
-            operands.push_back({offsetof(gpu::LdltJob, status), options.status, Access::write});
-        Operation operation = make_operation(kLdlt, part, std::move(operands), a.batch());
-        operation.constants = {{gpu::SPEC_THREADS, threads}, {gpu::SPEC_DTYPE_A, dtype_code(a)}};
-        operation.reason = "one workgroup for each matrix; the only one";
-        const double n = static_cast<double>(a.rows());
-        operation.flops = n * n * n / 3 * static_cast<double>(a.batch()) / static_cast<double>(ends.size());
-        operation.bytes = 4 * operation.flops;
-        operation.guarded = options.guarded;
-        graph.add(std::move(operation));
+    if (a.rows() <= gpu::LDLT_LARGEST_SMALL) {
+        add_small(graph, a, factor, options);
+    } else {
+        const Purpose purpose(graph, "ldlt in panels: above " + std::to_string(gpu::LDLT_LARGEST_SMALL) +
+                                         " rows, what one workgroup takes");
+        BlockedLdlt(graph, a, factor, options).add();
     }
 }
 

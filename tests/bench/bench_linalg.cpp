@@ -185,7 +185,7 @@ const std::vector<Primitive>& primitives() {
          {"OpenBLAS sgemm", "cblas_sgemm", two_products}},
         {"ldlt",
          Input::spd,
-         kSmallSquares,
+         {{32, 64, 64}, {8, 128, 128}, {1, 256, 256}, {1, 2048, 2048}},
          [](double n, double) { return n * n * n / 3; },
          [](const Request& r) {
              ldlt(r.graph, r.in,

@@ -140,16 +140,32 @@ TEST_P(LdltTest, EveryKindOfSymmetricMatrix) {
     check();
 }
 
+// A pivot of one row and then blocks of two, of which every other panel's last one reaches into the next; the
+// last panel has nothing left to do.
+TEST_P(LdltTest, BlocksOfTwoAcrossPanels) {
+    const Eigen::Index n = 181;
+    Matrix a = symmetric(181, 10, 1) * 1e-3;
+    a(0, 0) = 1;
+    for (Eigen::Index i = 1; i + 1 < n; i += 2) a(i, i + 1) = a(i + 1, i) = 1;
+    Graph graph(device());
+    add(graph, {{a, symmetric(181, 10, 2), a}});
+    run(graph);
+    const Matrix d = added_[0].d.read()[2];
+    for (Eigen::Index last : {59, 119, 179}) EXPECT_NE(d(last, 1), 0) << "no block across columns " << last;
+    check();
+}
+
 TEST_P(LdltTest, TakesBatchesStridesInPlaceAnd16BitInput) {
     Graph graph(device());
-    for (Triangle triangle : {Triangle::lower, Triangle::upper}) {
-        const std::vector<Matrix> three{symmetric(35, 10, 1), symmetric(35, 1e2, 2), symmetric(35, 1e3, 3)};
-        add(graph, {three, {.triangle = triangle}});
-        add(graph, {three, {.triangle = triangle}, DType::f32, 3});
-        add(graph, {three, {.triangle = triangle}, DType::f32, 1, true});
-        add(graph, {three, {.triangle = triangle}, DType::f16});
-        add(graph, {three, {.triangle = triangle}, DType::bf16, 1});
-    }
+    for (std::uint64_t n : {35u, 130u})
+        for (Triangle triangle : {Triangle::lower, Triangle::upper}) {
+            const std::vector<Matrix> three{symmetric(n, 10, 1), symmetric(n, 1e2, 2), symmetric(n, 1e3, 3)};
+            add(graph, {three, {.triangle = triangle}});
+            add(graph, {three, {.triangle = triangle}, DType::f32, 3});
+            add(graph, {three, {.triangle = triangle}, DType::f32, 1, true});
+            add(graph, {three, {.triangle = triangle}, DType::f16});
+            add(graph, {three, {.triangle = triangle}, DType::bf16, 1});
+        }
     run(graph);
     check();
 }
@@ -157,39 +173,47 @@ TEST_P(LdltTest, TakesBatchesStridesInPlaceAnd16BitInput) {
 TEST_P(LdltTest, GpuVariantsMatchFloat64) {
     for (Device* on : {&gpu(), &smallest_gpu()}) {
         Graph graph(*on);
-        for (std::uint64_t n : {1u, 20u, 70u}) add(graph, {{symmetric(n, 1e3, n)}});
+        for (std::uint64_t n : {1u, 20u, 70u, 130u}) add(graph, {{symmetric(n, 1e3, n)}});
         run(graph);
         check();
     }
 }
 
 TEST_P(LdltTest, SingularAndNonfiniteMatricesAreNamedAndStayAlone) {
-    const std::uint64_t n = 24;
-    const Matrix good = symmetric(n, 10, 1), half = make_matrix(MatrixKind::half_rank, n, n, 2);
-    Matrix nan = good, infinite = good;
-    nan(20, 3) = nan(3, 20) = std::numeric_limits<double>::quiet_NaN();
-    infinite(5, 5) = -std::numeric_limits<double>::infinity();
-    Graph graph(device());
-    add(graph, {{good, nan, Matrix::Zero(24, 24), infinite, Matrix(half * half.transpose()), good}});
-    run(graph);
-    const std::vector<std::string> expected{"ok", "nonfinite", "singular", "nonfinite", "singular", "ok"};
-    EXPECT_EQ(added_[0].status.statuses(), expected);
-    const std::vector<Matrix> x = added_[0].solution.read(), l = added_[0].l.read();
-    for (std::size_t item : {1u, 3u}) {
-        EXPECT_TRUE((l[item].array() == 0).all());
-        EXPECT_EQ(added_[0].solve_status.statuses()[item], "singular");
+    for (const Eigen::Index n : {24, 150}) {  // one workgroup, panels
+        const Matrix good = symmetric(static_cast<std::uint64_t>(n), 10, 1);
+        Matrix nan = good, infinite = good, half = make_matrix(MatrixKind::half_rank, 24, 24, 2);
+        nan(20, 3) = nan(3, 20) = std::numeric_limits<double>::quiet_NaN();
+        infinite(5, 5) = -std::numeric_limits<double>::infinity();
+        if (n == 24) {
+            half = Matrix(half * half.transpose());
+        } else {
+            half = Matrix::Zero(n, n);
+            half.topLeftCorner(n / 2, n / 2) = good.topLeftCorner(n / 2, n / 2);
+        }
+        Graph graph(device());
+        add(graph, {{good, nan, Matrix::Zero(n, n), infinite, half, good}});
+        run(graph);
+        const std::vector<std::string> expected{"ok", "nonfinite", "singular", "nonfinite", "singular", "ok"};
+        EXPECT_EQ(added_[0].status.statuses(), expected);
+        const std::vector<Matrix> x = added_[0].solution.read(), l = added_[0].l.read();
+        for (std::size_t item : {1u, 3u}) {
+            EXPECT_TRUE((l[item].array() == 0).all());
+            EXPECT_EQ(added_[0].solve_status.statuses()[item], "singular");
+        }
+        for (std::size_t item : {1u, 2u, 3u, 4u}) EXPECT_TRUE((x[item].array() == 0).all()) << item;
+        for (std::size_t item : {0u, 5u}) check(added_[0], item);
+        for (std::size_t item : {2u, 4u}) check(added_[0], item, false);
+        EXPECT_EQ(l[0], l[5]);
+        added_.clear();
     }
-    for (std::size_t item : {1u, 2u, 3u, 4u}) EXPECT_TRUE((x[item].array() == 0).all()) << item;
-    for (std::size_t item : {0u, 5u}) check(added_[0], item);
-    for (std::size_t item : {2u, 4u}) check(added_[0], item, false);
-    EXPECT_EQ(l[0], l[5]);
 }
 
 TEST_P(LdltTest, SameBitsEveryTime) {
     expect_same_bits(1e4, 2, [&](Graph& graph) -> std::vector<GuardedBuffer*> {
         added_.clear();
-        add(graph, {{symmetric(60, 1e3, 1), symmetric(60, 1e3, 2)}});
-        return {added_[0].l.buffer, added_[0].solution.buffer};
+        for (std::uint64_t n : {60u, 130u}) add(graph, {{symmetric(n, 1e3, 1), symmetric(n, 1e3, 2)}});
+        return {added_[0].l.buffer, added_[0].solution.buffer, added_[1].l.buffer, added_[1].solution.buffer};
     });
 }
 
@@ -200,7 +224,7 @@ TEST_P(LdltTest, RefusesWhatDoesNotFitAndAddsNothing) {
     };
     const Tensor a = tensor({4, 4}), b = tensor({4, 3}), x = tensor({4, 3});
     const LdltFactor f{tensor({4, 4}), tensor({4, 2}), tensor({4}, DType::u32)};
-    const LdltFactor big{tensor({1025, 1025}), tensor({1025, 2}), tensor({1025}, DType::u32)};
+    const LdltFactor big{tensor({4097, 4097}), tensor({4097, 2}), tensor({4097}, DType::u32)};
     expect_refusals(
         graph, {
                    {"A is empty", [&] { ldlt(graph, {}, f); }},
@@ -226,7 +250,7 @@ TEST_P(LdltTest, RefusesWhatDoesNotFitAndAddsNothing) {
                     [&] {
                         ldlt(graph, a, {f.l, tensor({4, 3}), f.permutation});
                     }},
-                   {"at most 1024 rows", [&] { ldlt(graph, big.l, big); }},
+                   {"at most 4096 rows", [&] { ldlt(graph, big.l, big); }},
                    {"shapes must agree",
                     [&] {
                         ldlt(graph, tensor({5, 5}), f);

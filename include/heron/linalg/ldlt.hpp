@@ -27,13 +27,12 @@ struct LdltOptions {
 };
 
 // Factors a symmetric matrix that need not be definite, with Bunch and Kaufman's pivots (Math. Comp. 31,
-// 1977). A n x n, n <= 1024, f32, f16 or bf16; factor.l may be A (in place), otherwise nothing may overlap.
+// 1977). A n x n, n <= 4096, f32, f16 or bf16; factor.l may be A (in place), otherwise nothing may overlap.
 //
-// One workgroup a matrix, all matrices of a level in one dispatch, in factor.l's memory; large ones in
-// several dispatches one after the other, each some pivots further (1024 rows: a few dozen). n^3 / 3 FLOPs,
-// 4/3 n^3 bytes, on one compute unit: meant for the cores of low-rank updates, not for throughput. Therefore
-// it ends at 1024 rows, 1.4 GB of traffic for one unit: each pivot is searched for in what all before it have
-// left, so panels for more units would be another algorithm.
+// n^3 / 3 FLOPs. Up to 96 rows one workgroup a matrix, all matrices of a level in one dispatch. Larger ones
+// in panels of 60 columns (LAPACK's ssytrf): one workgroup a matrix finds the pivots, which are a chain, and
+// brings only their columns up to date, 120 n^2 FLOPs in all; products subtract each panel from what is left
+// of A, n^3 / 30 bytes in all. Three levels for each panel at most; 512 n bytes of workspace a matrix.
 //
 // Accuracy: |P A P^T - L D L^T|_F <= 10 n u |A|_F (N. Higham, Accuracy and Stability, theorem 11.4, with its
 // moderate growth). L and D are zero where A is not finite.
