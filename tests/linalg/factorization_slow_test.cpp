@@ -43,7 +43,7 @@ protected:
 };
 
 TEST_P(FactorizationSlowTest, CholeskyFactorsSolutionsAndInverses) {
-    for (std::uint64_t n : {1000u, 2048u}) {
+    for (std::uint64_t n : {1000u, 4096u}) {
         const Matrix a = definite(n), x = probe(n), b = rounded(random_matrix(n, 4, 3), DType::f32);
         Graph graph(device());
         const Placed pa = place(graph, {a}), pb = place(graph, {b}), l = blank(graph, 1, n, n),
@@ -87,7 +87,7 @@ TEST_P(FactorizationSlowTest, CholeskyFactorsWithJitter) {
 }
 
 TEST_P(FactorizationSlowTest, OrthogonalFactors) {
-    for (std::uint64_t n : {1000u, 2048u}) {
+    for (std::uint64_t n : {1000u, 4096u}) {
         const Matrix a = rounded(random_matrix(n, n, n), DType::f32), x = probe(n);
         Graph graph(device());
         const Placed pa = place(graph, {a}), q = blank(graph, 1, n, n), r = blank(graph, 1, n, n);
@@ -102,9 +102,8 @@ TEST_P(FactorizationSlowTest, OrthogonalFactors) {
     }
 }
 
-// Up to its limit.
 TEST_P(FactorizationSlowTest, IndefiniteFactors) {
-    for (std::uint64_t n : {1000u, 1024u}) {
+    for (std::uint64_t n : {1000u, 4096u}) {
         Matrix a = random_matrix(n, n, n);
         a = rounded(a + Matrix(a.transpose()), DType::f32);
         const Matrix x = probe(n);
