@@ -95,9 +95,6 @@ const Known kKnown[] = {
      "36 KB: matrices and vectors, an average and a momentum in one kernel, with divisions and roots that "
      "are "
      "dozens of instructions of 16 bytes"},
-    {"NVIDIA", "polar_workgroup", kCode,
-     "34 KB where one matrix fills the workgroup: the whole iteration, with the sums of squares of the "
-     "result's rows behind it"},
     {"NVIDIA", "factor_tiled", kCode,
      "44 KB for patches of images, whose elements each have a place and bounds of their own (matrices: 32 "
      "KB); "
