@@ -8,7 +8,6 @@
 
 #include "graph/graph.hpp"
 #include "heron/linalg/norms.hpp"
-#include "heron/linalg/reduce.hpp"
 #include "heron/spirv/gemm_combine.hpp"
 #include "heron/spirv/gemm_pack.hpp"
 #include "linalg/checks.hpp"
@@ -304,17 +303,11 @@ void check_batch(std::string_view who, const char* name, const Tensor& tensor, c
 // From `parts` that the product left, or from D where it could not.
 void add_squares(Graph& graph, const Tensor& parts, const char* missing, const Tensor& d,
                  const GemmOptions& options) {
-    if (!options.row_squares && !options.square_sum) return;
+    if (!options.row_squares) return;
     const Purpose purpose(graph, std::string("squares of a product's result") +
                                      (parts ? "" : std::string(", read again: ") + missing));
-    Tensor rows = options.row_squares;
-    if (!parts && !rows) rows = graph.temporary(DType::f32, Shape{d.batch(), d.rows()});
-    if (rows)
-        row_norms(graph, parts ? parts : d, rows, parts ? NormKind::one : NormKind::squared, options.guarded);
-    if (!options.square_sum) return;
-    Tensor summands = parts ? parts : rows;
-    if (!parts) summands = summands.reshape(Shape{d.batch(), 1, d.rows()});
-    sum(graph, summands, options.square_sum, options.guarded);
+    row_norms(graph, parts ? parts : d, options.row_squares, parts ? NormKind::one : NormKind::squared,
+              options.guarded);
 }
 
 void check_active(std::string_view who, const Graph& graph, const Tensor& active, const Tensor& d) {
@@ -363,12 +356,8 @@ void add_gemm(std::string_view who, Graph& graph, const Tensor& a, const Tensor&
     check_active(who, graph, options.active, d);
     const NamedTensor operands[] = {
         {"A", a}, {"B", b}, {"C", has_c ? c : Tensor{}}, {"D", d}, {"active", options.active}};
-    for (const NamedTensor& x : operands) {
+    for (const NamedTensor& x : operands)
         check_squares(who, graph, "row_squares", options.row_squares, d.batch() * d.rows(), {x});
-        check_squares(who, graph, "square_sum", options.square_sum, d.batch(), {x});
-    }
-    check_squares(who, graph, "square_sum", options.square_sum, d.batch(),
-                  {{"row_squares", options.row_squares}});
     check_no_overlap(who, "D", d, "A", a, graph);
     check_no_overlap(who, "D", d, "B", b, graph);
 
@@ -380,8 +369,7 @@ void add_gemm(std::string_view who, Graph& graph, const Tensor& a, const Tensor&
     const Capabilities& device = graph.device().capabilities();
     const GemmChoice choice = chosen != nullptr ? *chosen : choose_gemm(device, shape, options.variant);
     if (m == 0 || n == 0 || d.batch() == 0) {
-        for (const Tensor& squares : {options.row_squares, options.square_sum})
-            add_zeros(graph, squares, options.guarded);
+        add_zeros(graph, options.row_squares, options.guarded);
         return;
     }
     if (k == 0 || options.alpha == 0.0f) {
@@ -398,7 +386,7 @@ void add_gemm(std::string_view who, Graph& graph, const Tensor& a, const Tensor&
                           : options.active    ? "some of it may be left as it was"
                                               : nullptr;
     Tensor parts;
-    if ((options.row_squares || options.square_sum) && missing == nullptr) {
+    if (options.row_squares && missing == nullptr) {
         const std::uint64_t width = choice.kernel->tile_cols(device) / choice.kernel->row_parts;
         parts = graph.temporary(DType::f32, Shape{d.batch(), m, ceil_div(n, width)});
     }

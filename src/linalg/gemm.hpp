@@ -55,7 +55,7 @@ struct GemmChoice {
 // variant is refused (invalid_argument, unsupported) with the list or the reason.
 GemmChoice choose_gemm(const Capabilities& device, const GemmShape& shape, std::string_view variant = {});
 
-// GemmOptions::row_squares or square_sum: empty, or `count` f32 without gaps, apart from `others` (of which
+// GemmOptions::row_squares: empty, or `count` f32 without gaps, apart from `others` (of which
 // empty ones do not count).
 void check_squares(std::string_view who, const Graph& graph, const char* name, const Tensor& squares,
                    std::uint64_t count, std::initializer_list<NamedTensor> others);

@@ -38,13 +38,12 @@ struct GemmOptions {
     // as it is, for next to nothing. For iterations that freeze what has converged. Empty: all of them. May
     // not overlap D.
     Tensor active;
-    // Optional sums of squares of D, f32 without gaps, apart from everything else: of each row (m for each
-    // matrix), and of each matrix (one), its Frobenius norm squared; infinite above f32's range. The product
-    // leaves a sum for each row and 16 to 128 columns of its results, before these are rounded to D's type,
-    // and a dispatch for either tensor adds those up. Where it cannot (symmetric results, `active`, k in
-    // pieces, nothing to multiply) D is read again, as stored. Fixed order; relative error 256 u.
+    // Optional sums of squares of D's rows, m for each matrix, f32 without gaps, apart from everything else;
+    // infinite above f32's range. The product leaves a sum for each row and 16 to 128 columns of its results,
+    // before these are rounded to D's type, and a dispatch adds those up. Where it cannot (symmetric results,
+    // `active`, k in pieces, nothing to multiply) D is read again, as stored. Fixed order; relative error
+    // 256 u.
     Tensor row_squares;
-    Tensor square_sum;
 };
 
 // D = alpha op(A) op(B) + beta C, op(A) m x k, op(B) k x n. C may be D (in place) or empty (beta = 0); D may
