@@ -41,8 +41,25 @@ void main() {
     if (rule == FLOOR_SHIFT && smallest < 0.0)
         shift -= smallest;
     float top = largest + shift;
-    float least = p.jobs.job[j].floor * top;
+    float relative_floor = p.jobs.job[j].floor;
+    float absolute_floor = p.jobs.job[j].absolute_floor;
+    float least = max((rule == FLOOR_CLEAR ? 1.1920929e-7 : relative_floor) * top, absolute_floor);
     float value = values.v[at + col] + shift;
+    float zero = max(relative_floor * max(largest, 0.0), absolute_floor);
+    if (rule >= FLOOR_LEVEL && values.v[at + col] <= zero) {
+        value = damping;
+        if (rule == FLOOR_LEVEL && damping < least) {
+            uint first = col, last = order - 1u; // the smallest eigenvalue above zero is in between
+            while (first < last) {
+                uint middle = (first + last) / 2u;
+                if (values.v[at + middle] <= zero)
+                    first = middle + 1u;
+                else
+                    last = middle;
+            }
+            value = values.v[at + last] + damping;
+        }
+    }
     float weight = 0.0;
     bool none = high == 0.0 && low == 0.0;
     bool usable = status != STATUS_NONFINITE && (top >= 1.1754944e-38 || none);
@@ -59,7 +76,7 @@ void main() {
             float lowest = smallest + shift;
             if (top < 1.1754944e-38)
                 status = STATUS_SINGULAR;
-            else if (smallest + damping < -least)
+            else if (smallest + damping < -(rule == FLOOR_CLEAR ? float(order) * least : least))
                 status = STATUS_INDEFINITE;
             else if (rule == FLOOR_DROP && lowest <= least)
                 status = STATUS_RANK_DEFICIENT;

@@ -25,12 +25,14 @@ struct MatrixPowerJob {
     float floor;
     uint  rule;        // heron::SpectrumFloor
     uint  has_status;
-    uint  reserved;
+    float absolute_floor;
     uint  first_group;
 };
 const uint FLOOR_RAISE = 0;
 const uint FLOOR_SHIFT = 1;
 const uint FLOOR_DROP = 2;
+const uint FLOOR_LEVEL = 3;
+const uint FLOOR_CLEAR = 4;
 
 const uint POWER_ROWS = 64; // of an invocation
 

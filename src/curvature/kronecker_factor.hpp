@@ -15,6 +15,7 @@
 
 #include "heron/graph.hpp"
 #include "heron/linalg/inverse_root.hpp"
+#include "heron/linalg/matrix_power.hpp"
 #include "heron/linalg/product.hpp"
 
 namespace heron {
@@ -23,6 +24,7 @@ struct KroneckerFactor {
     Tensor average;   // F, n x n f32, symmetric positive definite
     Tensor whitener;  // S, n x n f32
     Tensor failures;  // one u32: refreshes without a root
+    Tensor basis{};   // n x n f32, of roots that continue from the last eigenvectors: these; else empty
 
     explicit operator bool() const { return static_cast<bool>(average); }
     std::uint64_t order() const { return average.rows(); }
@@ -38,10 +40,11 @@ enum class WhitenerForm {
 enum class FactorStart { identity, zero };
 
 // The factors of one side of several matrices, of these orders (0: none), as states of the graph: <name>,
-// <name>_whitener and <name>_failures. The first two are n x n, a batch of that, or, where orders differ, one
-// matrix after the other.
+// <name>_whitener, with bases <name>_basis (at first the identity), and <name>_failures. All but the last are
+// n x n, a batch of that, or, where orders differ, one matrix after the other.
 std::vector<KroneckerFactor> make_factors(Graph& graph, const std::string& name,
-                                          std::span<const std::uint64_t> orders, FactorStart start);
+                                          std::span<const std::uint64_t> orders, FactorStart start,
+                                          bool bases = false);
 
 // The first values of one that is there.
 void start_factor(Graph& graph, const KroneckerFactor& factor, FactorStart start);
@@ -85,9 +88,18 @@ void renew_power(Graph& graph, const KroneckerFactor& factor, double exponent, d
                  bool in_place = false);
 
 enum class FactorRoot {
-    eigenvalues,     // matrix_power(): eigenvalues below n 2^-23 of the largest are raised to that
-    pseudo_inverse,  // matrix_power(): their powers are 0
-    iteration,       // inverse_root(): 1 / exponent is a whole number, 1..64
+    eigenvalues,  // matrix_power()
+    iteration,    // inverse_root(): 1 / exponent is a whole number, 1..64
+};
+
+// Eigenvectors as columns, eigenvalues ascending.
+struct FactorBasisOptions {
+    // 0: eigh(). Else so many steps of the QR algorithm from the last basis, B = Q^T X Q = U R, Q <- Q U, B
+    // <- R U; then columns in the order of B's diagonal, the eigenvalues.
+    std::uint32_t qr_steps = 0;
+    // Above 0: where B has at most this share of its Frobenius norm off its diagonal, eigh()'s basis is not
+    // taken, nor a step of QR.
+    float tolerance = 0;
 };
 
 struct FactorRootOptions {
@@ -96,28 +108,24 @@ struct FactorRootOptions {
     FactorRoot root = FactorRoot::eigenvalues;
     // Of the iteration; of exponents 1/2 and 1/4 (two runs) any, else newton.
     RootMethod method = RootMethod::automatic;
-    // Of pseudo_inverse: eigenvalues up to this times the largest are zero; below n 2^-23 it is that.
+    // Of eigenvalues: level for whiteners that see nothing but what the factor is made of, clear for others,
+    // drop for pseudo-inverses.
+    SpectrumFloor floor_rule = SpectrumFloor::level;
+    // Of drop: eigenvalues up to this times the largest are zero; below n 2^-23 it is that.
     float rank_tolerance = 0;
+    float absolute_rank_tolerance = 0;  // and up to this
+    FactorBasisOptions basis;           // of a factor that has one
     // Not 0: X = c F is scaled by max(tr X, damping.absolute)^-trace_exponent first.
     double trace_exponent = 0;
 };
 // Takes (c F + damping I)^-exponent over as the whitener; c, one f32, corrects the bias of the average. The
-// factor stays as it is.
+// factor stays as it is. A factor with a basis has its eigenvalues from that, which goes on with them.
 void renew_root(Graph& graph, const KroneckerFactor& factor, const Tensor& correction,
                 const FactorRootOptions& options);
 
-struct FactorBasisOptions {
-    float epsilon = 0;
-    // 0: eigh(). Else so many steps of the QR algorithm from the last basis, B = Q^T (c F + epsilon I) Q = U
-    // R, Q <- Q U, B <- R U; then columns in the order of B's diagonal.
-    std::uint32_t qr_steps = 0;
-    // Above 0: where B has at most this share of its Frobenius norm off its diagonal, eigh()'s basis is not
-    // taken, nor a step of QR.
-    float tolerance = 0;
-};
-// Takes eigenvectors of c F, as columns, eigenvalues ascending, over in place of a whitener: whiten() then
-// rotates into their basis, map_back() back.
-void renew_basis(Graph& graph, const KroneckerFactor& factor, const Tensor& correction,
+// Takes eigenvectors of c F + epsilon I over in place of a whitener: whiten() then rotates into their basis,
+// map_back() back.
+void renew_basis(Graph& graph, const KroneckerFactor& factor, const Tensor& correction, float epsilon,
                  const FactorBasisOptions& options);
 
 // Products with whiteners S_P and S_Q of X's rows and columns; either factor may be empty: the identity. X is

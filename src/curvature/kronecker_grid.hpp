@@ -40,4 +40,6 @@ inline void add_factor_operation(Graph& graph, Operation operation, const Factor
     graph.add(std::move(operation));
 }
 
+inline Tensor temporary_like(Graph& graph, const Tensor& x) { return graph.temporary(DType::f32, x.shape); }
+
 }  // namespace heron

@@ -12,6 +12,7 @@
 #include "linalg/convert.hpp"
 #include "linalg/integers.hpp"
 #include "linalg/matrix_power.h"
+#include "linalg/spectrum_power.hpp"
 #include "linalg/split_exponent.hpp"
 
 namespace heron {
@@ -40,7 +41,8 @@ void matrix_power(Graph& graph, const Tensor& a, const Tensor& result, const Mat
     check_number("damping", static_cast<double>(options.damping), false);
     check_number("relative_damping", static_cast<double>(options.relative_damping), false);
     check_number("floor", static_cast<double>(options.floor), false);
-    if (!is_enumerator(options.floor_rule, SpectrumFloor::drop))
+    check_number("absolute_floor", static_cast<double>(options.absolute_floor), false);
+    if (!is_enumerator(options.floor_rule, SpectrumFloor::clear))
         refuse("matrix_power", "floor_rule is not one of SpectrumFloor");
     if (options.floor >= 1.0f)
         refuse("matrix_power", "floor is " + std::to_string(options.floor) + "; it must be below 1");
@@ -60,6 +62,12 @@ void matrix_power(Graph& graph, const Tensor& a, const Tensor& result, const Mat
         return;
     }
 
+    spectrum_power(graph, values, vectors, status, result, options);
+}
+
+void spectrum_power(Graph& graph, const Tensor& values, const Tensor& vectors, const Tensor& status,
+                    const Tensor& result, const MatrixPowerOptions& options) {
+    const std::uint64_t n = result.cols(), items = result.batch();
     const std::uint32_t threads = graph.device().capabilities().cpu ? 8 : 64;
     const Tensor w = graph.temporary(DType::f32, Shape{items, n, n});
     gpu::MatrixPowerJob job{};
@@ -76,6 +84,7 @@ void matrix_power(Graph& graph, const Tensor& a, const Tensor& result, const Mat
     job.floor = options.floor > 0.0f ? options.floor : static_cast<float>(n) * 0x1p-23f;
     job.rule = static_cast<std::uint32_t>(options.floor_rule);
     job.has_status = options.status ? 1 : 0;
+    job.absolute_floor = options.absolute_floor;
     std::vector<Operand> operands{{offsetof(gpu::MatrixPowerJob, v), vectors, Access::read},
                                   {offsetof(gpu::MatrixPowerJob, values), values, Access::read},
                                   {offsetof(gpu::MatrixPowerJob, w), w, Access::write},

@@ -41,6 +41,18 @@ RootMethod method_of(ShampooRoot root) {
     return RootMethod::newton;
 }
 
+// In the step of a refresh a factor of gradients is made of all that its root is multiplied with; the
+// whitened statistics of the next step are not.
+SpectrumFloor floor_rule_of(const ShampooOptions& options) {
+    if (options.root == ShampooRoot::pseudo_inverse) return SpectrumFloor::drop;
+    return options.statistic == ShampooStatistic::whitened ? SpectrumFloor::clear : SpectrumFloor::level;
+}
+
+// Whether roots go on from the last eigenvectors.
+bool has_bases(const ShampooOptions& options) {
+    return !options.eigenbasis && (options.qr_steps > 0 || options.basis_tolerance > 0);
+}
+
 // p of an axis of a block with `order` axes.
 double exponent_of(const ShampooOptions& options, std::size_t order, std::size_t axis) {
     const auto found = options.exponents.find(static_cast<std::uint32_t>(order));
@@ -163,11 +175,12 @@ void add_refresh(StepBuilder& step, const ShampooBlock& block, const DampingScal
     Tensor correction = step.hyper();
     correction.byte_offset += offsetof(gpu::ShampooHyper, factor_scale);
     correction.shape = Shape{1};
-    FactorRootOptions root{.root = iterates(options.root)                        ? FactorRoot::iteration
-                                   : options.root == ShampooRoot::pseudo_inverse ? FactorRoot::pseudo_inverse
-                                                                                 : FactorRoot::eigenvalues,
+    const FactorBasisOptions basis{.qr_steps = options.qr_steps, .tolerance = options.basis_tolerance};
+    FactorRootOptions root{.root = iterates(options.root) ? FactorRoot::iteration : FactorRoot::eigenvalues,
                            .method = method_of(options.root),
+                           .floor_rule = floor_rule_of(options),
                            .rank_tolerance = options.rank_tolerance,
+                           .basis = basis,
                            .trace_exponent = options.trace_exponent};
     graph.set_section(section);
     for (std::size_t axis = 0; axis < block.factors.size(); ++axis) {
@@ -175,11 +188,9 @@ void add_refresh(StepBuilder& step, const ShampooBlock& block, const DampingScal
         root.exponent = exponent_of(options, block.factors.size(), axis);
         const float scale = axis == 0 ? scales.outputs : scales.inputs;
         root.damping = {options.epsilon * scale, options.relative_epsilon * scale, DampingScale::infinity};
+        root.absolute_rank_tolerance = options.absolute_rank_tolerance * scale;
         if (options.eigenbasis)
-            renew_basis(graph, block.factors[axis], correction,
-                        {.epsilon = options.epsilon * scale,
-                         .qr_steps = options.qr_steps,
-                         .tolerance = options.basis_tolerance});
+            renew_basis(graph, block.factors[axis], correction, options.epsilon * scale, basis);
         else
             renew_root(graph, block.factors[axis], correction, root);
     }
@@ -282,6 +293,8 @@ Shampoo::Shampoo(const Device& device, const ShampooOptions& options)
                  o.root != ShampooRoot::pseudo_inverse || o.epsilon == 0, "0");
     check_option("Shampoo", "rank_tolerance", o.rank_tolerance, o.rank_tolerance >= 0 && o.rank_tolerance < 1,
                  "in [0, 1)");
+    check_option("Shampoo", "absolute_rank_tolerance", o.absolute_rank_tolerance,
+                 o.absolute_rank_tolerance >= 0, "finite and not below 0");
     for (const auto& [order, exponent] : o.moment_exponents) {
         check_option("Shampoo", "an order of moment_exponents", order, order >= 1 && order <= Shape::kMaxRank,
                      "1 to 8");
@@ -291,6 +304,8 @@ Shampoo::Shampoo(const Device& device, const ShampooOptions& options)
     check_option("Shampoo", "qr_steps", o.qr_steps, o.qr_steps <= 64, "0 to 64");
     check_option("Shampoo", "basis_tolerance", o.basis_tolerance,
                  o.basis_tolerance >= 0 && o.basis_tolerance <= 1, "in [0, 1]");
+    check_option("Shampoo", "root with qr_steps or basis_tolerance", static_cast<int>(o.root),
+                 !has_bases(o) || !iterates(o.root), "eigenvalues or pseudo_inverse");
     check_option("Shampoo", "statistic with eigenbasis", static_cast<int>(o.statistic),
                  !o.eigenbasis || o.statistic == ShampooStatistic::gradient, "gradient");
     check_option("Shampoo", "block_size", o.block_size, o.block_size >= 1 && o.block_size <= 4096,
@@ -336,6 +351,7 @@ std::string Shampoo::options_text() const {
            " relative_epsilon=" + number_text(o.relative_epsilon) + " statistic=" + number(o.statistic) +
            " exponents=" + exponents + " trace_exponent=" + number_text(o.trace_exponent) +
            " root=" + number(o.root) + " rank_tolerance=" + number_text(o.rank_tolerance) +
+           " absolute_rank_tolerance=" + number_text(o.absolute_rank_tolerance) +
            " eigenbasis=" + number(o.eigenbasis) + " moment_exponents=" + moment_exponents +
            " qr_steps=" + number(o.qr_steps) + " basis_tolerance=" + number_text(o.basis_tolerance) +
            " block_size=" + number(o.block_size) + " least_order=" + number(o.least_order) +
@@ -389,8 +405,9 @@ void Shampoo::build(StepBuilder& step) const {
             const bool has_factor = exponent_of(o, order, axis) > 0;
             for (const ShampooBlock& block : blocks)
                 orders.push_back(has_factor ? block.box.extents[axis] : 0);
-            const std::vector<KroneckerFactor> factors = make_factors(
-                graph, item.parameter->name + ".factor" + std::to_string(axis), orders, FactorStart::zero);
+            const std::vector<KroneckerFactor> factors =
+                make_factors(graph, item.parameter->name + ".factor" + std::to_string(axis), orders,
+                             FactorStart::zero, has_bases(o));
             for (std::size_t b = 0; b < blocks.size(); ++b) blocks[b].factors[axis] = factors[b];
         }
         if (blocks.empty()) continue;

@@ -23,32 +23,56 @@ public:
     void run_shampoo(const GoldenCase& golden, GoldenResult& result) {
         const ShampooOptions options = options_of(golden);
         OptimizerGolden setup;
-        // Ten times what rounding to f32 costs the reference, or the same of a root whose null space f32
-        // cannot tell from epsilon: components there are off by some roundings, 2 sqrt(n) u, of the gradient
-        // and grow by (n 2^-23)^(-1/2), together sqrt(2^-23). ("nan": the reference's root fails in f32.)
+        // Ten times what rounding to f32 costs the reference, or where that is more 2e-5; 1e-4 where epsilon
+        // is below 1e-3 of all eigenvalues of a gradient's factor together, so that roots magnify roundings.
+        // ("nan": the reference's root fails in f32, and 1e-4 t has to do.)
         const std::string said = golden.metadata("float32_deviation");
         const double deviation = said.empty() ? 0.0 : std::stod(said);
-        std::uint64_t order = 1;
-        const Shape shape = golden.tensor("w.0").shape;
-        const Shape merged = merge_axes(shape, options.block_size, options.least_order);
+        const Shape merged = merge_axes(golden.tensor("w.0").shape, options.block_size, options.least_order);
         const std::vector<TensorBlock> blocks = tensor_blocks(merged, options.block_size);
-        for (const std::uint64_t extent : blocks[0].extents) order = std::max(order, extent);
-        const bool floored = static_cast<double>(options.epsilon) < static_cast<double>(order) * 0x1p-23;
-        const double least = floored ? std::sqrt(0x1p-23) : 2e-5;
-        setup.update_bound = std::isnan(deviation) ? least : std::max(10 * deviation, least);
-        // Whitened statistics, and roots of them, have squares of what roots make of null spaces.
-        const double factor_bound =
-            options.statistic == ShampooStatistic::whitened ? 4 * std::sqrt(0x1p-23) : setup.update_bound;
+        double largest = 0, order = 1;
+        for (int t = 1; golden.has_tensor("g." + std::to_string(t)); ++t) {
+            double trace = 0;
+            for (const double g : golden.tensor("g." + std::to_string(t)).values) trace += g * g;
+            largest = std::max(largest, std::pow(trace, 1 - options.trace_exponent));
+        }
+        for (const std::uint64_t extent : blocks[0].extents)
+            order = std::max(order, static_cast<double>(extent));
+        const double epsilon = static_cast<double>(options.epsilon);
+        const bool floored = epsilon < order * 0x1p-23 * largest;
+        const double least = epsilon < 1e-3 * largest && !options.eigenbasis ? 1e-4 : 2e-5;
+        const double bound = std::isnan(deviation) ? 1e-4 : std::max(10 * deviation, least);
+        setup.update_bound = std::isnan(deviation) ? 0 : bound;
+        const bool whitened = options.statistic == ShampooStatistic::whitened;
+        // The deviation is a share of the whole way. Of KL-Shampoo's the first step is most: the statistics
+        // after it are magnified by epsilon's root, and the updates made of them have as much more of it as
+        // they are shorter than the way.
+        if (whitened)
+            setup.conditioning = [&golden, deviation](const std::string&, int t) {
+                int last = t;
+                while (golden.has_tensor("w." + std::to_string(last + 1))) ++last;
+                const double share = distance(golden, t, t - 1) / distance(golden, last, 0);
+                return share < 1 ? 10 * deviation * (1 / share - 1) : 0.0;
+            };
+        const double factor_bound = whitened ? 4 * bound : bound;  // squares of what roots make
         setup.compare_state = [&](GoldenResult& into, const Plan& plan, const std::string& state,
                                   const GoldenTensor& expected, const std::string& name, int t) {
             return compare_block_state(golden, into, options, {merged, blocks, 0}, plan, state, expected,
-                                       name, t, floored, setup.update_bound, factor_bound);
+                                       name, t, floored, bound, factor_bound);
         };
         setup.make = [&](const Device& on) { return std::make_unique<Shampoo>(on, options); };
         run_case(golden, result, setup);
     }
 
 private:
+    static double distance(const GoldenCase& golden, int a, int b) {
+        const std::vector<double> x = golden.tensor("w." + std::to_string(a)).values,
+                                  y = golden.tensor("w." + std::to_string(b)).values;
+        double sum = 0;
+        for (std::size_t i = 0; i < x.size(); ++i) sum += (x[i] - y[i]) * (x[i] - y[i]);
+        return std::sqrt(sum);
+    }
+
     static ShampooOptions options_of(const GoldenCase& golden) {
         ShampooOptions options;
         options.lr = static_cast<float>(golden.number("lr"));
@@ -141,24 +165,17 @@ private:
             choice(golden.text("solver", "eigh"), {"eigh", "coupled_newton", "higher_order", "qr"});
         if (solver == 3)
             options.qr_steps = static_cast<std::uint32_t>(golden.number("solver_kw.max_iterations", 1));
-        if (solver == 3 && !options.eigenbasis)
-            throw std::runtime_error("roots of QR's eigenvalues, which Shampoo leaves out");
         if (solver == 1 || solver == 2) options.root = ShampooRoot::newton;
         if (golden.is_null("solver_kw")) return;
         if (golden.flag("solver_kw.pseudo_inverse", false)) options.root = ShampooRoot::pseudo_inverse;
         // Below what f32 can tell from zero, which 0 is in the official code, it is that.
         if (!golden.is_null("solver_kw.rank_rtol"))
             options.rank_tolerance = static_cast<float>(golden.number("solver_kw.rank_rtol", 0));
-        if (!golden.is_null("solver_kw.rank_atol") && golden.number("solver_kw.rank_atol", 0) != 0)
-            throw std::runtime_error("an absolute rank tolerance (rank_atol), which Shampoo leaves out");
+        if (!golden.is_null("solver_kw.rank_atol"))
+            options.absolute_rank_tolerance = static_cast<float>(golden.number("solver_kw.rank_atol", 0));
         // The part of a basis' B off its diagonal; of an iteration its end.
         const double tolerance = golden.number("solver_kw.tolerance", 0);
-        if (solver == 0 || solver == 3) {
-            options.basis_tolerance = static_cast<float>(tolerance);
-            if (tolerance != 0 && !options.eigenbasis)
-                throw std::runtime_error(
-                    "eigenvectors that stay (tolerance), which Shampoo's roots leave out");
-        }
+        if (solver == 0 || solver == 3) options.basis_tolerance = static_cast<float>(tolerance);
         // Both iterations converge to the same root.
         if (solver == 2) {
             options.epsilon = static_cast<float>(golden.number("solver_kw.abs_epsilon"));
@@ -166,7 +183,9 @@ private:
         }
         for (const char* budget : {"max_iterations", "order"})
             golden.number("solver_kw." + std::string(budget), 0);
-        for (const char* of_f32 : {"retry_double_precision", "disable_tf32", "perturb_before_computation"})
+        if (!golden.flag("solver_kw.perturb_before_computation", true) && solver == 3 && options.epsilon != 0)
+            throw std::runtime_error("QR without epsilon, which Shampoo's bases leave out");
+        for (const char* of_f32 : {"retry_double_precision", "disable_tf32"})
             golden.flag("solver_kw." + std::string(of_f32), true);
     }
 
@@ -397,6 +416,56 @@ TEST_P(ShampooGoldenTest, ExponentsAndIgnoredAxesOfBases) {
         std::move(reference));
     EXPECT_TRUE(
         file.passes([&](const GoldenCase& golden, GoldenResult& result) { run_shampoo(golden, result); }));
+}
+
+// The eigendecomposed form: roots whose eigenvalues are those of a basis that goes on from the last one.
+TEST_P(ShampooGoldenTest, RootsFromTheLastBasis) {
+    const auto passes = [&](const char* name, const char* hyper, const ShampooOptions& options) {
+        const Shape shape{5, 7};
+        BlockedReference reference(options, shape, {{"block0.factor1", "factor1", range(0, 25)}});
+        reference.start("factor0", {5, 5});
+        reference.start("factor1", {5, 2});
+        const ReferenceGolden file(
+            {.name = name,
+             .hyper = hyper_of(std::string(R"("betas": [0.9, 0.9], "drop_weighting_factor_on_gsquare": false,
+                "grafting": null, "grafting_kw": null, "precondition_frequency": 2, "start_preconditioning_step": 2,
+                "inverse_exponent_override": {"2": 0.5}, )") +
+                               hyper),
+             .shape = shape,
+             .states = {{"block0.factor1", "block0.factor1", {5, 5}}},
+             .steps = 6},
+            std::move(reference));
+        EXPECT_TRUE(file.passes(
+            [&](const GoldenCase& golden, GoldenResult& result) { run_shampoo(golden, result); }));
+    };
+    ShampooOptions options;
+    options.lr = 0.0625f;
+    options.beta2 = 0.9;
+    options.epsilon = 0;
+    options.exponents[2] = {0.5};
+    options.graft = ShampooGraft::none;
+    options.block_size = 5;
+    options.refresh = {.interval = 2, .stagger = false, .first = 2};
+    options.root = ShampooRoot::pseudo_inverse;
+    options.qr_steps = 2;
+    options.absolute_rank_tolerance = 1.5f;
+    passes("qr_pseudo_inverse",
+           R"("epsilon": 0.0, "solver": "qr", "solver_kw": {"max_iterations": 2, "tolerance": 0.0,
+        "pseudo_inverse": true, "rank_rtol": 0.0, "rank_atol": 1.5}, "variant": "eigendecomposed")",
+           options);
+    options.root = ShampooRoot::eigenvalues;
+    options.epsilon = 0.01f;
+    options.statistic = ShampooStatistic::whitened;
+    passes("qr_kl", R"("epsilon": 0.01, "solver": "qr", "solver_kw": {"max_iterations": 2, "tolerance": 0.0},
+        "variant": "kl_eigendecomposed")",
+           options);
+    // Some bases of the six refreshes stay, not all.
+    options.statistic = ShampooStatistic::gradient;
+    options.qr_steps = 0;
+    options.basis_tolerance = 0.3f;
+    passes("eigh_tolerance", R"("epsilon": 0.01, "solver": "eigh", "solver_kw": {"tolerance": 0.3},
+        "variant": "eigendecomposed")",
+           options);
 }
 
 HERON_DEVICE_TESTS(ShampooGoldenTest);

@@ -143,6 +143,7 @@ TEST_P(MatrixPowerTest, DampingAndRulesForSmallEigenvalues) {
     };
     const Matrix full = with({1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2});
     const Matrix deficient = with({1, 0.5, 0.25, 0.2});
+    const Matrix rounded_off = with({1, 0.5, 0.25, 0.2, 0.004, -0.003});
     const Matrix indefinite = with({1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, -0.2});
     Graph graph(device());
     add(graph, {full}, {.exponent = -0.5, .damping = 0.1f});
@@ -152,6 +153,14 @@ TEST_P(MatrixPowerTest, DampingAndRulesForSmallEigenvalues) {
     add(graph, {indefinite}, {.exponent = -0.5, .damping = 0.1f, .floor_rule = SpectrumFloor::shift});
     add(graph, {indefinite}, {.exponent = -0.5, .floor = 0.01f});
     add(graph, {deficient}, {.exponent = 0.5, .floor_rule = SpectrumFloor::drop});
+    add(graph, {deficient}, {.exponent = -0.5, .floor_rule = SpectrumFloor::drop, .absolute_floor = 0.22f});
+    const SpectrumFloor level = SpectrumFloor::level, clear = SpectrumFloor::clear;
+    add(graph, {deficient}, {.exponent = -0.5, .floor_rule = level});
+    add(graph, {rounded_off}, {.exponent = -0.5, .damping = 0.005f, .floor_rule = level, .floor = 0.01f});
+    add(graph, {rounded_off}, {.exponent = -0.5, .damping = 0.1f, .floor_rule = level, .floor = 0.01f});
+    add(graph, {rounded_off}, {.exponent = -0.5, .damping = 0.005f, .floor_rule = clear, .floor = 0.01f});
+    add(graph, {deficient}, {.exponent = -0.5, .floor_rule = clear});
+    add(graph, {with({3})}, {.exponent = -0.5, .floor_rule = level});
     run(graph);
     const auto inverse_root = [](double x) { return 1 / std::sqrt(x); };
     struct Expected {
@@ -167,6 +176,13 @@ TEST_P(MatrixPowerTest, DampingAndRulesForSmallEigenvalues) {
         {[&](double x) { return inverse_root(x + 0.2 + damping); }, MatrixStatus::indefinite},
         {[&](double x) { return inverse_root(std::max(x, floor)); }, MatrixStatus::indefinite},
         {[&](double x) { return x <= 1e-5 ? 0.0 : std::sqrt(x); }, MatrixStatus::rank_deficient},
+        {[&](double x) { return x <= 0.22 ? 0.0 : inverse_root(x); }, MatrixStatus::rank_deficient},
+        {[&](double x) { return inverse_root(x <= 1e-5 ? 0.2 : x); }, MatrixStatus::jittered},
+        {[&](double x) { return inverse_root((x <= floor ? 0.2 : x) + 0.005); }, MatrixStatus::jittered},
+        {[&](double x) { return inverse_root((x <= floor ? 0.0 : x) + damping); }, MatrixStatus::ok},
+        {[&](double x) { return inverse_root((x <= floor ? 0.0 : x) + 0.005); }, MatrixStatus::ok},
+        {[&](double x) { return inverse_root(x <= 1e-5 ? 0x1p-23 : x); }, MatrixStatus::jittered},
+        {[&](double) { return inverse_root(3); }, MatrixStatus::jittered},
     };
     for (std::size_t i = 0; i < expected.size(); ++i) {
         const Matrix should = reference(added_[i].items[0], expected[i].f), is = result(i);
@@ -233,7 +249,8 @@ TEST_P(MatrixPowerTest, RefusesWhatDoesNotFit) {
             {"result (2x4x4 f32) overlaps", [&] { matrix_power(graph, a, a); }},
             {"exponent is", [&] { matrix_power(graph, a, x, {.exponent = NAN}); }},
             {"damping is -", [&] { matrix_power(graph, a, x, {.damping = -1.0f}); }},
-            {"floor_rule", [&] { matrix_power(graph, a, x, {.floor_rule = static_cast<SpectrumFloor>(3)}); }},
+            {"floor_rule", [&] { matrix_power(graph, a, x, {.floor_rule = static_cast<SpectrumFloor>(5)}); }},
+            {"absolute_floor is -", [&] { matrix_power(graph, a, x, {.absolute_floor = -1.0f}); }},
             {"floor is 1", [&] { matrix_power(graph, a, x, {.floor = 1.0f}); }},
             {"2 u32", [&] { matrix_power(graph, a, x, {.status = graph.temporary(DType::u32, {3})}); }},
             {"basis is",

@@ -2,8 +2,10 @@
 // Shampoo in float64, straight from its formulas, a tensor of any order.
 #pragma once
 
+#include <Eigen/QR>
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <span>
 #include <string>
 #include <vector>
@@ -213,20 +215,64 @@ private:
             double* f = states[name_of(a)].data() + at[a];
             for (std::size_t i = 0; i < n * n; ++i) f[i] = o_.beta2 * f[i] + rate() * statistics[a].data()[i];
             if (!due) continue;
-            const Matrix next = power(matrix_of(std::span<const double>(f, n * n), n, n), exponent(a), t);
+            double* basis = has_bases()
+                                ? state(name_of(a) + "_basis", states[name_of(a)].size()).data() + at[a]
+                                : nullptr;
+            const Matrix next =
+                power(matrix_of(std::span<const double>(f, n * n), n, n), exponent(a), t, basis);
             std::copy(next.data(), next.data() + n * n, states[name_of(a) + "_whitener"].data() + at[a]);
         }
     }
 
-    Matrix power(Matrix f, double p, std::uint64_t t) const {
+    bool has_bases() const { return !o_.eigenbasis && (o_.qr_steps > 0 || o_.basis_tolerance > 0); }
+
+    // From the last basis, all zeros where there is none, which becomes the next.
+    SymmetricEigen from_basis(const Matrix& x, double* basis) const {
+        const Eigen::Index n = x.rows();
+        Eigen::Map<Matrix> q(basis, n, n);
+        if (q.isZero(0)) q.setIdentity();
+        Matrix b = q.transpose() * x * q;
+        const auto is_diagonal = [&] {
+            const Matrix rest = b - Matrix(b.diagonal().asDiagonal());
+            return rest.norm() <= static_cast<double>(o_.basis_tolerance) * b.norm();
+        };
+        if (o_.qr_steps == 0 && !is_diagonal()) {
+            const SymmetricEigen eigen = symmetric_eigen(x);
+            q = eigen.vectors;
+            return eigen;
+        }
+        for (std::uint32_t step = 0; step < o_.qr_steps && !is_diagonal(); ++step) {
+            const Eigen::HouseholderQR<Matrix> factors(b);
+            const Matrix u = factors.householderQ();
+            b = (u.transpose() * b * u).eval();
+            q = (q * u).eval();
+        }
+        std::vector<Eigen::Index> order(static_cast<std::size_t>(n));
+        std::iota(order.begin(), order.end(), 0);
+        if (o_.qr_steps > 0)
+            std::stable_sort(order.begin(), order.end(),
+                             [&](Eigen::Index i, Eigen::Index j) { return b(i, i) < b(j, j); });
+        const Vector values = b.diagonal()(order);
+        q = Matrix(q(Eigen::all, order));
+        return {values, q};
+    }
+
+    Matrix power(Matrix f, double p, std::uint64_t t, double* basis) const {
         const double epsilon = static_cast<double>(o_.epsilon);
         f /= correction(t);
         if (o_.eigenbasis) return symmetric_eigen(f).vectors;
         if (o_.trace_exponent > 0) f *= std::pow(std::max(f.trace(), epsilon), -o_.trace_exponent);
-        const SymmetricEigen eigen = symmetric_eigen(f);
-        Vector values = eigen.values.array() + epsilon;
-        values = values.array().max(static_cast<double>(f.rows()) * 0x1p-23 * values.maxCoeff());
-        const Vector powers = values.array().pow(-p);
+        f.diagonal().array() += epsilon;
+        const SymmetricEigen eigen = basis != nullptr ? from_basis(f, basis) : symmetric_eigen(f);
+        Vector powers = eigen.values.cwiseMax(epsilon).array().pow(-p);
+        if (o_.root == ShampooRoot::pseudo_inverse) {
+            const double least =
+                std::max({static_cast<double>(o_.rank_tolerance), static_cast<double>(f.rows()) * 0x1p-23}) *
+                eigen.values.maxCoeff();
+            for (Eigen::Index i = 0; i < powers.size(); ++i)
+                if (eigen.values[i] <= std::max(least, static_cast<double>(o_.absolute_rank_tolerance)))
+                    powers[i] = 0;
+        }
         return eigen.vectors * powers.asDiagonal() * eigen.vectors.transpose();
     }
 

@@ -188,8 +188,10 @@ TEST_P(ShampooTest, RankTolerancesTakeSmallEigenvaluesOut) {
     options.graft = ShampooGraft::none;
     options.root = ShampooRoot::pseudo_inverse;
     options.exponents[2] = {0.5, 0.0};
-    for (const auto& [tolerance, rows] : {std::pair(0.0f, 3), {0.1f, 2}, {0.5f, 1}}) {
+    for (const auto& [tolerance, least, rows] :
+         {std::tuple(0.0f, 0.0f, 3), {0.1f, 0.0f, 2}, {0.5f, 0.0f, 1}, {0.1f, 0.3f, 1}, {0.5f, 0.1f, 1}}) {
         options.rank_tolerance = tolerance;
+        options.absolute_rank_tolerance = least;
         Training training(device(), shampoo(options), {{.name = "w", .shape = {3, 3}}});
         training.tensor().set_weight(std::vector<float>(9, 0.0f));
         training.tensor().set_gradient({1, 0, 0, 0, 0.5f, 0, 0, 0, 0.25f});
@@ -197,7 +199,7 @@ TEST_P(ShampooTest, RankTolerancesTakeSmallEigenvaluesOut) {
         const std::vector<float> w = training.tensor().weight();
         for (int i = 0; i < 9; ++i)
             EXPECT_NEAR(w[static_cast<std::size_t>(i)], i % 4 == 0 && i / 4 < rows ? -1.0 : 0.0, 1e-5)
-                << tolerance << " element " << i;
+                << tolerance << ", " << least << " element " << i;
     }
 }
 
@@ -274,6 +276,7 @@ TEST_P(ShampooTest, RefusesOptionsOutOfRangeByName) {
         o.exponents[3] = {1.0 / 6};
     });
     refused("rank_tolerance", [](ShampooOptions& o) { o.rank_tolerance = 1; });
+    refused("absolute_rank_tolerance", [](ShampooOptions& o) { o.absolute_rank_tolerance = -1; });
     refused("order of moment_exponents", [](ShampooOptions& o) { o.moment_exponents[0] = 0.5; });
     refused("moment_exponents[2]", [](ShampooOptions& o) { o.moment_exponents[2] = 0; });
     refused("basis_tolerance", [](ShampooOptions& o) { o.basis_tolerance = 1.5f; });
@@ -291,6 +294,10 @@ TEST_P(ShampooTest, RefusesOptionsOutOfRangeByName) {
     refused("dampening", [](ShampooOptions& o) { o.dampening = 2; });
     refused("statistic", [](ShampooOptions& o) { o.statistic = static_cast<ShampooStatistic>(9); });
     refused("qr_steps", [](ShampooOptions& o) { o.qr_steps = 65; });
+    refused("root with qr_steps", [](ShampooOptions& o) {
+        o.qr_steps = 1;
+        o.root = ShampooRoot::newton;
+    });
     refused("statistic with eigenbasis", [](ShampooOptions& o) {
         o.eigenbasis = true;
         o.statistic = ShampooStatistic::whitened;

@@ -7,15 +7,23 @@
 
 namespace heron {
 
-// What becomes of eigenvalues that are too small, after damping; largest is the largest of them then.
+// What becomes of eigenvalues that are too small, after damping: below floor * largest, largest the largest
+// of them then, or below absolute_floor.
 enum class SpectrumFloor {
-    // They are raised to floor * largest.
+    // They are raised to that.
     raise,
     // All eigenvalues move up by as much as the smallest lies below 0 (Distributed Shampoo's "perturb"); then
     // as raise.
     shift,
     // Their powers are 0: a pseudo-inverse for negative exponents.
     drop,
+    // Eigenvalues of A that are too small before damping count as 0. Damped, they are damping, or, where that
+    // is too small, as large as the smallest of the others: what rounding turns into the null space is then
+    // magnified no more than what it does to the rest. For factors of vectors from A's range, where f(0) does
+    // not matter.
+    level,
+    // The same count as 0, and are damping, at least 2^-23 of the largest. For factors of any vectors.
+    clear,
 };
 
 struct MatrixPowerOptions {
@@ -23,10 +31,11 @@ struct MatrixPowerOptions {
     float damping = 0.0f;           // eps of A + eps I
     float relative_damping = 0.0f;  // times the largest eigenvalue of A, added too
     SpectrumFloor floor_rule = SpectrumFloor::raise;
-    float floor = 0.0f;  // relative to the largest damped eigenvalue; 0: n 2^-23, what f32 can tell from zero
-    Tensor basis;        // warm start, see EighOptions::basis; eigenvectors as columns
-    Tensor vectors;      // where the eigenvectors go, n x n f32, if they are wanted (may be `basis`)
-    Tensor values;       // and the eigenvalues of A, ascending
+    float floor = 0.0f;  // relative to the largest eigenvalue; 0: n 2^-23, what f32 can tell from zero
+    float absolute_floor = 0.0f;
+    Tensor basis;    // warm start, see EighOptions::basis; eigenvectors as columns
+    Tensor vectors;  // where the eigenvectors go, n x n f32, if they are wanted (may be `basis`)
+    Tensor values;   // and the eigenvalues of A, ascending
     // ok; nonfinite; not_converged; indefinite: an eigenvalue was below -floor * largest; jittered: some were
     // raised or shifted; rank_deficient: some were dropped; singular: no eigenvalue of A + eps I is positive.
     Tensor status;

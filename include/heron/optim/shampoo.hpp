@@ -17,9 +17,13 @@
 //   momentum:  B <- mu B + (1 - dampening) P
 //   W <- W - lr B, or W - lr P without momentum
 //
-// In f32 what epsilon is to a null space ends at n 2^-23 of the largest eigenvalue: smaller ones are raised
-// to that (RootMethod of ShampooRoot::newton and the like: no floor, take an epsilon or relative_epsilon of
-// 1e-6 or more of the largest). Gradients below 1e-13 count as zero in factors.
+// Eigenvalues of X up to n 2^-23 of the largest are what f32 makes of zero, and count as that. Where epsilon
+// is smaller still, they get the root of the smallest of the others: a step in which the roots are renewed
+// has nothing in the null space, so that the root there only magnifies roundings; one in between takes what
+// its gradient has there as it takes the weakest direction known, and not by epsilon^-p. (With whitened
+// statistics zero ends at sqrt(n) 2^-24, and epsilon counts down to 2^-23 of the largest. Methods of
+// ShampooRoot::newton and the like have no floor: take an epsilon or relative_epsilon of 1e-6 or more of the
+// largest.) Gradients below 1e-13 count as zero in factors.
 //
 // FLOPs of an m x n block: m n (m + n) for the factors and 2 m n (m + n) for P in every step; a refresh has
 // two matrix_power(), or inverse_root(). Bytes (f32), Adam's graft and first moment: 92 m n + 20 (m^2 +
@@ -58,7 +62,7 @@ enum class ShampooDecay {
 
 enum class ShampooRoot {
     eigenvalues,     // matrix_power(): the most accurate, any exponent
-    pseudo_inverse,  // the null space stays out (rank_tolerance); epsilon is 0
+    pseudo_inverse,  // the null space stays out (rank_tolerance, absolute_rank_tolerance); epsilon is 0
     // inverse_root(), exponents 1 / whole number; the last two 1/2 and, by two runs, 1/4.
     newton,
     newton_schulz,
@@ -94,6 +98,7 @@ struct ShampooOptions {
     // Of pseudo_inverse: eigenvalues up to this times the largest are zero, [0, 1); below n 2^-23, what f32
     // can tell from zero, it is that. (Distributed Shampoo's rank_rtol.)
     float rank_tolerance = 0.0f;
+    float absolute_rank_tolerance = 0.0f;  // and up to this; finite, >= 0 (rank_atol)
     // SOAP's form ("eigenvalue-corrected" in Distributed Shampoo): whiteners Q_i are the eigenvectors of X,
     // at first I, and P, without waiting for refresh.first, is Adam's step in their basis,
     //   c <- beta2 c + w (G x_1 Q_1^T .. x_k Q_k^T)^2
@@ -108,7 +113,9 @@ struct ShampooOptions {
     bool eigenbasis = false;
     // Of c, in place of the square root's 1/2, for blocks with so many axes; (0, 4].
     std::map<std::uint32_t, double> moment_exponents;
-    // 0: eigh(). Else so many steps of the QR algorithm from the last basis, 1..64.
+    // Eigenvectors, of SOAP's form and of the roots eigenvalues and pseudo_inverse. 0: eigh(). Else so many
+    // steps of the QR algorithm from the last basis, at first I, 1..64: roots are then Q (diag(Q^T X Q) +
+    // epsilon)^-p Q^T (Distributed Shampoo's eigendecomposed form).
     std::uint32_t qr_steps = 0;
     // Above 0: where B = Q^T X Q with the last basis has at most this share of its norm off its diagonal,
     // eigh()'s basis is not taken, nor any further step of QR, whose columns are sorted all the same. [0, 1].
