@@ -34,6 +34,8 @@ struct GemmJob {
     uint  tiles_m;     // workgroups along the rows of one item
     uint  tiles_n;
     uint  tiles;       // workgroups of one item
+    uint  items;       // gemm_small: of the batch
+    uint  items_group; // gemm_small: of a workgroup
     uint  first_group;
 };
 
@@ -41,10 +43,15 @@ const uint GEMM_HAS_C = 1;     // beta != 0
 const uint GEMM_SYMMETRIC = 2; // only tiles on or above the diagonal; what is above it is stored below it too
 const uint GEMM_D_PAIRS = 4;   // elements of D with an even column share a word with the next one, in every row
 const uint GEMM_ACTIVE = 8;    // items whose word of `active_items` is 0 are left as they are (linalg/gemm_active.glsl)
-
 // CPU variants add up so many products at a time, then those sums, for the sake of accuracy: products of one sign lose up to
 // k/2 units of rounding in a plain sum. A multiple of PANEL_STEP. (GPU variants have no registers to spare for it.)
 const uint SUM_PIECE = 64;
+
+// gemm_small: whole matrices of up to SMALL_THREADS blocks of 4 x 4 elements, SMALL_SIDE rows and columns; one invocation a
+// block. Of the lines of A and B (rows of op(A), columns of op(B), filled up to fours) a workgroup has SMALL_LINES at most.
+const uint SMALL_THREADS = 128;
+const uint SMALL_SIDE = 128;
+const uint SMALL_LINES = 524;
 
 // gemm_packed multiplies panels, which gemm_pack makes of the operands: lines (rows of op(A), columns of op(B)) side by
 // side, PANEL_ROWS of A, PANEL_COLS times the subgroup size of B, with all their k, the lines of one k in a row; zeros after

@@ -27,9 +27,6 @@
 
 layout(constant_id = SPEC_DTYPE_A) const uint DTYPE_A = DTYPE_F32;
 layout(constant_id = SPEC_DTYPE_B) const uint DTYPE_B = DTYPE_F32;
-layout(constant_id = SPEC_DTYPE_C) const uint DTYPE_C = DTYPE_F32;
-layout(constant_id = SPEC_DTYPE_D) const uint DTYPE_D = DTYPE_F32;
-layout(constant_id = SPEC_FLAGS) const uint FLAGS = 0;
 
 const uint THREADS_X = TILE / (4 * COL_BLOCKS);
 const uint THREADS_Y = TILE / (4 * ROW_BLOCKS);
@@ -45,6 +42,11 @@ const uint STAGE_ROWS = THREADS_Y * 4;
 const uint STAGE_COLS = THREADS_X * 4;
 const uint STAGE_PITCH = STAGE_COLS + 1;
 shared float pool[max(2 * TILE_B, STAGE_ROWS * STAGE_PITCH)];
+
+float staged(uint r, uint c) { return pool[r * STAGE_PITCH + c]; }
+void stage(uint r, uint c, float value) { pool[r * STAGE_PITCH + c] = value; }
+
+#include "linalg/gemm_stage.glsl"
 
 vec4 four(uint at) { return vec4(pool[at], pool[at + 1], pool[at + 2], pool[at + 3]); }
 
@@ -64,14 +66,11 @@ void main() {
 
     U32 a = p.jobs.job[j].a;
     U32 b = p.jobs.job[j].b;
-    U32 c = p.jobs.job[j].c;
-    U32 d = p.jobs.job[j].d;
     uint m = p.jobs.job[j].m;
     uint n = p.jobs.job[j].n;
     uint k_count = p.jobs.job[j].k;
-    uint flags = p.jobs.job[j].flags;
     uint tiles = p.jobs.job[j].tiles;
-    bool symmetric = (flags & GEMM_SYMMETRIC) != 0;
+    bool symmetric = (p.jobs.job[j].flags & GEMM_SYMMETRIC) != 0;
 
     uint item = group / tiles;
     if (is_inactive(j, item))
@@ -155,14 +154,6 @@ void main() {
         }
     }
 
-    float alpha = p.jobs.job[j].alpha;
-    float beta = p.jobs.job[j].beta;
-    uint c_item = item * p.jobs.job[j].c_batch;
-    uint d_item = item * p.jobs.job[j].d_batch;
-    uint c_row = p.jobs.job[j].c_row;
-    uint d_row = p.jobs.job[j].d_row;
-    bool has_c = (flags & GEMM_HAS_C) != 0;
-    bool pairs = (flags & GEMM_D_PAIRS) != 0;
     // One block of each invocation at a time goes through shared memory, so that rows are stored by neighbours (and, below
     // the diagonal, columns). The accumulators are shifted: unrolled, this would be most of the code.
     [[dont_unroll]] for (uint block = 0; block < ROW_BLOCKS * COL_BLOCKS; ++block) {
@@ -171,54 +162,8 @@ void main() {
             [[unroll]] for (uint s = 0; s < 4; ++s)
                 pool[(y * 4 + r) * STAGE_PITCH + x * 4 + s] = acc[r][0][s];
         barrier();
-        uint block_row = row0 + block / COL_BLOCKS * STAGE_ROWS;
-        uint block_col = col0 + block % COL_BLOCKS * STAGE_COLS;
-        [[dont_unroll]] for (uint e = thread; e < STAGE_ROWS * STAGE_COLS / 2; e += THREADS) {
-            uint r = e / (STAGE_COLS / 2);
-            uint s = e % (STAGE_COLS / 2) * 2;
-            uint row = block_row + r;
-            uint col = block_col + s;
-            // Of a symmetric result, what lies below the diagonal comes from above it.
-            bool keep0 = row < m && col < n && !(symmetric && col < row);
-            bool keep1 = row < m && col + 1 < n && !(symmetric && col + 1 < row);
-            vec2 value = alpha * vec2(pool[r * STAGE_PITCH + s], pool[r * STAGE_PITCH + s + 1]);
-            if (has_c) {
-                uint at = c_item + row * c_row + col;
-                if (keep0)
-                    value.x += beta * load(c, at, DTYPE_C);
-                if (keep1)
-                    value.y += beta * load(c, at + 1, DTYPE_C);
-            }
-            uvec2 bits = uvec2(to_bits(value.x, DTYPE_D), to_bits(value.y, DTYPE_D));
-            store_two(d, d_item + row * d_row + col, bits, keep0, keep1, pairs, DTYPE_D);
-            pool[r * STAGE_PITCH + s] = value.x;
-            pool[r * STAGE_PITCH + s + 1] = value.y;
-        }
-        if ((FLAGS & PRODUCT_SQUARES) != 0) { // what lies outside of D is zero here
-            barrier();
-            F32 squares = p.jobs.job[j].squares;
-            uint parts = (n + STAGE_COLS - 1) / STAGE_COLS;
-            for (uint r = thread; r < STAGE_ROWS; r += THREADS) {
-                float sum = 0.0;
-                [[dont_unroll]] for (uint s = 0; s < STAGE_COLS; ++s)
-                    sum += pool[r * STAGE_PITCH + s] * pool[r * STAGE_PITCH + s];
-                if (block_row + r < m && block_col < n)
-                    squares.v[(item * m + block_row + r) * parts + block_col / STAGE_COLS] = sum;
-            }
-        }
-        if (symmetric) {
-            barrier();
-            [[dont_unroll]] for (uint e = thread; e < STAGE_ROWS * STAGE_COLS / 2; e += THREADS) {
-                uint r = e % (STAGE_ROWS / 2) * 2;
-                uint s = e / (STAGE_ROWS / 2);
-                uint row = block_row + r;
-                uint col = block_col + s;
-                bool keep0 = row < m && col < n && col > row;
-                bool keep1 = row + 1 < m && col < n && col > row + 1;
-                uvec2 bits = uvec2(to_bits(pool[r * STAGE_PITCH + s], DTYPE_D), to_bits(pool[(r + 1) * STAGE_PITCH + s], DTYPE_D));
-                store_two(d, d_item + col * d_row + row, bits, keep0, keep1, pairs, DTYPE_D);
-            }
-        }
+        store_piece(j, item, Piece(row0 + block / COL_BLOCKS * STAGE_ROWS, col0 + block % COL_BLOCKS * STAGE_COLS, STAGE_ROWS,
+                                   STAGE_COLS, thread, THREADS));
         [[unroll]] for (uint q = 0; q + 1 < ROW_BLOCKS * COL_BLOCKS; ++q)
             [[unroll]] for (uint r = 0; r < 4; ++r)
                 acc[q / COL_BLOCKS * 4 + r][q % COL_BLOCKS] = acc[(q + 1) / COL_BLOCKS * 4 + r][(q + 1) % COL_BLOCKS];

@@ -18,7 +18,7 @@
 
 namespace heron {
 
-static_assert(sizeof(gpu::GemmJob) == 128 && offsetof(gpu::GemmJob, first_group) == 124);
+static_assert(sizeof(gpu::GemmJob) == 136 && offsetof(gpu::GemmJob, first_group) == 132);
 static_assert(sizeof(gpu::GemmPackJob) == 72 && offsetof(gpu::GemmPackJob, first_group) == 68);
 static_assert(sizeof(gpu::GemmCombineJob) == 88 && offsetof(gpu::GemmCombineJob, first_group) == 84);
 
@@ -129,6 +129,12 @@ void add_product(Graph& graph, const GemmChoice& choice, const Product& x, const
     if (options.symmetric)
         tiles = std::uint64_t{job.tiles_n} * (job.tiles_n + 1) / 2 * (tile_cols / tile_rows);
     job.tiles = narrow(tiles);
+    std::uint64_t groups = tiles * x.items;
+    if (kernel.whole_matrices) {
+        job.items = narrow(x.items);
+        job.items_group = small_items(m, n);
+        groups = ceil_div(x.items, job.items_group);
+    }
 
     Tensor a = x.a, b = x.b;
     if (kernel.packed) {
@@ -155,7 +161,7 @@ void add_product(Graph& graph, const GemmChoice& choice, const Product& x, const
     x.active.add_to(operands, offsetof(gpu::GemmJob, active_items));
     if (has_c) operands.push_back({offsetof(gpu::GemmJob, c), x.c, Access::read});
     if (x.squares) operands.push_back({offsetof(gpu::GemmJob, squares), x.squares, Access::write});
-    Operation operation = make_operation(kernel.info, job, std::move(operands), tiles * x.items);
+    Operation operation = make_operation(kernel.info, job, std::move(operands), groups);
     operation.constants = {{gpu::SPEC_THREADS, threads},
                            {gpu::SPEC_DTYPE_A, dtype_code(a)},
                            {gpu::SPEC_DTYPE_B, dtype_code(b)},

@@ -42,7 +42,15 @@ struct GemmKernel {
     // Its cooperative matrices belong to a whole workgroup, of sizes that are the kernel's own; else to
     // subgroups, of the device's.
     bool workgroup_matrices = false;
+    // A tile is a whole matrix, and a workgroup computes small_items() of them.
+    bool whole_matrices = false;
+
+    // Why it cannot multiply these, on a device that it can run on; empty when it can.
+    std::string_view impossible(const Capabilities&, const GemmShape&) const;
 };
+
+// m x n results that a workgroup of gemm_small computes; 0: they are too large for it.
+std::uint32_t small_items(std::uint64_t m, std::uint64_t n);
 
 std::span<const GemmKernel> gemm_kernels();
 

@@ -19,6 +19,7 @@
 #include "heron/spirv/gemm_coopmat_bf16_large.hpp"
 #endif
 #include "heron/spirv/gemm_packed.hpp"
+#include "heron/spirv/gemm_small.hpp"
 #include "heron/spirv/gemm_tiled.hpp"
 #include "heron/spirv/gemm_tiled_large.hpp"
 #include "linalg/checks.hpp"
@@ -55,6 +56,8 @@ bool panels_too_large(const Capabilities& device, const GemmShape& s) {
     return (s.k + gpu::PANEL_STEP) * lines * s.batch >> 32 != 0;
 }
 constexpr std::string_view kPanelsTooLarge = "panels of 2^32 elements or more";
+constexpr std::string_view kTooLargeForSmall =
+    "D has more than 128 rows or columns, or more than 128 blocks of 4 x 4";
 
 std::string_view unsuitable_for_packed(const Capabilities& device, const GemmShape& s) {
     // 512 x 512 x 512 on lavapipe 22.3: 2 GFLOP/s, gemm_cpu 15; on 26.1: 107, gemm_cpu 39.
@@ -75,6 +78,13 @@ std::string_view missing_for_large_tiles(const Capabilities& device) {
     return {};
 }
 
+// CPU drivers have better before it: 512 products of 16 x 16 x 16 on lavapipe 22.3: 0.5 GFLOP/s,
+// gemm_cpu_small 1.9; of 32 x 32 x 32: 0.2, gemm_cpu_medium 3.6.
+std::string_view unsuitable_for_small(const Capabilities&, const GemmShape& s) {
+    if (small_items(s.m, s.n) == 0) return kTooLargeForSmall;
+    return s.k > gemm_tuning::kSmallDepth ? "k is long enough for reading ahead to pay" : std::string_view{};
+}
+
 std::string_view nothing_missing(const Capabilities&) { return {}; }
 std::string_view always_suitable(const Capabilities&, const GemmShape&) { return {}; }
 
@@ -82,6 +92,22 @@ std::uint32_t subgroup_threads(const Capabilities& device) { return device.subgr
 
 std::uint64_t tile_count(const GemmShape& s, std::uint64_t rows, std::uint64_t cols) {
     return ceil_div(s.m, rows) * ceil_div(s.n, cols) * s.batch / (s.symmetric ? 2 : 1);
+}
+
+// Whether tiles of twice the width and height, which load half as often for each multiplication, fit: there
+// is work for every compute unit of a big GPU, and the tiles cover no more than a quarter more than small
+// ones.
+std::string_view too_large_tiles(const GemmShape& s, std::uint32_t rows, std::uint32_t cols,
+                                 std::uint64_t least) {
+    const std::uint64_t tiles = tile_count(s, rows, cols);
+    if (tiles < least) return "too few large tiles for every compute unit of a big GPU";
+    if (16 * tiles > 5 * tile_count(s, rows / 2, cols / 2))
+        return "too much of large tiles would be outside of D";
+    return {};
+}
+
+std::string_view unsuitable_for_large_tiles(const Capabilities&, const GemmShape& s) {
+    return too_large_tiles(s, 128, 128, gemm_tuning::kTiledLargeTiles);
 }
 
 // The CPU variants differ in the tile of a workgroup, `cols` for each invocation. A tile costs the same
@@ -175,10 +201,8 @@ constexpr std::uint32_t coopmat_cols(const Capabilities& device) {
 template <DType kOperands>
 std::string_view unsuitable_for_large_coopmat(const Capabilities& device, const GemmShape& s) {
     if (const std::string_view why = unsuitable_for_coopmat<kOperands>(device, s); !why.empty()) return why;
-    return tile_count(s, coopmat_rows<kOperands, kBlocksLarge>(device),
-                      coopmat_cols<kOperands, kBlocksLarge>(device)) < gemm_tuning::kCoopmatLargeTiles
-               ? "too few tiles for every compute unit of a big GPU"
-               : std::string_view{};
+    return too_large_tiles(s, coopmat_rows<kOperands, kBlocksLarge>(device),
+                           coopmat_cols<kOperands, kBlocksLarge>(device), gemm_tuning::kCoopmatLargeTiles);
 }
 
 template <DType kOperands, std::uint32_t kCount>
@@ -271,18 +295,24 @@ constexpr GemmKernel kGemmKernels[] = {
     {make_kernel<gpu::GemmJob>("gemm_cpu_small", spirv::gemm_cpu_small), subgroup_threads, cpu_rows<kSmall>,
      cpu_cols<kSmall>, missing_for_cpu, always_suitable,
      "CPU driver: registers and shuffles, 8 rows a workgroup"},
+    {make_kernel<gpu::GemmJob>("gemm_small", spirv::gemm_small),
+     always<gpu::SMALL_THREADS>,
+     always<gpu::SMALL_SIDE>,
+     always<gpu::SMALL_SIDE>,
+     nothing_missing,
+     unsuitable_for_small,
+     "whole matrices, 4 x 4 elements an invocation",
+     {},
+     false,
+     1,
+     false,
+     true},
     {make_kernel<gpu::GemmJob>("gemm_tiled_large", spirv::gemm_tiled_large),
      always<256>,
      always<128>,
      always<128>,
      missing_for_large_tiles,
-     [](const Capabilities&, const GemmShape& s) -> std::string_view {
-         // 16 columns of multiplications per load instead of 8, if there is work for every compute unit of a
-         // big GPU.
-         return tile_count(s, 128, 128) < gemm_tuning::kTiledLargeTiles
-                    ? "too few tiles of 128 x 128 for every compute unit of a big GPU"
-                    : std::string_view{};
-     },
+     unsuitable_for_large_tiles,
      "128 x 128 tiles in shared memory",
      {},
      false,
@@ -294,6 +324,23 @@ constexpr GemmKernel kGemmKernels[] = {
 }  // namespace
 
 std::span<const GemmKernel> gemm_kernels() { return kGemmKernels; }
+
+std::string_view GemmKernel::impossible(const Capabilities& device, const GemmShape& shape) const {
+    if (matrix_units && (shape.a != *matrix_units || shape.b != *matrix_units))
+        return *matrix_units == DType::bf16 ? "operands are not bf16" : "operands are not f16";
+    if (packed && panels_too_large(device, shape)) return kPanelsTooLarge;
+    if (whole_matrices && small_items(shape.m, shape.n) == 0) return kTooLargeForSmall;
+    return {};
+}
+
+// An item takes an invocation for each block of D, and shared memory for the lines of both operands.
+std::uint32_t small_items(std::uint64_t m, std::uint64_t n) {
+    if (m > gpu::SMALL_SIDE || n > gpu::SMALL_SIDE) return 0;
+    const auto down = static_cast<std::uint32_t>(ceil_div(m, 4)),
+               across = static_cast<std::uint32_t>(ceil_div(n, 4));
+    if (m == 0 || n == 0) return 1;  // nothing to compute
+    return std::min(gpu::SMALL_THREADS / (down * across), gpu::SMALL_LINES / (4 * (down + across)));
+}
 
 GemmChoice choose_gemm(const Capabilities& device, const GemmShape& shape, std::string_view variant) {
     if (!variant.empty()) {
@@ -307,10 +354,7 @@ GemmChoice choose_gemm(const Capabilities& device, const GemmShape& shape, std::
             refuse("gemm", "there is no variant \"" + std::string(variant) + "\"; known are " + names);
         }
         std::string_view why = found->missing(device);
-        if (why.empty() && found->matrix_units &&
-            (shape.a != *found->matrix_units || shape.b != *found->matrix_units))
-            why = *found->matrix_units == DType::bf16 ? "operands are not bf16" : "operands are not f16";
-        if (why.empty() && found->packed && panels_too_large(device, shape)) why = kPanelsTooLarge;
+        if (why.empty()) why = found->impossible(device, shape);
         if (!why.empty())
             throw Error(ErrorCode::unsupported, "gemm: variant " + std::string(variant) + " cannot run: " +
                                                     std::string(why) + "; leave the variant empty");

@@ -24,4 +24,13 @@ constexpr std::uint64_t kPackedDepth = 32;   // and k
 constexpr std::uint64_t kTiledLargeTiles = 128;
 constexpr std::uint64_t kCoopmatLargeTiles = 128;
 
+// Longest k of gemm_small, which does not read ahead. Predicted, no GPU at hand: what it takes has at most
+// 2,048 sums with those that are padding, of which a tile of gemm_tiled has 4,096 however little is used of
+// it: at least half of the multiplications are saved, and workgroups (two matrices of 32 x 32 or eight of 16
+// x 16 in one instead of each in its own). Alone on its compute unit, a workgroup waits for memory between
+// steps of k, some 16 long: 1000 cycles beside the 300 of its multiplications, a third more than gemm_tiled,
+// whose step takes as long as memory does. A thousand k are a hundred microseconds of that; where other
+// workgroups of a batch fill the gap, the length does not matter.
+constexpr std::uint64_t kSmallDepth = 1024;
+
 }  // namespace heron::gemm_tuning

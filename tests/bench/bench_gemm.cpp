@@ -122,17 +122,31 @@ void run(const Device& device, const Options& options) {
     if (options.variant.empty())
         for (const GemmKernel& kernel : gemm_kernels())
             if (kernel.missing(device.capabilities()).empty()) variants.emplace_back(kernel.info.name);
-    const auto operands_of = [](const std::string& variant) {
+    const auto find_kernel = [](const std::string& variant) -> const GemmKernel* {
         for (const GemmKernel& kernel : gemm_kernels())
-            if (kernel.info.name == variant) return kernel.matrix_units.value_or(DType::f32);
-        return DType::f32;
+            if (kernel.info.name == variant) return &kernel;
+        return nullptr;
     };
     for (const test::GemmSize& size : options.sizes)
         for (const std::string& variant : variants) {
             // What the table does not choose is only of interest where it is near.
             if (!variant.empty() && options.variant.empty() && size.m * size.n * size.k > 512 * 512 * 512)
                 continue;
-            const DType dtype = operands_of(variant);
+            const GemmKernel* kernel = find_kernel(variant);
+            const DType dtype = kernel == nullptr ? DType::f32 : kernel->matrix_units.value_or(DType::f32);
+            // Small matrices are never alone.
+            const bool small = size.m * size.n * size.k <= 64 * 64 * 64;
+            const std::uint64_t batch = small ? 512 : 1;
+            if (kernel != nullptr &&
+                !kernel
+                     ->impossible(device.capabilities(), {size.m, size.n, size.k, batch, false, dtype, dtype})
+                     .empty())
+                continue;
+            if (small) {
+                run_case(device, {.size = size, .batch = batch, .dtype = dtype}, variant, sgemm, options,
+                         nullptr);
+                continue;
+            }
             const Sample plain =
                 run_case(device, {.size = size, .dtype = dtype}, variant, sgemm, options, nullptr);
             if (!variant.empty() && options.variant.empty()) continue;

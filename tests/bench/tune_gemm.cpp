@@ -74,6 +74,21 @@ void print_crossing(const Device& device, const char* constant, const char* larg
         std::printf("// %s: %s was never faster\n", constant, large_name);
 }
 
+// The largest k in `extents` up to which gemm_small is at least as fast as gemm_tiled for one matrix of 32 x
+// 32, which has no other workgroups to wait with.
+void print_small(const Device& device, const char* constant, std::initializer_list<std::uint64_t> extents,
+                 int repeats) {
+    const GemmKernel* small = runnable(device, "gemm_small");
+    const GemmKernel* tiled = runnable(device, "gemm_tiled");
+    if (!small || !tiled || device.capabilities().cpu) return;
+    std::uint64_t longest = 0;
+    for (const std::uint64_t k : extents) {
+        if (gflops(device, *small, 32, 32, k, repeats) < gflops(device, *tiled, 32, 32, k, repeats)) break;
+        longest = k;
+    }
+    std::printf("constexpr std::uint64_t %s = %lu;\n", constant, static_cast<unsigned long>(longest));
+}
+
 // The smallest extent in `from` from which on gemm_packed is at least as fast as what would be chosen without
 // it.
 template <class Shape>
@@ -118,6 +133,7 @@ int main(int argc, char** argv) {
         print_packed(device, "kPackedDepth", {8, 16, 24, 32, 64}, repeats, [](std::uint64_t x) {
             return Extents{512, 512, x};
         });
+        print_small(device, "kSmallDepth", {32, 64, 128, 256, 512, 1024, 2048}, repeats);
         print_crossing(device, "kTiledLargeTiles", "gemm_tiled_large", "gemm_tiled", repeats);
         print_crossing(device, "kCoopmatLargeTiles", "gemm_coopmat_large", "gemm_coopmat", repeats);
     });

@@ -84,10 +84,26 @@ protected:
         GuardedBuffer* row_squares;
     };
 
+    static const GemmKernel* find_kernel(const std::string& variant) {
+        for (const GemmKernel& kernel : gemm_kernels())
+            if (kernel.info.name == variant) return &kernel;
+        return nullptr;
+    }
+    // One matrix of D is all that a workgroup can do.
+    static bool whole_matrices(const std::string& variant) {
+        const GemmKernel* kernel = find_kernel(variant);
+        return kernel != nullptr && kernel->whole_matrices;
+    }
+
     DType operand_type(const std::string& variant) { return on_matrix_units(variant).value_or(DType::f32); }
 
+    // A case that its variant cannot take is left out.
     void add(Graph& graph, GemmCase x) {
         if (const auto type = on_matrix_units(x.variant)) x.a = x.b = *type;
+        if (const GemmKernel* kernel = find_kernel(x.variant)) {
+            const GemmShape shape{x.m, x.n, x.k, x.batch, x.symmetric, x.a, x.b};
+            if (!kernel->impossible(graph.device().capabilities(), shape).empty()) return;
+        }
         const std::uint64_t seed = 1000 + names_;
         const auto matrices = [&](std::uint64_t items, std::uint64_t rows, std::uint64_t cols,
                                   std::uint64_t salt) {
@@ -226,9 +242,8 @@ protected:
         return names;
     }
     static std::optional<DType> on_matrix_units(const std::string& variant) {
-        for (const GemmKernel& kernel : gemm_kernels())
-            if (kernel.info.name == variant) return kernel.matrix_units;
-        return {};
+        const GemmKernel* kernel = find_kernel(variant);
+        return kernel != nullptr ? kernel->matrix_units : std::nullopt;
     }
 
     WorstRatios ratios_;
@@ -305,6 +320,7 @@ TEST_P(GemmTest, LeavesSquaresOfItsResult) {
             {.m = 100, .n = 145, .k = 40, .batch = 3, .in_place = true, .beta = 1.0f, .gap = 1},
             {.m = 1, .n = 300, .k = 3},
             {.m = 150, .n = 1, .k = 3},
+            {.m = 13, .n = 67, .k = 40, .batch = 7, .beta = 1.0f},
         };
         // A pipeline more, which takes seconds to compile.
         if (variant == "gemm_cpu_small" || variant == "gemm_tiled")
@@ -569,14 +585,63 @@ TEST_P(GemmTest, SmallestLimitsOfVulkanSuffice) {
     smallest.max_invocations = 128;
     smallest.max_shared_memory = 16384;
     Device& small = device(smallest);
-    EXPECT_EQ(variants(small), std::vector<std::string>{"gemm_tiled"});
+    EXPECT_EQ(variants(small), (std::vector<std::string>{"gemm_small", "gemm_tiled"}));
     EXPECT_STREQ(choose_gemm(small.capabilities(), {4096, 4096, 4096, 1, false}).kernel->info.name,
                  "gemm_tiled");
     Graph graph(small);
     add(graph, {.m = 130, .n = 70, .k = 45, .beta = 1});
     add(graph, {.m = 130, .n = 130, .k = 45, .symmetric = true});
+    add(graph, {.m = 30, .n = 20, .k = 45, .batch = 3, .beta = 1});
     run(graph);
     check();
+}
+
+// Workgroups of many matrices, of one, and with a part of them idle; long and short steps of k; all in one
+// dispatch.
+TEST_P(GemmTest, ManySmallMatricesMatchFloat64) {
+    const GemmSize sizes[] = {{1, 1, 9},    {3, 5, 33},   {8, 8, 8},     {16, 16, 16}, {17, 16, 70},
+                              {32, 32, 32}, {44, 41, 21}, {33, 44, 130}, {128, 3, 11}, {2, 127, 40}};
+    const Capabilities& has = device().capabilities();
+    Graph graph(device());
+    for (const GemmSize& size : sizes) {
+        const std::uint32_t items = small_items(size.m, size.n);
+        ASSERT_GT(items, 0u) << size.m << "x" << size.n;
+        GemmCase x{.m = size.m, .n = size.n, .k = size.k, .batch = 2 * items + (items + 1) / 2};
+        x.variant = "gemm_small";
+        add(graph, x);
+        x.transpose_a = x.transpose_b = true;
+        x.gap = 1;
+        x.beta = -0.5f;
+        x.in_place = true;
+        x.batch = items;
+        add(graph, x);
+        x.batch = items + 1;
+        x.shared_a = size.m % 2 == 1;
+        x.shared_b = !x.shared_a;
+        x.active.resize(x.batch);
+        for (std::uint64_t i = 0; i < x.batch; ++i) x.active[i] = i % 3 != 0;
+        add(graph, x);
+        if (size.m != size.n) continue;
+        GemmCase s{.m = size.m, .n = size.n, .k = size.k, .batch = items + 3, .symmetric = true};
+        s.beta = 1;
+        s.variant = "gemm_small";
+        add(graph, s);
+    }
+    EXPECT_EQ(pending_.size(), 3 * std::size(sizes) + 4);
+    Plan plan = graph.compile({});
+    EXPECT_EQ(plan.dispatch_count(), 1u);
+    plan.allocate();
+    EXPECT_TRUE(plan.hazards().empty());
+    plan.run();
+    check("gemm_small");
+
+    for (const GemmSize& size : {GemmSize{129, 1, 8}, {1, 129, 8}, {48, 48, 8}, {128, 17, 8}}) try {
+            choose_gemm(has, {size.m, size.n, size.k, 1, false}, "gemm_small");
+            ADD_FAILURE() << "not refused: " << size.m << "x" << size.n;
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), ErrorCode::unsupported);
+            EXPECT_NE(std::string(error.what()).find("blocks of 4 x 4"), std::string::npos) << error.what();
+        }
 }
 
 // A device that reports another subgroup size than it has: the CPU variant's workgroups become part of a
@@ -637,15 +702,17 @@ TEST_P(GemmTest, NonfiniteElementsStayInTheirRow) {
     for (const std::string& variant : all_variants(device()))
         for (MatrixKind kind : {MatrixKind::one_nan, MatrixKind::one_inf}) {
             Graph graph(device());
-            const Matrix a = make_matrix(kind, 35, 21, 5), b = random_matrix(21, 67, 6);
+            const Eigen::Index n = whole_matrices(variant) ? 55 : 67;
+            const auto cols = static_cast<std::uint64_t>(n);
+            const Matrix a = make_matrix(kind, 35, 21, 5), b = random_matrix(21, cols, 6);
             const DType type = operand_type(variant);
             const Placed pa = place(graph, {a}, type, 0), pb = place(graph, {b}, type, 0);
-            const Placed pd = place(graph, {Matrix::Zero(35, 67)}, DType::f32, 0);
+            const Placed pd = place(graph, {Matrix::Zero(35, n)}, DType::f32, 0);
             gemm(graph, pa.tensor, pb.tensor, {}, pd.tensor, {.variant = variant});
             run(graph);
-            const Matrix d = decode(pd.buffer->read<std::byte>(), DType::f32, 1, 35, 67, 67)[0];
+            const Matrix d = decode(pd.buffer->read<std::byte>(), DType::f32, 1, 35, cols, cols)[0];
             for (Eigen::Index i = 0; i < 35; ++i)
-                for (Eigen::Index j = 0; j < 67; ++j) {
+                for (Eigen::Index j = 0; j < n; ++j) {
                     if (a.row(i).allFinite()) {
                         ASSERT_TRUE(std::isfinite(d(i, j))) << variant << " " << i << " " << j;
                     } else if (kind == MatrixKind::one_nan) {
@@ -663,10 +730,21 @@ TEST_P(GemmTest, SameBitsWholeOrSplitAndEveryTime) {
         std::vector<std::vector<std::byte>> results;
         for (int round = 0; round < 3; ++round) {
             Graph graph(device());
-            const Placed pa = place(graph, {random_matrix(150, 70, 1)}, operand_type(variant), 0);
-            const Placed pb = place(graph, {random_matrix(70, 140, 2)}, operand_type(variant), 0);
-            const Placed pd = place(graph, {Matrix::Zero(150, 140)}, DType::f32, 0);
-            const Placed ps = place(graph, {Matrix::Zero(150, 150)}, DType::f32, 0);
+            const bool whole = whole_matrices(variant);
+            const std::uint64_t m = whole ? 30 : 150, n = whole ? 41 : 140;
+            std::vector<Matrix> a, b;
+            for (std::uint64_t item = 0; item < (whole ? 20u : 1u); ++item) {
+                a.push_back(random_matrix(m, 70, 1 + 2 * item));
+                b.push_back(random_matrix(70, n, 2 + 2 * item));
+            }
+            const auto zeros = [&](std::uint64_t rows, std::uint64_t cols) {
+                return std::vector<Matrix>(
+                    a.size(), Matrix::Zero(static_cast<Eigen::Index>(rows), static_cast<Eigen::Index>(cols)));
+            };
+            const Placed pa = place(graph, a, operand_type(variant), 0);
+            const Placed pb = place(graph, b, operand_type(variant), 0);
+            const Placed pd = place(graph, zeros(m, n), DType::f32, 0);
+            const Placed ps = place(graph, zeros(m, m), DType::f32, 0);
             gemm(graph, pa.tensor, pb.tensor, {}, pd.tensor, {.variant = variant});
             syrk(graph, pa.tensor, {}, ps.tensor, {.variant = variant});
             PlanOptions options;
@@ -810,8 +888,31 @@ TEST(GemmChoice, TakesTheFirstKernelThatFits) {
     EXPECT_STREQ(choose_gemm(gpu, {4096, 4096, 4096, 1, false}).kernel->info.name, "gemm_tiled_large");
     EXPECT_STREQ(choose_gemm(gpu, {256, 256, 256, 1, false}).kernel->info.name, "gemm_tiled");
     EXPECT_STREQ(choose_gemm(gpu, {256, 256, 256, 64, false}).kernel->info.name, "gemm_tiled_large");
+    EXPECT_STREQ(choose_gemm(gpu, {32, 32, 32, 300, false}).kernel->info.name, "gemm_small");
+    EXPECT_STREQ(choose_gemm(gpu, {64, 32, 100, 1, true}).kernel->info.name, "gemm_small");
+    EXPECT_STREQ(choose_gemm(gpu, {10, 128, 64, 1, false}).kernel->info.name, "gemm_small");
+    EXPECT_STREQ(choose_gemm(gpu, {48, 48, 48, 300, false}).kernel->info.name, "gemm_tiled");
+    EXPECT_STREQ(choose_gemm(gpu, {192, 192, 192, 300, false}).kernel->info.name, "gemm_tiled");
+    EXPECT_STREQ(choose_gemm(gpu, {192, 250, 192, 300, false}).kernel->info.name, "gemm_tiled");
+    EXPECT_STREQ(choose_gemm(gpu, {250, 250, 192, 300, true}).kernel->info.name, "gemm_tiled_large");
+    EXPECT_STREQ(choose_gemm(gpu, {1, 129, 48, 1, false}).kernel->info.name, "gemm_tiled");
+    const GemmChoice deep = choose_gemm(gpu, {32, 32, 4096, 300, false});
+    EXPECT_STREQ(deep.kernel->info.name, "gemm_tiled");
+    EXPECT_NE(deep.reason.find("not gemm_small: k is long enough"), std::string::npos) << deep.reason;
     gpu.shared_memory_bytes = 16384;
     EXPECT_STREQ(choose_gemm(gpu, {4096, 4096, 4096, 1, false}).kernel->info.name, "gemm_tiled");
+}
+
+// As shared memory has room for: 524 lines of a k, in fours.
+TEST(GemmChoice, SmallMatricesShareAWorkgroup) {
+    EXPECT_EQ(small_items(32, 32), 2u);
+    EXPECT_EQ(small_items(16, 16), 8u);
+    EXPECT_EQ(small_items(13, 13), 8u);
+    EXPECT_EQ(small_items(8, 8), 32u);
+    EXPECT_EQ(small_items(1, 1), 65u);
+    EXPECT_EQ(small_items(64, 32), 1u);
+    EXPECT_EQ(small_items(44, 44), 1u);
+    EXPECT_EQ(small_items(45, 44), 0u);
 }
 
 TEST(GemmChoice, TakesMatrixUnitsForF16WhereTheDeviceHasThem) {

@@ -82,9 +82,6 @@ struct Known {
     mutable bool met = false;
 };
 const Known kKnown[] = {
-    {"NVIDIA Volta", "gemm_tiled_large", kWarps,
-     "136 registers, 8 above what allows 16 warps: 64 sums, 16 factors, 8 elements in flight; half the sums "
-     "would double the loads from shared memory for each multiplication"},
     {"NVIDIA", "gemm_coopmat_large", kWarps,
      "on purpose: 128 sums an invocation are all registers that 16 warps leave it. 4 x 4 cooperative "
      "matrices "
