@@ -292,9 +292,10 @@ void triangular_inverse(Graph& graph, const Tensor& t, const Tensor& x,
         return;
     }
     const Tensor t_items = with_even_items(graph, t, options.guarded);
-    GemmOptions plain, negative;
-    plain.guarded = negative.guarded = options.guarded;
-    negative.alpha = -1.0f;
+    GemmOptions plain;
+    plain.guarded = options.guarded;
+    const TriangularProductOptions negative{
+        .triangle = options.triangle, .alpha = -1.0f, .guarded = options.guarded};
     while (inverses.size() > 1) {
         std::vector<Inverse> larger;
         for (std::size_t i = 0; i < inverses.size(); i += 2) {
@@ -323,8 +324,8 @@ void triangular_inverse(Graph& graph, const Tensor& t, const Tensor& x,
                 add_convert(graph, ci, block(z, first.count, first.count, second.count, second.count), 1.0f,
                             options.guarded);
                 add_convert(graph, {}, block(z, col, row, cols.count, rows.count), 0.0f, options.guarded);
-                gemm(graph, upper ? ai : ci, product.batch_item(item), {},
-                     block(z, row, col, rows.count, cols.count), negative);
+                triangular_product(graph, upper ? ai : ci, product.batch_item(item),
+                                   block(z, row, col, rows.count, cols.count), negative);
             }
             larger.push_back({both, whole});
         }

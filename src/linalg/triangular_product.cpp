@@ -81,9 +81,12 @@ void triangular_product(Graph& graph, const Tensor& t, const Tensor& b, const Te
         const Tensor ti = t_items.batch_item(t.batch() == 1 ? 0 : item);
         const Tensor bi = b_items.batch_item(b.batch() == 1 ? 0 : item);
         const Tensor di = d_items.batch_item(item);
-        for (std::uint64_t panel = 0; panel < panels; ++panel) {
-            // The longest first, so that none is left over at the end of the dispatch.
-            const std::uint64_t row = (lower ? panels - 1 - panel : panel) * rows;
+        for (std::uint64_t turn = 0; turn < panels; ++turn) {
+            // The longest, the shortest, the next longest and so on: lavapipe gives each of its threads as
+            // many neighbouring workgroups as the others, whatever they have to do. (1024 rows, two threads,
+            // longest first: 63 ms; so: 46.)
+            const std::uint64_t length = turn % 2 == 0 ? turn / 2 : panels - 1 - turn / 2;
+            const std::uint64_t row = (lower ? panels - 1 - length : length) * rows;
             const std::uint64_t count = std::min(rows, n - row);
             const std::uint64_t k = lower ? 0 : row, depth = lower ? row + count : n - row;
             const Tensor part = options.transpose == Transpose::yes ? block(ti, k, row, depth, count)

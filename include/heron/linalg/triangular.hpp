@@ -51,12 +51,12 @@ struct TriangularInverseOptions {
 
 // X = T^-1, n x n, with zeros in the other half. T f32, f16 or bf16; X f32, may be T (in place), else it may
 // not overlap T. Diagonal blocks of 64 by substitution, then pairs of blocks by [A 0; B C]^-1 = [A^-1 0;
-// -C^-1 B A^-1, C^-1] with gemm(): 2 + 2 ceil(log2(n / 64)) levels, 2/3 n^3 FLOPs, 12 n^2 bytes and as much
-// workspace for each doubling (and a copy of T in f32 where it is a batch of 16-bit matrices with an odd
-// number of elements each). Accuracy: |T X - I|_F <= n u |T|_F |X|_F (J. Du Croz and N. Higham, Stability
-// of methods for matrix inversion, IMA J. Numer. Anal. 12, 1992: a right or left residual of this kind, for
-// factors that are not wildly ill-conditioned). Where the status is not ok, X is zero, or NaN where T is not
-// finite beside its diagonal.
+// -C^-1 B A^-1, C^-1] with gemm() and triangular_product(): 2 + 2 ceil(log2(n / 64)) levels, 2/3 n^3 FLOPs,
+// of large ones 1/2 n^3, 12 n^2 bytes and as much workspace for each doubling (and a copy of T in f32 where
+// it is a batch of 16-bit matrices with an odd number of elements each). Accuracy: |T X - I|_F <= n u |T|_F
+// |X|_F (J. Du Croz and N. Higham, Stability of methods for matrix inversion, IMA J. Numer. Anal. 12, 1992: a
+// right or left residual of this kind, for factors that are not wildly ill-conditioned). Where the status is
+// not ok, X is zero, or NaN where T is not finite beside its diagonal.
 HERON_API void triangular_inverse(Graph& graph, const Tensor& t, const Tensor& x,
                                   const TriangularInverseOptions& options = {});
 
