@@ -59,14 +59,21 @@ void main() {
     float normalize = n / trace;
     float damped = rate * damping;
 
+    // How far it is from the last diagonal element, without a division for each: CPU drivers do those one by one.
+    uint cycle = order + 1u;
+    uint first = element_at(j, group, 0u);
+    uint after = first % cycle;
+    uint stride = gl_WorkGroupSize.x % cycle;
     for (uint r = 0u; r < rounds; ++r) {
-        uint i = element_at(j, group, r);
+        uint i = first + r * gl_WorkGroupSize.x;
         if (i >= count)
             break;
         precise float s = (statistic.v[i] * scale) * unit;
         precise float f = decay * average.v[i] + rate * s;
-        if (on_diagonal(i, order))
+        if (after == 0u)
             f += damped;
         candidate.v[i] = f * normalize;
+        after += stride;
+        after -= after < cycle ? 0u : cycle;
     }
 }

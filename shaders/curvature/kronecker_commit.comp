@@ -32,8 +32,9 @@ void main() {
     F32 root = p.jobs.job[j].root;
     F32 average = p.jobs.job[j].average;
     F32 whitener = p.jobs.job[j].whitener;
+    uint first = element_at(j, group, 0u);
     for (uint r = 0u; r < rounds; ++r) {
-        uint i = element_at(j, group, r);
+        uint i = first + r * gl_WorkGroupSize.x;
         if (i >= count)
             break;
         whitener.v[i] = root.v[i];
