@@ -238,7 +238,9 @@ void Graph::add(Operation operation) {
     }
     if (operation.groups == 0) return;
     if (operation.groups > 0x7fffffff) refuse(who + "more than 2^31 workgroups in one operation");
-    if (operation.guarded && !impl_->control) operation.guarded = false;  // nothing to be guarded by
+    // Nothing to be guarded by; and that the last step was skipped says nothing of the next one's
+    // micro-batches.
+    if (!impl_->control || impl_->phase != Phase::step) operation.guarded = false;
     if (operation.guarded) operation.operands.push_back({Operand::kNoField, impl_->control, Access::read});
     if (!impl_->section.every_step())
         operation.operands.push_back({Operand::kNoField, section_arguments(), Access::read});

@@ -226,6 +226,7 @@ TEST_P(KfacTest, LossScalesAreDividedOut) {
         }
 }
 
+// Those of a step that was skipped do not count.
 TEST_P(KfacTest, StatisticsAreMeansOverMicroBatches) {
     StepOptions step;
     step.accumulate = true;
@@ -234,6 +235,10 @@ TEST_P(KfacTest, StatisticsAreMeansOverMicroBatches) {
     TestLayer& layer = layers_[0];
     Matrix a = Matrix::Identity(5, 5);
     for (unsigned k = 0; k < 2; ++k) {  // the second step begins anew
+        layer.draw(7, std::numeric_limits<double>::quiet_NaN());
+        plan.wait(plan.submit_accumulate());
+        plan.run();
+        EXPECT_EQ(status(plan).skipped, k + 1);
         Matrix sum = Matrix::Zero(5, 5);
         for (unsigned micro = 0; micro < 3; ++micro) {
             layer.draw(100 * k + 10 * micro);
