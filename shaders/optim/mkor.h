@@ -28,8 +28,8 @@ layout(buffer_reference, scalar, buffer_reference_align = 4) readonly buffer Mko
 struct MkorMeanJob {
     U32          from;       // rows x features
     F32          to;         // pieces x columns
-    F32          unscale;    // one float (MKOR_UNSCALE)
-    MkorHyperRef hyper;
+    F32          unscale;    // one float (MKOR_UNSCALE, MKOR_LOSS_SCALE)
+    MkorHyperRef hyper;      // not of a micro-batch
     uint         rows;
     uint         features;
     uint         columns;    // features, and one more with a bias: ones
@@ -40,7 +40,7 @@ struct MkorMeanJob {
     float        factor;     // of the elements
     float        clip;
     float        weight;     // of their sum; 1 with pieces
-    uint         flags;      // MKOR_UNSCALE
+    uint         flags;      // MKOR_ bits
     uint         padding;
     uint         first_group;
 };
@@ -122,7 +122,10 @@ struct MkorAdamJob {
     uint             first_group;
 };
 
-const uint MKOR_UNSCALE = 1;
+// MkorMeanJob::flags
+const uint MKOR_UNSCALE = 1;     // elements are multiplied with `unscale`,
+const uint MKOR_LOSS_SCALE = 2;  // or divided by it
+const uint MKOR_MICRO_BATCH = 4; // whatever step comes next: hyperparameters are not known yet
 
 HERON_SHARED_END
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Means of captures: v_j = weight sum over rows of cut(factor x_j), cut to +-clip, all layers in one dispatch. Only in steps
-// that renew inverses. Rows may be cut into pieces, which structured_total.comp adds up. One invocation a column and piece;
-// sums of 64 rows are added up.
+// that renew inverses, and in micro-batches, all of which count (layer_mean.comp). Rows may be cut into pieces, which
+// structured_total.comp adds up. One invocation a column and piece; sums of 64 rows are added up.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/mkor.h"
@@ -9,6 +9,7 @@
 #define JOB MkorMeanJob
 #include "core/kernel.glsl"
 #include "core/half.glsl"
+#include "core/math.glsl"
 
 layout(constant_id = SPEC_DTYPE_A) const uint DTYPE_A = DTYPE_F32;
 
@@ -18,8 +19,10 @@ void main() {
     uint group = workgroup_index();
     uint j = find_job(group);
     group -= p.jobs.job[j].first_group;
+    uint flags = p.jobs.job[j].flags;
     MkorHyperRef hyper = p.jobs.job[j].hyper;
-    if (!mkor_refreshes(p.control.c.step, p.jobs.job[j].turns, p.jobs.job[j].warmup, hyper.h.second_order))
+    if ((flags & MKOR_MICRO_BATCH) == 0u &&
+        !mkor_refreshes(p.control.c.step, p.jobs.job[j].turns, p.jobs.job[j].warmup, hyper.h.second_order))
         return;
     U32 from = p.jobs.job[j].from;
     F32 to = p.jobs.job[j].to;
@@ -28,7 +31,9 @@ void main() {
     uint columns = p.jobs.job[j].columns;
     float clip = p.jobs.job[j].clip;
     float factor = p.jobs.job[j].factor;
-    float unit = (p.jobs.job[j].flags & MKOR_UNSCALE) != 0u ? unscale.v[0] : 1.0;
+    float unit = (flags & MKOR_UNSCALE) != 0u      ? unscale.v[0]
+                 : (flags & MKOR_LOSS_SCALE) != 0u ? reciprocal(unscale.v[0])
+                                                   : 1.0;
 
     uint tiles = (columns + gl_WorkGroupSize.x - 1u) / gl_WorkGroupSize.x;
     uint piece = group / tiles;

@@ -202,6 +202,10 @@ LayerStatistics layer_statistics(StepBuilder& step, const LayerItem& item) {
     return {layer_statistic(step, item, false), layer_statistic(step, item, true)};
 }
 
+Tensor layer_loss_scale(StepBuilder& step) {
+    return control_word(step, offsetof(gpu::StepControl, loss_scale));
+}
+
 Tensor layer_unscale(StepBuilder& step) { return control_word(step, offsetof(gpu::StepControl, unscale)); }
 
 FactorSource factor_source(const LayerSource& source) {

@@ -77,6 +77,8 @@ Tensor layer_mean(StepBuilder& step, const LayerItem& item, const char* name, co
 
 // 1 over the loss scale of the gradients that this step works on (and so of s): one f32.
 Tensor layer_unscale(StepBuilder& step);
+// In Phase::accumulate: the loss scale itself, of this micro-batch: one f32.
+Tensor layer_loss_scale(StepBuilder& step);
 
 // Where kernels find all rows of all samples.
 FactorSource factor_source(const LayerSource& source);

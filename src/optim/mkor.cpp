@@ -107,12 +107,18 @@ public:
             return shape.groups > 1 ? all.batch_item(g) : all;
         };
         graph_.set_stage("mkor refresh");
+        if (step_.options().accumulate) graph_.set_phase(Phase::accumulate);
         const Tensor a = mean_rows(item_.inputs), s = mean_rows(item_.output_gradients);
+        std::vector<Tensor> input_means, output_means;
+        for (std::uint64_t g = 0; g < shape.groups; ++g) {
+            output_means.push_back(mean("output_mean", g, part(s, g), shape.m, loss_terms(item_), true));
+            input_means.push_back(mean("input_mean", g, part(a, g), shape.order, 1.0, false));
+        }
+        graph_.set_phase(Phase::step);
         std::vector<StructuredFactor> left, right;
         for (std::uint64_t g = 0; g < shape.groups; ++g) {
-            left.push_back(renewed("L_inverse", g, shape.m, part(s, g), loss_terms(item_),
-                                   layer_unscale(step_), part(middle, g)));
-            right.push_back(renewed("R_inverse", g, shape.order, part(a, g), 1.0, {}, part(direction, g)));
+            left.push_back(renewed("L_inverse", g, shape.m, output_means[g], part(middle, g)));
+            right.push_back(renewed("R_inverse", g, shape.order, input_means[g], part(direction, g)));
         }
         graph_.set_stage("mkor direction");
         const Tensor gradient = layer_gradient(step_, item_);
@@ -148,17 +154,16 @@ private:
         return layer_rows(graph_, means, item_.shape);
     }
 
-    // P after this step's refresh. `rows` of the captures; `factor` of their elements. `product`: what P will
-    // be multiplied into.
-    StructuredFactor renewed(const char* name, std::uint64_t group, std::uint64_t order, const Tensor& rows,
-                             double factor, const Tensor& unscale, const Tensor& product) {
-        const bool grouped = item_.shape.groups > 1;
-        const StructuredFactor p = make_structured_factor(
-            graph_,
-            item_.layer->weight.name + "." + name + (grouped ? "." + std::to_string(group) : std::string()),
-            {}, order, options_.factor_dtype, false);
-        const Tensor v = mean(rows, order, factor, unscale);
+    std::string name_in_group(const char* name, std::uint64_t group) const {
+        return name + (item_.shape.groups > 1 ? "." + std::to_string(group) : std::string());
+    }
 
+    // P after this step's refresh with the mean v. `product`: what P will be multiplied into.
+    StructuredFactor renewed(const char* name, std::uint64_t group, std::uint64_t order, const Tensor& v,
+                             const Tensor& product) {
+        const StructuredFactor p =
+            make_structured_factor(graph_, item_.layer->weight.name + "." + name_in_group(name, group), {},
+                                   order, options_.factor_dtype, false);
         const std::uint32_t row_threads =
             threads_of(step_.device().capabilities(), step_.device().capabilities().cpu ? 8 : 64);
         const Tensor sums = graph_.temporary(DType::f32, Shape{order, 2});
@@ -206,8 +211,12 @@ private:
         return p;
     }
 
-    Tensor mean(const Tensor& rows, std::uint64_t columns, double factor, const Tensor& unscale) {
+    // Of this step's rows of the captures, `factor` of their elements; with micro-batches of all of theirs, a
+    // state.
+    Tensor mean(const char* name, std::uint64_t group, const Tensor& rows, std::uint64_t columns,
+                double factor, bool of_gradients) {
         using Job = gpu::MkorMeanJob;
+        const bool accumulates = step_.options().accumulate;
         const Capabilities& capabilities = step_.device().capabilities();
         const std::uint32_t threads = threads_of(capabilities, capabilities.cpu ? 8 : 64);
         const std::uint64_t count = rows.rows(), tiles = ceil_div(columns, threads);
@@ -228,16 +237,21 @@ private:
         job.factor = static_cast<float>(factor);
         job.clip = options_.clip;
         job.weight = pieces > 1 ? 1.0f : weight;
-        job.flags = unscale ? gpu::MKOR_UNSCALE : 0;
-        std::vector<Operand> operands{{offsetof(Job, from), rows, Access::read},
-                                      {offsetof(Job, to), partials, Access::write},
-                                      {offsetof(Job, hyper), step_.hyper(), Access::read}};
-        if (unscale) operands.push_back({offsetof(Job, unscale), unscale, Access::read});
+        job.flags = accumulates ? gpu::MKOR_MICRO_BATCH : 0;
+        if (of_gradients) job.flags |= accumulates ? gpu::MKOR_LOSS_SCALE : gpu::MKOR_UNSCALE;
+        // lavapipe 26.1 loads hyperparameters whatever the flags say: something readable in their place.
+        std::vector<Operand> operands{
+            {offsetof(Job, from), rows, Access::read},
+            {offsetof(Job, to), partials, Access::write},
+            {offsetof(Job, hyper), accumulates ? graph_.control() : step_.hyper(), Access::read}};
+        if (of_gradients)
+            operands.push_back({offsetof(Job, unscale),
+                                accumulates ? layer_loss_scale(step_) : layer_unscale(step_), Access::read});
         add(graph_, make_operation(kMean, job, std::move(operands), tiles * pieces),
             {{gpu::SPEC_THREADS, threads}, dtype_of(rows)}, static_cast<double>(count * columns),
             static_cast<double>(rows.span_bytes() + partials.span_bytes()));
         if (pieces > 1) sum_pieces(graph_, partials, v, weight);
-        return v;
+        return accumulates ? layer_mean(step_, item_, name_in_group(name, group).c_str(), v, false) : v;
     }
 
     void scale(const Tensor& gradient, const Tensor& direction) {

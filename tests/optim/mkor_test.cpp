@@ -154,6 +154,59 @@ TEST_P(MkorTest, LossScalesAreDividedOut) {
     EXPECT_EQ(results[0], results[1]);
 }
 
+// Two equal micro-batches have the mean of one, to the bit, whatever the loss scale.
+TEST_P(MkorTest, EqualMicroBatchesAreOneBatch) {
+    std::vector<std::vector<float>> results;
+    for (const int batches : {0, 2}) {
+        StepOptions step;
+        step.accumulate = batches > 0;
+        step.loss_scale.initial = batches > 0 ? 1024.0f : 1.0f;
+        Plan plan = plan_of(every_step(), step);
+        for (unsigned t = 1; t <= 2; ++t) {
+            for (TestLayer& layer : layers_) layer.draw(t, static_cast<double>(step.loss_scale.initial));
+            for (int batch = 0; batch < batches; ++batch) plan.wait(plan.submit_accumulate());
+            plan.run();
+        }
+        results.push_back(weights());
+    }
+    EXPECT_EQ(results[0], results[1]);
+}
+
+// Those of a step that was skipped do not count, and the next step's do.
+TEST_P(MkorTest, MeansAreOverTheRowsOfAllMicroBatches) {
+    const LayerCase of{"long", {3, 5}, {300, 5}, {300, 3}};
+    MkorOptions options = every_step();
+    options.clip = 1.5f;
+    StepOptions step;
+    step.accumulate = true;
+    Plan plan = plan_of(options, step, {of});
+    TestLayer& layer = layers_[0];
+    Matrix right = Matrix::Identity(6, 6), left = Matrix::Identity(3, 3);
+    for (unsigned t = 1; t <= 2; ++t) {
+        layer.draw(1000 * t, std::numeric_limits<double>::quiet_NaN());
+        plan.wait(plan.submit_accumulate());
+        plan.run();
+        EXPECT_EQ(status(plan).skipped, t);
+        Matrix a = Matrix::Zero(6, 1), s = Matrix::Zero(3, 1);
+        for (unsigned micro = 0; micro < 3; ++micro) {
+            layer.draw(100 * t + 10 * micro);
+            a += mkor_mean(options, layer.inputs(0), 1) / 3;
+            s += mkor_mean(options, layer.output_gradients(0), loss_terms(of, layer)) / 3;
+            plan.wait(plan.submit_accumulate());
+        }
+        plan.run();
+        right = mkor_renewed(options, right, a, t);
+        left = mkor_renewed(options, left, s, t);
+        for (const bool inputs : {true, false}) {
+            const Eigen::Index order = inputs ? 6 : 3;
+            const Matrix found =
+                matrix_of(doubles(floats(plan, inputs ? "long.weight.R_inverse" : "long.weight.L_inverse")),
+                          order, order);
+            EXPECT_LE((found - (inputs ? right : left)).norm(), 1e-5 * found.norm()) << "step " << t;
+        }
+    }
+}
+
 // Elements beyond +-clip count as that, whatever they are.
 TEST_P(MkorTest, CapturesOfAnySizeGiveFiniteSteps) {
     MkorOptions options = every_step();

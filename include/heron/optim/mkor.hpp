@@ -6,7 +6,9 @@
 // For a layer with the gradient [G, g_b], m x d (d = n + 1 with a bias), over N samples, R positions each:
 //
 //   v_a = mean over all N R rows of [a, 1],   v_s = mean over all rows of s, scaled as LossReduction says
-//         (convolutions: both are averaged over the positions first); entries are cut to +-clip before
+//         (convolutions: both are averaged over the positions first); entries are cut to +-clip before. With
+//         StepOptions::accumulate over the rows of all micro-batches, each taken as it comes, also between
+//         refreshes
 //   refresh, P the inverse L^-1 (m x m, v = v_s) or R^-1 (d x d, v = v_a), gamma = factor_decay:
 //     P <- zeta P + (1 - zeta) I   where the largest sum of absolute values of a row is above norm_threshold
 //     P <- (P - c (P v) (P v)^T) / gamma,   c = (1 - gamma) / (gamma + (1 - gamma) v^T P v)
@@ -26,7 +28,7 @@
 // State, f32 unless factor_dtype says otherwise: <weight>.L_inverse, <weight>.R_inverse, with .<group> behind
 // for grouped convolutions, 4 (m^2 + d^2) bytes; <parameter>.momentum, or Adam's .m and .v. A refresh whose
 // v^T P v is negative or not finite leaves P as it is: <weight>.L_inverse_failures and .R_inverse_failures
-// count them, u32. With micro-batches (StepOptions::accumulate) means are of the last one.
+// count them, u32. With StepOptions::accumulate the means are states, too: <weight>.input_mean, .output_mean.
 #pragma once
 
 #include <cstdint>
