@@ -138,6 +138,7 @@ SingdOptions SingdOptions::ingd(float lr_cov, std::uint32_t refresh_interval) {
                                   .then_constant();
     options.refresh = {.interval = refresh_interval, .stagger = false};
     options.step.decay_from = 20 * refresh_interval;
+    options.conv_scaling = ConvScaling::alecwangcq;
     return options;
 }
 
@@ -156,6 +157,7 @@ Singd::Singd(const Device& device, const SingdOptions& options)
                ", must be f32, f16 or bf16");
     check_refresh("Singd", "refresh", o.refresh);
     check_momentum_step("Singd", o.step);
+    check_enum("Singd", "conv_scaling", o.conv_scaling, ConvScaling::alecwangcq);
 }
 
 void Singd::check_layer(const Layer& layer) const {
@@ -176,7 +178,8 @@ std::string Singd::options_text() const {
            " alpha1=" + number_text(o.alpha1) + " normalize_lr_cov=" + std::to_string(o.normalize_lr_cov) +
            " kfac_like=" + std::to_string(o.kfac_like) + " inputs=" + structure_text(o.inputs) +
            " outputs=" + structure_text(o.outputs) + " factor_dtype=" + to_string(o.factor_dtype) +
-           refresh_text("refresh", o.refresh) + momentum_step_text(o.step) + layers_text();
+           refresh_text("refresh", o.refresh) + momentum_step_text(o.step) +
+           " conv_scaling=" + std::to_string(static_cast<std::uint32_t>(o.conv_scaling)) + layers_text();
 }
 
 // gpu::LayerHyper, then lr_cov.
@@ -189,7 +192,7 @@ std::vector<HyperValue> Singd::hyper() const {
 void Singd::build(StepBuilder& step) const {
     Graph& graph = step.graph();
     std::uint32_t index = 0;
-    for (const LayerItem& item : layer_items(step, *this, ConvScaling::shared)) {
+    for (const LayerItem& item : layer_items(step, *this, options_.conv_scaling)) {
         if (item.shape.m == 0 || item.shape.order == 0) continue;
         std::vector<GroupRecipe> groups;
         for (std::uint64_t g = 0; g < item.shape.groups; ++g) groups.emplace_back(step, item, g, options_);

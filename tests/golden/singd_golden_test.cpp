@@ -70,8 +70,9 @@ public:
         golden.flag("faster", false);  // another order of the same products
         CapturedGolden setup;
         skip_sizes(golden);
+        const std::optional<ConvPatches> patches = patches_of(golden);
         const double batch = static_cast<double>(golden.tensor("s.1").shape[0]);
-        setup.loss_terms = 1 / delivered(golden, {}, batch);
+        setup.loss_terms = 1 / delivered(golden, patches, batch);
         // The official code's other form is (1 / N) sum s s^T, whatever the loss.
         if (!golden.flag("batch_averaged", true)) setup.loss = LossReduction::none;
         if (!golden.is_null("jump_to")) {
@@ -84,7 +85,7 @@ public:
                 plan.write_state("heron.control", std::as_bytes(std::span(&control, 1)));
             };
         }
-        run(golden, result, setup, options, {},
+        run(golden, result, setup, options, patches,
             {{"A", "K"}, {"B", "C"}, {"mA", "K_momentum"}, {"mB", "C_momentum"}});
     }
 

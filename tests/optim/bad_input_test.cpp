@@ -266,6 +266,7 @@ TEST_P(BadInputTest, OptionsOutOfRangeOfKfac) {
     refused([&] { Kfac(d, {.kl_clip = 0.0f}); }, {"Kfac", "kl_clip", "above 0"});
     refused([&] { Kfac(d, {.kl_clip_lr = kNan}); }, {"Kfac", "kl_clip_lr"});
     refused([&] { Kfac(d, {.conv_scaling = static_cast<ConvScaling>(3)}); }, {"Kfac", "conv_scaling"});
+    refused([&] { Singd(d, {.conv_scaling = static_cast<ConvScaling>(3)}); }, {"Singd", "conv_scaling"});
 }
 
 TEST_P(BadInputTest, OptionsOutOfRangeOfSingdAndMkor) {

@@ -36,6 +36,18 @@ protected:
                  const std::vector<LayerCase>& cases = layers_of_every_kind()) {
         return LayersTest::plan_of(std::make_unique<Singd>(device(), options), cases, step);
     }
+    // On the sums of a a^T and s s^T of a layer.
+    std::pair<double, double> scales(const SingdOptions& options, std::size_t l) const {
+        const TestLayer& layer = layers_[l];
+        const LayerCase of = layers_of_every_kind()[l];
+        const double n = static_cast<double>(layer.samples()), r = static_cast<double>(layer.positions());
+        if (!of.patches || options.conv_scaling == ConvScaling::shared)
+            return {1 / static_cast<double>(layer.inputs(0).rows()), layer.scale()};
+        // a over the positions and mean over samples; s times samples, where the loss was divided by them,
+        // and positions, and mean over all rows.
+        const double undo = of.loss == LossReduction::mean_over_batch ? n : 1;
+        return {1 / (n * r * r), undo * undo * r * r / (n * r)};
+    }
     // The largest change of any weight in three steps, and whether it is float64's within `bound` of it.
     void expect_float64(const SingdOptions& options, double bound) {
         Plan plan = plan_of(options);
@@ -54,8 +66,8 @@ protected:
                 layers_[l].draw(100 * t + static_cast<unsigned>(l));
                 for (std::uint64_t g = 0; g < layers_[l].groups(); ++g) {
                     const Matrix a = layers_[l].inputs(g), s = layers_[l].output_gradients(g);
-                    factors[l][g].move(options, a.transpose() * a / static_cast<double>(a.rows()),
-                                       layers_[l].scale() * (s.transpose() * s), t,
+                    const auto [of_a, of_s] = scales(options, l);
+                    factors[l][g].move(options, of_a * (a.transpose() * a), of_s * (s.transpose() * s), t,
                                        layers_of_every_kind()[l].damping_scale);
                     momentum[l][g] = 0.9 * momentum[l][g] + factors[l][g].direction(layers_[l].gradient(g));
                     expected[l][g] -= static_cast<double>(options.lr) * momentum[l][g];
@@ -86,6 +98,14 @@ TEST_P(SingdTest, FactorsOfIkfacHaveADampingEach) {
     options.kfac_like = true;
     options.alpha1 = 0;
     options.damping = 0.3;
+    expect_float64(options, 1e-5);
+}
+
+TEST_P(SingdTest, ConvolutionsOfIngdAreScaledAsItsCodes) {
+    SingdOptions options = SingdOptions::ingd(0.1f, 1);
+    options.lr = 0.2f;
+    options.lr_cov_schedule = {};  // its first steps are too small to be seen
+    ASSERT_EQ(options.conv_scaling, ConvScaling::alecwangcq);
     expect_float64(options, 1e-5);
 }
 

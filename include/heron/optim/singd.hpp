@@ -59,11 +59,12 @@ struct SingdOptions {
     // When a layer's factors move; before its first turn they are the identity.
     RefreshPolicy refresh{.interval = 10};
     MomentumStep step;  // momentum 0.9, no decay
+    ConvScaling conv_scaling = ConvScaling::shared;
     Schedule schedule;
 
     HERON_API static SingdOptions ikfac();
     // The code of arXiv 2302.09738: dense, lr_cov 2e-4 in the first 101 steps and 2e-3 up to the 500th,
-    // weight decay after 20 refreshes.
+    // weight decay after 20 refreshes, convolutions scaled as alecwangcq's, whose statistics it has.
     HERON_API static SingdOptions ingd(float lr_cov = 1e-2f, std::uint32_t refresh_interval = 10);
 };
 
