@@ -18,6 +18,7 @@
 #include "heron/optim/dion2.hpp"
 #include "heron/optim/evaluation.hpp"
 #include "heron/optim/fismo.hpp"
+#include "heron/optim/galore.hpp"
 #include "heron/optim/kfac.hpp"
 #include "heron/optim/kron_torch.hpp"
 #include "heron/optim/layer.hpp"

@@ -179,6 +179,12 @@ constexpr NamedOptimizer kOptimizers[] = {
      [](const OptimizerRequest& request) {
          return split<heron::Conda>(request, heron::CondaOptions{.beta2 = 0.99, .gap = 100, .scale = 0.25f});
      }},
+    {"galore", "GaLore of rank 32 for the matrices of the hidden layers, AdamW for the rest", 0.05f, true,
+     false,
+     [](const OptimizerRequest& request) {
+         return split<heron::GaLore>(
+             request, heron::GaLoreOptions{.rank = 32, .scale = 0.25f, .refresh = {.interval = kRefresh}});
+     }},
     {"trion", "Trion of rank 32 for the matrices of the hidden layers, AdamW for the rest", 0.06f, true,
      false,
      [](const OptimizerRequest& request) {

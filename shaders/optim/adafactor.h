@@ -54,6 +54,7 @@ const uint ADAFACTOR_SCALED = 2;       // the rate is multiplied by the weights'
 const uint ADAFACTOR_TRANSFORMERS = 4; // decays by the scaled rate
 const uint ADAFACTOR_CAPPED = 8;
 const uint ADAFACTOR_WARMUP = 16;
+const uint ADAFACTOR_DIRECTION = 32;   // "gradient" is f32 and as the step sees it, "weight" becomes the x of adafactor_update
 
 // adafactor_sums.comp
 struct AdafactorSumsJob {

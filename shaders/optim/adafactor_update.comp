@@ -5,7 +5,7 @@
 //   x = a U / max(1, RMS(U) / clip), or m <- beta1 m + (1 - beta1) x and x = m
 //   w <- (1 - lr wd) w - x, or (1 - a wd) w - x
 //
-// One workgroup a tile (optim/adafactor.h); each combines the tiles' partial sums by itself, in the same order.
+// ADAFACTOR_DIRECTION: x itself is the result. One workgroup a tile (optim/adafactor.h); each combines the tiles' partial sums by itself, in the same order.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -38,6 +38,7 @@ void main() {
     uint j = find_job(group);
     begin_tile(j, group);
     begin_gradient(j);
+    begin_direction_gradient();
     begin_weight(j);
     AdafactorHyperRef hyper = p.jobs.job[j].hyper;
     AdafactorHyper h = hyper.h;
@@ -90,7 +91,10 @@ void main() {
                     x = clamp_finite(x, DTYPE_F32);
                     store_state(moment1, i, valid, x);
                 }
-                update_weight(i, valid, kept * w, x);
+                if ((tile_flags & ADAFACTOR_DIRECTION) != 0u)
+                    store_weight(i, valid, x);
+                else
+                    update_weight(i, valid, kept * w, x);
             }
         }
     }

@@ -3,7 +3,7 @@
 //
 //   w <- (1 - lr wd) w - lr sign(m + r1 (g - m));  then m <- m + r2 (g - m)       r = 1 - beta
 //
-// One workgroup takes rounds x workgroup size quads.
+// Decay after: what is subtracted decays, too. One workgroup takes rounds x workgroup size quads.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/lion.h"
@@ -27,6 +27,7 @@ void main() {
     begin_gradient(j);
     begin_weight(j);
     F32x4 momentum = p.jobs.job[j].momentum;
+    uint flags = p.jobs.job[j].flags;
     LionHyperRef hyper = p.jobs.job[j].hyper;
     LionHyper h = hyper.h;
     float lr = parameter_lr(j, h.lr);
@@ -43,6 +44,7 @@ void main() {
         vec4 m = load_state(momentum, i, valid);
         vec4 direction = sign(m + h.rate1 * (g - m));
         store_state(momentum, i, valid, m + h.rate2 * (g - m));
-        update_weight(i, valid, kept * w, lr * direction);
+        vec4 update = lr * direction;
+        update_weight(i, valid, kept * w, (flags & LION_DECAY_AFTER) != 0u ? kept * clamp_finite(update, DTYPE_F32) : update);
     }
 }

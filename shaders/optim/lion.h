@@ -26,9 +26,11 @@ struct LionJob {
     F32x4            momentum;
     LionHyperRef     hyper;
     ElementRange     range;
-    uint             padding;
+    uint             flags;       // LION_DECAY_AFTER
     uint             first_group;
 };
+
+const uint LION_DECAY_AFTER = 1; // decays the weight after its update
 
 HERON_SHARED_END
 

@@ -5,8 +5,8 @@
 //   W <- W - lr wd W - lr f diag(x) O  or O diag(x), with LINES (a macro)
 //
 // Cautious: decays only where W O >= 0, W as before the step. Squared: lr^2 wd instead of lr wd.
-// Decay after: what is subtracted decays, too. With MUON_LINE_DIVIDE a
-// line is divided by line_scale x + line_eps; where that is 0 (or subnormal) the line is 0. One workgroup takes rounds x workgroup size quads.
+// Decay after: what is subtracted decays, too. MUON_SIGN: sign(O) for O. MUON_RATED: without the factor lr of O. With
+// MUON_LINE_DIVIDE a line is divided by line_scale x + line_eps; where that is 0 (or subnormal) the line is 0. One workgroup takes rounds x workgroup size quads.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/muon.h"
@@ -62,7 +62,7 @@ void main() {
     MuonHyper h = hyper.h;
     float lr = parameter_lr(j, h.lr);
     float decay = matrix_decay(j, lr, h.weight_decay, flags);
-    float scale = clamp_finite(lr * p.jobs.job[j].shape_factor);
+    float scale = clamp_finite(((flags & MUON_RATED) != 0u ? 1.0 : lr) * p.jobs.job[j].shape_factor);
 
     for (uint r = 0u; r < rounds; ++r) {
         uint q = quad_at(begin, r);
@@ -76,6 +76,8 @@ void main() {
 #ifdef LINES
         o *= line_quad(j, 4u * q, count);
 #endif
+        if ((flags & MUON_SIGN) != 0u)
+            o = sign(o);
         vec4 update = scale * o;
         if ((flags & MUON_DECAY_AFTER) != 0u)
             update = (1.0 - decay) * clamp_finite(update, DTYPE_F32);

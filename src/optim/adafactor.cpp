@@ -4,7 +4,7 @@
 //   sums over rows and columns, |W|^2  |  r, c, mean(r)  |  |U|^2  |  update, U formed again
 //
 // The kernels are shaders/optim/adafactor_*.comp; adafactor.h there says how tiles cover a parameter.
-#include "heron/optim/adafactor.hpp"
+#include "optim/adafactor.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -148,12 +148,21 @@ public:
             col_ = step.state(item, "col", DType::f32, layout_.col_shape(shape));
         }
         if (options.beta1 > 0) moment_ = step.state(item, "m", DType::f32, shape);
-        layout_.tiles.flags =
-            (layout_.is_vector ? gpu::ADAFACTOR_VECTOR : 0) |
-            (options.scale_parameter ? gpu::ADAFACTOR_SCALED : 0) |
-            (options.form == AdafactorForm::transformers ? gpu::ADAFACTOR_TRANSFORMERS : 0) |
-            (options.rate == AdafactorRate::capped ? gpu::ADAFACTOR_CAPPED : 0) |
-            (options.rate == AdafactorRate::warmup ? gpu::ADAFACTOR_WARMUP : 0);
+        set_flags();
+    }
+
+    // What is subtracted takes the place of the weight.
+    ParameterRecipe(StepBuilder& step, const AdafactorOptions& options, const StepBuilder::Item& item,
+                    const Tensor& gradient, const AdafactorStates& states, const Tensor& direction)
+        : step_(step),
+          options_(options),
+          item_{item.parameter, direction, gradient, {}, {}},
+          only_direction_(true),
+          layout_(step.device(), direction.shape),
+          row_(states.row),
+          col_(states.col),
+          moment_(states.moment) {
+        set_flags();
     }
 
     void build() {
@@ -169,17 +178,31 @@ public:
         }
         weights_ =
             options_.scale_parameter ? graph.temporary(DType::f32, Shape{layout_.tile_count, 3}) : updates_;
-        graph.set_stage("adafactor sums");
+        set_stage("adafactor sums");
         add_sums();
-        graph.set_stage("adafactor factors");
+        set_stage("adafactor factors");
         if (!layout_.is_vector) add_lines();
-        graph.set_stage("adafactor norm");
+        set_stage("adafactor norm");
         add_norm();
-        graph.set_stage("adafactor update");
+        set_stage("adafactor update");
         add_update();
     }
 
 private:
+    // A part of another optimizer belongs to that one's stage.
+    void set_stage(const char* stage) {
+        if (!only_direction_) step_.graph().set_stage(stage);
+    }
+    void set_flags() {
+        const AdafactorOptions& options = options_;
+        layout_.tiles.flags =
+            (only_direction_ ? gpu::ADAFACTOR_DIRECTION : 0) |
+            (layout_.is_vector ? gpu::ADAFACTOR_VECTOR : 0) |
+            (options.scale_parameter ? gpu::ADAFACTOR_SCALED : 0) |
+            (options.form == AdafactorForm::transformers ? gpu::ADAFACTOR_TRANSFORMERS : 0) |
+            (options.rate == AdafactorRate::capped ? gpu::ADAFACTOR_CAPPED : 0) |
+            (options.rate == AdafactorRate::warmup ? gpu::ADAFACTOR_WARMUP : 0);
+    }
     double elements() const { return static_cast<double>(item_.weight.shape.count()); }
     double weight_bytes() const { return static_cast<double>(bytes_of(item_.weight.dtype)); }
     float added_eps() const { return options_.form == AdafactorForm::transformers ? options_.eps1 : 0.0f; }
@@ -208,7 +231,7 @@ private:
             {offsetof(Job, weights), weights_, Access::write},
             {offsetof(Job, hyper), step_.hyper(), Access::read}};
         StepBuilder::add_gradient(operands, offsetof(Job, gradient), item_);
-        StepBuilder::add_parameter_reads(operands, offsetof(Job, parameter), item_);
+        if (!only_direction_) StepBuilder::add_parameter_reads(operands, offsetof(Job, parameter), item_);
         Operation operation = make_operation(kSums, job, std::move(operands), layout_.tile_count);
         operation.constants = constants();
         operation.reason = step_.variant_reason();
@@ -263,6 +286,13 @@ private:
         operands.push_back({at(offsetof(Member, means)), means_, Access::read});
     }
 
+    void add_result(std::vector<Operand>& operands, std::size_t field) const {
+        using Member = gpu::ParameterOperand;
+        for (const std::size_t member :
+             {offsetof(Member, weight), offsetof(Member, words), offsetof(Member, low)})
+            operands.push_back({static_cast<std::uint32_t>(field + member), item_.weight, Access::write});
+    }
+
     void add_norm() {
         using Job = gpu::AdafactorNormJob;
         Job job{};
@@ -296,7 +326,10 @@ private:
                                       {offsetof(Job, hyper), step_.hyper(), Access::read}};
         if (moment_) operands.push_back({offsetof(Job, moment1), moment_, Access::read_write});
         StepBuilder::add_gradient(operands, offsetof(Job, gradient), item_);
-        StepBuilder::add_parameter(operands, offsetof(Job, parameter), item_, 0, count);
+        if (only_direction_)
+            add_result(operands, offsetof(Job, parameter));
+        else
+            StepBuilder::add_parameter(operands, offsetof(Job, parameter), item_, 0, count);
         add_direction(operands, offsetof(Job, direction));
         Operation operation = make_operation(kUpdate, job, std::move(operands), layout_.tile_count);
         operation.constants = constants(moment_ ? gpu::SGD_MOMENTUM : 0);
@@ -310,7 +343,8 @@ private:
 
     StepBuilder& step_;
     const AdafactorOptions& options_;
-    const StepBuilder::Item& item_;
+    StepBuilder::Item item_;
+    bool only_direction_ = false;
     Layout layout_;
     Tensor row_, col_;  // of a vector both v
     Tensor moment_;     // empty without beta1
@@ -326,17 +360,20 @@ AdafactorOptions AdafactorOptions::transformers() {
     return options;
 }
 
+void check_adafactor(std::string_view who, const AdafactorOptions& o) {
+    check_rate_and_decay(who, o.lr, o.weight_decay);
+    check_enum(who, "form", o.form, AdafactorForm::transformers);
+    check_enum(who, "rate", o.rate, AdafactorRate::constant);
+    check_option(who, "decay", o.decay, o.decay < 0, "finite and below 0");
+    check_option(who, "beta1", o.beta1, o.beta1 >= 0 && o.beta1 < 1, "in [0, 1)");
+    check_option(who, "eps1", o.eps1, o.eps1 >= 0, "finite and not below 0");
+    check_option(who, "eps2", o.eps2, o.eps2 >= 0, "finite and not below 0");
+    check_option(who, "clip_threshold", o.clip_threshold, o.clip_threshold > 0, "finite and above 0");
+}
+
 Adafactor::Adafactor(const Device& device, const AdafactorOptions& options)
     : Optimizer(device, "adafactor"), options_(options) {
-    const AdafactorOptions& o = options;
-    check_rate_and_decay("Adafactor", o.lr, o.weight_decay);
-    check_enum("Adafactor", "form", o.form, AdafactorForm::transformers);
-    check_enum("Adafactor", "rate", o.rate, AdafactorRate::constant);
-    check_option("Adafactor", "decay", o.decay, o.decay < 0, "finite and below 0");
-    check_option("Adafactor", "beta1", o.beta1, o.beta1 >= 0 && o.beta1 < 1, "in [0, 1)");
-    check_option("Adafactor", "eps1", o.eps1, o.eps1 >= 0, "finite and not below 0");
-    check_option("Adafactor", "eps2", o.eps2, o.eps2 >= 0, "finite and not below 0");
-    check_option("Adafactor", "clip_threshold", o.clip_threshold, o.clip_threshold > 0, "finite and above 0");
+    check_adafactor("Adafactor", options);
 }
 
 std::string Adafactor::options_text() const {
@@ -349,18 +386,27 @@ std::string Adafactor::options_text() const {
            " weight_decay=" + number_text(options_.weight_decay);
 }
 
-// gpu::AdafactorHyper
-std::vector<HyperValue> Adafactor::hyper() const {
-    return {HyperValue::lr(options_.lr, options_.schedule), HyperValue::step(),
-            HyperValue::power_of_step(options_.decay),      HyperValue::constant(options_.weight_decay),
-            HyperValue::constant(options_.beta1),           HyperValue::constant(1.0 - options_.beta1)};
+std::vector<HyperValue> adafactor_hyper(const AdafactorOptions& o) {
+    return {HyperValue::lr(o.lr, o.schedule),   HyperValue::step(),
+            HyperValue::power_of_step(o.decay), HyperValue::constant(o.weight_decay),
+            HyperValue::constant(o.beta1),      HyperValue::constant(1.0 - o.beta1)};
 }
 
+void add_adafactor(StepBuilder& step, const StepBuilder::Item& item, const AdafactorOptions& options) {
+    ParameterRecipe recipe(step, options, item);
+    if (item.weight.shape.count() > 0) recipe.build();
+}
+
+void add_adafactor_direction(StepBuilder& step, const StepBuilder::Item& item,
+                             const AdafactorOptions& options, const Tensor& gradient,
+                             const AdafactorStates& states, const Tensor& direction) {
+    ParameterRecipe(step, options, item, gradient, states, direction).build();
+}
+
+std::vector<HyperValue> Adafactor::hyper() const { return adafactor_hyper(options_); }
+
 void Adafactor::build(StepBuilder& step) const {
-    for (const StepBuilder::Item& item : step.items()) {
-        ParameterRecipe recipe(step, options_, item);
-        if (item.weight.shape.count() > 0) recipe.build();
-    }
+    for (const StepBuilder::Item& item : step.items()) add_adafactor(step, item, options_);
 }
 
 }  // namespace heron

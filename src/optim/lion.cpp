@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Lion's recipe: one operation a parameter. The kernel is shaders/optim/lion.comp.
-#include "heron/optim/lion.hpp"
+#include "optim/lion.hpp"
 
 #include <cstddef>
 
 #include "heron/spirv/lion.hpp"
 #include "optim/checks.hpp"
 #include "optim/element_job.hpp"
-#include "optim/lion.h"
 
 namespace heron {
 
@@ -30,21 +29,26 @@ std::string Lion::options_text() const {
            " weight_decay=" + number_text(options_.weight_decay);
 }
 
-// gpu::LionHyper
-std::vector<HyperValue> Lion::hyper() const {
-    return {HyperValue::lr(options_.lr, options_.schedule), HyperValue::constant(1.0 - options_.beta1),
-            HyperValue::constant(1.0 - options_.beta2), HyperValue::constant(options_.weight_decay)};
+std::vector<HyperValue> lion_hyper(const LionOptions& o) {
+    return {HyperValue::lr(o.lr, o.schedule), HyperValue::constant(1.0 - o.beta1),
+            HyperValue::constant(1.0 - o.beta2), HyperValue::constant(o.weight_decay)};
 }
+
+void add_lion(StepBuilder& step, const StepBuilder::Item& item, std::string_view momentum,
+              std::uint32_t flags) {
+    const Tensor state = step.state(item, momentum, DType::f32, item.weight.shape);
+    if (item.weight.shape.count() == 0) return;
+    auto elements = element_job<gpu::LionJob>(step, item);
+    elements.job.flags = flags;
+    elements.add_state(offsetof(gpu::LionJob, momentum), state);
+    add_element_job(step, item, kLion, std::move(elements), 0, 8.0, 8.0);
+}
+
+std::vector<HyperValue> Lion::hyper() const { return lion_hyper(options_); }
 
 void Lion::build(StepBuilder& step) const {
     step.graph().set_stage("lion");
-    for (const StepBuilder::Item& item : step.items()) {
-        const Tensor momentum = step.state(item, "momentum", DType::f32, item.weight.shape);
-        if (item.weight.shape.count() == 0) continue;
-        auto elements = element_job<gpu::LionJob>(step, item);
-        elements.add_state(offsetof(gpu::LionJob, momentum), momentum);
-        add_element_job(step, item, kLion, std::move(elements), 0, 8.0, 8.0);
-    }
+    for (const StepBuilder::Item& item : step.items()) add_lion(step, item);
 }
 
 }  // namespace heron

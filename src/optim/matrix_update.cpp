@@ -8,8 +8,10 @@
 #include "heron/spirv/muon_update.hpp"
 #include "heron/spirv/muon_update_lines.hpp"
 #include "linalg/integers.hpp"
+#include "optim/adafactor.h"
 #include "optim/adamw.h"
 #include "optim/checks.hpp"
+#include "optim/lion.h"
 #include "optim/muon.h"
 
 namespace heron {
@@ -17,9 +19,14 @@ namespace heron {
 namespace {
 
 static_assert(sizeof(gpu::MuonUpdateJob) == 128);
-// What the kernel reads of either.
-static_assert(offsetof(gpu::AdamWHyper, lr) == offsetof(gpu::MuonHyper, lr) &&
-              offsetof(gpu::AdamWHyper, weight_decay) == offsetof(gpu::MuonHyper, weight_decay));
+// What the kernel reads of any of them.
+template <class Hyper>
+constexpr bool begins_as_muon() {
+    return offsetof(Hyper, lr) == offsetof(gpu::MuonHyper, lr) &&
+           offsetof(Hyper, weight_decay) == offsetof(gpu::MuonHyper, weight_decay);
+}
+static_assert(begins_as_muon<gpu::AdamWHyper>() && begins_as_muon<gpu::LionHyper>() &&
+              begins_as_muon<gpu::AdafactorHyper>());
 
 constexpr KernelInfo kUpdate = make_kernel<gpu::MuonUpdateJob>("muon_update", spirv::muon_update);
 constexpr KernelInfo kUpdateLines =
@@ -70,7 +77,8 @@ std::uint32_t add_direction(std::vector<Operand>& operands, std::uint32_t field,
 }
 
 void add_matrix_update(StepBuilder& step, const StepBuilder::Item& item, const MatrixBlock& block,
-                       const Tensor& direction, DecayForm decay, const LineFactors& lines) {
+                       const Tensor& direction, DecayForm decay, const LineFactors& lines,
+                       std::uint32_t flags) {
     using Job = gpu::MuonUpdateJob;
     const double elements = static_cast<double>(block.count());
     const ElementGrid grid = step.elements(block.count());
@@ -78,7 +86,7 @@ void add_matrix_update(StepBuilder& step, const StepBuilder::Item& item, const M
     job.parameter = step.parameter_operand(item);
     job.range = StepBuilder::range(block.first, block.count(), grid);
     job.shape_factor = static_cast<float>(block.shape_factor);
-    job.flags = decay_flags(decay);
+    job.flags = decay_flags(decay) | flags;
     std::vector<Operand> operands{{offsetof(Job, hyper), step.hyper(), Access::read}};
     StepBuilder::add_parameter(operands, offsetof(Job, parameter), item, block.first, block.count());
     job.direction_first = add_direction(operands, offsetof(Job, direction), direction);

@@ -14,6 +14,7 @@
 #include "optim/registry_kfac.hpp"
 #include "optim/registry_kronecker.hpp"
 #include "optim/registry_lookahead.hpp"
+#include "optim/registry_low_rank.hpp"
 #include "optim/registry_mfac.hpp"
 #include "optim/registry_mkor.hpp"
 #include "optim/registry_ortho.hpp"
@@ -92,9 +93,8 @@ inline std::vector<OptimizerCase> optimizer_registry() {
     for (const std::vector<OptimizerCase>& family :
          {ortho_cases(), dion_cases(), elementwise_cases(), adafactor_cases(), subspace_cases(),
           kronecker_cases(), kfac_cases(), mkor_cases(), singd_cases(), shampoo_cases(), shampoo4bit_cases(),
-          psgd_cases()})
+          psgd_cases(), low_rank_cases(), mfac_cases()})
         cases.insert(cases.end(), family.begin(), family.end());
-    for (const OptimizerCase& entry : mfac_cases()) cases.push_back(entry);
     cases.push_back(lookahead("lookahead_adamw", {.steps = 2, .alpha = 0.5f}, adamw("", {}), "m"));
     cases.push_back(lookahead("lookahead_sgd", {.steps = 2, .momentum = LookaheadMomentum::pullback},
                               sgd("", {.lr = 0.1f, .momentum = 0.9, .dampening = 0.1}), "momentum"));

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Conda, Trion and DCT-AdamW: blocks of parameters, turns of bases, slots, refusals.
+// Conda, Trion, DCT-AdamW and GaLore: blocks of parameters, turns of bases, slots, refusals.
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <random>
 #include <set>
 
 #include "core/refusal.hpp"
+#include "optim/reference_low_rank.hpp"
 #include "optim/reference_subspace.hpp"
 #include "optim/training.hpp"
 
@@ -13,6 +15,18 @@ namespace heron::test {
 namespace {
 
 class SubspaceTest : public DeviceTest {};
+
+void expect_update(const std::vector<float>& before, const std::vector<float>& after,
+                   const std::vector<double>& expected) {
+    double error = 0, update = 0, weight = 0;
+    for (std::size_t k = 0; k < after.size(); ++k) {
+        error += std::pow(after[k] - expected[k], 2);
+        update += std::pow(expected[k] - before[k], 2);
+        weight += expected[k] * expected[k];
+    }
+    EXPECT_LE(std::sqrt(error), 1e-4 * std::sqrt(update) + 8 * 0x1p-24 * std::sqrt(weight));
+    EXPECT_GT(update, 0);
+}
 
 struct Blocks {
     Shape shape;
@@ -25,7 +39,16 @@ std::vector<Blocks> blocks() {
             {{3, 5, 9}, {.batch = true}, {{5, 9}, {5, 9}, {5, 9}}}};
 }
 
-// A matrix of a parameter is trained as one by itself.
+MakeOptimizer galore(GaLoreOptions options) {
+    options.rank = 3;
+    options.lr = 0.01f;
+    options.eps = 0.05f;
+    options.refresh = {.interval = 2, .stagger = false};
+    return [=](const Device& on) { return std::make_unique<GaLore>(on, options); };
+}
+
+// A matrix of a parameter is trained as one by itself. (Of GaLore's the first, random bases differ, and with
+// them the signs of all later ones: which makes no difference.)
 TEST_P(SubspaceTest, MatricesOfOneParameterAreTrainedApart) {
     DctAdamWOptions dct{
         .rank = 3, .lr = 0.01f, .eps = 1e-3f, .gap = 2, .rotate = true, .error_feedback = true};
@@ -39,7 +62,10 @@ TEST_P(SubspaceTest, MatricesOfOneParameterAreTrainedApart) {
                                            CondaOptions{.eps = 0.05f, .gap = 2, .side = CondaSide::longer});
         },
         [=](const Device& on) { return std::make_unique<DctAdamW>(on, dct); },
-        [=](const Device& on) { return std::make_unique<DctAdamW>(on, coded); }};
+        [=](const Device& on) { return std::make_unique<DctAdamW>(on, coded); },
+        galore({.projection = GaLoreProjection::full}),
+        galore({.projection = GaLoreProjection::reverse, .inner = GaLoreInner::lion}),
+        galore({.moments = GaLoreMoments::rotate, .inner = GaLoreInner::lion})};
     for (const MakeOptimizer& make : optimizers)
         for (const Blocks& one : blocks()) {
             Training whole(device(), make, {{.name = "w", .shape = one.shape, .view = one.view}});
@@ -117,15 +143,70 @@ TEST_P(SubspaceTest, CondaTakesNewBasesInTurns) {
             references[i].step(expected[i], doubles(training.tensor(i).gradient_values()), step);
         }
     }
-    for (std::size_t i = 0; i < shapes.size(); ++i) {
-        const std::vector<float> after = training.tensor(i).weight();
-        double error = 0, update = 0, weight = 0;
-        for (std::size_t k = 0; k < after.size(); ++k) {
-            error += std::pow(after[k] - expected[i][k], 2);
-            update += std::pow(expected[i][k] - before[i][k], 2);
-            weight += expected[i][k] * expected[i][k];
+    for (std::size_t i = 0; i < shapes.size(); ++i)
+        expect_update(before[i], training.tensor(i).weight(), expected[i]);
+}
+
+TEST_P(SubspaceTest, GaLoreTakesNewBasesInTurns) {
+    const GaLoreOptions options{
+        .rank = 2, .lr = 0.01f, .eps = 0.05f, .refresh = {.interval = 3, .stagger = true}};
+    const std::vector<Shape> shapes{{6, 10}, {9, 4}};
+    Training training(device(), [&](const Device& on) { return std::make_unique<GaLore>(on, options); },
+                      {{.name = "w0", .shape = shapes[0]}, {.name = "w1", .shape = shapes[1]}});
+    const auto basis = [&](std::size_t i) { return training.state(i == 0 ? "w0.left" : "w1.right"); };
+    std::vector<GaLoreReference> references;
+    std::vector<std::vector<double>> expected;
+    std::vector<std::vector<float>> before;
+    for (std::uint32_t i = 0; i < 2; ++i) {
+        references.emplace_back(options, shapes[i], i);
+        references[i].states = training.states_of(i);
+        before.push_back(training.tensor(i).weight());
+        expected.push_back(doubles(before[i]));
+    }
+    for (unsigned step = 1; step <= 7; ++step) {
+        const std::vector<float> old[]{basis(0), basis(1)};
+        training.steps(step, 1);
+        for (std::size_t i = 0; i < 2; ++i) {
+            EXPECT_EQ(basis(i) != old[i], step == 1 || (step - 1) % 3 == i) << i << " " << step;
+            references[i].step(expected[i], doubles(training.tensor(i).gradient_values()), step);
         }
-        EXPECT_LE(std::sqrt(error), 1e-4 * std::sqrt(update) + 8 * 0x1p-24 * std::sqrt(weight)) << i;
+    }
+    for (std::size_t i = 0; i < 2; ++i) expect_update(before[i], training.tensor(i).weight(), expected[i]);
+}
+
+// Of gradients of rank r subspace iteration finds what the decomposition does. A gradient of zeros, in the
+// first step or later, leaves the basis, and a step later everything goes on.
+TEST_P(SubspaceTest, GaLoreBySubspaceIterationAndWithoutGradient) {
+    for (const GaLoreProjection projection : {GaLoreProjection::standard, GaLoreProjection::full}) {
+        const GaLoreOptions exact{.rank = 3,
+                                  .lr = 0.01f,
+                                  .eps = 0.05f,
+                                  .projection = projection,
+                                  .refresh = {.interval = 1, .stagger = false}};
+        GaLoreOptions iterated = exact;
+        iterated.iterations = 2;
+        const Shape shape{20, 12};
+        Training training(device(), [&](const Device& on) { return std::make_unique<GaLore>(on, iterated); },
+                          {{.name = "w", .shape = shape}});
+        GaLoreReference reference(exact, shape);
+        reference.states = training.states_of(0);
+        const std::vector<float> before = training.tensor().weight();
+        std::vector<double> expected = doubles(before);
+        std::mt19937 random(7);
+        for (unsigned step = 1; step <= 5; ++step) {
+            std::vector<float> gradient(shape.count(), 0.0f);
+            if (step != 1 && step != 4) {
+                const Matrix g = gaussian(20, 3, random) * gaussian(3, 12, random);
+                for (std::size_t i = 0; i < gradient.size(); ++i)
+                    gradient[i] = static_cast<float>(g.data()[i]);
+            }
+            training.tensor().set_gradient(gradient);
+            const std::vector<float> old = training.state("w.right");
+            training.plan().run();
+            EXPECT_EQ(training.state("w.right") == old, step == 1 || step == 4) << step;
+            reference.step(expected, doubles(gradient), step);
+        }
+        expect_update(before, training.tensor().weight(), expected);
     }
 }
 
@@ -239,6 +320,11 @@ TEST_P(SubspaceTest, RefusesWhatDoesNotFit) {
     expect("side", [&] { Conda(device(), {.side = static_cast<CondaSide>(2)}); });
     expect("stagger is 4", [&] { Conda(device(), {.gap = 3, .stagger = 4}); });
     expect("scale is -1", [&] { Conda(device(), {.scale = -1.0f}); });
+    expect("refresh.first is 2", [&] { GaLore(device(), {.refresh = {.first = 2}}); });
+    expect("iterations is 65", [&] { GaLore(device(), {.iterations = 65}); });
+    expect("inner is 3", [&] { GaLore(device(), {.inner = static_cast<GaLoreInner>(3)}); });
+    expect("cannot be rotated",
+           [&] { GaLore(device(), {.moments = GaLoreMoments::rotate, .inner = GaLoreInner::adafactor}); });
     // Nothing looks at the memory.
     const auto parameter = [](const Shape& shape) {
         Parameter p;
@@ -249,6 +335,10 @@ TEST_P(SubspaceTest, RefusesWhatDoesNotFit) {
     };
     Conda conda(device());
     expect("at most 4096", [&] { conda.add(parameter({4097, 5000})); });
+    GaLore low_rank(device());
+    expect("at most 4096", [&] { low_rank.add(parameter({4097, 5000})); });
+    GaLore no_rank(device(), {.rank = 0});
+    no_rank.add(parameter({4097, 5000}));
     Trion trion(device(), {.rank = 8});
     expect("at most 4096", [&] { trion.add(parameter({4097, 5000})); });
     expect("give vectors to AdamW", [&] { trion.add(parameter({9})); });

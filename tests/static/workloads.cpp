@@ -371,6 +371,9 @@ void compile_steps(const Device& device) {
         compile_step(Dion2(device), true);
         compile_step(NorDion2(device), true);
         compile_step(Conda(device, {.gap = 100}));
+        compile_step(GaLore(
+            device, {.rank = 64, .projection = GaLoreProjection::full, .moments = GaLoreMoments::rotate}));
+        compile_step(GaLore(device, {.rank = 64, .iterations = 2, .inner = GaLoreInner::lion}), true);
         compile_step(Trion(device, {.rank = 64}), true);
         compile_step(DctAdamW(device, {.rank = 64, .rotate = true, .error_feedback = true}));
         compile_step(DctAdamW(device, {.rank = 64, .error_feedback = true, .error_bits = 4}));

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+// GaLore and its relatives for the shared tests.
+#pragma once
+
+#include "optim/optimizer_case.hpp"
+#include "optim/reference_low_rank.hpp"
+
+namespace heron::test::registry {
+
+inline std::vector<Shape> low_rank_shapes() {
+    return {{}, {7}, {1, 9}, {6, 10}, {10, 6}, {8, 8}, {2, 3, 5}, {90, 17}, {40, 130}};
+}
+
+inline OptimizerCase galore(std::string name, const GaLoreOptions& options) {
+    return {std::move(name),
+            maker<GaLore>(options),
+            extreme_maker<GaLore>(options),
+            [=](const Shape& shape) { return std::make_unique<GaLoreReference>(options, shape); },
+            false,
+            low_rank_shapes()};
+}
+
+// With the published eps the first directions are signs, and one that changes because its coefficient is zero
+// to rounding shows.
+inline std::vector<OptimizerCase> low_rank_cases() {
+    return {
+        galore("galore", {.rank = 3,
+                          .lr = 0.01f,
+                          .eps = 0.05f,
+                          .weight_decay = 0.1f,
+                          .scale = 0.25f,
+                          .refresh = {.interval = 40, .stagger = false}}),
+        galore("galore_full", {.rank = 4,
+                               .lr = 0.01f,
+                               .eps = 0.05f,
+                               .projection = GaLoreProjection::full,
+                               .refresh = {.interval = 30, .stagger = false},
+                               .moments = GaLoreMoments::rotate}),
+        galore("galore_adafactor", {.rank = 3,
+                                    .lr = 0.01f,
+                                    .weight_decay = 0.1f,
+                                    .projection = GaLoreProjection::reverse,
+                                    .inner = GaLoreInner::adafactor}),
+    };
+}
+
+}  // namespace heron::test::registry
