@@ -185,6 +185,21 @@ constexpr NamedOptimizer kOptimizers[] = {
          return split<heron::GaLore>(
              request, heron::GaLoreOptions{.rank = 32, .scale = 0.25f, .refresh = {.interval = kRefresh}});
      }},
+    {"natural_galore", "Natural GaLore of rank 32 for the matrices of the hidden layers, AdamW for the rest",
+     0.05f, true, false,
+     [](const OptimizerRequest& request) {
+         return split<heron::NaturalGaLore>(
+             request,
+             heron::NaturalGaLoreOptions{.rank = 32, .scale = 0.25f, .refresh = {.interval = kRefresh}});
+     }},
+    {"online_subspace_descent",
+     "Online Subspace Descent of rank 32 for the matrices of the hidden layers, AdamW for the rest", 0.05f,
+     true, false,
+     [](const OptimizerRequest& request) {
+         return split<heron::OnlineSubspaceDescent>(
+             request, heron::OnlineSubspaceDescentOptions{
+                          .rank = 32, .scale = 0.25f, .descent = {.rate = 1.0f / kRefresh}});
+     }},
     {"trion", "Trion of rank 32 for the matrices of the hidden layers, AdamW for the rest", 0.06f, true,
      false,
      [](const OptimizerRequest& request) {

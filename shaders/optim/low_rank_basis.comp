@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Bases of singular vectors from decompositions that know them up to their signs, all matrices in one dispatch:
 //
-//   basis_j = found_j or -found_j, what lies on the side of old_j;   old_j where the matrix was zero (no singular value above 0)
+//   basis_j = found_j or -found_j, what lies on the side of old_j;  old_j where the matrix was zero (no singular value
+//   above 0)
 //
 // One workgroup a vector.
 #version 460

@@ -165,6 +165,11 @@ LowRankState::LowRankState(StepBuilder& step, const StepBuilder::Item& item, std
     whole_ = step.state(item, name, dtype, shape);
 }
 
+std::uint32_t low_rank_tensor(const StepBuilder::Item& item, std::size_t batch) {
+    const std::uint64_t hash = hash_of(std::as_bytes(std::span(item.parameter->name)));
+    return narrow(hash ^ (hash >> 32)) + narrow(batch);
+}
+
 std::vector<LowRankBasis> add_low_rank_bases(StepBuilder& step, const StepBuilder::Item& item,
                                              const std::vector<MatrixBatch>& batches, std::uint64_t rank,
                                              GaLoreProjection projection) {
@@ -181,15 +186,13 @@ std::vector<LowRankBasis> add_low_rank_bases(StepBuilder& step, const StepBuilde
             }
         if (shapes.empty()) return;
         const LowRankState state(step, item, name, shapes);
-        // Of the name, so that draws depend neither on groups nor on the order of parameters.
-        const std::uint64_t hash = hash_of(std::as_bytes(std::span(item.parameter->name)));
         Graph& graph = step.graph();
         graph.set_phase(Phase::initialize);
         graph.set_stage("initialize");
         for (std::size_t i = 0; i < owners.size(); ++i) {
             bases[owners[i]].*side = state.part(i);
             fill_random(graph, state.part(i),
-                        {.tensor = narrow(hash ^ (hash >> 32)) + narrow(i),
+                        {.tensor = low_rank_tensor(item, owners[i]),
                          .stream = stream,
                          .scale = static_cast<float>(1 / std::sqrt(static_cast<double>(shapes[i][1]))),
                          .guarded = false});

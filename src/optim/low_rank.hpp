@@ -27,6 +27,10 @@ Shape low_rank_shape(const MatrixBatch& batch, const LowRankBasis& basis);
 void project(Graph& graph, const Tensor& x, const LowRankBasis& basis, const Tensor& low);
 void expand(Graph& graph, const Tensor& low, const LowRankBasis& basis, const Tensor& out);
 
+// Of a batch's random numbers (RandomOptions::tensor): of the parameter's name, so that draws depend neither
+// on groups nor on the order of parameters.
+std::uint32_t low_rank_tensor(const StepBuilder::Item& item, std::size_t batch);
+
 // The bases of a parameter's batches: states <parameter>.left and .right, at first random and about
 // orthonormal.
 std::vector<LowRankBasis> add_low_rank_bases(StepBuilder& step, const StepBuilder::Item& item,

@@ -10,7 +10,7 @@
 namespace heron::test {
 namespace {
 
-class GaLoreGoldenTest : public OptimizerGoldenTest {
+class GaLoreGoldenTest : public LowRankGoldenTest {
 public:
     void run_file(const GoldenCase& golden, GoldenResult& result) {
         const GaLoreOptions options = read_options(golden);
@@ -27,43 +27,12 @@ public:
         OptimizerGolden matrices = full_rank;
         matrices.element_wise = false;
         matrices.takes = [&](const Shape& shape) { return !full_rank.takes(shape); };
-        closeness_.clear();
-        matrices.prepare = [&](Plan& plan, const std::string& in_file, const std::string& in_plan, int t) {
-            const GoldenTensor g = golden.tensor(GoldenCase::tensor_name("g", in_file, t));
-            const bool tall = g.shape[0] >= g.shape[1], square = g.shape[0] == g.shape[1];
-            tall_[in_plan] = tall;
-            bool longer_side = false;
-            for (const auto& [name, side] : bases_of(options, tall)) {
-                const GoldenTensor p = golden.tensor(GoldenCase::tensor_name("state." + name, in_file, t));
-                write_basis(plan, in_plan + "." + side, basis_columns(p, side == "right"));
-                longer_side = longer_side || (!square && (side == "left") == tall);
-            }
-            double& worst = closeness_[in_plan];
-            if ((t - 1) % static_cast<int>(options.refresh.interval) == 0)
-                worst = std::max(worst, closeness(g, options.rank, longer_side));
-        };
-        // A few times what the basis turns by.
-        matrices.conditioning = [&](const std::string& in_plan, int) {
-            return 16 * kUnit * closeness_[in_plan];
-        };
-        matrices.compare_state = [&](GoldenResult& to, const Plan& plan, const std::string& state,
-                                     const GoldenTensor& expected, const std::string& in_plan, int t) {
-            std::vector<double> values = expected.values;
-            std::string name;
-            if (state == "P" || state == "PL" || state == "PR") {
-                const bool right = state == "PR" || (state == "P" && is_right(options, tall_[in_plan]));
-                name = right ? "right" : "left";
-                values = basis_columns(expected, right);
-            } else {
-                const auto known = matrices.states.find(state);
-                if (known == matrices.states.end() || known->second.empty()) return false;
-                name = known->second;
-            }
-            to.add(state + " of step " + std::to_string(t),
-                   maximum_error(read_state(plan, in_plan + "." + name, values.size()), values),
-                   6e-6 + 8 * kUnit * closeness_[in_plan]);
-            return true;
-        };
+        LowRankFollower follower;
+        follower.rank = options.rank;
+        follower.interval = static_cast<int>(options.refresh.interval);
+        follower.bases = [&](bool tall) { return bases_of(options, tall); };
+        if (!adafactor) follower.adam.emplace(options.beta1, options.beta2, static_cast<double>(options.eps));
+        follow_bases(golden, matrices, follower);
         run_case(golden, result, matrices);
     }
 
@@ -72,11 +41,11 @@ private:
         return options.projection == GaLoreProjection::right ||
                options.projection == (tall ? GaLoreProjection::standard : GaLoreProjection::reverse);
     }
-    // Names in the file and in the plan.
-    static std::vector<std::pair<std::string, std::string>> bases_of(const GaLoreOptions& options,
-                                                                     bool tall) {
-        if (options.projection == GaLoreProjection::full) return {{"PL", "left"}, {"PR", "right"}};
-        return {{"P", is_right(options, tall) ? "right" : "left"}};
+    static std::vector<FileBasis> bases_of(const GaLoreOptions& options, bool tall) {
+        if (options.projection == GaLoreProjection::full)
+            return {{"PL", "left", false}, {"PR", "right", true}};
+        const bool right = is_right(options, tall);
+        return {{"P", right ? "right" : "left", right}};
     }
 
     static GaLoreOptions read_options(const GoldenCase& golden) {
@@ -123,10 +92,6 @@ private:
         }
         return options;
     }
-
-    // By the parameter's name in the plan.
-    std::map<std::string, bool> tall_;
-    std::map<std::string, double> closeness_;  // worst so far
 };
 
 TEST_P(GaLoreGoldenTest, EveryFile) {

@@ -49,14 +49,22 @@ public:
         const MatrixShape s(shape_);
         const Matrix gradient = matrix_of(g, s.rows, s.cols);
         const ReferenceBasis basis = bases(gradient, t);
-        const Matrix back = basis.expand(direction(basis.project(gradient), t));
+        const Matrix low = basis.project(gradient);
+        const Matrix back = basis.expand(direction(transform(low, t), t));
         apply(w, back, lr, decay, static_cast<double>(o_.scale));
+        move(gradient, low, basis, t);
     }
 
 protected:
     virtual bool refreshes(std::uint64_t t) const {
         return t == 1 || (t - 1) % o_.refresh.interval == phase_;
     }
+
+    // What the inner optimizer sees of a projected gradient.
+    virtual Matrix transform(const Matrix& low, std::uint64_t /*t*/) { return low; }
+    // After the step: bases that move.
+    virtual void move(const Matrix& /*gradient*/, const Matrix& /*low*/, const ReferenceBasis& /*basis*/,
+                      std::uint64_t /*t*/) {}
 
     // In use at step t.
     ReferenceBasis bases(const Matrix& gradient, std::uint64_t t) {
@@ -163,6 +171,137 @@ private:
         store(states["m"], by.project(stored("m", rows, cols)));
         if (o_.inner == GaLoreInner::adamw) store(states["v"], squares.project(stored("v", rows, cols)));
     }
+};
+
+// Moves bases by gradients of what they leave of G, in float64, straight from the loss: of F = G - A G B, A =
+// L L^T and B = R R^T or the identity, |F|^2 changes with A by -2 <F B G^T, dA>.
+class SubspaceDescentReference : public GaLoreReference {
+public:
+    SubspaceDescentReference(const GaLoreOptions& options, const SubspaceDescentOptions& descent,
+                             const Shape& shape)
+        : GaLoreReference(options, shape), d_(descent) {}
+
+protected:
+    bool refreshes(std::uint64_t t) const override { return t == 1; }
+
+    void move(const Matrix& gradient, const Matrix& /*low*/, const ReferenceBasis& basis,
+              std::uint64_t t) override {
+        if (t == 1 || gradient.isZero(0)) return;
+        const Matrix g = gradient / gradient.norm();
+        const Matrix a = basis.left.size() > 0 ? Matrix(basis.left * basis.left.transpose())
+                                               : Matrix(Matrix::Identity(g.rows(), g.rows()));
+        const Matrix b = basis.right.size() > 0 ? Matrix(basis.right * basis.right.transpose())
+                                                : Matrix(Matrix::Identity(g.cols(), g.cols()));
+        const Matrix f = g - a * g * b;
+        if (basis.left.size() > 0) {
+            const Matrix by_a = f * b * g.transpose();
+            step_of("left", basis.left, -2 * Matrix((by_a + by_a.transpose()) * basis.left), t);
+        }
+        if (basis.right.size() > 0) {
+            const Matrix by_b = f.transpose() * a * g;
+            step_of("right", basis.right, -2 * Matrix((by_b + by_b.transpose()) * basis.right), t);
+        }
+    }
+
+private:
+    void step_of(const std::string& name, const Matrix& basis, const Matrix& loss, std::uint64_t t) {
+        const Eigen::Index r = basis.cols();
+        const Matrix s = basis.transpose() * basis;
+        const Matrix pull = basis * Matrix(s - Matrix::Identity(r, r));
+        const Matrix q = loss + 4 * static_cast<double>(d_.orthogonality) * pull;
+        const double rate = static_cast<double>(d_.rate) * o_.schedule.factor(t);
+        const double steps = static_cast<double>(t - 1);
+        const double kept =
+            d_.rule == SubspaceRule::sgd ? 1 : 1 - rate * static_cast<double>(d_.weight_decay);
+        const std::size_t count = static_cast<std::size_t>(q.size());
+        Matrix next = basis;
+        for (std::size_t i = 0; i < count; ++i) {
+            const double x = q.data()[i];
+            double update = x;
+            if (d_.rule != SubspaceRule::sgd) {
+                double& m = state(name + "_m", count)[i];
+                if (d_.rule == SubspaceRule::lion) {
+                    update = sign_of(d_.beta1 * m + (1 - d_.beta1) * x);
+                    m = d_.beta2 * m + (1 - d_.beta2) * x;
+                } else {
+                    double& v = state(name + "_v", count)[i];
+                    m = d_.beta1 * m + (1 - d_.beta1) * x;
+                    v = d_.beta2 * v + (1 - d_.beta2) * x * x;
+                    const double root = std::sqrt(v / (1 - std::pow(d_.beta2, steps)));
+                    update = m / (1 - std::pow(d_.beta1, steps)) / (root + static_cast<double>(d_.eps));
+                }
+            }
+            next.data()[i] = kept * next.data()[i] - rate * update;
+        }
+        store(states[name], next);
+    }
+
+    SubspaceDescentOptions d_;
+};
+
+inline GaLoreOptions galore_options(const OnlineSubspaceDescentOptions& o) {
+    return {.rank = o.rank,
+            .lr = o.lr,
+            .beta1 = o.beta1,
+            .beta2 = o.beta2,
+            .eps = o.eps,
+            .weight_decay = o.weight_decay,
+            .bias_correction = o.bias_correction,
+            .scale = o.scale,
+            .projection = o.projection,
+            .inner = o.inner,
+            .schedule = o.schedule};
+}
+
+inline GaLoreOptions galore_options(const NaturalGaLoreOptions& o) {
+    return {
+        .rank = o.rank,
+        .lr = o.lr,
+        .beta1 = o.beta1,
+        .beta2 = o.beta2,
+        .eps = o.eps,
+        .weight_decay = o.weight_decay,
+        .bias_correction = o.bias_correction,
+        .scale = o.scale,
+        .projection = o.form == NaturalGaLoreForm::core ? GaLoreProjection::full : GaLoreProjection::standard,
+        .refresh = o.refresh,
+        .schedule = o.schedule};
+}
+
+// The history begins empty.
+class NaturalGaLoreReference : public SubspaceDescentReference {
+public:
+    NaturalGaLoreReference(const NaturalGaLoreOptions& options, const Shape& shape)
+        : SubspaceDescentReference(galore_options(options), options.descent, shape), n_(options) {}
+
+protected:
+    bool refreshes(std::uint64_t t) const override {
+        return n_.basis == NaturalGaLoreBasis::descent ? t == 1 : GaLoreReference::refreshes(t);
+    }
+    void move(const Matrix& gradient, const Matrix& low, const ReferenceBasis& basis,
+              std::uint64_t t) override {
+        if (n_.basis == NaturalGaLoreBasis::descent) SubspaceDescentReference::move(gradient, low, basis, t);
+    }
+    // (lambda I + H H^T)^-1 l as H (lambda I + H^T H)^-1 e: form 1 loses nothing.
+    Matrix transform(const Matrix& low, std::uint64_t /*t*/) override {
+        if (n_.history == 0) return low;
+        rows_.push_back(matrix_of({low.data(), static_cast<std::size_t>(low.size())}, 1,
+                                  static_cast<std::uint64_t>(low.size())));
+        if (rows_.size() > n_.history) rows_.erase(rows_.begin());
+        const Eigen::Index s = static_cast<Eigen::Index>(rows_.size());
+        Matrix h(s, low.size()), newest = Matrix::Zero(s, 1);
+        for (Eigen::Index i = 0; i < s; ++i) h.row(i) = rows_[static_cast<std::size_t>(i)];
+        newest(s - 1, 0) = 1;
+        Matrix system = h * h.transpose();
+        system.diagonal().array() += static_cast<double>(n_.lambda);
+        const Matrix x = h.transpose() * solve_symmetric(system, newest);
+        return matrix_of({x.data(), static_cast<std::size_t>(x.size())},
+                         static_cast<std::uint64_t>(low.rows()), static_cast<std::uint64_t>(low.cols()));
+    }
+
+private:
+    NaturalGaLoreOptions n_;
+    std::vector<Matrix> rows_;
 };
 
 }  // namespace heron::test

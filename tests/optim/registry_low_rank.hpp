@@ -20,6 +20,30 @@ inline OptimizerCase galore(std::string name, const GaLoreOptions& options) {
             low_rank_shapes()};
 }
 
+inline OptimizerCase online_subspace_descent(std::string name, const OnlineSubspaceDescentOptions& options) {
+    return {std::move(name),
+            maker<OnlineSubspaceDescent>(options),
+            extreme_maker<OnlineSubspaceDescent>(options),
+            [=](const Shape& shape) {
+                return std::make_unique<SubspaceDescentReference>(galore_options(options), options.descent,
+                                                                  shape);
+            },
+            false,
+            low_rank_shapes()};
+}
+
+inline OptimizerCase natural_galore(std::string name, const NaturalGaLoreOptions& options) {
+    return {std::move(name), maker<NaturalGaLore>(options), extreme_maker<NaturalGaLore>(options),
+            [=](const Shape& shape) { return std::make_unique<NaturalGaLoreReference>(options, shape); },
+            false, low_rank_shapes(),
+            // A history that is empty: rows, products and exponents belong together.
+            [](const std::string& state, const Shape& shape) {
+                const bool is_history =
+                    state == "history" || state == "gram" || state == "exponents" || state == "slot";
+                return std::vector<float>(is_history ? shape.count() : 0, 0.0f);
+            }};
+}
+
 // With the published eps the first directions are signs, and one that changes because its coefficient is zero
 // to rounding shows.
 inline std::vector<OptimizerCase> low_rank_cases() {
@@ -41,6 +65,27 @@ inline std::vector<OptimizerCase> low_rank_cases() {
                                     .weight_decay = 0.1f,
                                     .projection = GaLoreProjection::reverse,
                                     .inner = GaLoreInner::adafactor}),
+        natural_galore("natural_galore", {.rank = 3,
+                                          .lr = 0.01f,
+                                          .eps = 0.05f,
+                                          .history = 3,
+                                          .lambda = 0.1f,
+                                          .refresh = {.interval = 40, .stagger = false}}),
+        natural_galore("natural_galore_core",
+                       {.rank = 4,
+                        .lr = 0.01f,
+                        .eps = 0.05f,
+                        .form = NaturalGaLoreForm::core,
+                        .history = 2,
+                        .lambda = 0.1f,
+                        .basis = NaturalGaLoreBasis::descent,
+                        .descent = {.rate = 0.01f, .eps = 1e-3f, .orthogonality = 0.1f}}),
+        online_subspace_descent("online_subspace_descent",
+                                {.rank = 3,
+                                 .lr = 0.01f,
+                                 .eps = 0.05f,
+                                 .weight_decay = 0.1f,
+                                 .descent = {.rate = 0.01f, .eps = 1e-3f, .orthogonality = 0.1f}}),
     };
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Conda, Trion, DCT-AdamW and GaLore: blocks of parameters, turns of bases, slots, refusals.
+// Conda, Trion, DCT-AdamW, GaLore and its relatives: blocks of parameters, turns of bases, slots, refusals.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -17,14 +17,14 @@ namespace {
 class SubspaceTest : public DeviceTest {};
 
 void expect_update(const std::vector<float>& before, const std::vector<float>& after,
-                   const std::vector<double>& expected) {
+                   const std::vector<double>& expected, double relative = 1e-4) {
     double error = 0, update = 0, weight = 0;
     for (std::size_t k = 0; k < after.size(); ++k) {
         error += std::pow(after[k] - expected[k], 2);
         update += std::pow(expected[k] - before[k], 2);
         weight += expected[k] * expected[k];
     }
-    EXPECT_LE(std::sqrt(error), 1e-4 * std::sqrt(update) + 8 * 0x1p-24 * std::sqrt(weight));
+    EXPECT_LE(std::sqrt(error), relative * std::sqrt(update) + 8 * 0x1p-24 * std::sqrt(weight));
     EXPECT_GT(update, 0);
 }
 
@@ -65,7 +65,15 @@ TEST_P(SubspaceTest, MatricesOfOneParameterAreTrainedApart) {
         [=](const Device& on) { return std::make_unique<DctAdamW>(on, coded); },
         galore({.projection = GaLoreProjection::full}),
         galore({.projection = GaLoreProjection::reverse, .inner = GaLoreInner::lion}),
-        galore({.moments = GaLoreMoments::rotate, .inner = GaLoreInner::lion})};
+        galore({.moments = GaLoreMoments::rotate, .inner = GaLoreInner::lion}),
+        [](const Device& on) {
+            return std::make_unique<NaturalGaLore>(
+                on, NaturalGaLoreOptions{.rank = 2, .eps = 0.05f, .history = 3, .lambda = 0.1f});
+        },
+        [](const Device& on) {
+            return std::make_unique<OnlineSubspaceDescent>(
+                on, OnlineSubspaceDescentOptions{.rank = 3, .eps = 0.05f, .descent = {.eps = 1e-3f}});
+        }};
     for (const MakeOptimizer& make : optimizers)
         for (const Blocks& one : blocks()) {
             Training whole(device(), make, {{.name = "w", .shape = one.shape, .view = one.view}});
@@ -210,6 +218,55 @@ TEST_P(SubspaceTest, GaLoreBySubspaceIterationAndWithoutGradient) {
     }
 }
 
+TEST_P(SubspaceTest, RandomBasesAreOrthonormalAndDrawnAnew) {
+    const OnlineSubspaceDescentOptions options{.rank = 3,
+                                               .lr = 0.01f,
+                                               .projection = GaLoreProjection::full,
+                                               .descent = {.rule = SubspaceRule::random, .interval = 2}};
+    Training training(device(),
+                      [&](const Device& on) { return std::make_unique<OnlineSubspaceDescent>(on, options); },
+                      {{.name = "w", .shape = {9, 7}}});
+    const auto basis = [&](bool left) { return doubles(training.state(left ? "w.left" : "w.right")); };
+    for (unsigned step = 1; step <= 5; ++step) {
+        const std::vector<double> old[]{basis(false), basis(true)};
+        const std::vector<float> weight = training.tensor().weight();
+        training.steps(step, 1);
+        EXPECT_NE(training.tensor().weight(), weight);
+        for (const bool left : {false, true}) {
+            EXPECT_EQ(basis(left) != old[left ? 1 : 0], step == 3 || step == 5) << step;
+            const Matrix p = matrix_of(basis(left), left ? 9 : 7, 3);
+            EXPECT_LE((p.transpose() * p - Matrix::Identity(3, 3)).norm(), 32 * 0x1p-24) << step;
+        }
+    }
+}
+
+// Rows in f16 are 2^-11 off, and so is their part in the transform.
+TEST_P(SubspaceTest, NaturalGaLoreKeepsItsHistoryInSixteenBits) {
+    const Shape shape{9, 7};
+    for (const DType dtype : {DType::f16, DType::bf16}) {
+        const NaturalGaLoreOptions options{.rank = 3,
+                                           .lr = 0.01f,
+                                           .eps = 0.05f,
+                                           .history = 4,
+                                           .lambda = 0.1f,
+                                           .history_dtype = dtype,
+                                           .refresh = {.interval = 3, .stagger = false}};
+        Training training(device(),
+                          [&](const Device& on) { return std::make_unique<NaturalGaLore>(on, options); },
+                          {{.name = "w", .shape = shape}});
+        EXPECT_EQ(training.plan().state_view("w.history").dtype, dtype);
+        NaturalGaLoreReference reference(options, shape);
+        reference.states = training.states_of(0);
+        const std::vector<float> before = training.tensor().weight();
+        std::vector<double> expected = doubles(before);
+        for (unsigned step = 1; step <= 6; ++step) {
+            training.steps(step, 1);
+            reference.step(expected, doubles(training.tensor().gradient_values()), step);
+        }
+        expect_update(before, training.tensor().weight(), expected, dtype == DType::f16 ? 5e-3 : 4e-2);
+    }
+}
+
 // Many vectors, so that several words and several invocations work on slots; both numbers of invocations.
 TEST_P(SubspaceTest, VectorsThatStayKeepTheirSlots) {
     constexpr std::size_t kRank = 300;
@@ -323,6 +380,12 @@ TEST_P(SubspaceTest, RefusesWhatDoesNotFit) {
     expect("refresh.first is 2", [&] { GaLore(device(), {.refresh = {.first = 2}}); });
     expect("iterations is 65", [&] { GaLore(device(), {.iterations = 65}); });
     expect("inner is 3", [&] { GaLore(device(), {.inner = static_cast<GaLoreInner>(3)}); });
+    expect("lambda is 0", [&] { NaturalGaLore(device(), {.lambda = 0.0f}); });
+    expect("history is 1025", [&] { NaturalGaLore(device(), {.history = 1025}); });
+    expect("history_dtype", [&] { NaturalGaLore(device(), {.history_dtype = DType::u32}); });
+    expect("descent.rate is -1", [&] { OnlineSubspaceDescent(device(), {.descent = {.rate = -1.0f}}); });
+    expect("must be adamw or lion",
+           [&] { OnlineSubspaceDescent(device(), {.inner = GaLoreInner::adafactor}); });
     expect("cannot be rotated",
            [&] { GaLore(device(), {.moments = GaLoreMoments::rotate, .inner = GaLoreInner::adafactor}); });
     // Nothing looks at the memory.

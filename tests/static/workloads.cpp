@@ -374,6 +374,8 @@ void compile_steps(const Device& device) {
         compile_step(GaLore(
             device, {.rank = 64, .projection = GaLoreProjection::full, .moments = GaLoreMoments::rotate}));
         compile_step(GaLore(device, {.rank = 64, .iterations = 2, .inner = GaLoreInner::lion}), true);
+        compile_step(NaturalGaLore(device, {.rank = 64, .history = 8}), true);
+        compile_step(OnlineSubspaceDescent(device, {.rank = 64}), true);
         compile_step(Trion(device, {.rank = 64}), true);
         compile_step(DctAdamW(device, {.rank = 64, .rotate = true, .error_feedback = true}));
         compile_step(DctAdamW(device, {.rank = 64, .error_feedback = true, .error_bits = 4}));

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+#include "optim/low_rank_recipe.hpp"
+
+#include <optional>
+
+#include "heron/linalg/reduce.hpp"
+#include "optim/checks.hpp"
+#include "optim/hyper.hpp"
+#include "optim/refresh.hpp"
+
+namespace heron {
+
+namespace {
+
+// The first step, and no other within 2^31 - 2.
+constexpr Section kFirstStep{.interval = 0x80000000u, .phase = 0x7ffffffeu, .first = true};
+
+// New bases of a batch, and what its moments make of them.
+void add_refresh(StepBuilder& step, const LowRankRecipe& recipe, const Tensor& gradient,
+                 const LowRankBasis& basis, LowRankInner& inner, std::size_t batch) {
+    if (recipe.moments == GaLoreMoments::keep) {
+        add_singular_basis(step, gradient, basis, basis, recipe.iterations);
+        return;
+    }
+    Graph& graph = step.graph();
+    const auto like = [&](const Tensor& x) { return x ? graph.temporary(DType::f32, x.shape) : Tensor(); };
+    const LowRankBasis next{like(basis.left), like(basis.right)};
+    add_singular_basis(step, gradient, basis, next, recipe.iterations);
+    inner.rotate(batch, basis, next);
+    if (next.left) convert(graph, next.left, basis.left);
+    if (next.right) convert(graph, next.right, basis.right);
+}
+
+void build_parameter(StepBuilder& step, const LowRankRecipe& recipe, const StepBuilder::Item& item,
+                     Section refresh) {
+    Graph& graph = step.graph();
+    const auto stage = [&](const char* name) { graph.set_stage(recipe.name + " " + name); };
+    const std::vector<MatrixBatch> batches = low_rank_batches(recipe.name, *item.parameter);
+    if (batches.empty()) return;
+    const std::vector<LowRankBasis> bases =
+        add_low_rank_bases(step, item, batches, recipe.rank, recipe.projection);
+    std::vector<Shape> shapes;
+    for (std::size_t b = 0; b < batches.size(); ++b) shapes.push_back(low_rank_shape(batches[b], bases[b]));
+    LowRankInner inner(step, item, recipe.inner, shapes);
+    std::optional<NaturalWindow> window;
+    if (recipe.window.history > 0) window.emplace(step, item, recipe.window, shapes);
+    std::optional<SubspaceDescent> descent;
+    if (recipe.descends)
+        descent.emplace(step, item, recipe.descent, low_rank_hyper(recipe.rates, recipe.inner).size(), bases);
+
+    const bool random = recipe.descends && recipe.descent.rule == SubspaceRule::random;
+    for (std::size_t b = 0; b < batches.size(); ++b) {
+        if (random) descent->draw(item, b);
+        stage("gradient");
+        const Tensor gradient = add_gradient_copy(step, item, batches[b]);
+        if (!random) {
+            stage("basis");
+            graph.set_section(refresh);
+            add_refresh(step, recipe, gradient, bases[b], inner, b);
+            graph.set_section({});
+        }
+        stage("project");
+        const Tensor low = graph.temporary(DType::f32, shapes[b]);
+        project(graph, gradient, bases[b], low);
+        if (bases[b].left && bases[b].right && !random) {
+            graph.set_section(refresh);
+            add_diagonal(step, low);
+            graph.set_section({});
+        }
+        Tensor transformed = low;
+        if (window) {
+            stage("window");
+            transformed = window->transform(b, low);
+        }
+        stage("moments");
+        const Tensor direction = inner.direction(b, transformed);
+        stage("project");
+        // The descent needs G beside it.
+        const Tensor update = descent && !random ? graph.temporary(DType::f32, batches[b].shape()) : gradient;
+        expand(graph, direction, bases[b], update);
+        stage("update");
+        inner.update(batches[b], update);
+        if (descent && !random) {
+            stage("descent");
+            descent->move(b, gradient, low);
+        }
+    }
+}
+
+}  // namespace
+
+void check_low_rank(std::string_view optimizer, const LowRankRecipe& recipe) {
+    const LowRankRates& o = recipe.rates;
+    check_rate_and_decay(optimizer, o.lr, o.weight_decay);
+    check_option(optimizer, "beta1", o.beta1, o.beta1 >= 0 && o.beta1 < 1, "in [0, 1)");
+    check_option(optimizer, "beta2", o.beta2, o.beta2 >= 0 && o.beta2 < 1, "in [0, 1)");
+    check_option(optimizer, "eps", o.eps, o.eps >= 0, "finite and not below 0");
+    check_option(optimizer, "scale", recipe.inner.scale, recipe.inner.scale >= 0, "finite and not below 0");
+    check_enum(optimizer, "projection", recipe.projection, GaLoreProjection::full);
+    check_enum(optimizer, "inner", recipe.inner.inner, GaLoreInner::lion);
+    check_refresh(optimizer, "refresh", recipe.refresh);
+    check_option(optimizer, "refresh.first", recipe.refresh.first, recipe.refresh.first <= 1, "0 or 1");
+    check_option(optimizer, "iterations", recipe.iterations, recipe.iterations <= 64, "0 to 64");
+    check_enum(optimizer, "moments", recipe.moments, GaLoreMoments::rotate);
+    check_subspace_descent(optimizer, recipe.descent);
+}
+
+std::vector<HyperValue> low_rank_hyper(const LowRankRecipe& recipe) {
+    std::vector<HyperValue> values = low_rank_hyper(recipe.rates, recipe.inner);
+    if (recipe.descends)
+        for (const HyperValue& value : subspace_descent_hyper(recipe.descent, recipe.rates.schedule))
+            values.push_back(value);
+    return values;
+}
+
+void build_low_rank(StepBuilder& step, const LowRankRecipe& recipe) {
+    RefreshPolicy policy = recipe.refresh;
+    policy.first = 1;
+    std::uint32_t turn = 0;
+    for (const StepBuilder::Item& item : step.items()) {
+        if (recipe.rank == 0 || is_vector(*item.parameter)) {
+            step.graph().set_stage(recipe.name + " full rank");
+            add_full_rank(step, item, recipe.inner);
+        } else {
+            build_parameter(step, recipe, item,
+                            recipe.descends ? kFirstStep : refresh_section(policy, turn++, 1));
+        }
+    }
+}
+
+}  // namespace heron
