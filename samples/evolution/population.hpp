@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <vector>
 
-#include "heron/evolution.hpp"
 #include "heron/heron.hpp"
 
 namespace samples {

@@ -5,7 +5,6 @@
 #include <cmath>
 #include <cstdio>
 #include <heron/heron.hpp>
-#include <heron/newton.hpp>
 #include <span>
 #include <vector>
 

@@ -10,7 +10,6 @@
 #include <string>
 #include <vector>
 
-#include "heron/evolution.hpp"
 #include "heron/heron.hpp"
 #include "support/box_muller.hpp"
 #include "support/device_fixture.hpp"

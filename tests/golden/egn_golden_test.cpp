@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "heron/heron.hpp"
-#include "heron/newton.hpp"
 #include "support/device_fixture.hpp"
 #include "support/golden.hpp"
 

@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "heron/heron.hpp"
-#include "heron/newton.hpp"
 #include "support/device_fixture.hpp"
 #include "support/golden.hpp"
 #include "support/matrix.hpp"

@@ -7,9 +7,7 @@
 #include <vector>
 
 #include "graph/transfer.hpp"
-#include "heron/evolution.hpp"
 #include "heron/heron.hpp"
-#include "heron/newton.hpp"
 
 namespace heron::test {
 namespace {
