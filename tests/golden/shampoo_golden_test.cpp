@@ -47,7 +47,7 @@ public:
         // The deviation is a share of the whole way. Of KL-Shampoo's the first step is most: the statistics
         // after it are magnified by epsilon's root, and the updates made of them have as much more of it as
         // they are shorter than the way.
-        if (whitened)
+        if (whitened && !std::isnan(deviation))
             setup.conditioning = [&golden, deviation](const std::string&, int t) {
                 int last = t;
                 while (golden.has_tensor("w." + std::to_string(last + 1))) ++last;
