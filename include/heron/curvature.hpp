@@ -149,7 +149,8 @@ struct KroneckerEigen {
 // identity at first.
 HERON_API KroneckerEigen make_kronecker_eigen(Graph& graph, const std::string& name,
                                               const KroneckerFactors& factors);
-// eigh() of both factors; eigenvalues up to `floor` become 0. 8 to 11 (n^3 + m^3) FLOPs, eigh()'s levels.
+// eigh() of both factors; eigenvalues up to `floor` become 0, and those up to sqrt(n) 2^-24 of the largest,
+// which are what rounding makes of 0. 8 to 11 (n^3 + m^3) FLOPs, eigh()'s levels.
 HERON_API void renew_eigen(Graph& graph, const KroneckerFactors& factors, const KroneckerEigen& eigen,
                            float floor = 0.0f);
 // level <- the damping, in its unit, of these eigenvalues. With every renew_eigen() it is that of a table of
@@ -157,9 +158,9 @@ HERON_API void renew_eigen(Graph& graph, const KroneckerFactors& factors, const 
 // step.
 HERON_API void renew_level(Graph& graph, const KroneckerEigen& eigen, const CurvatureDamping& damping = {});
 // D = Q_S ((Q_S^T G Q_A) / (d_S d_A^T + level)) Q_A^T; with `moments` (below) that table in place of d_S
-// d_A^T. 4 m n (m + n) FLOPs, five levels. Where a factor is singular, rounding turns its null space by n
-// 2^-24 of the largest eigenvalue over the smallest that is not zero; that share of G is then divided by the
-// level alone.
+// d_A^T. 4 m n (m + n) FLOPs, five levels. Where a factor is singular, rounding turns its null space. Of G's
+// part there, which is divided by the level alone, elements up to sqrt(n) 2^-24 |G| times the root of the
+// largest eigenvalue over the smallest that is not zero are nothing but that, and count as zero.
 HERON_API void apply_eigen(Graph& graph, const KroneckerEigen& eigen, const Tensor& g, const Tensor& d,
                            const Tensor& moments = {});
 

@@ -181,6 +181,7 @@ struct KroneckerDivideJob {
     F32  column_values;
     F32  moments;       // KRONECKER_MOMENTS: rows x cols, in place of products of the values
     F32  level;         // one float
+    F32  norm;          // one float, the matrix's
     uint count;
     uint cols;
     uint rounds;

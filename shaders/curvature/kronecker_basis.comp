@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Eigenvectors and eigenvalues of Kronecker factors take the place of the old ones, values up to `least` becoming 0; where none
-// were found both stay, and the failure is counted. All factors in one dispatch. A workgroup takes rounds x workgroup size
-// elements.
+// Eigenvectors and eigenvalues of Kronecker factors take the place of the old ones. Values up to `least` become 0, and
+// those up to sqrt(order) 2^-24 of the largest, what rounding makes of 0. Where none were found both stay, and the
+// failure is counted. All factors in one dispatch. A workgroup takes rounds x workgroup size elements.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "curvature/kronecker.h"
@@ -29,9 +29,10 @@ void main() {
     uint order = p.jobs.job[j].order;
     uint rounds = p.jobs.job[j].rounds;
     uint count = order * order;
-    float least = p.jobs.job[j].least;
     F32 vectors = p.jobs.job[j].vectors;
     F32 values = p.jobs.job[j].values;
+    float rounding = sqrt(float(order)) * 5.9604645e-8 * values.v[order - 1u];
+    float least = max(p.jobs.job[j].least, rounding);
     F32 basis = p.jobs.job[j].basis;
     F32 spectrum = p.jobs.job[j].spectrum;
     for (uint r = 0u; r < rounds; ++r) {

@@ -20,7 +20,7 @@ namespace {
 
 static_assert(sizeof(gpu::KroneckerBasisJob) == 64);
 static_assert(sizeof(gpu::KroneckerLevelJob) == 56);
-static_assert(sizeof(gpu::KroneckerDivideJob) == 64);
+static_assert(sizeof(gpu::KroneckerDivideJob) == 72);
 
 constexpr KernelInfo kBasis = make_kernel<gpu::KroneckerBasisJob>("kronecker_basis", spirv::kronecker_basis);
 constexpr KernelInfo kLevel = make_kernel<gpu::KroneckerLevelJob>("kronecker_level", spirv::kronecker_level);
@@ -135,6 +135,8 @@ void apply_eigen(Graph& graph, const KroneckerEigen& eigen, const Tensor& g, con
     const Tensor turned = graph.temporary(DType::f32, matrices(groups, m, n));
     two_sided_product(graph, eigen.output_vectors, g, eigen.input_vectors, {}, turned,
                       {.transpose_left = Transpose::yes});
+    const Tensor norm = graph.temporary(DType::f32, Shape{groups});
+    frobenius_norm(graph, g, norm);
     const std::uint64_t count = m * n;
     FactorGrid grid = factor_grid(graph.device(), 1);
     grid.groups = ceil_div(count, std::uint64_t{grid.threads} * grid.rounds);
@@ -148,7 +150,8 @@ void apply_eigen(Graph& graph, const KroneckerEigen& eigen, const Tensor& g, con
             {offsetof(Job, matrix), matrix_of(turned, i), Access::read_write},
             {offsetof(Job, row_values), part_of(eigen.output_values, i, m), Access::read},
             {offsetof(Job, column_values), part_of(eigen.input_values, i, n), Access::read},
-            {offsetof(Job, level), part_of(eigen.level, i, 1), Access::read}};
+            {offsetof(Job, level), part_of(eigen.level, i, 1), Access::read},
+            {offsetof(Job, norm), part_of(norm, i, 1), Access::read}};
         if (moments) operands.push_back({offsetof(Job, moments), matrix_of(moments, i), Access::read});
         add_factor_operation(graph, make_operation(kDivide, job, std::move(operands), grid.groups), grid, 3,
                              moments ? 12 : 8, count);

@@ -230,6 +230,38 @@ TEST_P(KroneckerFactorsTest, EigenvaluesAndMomentsMatchFloat64) {
         }
 }
 
+// Three samples leave null spaces, and what a gradient has there is divided by the damping alone, which is no
+// more than what rounding makes of their eigenvalues.
+TEST_P(KroneckerFactorsTest, NullSpacesHaveNoCurvature) {
+    std::vector<Matrix> a, s;
+    for (unsigned g = 0; g < kGroups; ++g) {
+        a.push_back(random_matrix(3, kCols, 40 + g));
+        s.push_back(random_matrix(3, kRows, 50 + g));
+    }
+    Graph graph(device());
+    const KroneckerFactors of = make_kronecker_factors(graph, "layer", kRows, kCols, kGroups);
+    for (const FactorSide side : {FactorSide::inputs, FactorSide::outputs}) {
+        const bool inputs = side == FactorSide::inputs;
+        const std::uint64_t n = inputs ? kCols : kRows;
+        const Tensor statistic = graph.temporary(DType::f32, shape(n, n));
+        accumulate_factor(graph, input(graph, inputs ? "a" : "s", inputs ? a : s), statistic, {.decay = 0});
+        update_factor(graph, of, side, statistic, {.decay = 0});
+    }
+    const KroneckerEigen eigen = make_kronecker_eigen(graph, "layer", of);
+    renew_eigen(graph, of, eigen);
+    renew_level(graph, eigen, {.value = 1e-6f, .unit = DampingUnit::absolute});
+    const Result d = result(graph, "d", kRows, kCols);
+    apply_eigen(graph, eigen, input(graph, "g", g_), d.tensor);
+    run(graph);
+    for (std::uint64_t g = 0; g < kGroups; ++g) {
+        const SymmetricEigen x = symmetric_eigen(a[g].transpose() * a[g] / 3),
+                             y = symmetric_eigen(s[g].transpose() * s[g] / 3);
+        const Matrix curvature = y.values.cwiseMax(0) * x.values.cwiseMax(0).transpose();
+        const Matrix v = (y.vectors.transpose() * g_[g] * x.vectors).array() / (curvature.array() + 1e-6);
+        expect_close(d.matrix(g), y.vectors * v * x.vectors.transpose());
+    }
+}
+
 // More rows than an invocation goes through.
 TEST_P(KroneckerFactorsTest, MomentsOfManySamplesComeInPieces) {
     constexpr std::uint64_t kMany = 40000;
