@@ -72,7 +72,7 @@ struct LayerClipJob {
     F32           partials;
     LayerHyperRef hyper;
     F32           clip_lr;    // one float
-    F32           factor;     // one float
+    F32           kept;       // three floats: the factor, the sum of D G, the change of the loss that it predicts
     uint          count;
     float         root_limit; // square root of the limit
     uint          padding;

@@ -3,6 +3,7 @@
 //
 //   factor = min(1, sqrt(limit / |lr^2 sum of D G|)),   1 where the sum is 0
 //
+// and what the quadratic model says of the step -a D, a = lr factor: its change of the loss, a (a / 2 - 1) sum of D G.
 // partials: of the sum over LAYER_UNIT^2 (layer_dot.comp). One workgroup, in a fixed order.
 #version 460
 #extension GL_GOOGLE_include_directive : require
@@ -22,7 +23,8 @@ void main() {
     vec3 sums = vec3(0.0);
     for (uint k = gl_LocalInvocationID.x; k < count; k += gl_WorkGroupSize.x)
         sums.x += partials.v[k];
-    float sum = abs(workgroup_sum(sums).x);
+    float signed_sum = workgroup_sum(sums).x;
+    float sum = abs(signed_sum);
     if (gl_LocalInvocationID.x != 0u)
         return;
     LayerHyperRef hyper = p.jobs.job[0].hyper;
@@ -36,6 +38,11 @@ void main() {
         float length = clamp_finite(lr * (sqrt(min(sum, 1.7014118e38)) * LAYER_UNIT));
         factor = min(1.0, p.jobs.job[0].root_limit / max(length, 1.17549435e-38));
     }
-    F32 result = p.jobs.job[0].factor;
-    result.v[0] = factor;
+    F32 kept = p.jobs.job[0].kept;
+    kept.v[0] = factor;
+    precise float products = (signed_sum * LAYER_UNIT) * LAYER_UNIT;
+    kept.v[1] = clamp_finite(products);
+    float a = hyper.h.lr * factor;
+    precise float change = clamp_finite(products * a) * (0.5 * a - 1.0);
+    kept.v[2] = clamp_finite(change);
 }

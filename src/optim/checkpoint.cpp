@@ -4,6 +4,7 @@
 //   heron.plan           what the loading plan has to share (StepLayout::identity)
 //   heron.lr.<optimizer> the base learning rate, in the shortest form that reads back as the same float
 //   heron.second_order.<optimizer> 1 or 0, where set_second_order() can change it
+//   heron.damping.<optimizer>      as the learning rate, where set_damping() can change it
 //
 // A file's hash shows damage; what the file then holds is checked too, since one bad word (a negative loss
 // scale, a NaN) spoils the training that goes on from it.
@@ -31,6 +32,7 @@ constexpr std::string_view kPrefix = "heron.";
 constexpr const char* kIdentity = "heron.plan";
 
 std::string switch_key(const StepLayout::Rate& entry) { return "heron.second_order." + entry.optimizer; }
+std::string damping_key(const StepLayout::Rate& entry) { return "heron.damping." + entry.optimizer; }
 std::string rate_key(const StepLayout::Rate& rate) { return "heron.lr." + rate.optimizer; }
 
 // Cuts off what stands before the first `separator`.
@@ -144,6 +146,8 @@ void save_checkpoint(const Plan& plan, const std::filesystem::path& path,
         all[rate_key(rate)] = number_text(read_learning_rate(plan, rate));
     for (const StepLayout::Rate& entry : layout.switches)
         all[switch_key(entry)] = read_learning_rate(plan, entry) != 0 ? "1" : "0";
+    for (const StepLayout::Rate& entry : layout.dampings)
+        all[damping_key(entry)] = number_text(read_learning_rate(plan, entry));
     plan.save(path, layout.parameters, all);
 }
 
@@ -161,16 +165,21 @@ std::map<std::string, std::string> load_checkpoint(Plan& plan, const std::filesy
         refuse(who + "the file is no checkpoint of a training step");
     const std::vector<std::string> accepted =
         check_identity(who, metadata[kIdentity], layout.identity, changed);
-    std::vector<float> rates, switches;
-    for (const StepLayout::Rate& rate : layout.rates) {
-        const std::string& text = metadata[rate_key(rate)];
-        float lr = -1;
-        const std::from_chars_result end = std::from_chars(text.data(), text.data() + text.size(), lr);
-        if (end.ec != std::errc() || end.ptr != text.data() + text.size() || !std::isfinite(lr) || lr < 0)
+    std::vector<float> rates, switches, dampings;
+    const auto number = [&](const std::string& key, const char* what, const StepLayout::Rate& of) {
+        const std::string& text = metadata[key];
+        float value = -1;
+        const std::from_chars_result end = std::from_chars(text.data(), text.data() + text.size(), value);
+        if (end.ec != std::errc() || end.ptr != text.data() + text.size() || !std::isfinite(value) ||
+            value < 0)
             throw Error(ErrorCode::corrupt_file,
-                        who + "its learning rate of \"" + rate.optimizer + "\" is \"" + text + "\"");
-        rates.push_back(lr);
-    }
+                        who + "its " + what + " of \"" + of.optimizer + "\" is \"" + text + "\"");
+        return value;
+    };
+    for (const StepLayout::Rate& rate : layout.rates)
+        rates.push_back(number(rate_key(rate), "learning rate", rate));
+    for (const StepLayout::Rate& entry : layout.dampings)
+        dampings.push_back(number(damping_key(entry), "damping", entry));
     for (const StepLayout::Rate& entry : layout.switches) {
         const std::string& text = metadata[switch_key(entry)];
         if (text != "0" && text != "1")
@@ -194,6 +203,8 @@ std::map<std::string, std::string> load_checkpoint(Plan& plan, const std::filesy
     for (std::size_t k = 0; k < rates.size(); ++k) write_learning_rate(plan, layout.rates[k], rates[k]);
     for (std::size_t k = 0; k < switches.size(); ++k)
         write_learning_rate(plan, layout.switches[k], switches[k]);
+    for (std::size_t k = 0; k < dampings.size(); ++k)
+        write_learning_rate(plan, layout.dampings[k], dampings[k]);
     // status() shows the loaded step without waiting for the next one.
     const Region& readback = plan.impl().region(RegionKind::readback);
     std::memcpy(readback.mapped(plan.impl().locations[layout.status.id].offset, sizeof(control)).data(),

@@ -42,6 +42,12 @@ HyperValue HyperValue::lr(float value, const Schedule& schedule) {
     return result;
 }
 
+HyperValue HyperValue::damping_of(float value, const Schedule& schedule) {
+    HyperValue result = scheduled(value, schedule);
+    result.damping = true;
+    return result;
+}
+
 HyperValue HyperValue::second_order_switch(bool on) {
     HyperValue result = constant(on ? 1.0 : 0.0);
     result.second_order = true;

@@ -14,6 +14,7 @@ struct HyperValue {
     Schedule schedule;           // SLOT_SCHEDULED, SLOT_COMPLEMENT
     bool learning_rate = false;  // what set_learning_rate() sets
     bool second_order = false;   // what set_second_order() sets
+    bool damping = false;        // what set_damping() sets
 
     static HyperValue constant(double value);
     // The value times the schedule's factor; a second one of an optimizer is no learning rate.
@@ -21,6 +22,7 @@ struct HyperValue {
     // 1 minus that.
     static HyperValue complement(float value, const Schedule& schedule);
     static HyperValue lr(float value, const Schedule& schedule);
+    static HyperValue damping_of(float value, const Schedule& schedule);
     static HyperValue second_order_switch(bool on);                  // 1 or 0
     static HyperValue inverse_correction(double beta);               // 1 / (1 - beta^t)
     static HyperValue correction_ratio(double beta1, double beta2);  // sqrt(1 - beta2^t) / (1 - beta1^t)

@@ -3,6 +3,9 @@
 #include "heron/optim/kfac.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <span>
+#include <string>
 #include <utility>
 
 #include "optim/checks.hpp"
@@ -265,8 +268,33 @@ std::vector<HyperValue> Kfac::hyper() const {
     // Without a schedule it is rounded once, from double.
     values.push_back(scheduled ? HyperValue::complement(decay, options_.factor_decay_schedule)
                                : HyperValue::constant(1.0 - options_.factor_decay));
-    values.push_back(HyperValue::scheduled(options_.damping, options_.damping_schedule));
+    values.push_back(HyperValue::damping_of(options_.damping, options_.damping_schedule));
     return values;
+}
+
+float adapted_damping(float damping, double change, double predicted, const DampingAdaptation& o) {
+    const char* who = "adapted_damping";
+    check_option(who, "damping", damping, damping > 0, "finite and above 0");
+    check_option(who, "decay", o.decay, o.decay > 0 && o.decay <= 1, "in (0, 1]");
+    check_option(who, "interval", o.interval, o.interval >= 1 && o.interval <= 10000, "1 to 10000");
+    check_option(who, "lower", o.lower, o.lower <= o.upper, "finite and not above upper");
+    check_option(who, "upper", o.upper, true, "finite");
+    check_option(who, "least", o.least, o.least > 0, "finite and above 0");
+    check_option(who, "largest", o.largest, o.largest >= o.least, "finite and not below least");
+    const double factor = std::pow(static_cast<double>(o.decay), o.interval), ratio = change / predicted;
+    double adapted = damping;
+    if (ratio > static_cast<double>(o.upper))
+        adapted *= factor;
+    else if (!(ratio >= static_cast<double>(o.lower)))  // nor is it where it is no number
+        adapted /= factor;
+    return static_cast<float>(
+        std::clamp(adapted, static_cast<double>(o.least), static_cast<double>(o.largest)));
+}
+
+KfacClip kfac_clip(const Plan& plan, std::string_view optimizer) {
+    float words[3];
+    plan.read_state(std::string(optimizer) + ".clip", std::as_writable_bytes(std::span(words)));
+    return {words[0], words[1], words[2]};
 }
 
 void Kfac::build(StepBuilder& step) const {
@@ -280,7 +308,8 @@ void Kfac::build(StepBuilder& step) const {
     }
     step.graph().set_stage("kfac update");
     const Tensor factor = options_.kl_clip && !directions.empty()
-                              ? layer_clip(step, directions, *options_.kl_clip, hyper_part(step, kClipLr, 1))
+                              ? layer_clip(step, directions, *options_.kl_clip, hyper_part(step, kClipLr, 1),
+                                           step.graph().state(name() + ".clip", DType::f32, Shape{3}))
                               : Tensor();
     auto next = directions.begin();
     for (const LayerItem& item : items)

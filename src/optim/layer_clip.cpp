@@ -27,7 +27,7 @@ constexpr std::uint64_t kMaxPartials = 256;
 }  // namespace
 
 Tensor layer_clip(StepBuilder& step, const std::vector<LayerDirection>& layers, float limit,
-                  const Tensor& clip_lr) {
+                  const Tensor& clip_lr, const Tensor& kept) {
     Graph& graph = step.graph();
     std::uint64_t count = 0;
     for (const LayerDirection& layer : layers)
@@ -54,7 +54,6 @@ Tensor layer_clip(StepBuilder& step, const std::vector<LayerDirection>& layers, 
         graph.add(std::move(operation));
     }
     using Job = gpu::LayerClipJob;
-    const Tensor factor = graph.temporary(DType::f32, Shape{1});
     Job job{};
     job.count = narrow(count);
     job.root_limit = std::sqrt(limit);
@@ -62,13 +61,15 @@ Tensor layer_clip(StepBuilder& step, const std::vector<LayerDirection>& layers, 
                                          {{offsetof(Job, partials), partials, Access::read},
                                           {offsetof(Job, hyper), step.hyper(), Access::read},
                                           {offsetof(Job, clip_lr), clip_lr, Access::read},
-                                          {offsetof(Job, factor), factor, Access::write}},
+                                          {offsetof(Job, kept), kept, Access::write}},
                                          1);
     const Capabilities& capabilities = step.device().capabilities();
     operation.constants = {{gpu::SPEC_THREADS, threads_of(capabilities, capabilities.cpu ? 16 : 256)}};
     operation.reason = "one workgroup, so that one factor holds for all layers";
     operation.bytes = 4.0 * static_cast<double>(count);
     graph.add(std::move(operation));
+    Tensor factor = kept;
+    factor.shape = Shape{1};
     return factor;
 }
 

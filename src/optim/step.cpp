@@ -72,6 +72,14 @@ void set_second_order(Plan& plan, std::string_view optimizer, bool on) {
            "\" that can go without its second order (Mkor)");
 }
 
+void set_damping(Plan& plan, std::string_view optimizer, float damping) {
+    check_option("set_damping", "damping", damping, damping > 0, "finite and above 0");
+    for (const StepLayout::Rate& entry : step_layout(plan, "set_damping").dampings)
+        if (entry.optimizer == optimizer) return write_learning_rate(plan, entry, damping);
+    refuse("set_damping: the plan has no optimizer \"" + std::string(optimizer) +
+           "\" whose damping can be set (Kfac)");
+}
+
 VkDeviceAddress loss_scale_address(const Plan& plan) {
     return plan.view(step_layout(plan, "loss_scale_address").control).address +
            offsetof(gpu::StepControl, loss_scale);

@@ -93,6 +93,7 @@ void StepBuilder::make_slots() {
                 optimizer->name(), slots.size() * sizeof(gpu::HyperSlot) + offsetof(gpu::HyperSlot, value)};
             if (value.learning_rate) layout_.rates.push_back(rate);
             if (value.second_order) layout_.switches.push_back(rate);
+            if (value.damping) layout_.dampings.push_back(rate);
             keeps_values_ = keeps_values_ || slot.kind == gpu::SLOT_COUNTED;
             slots.push_back(slot);
         }

@@ -17,7 +17,7 @@ inline constexpr const char* kGradientSum = "gradient_sum";
 struct StepLayout {
     struct Rate {
         std::string optimizer;
-        std::uint64_t byte_offset;  // of its learning rate (or switch) in `slots`
+        std::uint64_t byte_offset;  // of its learning rate (or switch, or damping) in `slots`
     };
 
     Tensor control;
@@ -25,6 +25,7 @@ struct StepLayout {
     Tensor slots;                         // table of HyperSlot
     std::vector<Rate> rates;              // one an optimizer that has a learning rate
     std::vector<Rate> switches;           // one an optimizer that set_second_order() knows
+    std::vector<Rate> dampings;           // ... set_damping()
     std::vector<std::string> parameters;  // external tensors that a checkpoint holds
     // What a checkpoint's plan has to share: a line each for the step, every optimizer and parameter, of the
     // form `parameter "a": dtype=f32 shape=6x4 ...`.

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
 #include <limits>
 
 #include "optim/test_layer.hpp"
@@ -115,6 +116,11 @@ TEST_P(KfacTest, LayersOfEveryKindMatchFloat64) {
             const double nu = std::min(1.0, std::sqrt(static_cast<double>(*options.kl_clip) / std::abs(sum)));
             EXPECT_LT(nu, 0.9);  // else the clip is not tested
             plan.run();
+            const KfacClip clip = kfac_clip(plan);
+            EXPECT_NEAR(clip.factor, nu, 1e-4 * nu);
+            EXPECT_NEAR(clip.products, sum / (lr * lr), 2e-4 * std::abs(sum) / (lr * lr));
+            const double change = -nu * (1 - lr * nu / 2) * sum / lr;
+            EXPECT_NEAR(clip.predicted_change, change, 4e-4 * std::abs(change));
             for (std::size_t l = 0; l < layers_.size(); ++l)
                 for (std::uint64_t g = 0; g < layers_[l].groups(); ++g) {
                     SCOPED_TRACE(layers_of_every_kind()[l].name + " group " + std::to_string(g) + " step " +
@@ -195,6 +201,50 @@ TEST_P(KfacTest, LookaheadTakesLayers) {
         ASSERT_NEAR(after[1][1][i], 0.5 * (first + last), 2 * 0x1p-24 * (std::abs(first) + std::abs(last)));
     }
     EXPECT_NE(after[0][1], after[1][1]);
+}
+
+// From the next step on as if it had been an option, and so after a checkpoint.
+TEST_P(KfacTest, DampingCanBeSet) {
+    const std::filesystem::path file = std::filesystem::temp_directory_path() /
+                                       ("heron_kfac_" + std::to_string(GetParam().index) + ".safetensors");
+    std::vector<std::vector<float>> results;
+    for (const bool set : {true, false}) {
+        KfacOptions options = options_of(KfacMethod::inverse);
+        if (!set) options.damping = 0.2f;
+        Plan plan = plan_of({layers_of_every_kind()[0]}, options);
+        if (set) {
+            set_damping(plan, "kfac", 0.2f);
+            save_checkpoint(plan, file);
+            set_damping(plan, "kfac", 0.7f);
+            load_checkpoint(plan, file);
+        }
+        layers_[0].draw(1);
+        plan.run();
+        results.push_back(weights());
+        EXPECT_THROW(set_damping(plan, "kfac", 0.0f), Error);
+        EXPECT_THROW(set_damping(plan, "adamw", 0.1f), Error);
+        EXPECT_THROW(kfac_clip(plan, "adamw"), Error);
+    }
+    EXPECT_EQ(results[0], results[1]);
+    std::filesystem::remove(file);
+}
+
+// kfac-jax: over 0.9^5 below a ratio of 0.25, times that above 0.75.
+TEST(Kfac, DampingFollowsTheRatioOfReductions) {
+    const double factor = std::pow(0.9, 5);
+    const auto adapted = [](double change) { return adapted_damping(0.1f, change, -2.0); };
+    EXPECT_NEAR(adapted(-1.6), 0.1 * factor, 1e-7);
+    EXPECT_EQ(adapted(-1.5), 0.1f);
+    EXPECT_EQ(adapted(-0.5), 0.1f);
+    EXPECT_NEAR(adapted(-0.4), 0.1 / factor, 1e-7);
+    EXPECT_NEAR(adapted(1.0), 0.1 / factor, 1e-7);
+    EXPECT_NEAR(adapted_damping(0.1f, 0.0, 0.0), 0.1 / factor, 1e-7);
+    EXPECT_NEAR(adapted_damping(0.1f, -1.0, -1.0, {.decay = 0.5f, .interval = 1}), 0.05, 1e-8);
+    EXPECT_EQ(adapted_damping(0.1f, -1.0, -1.0, {.least = 0.08f}), 0.08f);
+    EXPECT_EQ(adapted_damping(0.1f, 1.0, -1.0, {.largest = 0.11f}), 0.11f);
+    EXPECT_THROW(adapted_damping(0.0f, 1.0, 1.0), Error);
+    EXPECT_THROW(adapted_damping(0.1f, 1.0, 1.0, {.lower = 1.0f}), Error);
+    EXPECT_THROW(adapted_damping(0.1f, 1.0, 1.0, {.interval = 0}), Error);
 }
 
 // Powers of two go through everything exactly.

@@ -27,14 +27,16 @@
 //
 // State, f32: <weight>.A, .S, and .A_inverse, .S_inverse: 8 (n^2 + m^2) bytes; with eigenvalues .A_vectors,
 // .A_values, .S_vectors, .S_values: 8 (n^2 + m^2) + 4 (n + m), EK-FAC .moments: 4 m n more;
-// <parameter>.momentum: 4 m n. u32: .left_out (statistics that were not finite), .failures (refreshes that
-// kept the last good inverse or basis, since the new factor was not positive definite or not finite): first
-// of A, then of S. With StepOptions::accumulate the statistics are averages over micro-batches, taken in each
-// of them: .input_statistic, .output_statistic (EK-FAC: .moments_statistic).
+// <parameter>.momentum: 4 m n; <optimizer>.clip (kfac_clip()). u32: .left_out (statistics that were not
+// finite), .failures (refreshes that kept the last good inverse or basis, since the new factor was not
+// positive definite or not finite): first of A, then of S. With StepOptions::accumulate the statistics are
+// averages over micro-batches, taken in each of them: .input_statistic, .output_statistic (EK-FAC:
+// .moments_statistic).
 #pragma once
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 #include "heron/curvature.hpp"
 #include "heron/optim/layer.hpp"
@@ -106,5 +108,40 @@ private:
     void build(StepBuilder& step) const override;
     KfacOptions options_;
 };
+
+// Of the last step that was not skipped; zeros before the first one.
+struct KfacClip {
+    float factor = 0;    // nu
+    float products = 0;  // sum over layers <D, G>, before nu
+    // The change of the loss that the quadratic model predicts for the step -lr nu D, since D solves (F +
+    // damping) D = G, or a form of it in factors: -lr nu (1 - lr nu / 2) <D, G>. Momentum, decay and the
+    // parameters' lr_scale are left out.
+    float predicted_change = 0;
+};
+// Reads it (blocking, as Plan::read_state). Throws (invalid_argument) where the plan has no Kfac of that name
+// with a kl_clip; one that is far too large never clips.
+HERON_API KfacClip kfac_clip(const Plan& plan, std::string_view optimizer = "kfac");
+
+// Sets the base damping of a Kfac of the plan from the next step on that the device begins (a step in flight
+// may see either); inverses, and eigenvalues with damping_at_refresh, have it from their next refresh on. The
+// schedule's factor still multiplies it. Saved in checkpoints. Throws (invalid_argument) for an unknown
+// optimizer and what is not finite and above 0.
+HERON_API void set_damping(Plan& plan, std::string_view optimizer, float damping);
+
+// Levenberg-Marquardt's rule as in kfac-jax, whose defaults these are: every `interval` steps damping times
+// decay^interval where the loss went down by more than `upper` of what was predicted, over it where by less
+// than `lower`, or where the ratio is no number; within [least, largest].
+struct DampingAdaptation {
+    float decay = 0.9f;          // (0, 1]
+    std::uint32_t interval = 5;  // 1..10000
+    float lower = 0.25f, upper = 0.75f;
+    float least = 1e-8f;  // above 0
+    float largest = 0x1p126f;
+};
+// The next damping for set_damping(): `change` is the loss of the step's own batch after the step less that
+// before it, `predicted` KfacClip::predicted_change. (kfac-jax takes the exact curvature for the prediction,
+// here it is K-FAC's own with its damping.) Throws (invalid_argument) for options out of range.
+HERON_API float adapted_damping(float damping, double change, double predicted,
+                                const DampingAdaptation& options = {});
 
 }  // namespace heron
