@@ -15,6 +15,8 @@ struct GemmJob {
     U32   active_items; // with GEMM_ACTIVE
     F32   squares;     // with PRODUCT_SQUARES: of each row of D its sum of squares over the columns of a tile, or of a part
                        // of one; items x m x parts of a row
+    U32x4 a_fours;     // with GEMM_A_FOURS: a and b again
+    U32x4 b_fours;     // with GEMM_B_FOURS
     uint  m;           // rows of D
     uint  n;           // columns of D
     uint  k;           // at least 1
@@ -43,6 +45,10 @@ const uint GEMM_HAS_C = 1;     // beta != 0
 const uint GEMM_SYMMETRIC = 2; // only tiles on or above the diagonal; what is above it is stored below it too
 const uint GEMM_D_PAIRS = 4;   // elements of D with an even column share a word with the next one, in every row
 const uint GEMM_ACTIVE = 8;    // items whose word of `active_items` is 0 are left as they are (linalg/gemm_active.glsl)
+// gemm_tiled_16bit: rows of the operand are k, and they all begin at a multiple of 16 bytes.
+const uint GEMM_A_FOURS = 16;
+const uint GEMM_B_FOURS = 64;
+
 // CPU variants add up so many products at a time, then those sums, for the sake of accuracy: products of one sign lose up to
 // k/2 units of rounding in a plain sum. A multiple of PANEL_STEP. (GPU variants have no registers to spare for it.)
 const uint SUM_PIECE = 64;

@@ -18,7 +18,7 @@
 
 namespace heron {
 
-static_assert(sizeof(gpu::GemmJob) == 136 && offsetof(gpu::GemmJob, first_group) == 132);
+static_assert(sizeof(gpu::GemmJob) == 152 && offsetof(gpu::GemmJob, first_group) == 148);
 static_assert(sizeof(gpu::GemmPackJob) == 72 && offsetof(gpu::GemmPackJob, first_group) == 68);
 static_assert(sizeof(gpu::GemmCombineJob) == 88 && offsetof(gpu::GemmCombineJob, first_group) == 84);
 
@@ -82,6 +82,14 @@ Tensor add_panels(Graph& graph, const Lines& x, bool guarded) {
     operation.guarded = guarded;
     graph.add(std::move(operation));
     return result;
+}
+
+// Whether the lines of an operand of 16 bits can be read 16 bytes at a time along k. Never those of external
+// tensors, which another view may be bound to.
+bool fours_along_k(const Graph& graph, const Tensor& x, std::uint32_t k_stride, std::uint32_t line_stride,
+                   std::uint32_t item) {
+    return k_stride == 1 && graph.impl().objects[x.id].kind != ObjectKind::external &&
+           x.byte_offset % 16 == 0 && (line_stride | item) % 8 == 0;
 }
 
 // One job: `items` products of op(A) and op(B) with k columns and rows, whose operands lie a_item and b_item
@@ -160,6 +168,14 @@ void add_product(Graph& graph, const GemmChoice& choice, const Product& x, const
                                   {offsetof(gpu::GemmJob, d), x.d, x.active.access()}};
     x.active.add_to(operands, offsetof(gpu::GemmJob, active_items));
     if (has_c) operands.push_back({offsetof(gpu::GemmJob, c), x.c, Access::read});
+    if (kernel.pairs && fours_along_k(graph, a, job.a_col, job.a_row, job.a_batch)) {
+        job.flags |= gpu::GEMM_A_FOURS;
+        operands.push_back({offsetof(gpu::GemmJob, a_fours), a, Access::read});
+    }
+    if (kernel.pairs && fours_along_k(graph, b, job.b_row, job.b_col, job.b_batch)) {
+        job.flags |= gpu::GEMM_B_FOURS;
+        operands.push_back({offsetof(gpu::GemmJob, b_fours), b, Access::read});
+    }
     if (x.squares) operands.push_back({offsetof(gpu::GemmJob, squares), x.squares, Access::write});
     Operation operation = make_operation(kernel.info, job, std::move(operands), groups);
     operation.constants = {{gpu::SPEC_THREADS, threads},

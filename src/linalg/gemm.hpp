@@ -44,6 +44,8 @@ struct GemmKernel {
     bool workgroup_matrices = false;
     // A tile is a whole matrix, and a workgroup computes small_items() of them.
     bool whole_matrices = false;
+    // Multiplies pairs of 16-bit elements, f16 or bf16.
+    bool pairs = false;
 
     // Why it cannot multiply these, on a device that it can run on; empty when it can.
     std::string_view impossible(const Capabilities&, const GemmShape&) const;

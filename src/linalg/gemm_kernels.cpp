@@ -21,6 +21,7 @@
 #include "heron/spirv/gemm_packed.hpp"
 #include "heron/spirv/gemm_small.hpp"
 #include "heron/spirv/gemm_tiled.hpp"
+#include "heron/spirv/gemm_tiled_16bit.hpp"
 #include "heron/spirv/gemm_tiled_large.hpp"
 #include "linalg/checks.hpp"
 #include "linalg/gemm.h"
@@ -108,6 +109,17 @@ std::string_view too_large_tiles(const GemmShape& s, std::uint32_t rows, std::ui
 
 std::string_view unsuitable_for_large_tiles(const Capabilities&, const GemmShape& s) {
     return too_large_tiles(s, 128, 128, gemm_tuning::kTiledLargeTiles);
+}
+
+// Before gemm_tiled_large, however large D is. Predicted, no GPU at hand: beside 32 multiply-adds an
+// invocation has 3 loads from shared memory and at most 12 conversions, for which some GPUs need no
+// instruction; gemm_tiled_large has 2 loads, and some 12 instructions to bring in elements of 16 bits one by
+// one.
+constexpr std::string_view kNoPairs = "operands are not both of 16 bits";
+bool has_pairs(const GemmShape& s) { return s.a != DType::f32 && s.b != DType::f32; }
+
+std::string_view unsuitable_for_pairs(const Capabilities&, const GemmShape& s) {
+    return has_pairs(s) ? std::string_view{} : kNoPairs;
 }
 
 // The CPU variants differ in the tile of a workgroup, `cols` for each invocation. A tile costs the same
@@ -307,6 +319,19 @@ constexpr GemmKernel kGemmKernels[] = {
      1,
      false,
      true},
+    {make_kernel<gpu::GemmJob>("gemm_tiled_16bit", spirv::gemm_tiled_16bit),
+     always<128>,
+     always<64>,
+     always<64>,
+     nothing_missing,
+     unsuitable_for_pairs,
+     "64 x 64 tiles, pairs of 16 bits in shared memory",
+     {},
+     false,
+     1,
+     false,
+     false,
+     true},
     {make_kernel<gpu::GemmJob>("gemm_tiled_large", spirv::gemm_tiled_large),
      always<256>,
      always<128>,
@@ -329,6 +354,7 @@ std::string_view GemmKernel::impossible(const Capabilities& device, const GemmSh
     if (matrix_units && (shape.a != *matrix_units || shape.b != *matrix_units))
         return *matrix_units == DType::bf16 ? "operands are not bf16" : "operands are not f16";
     if (packed && panels_too_large(device, shape)) return kPanelsTooLarge;
+    if (pairs && !has_pairs(shape)) return kNoPairs;
     if (whole_matrices && small_items(shape.m, shape.n) == 0) return kTooLargeForSmall;
     return {};
 }

@@ -133,7 +133,9 @@ void run(const Device& device, const Options& options) {
             if (!variant.empty() && options.variant.empty() && size.m * size.n * size.k > 512 * 512 * 512)
                 continue;
             const GemmKernel* kernel = find_kernel(variant);
-            const DType dtype = kernel == nullptr ? DType::f32 : kernel->matrix_units.value_or(DType::f32);
+            const DType dtype = kernel == nullptr ? DType::f32
+                                : kernel->pairs   ? DType::f16
+                                                  : kernel->matrix_units.value_or(DType::f32);
             // Small matrices are never alone.
             const bool small = size.m * size.n * size.k <= 64 * 64 * 64;
             const std::uint64_t batch = small ? 512 : 1;

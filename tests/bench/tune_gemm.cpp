@@ -23,7 +23,7 @@ const GemmKernel* runnable(const Device& device, std::string_view name) {
 
 double gflops(const Device& device, const GemmKernel& kernel, std::uint64_t m, std::uint64_t n,
               std::uint64_t k, int repeats) {
-    const DType dtype = kernel.matrix_units.value_or(DType::f32);
+    const DType dtype = kernel.matrix_units.value_or(kernel.pairs ? DType::f16 : DType::f32);
     Graph graph(device);
     const Tensor a = graph.state("a", dtype, {m, k}), b = graph.state("b", dtype, {k, n}),
                  d = graph.state("d", DType::f32, {m, n});

@@ -33,6 +33,7 @@ struct GemmCase {
     std::string variant;
     std::vector<std::uint32_t> active;  // empty: all
     bool squares = false;               // of rows, and of matrices
+    bool copied = false;                // operands are the graph's own, which it knows the place of
 };
 
 std::ostream& operator<<(std::ostream& out, const GemmCase& x) {
@@ -95,12 +96,18 @@ protected:
         return kernel != nullptr && kernel->whole_matrices;
     }
 
-    DType operand_type(const std::string& variant) { return on_matrix_units(variant).value_or(DType::f32); }
+    DType operand_type(const std::string& variant) {
+        const GemmKernel* kernel = find_kernel(variant);
+        return on_matrix_units(variant).value_or(kernel->pairs ? DType::f16 : DType::f32);
+    }
 
     // A case that its variant cannot take is left out.
     void add(Graph& graph, GemmCase x) {
         if (const auto type = on_matrix_units(x.variant)) x.a = x.b = *type;
         if (const GemmKernel* kernel = find_kernel(x.variant)) {
+            if (kernel->pairs)
+                for (DType* type : {&x.a, &x.b})
+                    if (*type == DType::f32) *type = DType::f16;
             const GemmShape shape{x.m, x.n, x.k, x.batch, x.symmetric, x.a, x.b};
             if (!kernel->impossible(graph.device().capabilities(), shape).empty()) return;
         }
@@ -152,11 +159,17 @@ protected:
             options.row_squares = graph.external("squares" + std::to_string(names_++),
                                                  p.row_squares->view(DType::f32, {count}));
         }
+        const auto operand = [&](const Tensor& external) {
+            if (!x.copied) return external;
+            const Tensor own = graph.temporary(external.dtype, external.shape);
+            convert(graph, external, own);
+            return own;
+        };
         const Tensor c_tensor = p.has_c ? p.c.tensor : Tensor{};
         if (x.symmetric)
-            syrk(graph, p.a.tensor, c_tensor, p.d.tensor, options);
+            syrk(graph, operand(p.a.tensor), c_tensor, p.d.tensor, options);
         else
-            gemm(graph, p.a.tensor, p.b.tensor, c_tensor, p.d.tensor, options);
+            gemm(graph, operand(p.a.tensor), operand(p.b.tensor), c_tensor, p.d.tensor, options);
         pending_.push_back(std::move(p));
     }
 
@@ -535,6 +548,33 @@ TEST_P(GemmTest, PanelsOfManyTilesMatchFloat64) {
     check("gemm_packed");
 }
 
+// Rows along k of the graph's own tensors are read sixteen bytes at a time, those of others word by word, as
+// transposed ones are; what begins in the middle of a word one by one.
+TEST_P(GemmTest, PairsOf16BitsTakeEveryLayout) {
+    for (const GemmKernel& kernel : gemm_kernels()) {
+        if (!kernel.pairs) continue;
+        Graph graph(device());
+        for (int transposes = 0; transposes < 4; ++transposes)
+            for (std::uint64_t gap : {0u, 1u, 2u})
+                for (std::uint64_t k : {72u, 45u}) {
+                    GemmCase x{.m = 130, .n = 72, .k = k, .alpha = 0.5f, .beta = 2.0f, .gap = gap};
+                    x.transpose_a = (transposes & 1) != 0;
+                    x.transpose_b = (transposes & 2) != 0;
+                    x.b = DType::bf16;
+                    x.copied = gap == 0;
+                    x.variant = kernel.info.name;
+                    add(graph, x);
+                    x.m = x.n = 67;
+                    x.b = x.a;
+                    x.symmetric = true;
+                    x.batch = 2;
+                    add(graph, x);
+                }
+        run(graph);
+        check(kernel.info.name);
+    }
+}
+
 // Aligned rows are read sixteen bytes at a time, transposed ones in pairs, others one by one.
 TEST_P(GemmTest, MatrixUnitsTakeEveryLayoutAndResult) {
     const Capabilities& has = device().capabilities();
@@ -585,13 +625,14 @@ TEST_P(GemmTest, SmallestLimitsOfVulkanSuffice) {
     smallest.max_invocations = 128;
     smallest.max_shared_memory = 16384;
     Device& small = device(smallest);
-    EXPECT_EQ(variants(small), (std::vector<std::string>{"gemm_small", "gemm_tiled"}));
+    EXPECT_EQ(variants(small), (std::vector<std::string>{"gemm_small", "gemm_tiled_16bit", "gemm_tiled"}));
     EXPECT_STREQ(choose_gemm(small.capabilities(), {4096, 4096, 4096, 1, false}).kernel->info.name,
                  "gemm_tiled");
     Graph graph(small);
     add(graph, {.m = 130, .n = 70, .k = 45, .beta = 1});
     add(graph, {.m = 130, .n = 130, .k = 45, .symmetric = true});
     add(graph, {.m = 30, .n = 20, .k = 45, .batch = 3, .beta = 1});
+    add(graph, {.m = 70, .n = 65, .k = 45, .a = DType::f16, .b = DType::bf16});
     run(graph);
     check();
 }
@@ -923,8 +964,8 @@ TEST(GemmChoice, TakesMatrixUnitsForF16WhereTheDeviceHasThem) {
     gpu.max_workgroup_invocations = gpu.max_workgroup_size_x = 1024;
     gpu.shared_memory_bytes = 49152;
     GemmShape shape{4096, 4096, 4096, 1, false, DType::f16, DType::f16};
-    const std::string large = HERON_HAVE_COOPMAT ? "gemm_coopmat_large" : "gemm_tiled_large";
-    const std::string small = HERON_HAVE_COOPMAT ? "gemm_coopmat" : "gemm_tiled";
+    const std::string large = HERON_HAVE_COOPMAT ? "gemm_coopmat_large" : "gemm_tiled_16bit";
+    const std::string small = HERON_HAVE_COOPMAT ? "gemm_coopmat" : "gemm_tiled_16bit";
     EXPECT_EQ(choose_gemm(gpu, shape).kernel->info.name, large);
     shape.m = shape.n = 256;
     EXPECT_EQ(choose_gemm(gpu, shape).kernel->info.name, small);
@@ -937,7 +978,7 @@ TEST(GemmChoice, TakesMatrixUnitsForF16WhereTheDeviceHasThem) {
     shape.b = DType::f16;
     gpu.cooperative_bf16 = gpu.cooperative_f16;
     gpu.cooperative_f16 = {};
-    EXPECT_STREQ(choose_gemm(gpu, shape).kernel->info.name, "gemm_tiled");
+    EXPECT_STREQ(choose_gemm(gpu, shape).kernel->info.name, "gemm_tiled_16bit");
     EXPECT_THROW(choose_gemm(gpu, shape, "gemm_coopmat"), Error);
     shape.a = shape.b = DType::bf16;
     const GemmChoice bf16 = choose_gemm(gpu, shape);
@@ -949,7 +990,14 @@ TEST(GemmChoice, TakesMatrixUnitsForF16WhereTheDeviceHasThem) {
             << bf16.reason;
     }
     gpu.cooperative_bf16 = {};
-    EXPECT_STREQ(choose_gemm(gpu, shape).kernel->info.name, "gemm_tiled");
+    EXPECT_STREQ(choose_gemm(gpu, shape).kernel->info.name, "gemm_tiled_16bit");
+    shape.a = DType::f16;
+    EXPECT_STREQ(choose_gemm(gpu, shape).kernel->info.name, "gemm_tiled_16bit");
+    shape.m = shape.n = 4096;
+    EXPECT_STREQ(choose_gemm(gpu, shape).kernel->info.name, "gemm_tiled_16bit");
+    shape.a = DType::f32;
+    EXPECT_STREQ(choose_gemm(gpu, shape).kernel->info.name, "gemm_tiled_large");
+    EXPECT_THROW(choose_gemm(gpu, shape, "gemm_tiled_16bit"), Error);
 }
 
 // No device at hand has them: what a device must offer, and that it is never chosen by itself.
