@@ -200,11 +200,13 @@ TEST_P(MuonTest, ZeroGradientAfterTheFirstStepStillMovesAtFullSize) {
 
 TEST_P(MuonTest, DescribeNamesTheFormOfEveryBlock) {
     Training training(device(), muon({}),
-                      {{.name = "small", .shape = {8, 8}}, {.name = "large", .shape = {300, 310}}});
+                      {{.name = "small", .shape = {8, 8}},
+                       {.name = "large", .shape = {300, 310}},
+                       {.name = "long", .shape = {100, 300}}});
     const std::string text = training.plan().describe();
-    for (const char* kernel :
-         {"gradient_stats", "advance", "muon_momentum", "muon_normalize", "polar_workgroup", "muon_update"})
-        EXPECT_NE(text.find(kernel), std::string::npos) << text;
+    for (const char* word : {"gradient_stats", "advance", "muon_momentum", "muon_normalize",
+                             "polar_workgroup", "muon_update", "standard form", "gram form"})
+        EXPECT_NE(text.find(word), std::string::npos) << word << " in " << text;
 }
 
 HERON_DEVICE_TESTS(MuonTest);
