@@ -136,9 +136,11 @@ void main() {
                 l_panel.v[two] = x;
             }
             if (t == 0) {
-                uint x = permutation.v[item * n + from];
-                permutation.v[item * n + from] = permutation.v[item * n + pivot];
-                permutation.v[item * n + pivot] = x;
+                uint one = item * n + min(from, n - 1); // in a loop's last, masked round, too
+                uint two = item * n + min(pivot, n - 1);
+                uint x = permutation.v[one];
+                permutation.v[one] = permutation.v[two];
+                permutation.v[two] = x;
             }
         }
         all_barrier();
