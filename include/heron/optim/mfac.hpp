@@ -9,7 +9,7 @@
 // g is a row of the window, so u = U^T (damping I + U U^T / m)^-1 e, e its unit vector
 // (heron/linalg/woodbury.hpp: woodbury_range()). In exact arithmetic that is what the paper's recurrences
 // give; these, and every form that subtracts, lose the digits of |g| / (damping |u|), with the default
-// damping all of f32's. The Gram matrix gets one new row and column a step, and is factored anew.
+// damping most of f32's. The Gram matrix gets one new row and column a step, and is factored anew.
 //
 // While the window fills, rows of zeros stand for gradients that are still to come: the first step is
 // g / (damping + |g|^2 / m), far longer than later ones. MfacAverage::filled, or a schedule that begins with
