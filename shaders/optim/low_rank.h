@@ -3,6 +3,7 @@
 #ifndef HERON_OPTIM_LOW_RANK_H
 #define HERON_OPTIM_LOW_RANK_H
 
+#include "optim/adamw.h"
 #include "optim/lion.h"
 
 HERON_SHARED_BEGIN
@@ -31,6 +32,22 @@ struct LowRankLionJob {
     uint         padding;
     uint         first_group;
 };
+
+// low_rank_adam8.comp
+struct LowRankAdam8Job {
+    F32x4         gradient;  // in the basis
+    F32x4         direction;
+    U32           codes1;    // four elements a word, whole blocks
+    U32           codes2;
+    F32           scales1;   // one a block
+    F32           scales2;
+    AdamWHyperRef hyper;
+    ElementRange  range;     // its count
+    uint          padding;
+    uint          first_group;
+};
+
+const uint LOW_RANK_BLOCK = 256; // elements that share a scale
 
 // low_rank_square.comp
 struct LowRankSquareJob {

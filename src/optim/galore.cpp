@@ -25,6 +25,7 @@ LowRankRecipe recipe_of(const GaLoreOptions& o) {
                                     .clip_threshold = o.clip_threshold,
                                     .weight_decay = o.weight_decay,
                                     .schedule = o.schedule},
+                      .moment_bits = o.moment_bits,
                       .scale = o.scale},
             .refresh = o.refresh,
             .iterations = o.iterations,
@@ -40,6 +41,10 @@ GaLore::GaLore(const Device& device, const GaLoreOptions& options)
     check_option("GaLore", "adafactor_decay", o.adafactor_decay, o.adafactor_decay < 0, "finite and below 0");
     check_option("GaLore", "adafactor_eps", o.adafactor_eps, o.adafactor_eps >= 0, "finite and not below 0");
     check_option("GaLore", "clip_threshold", o.clip_threshold, o.clip_threshold > 0, "finite and above 0");
+    check_option("GaLore", "moment_bits", o.moment_bits, o.moment_bits == 8 || o.moment_bits == 32,
+                 "8 or 32");
+    if (o.moment_bits == 8 && (o.inner != GaLoreInner::adamw || o.moments == GaLoreMoments::rotate))
+        refuse("GaLore: moment_bits is 8, which is for AdamW with GaLoreMoments::keep");
     if (o.inner == GaLoreInner::adafactor && o.moments == GaLoreMoments::rotate)
         refuse("GaLore: Adafactor's factored moment cannot be rotated, use GaLoreMoments::keep");
 }
@@ -57,6 +62,7 @@ std::string GaLore::options_text() const {
            " projection=" + std::to_string(static_cast<int>(options_.projection)) +
            refresh_text("refresh", options_.refresh) + " iterations=" + std::to_string(options_.iterations) +
            " moments=" + std::to_string(static_cast<int>(options_.moments)) +
+           " moment_bits=" + std::to_string(options_.moment_bits) +
            " inner=" + std::to_string(static_cast<int>(options_.inner)) +
            " adafactor_decay=" + number_text(options_.adafactor_decay) +
            " adafactor_eps=" + number_text(options_.adafactor_eps) +

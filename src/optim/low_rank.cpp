@@ -11,6 +11,7 @@
 
 #include "core/hash.hpp"
 #include "heron/linalg.hpp"
+#include "heron/spirv/low_rank_adam8.hpp"
 #include "heron/spirv/low_rank_basis.hpp"
 #include "heron/spirv/low_rank_diagonal.hpp"
 #include "heron/spirv/low_rank_lion.hpp"
@@ -31,8 +32,10 @@ namespace {
 static_assert(sizeof(gpu::LowRankBasisJob) == 56);
 static_assert(sizeof(gpu::LowRankLionJob) == 56);
 static_assert(sizeof(gpu::LowRankSquareJob) == 40);
+static_assert(sizeof(gpu::LowRankAdam8Job) == 80);
 static_assert(sizeof(gpu::LowRankDiagonalJob) == 32);
 
+constexpr KernelInfo kAdam8 = make_kernel<gpu::LowRankAdam8Job>("low_rank_adam8", spirv::low_rank_adam8);
 constexpr KernelInfo kBasis = make_kernel<gpu::LowRankBasisJob>("low_rank_basis", spirv::low_rank_basis);
 constexpr KernelInfo kDiagonal =
     make_kernel<gpu::LowRankDiagonalJob>("low_rank_diagonal", spirv::low_rank_diagonal);
@@ -285,6 +288,18 @@ LowRankInner::LowRankInner(StepBuilder& step, const StepBuilder::Item& item,
                            const LowRankInnerOptions& options, const std::vector<Shape>& shapes)
     : step_(step), item_(item), options_(options) {
     const bool adafactor = options.inner == GaLoreInner::adafactor;
+    if (options.inner == GaLoreInner::adamw && options.moment_bits == 8) {
+        std::vector<Shape> codes, scales;
+        for (const Shape& shape : shapes) {
+            scales.push_back(Shape{ceil_div(shape.count(), gpu::LOW_RANK_BLOCK)});
+            codes.push_back(Shape{scales.back()[0] * (gpu::LOW_RANK_BLOCK / 4)});
+        }
+        m_ = LowRankState(step, item, "m", codes, DType::u32);
+        v_ = LowRankState(step, item, "v", codes, DType::u32);
+        m_scale_ = LowRankState(step, item, "m_scale", scales);
+        v_scale_ = LowRankState(step, item, "v_scale", scales);
+        return;
+    }
     if (!adafactor || options.adafactor.beta1 > 0) m_ = LowRankState(step, item, "m", shapes);
     if (options.inner == GaLoreInner::adamw) v_ = LowRankState(step, item, "v", shapes);
     if (!adafactor) return;
@@ -300,7 +315,9 @@ LowRankInner::LowRankInner(StepBuilder& step, const StepBuilder::Item& item,
 Tensor LowRankInner::direction(std::size_t batch, const Tensor& low) {
     Graph& graph = step_.graph();
     const Tensor result = graph.temporary(DType::f32, low.shape);
-    if (options_.inner == GaLoreInner::adamw) {
+    if (m_scale_) {
+        add_adam8(batch, low, result);
+    } else if (options_.inner == GaLoreInner::adamw) {
         add_subspace_adam(step_, low,
                           {.m = m_.whole(), .v = v_.whole(), .first = m_.first(batch), .since = {}}, result);
     } else if (options_.inner == GaLoreInner::adafactor) {
@@ -325,6 +342,31 @@ Tensor LowRankInner::direction(std::size_t batch, const Tensor& low) {
         graph.add(std::move(operation));
     }
     return result;
+}
+
+void LowRankInner::add_adam8(std::size_t batch, const Tensor& low, const Tensor& result) {
+    using Job = gpu::LowRankAdam8Job;
+    const Tensor scales = m_scale_.part(batch);
+    Job job{};
+    job.range.count = narrow(low.shape.count());
+    Operation operation = make_operation(kAdam8, job,
+                                         {{offsetof(Job, gradient), low, Access::read},
+                                          {offsetof(Job, direction), result, Access::write},
+                                          {offsetof(Job, codes1), m_.part(batch), Access::read_write},
+                                          {offsetof(Job, codes2), v_.part(batch), Access::read_write},
+                                          {offsetof(Job, scales1), scales, Access::read_write},
+                                          {offsetof(Job, scales2), v_scale_.part(batch), Access::read_write},
+                                          {offsetof(Job, hyper), step_.hyper(), Access::read}},
+                                         scales.shape.count());
+    const Capabilities& capabilities = step_.device().capabilities();
+    operation.constants = {
+        {gpu::SPEC_THREADS, threads_of(capabilities, capabilities.cpu ? 8 : gpu::LOW_RANK_BLOCK / 4)},
+        step_.variant()};
+    operation.reason = "one workgroup a block";
+    operation.flops = 40.0 * static_cast<double>(low.shape.count());
+    operation.bytes =
+        16.0 * static_cast<double>(low.shape.count());  // the gradient twice, codes from a cache
+    step_.graph().add(std::move(operation));
 }
 
 void LowRankInner::rotate(std::size_t batch, const LowRankBasis& basis, const LowRankBasis& next) {

@@ -66,7 +66,8 @@ private:
 // What an inner optimizer is told.
 struct LowRankInnerOptions {
     GaLoreInner inner = GaLoreInner::adamw;
-    AdafactorOptions adafactor;  // of GaLoreInner::adafactor
+    AdafactorOptions adafactor;      // of GaLoreInner::adafactor
+    std::uint32_t moment_bits = 32;  // of GaLoreInner::adamw
     float scale = 1.0f;
 };
 // The hyper struct of an optimizer whose moments live in few dimensions begins with these: gpu::AdamWHyper,
@@ -101,7 +102,10 @@ private:
     StepBuilder& step_;
     const StepBuilder::Item& item_;
     const LowRankInnerOptions& options_;
+    void add_adam8(std::size_t batch, const Tensor& low, const Tensor& result);
+
     LowRankState m_, v_, row_, col_;
+    LowRankState m_scale_, v_scale_;  // of moments in 8 bits
 };
 
 bool is_vector(const Parameter& parameter);

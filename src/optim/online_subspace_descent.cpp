@@ -15,6 +15,7 @@ LowRankRecipe recipe_of(const OnlineSubspaceDescentOptions& o) {
             .rates = {o.lr, o.beta1, o.beta2, o.eps, o.weight_decay, o.bias_correction, o.schedule},
             .inner = {.inner = o.inner, .adafactor = {}, .scale = o.scale},
             .refresh = {},
+            .iterations = o.iterations,
             .window = {},
             .descends = true,
             .descent = o.descent};
@@ -41,7 +42,8 @@ std::string OnlineSubspaceDescent::options_text() const {
            " weight_decay=" + number_text(o.weight_decay) +
            " bias_correction=" + std::to_string(o.bias_correction) + " scale=" + number_text(o.scale) +
            " inner=" + std::to_string(static_cast<int>(o.inner)) +
-           " projection=" + std::to_string(static_cast<int>(o.projection)) + subspace_descent_text(o.descent);
+           " projection=" + std::to_string(static_cast<int>(o.projection)) +
+           " iterations=" + std::to_string(o.iterations) + subspace_descent_text(o.descent);
 }
 
 std::vector<HyperValue> OnlineSubspaceDescent::hyper() const { return low_rank_hyper(recipe_of(options_)); }

@@ -46,6 +46,7 @@ private:
 
     static OnlineSubspaceDescentOptions read_options(const GoldenCase& golden) {
         OnlineSubspaceDescentOptions options;
+        options.iterations = 0;
         golden.number("steps", 0);
         options.rank = !golden.has("rank") || golden.is_null("rank")
                            ? 0

@@ -20,6 +20,12 @@ inline OptimizerCase galore(std::string name, const GaLoreOptions& options) {
             low_rank_shapes()};
 }
 
+// Whose moments are rounded.
+inline OptimizerCase without_reference(OptimizerCase entry) {
+    entry.reference = nullptr;
+    return entry;
+}
+
 inline OptimizerCase online_subspace_descent(std::string name, const OnlineSubspaceDescentOptions& options) {
     return {std::move(name),
             maker<OnlineSubspaceDescent>(options),
@@ -54,6 +60,11 @@ inline std::vector<OptimizerCase> low_rank_cases() {
                           .weight_decay = 0.1f,
                           .scale = 0.25f,
                           .refresh = {.interval = 40, .stagger = false}}),
+        without_reference(galore("galore_8bit", {.rank = 3,
+                                                 .lr = 0.01f,
+                                                 .eps = 0.05f,
+                                                 .refresh = {.interval = 40, .stagger = false},
+                                                 .moment_bits = 8})),
         galore("galore_full", {.rank = 4,
                                .lr = 0.01f,
                                .eps = 0.05f,
@@ -85,6 +96,7 @@ inline std::vector<OptimizerCase> low_rank_cases() {
                                  .lr = 0.01f,
                                  .eps = 0.05f,
                                  .weight_decay = 0.1f,
+                                 .iterations = 0,
                                  .descent = {.rate = 0.01f, .eps = 1e-3f, .orthogonality = 0.1f}}),
     };
 }

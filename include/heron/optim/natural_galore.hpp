@@ -13,10 +13,10 @@
 //   core    on both sides, to r x r, as the released code does it (Tucker factors of a matrix are its
 //           singular vectors)
 //
-// State, f32: GaLore's; <parameter>.history, s times the projected gradient (with s = 20 ten times
-// Adam's moments), .gram s x s, .exponents s, .slot. FLOPs: GaLore's, and 4 s l r +
-// 2 s^3 / 3; bytes: GaLore's, and 8 s l r + 12 l r (4 s l r + 12 l r with a 16-bit history); l r is r^2 in
-// the core form.
+// State, f32: GaLore's; <parameter>.history, s times the projected gradient (with s = 20 ten times Adam's
+// moments), .gram s x s, .exponents s, .slot. FLOPs: GaLore's, and 4 s l r + 2 s^3 / 3; bytes: GaLore's, and
+// 8 s l r + 12 l r, twice the first where a solve is refined (half of it with a 16-bit history); l r is r^2
+// in the core form.
 #pragma once
 
 #include "heron/optim/galore.hpp"

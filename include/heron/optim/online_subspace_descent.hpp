@@ -2,7 +2,7 @@
 // Online Subspace Descent (arXiv 2408.12857), as kyleliang919/Online-Subspace-Descent: GaLore whose basis P
 // takes a gradient step in each step, instead of a decomposition now and then.
 //
-//   first step: P the first r singular vectors of G, on the shorter side, as GaLore's
+//   first step: P about the first r singular vectors of G (`iterations`), on the shorter side, as GaLore's
 //   L, moments, N, W' <- W - lr scale N P^T (P N), decay: as GaLore's (heron/optim/galore.hpp); then, from
 //   the second step on, with the gradient q, by P, of |G P P^T - G|_F^2 / |G|_F^2 (left: |P P^T G - G|^2):
 //   adamw   m <- m + (1 - b1)(q - m);  v <- v + (1 - b2)(q^2 - v);  s = t - 1 steps so far
@@ -37,11 +37,10 @@ struct SubspaceDescentOptions {
     // Finite, >= 0; the schedule of the weights' rate multiplies it (set_learning_rate() does not). 1 /
     // update_proj_gap in the authors' code.
     float rate = 1.0f / 200;
-    double beta1 = 0.9;    // [0, 1)
-    double beta2 = 0.999;  // [0, 1); the authors' Lion: 0.99
-    float eps = 1e-8f;     // finite, >= 0
-    float weight_decay =
-        0.01f;  // finite, >= 0; torch's default, which the authors' code takes. Lion's there: 0
+    double beta1 = 0.9;            // [0, 1)
+    double beta2 = 0.999;          // [0, 1); the authors' Lion: 0.99
+    float eps = 1e-8f;             // finite, >= 0
+    float weight_decay = 0.01f;    // finite, >= 0; torch's AdamW's, and so the authors'. Their Lion's: 0
     std::uint32_t interval = 200;  // 1 to 2^31; of SubspaceRule::random
     float orthogonality = 0.0f;    // finite, >= 0: lambda
 };
@@ -57,6 +56,9 @@ struct OnlineSubspaceDescentOptions {
     float scale = 1.0f;                      // finite, >= 0; of the update of matrices
     GaLoreInner inner = GaLoreInner::adamw;  // or lion
     GaLoreProjection projection = GaLoreProjection::standard;
+    // Of the first basis, as GaLoreOptions::iterations. 0: svd(), as the authors' code; its dispatches,
+    // thousands for sides of 1024, are empty in all later steps and yet recorded.
+    std::uint32_t iterations = 4;
     SubspaceDescentOptions descent;
     Schedule schedule;
 };
