@@ -123,10 +123,11 @@ Optimizers kfac(const OptimizerRequest& request, heron::KfacMethod method) {
 Optimizers singd(const OptimizerRequest& request, heron::StructureKind structure) {
     heron::SingdOptions options;
     options.inputs.kind = options.outputs.kind = structure;
-    options.lr_cov = 0.05f;
+    // Factors that begin at the identity have far to go in a short training.
+    options.lr_cov = 0.5f;
     options.normalize_lr_cov = true;
     options.damping = 1e-2;
-    options.refresh.interval = 5;
+    options.refresh.interval = 2;
     return by_layers<heron::Singd>(request, options);
 }
 
@@ -292,9 +293,9 @@ constexpr NamedOptimizer kOptimizers[] = {
     {"mkor", "MKOR for the layers, AdamW for what belongs to none", 0.08f, false, false,
      [](const OptimizerRequest& request) { return by_layers<heron::Mkor>(request, heron::MkorOptions()); },
      true},
-    {"singd", "SINGD for the layers, AdamW for what belongs to none", 0.06f, false, false,
+    {"singd", "SINGD for the layers, AdamW for what belongs to none", 5e-3f, false, false,
      [](const OptimizerRequest& request) { return singd(request, heron::StructureKind::dense); }, true},
-    {"singd_diagonal", "SINGD with diagonal factors", 0.06f, false, true,
+    {"singd_diagonal", "SINGD with diagonal factors", 5e-3f, false, true,
      [](const OptimizerRequest& request) { return singd(request, heron::StructureKind::diagonal); }, true},
     {"amsgrad", "AMSGrad for everything", 0.01f, false, true,
      [](const OptimizerRequest& request) {
