@@ -3,9 +3,9 @@
 //
 //   m <- m + r1 (a - m)      v <- v + r2 (a^2 - v)      D = (m s) / (sqrt(v) + eps)        s: see adamw.comp
 //
-// Blocks of 256 neighbouring elements share a scale. m is sign(q) q^2 of the block's largest |m|, q = (code - 127) / 127;
-// sqrt(v) is q^2 of the block's largest, q = code / 255, and not 0 where v is not. D is of the moments before they are
-// rounded. One workgroup a block.
+// Blocks of 256 neighbouring elements share a scale. m is sign(q) q^2 of the block's largest |m|, q = (code - 127) /
+// 127; sqrt(v) is q^2 of the block's largest, q = code / 255, and not 0 where v is not. D is of the moments before they
+// are rounded. One workgroup a block.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/low_rank.h"

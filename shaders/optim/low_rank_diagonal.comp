@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // L^T G R is diagonal where the bases L and R are singular vectors of G itself: what stands beside the diagonal is
-// rounding, which Adam would make as large as the rest. It becomes zero, for all matrices in one dispatch. One workgroup
-// takes rounds x workgroup size quads.
+// rounding, which Adam would make as large as the rest. It becomes zero, for all matrices in one dispatch. One
+// workgroup takes rounds x workgroup size quads.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/low_rank.h"

@@ -14,6 +14,8 @@
 // it (`orthogonality`), the authors' code has not. A gradient of zeros leaves P and its moments.
 //
 // The signs of the first basis make no difference to W.
+// With r the whole shorter side nothing is left of the gradient: q is rounding alone, of which Adam and Lion
+// make steps as large as of anything, so that P wanders by about its rate. GaLore's keeps such a basis.
 //
 // State, f32, for an m x n matrix, k its shorter side and l the longer: GaLore's, and <parameter>.left_m and
 // .left_v (or right), k x r each (lion: the first alone, sgd none). FLOPs of a step: 6 m n r + 4 l r^2 +
