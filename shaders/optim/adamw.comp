@@ -17,6 +17,7 @@
 #include "core/half.glsl"
 #include "optim/parameter.glsl"
 #include "optim/gradient.glsl"
+#include "optim/moment.glsl"
 #include "optim/weight.glsl"
 
 void main() {
@@ -31,8 +32,11 @@ void main() {
     begin_gradient(j);
     begin_weight(j);
     uint flags = p.jobs.job[j].flags;
-    F32x4 moment1 = p.jobs.job[j].moment1;
-    F32x4 moment2 = p.jobs.job[j].moment2;
+    U32x4 moment1 = p.jobs.job[j].moment1.quads;
+    U32 moment1_words = p.jobs.job[j].moment1.words;
+    U32x4 moment2 = p.jobs.job[j].moment2.quads;
+    U32 moment2_words = p.jobs.job[j].moment2.words;
+    uint parameter = p.jobs.job[j].moment1.parameter;
     AdamWHyperRef hyper = p.jobs.job[j].hyper;
     AdamWHyper h = hyper.h;
     float lr = parameter_lr(j, h.lr);
@@ -46,14 +50,15 @@ void main() {
         uint valid = min(4u, count - i);
         vec4 g = load_gradient(i, valid);
         vec4 w = load_weight(i, valid);
-        vec4 m = load_state(moment1, i, valid);
-        vec4 v = load_state(moment2, i, valid);
+        vec4 m = load_moment(moment1, i, valid);
+        vec4 v = load_moment(moment2, i, valid);
 
         // Not mix(): a driver may compute it as x + a (y - x), which cancels when a is near 1.
         m = m + h.rate1 * (g - m);
         v = v + h.rate2 * (g * g - v);
-        store_state(moment1, i, valid, m);
-        store_state(moment2, i, valid, v);
+        uvec4 draws = moment_draws(parameter, i);
+        store_moment(moment1, moment1_words, i, valid, m, draws);
+        store_moment(moment2, moment2_words, i, valid, v, draws >> 16);
 
         vec4 x = v;
         if ((FLAGS & ADAMW_AMSGRAD) != 0u) {

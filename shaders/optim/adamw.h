@@ -3,6 +3,7 @@
 #ifndef HERON_OPTIM_ADAMW_H
 #define HERON_OPTIM_ADAMW_H
 
+#include "optim/moment.h"
 #include "optim/parameter.h"
 
 HERON_SHARED_BEGIN
@@ -26,8 +27,8 @@ layout(buffer_reference, scalar, buffer_reference_align = 4) readonly buffer Ada
 struct AdamWJob {
     ParameterOperand parameter;
     GradientOperand  gradient;
-    F32x4            moment1;
-    F32x4            moment2;
+    MomentOperand    moment1;
+    MomentOperand    moment2;
     F32x4            moment2_max; // ADAMW_AMSGRAD
     AdamWHyperRef    hyper;
     ElementRange     range;

@@ -13,6 +13,7 @@
 #include "core/half.glsl"
 #include "optim/parameter.glsl"
 #include "optim/gradient.glsl"
+#include "optim/moment.glsl"
 #include "optim/weight.glsl"
 
 void main() {
@@ -26,7 +27,9 @@ void main() {
     uint begin = quad_begin(j, group, rounds);
     begin_gradient(j);
     begin_weight(j);
-    F32x4 momentum = p.jobs.job[j].momentum;
+    U32x4 momentum = p.jobs.job[j].momentum.quads;
+    U32 momentum_words = p.jobs.job[j].momentum.words;
+    uint parameter = p.jobs.job[j].momentum.parameter;
     uint flags = p.jobs.job[j].flags;
     LionHyperRef hyper = p.jobs.job[j].hyper;
     LionHyper h = hyper.h;
@@ -41,9 +44,9 @@ void main() {
         uint valid = min(4u, count - i);
         vec4 g = load_gradient(i, valid);
         vec4 w = load_weight(i, valid);
-        vec4 m = load_state(momentum, i, valid);
+        vec4 m = load_moment(momentum, i, valid);
         vec4 direction = sign(m + h.rate1 * (g - m));
-        store_state(momentum, i, valid, m + h.rate2 * (g - m));
+        store_moment(momentum, momentum_words, i, valid, m + h.rate2 * (g - m), moment_draws(parameter, i));
         vec4 update = lr * direction;
         update_weight(i, valid, kept * w, (flags & LION_DECAY_AFTER) != 0u ? kept * clamp_finite(update, DTYPE_F32) : update);
     }

@@ -3,6 +3,7 @@
 #ifndef HERON_OPTIM_LION_H
 #define HERON_OPTIM_LION_H
 
+#include "optim/moment.h"
 #include "optim/parameter.h"
 
 HERON_SHARED_BEGIN
@@ -23,7 +24,7 @@ layout(buffer_reference, scalar, buffer_reference_align = 4) readonly buffer Lio
 struct LionJob {
     ParameterOperand parameter;
     GradientOperand  gradient;
-    F32x4            momentum;
+    MomentOperand    momentum;
     LionHyperRef     hyper;
     ElementRange     range;
     uint             flags;       // LION_DECAY_AFTER

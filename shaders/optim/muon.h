@@ -4,6 +4,7 @@
 #ifndef HERON_OPTIM_MUON_H
 #define HERON_OPTIM_MUON_H
 
+#include "optim/moment.h"
 #include "optim/parameter.h"
 
 HERON_SHARED_BEGIN
@@ -24,7 +25,7 @@ layout(buffer_reference, scalar, buffer_reference_align = 4) readonly buffer Muo
 // muon_momentum.comp
 struct MuonMomentumJob {
     GradientOperand gradient;
-    F32x4           momentum; // not in the stateless variant
+    MomentOperand   momentum; // not in the stateless variant
     F32x4           update;   // U, indexed from the block's first element (without MUON_NORM, MUON_UNSTORED)
     F32             partials; // Blue's three sums of U's squares a workgroup (MUON_NORM)
     MuonHyperRef    hyper;
@@ -36,7 +37,7 @@ struct MuonMomentumJob {
 // muon_normalize.comp
 struct MuonNormalizeJob {
     GradientOperand gradient;
-    F32x4           momentum;      // after muon_momentum; not in the stateless variant
+    MomentOperand   momentum;      // after muon_momentum; not in the stateless variant
     U32x4           iterate;       // X, indexed from the block's first element
     F32             partials;
     MuonHyperRef    hyper;

@@ -14,6 +14,7 @@
 #include "core/reduce.glsl"
 #include "optim/parameter.glsl"
 #include "optim/gradient.glsl"
+#include "optim/moment.glsl"
 #include "optim/muon_direction.glsl"
 
 void main() {
@@ -29,7 +30,9 @@ void main() {
     begin_gradient(j);
     uint flags = p.jobs.job[j].flags;
 #ifndef STATELESS
-    F32x4 momentum = p.jobs.job[j].momentum;
+    U32x4 momentum = p.jobs.job[j].momentum.quads;
+    U32 momentum_words = p.jobs.job[j].momentum.words;
+    uint parameter = p.jobs.job[j].momentum.parameter;
 #endif
     F32x4 update = p.jobs.job[j].update;
     MuonHyperRef hyper = p.jobs.job[j].hyper;
@@ -46,8 +49,8 @@ void main() {
 #ifdef STATELESS
         vec4 m = h.rate * g;
 #else
-        vec4 m = h.momentum * load_state(momentum, i, valid) + h.rate * g;
-        store_state(momentum, i, valid, m);
+        vec4 m = h.momentum * load_moment(momentum, i, valid) + h.rate * g;
+        m = store_moment(momentum, momentum_words, i, valid, m, moment_draws(parameter, i)); // as muon_normalize has it
 #endif
         vec4 u = muon_direction(m, g, h.momentum, h.rate, flags);
         if ((FLAGS & MUON_NORM) == 0u) {

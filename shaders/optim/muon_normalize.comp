@@ -18,6 +18,7 @@
 #include "core/reduce.glsl"
 #include "optim/parameter.glsl"
 #include "optim/gradient.glsl"
+#include "optim/moment.glsl"
 #include "optim/muon_direction.glsl"
 
 layout(constant_id = SPEC_DTYPE_D) const uint ITERATE_DTYPE = DTYPE_F32;
@@ -35,7 +36,7 @@ void main() {
     begin_gradient(j);
     uint flags = p.jobs.job[j].flags;
 #ifndef STATELESS
-    F32x4 momentum = p.jobs.job[j].momentum;
+    U32x4 momentum = p.jobs.job[j].momentum.quads;
 #endif
     U32x4 iterate = p.jobs.job[j].iterate;
     MuonHyperRef hyper = p.jobs.job[j].hyper;
@@ -61,7 +62,7 @@ void main() {
 #ifdef STATELESS
         vec4 m = h.rate * g;
 #else
-        vec4 m = load_state(momentum, i, valid);
+        vec4 m = load_moment(momentum, i, valid);
 #endif
         vec4 u = muon_direction(m, g, h.momentum, h.rate, flags);
         store_temporary(iterate, 4u * q, valid, u / nu, ITERATE_DTYPE);

@@ -10,7 +10,7 @@ HERON_SHARED_BEGIN
 struct ScionSignJob {
     ParameterOperand parameter;
     GradientOperand  gradient;
-    F32x4            momentum;    // not in the stateless variant
+    MomentOperand    momentum;    // not in the stateless variant
     MuonHyperRef     hyper;
     ElementRange     range;
     float            factor;

@@ -13,6 +13,7 @@
 #include "core/half.glsl"
 #include "optim/parameter.glsl"
 #include "optim/gradient.glsl"
+#include "optim/moment.glsl"
 #include "optim/weight.glsl"
 #include "optim/muon_decay.glsl"
 
@@ -29,7 +30,9 @@ void main() {
     begin_gradient(j);
     begin_weight(j);
 #ifndef STATELESS
-    F32x4 momentum = p.jobs.job[j].momentum;
+    U32x4 momentum = p.jobs.job[j].momentum.quads;
+    U32 momentum_words = p.jobs.job[j].momentum.words;
+    uint parameter = p.jobs.job[j].momentum.parameter;
 #endif
     MuonHyperRef hyper = p.jobs.job[j].hyper;
     MuonHyper h = hyper.h;
@@ -48,8 +51,8 @@ void main() {
 #ifdef STATELESS
         vec4 m = h.rate * g;
 #else
-        vec4 m = h.momentum * load_state(momentum, i, valid) + h.rate * g;
-        store_state(momentum, i, valid, m);
+        vec4 m = h.momentum * load_moment(momentum, i, valid) + h.rate * g;
+        store_moment(momentum, momentum_words, i, valid, m, moment_draws(parameter, i));
 #endif
         update_weight(i, valid, decayed(w, m, decay, 0u), scale * sign(m));
     }

@@ -14,6 +14,7 @@
 #include "core/half.glsl"
 #include "optim/parameter.glsl"
 #include "optim/gradient.glsl"
+#include "optim/moment.glsl"
 #include "optim/weight.glsl"
 
 void main() {
@@ -47,9 +48,10 @@ void main() {
             g = limit_gradient(g + decay * w);
         vec4 update = g;
         if ((FLAGS & SGD_MOMENTUM) != 0u) {
-            F32x4 momentum = p.jobs.job[j].momentum;
-            vec4 b = h.momentum * load_state(momentum, i, valid) + h.rate * g;
-            store_state(momentum, i, valid, b);
+            U32x4 momentum = p.jobs.job[j].momentum.quads;
+            vec4 b = h.momentum * load_moment(momentum, i, valid) + h.rate * g;
+            U32 words = p.jobs.job[j].momentum.words;
+            store_moment(momentum, words, i, valid, b, moment_draws(p.jobs.job[j].momentum.parameter, i));
             update = (flags & SGD_NESTEROV) != 0u ? g + h.momentum * b : b;
         }
         update_weight(i, valid, decoupled ? kept * w : w, lr * update);

@@ -3,6 +3,7 @@
 #ifndef HERON_OPTIM_SGD_H
 #define HERON_OPTIM_SGD_H
 
+#include "optim/moment.h"
 #include "optim/parameter.h"
 
 HERON_SHARED_BEGIN
@@ -23,7 +24,7 @@ layout(buffer_reference, scalar, buffer_reference_align = 4) readonly buffer Sgd
 struct SgdJob {
     ParameterOperand parameter;
     GradientOperand  gradient;
-    F32x4            momentum; // SGD_MOMENTUM
+    MomentOperand    momentum; // SGD_MOMENTUM
     SgdHyperRef      hyper;
     ElementRange     range;
     uint             flags;    // SGD_NESTEROV, SGD_DECOUPLED

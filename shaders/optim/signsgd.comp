@@ -13,6 +13,7 @@
 #include "core/half.glsl"
 #include "optim/parameter.glsl"
 #include "optim/gradient.glsl"
+#include "optim/moment.glsl"
 #include "optim/weight.glsl"
 
 void main() {
@@ -42,10 +43,11 @@ void main() {
         vec4 w = load_weight(i, valid);
         vec4 direction = g;
         if ((FLAGS & SGD_MOMENTUM) != 0u) {
-            F32x4 momentum = p.jobs.job[j].momentum;
-            vec4 m = load_state(momentum, i, valid);
+            U32x4 momentum = p.jobs.job[j].momentum.quads;
+            vec4 m = load_moment(momentum, i, valid);
             m = m + h.rate * (g - m);
-            store_state(momentum, i, valid, m);
+            U32 words = p.jobs.job[j].momentum.words;
+            store_moment(momentum, words, i, valid, m, moment_draws(p.jobs.job[j].momentum.parameter, i));
             direction = h.momentum_part * m + h.gradient_part * g;
         }
         update_weight(i, valid, kept * w, size * sign(direction));

@@ -3,6 +3,7 @@
 #ifndef HERON_OPTIM_SIGNSGD_H
 #define HERON_OPTIM_SIGNSGD_H
 
+#include "optim/moment.h"
 #include "optim/parameter.h"
 
 HERON_SHARED_BEGIN
@@ -24,7 +25,7 @@ layout(buffer_reference, scalar, buffer_reference_align = 4) readonly buffer Sig
 struct SignSgdJob {
     ParameterOperand parameter;
     GradientOperand  gradient;
-    F32x4            momentum; // SGD_MOMENTUM
+    MomentOperand    momentum; // SGD_MOMENTUM
     SignSgdHyperRef  hyper;
     ElementRange     range;
     float            shape_factor;

@@ -12,6 +12,7 @@
 #include "optim/adamuon.h"
 #include "optim/checks.hpp"
 #include "optim/matrix_update.hpp"
+#include "optim/moments.hpp"
 #include "optim/momentum_polar.hpp"
 
 namespace heron {
@@ -102,6 +103,7 @@ AdaMuon::AdaMuon(const Device& device, const AdaMuonOptions& options)
     check_option("AdaMuon", "rms", o.rms, o.rms > 0 && o.rms <= 1e6f, "above 0 and not above 1e6");
     check_enum("AdaMuon", "momentum_rule", o.momentum_rule, MomentumRule::sum);
     check_enum("AdaMuon", "decay", o.decay, DecayForm::cautious_squared);
+    check_moments("AdaMuon", o.moments);
     check_orthogonalizer("AdaMuon", o.polar);
 }
 
@@ -115,7 +117,8 @@ std::string AdaMuon::options_text() const {
            " sign=" + std::to_string(o.sign) + " weight_decay=" + number_text(o.weight_decay) +
            " eps=" + number_text(o.eps) + " rms=" + number_text(o.rms) +
            " momentum_rule=" + std::to_string(static_cast<int>(o.momentum_rule)) +
-           " decay=" + std::to_string(static_cast<int>(o.decay)) + orthogonalizer_text(o.polar);
+           " decay=" + std::to_string(static_cast<int>(o.decay)) + orthogonalizer_text(o.polar) +
+           moments_text(options_.moments);
 }
 
 // gpu::MuonHyper
@@ -128,7 +131,8 @@ void AdaMuon::build(StepBuilder& step) const {
     const std::uint32_t flags =
         (options_.nesterov ? gpu::MUON_NESTEROV : 0) | (options_.sign ? gpu::MUON_SIGN : 0);
     for (const StepBuilder::Item& item : step.items()) {
-        const Tensor momentum = step.state(item, "momentum", DType::f32, item.weight.shape);
+        const Tensor momentum =
+            step.state(item, "momentum", moment_dtype(options_.moments), item.weight.shape);
         const Tensor moment2 = step.state(item, "v", DType::f32, item.weight.shape);
         for (const MatrixBlock& block : matrix_blocks("AdaMuon", *item.parameter, ShapeFactor::none)) {
             const Tensor factor =

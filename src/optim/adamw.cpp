@@ -8,12 +8,13 @@
 #include "optim/adamw.h"
 #include "optim/checks.hpp"
 #include "optim/element_job.hpp"
+#include "optim/moments.hpp"
 
 namespace heron {
 
 namespace {
 
-static_assert(sizeof(gpu::AdamWJob) == 128);
+static_assert(sizeof(gpu::AdamWJob) == 160);
 constexpr KernelInfo kAdamW = make_kernel<gpu::AdamWJob>("adamw", spirv::adamw);
 
 }  // namespace
@@ -25,6 +26,9 @@ AdamW::AdamW(const Device& device, const AdamWOptions& options)
     check_option("AdamW", "beta1", o.beta1, o.beta1 >= 0 && o.beta1 < 1, "in [0, 1)");
     check_option("AdamW", "beta2", o.beta2, o.beta2 >= 0 && o.beta2 < 1, "in [0, 1)");
     check_option("AdamW", "eps", o.eps, o.eps >= 0, "finite and not below 0");
+    check_moments("AdamW", o.moments);
+    // The largest of noisy numbers is too large.
+    if (o.amsgrad && o.moments != MomentFormat::f32) refuse("AdamW: moments must be f32 with amsgrad");
 }
 
 std::string AdamW::options_text() const {
@@ -33,7 +37,7 @@ std::string AdamW::options_text() const {
            " amsgrad=" + std::to_string(options_.amsgrad) +
            " bias_correction=" + std::to_string(options_.bias_correction) +
            " eps_on_uncorrected=" + std::to_string(options_.eps_on_uncorrected) +
-           " cautious_decay=" + std::to_string(options_.cautious_decay);
+           " cautious_decay=" + std::to_string(options_.cautious_decay) + moments_text(options_.moments);
 }
 
 std::vector<HyperValue> adamw_hyper(const AdamWOptions& o) {
@@ -54,19 +58,20 @@ std::vector<HyperValue> adamw_hyper(const AdamWOptions& o) {
             denominator_scale};
 }
 
-void add_adamw(StepBuilder& step, const StepBuilder::Item& item, std::uint32_t flags, bool amsgrad) {
+void add_adamw(StepBuilder& step, const StepBuilder::Item& item, std::uint32_t flags, bool amsgrad,
+               MomentFormat moments) {
     const Shape& shape = item.weight.shape;
-    const Tensor m = step.state(item, "m", DType::f32, shape);
-    const Tensor v = step.state(item, "v", DType::f32, shape);
+    const Tensor m = step.state(item, "m", moment_dtype(moments), shape);
+    const Tensor v = step.state(item, "v", moment_dtype(moments), shape);
     const Tensor v_max = amsgrad ? step.state(item, "vmax", DType::f32, shape) : Tensor();
     if (shape.count() == 0) return;
     auto elements = element_job<gpu::AdamWJob>(step, item);
     elements.job.flags = flags;
-    elements.add_state(offsetof(gpu::AdamWJob, moment1), m);
-    elements.add_state(offsetof(gpu::AdamWJob, moment2), v);
+    elements.add_moment(&gpu::AdamWJob::moment1, offsetof(gpu::AdamWJob, moment1), item, m);
+    elements.add_moment(&gpu::AdamWJob::moment2, offsetof(gpu::AdamWJob, moment2), item, v);
     if (v_max) elements.add_state(offsetof(gpu::AdamWJob, moment2_max), v_max);
     add_element_job(step, item, kAdamW, std::move(elements), amsgrad ? gpu::ADAMW_AMSGRAD : 0, 12.0,
-                    amsgrad ? 24.0 : 16.0);
+                    4.0 * static_cast<double>(bytes_of(m.dtype)) + (amsgrad ? 8.0 : 0.0));
 }
 
 std::vector<HyperValue> AdamW::hyper() const { return adamw_hyper(options_); }
@@ -74,7 +79,8 @@ std::vector<HyperValue> AdamW::hyper() const { return adamw_hyper(options_); }
 void AdamW::build(StepBuilder& step) const {
     step.graph().set_stage("adamw");
     for (const StepBuilder::Item& item : step.items())
-        add_adamw(step, item, options_.cautious_decay ? gpu::ADAMW_CAUTIOUS : 0, options_.amsgrad);
+        add_adamw(step, item, options_.cautious_decay ? gpu::ADAMW_CAUTIOUS : 0, options_.amsgrad,
+                  options_.moments);
 }
 
 }  // namespace heron

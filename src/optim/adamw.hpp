@@ -16,6 +16,6 @@ std::vector<HyperValue> adamw_hyper(const AdamWOptions& options);
 // The step of one parameter; its states are called m, v (and vmax). The optimizer's hyper struct begins with
 // the members of gpu::AdamWHyper. `flags`: of gpu::AdamWJob.
 void add_adamw(StepBuilder& step, const StepBuilder::Item& item, std::uint32_t flags = 0,
-               bool amsgrad = false);
+               bool amsgrad = false, MomentFormat moments = MomentFormat::f32);
 
 }  // namespace heron

@@ -13,6 +13,7 @@
 #include "optim/auon.h"
 #include "optim/checks.hpp"
 #include "optim/matrix_update.hpp"
+#include "optim/moments.hpp"
 #include "optim/momentum_polar.hpp"
 #include "optim/muon.h"
 
@@ -120,6 +121,7 @@ Auon::Auon(const Device& device, const AuonOptions& options) : Optimizer(device,
     check_option("Auon", "gamma", o.gamma, o.gamma >= 0 && o.gamma <= 40, "in [0, 40]");
     check_enum("Auon", "form", o.form, AuonForm::paper);
     check_enum("Auon", "decay", o.decay, DecayForm::cautious_squared);
+    check_moments("Auon", o.moments);
     check_orthogonalizer("Auon", o.polar);
 }
 
@@ -130,7 +132,8 @@ std::string Auon::options_text() const {
     return "auon momentum=" + number_text(o.momentum) + " nesterov=" + std::to_string(o.nesterov) +
            " weight_decay=" + number_text(o.weight_decay) + " gamma=" + number_text(o.gamma) +
            " form=" + std::to_string(static_cast<int>(o.form)) + " hybrid=" + std::to_string(o.hybrid) +
-           " decay=" + std::to_string(static_cast<int>(o.decay)) + orthogonalizer_text(o.polar);
+           " decay=" + std::to_string(static_cast<int>(o.decay)) + orthogonalizer_text(o.polar) +
+           moments_text(options_.moments);
 }
 
 // gpu::MuonHyper
@@ -143,7 +146,8 @@ void Auon::build(StepBuilder& step) const {
     const std::uint32_t flags = options_.nesterov ? gpu::MUON_NESTEROV : 0;
     const double gamma = static_cast<double>(options_.gamma);
     for (const StepBuilder::Item& item : step.items()) {
-        const Tensor momentum = step.state(item, "momentum", DType::f32, item.weight.shape);
+        const Tensor momentum =
+            step.state(item, "momentum", moment_dtype(options_.moments), item.weight.shape);
         const bool orthogonalizes = options_.hybrid && item.weight.shape.rank() >= 2;
         for (MatrixBlock block : blocks_of(*item.parameter)) {
             const double elements = static_cast<double>(block.count());

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "optim/moments.hpp"
 #include "optim/step_builder.hpp"
 
 namespace heron {
@@ -16,9 +17,15 @@ struct ElementJob {
     Job job{};
     ElementGrid grid{};
     std::vector<Operand> operands;
+    DType moments = DType::f32;  // of those that were added
 
     void add_state(std::uint32_t field, const Tensor& state) {
         operands.push_back({field, state, Access::read_write});
+    }
+    void add_moment(gpu::MomentOperand Job::*member, std::uint32_t field, const StepBuilder::Item& item,
+                    const Tensor& state) {
+        moments = state.dtype;
+        heron::add_moment(operands, field, job.*member, item, state, 0, state.shape.count());
     }
 };
 
@@ -40,9 +47,10 @@ ElementJob<Job> element_job(const StepBuilder& step, const StepBuilder::Item& it
 template <class Job>
 void add_element_job(StepBuilder& step, const StepBuilder::Item& item, const KernelInfo& kernel,
                      ElementJob<Job> elements, std::uint32_t bits, double flops, double state_bytes) {
-    step.add_element_wise(
-        make_operation(kernel, elements.job, std::move(elements.operands), elements.grid.groups), item,
-        elements.grid, bits, flops, state_bytes);
+    Operation operation =
+        make_operation(kernel, elements.job, std::move(elements.operands), elements.grid.groups);
+    specialize_moments(operation, elements.moments);
+    step.add_element_wise(std::move(operation), item, elements.grid, bits, flops, state_bytes);
 }
 
 }  // namespace heron

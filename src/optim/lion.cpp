@@ -7,12 +7,13 @@
 #include "heron/spirv/lion.hpp"
 #include "optim/checks.hpp"
 #include "optim/element_job.hpp"
+#include "optim/moments.hpp"
 
 namespace heron {
 
 namespace {
 
-static_assert(sizeof(gpu::LionJob) == 112);
+static_assert(sizeof(gpu::LionJob) == 128);
 constexpr KernelInfo kLion = make_kernel<gpu::LionJob>("lion", spirv::lion);
 
 }  // namespace
@@ -22,11 +23,12 @@ Lion::Lion(const Device& device, const LionOptions& options) : Optimizer(device,
     check_rate_and_decay("Lion", o.lr, o.weight_decay);
     check_option("Lion", "beta1", o.beta1, o.beta1 >= 0 && o.beta1 < 1, "in [0, 1)");
     check_option("Lion", "beta2", o.beta2, o.beta2 >= 0 && o.beta2 < 1, "in [0, 1)");
+    check_moments("Lion", o.moments);
 }
 
 std::string Lion::options_text() const {
     return "lion beta1=" + number_text(options_.beta1) + " beta2=" + number_text(options_.beta2) +
-           " weight_decay=" + number_text(options_.weight_decay);
+           " weight_decay=" + number_text(options_.weight_decay) + moments_text(options_.moments);
 }
 
 std::vector<HyperValue> lion_hyper(const LionOptions& o) {
@@ -35,20 +37,21 @@ std::vector<HyperValue> lion_hyper(const LionOptions& o) {
 }
 
 void add_lion(StepBuilder& step, const StepBuilder::Item& item, std::string_view momentum,
-              std::uint32_t flags) {
-    const Tensor state = step.state(item, momentum, DType::f32, item.weight.shape);
+              std::uint32_t flags, MomentFormat moments) {
+    const Tensor state = step.state(item, momentum, moment_dtype(moments), item.weight.shape);
     if (item.weight.shape.count() == 0) return;
     auto elements = element_job<gpu::LionJob>(step, item);
     elements.job.flags = flags;
-    elements.add_state(offsetof(gpu::LionJob, momentum), state);
-    add_element_job(step, item, kLion, std::move(elements), 0, 8.0, 8.0);
+    elements.add_moment(&gpu::LionJob::momentum, offsetof(gpu::LionJob, momentum), item, state);
+    add_element_job(step, item, kLion, std::move(elements), 0, 8.0,
+                    2.0 * static_cast<double>(bytes_of(state.dtype)));
 }
 
 std::vector<HyperValue> Lion::hyper() const { return lion_hyper(options_); }
 
 void Lion::build(StepBuilder& step) const {
     step.graph().set_stage("lion");
-    for (const StepBuilder::Item& item : step.items()) add_lion(step, item);
+    for (const StepBuilder::Item& item : step.items()) add_lion(step, item, "momentum", 0, options_.moments);
 }
 
 }  // namespace heron

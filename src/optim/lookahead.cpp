@@ -29,7 +29,7 @@ Tensor momentum_of(const StepBuilder& step, const StepBuilder::Item& item) {
         if (const Tensor momentum = step.find_state(item, name);
             momentum && momentum.dtype == DType::f32 && momentum.shape == item.weight.shape)
             return momentum;
-    refuse("Lookahead: the inner optimizer keeps no momentum of parameter " +
+    refuse("Lookahead: the inner optimizer keeps no momentum in f32 of parameter " +
            in_quotes(item.parameter->name) +
            ", which LookaheadMomentum::reset and pullback change; use LookaheadMomentum::none");
 }

@@ -15,14 +15,15 @@
 #include "heron/spirv/muon_normalize_stateless.hpp"
 #include "linalg/polar.hpp"
 #include "optim/checks.hpp"
+#include "optim/moments.hpp"
 #include "optim/muon.h"
 
 namespace heron {
 
 namespace {
 
-static_assert(sizeof(gpu::MuonMomentumJob) == 72);
-static_assert(sizeof(gpu::MuonNormalizeJob) == 88);
+static_assert(sizeof(gpu::MuonMomentumJob) == 88);
+static_assert(sizeof(gpu::MuonNormalizeJob) == 104);
 
 constexpr KernelInfo kMomentum = make_kernel<gpu::MuonMomentumJob>("muon_momentum", spirv::muon_momentum);
 constexpr KernelInfo kMomentumStateless =
@@ -46,7 +47,8 @@ public:
         step_.graph().set_stage(stage_ + " momentum");
         const ElementGrid grid = step_.elements(block_.count());
         const Shape shape{block_.rows, block_.cols};
-        if (momentum_ && (flags_ & (gpu::MUON_NESTEROV | gpu::MUON_SIGN)) == 0) {
+        if (momentum_ && momentum_.dtype == DType::f32 &&
+            (flags_ & (gpu::MUON_NESTEROV | gpu::MUON_SIGN)) == 0) {
             flags_ |= gpu::MUON_UNSTORED;
             add_momentum(Tensor(), Tensor(), grid, "U is M");
             Tensor part = momentum_;
@@ -90,7 +92,9 @@ public:
 
 private:
     // The momentum's share of the traffic: read and written, or only read.
-    double momentum_bytes(double accesses) const { return momentum_ ? 4.0 * accesses : 0.0; }
+    double momentum_bytes(double accesses) const {
+        return momentum_ ? static_cast<double>(bytes_of(momentum_.dtype)) * accesses : 0.0;
+    }
     double elements() const { return static_cast<double>(block_.count()); }
     std::uint32_t gradient_dtype() const { return static_cast<std::uint32_t>(item_.gradient.dtype); }
 
@@ -104,8 +108,8 @@ private:
         StepBuilder::add_gradient(operands, offsetof(gpu::MuonMomentumJob, gradient), item_, block_.first,
                                   block_.count());
         if (momentum_)
-            StepBuilder::add_part(operands, offsetof(gpu::MuonMomentumJob, momentum), momentum_, block_.first,
-                                  block_.count(), Access::read_write);
+            add_moment(operands, offsetof(gpu::MuonMomentumJob, momentum), job.momentum, item_, momentum_,
+                       block_.first, block_.count());
         if (u) operands.push_back({offsetof(gpu::MuonMomentumJob, update), u, Access::write});
         if (partials) operands.push_back({offsetof(gpu::MuonMomentumJob, partials), partials, Access::write});
         Operation operation =
@@ -113,6 +117,7 @@ private:
         operation.constants = {{gpu::SPEC_THREADS, grid.threads},
                                step_.variant(partials ? gpu::MUON_NORM : 0),
                                {gpu::SPEC_DTYPE_B, gradient_dtype()}};
+        if (momentum_) specialize_moments(operation, momentum_.dtype);
         operation.reason = reason;
         operation.flops = 6.0 * elements();
         operation.bytes =
@@ -134,7 +139,7 @@ private:
         StepBuilder::add_gradient(operands, offsetof(gpu::MuonNormalizeJob, gradient), item_, block_.first,
                                   block_.count());
         if (momentum_)
-            StepBuilder::add_part(operands, offsetof(gpu::MuonNormalizeJob, momentum), momentum_,
+            StepBuilder::add_part(operands, offsetof(gpu::MuonNormalizeJob, momentum.quads), momentum_,
                                   block_.first, block_.count(), Access::read);
         Operation operation = make_operation(momentum_ ? kNormalize : kNormalizeStateless, job,
                                              std::move(operands), grid.groups);
@@ -142,6 +147,7 @@ private:
                                step_.variant(),
                                {gpu::SPEC_DTYPE_B, gradient_dtype()},
                                {gpu::SPEC_DTYPE_D, static_cast<std::uint32_t>(x.dtype)}};
+        if (momentum_) specialize_moments(operation, momentum_.dtype);
         operation.reason = step_.variant_reason();
         operation.flops = 4.0 * elements();
         operation.bytes = (momentum_bytes(1) + StepBuilder::gradient_bytes(item_) +

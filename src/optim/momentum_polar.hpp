@@ -12,8 +12,9 @@
 
 namespace heron {
 
-// Updates the block's part of `momentum` (f32, shaped like the parameter) and returns the polar factor of
-// what the momentum rule makes of it: block.rows x block.cols, of the dtype of the iteration, or f32.
+// Updates the block's part of `momentum` (f32 or bf16, shaped like the parameter) and returns the polar
+// factor of what the momentum rule makes of it: block.rows x block.cols, of the dtype of the iteration, or
+// f32.
 //
 // Without a momentum tensor, the momentum is the gradient, and none is kept (mu has to be 0).
 //
@@ -30,7 +31,7 @@ Tensor momentum_norm(StepBuilder& step, const StepBuilder::Item& item, const Ten
                      const MatrixBlock& block);
 
 // The momentum rule alone, with its result: updates the momentum, and returns what the rule makes of it, f32,
-// block.rows x block.cols: a temporary, or the momentum's own part.
+// block.rows x block.cols: a temporary, or the own part of a momentum in f32.
 Tensor momentum_direction(StepBuilder& step, const StepBuilder::Item& item, const Tensor& momentum,
                           const MatrixBlock& block, std::uint32_t flags, std::string_view stage);
 

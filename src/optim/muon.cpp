@@ -4,6 +4,7 @@
 
 #include "optim/checks.hpp"
 #include "optim/matrix_update.hpp"
+#include "optim/moments.hpp"
 #include "optim/momentum_polar.hpp"
 #include "optim/muon.h"
 #include "optim/step_builder.hpp"
@@ -65,6 +66,7 @@ Muon::Muon(const Device& device, const MuonOptions& options) : Optimizer(device,
     check_enum("Muon", "decay", o.decay, DecayForm::after);
     check_enum("Muon", "conv_factor", o.conv_factor, ConvFactor::kernel);
     check_option("Muon", "extra_scale", o.extra_scale, o.extra_scale > 0, "finite and above 0");
+    check_moments("Muon", o.moments);
     check_orthogonalizer("Muon", o.polar);
 }
 
@@ -80,7 +82,8 @@ std::string Muon::options_text() const {
            " shape_factor=" + std::to_string(static_cast<int>(options_.shape_factor)) +
            " decay=" + std::to_string(static_cast<int>(options_.decay)) +
            " conv_factor=" + std::to_string(static_cast<int>(options_.conv_factor)) +
-           " extra_scale=" + number_text(options_.extra_scale) + orthogonalizer_text(options_.polar);
+           " extra_scale=" + number_text(options_.extra_scale) + orthogonalizer_text(options_.polar) +
+           moments_text(options_.moments);
 }
 
 // gpu::MuonHyper
@@ -92,7 +95,8 @@ std::vector<HyperValue> Muon::hyper() const {
 void Muon::build(StepBuilder& step) const {
     const std::uint32_t flags = options_.nesterov ? gpu::MUON_NESTEROV : 0;
     for (const StepBuilder::Item& item : step.items()) {
-        const Tensor momentum = step.state(item, "momentum", DType::f32, item.weight.shape);
+        const Tensor momentum =
+            step.state(item, "momentum", moment_dtype(options_.moments), item.weight.shape);
         for (MatrixBlock block :
              matrix_blocks("Muon", *item.parameter, options_.shape_factor, options_.conv_factor)) {
             const Tensor factor = momentum_polar(step, item, momentum, block, options_.polar, flags, "muon");

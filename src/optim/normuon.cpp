@@ -8,6 +8,7 @@
 #include "optim/checks.hpp"
 #include "optim/line_variance.hpp"
 #include "optim/matrix_update.hpp"
+#include "optim/moments.hpp"
 #include "optim/momentum_polar.hpp"
 #include "optim/muon.h"
 
@@ -93,6 +94,7 @@ NorMuon::NorMuon(const Device& device, const NorMuonOptions& options)
     check_enum("NorMuon", "conv_factor", o.conv_factor, ConvFactor::kernel);
     if (o.conv_factor == ConvFactor::kernel && o.lines != NorMuonLines::rows)
         refuse("NorMuon: conv_factor is kernel, which takes rows; lines must be rows");
+    check_moments("NorMuon", o.moments);
     check_orthogonalizer("NorMuon", o.polar);
 }
 
@@ -112,7 +114,8 @@ std::string NorMuon::options_text() const {
            " momentum_rule=" + std::to_string(static_cast<int>(o.momentum_rule)) +
            " shape_factor=" + std::to_string(static_cast<int>(o.shape_factor)) +
            " decay=" + std::to_string(static_cast<int>(o.decay)) +
-           " conv_factor=" + std::to_string(static_cast<int>(o.conv_factor)) + orthogonalizer_text(o.polar);
+           " conv_factor=" + std::to_string(static_cast<int>(o.conv_factor)) + orthogonalizer_text(o.polar) +
+           moments_text(options_.moments);
 }
 
 // gpu::MuonHyper
@@ -129,7 +132,8 @@ void NorMuon::build(StepBuilder& step) const {
         std::uint64_t line_count = 0;
         for (const MatrixBlock& block : blocks)
             line_count += lines_of(block, *item.parameter, options_).count;
-        const Tensor momentum = step.state(item, "momentum", DType::f32, item.weight.shape);
+        const Tensor momentum =
+            step.state(item, "momentum", moment_dtype(options_.moments), item.weight.shape);
         const Tensor variance = step.state(item, "v", DType::f32, Shape{line_count});
 
         std::uint64_t first_line = 0;

@@ -15,6 +15,7 @@
 #include "heron/spirv/scion_sign_stateless.hpp"
 #include "optim/checks.hpp"
 #include "optim/matrix_update.hpp"
+#include "optim/moments.hpp"
 #include "optim/momentum_polar.hpp"
 #include "optim/scion.h"
 #include "optim/scion_oracle.hpp"
@@ -23,7 +24,7 @@ namespace heron {
 
 namespace {
 
-static_assert(sizeof(gpu::ScionSignJob) == 112);
+static_assert(sizeof(gpu::ScionSignJob) == 128);
 constexpr KernelInfo kSign = make_kernel<gpu::ScionSignJob>("scion_sign", spirv::scion_sign);
 constexpr KernelInfo kSignStateless =
     make_kernel<gpu::ScionSignJob>("scion_sign_stateless", spirv::scion_sign_stateless);
@@ -41,19 +42,20 @@ void add_sign(StepBuilder& step, const StepBuilder::Item& item, const Tensor& mo
     StepBuilder::add_parameter(operands, offsetof(Job, parameter), item, block.first, block.count());
     StepBuilder::add_gradient(operands, offsetof(Job, gradient), item, block.first, block.count());
     if (momentum)
-        StepBuilder::add_part(operands, offsetof(Job, momentum), momentum, block.first, block.count(),
-                              Access::read_write);
+        add_moment(operands, offsetof(Job, momentum), job.momentum, item, momentum, block.first,
+                   block.count());
     Operation operation =
         make_operation(momentum ? kSign : kSignStateless, job, std::move(operands), grid.groups);
     operation.constants = {{gpu::SPEC_THREADS, grid.threads},
                            step.variant(),
                            {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(item.weight.dtype)},
                            {gpu::SPEC_DTYPE_B, static_cast<std::uint32_t>(item.gradient.dtype)}};
+    if (momentum) specialize_moments(operation, momentum.dtype);
     operation.reason = step.variant_reason();
     operation.flops = 6.0 * elements;
-    operation.bytes =
-        (StepBuilder::parameter_bytes(item) + StepBuilder::gradient_bytes(item) + (momentum ? 8.0 : 0.0)) *
-        elements;
+    operation.bytes = (StepBuilder::parameter_bytes(item) + StepBuilder::gradient_bytes(item) +
+                       (momentum ? 2.0 * static_cast<double>(bytes_of(momentum.dtype)) : 0.0)) *
+                      elements;
     step.graph().add(std::move(operation));
 }
 
@@ -105,6 +107,7 @@ Scion::Scion(const Device& device, const ScionOptions& options)
     check_option("Scion", "eps", o.eps, o.eps >= 0, "finite and not below 0");
     if (o.transpose && o.norm != ScionNorm::row && o.norm != ScionNorm::column)
         refuse("Scion: transpose is for the norms row and column");
+    check_moments("Scion", o.moments);
     check_orthogonalizer("Scion", o.polar);
 }
 
@@ -117,7 +120,7 @@ std::string Scion::options_text() const {
            " kernel=" + std::to_string(static_cast<int>(o.kernel)) +
            " transpose=" + std::to_string(o.transpose) + " scale=" + number_text(o.scale) +
            " weight_decay=" + number_text(o.weight_decay) + " eps=" + number_text(o.eps) +
-           orthogonalizer_text(o.polar);
+           orthogonalizer_text(o.polar) + moments_text(options_.moments);
 }
 
 // gpu::MuonHyper
@@ -130,7 +133,8 @@ void Scion::build(StepBuilder& step) const {
     for (const StepBuilder::Item& item : step.items()) {
         const ScionNorm norm = scion_norm(*item.parameter, options_);
         Tensor momentum;
-        if (options_.momentum > 0) momentum = step.state(item, "momentum", DType::f32, item.weight.shape);
+        if (options_.momentum > 0)
+            momentum = step.state(item, "momentum", moment_dtype(options_.moments), item.weight.shape);
         for (const MatrixBlock& block : scion_blocks(*item.parameter, options_)) {
             if (norm == ScionNorm::sign) {
                 step.graph().set_stage("scion sign");

@@ -7,13 +7,14 @@
 #include "heron/spirv/sgd.hpp"
 #include "optim/checks.hpp"
 #include "optim/element_job.hpp"
+#include "optim/moments.hpp"
 #include "optim/sgd.h"
 
 namespace heron {
 
 namespace {
 
-static_assert(sizeof(gpu::SgdJob) == 112);
+static_assert(sizeof(gpu::SgdJob) == 128);
 constexpr KernelInfo kSgd = make_kernel<gpu::SgdJob>("sgd", spirv::sgd);
 
 }  // namespace
@@ -23,6 +24,7 @@ Sgd::Sgd(const Device& device, const SgdOptions& options) : Optimizer(device, "s
     check_rate_and_decay("Sgd", o.lr, o.weight_decay);
     check_option("Sgd", "momentum", o.momentum, o.momentum >= 0 && o.momentum < 1, "in [0, 1)");
     check_option("Sgd", "dampening", o.dampening, o.dampening >= 0 && o.dampening <= 1, "in [0, 1]");
+    check_moments("Sgd", o.moments);
     if (o.nesterov && o.momentum == 0) refuse("Sgd: nesterov needs a momentum above 0");
     if (o.nesterov && o.dampening != 0)
         refuse("Sgd: dampening is " + number_text(o.dampening) + ", must be 0 with nesterov");
@@ -33,7 +35,7 @@ std::string Sgd::options_text() const {
            " dampening=" + number_text(options_.dampening) +
            " nesterov=" + std::to_string(options_.nesterov) +
            " weight_decay=" + number_text(options_.weight_decay) +
-           " decoupled_decay=" + std::to_string(options_.decoupled_decay);
+           " decoupled_decay=" + std::to_string(options_.decoupled_decay) + moments_text(options_.moments);
 }
 
 // gpu::SgdHyper
@@ -46,15 +48,16 @@ void Sgd::build(StepBuilder& step) const {
     step.graph().set_stage("sgd");
     const bool has_momentum = options_.momentum > 0;
     for (const StepBuilder::Item& item : step.items()) {
-        const Tensor b =
-            has_momentum ? step.state(item, "momentum", DType::f32, item.weight.shape) : Tensor();
+        const Tensor b = has_momentum
+                             ? step.state(item, "momentum", moment_dtype(options_.moments), item.weight.shape)
+                             : Tensor();
         if (item.weight.shape.count() == 0) continue;
         auto elements = element_job<gpu::SgdJob>(step, item);
         elements.job.flags =
             (options_.nesterov ? gpu::SGD_NESTEROV : 0) | (options_.decoupled_decay ? gpu::SGD_DECOUPLED : 0);
-        if (b) elements.add_state(offsetof(gpu::SgdJob, momentum), b);
+        if (b) elements.add_moment(&gpu::SgdJob::momentum, offsetof(gpu::SgdJob, momentum), item, b);
         add_element_job(step, item, kSgd, std::move(elements), has_momentum ? gpu::SGD_MOMENTUM : 0, 6.0,
-                        has_momentum ? 8.0 : 0.0);
+                        has_momentum ? 2.0 * static_cast<double>(bytes_of(b.dtype)) : 0.0);
     }
 }
 

@@ -8,13 +8,14 @@
 #include "optim/checks.hpp"
 #include "optim/element_job.hpp"
 #include "optim/matrix_extents.hpp"
+#include "optim/moments.hpp"
 #include "optim/signsgd.h"
 
 namespace heron {
 
 namespace {
 
-static_assert(sizeof(gpu::SignSgdJob) == 112);
+static_assert(sizeof(gpu::SignSgdJob) == 128);
 constexpr KernelInfo kSignSgd = make_kernel<gpu::SignSgdJob>("signsgd", spirv::signsgd);
 
 // 2 / (rows + columns) of the matrix that a parameter is.
@@ -30,6 +31,7 @@ SignSgd::SignSgd(const Device& device, const SignSgdOptions& options)
     const SignSgdOptions& o = options;
     check_rate_and_decay("SignSgd", o.lr, o.weight_decay);
     check_option("SignSgd", "momentum", o.momentum, o.momentum >= 0 && o.momentum < 1, "in [0, 1)");
+    check_moments("SignSgd", o.moments);
     if (o.nesterov && o.momentum == 0) refuse("SignSgd: nesterov needs a momentum above 0");
 }
 
@@ -46,7 +48,7 @@ std::string SignSgd::options_text() const {
            " nesterov=" + std::to_string(options_.nesterov) +
            " bias_correction=" + std::to_string(options_.bias_correction) +
            " shape_scaling=" + std::to_string(options_.shape_scaling) +
-           " weight_decay=" + number_text(options_.weight_decay);
+           " weight_decay=" + number_text(options_.weight_decay) + moments_text(options_.moments);
 }
 
 // gpu::SignSgdHyper. A direction may be multiplied by any positive number: the terms of Nesterov are, by
@@ -68,13 +70,16 @@ void SignSgd::build(StepBuilder& step) const {
     const bool has_momentum = options_.momentum > 0;
     for (const StepBuilder::Item& item : step.items()) {
         const Tensor momentum =
-            has_momentum ? step.state(item, "momentum", DType::f32, item.weight.shape) : Tensor();
+            has_momentum ? step.state(item, "momentum", moment_dtype(options_.moments), item.weight.shape)
+                         : Tensor();
         if (item.weight.shape.count() == 0) continue;
         auto elements = element_job<gpu::SignSgdJob>(step, item);
         elements.job.shape_factor = options_.shape_scaling ? matrix_factor(*item.parameter) : 1.0f;
-        if (momentum) elements.add_state(offsetof(gpu::SignSgdJob, momentum), momentum);
+        if (momentum)
+            elements.add_moment(&gpu::SignSgdJob::momentum, offsetof(gpu::SignSgdJob, momentum), item,
+                                momentum);
         add_element_job(step, item, kSignSgd, std::move(elements), has_momentum ? gpu::SGD_MOMENTUM : 0, 6.0,
-                        has_momentum ? 8.0 : 0.0);
+                        has_momentum ? 2.0 * static_cast<double>(bytes_of(momentum.dtype)) : 0.0);
     }
 }
 

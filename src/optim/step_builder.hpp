@@ -38,9 +38,10 @@ public:
     struct Item {
         const Parameter* parameter;
         Tensor weight;
-        Tensor gradient;  // the caller's, or the sum of micro-batches (f32)
-        Tensor master;    // empty where the step works on the weight itself
-        Tensor average;   // empty without an average
+        Tensor gradient;      // the caller's, or the sum of micro-batches (f32)
+        Tensor master;        // empty where the step works on the weight itself
+        Tensor average;       // empty without an average
+        std::uint32_t index;  // among all parameters of the plan
     };
 
     // Checks everything, then builds and compiles the step.

@@ -122,10 +122,11 @@ void StepBuilder::add_parameter_reads(std::vector<Operand>& operands, std::uint3
 
 void StepBuilder::add_element_wise(Operation operation, const Item& item, const ElementGrid& grid,
                                    std::uint32_t bits, double flops, double state_bytes) {
-    operation.constants = {{gpu::SPEC_THREADS, grid.threads},
-                           variant(bits),
-                           {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(item.weight.dtype)},
-                           {gpu::SPEC_DTYPE_B, static_cast<std::uint32_t>(item.gradient.dtype)}};
+    operation.constants.insert(operation.constants.begin(),
+                               {{gpu::SPEC_THREADS, grid.threads},
+                                variant(bits),
+                                {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(item.weight.dtype)},
+                                {gpu::SPEC_DTYPE_B, static_cast<std::uint32_t>(item.gradient.dtype)}});
     operation.reason = variant_reason();
     const double count = static_cast<double>(item.weight.shape.count());
     operation.flops = flops * count;

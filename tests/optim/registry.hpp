@@ -83,6 +83,7 @@ inline std::vector<OptimizerCase> optimizer_registry() {
         adamw("adamw_cautious", {.lr = 0.01f, .beta2 = 0.95, .weight_decay = 0.1f, .cautious_decay = true}),
         adamw("adamw_uncorrected",
               {.eps = 0.0f, .weight_decay = 0.0f, .amsgrad = true, .bias_correction = false}),
+        without_reference(adamw("adamw_bf16", {.moments = MomentFormat::bf16})),
         muon("muon", MuonOptions::keller_jordan(), kj),
         muon("muon_products", products, kj),
         muon("muon_torch", MuonOptions::torch(), kj),

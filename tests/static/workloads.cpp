@@ -349,20 +349,25 @@ void compile_steps(const Device& device) {
         };
         compile_step(AdamW(device));
         compile_step(AdamW(device, {.amsgrad = true}));
+        compile_step(AdamW(device, {.moments = MomentFormat::bf16}));
         compile_step(Adafactor(device));
         compile_step(Adafactor(device, {.beta1 = 0.9}));
         compile_step(Lookahead(device, std::make_unique<AdamW>(device)));
         compile_step(Lion(device));
+        compile_step(Lion(device, {.moments = MomentFormat::bf16}));
         compile_step(SignSgd(device));
+        compile_step(SignSgd(device, {.moments = MomentFormat::bf16}));
         compile_step(RandomScalingSgd(device));
         compile_step(Sgd(device));
         compile_step(Sgd(device, {.momentum = 0.9, .nesterov = true}));
+        compile_step(Sgd(device, {.momentum = 0.9, .moments = MomentFormat::bf16}));
         for (DType precision : {DType::f32, DType::f16}) {
             MuonOptions options;
             options.polar.precision = precision;
             compile_step(Muon(device, options), true);
         }
         compile_step(NorMuon(device), true);
+        compile_step(NorMuon(device, {.moments = MomentFormat::bf16}), true);
         for (DionQr qr : {DionQr::automatic, DionQr::rcqr})
             compile_step(Dion(device, {.rank_fraction = 0.25, .qr = qr}), true);
         compile_step(AdaMuon(device), true);
@@ -382,6 +387,8 @@ void compile_steps(const Device& device) {
         for (double momentum : {0.0, 0.9})
             for (ScionNorm norm : {ScionNorm::spectral, ScionNorm::sign, ScionNorm::row})
                 compile_step(Scion(device, {.momentum = momentum, .norm = norm}), true);
+        compile_step(Scion(device, {.momentum = 0.9, .norm = ScionNorm::sign, .moments = MomentFormat::bf16}),
+                     true);
         compile_step(Mousse(device), true);
         compile_step(Shampoo(device, {.trace_exponent = 0.5, .block_size = 256, .momentum = 0.9}));
         ShampooOptions soap = ShampooOptions::soap();

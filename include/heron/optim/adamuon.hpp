@@ -8,7 +8,7 @@
 //
 // The first step moves every element by rms lr. A parameter with more than two axes is out x (the rest), or a
 // batch of matrices (MatrixView::batch); m n is the number of a block's elements, for filters, too (where the
-// authors' code takes two of its four axes). States, f32, as large as the parameter: <parameter>.momentum,
+// authors' code takes two of its four axes). States, as large as the parameter: <parameter>.momentum,
 // <parameter>.v. Cost over Muon: 11 m n FLOPs and 16 m n bytes: a pass that reads O, updates V and leaves
 // partial sums of |P|^2, before which no element of the update is known (12 m n), and V in the update (4 m
 // n), which forms P again rather than have the pass write it. Of these V itself takes 8. The other 8, of the
@@ -20,6 +20,7 @@
 
 #include "heron/linalg.hpp"
 #include "heron/optim/matrix.hpp"
+#include "heron/optim/moments.hpp"
 #include "heron/train.hpp"
 
 namespace heron {
@@ -34,7 +35,8 @@ struct AdaMuonOptions {
     float rms = 0.2f;            // root mean square of the update, without lr; above 0
     MomentumRule momentum_rule = MomentumRule::ema;
     DecayForm decay = DecayForm::decoupled;
-    PolarOptions polar;  // muon x 5, norm + 1e-7
+    PolarOptions polar;                        // muon x 5, norm + 1e-7
+    MomentFormat moments = MomentFormat::f32;  // of M; V is f32
     Schedule schedule;
 
     HERON_API static AdaMuonOptions paper();  // sum, no Nesterov

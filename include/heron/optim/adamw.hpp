@@ -3,10 +3,11 @@
 //
 //   m <- m + (1 - b1)(g - m);  v <- v + (1 - b2)(g^2 - v);  W <- (1 - lr wd) W - lr m^ / (sqrt(v^) + eps)
 //
-// State: m and v in f32 (AMSGrad: and the largest v), <parameter>.m, .v and .vmax. 12 FLOPs and 28 bytes an
-// element with f32 tensors (AMSGrad 36).
+// State: m and v (AMSGrad: and the largest v), <parameter>.m, .v and .vmax, 8 bytes an element, 4 with
+// moments in bf16. 12 FLOPs and 28 bytes an element with f32 tensors (AMSGrad 36).
 #pragma once
 
+#include "heron/optim/moments.hpp"
 #include "heron/train.hpp"
 
 namespace heron {
@@ -22,6 +23,7 @@ struct AdamWOptions {
     bool bias_correction = true;
     bool eps_on_uncorrected = false;  // sqrt(v) + eps with v uncorrected (Moonlight)
     bool cautious_decay = false;      // decays only elements where m W >= 0, W as before the step (dion)
+    MomentFormat moments = MomentFormat::f32;  // of m and v; f32 with amsgrad
     Schedule schedule;
 };
 

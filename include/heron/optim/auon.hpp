@@ -13,13 +13,14 @@
 // gamma 1.5).
 //
 // A parameter with more than two axes is out x (the rest), or a batch of matrices (MatrixView::batch); blocks
-// have their own norms. State: M, f32, as large as the parameter, <parameter>.momentum. FLOPs of AuON: 9 m n,
+// have their own norms. State: M, as large as the parameter, <parameter>.momentum. FLOPs of AuON: 9 m n,
 // and 20 m n for r; bytes, with f32 tensors: 28 m n, with r 36 m n. Hybrid: over Muon, 21 m n FLOPs and one
 // pass, 4 m n bytes, for r; |U| comes with the last product.
 #pragma once
 
 #include "heron/linalg.hpp"
 #include "heron/optim/matrix.hpp"
+#include "heron/optim/moments.hpp"
 #include "heron/train.hpp"
 
 namespace heron {
@@ -35,7 +36,8 @@ struct AuonOptions {
     AuonForm form = AuonForm::code;
     bool hybrid = false;
     DecayForm decay = DecayForm::decoupled;
-    PolarOptions polar;  // of hybrid: muon x 5, norm + 1e-7
+    PolarOptions polar;                        // of hybrid: muon x 5, norm + 1e-7
+    MomentFormat moments = MomentFormat::f32;  // of M
     Schedule schedule;
 
     HERON_API static AuonOptions hybrid_code();   // Hybrid-AuON

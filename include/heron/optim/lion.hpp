@@ -3,10 +3,11 @@
 //
 //   W <- (1 - lr wd) W - lr sign(b1 m + (1 - b1) g);  then m <- b2 m + (1 - b2) g
 //
-// sign(0) is 0. State: m in f32, <parameter>.momentum. About 8 FLOPs and 20 bytes an element with f32
-// tensors.
+// sign(0) is 0. State: m, <parameter>.momentum, 4 bytes an element, 2 in bf16. About 8 FLOPs and 20 bytes an
+// element with f32 tensors.
 #pragma once
 
+#include "heron/optim/moments.hpp"
 #include "heron/train.hpp"
 
 namespace heron {
@@ -15,9 +16,10 @@ struct LionOptions {
     // finite, >= 0; all defaults are the authors'. They advise 3 to 10 times less than AdamW's, and a weight
     // decay larger by as much.
     float lr = 1e-4f;
-    double beta1 = 0.9;         // [0, 1); of what is stepped along
-    double beta2 = 0.99;        // [0, 1); of what is kept
-    float weight_decay = 0.0f;  // finite, >= 0; multiplied by lr
+    double beta1 = 0.9;                        // [0, 1); of what is stepped along
+    double beta2 = 0.99;                       // [0, 1); of what is kept
+    float weight_decay = 0.0f;                 // finite, >= 0; multiplied by lr
+    MomentFormat moments = MomentFormat::f32;  // of m
     Schedule schedule;
 };
 

@@ -5,7 +5,7 @@
 //   M <- momentum rule;  U = Nesterov(M, G);  O = polar(U);  W <- W - lr wd W - lr factor(m, n) O
 //
 // A parameter with more than two axes is out x (the rest), or a batch of matrices (MatrixView::batch).
-// State: M, f32, as large as the parameter, <parameter>.momentum. FLOPs, k the shorter and K the longer side:
+// State: M, as large as the parameter, <parameter>.momentum. FLOPs, k the shorter and K the longer side:
 // T (3 k^2 K + k^3) + 13 m n; bytes, with f32 tensors: 36 m n + T (20 m n + 24 k^2). A matrix that one
 // workgroup holds: 36 m n bytes in all. 12 m n of them are the update's, a pass of its own: the last product
 // a X + B X has X for what a product adds, not W. Less for K above 7/3 k, where polar() takes the Gram form:
@@ -14,6 +14,7 @@
 
 #include "heron/linalg.hpp"
 #include "heron/optim/matrix.hpp"
+#include "heron/optim/moments.hpp"
 #include "heron/train.hpp"
 
 namespace heron {
@@ -27,8 +28,9 @@ struct MuonOptions {
     ShapeFactor shape_factor = ShapeFactor::max_one_sqrt_ratio;
     DecayForm decay = DecayForm::decoupled;
     ConvFactor conv_factor = ConvFactor::matrix;
-    float extra_scale = 1.0f;  // factor on the update, beside the shape factor; above 0
-    PolarOptions polar;        // muon x 5, norm + 1e-7
+    float extra_scale = 1.0f;                  // factor on the update, beside the shape factor; above 0
+    PolarOptions polar;                        // muon x 5, norm + 1e-7
+    MomentFormat moments = MomentFormat::f32;  // of M; U is formed of what is kept
     Schedule schedule;
     Schedule momentum_schedule;  // factor on momentum: Schedule::linear(0.85f / 0.95f, 1, 300) warms up
 

@@ -8,7 +8,7 @@
 //   W <- W - lr wd W - lr factor(m, n) P
 //
 // A parameter with more than two axes is out x (the rest), or a batch of matrices (MatrixView::batch); each
-// block is rescaled by itself. State, f32: <parameter>.momentum, as large as the parameter; <parameter>.v,
+// block is rescaled by itself. State: <parameter>.momentum, as large as the parameter; <parameter>.v,
 // one number a row. Cost over Muon: 3 m n FLOPs and, since the last product leaves the squares of the rows,
 // no pass over O: 20 m bytes, and m n / 8 on GPUs for a sum of every 64 columns. Means over columns (where m
 // < n with shorter_side) and over slices of filters (ConvFactor::kernel) read O once more: 4 m n bytes (less
@@ -17,6 +17,7 @@
 
 #include "heron/linalg.hpp"
 #include "heron/optim/matrix.hpp"
+#include "heron/optim/moments.hpp"
 #include "heron/train.hpp"
 
 namespace heron {
@@ -50,7 +51,8 @@ struct NorMuonOptions {
     // kernel: as the authors' code does with a filter (out, in, kh, kw), whose rows are then those of each
     // kh x kw slice, which is rescaled by itself; with NorMuonLines::rows only.
     ConvFactor conv_factor = ConvFactor::matrix;
-    PolarOptions polar;  // muon x 5, norm + 1e-7
+    PolarOptions polar;                        // muon x 5, norm + 1e-7
+    MomentFormat moments = MomentFormat::f32;  // of M; v is f32
     Schedule schedule;
     Schedule momentum_schedule;  // factor on momentum
 

@@ -20,7 +20,7 @@
 // Weights should begin on the ball: draw_scion_weight(). Weight decay 1 keeps them in the ball of radius
 // `scale` (the constrained form), 0 is the unconstrained form.
 //
-// State, f32: M, as large as the parameter, <parameter>.momentum; none with momentum 0 (the authors'
+// State: M, as large as the parameter, <parameter>.momentum; none with momentum 0 (the authors'
 // ScionLight keeps M in the gradient instead). Cost, with f32 tensors: spectral as Muon; sign one pass, 6 m
 // n FLOPs, 20 m n bytes (12 without momentum); the others momentum, norms and update, 12 m n FLOPs, 28 m n
 // bytes (24 without momentum). No norm is taken of a polar factor.
@@ -30,6 +30,7 @@
 
 #include "heron/linalg.hpp"
 #include "heron/optim/matrix.hpp"
+#include "heron/optim/moments.hpp"
 #include "heron/train.hpp"
 
 namespace heron {
@@ -64,11 +65,12 @@ struct ScionOptions {
     ScionNorm norm = ScionNorm::automatic;
     ScionScale norm_scale = ScionScale::normalized;
     ScionKernel kernel = ScionKernel::elements;
-    bool transpose = false;     // row and column: of A^T, in which m and n change places
-    float scale = 1.0f;         // radius of the ball; above 0
-    float weight_decay = 1.0f;  // finite, >= 0; multiplied by lr
-    float eps = 1e-8f;          // finite, >= 0
-    PolarOptions polar;         // of spectral: muon x 5, norm + 1e-7
+    bool transpose = false;                    // row and column: of A^T, in which m and n change places
+    float scale = 1.0f;                        // radius of the ball; above 0
+    float weight_decay = 1.0f;                 // finite, >= 0; multiplied by lr
+    float eps = 1e-8f;                         // finite, >= 0
+    PolarOptions polar;                        // of spectral: muon x 5, norm + 1e-7
+    MomentFormat moments = MomentFormat::f32;  // of M
     Schedule schedule;
 
     // W <- (1 - beta) W - lr argmax over the unit ball of <M, D>: weight decay beta / lr, so that with a

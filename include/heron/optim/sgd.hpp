@@ -6,21 +6,23 @@
 //   b <- mu b + (1 - dampening) g (first step: b = g)
 //   W <- W - lr (g + mu b) (Nesterov), W - lr b (momentum) or W - lr g (neither)
 //
-// State: b in f32, <parameter>.momentum, none without momentum. 6 FLOPs and 20 bytes an element with f32
-// tensors and momentum, 12 bytes without.
+// State: b, <parameter>.momentum, 4 bytes an element, 2 in bf16, none without momentum. 6 FLOPs and 20 bytes
+// an element with f32 tensors and momentum, 12 bytes without.
 #pragma once
 
+#include "heron/optim/moments.hpp"
 #include "heron/train.hpp"
 
 namespace heron {
 
 struct SgdOptions {
-    float lr = 1e-3f;              // finite, >= 0; torch
-    double momentum = 0.0;         // [0, 1)
-    double dampening = 0.0;        // [0, 1]; must be 0 with Nesterov
-    bool nesterov = false;         // needs momentum > 0
-    float weight_decay = 0.0f;     // finite, >= 0
-    bool decoupled_decay = false;  // decay multiplied by lr and kept out of the momentum
+    float lr = 1e-3f;                          // finite, >= 0; torch
+    double momentum = 0.0;                     // [0, 1)
+    double dampening = 0.0;                    // [0, 1]; must be 0 with Nesterov
+    bool nesterov = false;                     // needs momentum > 0
+    float weight_decay = 0.0f;                 // finite, >= 0
+    bool decoupled_decay = false;              // decay multiplied by lr and kept out of the momentum
+    MomentFormat moments = MomentFormat::f32;  // of b
     Schedule schedule;
 };
 

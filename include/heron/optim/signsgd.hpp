@@ -5,10 +5,11 @@
 //   x = b m / (1 - b^(t+1)) + (1 - b) g / (1 - b^t), or b m + (1 - b) g without bias correction
 //   W <- (1 - lr wd) W - lr f sign(x)
 //
-// sign(0) is 0. State: m in f32, <parameter>.momentum, none without momentum. About 6 FLOPs and 20 bytes an
-// element with f32 tensors and momentum, 12 bytes without.
+// sign(0) is 0. State: m, <parameter>.momentum, 4 bytes an element, 2 in bf16, none without momentum. About 6
+// FLOPs and 20 bytes an element with f32 tensors and momentum, 12 bytes without.
 #pragma once
 
+#include "heron/optim/moments.hpp"
 #include "heron/train.hpp"
 
 namespace heron {
@@ -21,7 +22,8 @@ struct SignSgdOptions {
     // f = 2 / (m + n) of an m x n matrix, else 1. For matrices: convolutions as out x (in kh kw), with
     // view.batch the last two axes.
     bool shape_scaling = false;
-    float weight_decay = 0.0f;  // finite, >= 0; multiplied by lr
+    float weight_decay = 0.0f;                 // finite, >= 0; multiplied by lr
+    MomentFormat moments = MomentFormat::f32;  // of m
     Schedule schedule;
 };
 

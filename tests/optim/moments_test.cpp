@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: MIT
+// Moments that are kept in fewer bits: what is stored, against float64, and where the lost bits go.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "optim/optimizer_checks.hpp"
+#include "optim/reference.hpp"
+
+namespace heron::test {
+namespace {
+
+constexpr double kU = 0x1p-24;
+constexpr MomentFormat kBf16 = MomentFormat::bf16;
+
+template <class Algorithm, class Options>
+MakeOptimizer maker(const Options& options) {
+    return [=](const Device& device) { return std::make_unique<Algorithm>(device, options); };
+}
+
+MuonOptions muon_of_momentum() {
+    MuonOptions options;
+    options.nesterov = false;
+    options.moments = kBf16;
+    return options;
+}
+
+std::vector<float> moment(const Training& training, const std::string& name) {
+    return decode(training.state_bytes(name), DType::bf16);
+}
+void set_moment(Training& training, const std::string& name, const std::vector<float>& values) {
+    training.plan().write_state(name, encode(values, DType::bf16));
+}
+
+// One of the two neighbours in bf16 of what would be stored, but for roundings of its computation: of a sum
+// of numbers of either sign, of up to 4, they may be large beside the sum.
+void expect_neighbours(const std::vector<float>& stored, const std::vector<double>& exact, bool is_signed) {
+    EXPECT_TRUE(within(stored, exact, [&](std::size_t i) {
+        return (0x1p-7 + 4 * kU) * std::abs(exact[i]) + (is_signed ? 16 * kU : 0);
+    }));
+}
+
+class MomentsTest : public DeviceTest {
+protected:
+    // Two steps, from what is stored; both forms of access to memory.
+    template <class Check>
+    void on_both_forms(const Check& check) {
+        check(device());
+        if (device().capabilities().cpu) check(device({.cpu = true}));
+    }
+    void check_element_wise(Device& on, const MakeOptimizer& make, double lr, Reference& reference,
+                            const std::vector<std::string>& names) {
+        Training training(on, make, {{.name = "w", .shape = {64, 65}}});
+        for (unsigned t = 1; t <= 3; ++t) {
+            training.draw_gradients(t);
+            const std::vector<float> before = training.tensor().weight();
+            for (const std::string& name : names)
+                reference.states[name] = doubles(moment(training, "w." + name));
+            std::vector<double> w = doubles(before);
+            reference.step(w, doubles(training.tensor().gradient_values()), t);
+            training.plan().run();
+            for (const std::string& name : names) {
+                SCOPED_TRACE(name);
+                expect_neighbours(moment(training, "w." + name), reference.states[name], name != "v");
+            }
+            // (What is subtracted is lr times such a sum.)
+            EXPECT_TRUE(within(training.tensor().weight(), w, [&](std::size_t i) {
+                return 16 * kU * (std::abs(w[i]) + std::abs(w[i] - static_cast<double>(before[i])) + lr);
+            }));
+        }
+    }
+    // U is what is kept, not what it was before it was rounded: the norm has to be that of what it divides.
+    void check_muon(Device& on, bool one_workgroup) {
+        MuonOptions options = muon_of_momentum();
+        options.polar.one_workgroup = one_workgroup;
+        // The second block begins with an odd element: it shares a word with the first.
+        Training training(on, maker<Muon>(options),
+                          {{.name = "w", .shape = {30, 13}, .view = {.row_splits = {13, 17}}}});
+        std::vector<double> exact(training.tensor().count(), 0.0);
+        MuonOptions of_kept = options;
+        of_kept.momentum = 0;
+        MuonReference reference(of_kept, {{13, 13, 1.0}, {17, 13, std::sqrt(17.0 / 13)}});
+        for (unsigned t = 1; t <= 3; ++t) {
+            training.draw_gradients(t);
+            const std::vector<float> before = training.tensor().weight();
+            const std::vector<double> old = doubles(moment(training, "w.momentum"));
+            for (std::size_t i = 0; i < exact.size(); ++i)
+                exact[i] = options.momentum * old[i] +
+                           (1 - options.momentum) * training.tensor().gradient_values()[i];
+            training.plan().run();
+            const std::vector<float> kept = moment(training, "w.momentum");
+            expect_neighbours(kept, exact, true);
+            std::vector<double> w = doubles(before);
+            reference.step(w, doubles(kept), t);
+            EXPECT_LE(update_error(before, training.tensor().weight(), w), 1e-4);
+        }
+    }
+};
+
+TEST_P(MomentsTest, AStateHasTwoBytesAnElement) {
+    const std::vector<Training::Group> groups{
+        {maker<AdamW>(AdamWOptions{.moments = kBf16}), {{.name = "adamw", .shape = {3, 5}}}},
+        {maker<Lion>(LionOptions{.moments = kBf16}), {{.name = "lion", .shape = {3, 5}}}},
+        {maker<Sgd>(SgdOptions{.momentum = 0.9, .moments = kBf16}), {{.name = "sgd", .shape = {3, 5}}}},
+        {maker<Muon>(muon_of_momentum()), {{.name = "muon", .shape = {3, 5}}}}};
+    Training training(device(), groups);
+    for (const char* name : {"adamw.m", "adamw.v", "lion.momentum", "sgd.momentum", "muon.momentum"}) {
+        EXPECT_EQ(training.plan().state_view(name).dtype, DType::bf16) << name;
+        EXPECT_EQ(training.state_bytes(name).size(), 30u) << name;
+    }
+}
+
+TEST_P(MomentsTest, MomentsAreNeighboursOfTheExactOnes) {
+    on_both_forms([&](Device& on) {
+        const AdamWOptions adamw{.lr = 0.01f, .moments = kBf16};
+        AdamWReference adamw_reference(adamw);
+        check_element_wise(on, maker<AdamW>(adamw), 0.01, adamw_reference, {"m", "v"});
+        const SgdOptions sgd{.lr = 0.1f, .momentum = 0.9, .nesterov = true, .moments = kBf16};
+        SgdReference sgd_reference(sgd);
+        check_element_wise(on, maker<Sgd>(sgd), 0.1, sgd_reference, {"momentum"});
+        check_muon(on, true);
+        check_muon(on, false);
+    });
+}
+
+// b = g in every step from b = 0: so many draws for one number, whose lost bits are 0.3 of a unit.
+TEST_P(MomentsTest, RoundingIsUnbiasedAndDrawnAnewForEveryElementStepAndTensor) {
+    constexpr std::size_t kCount = 20000;
+    constexpr double kShare = 0.3;
+    constexpr float kUnit = 0x1p-7f;
+    const float g = 1.0f + static_cast<float>(kShare) * kUnit;
+    Training training(device(), maker<Sgd>(SgdOptions{.momentum = 0.5, .moments = kBf16}),
+                      {{.name = "a", .shape = {kCount}}, {.name = "b", .shape = {kCount}}});
+    std::vector<std::vector<float>> draws;
+    for (int step = 0; step < 2; ++step)
+        for (const std::size_t i : {0u, 1u}) {
+            training.tensor(i).set_gradient(std::vector<float>(kCount, g));
+            set_moment(training, i == 0 ? "a.momentum" : "b.momentum", std::vector<float>(kCount, 0.0f));
+            if (i == 0) continue;
+            training.plan().run();
+            draws.push_back(moment(training, "a.momentum"));
+            draws.push_back(moment(training, "b.momentum"));
+        }
+    // Five standard deviations of a binomial distribution's mean.
+    const auto deviation = [](double p) { return 5 * std::sqrt(p * (1 - p) / kCount); };
+    const auto share = [](const auto& holds) {
+        std::size_t count = 0;
+        for (std::size_t i = 0; i < kCount; ++i) count += holds(i) ? 1 : 0;
+        return static_cast<double>(count) / kCount;
+    };
+    constexpr double kEqual = kShare * kShare + (1 - kShare) * (1 - kShare);
+    for (const std::vector<float>& values : draws) {
+        const double up = share([&](std::size_t i) { return values[i] == 1.0f + kUnit; });
+        const double down = share([&](std::size_t i) { return values[i] == 1.0f; });
+        EXPECT_EQ(up + down, 1.0);
+        // (16 random bits)
+        EXPECT_NEAR(up, kShare, deviation(kShare) + 0x1p-16);
+        const double equal = share([&](std::size_t i) { return values[i] == values[(i + 1) % kCount]; });
+        EXPECT_NEAR(equal, kEqual, 1.5 * deviation(kEqual));  // neighbouring pairs share an element
+    }
+    for (std::size_t x = 0; x < draws.size(); ++x)
+        for (std::size_t y = 0; y < x; ++y)
+            EXPECT_NEAR(share([&](std::size_t i) { return draws[x][i] == draws[y][i]; }), kEqual,
+                        deviation(kEqual));
+}
+
+// v <- 0.999 v moves v by a quarter of a unit in the last place: rounding to nearest would leave it at 1.
+TEST_P(MomentsTest, StepsBelowHalfAUnitAreNotLost) {
+    constexpr std::size_t kCount = 4096;
+    constexpr unsigned kSteps = 300;
+    ASSERT_EQ(rounded(0.999, DType::bf16), 1.0f);
+    Training training(device(), maker<AdamW>(AdamWOptions{.beta2 = 0.999, .moments = kBf16}),
+                      {{.name = "w", .shape = {kCount}}});
+    set_moment(training, "w.v", std::vector<float>(kCount, 1.0f));
+    training.tensor().set_gradient(std::vector<float>(kCount, 0.0f));
+    for (unsigned step = 0; step < kSteps; ++step) training.plan().run();
+    double mean = 0;
+    for (const float v : moment(training, "w.v")) mean += static_cast<double>(v) / kCount;
+    // Every step adds an error of standard deviation 2^-8 at most, to a v of 1 at most.
+    EXPECT_NEAR(mean, std::pow(0.999, kSteps), 5 * 0x1p-8 * std::sqrt(kSteps) / std::sqrt(kCount));
+}
+
+TEST_P(MomentsTest, RepetitionSlicesAndResumptionGiveTheSameBits) {
+    ScionOptions scion{.momentum = 0.9, .norm = ScionNorm::sign, .moments = kBf16};
+    const std::vector<Training::Group> groups{
+        {maker<Lion>(LionOptions{.moments = kBf16}), {{.name = "lion", .shape = {67}}}},
+        {maker<SignSgd>(SignSgdOptions{.moments = kBf16}), {{.name = "signum", .shape = {67}}}},
+        {maker<Muon>(muon_of_momentum()),
+         {{.name = "muon", .shape = {30, 13}, .view = {.row_splits = {13, 17}}}}},
+        {maker<NorMuon>(NorMuonOptions{.moments = kBf16}), {{.name = "normuon", .shape = {9, 7}}}},
+        {maker<AdaMuon>(AdaMuonOptions{.moments = kBf16}), {{.name = "adamuon", .shape = {9, 7}}}},
+        {maker<Auon>(AuonOptions{.nesterov = false, .moments = kBf16}), {{.name = "auon", .shape = {9, 7}}}},
+        {maker<Scion>(scion), {{.name = "scion", .shape = {30, 13}, .view = {.row_splits = {13, 17}}}}}};
+    const std::filesystem::path file = std::filesystem::temp_directory_path() /
+                                       ("heron_moments_" + std::to_string(GetParam().index) + ".safetensors");
+    const StepOptions options{.seed = 7};
+    Training whole(device(), groups, options);
+    whole.steps(1, 2);
+    save_checkpoint(whole.plan(), file);
+    whole.steps(3, 2);
+    Training resumed(device(), groups, options, 50);
+    load_checkpoint(resumed.plan(), file);
+    Commands commands(device());
+    for (unsigned step = 3; step <= 4; ++step) {
+        resumed.draw_gradients(step);
+        run_sliced(resumed, commands);
+    }
+    EXPECT_TRUE(resumed.bits() == whole.bits());
+    std::filesystem::remove(file);
+
+    Training other(device(), groups, {.seed = 8});
+    other.steps(1, 4);
+    EXPECT_FALSE(other.bits() == whole.bits());
+}
+
+TEST_P(MomentsTest, WhatNeedsF32IsRefused) {
+    expect_option_refused<AdamW, AdamWOptions>(device(), "moments", [](AdamWOptions& options) {
+        options.amsgrad = true;
+        options.moments = kBf16;
+    });
+    expect_option_refused<Muon, MuonOptions>(device(), "moments",
+                                             [](MuonOptions& options) { options.moments = MomentFormat(9); });
+    const auto lookahead = [](const Device& on) {
+        return std::make_unique<Lookahead>(on, maker<Lion>(LionOptions{.moments = kBf16})(on),
+                                           LookaheadOptions{.momentum = LookaheadMomentum::reset});
+    };
+    expect_refused([&] { Training unused(device(), lookahead, {{.name = "w", .shape = {4}}}); },
+                   {"f32", "\"w\""});
+}
+
+HERON_DEVICE_TESTS(MomentsTest);
+
+}  // namespace
+}  // namespace heron::test
