@@ -17,17 +17,20 @@ constexpr float kWeightDecay = 0.01f;
 // Steps between roots of curvature, whose factors for images are of order 784.
 constexpr std::uint32_t kRefresh = 20;
 
-std::unique_ptr<heron::Optimizer> adamw(const OptimizerRequest& request, float lr) {
+std::unique_ptr<heron::Optimizer> adamw(const OptimizerRequest& request, float lr,
+                                        heron::MomentFormat moments = heron::MomentFormat::f32) {
     return std::make_unique<heron::AdamW>(
         request.device,
-        heron::AdamWOptions{.lr = lr, .weight_decay = kWeightDecay, .schedule = request.schedule});
+        heron::AdamWOptions{
+            .lr = lr, .weight_decay = kWeightDecay, .moments = moments, .schedule = request.schedule});
 }
 
 // `matrices` takes what is routed to a matrix optimizer, AdamW everything else.
-Optimizers split(const OptimizerRequest& request, std::unique_ptr<heron::Optimizer> matrices) {
+Optimizers split(const OptimizerRequest& request, std::unique_ptr<heron::Optimizer> matrices,
+                 heron::MomentFormat moments = heron::MomentFormat::f32) {
     Optimizers result;
     result.push_back(std::move(matrices));
-    result.push_back(adamw(request, request.rest_lr));
+    result.push_back(adamw(request, request.rest_lr, moments));
     for (std::size_t i = 0; i < request.parameters.size(); ++i)
         result[request.routes[i].matrix ? 0 : 1]->add(request.parameters[i]);
     std::erase_if(result, [](const auto& optimizer) { return optimizer->parameters().empty(); });
@@ -39,7 +42,9 @@ Optimizers split(const OptimizerRequest& request, Options options) {
     options.lr = request.lr;
     options.weight_decay = kWeightDecay;
     options.schedule = request.schedule;
-    return split(request, std::make_unique<Algorithm>(request.device, options));
+    heron::MomentFormat moments = heron::MomentFormat::f32;
+    if constexpr (requires { moments = options.moments; }) moments = options.moments;
+    return split(request, std::make_unique<Algorithm>(request.device, options), moments);
 }
 
 // One optimizer for all parameters.
@@ -134,8 +139,16 @@ Optimizers singd(const OptimizerRequest& request, heron::StructureKind structure
 constexpr NamedOptimizer kOptimizers[] = {
     {"adamw", "AdamW for everything", 0.01f, false, false,
      [](const OptimizerRequest& request) { return whole(request, adamw(request, request.lr)); }},
+    {"adamw_bf16", "AdamW with moments in bf16", 0.01f, false, true,
+     [](const OptimizerRequest& request) {
+         return whole(request, adamw(request, request.lr, heron::MomentFormat::bf16));
+     }},
     {"muon", "Muon for the matrices of the hidden layers, AdamW for the rest", 0.02f, true, false,
      [](const OptimizerRequest& request) { return split<heron::Muon>(request, heron::MuonOptions()); }},
+    {"muon_bf16", "Muon and AdamW with moments in bf16", 0.02f, true, true,
+     [](const OptimizerRequest& request) {
+         return split<heron::Muon>(request, heron::MuonOptions{.moments = heron::MomentFormat::bf16});
+     }},
     {"muon_moonlight", "Muon as in Moonlight, updates of RMS 0.2", 0.01f, true, true,
      [](const OptimizerRequest& request) {
          return split<heron::Muon>(request, heron::MuonOptions::moonlight());
@@ -314,6 +327,11 @@ constexpr NamedOptimizer kOptimizers[] = {
      [](const OptimizerRequest& request) {
          return whole<heron::Lion>(request, heron::LionOptions{.weight_decay = 10 * kWeightDecay});
      }},
+    {"lion_bf16", "Lion with its momentum in bf16", 3e-3f, false, true,
+     [](const OptimizerRequest& request) {
+         return whole<heron::Lion>(request, heron::LionOptions{.weight_decay = 10 * kWeightDecay,
+                                                               .moments = heron::MomentFormat::bf16});
+     }},
     {"signum", "SignSGD with momentum 0.9 for everything", 3e-3f, false, false,
      [](const OptimizerRequest& request) { return whole<heron::SignSgd>(request, heron::SignSgdOptions()); }},
     {"signsgd", "SignSGD without momentum", 3e-3f, false, true,
@@ -323,6 +341,12 @@ constexpr NamedOptimizer kOptimizers[] = {
     {"sgd", "SGD with Nesterov momentum 0.9 for everything", 0.08f, false, false,
      [](const OptimizerRequest& request) {
          return whole<heron::Sgd>(request, heron::SgdOptions{.momentum = 0.9, .nesterov = true});
+     }},
+    {"sgd_bf16", "SGD with its momentum in bf16", 0.08f, false, true,
+     [](const OptimizerRequest& request) {
+         return whole<heron::Sgd>(
+             request,
+             heron::SgdOptions{.momentum = 0.9, .nesterov = true, .moments = heron::MomentFormat::bf16});
      }},
     {"random_scaling_sgd", "SGD with momentum 0.9 and exponential random scaling for everything", 0.05f,
      false, false,

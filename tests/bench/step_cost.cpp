@@ -22,6 +22,8 @@ using namespace heron;
 using namespace heron::bench;
 
 constexpr std::uint32_t kFirstStep = 1000, kSteps = 1000;
+// Forms of other optimizers that have other costs.
+constexpr std::string_view kForms[] = {"adamw_bf16", "muon_bf16", "lion_bf16", "sgd_bf16"};
 constexpr std::uint64_t kSamples = 256;  // of the inputs and output gradients that optimizers of layers read
 
 struct Cost {
@@ -131,7 +133,7 @@ private:
         std::vector<Cost> costs;
     };
     static constexpr Column kColumns[] = {
-        {"State", "Bytes of state for each element of the matrix, in f32.",
+        {"State", "Bytes of state for each element of the matrix, which is f32; of _bf16, moments are bf16.",
          [](const Cost& cost, const Cost&) { return cost.state; }, " %.2f |"},
         {"FLOPs", "Of a step, in the mean over refreshes, over Muon's.",
          [](const Cost& cost, const Cost& muon) { return cost.flops / muon.flops; }, " %.3g |"},
@@ -187,15 +189,18 @@ int main(int argc, char** argv) {
         ->type_name("N...")
         ->capture_default_str();
     app.add_option("--time", timed, "those of --sizes at which steps are timed, too")->type_name("N...");
-    app.add_option("--optimizers", names, "some, in place of all that are no forms of another one")
+    app.add_option("--optimizers", names,
+                   "some, in place of all but forms of another one that cost what it does")
         ->type_name("NAME...");
     app.add_option("--note", note, "a sentence for the page, such as what else the machine was doing");
     return run_program(app, argc, argv, 20, [&](Device& device, int repeats) {
         Table table(device, sizes, timed, repeats);
-        for (const samples::NamedOptimizer& named : samples::named_optimizers())
-            if (named.name == "muon" || (names.empty() && !named.form) ||
-                std::ranges::find(names, named.name) != names.end())
-                table.measure(named);
+        for (const samples::NamedOptimizer& named : samples::named_optimizers()) {
+            const bool wanted = names.empty()
+                                    ? !named.form || std::ranges::find(kForms, named.name) != std::end(kForms)
+                                    : std::ranges::find(names, named.name) != names.end();
+            if (wanted || named.name == "muon") table.measure(named);
+        }
         std::string command = "step_cost";
         for (int i = 1; i < argc; ++i)
             command += std::string(" ") + (std::string_view(argv[i]).find(' ') == std::string_view::npos
