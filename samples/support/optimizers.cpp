@@ -143,6 +143,10 @@ constexpr NamedOptimizer kOptimizers[] = {
      [](const OptimizerRequest& request) {
          return whole(request, adamw(request, request.lr, heron::MomentFormat::bf16));
      }},
+    {"adamw_block8", "AdamW with moments in 8 bits", 0.01f, false, true,
+     [](const OptimizerRequest& request) {
+         return whole(request, adamw(request, request.lr, heron::MomentFormat::block8));
+     }},
     {"muon", "Muon for the matrices of the hidden layers, AdamW for the rest", 0.02f, true, false,
      [](const OptimizerRequest& request) { return split<heron::Muon>(request, heron::MuonOptions()); }},
     {"muon_bf16", "Muon and AdamW with moments in bf16", 0.02f, true, true,

@@ -36,6 +36,22 @@ struct AdamWJob {
     uint             first_group;
 };
 
+// adamw_block8.comp
+struct AdamWBlock8Job {
+    ParameterOperand parameter;
+    GradientOperand  gradient;
+    U32              codes1;      // of m; four elements a word, whole blocks
+    U32              codes2;      // of v
+    F32              scales1;     // one a block: the largest |m|
+    F32              scales2;     // the largest root of v
+    AdamWHyperRef    hyper;
+    ElementRange     range;
+    uint             index;       // of the parameter in the plan, for random numbers
+    uint             padding;
+    uint             flags;       // ADAMW_CAUTIOUS
+    uint             first_group;
+};
+
 const uint ADAMW_CAUTIOUS = 1;
 const uint ADAMW_DECAY_AFTER = 2; // decays the weight after its update
 

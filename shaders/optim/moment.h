@@ -18,6 +18,8 @@ struct MomentOperand {
 // quad, step, parameter, this).
 const uint MOMENT_STREAM = 0xfffffffeu;
 
+const uint MOMENT_BLOCK = 256; // elements that share a scale, of moments in 8 bits
+
 HERON_SHARED_END
 
 #endif

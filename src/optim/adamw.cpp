@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include "heron/spirv/adamw.hpp"
+#include "heron/spirv/adamw_block8.hpp"
 #include "optim/adamw.h"
 #include "optim/checks.hpp"
 #include "optim/element_job.hpp"
@@ -16,6 +17,30 @@ namespace {
 
 static_assert(sizeof(gpu::AdamWJob) == 160);
 constexpr KernelInfo kAdamW = make_kernel<gpu::AdamWJob>("adamw", spirv::adamw);
+static_assert(sizeof(gpu::AdamWBlock8Job) == 144);
+constexpr KernelInfo kAdamWBlock8 = make_kernel<gpu::AdamWBlock8Job>("adamw_block8", spirv::adamw_block8);
+
+// Moments in 8 bits: as the other form, but one workgroup a block.
+void add_adamw_block8(StepBuilder& step, const StepBuilder::Item& item, std::uint32_t flags) {
+    using Job = gpu::AdamWBlock8Job;
+    const std::uint64_t blocks = (item.weight.shape.count() + gpu::MOMENT_BLOCK - 1) / gpu::MOMENT_BLOCK;
+    const Shape words{blocks * gpu::MOMENT_BLOCK / 4}, scales{blocks};
+    const Tensor m = step.state(item, "m", DType::u32, words);
+    const Tensor v = step.state(item, "v", DType::u32, words);
+    const Tensor m_scale = step.state(item, "m_scale", DType::f32, scales);
+    const Tensor v_scale = step.state(item, "v_scale", DType::f32, scales);
+    if (blocks == 0) return;
+    auto elements = element_job<Job>(step, item);
+    const Capabilities& capabilities = step.device().capabilities();
+    elements.grid = {threads_of(capabilities, capabilities.cpu ? 8 : gpu::MOMENT_BLOCK / 4), 1, blocks};
+    elements.job.flags = flags;
+    elements.job.index = item.index;
+    elements.add_state(offsetof(Job, codes1), m);
+    elements.add_state(offsetof(Job, codes2), v);
+    elements.add_state(offsetof(Job, scales1), m_scale);
+    elements.add_state(offsetof(Job, scales2), v_scale);
+    add_element_job(step, item, kAdamWBlock8, std::move(elements), 0, 40.0, 4.0 + 16.0 / gpu::MOMENT_BLOCK);
+}
 
 }  // namespace
 
@@ -26,7 +51,7 @@ AdamW::AdamW(const Device& device, const AdamWOptions& options)
     check_option("AdamW", "beta1", o.beta1, o.beta1 >= 0 && o.beta1 < 1, "in [0, 1)");
     check_option("AdamW", "beta2", o.beta2, o.beta2 >= 0 && o.beta2 < 1, "in [0, 1)");
     check_option("AdamW", "eps", o.eps, o.eps >= 0, "finite and not below 0");
-    check_moments("AdamW", o.moments);
+    check_moments("AdamW", o.moments, MomentFormat::block8);
     // The largest of noisy numbers is too large.
     if (o.amsgrad && o.moments != MomentFormat::f32) refuse("AdamW: moments must be f32 with amsgrad");
 }
@@ -60,6 +85,7 @@ std::vector<HyperValue> adamw_hyper(const AdamWOptions& o) {
 
 void add_adamw(StepBuilder& step, const StepBuilder::Item& item, std::uint32_t flags, bool amsgrad,
                MomentFormat moments) {
+    if (moments == MomentFormat::block8) return add_adamw_block8(step, item, flags);
     const Shape& shape = item.weight.shape;
     const Tensor m = step.state(item, "m", moment_dtype(moments), shape);
     const Tensor v = step.state(item, "v", moment_dtype(moments), shape);

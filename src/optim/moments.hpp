@@ -15,8 +15,10 @@
 
 namespace heron {
 
-inline void check_moments(std::string_view who, MomentFormat format) {
-    check_enum(who, "moments", format, MomentFormat::bf16);
+// `last` is the last format that the optimizer has.
+inline void check_moments(std::string_view who, MomentFormat format, MomentFormat last = MomentFormat::bf16) {
+    check_enum(who, "moments", format, MomentFormat::block8);
+    if (format > last) refuse(std::string(who) + ": moments in block8 are AdamW's alone");
 }
 
 inline DType moment_dtype(MomentFormat format) {
@@ -25,7 +27,8 @@ inline DType moment_dtype(MomentFormat format) {
 
 // For Optimizer::options_text(). Nothing for f32: checkpoints from before there was a choice stay good.
 inline std::string moments_text(MomentFormat format) {
-    return format == MomentFormat::f32 ? "" : std::string(" moments=") + to_string(moment_dtype(format));
+    if (format == MomentFormat::f32) return "";
+    return format == MomentFormat::bf16 ? " moments=bf16" : " moments=block8";
 }
 
 // Fills in a job's member at `field`, for elements [first, first + count) of the state of an item, which are

@@ -23,7 +23,7 @@ using namespace heron::bench;
 
 constexpr std::uint32_t kFirstStep = 1000, kSteps = 1000;
 // Forms of other optimizers that have other costs.
-constexpr std::string_view kForms[] = {"adamw_bf16", "muon_bf16", "lion_bf16", "sgd_bf16"};
+constexpr std::string_view kForms[] = {"adamw_bf16", "adamw_block8", "muon_bf16", "lion_bf16", "sgd_bf16"};
 constexpr std::uint64_t kSamples = 256;  // of the inputs and output gradients that optimizers of layers read
 
 struct Cost {
@@ -133,7 +133,7 @@ private:
         std::vector<Cost> costs;
     };
     static constexpr Column kColumns[] = {
-        {"State", "Bytes of state for each element of the matrix, which is f32; of _bf16, moments are bf16.",
+        {"State", "Bytes of state for each element of the matrix, which is f32; forms name other moments.",
          [](const Cost& cost, const Cost&) { return cost.state; }, " %.2f |"},
         {"FLOPs", "Of a step, in the mean over refreshes, over Muon's.",
          [](const Cost& cost, const Cost& muon) { return cost.flops / muon.flops; }, " %.3g |"},

@@ -40,6 +40,31 @@ void expect_neighbours(const std::vector<float>& stored, const std::vector<doubl
     }));
 }
 
+// AdamW's in 8 bits, as the header has them.
+struct Block8 {
+    std::vector<double> m, v, m_scale, v_scale;  // scales by element, of the square for v
+
+    explicit Block8(const Training& training) {
+        const auto codes = [&](const char* name) {
+            const std::vector<std::byte> bytes = training.state_bytes(name);
+            std::vector<int> values;
+            for (std::size_t i = 0; i < training.tensor().count(); ++i)
+                values.push_back(static_cast<int>(bytes[i]));
+            return values;
+        };
+        const std::vector<int> m_codes = codes("w.m"), v_codes = codes("w.v");
+        const std::vector<float> m_scales = training.state("w.m_scale"),
+                                 v_scales = training.state("w.v_scale");
+        for (std::size_t i = 0; i < m_codes.size(); ++i) {
+            const double q = (m_codes[i] - 127) / 127.0;
+            m_scale.push_back(m_scales[i / 256]);
+            v_scale.push_back(std::pow(v_scales[i / 256], 2));
+            m.push_back(q * std::abs(q) * m_scale.back());
+            v.push_back(std::pow(v_codes[i] / 255.0, 4) * v_scale.back());
+        }
+    }
+};
+
 class MomentsTest : public DeviceTest {
 protected:
     // Two steps, from what is stored; both forms of access to memory.
@@ -180,6 +205,77 @@ TEST_P(MomentsTest, StepsBelowHalfAUnitAreNotLost) {
     EXPECT_NEAR(mean, std::pow(0.999, kSteps), 5 * 0x1p-8 * std::sqrt(kSteps) / std::sqrt(kCount));
 }
 
+TEST_P(MomentsTest, BlocksOf8BitsHoldTheLevelsAroundTheExactOnes) {
+    on_both_forms([&](Device& on) {
+        const AdamWOptions options{.lr = 0.01f, .beta2 = 0.9, .moments = MomentFormat::block8};
+        Training training(on, maker<AdamW>(options), {{.name = "w", .shape = {67, 31}}});
+        EXPECT_EQ(training.state_bytes("w.m").size(), 9u * 256);
+        EXPECT_EQ(training.state_bytes("w.v_scale").size(), 9u * 4);
+        AdamWReference reference(options);
+        for (unsigned t = 1; t <= 4; ++t) {
+            training.draw_gradients(t);
+            const std::vector<float> before = training.tensor().weight();
+            if (t > 1) {
+                const Block8 old(training);
+                reference.states = {{"m", old.m}, {"v", old.v}};
+            }
+            std::vector<double> w = doubles(before);
+            reference.step(w, doubles(training.tensor().gradient_values()), t);
+            training.plan().run();
+            const Block8 kept(training);
+            const std::vector<double>&m = reference.states["m"], &v = reference.states["v"];
+            const auto floats = [](const std::vector<double>& x) {
+                return std::vector<float>(x.begin(), x.end());
+            };
+            EXPECT_TRUE(within(floats(kept.m), m, [&](std::size_t i) {
+                const double scale = kept.m_scale[i];
+                return 2 * std::sqrt(std::abs(m[i]) * scale) / 127 + scale / (127 * 127) + 16 * kU;
+            }));
+            EXPECT_TRUE(within(floats(kept.v), v, [&](std::size_t i) {
+                const double q = 255 * std::pow(v[i] / kept.v_scale[i], 0.25);
+                const double gap = std::pow((q + 1) / 255, 4) - std::pow(std::max(q - 1, 0.0) / 255, 4);
+                return (gap + 16 * kU) * kept.v_scale[i];
+            }));
+            for (std::size_t i = 0; i < v.size(); ++i)
+                if (v[i] > 0) EXPECT_GT(kept.v[i], 0) << i;
+            // (Roots are off by some units.)
+            EXPECT_TRUE(within(training.tensor().weight(), w, [&](std::size_t i) {
+                return 16 * kU *
+                       (std::abs(w[i]) + 2 * std::abs(w[i] - static_cast<double>(before[i])) + 0.01);
+            }));
+        }
+    });
+}
+
+// 127 sqrt(0.3) = 69.56: m between two levels; v falls by less than half a level.
+TEST_P(MomentsTest, BlocksOf8BitsAreUnbiased) {
+    constexpr std::size_t kCount = 64 * 256;
+    constexpr unsigned kSteps = 100;
+    const AdamWOptions options{.beta1 = 0.0, .beta2 = 0.998, .moments = MomentFormat::block8};
+    Training training(device(), maker<AdamW>(options), {{.name = "w", .shape = {kCount}}});
+    std::vector<float> gradient(kCount, 0.3f);
+    for (std::size_t i = 0; i < kCount; i += 256) gradient[i] = 1.0f;
+    training.tensor().set_gradient(gradient);
+    training.plan().run();
+    const auto mean = [&](const std::vector<double>& values) {
+        double sum = 0;
+        for (std::size_t i = 0; i < kCount; ++i)
+            if (i % 256 != 0) sum += values[i];
+        return sum / (kCount / 256 * 255);
+    };
+    // Half of the distance between two levels, five standard deviations of the mean, 16 random bits.
+    const double gap = (70.0 * 70 - 69.0 * 69) / (127 * 127);
+    EXPECT_NEAR(mean(Block8(training).m), 0.3, 2.5 * gap / std::sqrt(kCount) + 0x1p-16 * gap + 8 * kU);
+
+    // All of a block's alike: a scale of 1, code 255.
+    training.plan().write_state("w.v", std::vector<std::byte>(kCount, std::byte{255}));
+    training.set_state("w.v_scale", std::vector<float>(kCount / 256, 1.0f));
+    training.tensor().set_gradient(std::vector<float>(kCount, 0.0f));
+    for (unsigned step = 0; step < kSteps; ++step) training.plan().run();
+    EXPECT_NEAR(mean(Block8(training).v), std::pow(0.998, kSteps),
+                2.5 * (4.0 / 255) * std::sqrt(kSteps) / std::sqrt(kCount));
+}
+
 TEST_P(MomentsTest, RepetitionSlicesAndResumptionGiveTheSameBits) {
     ScionOptions scion{.momentum = 0.9, .norm = ScionNorm::sign, .moments = kBf16};
     const std::vector<Training::Group> groups{
@@ -220,6 +316,8 @@ TEST_P(MomentsTest, WhatNeedsF32IsRefused) {
     });
     expect_option_refused<Muon, MuonOptions>(device(), "moments",
                                              [](MuonOptions& options) { options.moments = MomentFormat(9); });
+    expect_option_refused<Lion, LionOptions>(
+        device(), "moments", [](LionOptions& options) { options.moments = MomentFormat::block8; });
     const auto lookahead = [](const Device& on) {
         return std::make_unique<Lookahead>(on, maker<Lion>(LionOptions{.moments = kBf16})(on),
                                            LookaheadOptions{.momentum = LookaheadMomentum::reset});

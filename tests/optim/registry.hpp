@@ -84,6 +84,7 @@ inline std::vector<OptimizerCase> optimizer_registry() {
         adamw("adamw_uncorrected",
               {.eps = 0.0f, .weight_decay = 0.0f, .amsgrad = true, .bias_correction = false}),
         without_reference(adamw("adamw_bf16", {.moments = MomentFormat::bf16})),
+        without_reference(adamw("adamw_block8", {.moments = MomentFormat::block8})),
         muon("muon", MuonOptions::keller_jordan(), kj),
         muon("muon_products", products, kj),
         muon("muon_torch", MuonOptions::torch(), kj),

@@ -350,6 +350,7 @@ void compile_steps(const Device& device) {
         compile_step(AdamW(device));
         compile_step(AdamW(device, {.amsgrad = true}));
         compile_step(AdamW(device, {.moments = MomentFormat::bf16}));
+        compile_step(AdamW(device, {.moments = MomentFormat::block8}));
         compile_step(Adafactor(device));
         compile_step(Adafactor(device, {.beta1 = 0.9}));
         compile_step(Lookahead(device, std::make_unique<AdamW>(device)));

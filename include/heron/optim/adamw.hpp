@@ -4,7 +4,8 @@
 //   m <- m + (1 - b1)(g - m);  v <- v + (1 - b2)(g^2 - v);  W <- (1 - lr wd) W - lr m^ / (sqrt(v^) + eps)
 //
 // State: m and v (AMSGrad: and the largest v), <parameter>.m, .v and .vmax, 8 bytes an element, 4 with
-// moments in bf16. 12 FLOPs and 28 bytes an element with f32 tensors (AMSGrad 36).
+// moments in bf16, 2.03 in block8 (u32 of four codes; <parameter>.m_scale, .v_scale). 12 FLOPs and 28 bytes
+// an element with f32 tensors (AMSGrad 36).
 #pragma once
 
 #include "heron/optim/moments.hpp"
