@@ -97,6 +97,7 @@ public:
         matrices.make = vectors.make;
         matrices.takes = [=](const Shape& shape) { return !is_plain(shape); };
         matrices.states = {{"ef", "error"}};
+        matrices.remainders = {"ef"};
         matrices.prepare = [&](Plan& plan, const std::string& in_file, const std::string& in_plan, int t) {
             const GoldenTensor w = golden.tensor(GoldenCase::tensor_name("w", in_file, 0));
             const GoldenTensor indices = golden.tensor(GoldenCase::tensor_name("state.indices", in_file, t));

@@ -79,6 +79,7 @@ private:
 
         OptimizerGolden setup;
         setup.states = {{"momentum", "momentum"}};
+        setup.remainders = {"momentum"};
         // A set: its order is arbitrary.
         setup.compare_state = [](GoldenResult& to, const Plan& plan, const std::string& state,
                                  const GoldenTensor& expected, const std::string& parameter, int t) {
