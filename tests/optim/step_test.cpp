@@ -496,7 +496,8 @@ TEST_P(StepTest, GroupsAndTensorsMergeIntoThreeDispatches) {
     EXPECT_EQ(bare.plan().dispatch_count(), 2u) << bare.plan().describe();
 }
 
-// Three levels a Newton-Schulz iteration plus six, and six in all where every matrix fits one workgroup.
+// Three levels a Newton-Schulz iteration plus six, and three more for the restarts of the Gram form, which
+// the longer ones of these matrices get; six in all where every matrix fits one workgroup.
 TEST_P(StepTest, LevelsDoNotGrowWithTheNumberOfTensors) {
     for (const std::size_t count : {1, 10, 1000})
         for (const bool small : {true, false}) {
@@ -520,7 +521,7 @@ TEST_P(StepTest, LevelsDoNotGrowWithTheNumberOfTensors) {
             StepOptions options;
             options.clip_norm = 1.0f;
             const Plan plan = compile(device(), {&muon_group, &adamw_group}, options);
-            EXPECT_LE(plan.level_count(), small ? 6u : 3u * 5 + 6) << plan.describe();
+            EXPECT_LE(plan.level_count(), small ? 6u : 3u * 5 + 6 + 3) << plan.describe();
             EXPECT_NE(
                 plan.describe().find("step: " + std::to_string(plan.dispatch_count()) + " dispatches in " +
                                      std::to_string(plan.level_count()) + " levels, " +
