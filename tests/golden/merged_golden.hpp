@@ -28,7 +28,7 @@ public:
         std::vector<FileTensorSource> tensors;
         std::map<std::string, std::string> metadata;
         for (std::size_t i = 0; i < cases.size(); ++i) {
-            const SafetensorsReader reader(golden_folder() / algorithm / (cases[i] + ".safetensors"));
+            const SafetensorsReader reader(golden_file(algorithm, cases[i]));
             if (i == 0) metadata = reader.metadata();
             EXPECT_EQ(reader.metadata().at("hyper"), metadata.at("hyper")) << cases[i];
             for (const FileTensor& tensor : reader.tensors()) {

@@ -128,7 +128,7 @@ TEST_P(DionTest, QWithoutPartInTheMomentumIsDrawnAnew) {
 // A Y = M Q with a condition number of 2400, above what one pass of Cholesky QR can do: P loses its
 // orthogonality, but no column of it, and so none of the update, is longer than 1.
 TEST_P(DionTest, IllConditionedMomentaKeepUpdatesBounded) {
-    const SafetensorsReader file(golden_folder() / "dion" / "simple-full-square.safetensors");
+    const SafetensorsReader file(golden_file("dion", "simple-full-square"));
     const auto floats = [&](const char* name) {
         const std::vector<double> values = file.read_as_double(name);
         return std::vector<float>(values.begin(), values.end());

@@ -15,10 +15,24 @@
 
 namespace heron::test {
 
+namespace {
+
+std::filesystem::path own_golden_folder() {
+    return std::filesystem::path(HERON_SOURCE_DIR) / "tests" / "golden" / "data";
+}
+
+}  // namespace
+
 std::filesystem::path golden_folder() {
     const char* given = std::getenv("HERON_GOLDEN_DIR");
     if (given != nullptr && *given != '\0') return given;
-    return std::filesystem::path(HERON_SOURCE_DIR) / "tests" / "golden" / "data";
+    return own_golden_folder();
+}
+
+std::filesystem::path golden_file(const std::string& algorithm, const std::string& name) {
+    const std::filesystem::path file = std::filesystem::path(algorithm) / (name + ".safetensors");
+    return std::filesystem::exists(golden_folder() / file) ? golden_folder() / file
+                                                           : own_golden_folder() / file;
 }
 
 namespace {

@@ -35,6 +35,8 @@ namespace heron::test {
 
 // HERON_GOLDEN_DIR, else the project's own copy.
 std::filesystem::path golden_folder();
+// One of the project's own files, by its case: from there if it has it, since other vectors may stand there.
+std::filesystem::path golden_file(const std::string& algorithm, const std::string& name);
 
 struct GoldenTensor {
     Shape shape;
