@@ -241,8 +241,7 @@ constexpr std::span<const std::uint32_t> kCoopmat2;
 
 std::string_view missing_for_coopmat2(const Capabilities& device) {
     using namespace gpu;
-    if (!HERON_HAVE_COOPMAT || !HERON_HAVE_COOPMAT2)
-        return "built with tools that do not know VK_NV_cooperative_matrix2";
+    if (kCoopmat2.empty()) return "built with tools that do not know VK_NV_cooperative_matrix2";
     if (!device.cooperative_matrix2) return "device has no VK_NV_cooperative_matrix2";
     const MatrixShape& unit = device.cooperative_workgroup_f16;
     if (unit.m == 0 || unit.n == 0 || unit.k == 0)
