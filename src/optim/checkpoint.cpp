@@ -182,9 +182,12 @@ std::map<std::string, std::string> load_checkpoint(Plan& plan, const std::filesy
         dampings.push_back(number(damping_key(entry), "damping", entry));
     for (const StepLayout::Rate& entry : layout.switches) {
         const std::string& text = metadata[switch_key(entry)];
-        if (text != "0" && text != "1")
-            throw Error(ErrorCode::corrupt_file,
-                        who + "the switch of \"" + entry.optimizer + "\" to first order is \"" + text + "\"");
+        if (text != "0" && text != "1") {
+            std::string message = who;
+            message.append("the switch of \"").append(entry.optimizer);
+            message.append("\" to first order is \"").append(text).append("\"");
+            throw Error(ErrorCode::corrupt_file, message);
+        }
         switches.push_back(text == "1" ? 1.0f : 0.0f);
     }
 

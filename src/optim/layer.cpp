@@ -136,7 +136,7 @@ std::vector<LayerItem> layer_items(StepBuilder& step, const LayerOptimizer& opti
             item.inputs.sharing = WeightSharing::mean;
             item.output_gradients.sharing = WeightSharing::sum;
         }
-        items.push_back(std::move(item));
+        items.push_back(item);
     }
     return items;
 }
