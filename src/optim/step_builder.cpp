@@ -67,7 +67,7 @@ void StepBuilder::make_items() {
                 item.master = state(item, "master", DType::f32, shape);
             if (options_.ema_decay > 0) item.average = state(item, "ema", DType::f32, shape);
             layout_.parameters.push_back(parameter.name);
-            items.push_back(std::move(item));
+            items.push_back(item);
         }
         all_items_.push_back(std::move(items));
     }
