@@ -141,7 +141,7 @@ TEST_P(EvolutionTest, FitnessIsRelativeToTheOthers) {
         FitnessOptions options;
     };
     std::vector<Case> cases;
-    const auto add = [&](Matrix scores, const FitnessOptions& options) {
+    const auto add = [&](const Matrix& scores, const FitnessOptions& options) {
         const auto count = static_cast<std::uint64_t>(scores.size());
         Case c{place(graph, {scores}), blank(graph, 1, 1, options.baseline ? options.group : count), options};
         shape_fitness(graph, c.scores.tensor.reshape(Shape{count}),

@@ -21,7 +21,7 @@ namespace {
 class Oracle {
 public:
     explicit Oracle(const GoldenCase& golden) {
-        const std::string name = golden.name();
+        const std::string& name = golden.name();
         if (name.starts_with("rosenbrock")) return;
         if (!name.starts_with("logsumexp")) throw std::runtime_error("no function is called " + name);
         gauss_newton_ = name.find("gauss_newton") != std::string::npos;

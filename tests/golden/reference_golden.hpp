@@ -65,7 +65,7 @@ public:
             add("g" + step, settings.shape, g);
             add("w" + step, settings.shape, w);
             for (const auto& [name, state, shape] : settings.states)
-                add("state." + name + step, shape, reference.states.at(state));
+                add(std::string("state.").append(name).append(step), shape, reference.states.at(state));
         }
         write(tensors, {{"hyper", settings.hyper}, {"kind", settings.kind}});
     }

@@ -52,7 +52,7 @@ protected:
     }
 
     Matrix result(std::size_t index, std::size_t item = 0) const {
-        const Matrix x = added_[index].result.read()[item];
+        Matrix x = added_[index].result.read()[item];
         EXPECT_EQ((x - x.transpose()).cwiseAbs().maxCoeff(), 0.0) << "not exactly symmetric";
         return x;
     }

@@ -171,7 +171,7 @@ TEST_P(NewtonTest, NamesWhatCannotBeSolved) {
         Placed direction;
     };
     std::vector<Case> cases;
-    const auto add = [&](const char* expected, System system, float lambda) {
+    const auto add = [&](const char* expected, const System& system, float lambda) {
         Case c{expected, words(graph, 1), blank(graph, 1, 1, system.columns)};
         gauss_newton_direction(
             graph, system.system,

@@ -79,7 +79,7 @@ protected:
         if (right) basis.right = stored("right", gradient.cols(), r);
         if (!refreshes(t) || gradient.isZero(0)) return basis;
         const ThinSvd svd = thin_svd(gradient);
-        const ReferenceBasis next{aligned(svd.u, basis.left), aligned(svd.v, basis.right)};
+        ReferenceBasis next{aligned(svd.u, basis.left), aligned(svd.v, basis.right)};
         if (o_.moments == GaLoreMoments::rotate) rotate(basis, next);
         if (next.left.size() > 0) store(states["left"], next.left);
         if (next.right.size() > 0) store(states["right"], next.right);

@@ -48,9 +48,10 @@ private:
         std::vector<double>& v = state("v", lines);
         for (std::size_t line = 0; line < lines; ++line) {
             double mean = 0;
-            for (std::size_t k = 0; k < m * n / lines; ++k) {
+            const std::size_t length = m * n / lines;
+            for (std::size_t k = 0; k < length; ++k) {
                 const double x = columns ? o[k * n + line] : o[line * n + k];
-                mean += x * x / static_cast<double>(m * n / lines);
+                mean += x * x / static_cast<double>(length);
             }
             v[line] = n_.beta2 * v[line] + (1 - n_.beta2) * mean;
         }

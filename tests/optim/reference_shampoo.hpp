@@ -237,7 +237,7 @@ private:
             return rest.norm() <= static_cast<double>(o_.basis_tolerance) * b.norm();
         };
         if (o_.qr_steps == 0 && !is_diagonal()) {
-            const SymmetricEigen eigen = symmetric_eigen(x);
+            SymmetricEigen eigen = symmetric_eigen(x);
             q = eigen.vectors;
             return eigen;
         }
