@@ -4,8 +4,15 @@
 #ifndef HERON_LINALG_PHILOX_GLSL
 #define HERON_LINALG_PHILOX_GLSL
 
+// PHILOX_COMPACT: for kernels whose code would be long else; they enable GL_EXT_control_flow_attributes.
+#ifdef PHILOX_COMPACT
+#define PHILOX_LOOP [[dont_unroll]]
+#else
+#define PHILOX_LOOP
+#endif
+
 uvec4 philox(uvec4 counter, uvec2 key) {
-    for (uint k = 0; k < 10; ++k) {
+    PHILOX_LOOP for (uint k = 0; k < 10; ++k) {
         uint high0, low0, high1, low1;
         umulExtended(counter.x, 0xd2511f53u, high0, low0);
         umulExtended(counter.z, 0xcd9e8d57u, high1, low1);

@@ -10,6 +10,8 @@
 // One workgroup takes rounds x workgroup size quads.
 #version 460
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+#define PHILOX_COMPACT
 #include "optim/adamw.h"
 
 #define JOB AdamWJob

@@ -7,6 +7,8 @@
 // they are rounded. One workgroup a block.
 #version 460
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+#define PHILOX_COMPACT
 #include "optim/adamw.h"
 
 #define JOB AdamWBlock8Job
