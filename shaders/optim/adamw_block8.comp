@@ -76,8 +76,8 @@ void main() {
     // Twice the same moments: for the scales, then for all else.
     vec2 most = vec2(0.0);
     float inverse1 = 0.0, inverse2 = 0.0;
-    for (uint pass = 0u; pass < 2u; ++pass) {
-        for (uint word = gl_LocalInvocationID.x; word < WORDS; word += gl_WorkGroupSize.x) {
+    [[dont_unroll]] for (uint pass = 0u; pass < 2u; ++pass) {
+        [[dont_unroll]] for (uint word = gl_LocalInvocationID.x; word < WORDS; word += gl_WorkGroupSize.x) {
             uint i = MOMENT_BLOCK * block + 4u * word;
             if (i >= count)
                 break;
