@@ -47,9 +47,9 @@ uint word_of(vec4 codes) {
 // 0 for a scale that is too small to divide by.
 float inverse_of(float x) { return x >= 1.17549435e-38 ? 1.0 / max(x, 1.17549435e-38) : 0.0; }
 
-// 1 with a probability of `share`, which may be a little outside of [0, 1]: the level below is found by a root.
-vec4 drawn(vec4 share, uvec4 bits) {
-    return mix(vec4(0.0), vec4(1.0), lessThan(vec4(bits & 0xffffu) * 1.52587891e-5, share));
+// 1 with a probability of part / whole, which may be a little outside of [0, 1]: the level below is found by a root.
+vec4 drawn(vec4 part, vec4 whole, uvec4 bits) {
+    return mix(vec4(0.0), vec4(1.0), lessThan(vec4(bits & 0xffffu) * 1.52587891e-5 * whole, part));
 }
 
 void main() {
@@ -100,12 +100,12 @@ void main() {
             uvec4 draws = philox(counter, uvec2(p.control.c.seed, 0u));
             vec4 x = min(abs(m) * inverse1, 1.0);
             vec4 k = min(floor(127.0 * safe_sqrt(x)), 126.0);
-            k += drawn((x * 16129.0 - k * k) / (2.0 * k + 1.0), draws);
+            k += drawn(x * 16129.0 - k * k, 2.0 * k + 1.0, draws);
             codes1.v[WORDS * block + word] = word_of(127.0 + sign(m) * k);
             x = min(root * inverse2, 1.0);
             k = min(floor(255.0 * safe_sqrt(x)), 254.0);
             vec4 low = k * k, high = (k + 1.0) * (k + 1.0), at = x * 65025.0;
-            k += drawn((at - low) * (at + low) / ((high - low) * (high + low)), draws >> 16);
+            k += drawn((at - low) * (at + low), (high - low) * (high + low), draws >> 16);
             vec4 least = mix(vec4(0.0), vec4(1.0), greaterThan(root, vec4(0.0)));
             codes2.v[WORDS * block + word] = word_of(max(k, least));
 
