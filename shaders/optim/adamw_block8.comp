@@ -28,7 +28,7 @@ vec2 workgroup_max(vec2 x) {
     uint t = gl_LocalInvocationID.x;
     scratch[t] = x;
     barrier();
-    for (uint half_size = gl_WorkGroupSize.x / 2u; half_size > 0u; half_size /= 2u) {
+    [[dont_unroll]] for (uint half_size = gl_WorkGroupSize.x / 2u; half_size > 0u; half_size /= 2u) {
         if (t < half_size)
             scratch[t] = max(scratch[t], scratch[t + half_size]);
         barrier();
