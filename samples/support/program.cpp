@@ -50,7 +50,7 @@ std::string optimizer_table() {
     return text;
 }
 
-const NamedOptimizer& require_optimizer(const std::string& option, const std::string& name) {
+const NamedOptimizer& require_optimizer(std::string_view option, std::string_view name) {
     if (const NamedOptimizer* optimizer = find_optimizer(name)) return *optimizer;
     std::string known;
     for (const NamedOptimizer& optimizer : named_optimizers()) known += " " + std::string(optimizer.name);

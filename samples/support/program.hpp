@@ -18,7 +18,7 @@ std::string device_table();
 std::string optimizer_table();
 
 // Throws BadInput naming `option` and the names that there are.
-const NamedOptimizer& require_optimizer(const std::string& option, const std::string& name);
+const NamedOptimizer& require_optimizer(std::string_view option, std::string_view name);
 // From entries NAME=VALUE of --lr. Throws BadInput: no such form, no such optimizer, no number of at least 0.
 std::map<std::string, float> parse_learning_rates(std::span<const std::string> entries);
 // Throws BadInput where --out cannot be created.
