@@ -11,13 +11,13 @@
 #include <utility>
 #include <vector>
 
-#include "aggregate/tensors.hpp"
 #include "core/number_text.hpp"
 #include "heron/aggregate.hpp"
 #include "heron/spirv/bloop_ratio.hpp"
 #include "heron/spirv/bloop_sums.hpp"
 #include "heron/spirv/bloop_update.hpp"
 #include "linalg/checks.hpp"
+#include "linalg/tensors.hpp"
 
 namespace heron {
 
@@ -90,16 +90,6 @@ std::uint64_t check_tensors(const Graph& graph, std::span<const BloopPart> parts
     return elements;
 }
 
-void add(Graph& graph, Operation operation, std::vector<SpecConstant> constants, double flops, double bytes,
-         bool guarded, std::string reason = {}) {
-    operation.constants = std::move(constants);
-    operation.reason = std::move(reason);
-    operation.flops = flops;
-    operation.bytes = bytes;
-    operation.guarded = guarded;
-    graph.add(std::move(operation));
-}
-
 // What the passes of one call share.
 struct Pass {
     Graph& graph;
@@ -164,15 +154,15 @@ Tensor add_sums(const Pass& pass, const Chunks& plan) {
         first_chunk += chunks;
         if (pass.two()) operands.push_back({offsetof(Job, auxiliary_average), pass.other[i], Access::read});
         if (pass.started) operands.push_back({offsetof(Job, started), pass.started, Access::read});
-        add(graph, make_operation(kSums, job, std::move(operands), chunks),
-            {{gpu::SPEC_THREADS, plan.threads},
-             {gpu::SPEC_DTYPE_A, dtype_code(part.main)},
-             {gpu::SPEC_DTYPE_B, dtype_code(part.auxiliary)},
-             {gpu::SPEC_PER_THREAD, plan.per_thread}},
-            (pass.two() ? 14.0 : 7.0) * static_cast<double>(count),
-            static_cast<double>(part.main.span_bytes() + part.auxiliary.span_bytes() +
-                                (pass.two() ? 8 : 4) * count),
-            pass.options.guarded, plan.text());
+        add_operation(graph, make_operation(kSums, job, std::move(operands), chunks),
+                      {{gpu::SPEC_THREADS, plan.threads},
+                       {gpu::SPEC_DTYPE_A, dtype_code(part.main)},
+                       {gpu::SPEC_DTYPE_B, dtype_code(part.auxiliary)},
+                       {gpu::SPEC_PER_THREAD, plan.per_thread}},
+                      (pass.two() ? 14.0 : 7.0) * static_cast<double>(count),
+                      static_cast<double>(part.main.span_bytes() + part.auxiliary.span_bytes() +
+                                          (pass.two() ? 8 : 4) * count),
+                      pass.options.guarded, plan.text());
     }
     return partials;
 }
@@ -193,14 +183,14 @@ void add_ratio(const Pass& pass, const Tensor& partials, const Chunks& plan) {
     if (pass.started) operands.push_back({offsetof(Job, started), pass.started, Access::read_write});
     if (options.ratio) operands.push_back({offsetof(Job, ratio), options.ratio, Access::write});
     if (options.status) operands.push_back({offsetof(Job, status), options.status, Access::write});
-    add(pass.graph, make_operation(kRatio, job, std::move(operands), 1), {{gpu::SPEC_THREADS, plan.threads}},
-        20.0 * static_cast<double>(partials.shape.count()), static_cast<double>(partials.span_bytes()),
-        options.guarded);
+    add_operation(pass.graph, make_operation(kRatio, job, std::move(operands), 1),
+                  {{gpu::SPEC_THREADS, plan.threads}}, 20.0 * static_cast<double>(partials.shape.count()),
+                  static_cast<double>(partials.span_bytes()), options.guarded);
 }
 
 void add_update(const Pass& pass) {
     const BloopOptions& options = pass.options;
-    const PairGrid grid(pass.graph.device());
+    const PassGrid grid(pass.graph.device(), 2);
     const double flops = pass.two() ? 18 : pass.plain() ? 3 : 9;
     const std::uint64_t average_bytes = pass.two() ? 16 : pass.plain() ? 0 : 8;
     for (std::size_t i = 0; i < pass.parts.size(); ++i) {
@@ -223,16 +213,16 @@ void add_update(const Pass& pass) {
         if (pass.main[i]) operands.push_back({offsetof(Job, average), pass.main[i], Access::read_write});
         if (pass.other[i])
             operands.push_back({offsetof(Job, auxiliary_average), pass.other[i], Access::read_write});
-        add(pass.graph, make_operation(kUpdate, job, std::move(operands), grid.groups(count)),
-            {{gpu::SPEC_THREADS, grid.threads},
-             {gpu::SPEC_PER_THREAD, grid.per_thread},
-             {gpu::SPEC_DTYPE_A, dtype_code(part.main)},
-             {gpu::SPEC_DTYPE_B, dtype_code(part.auxiliary)},
-             {gpu::SPEC_DTYPE_D, dtype_code(part.direction)}},
-            flops * static_cast<double>(count),
-            static_cast<double>(part.main.span_bytes() + part.auxiliary.span_bytes() +
-                                part.direction.span_bytes() + average_bytes * count),
-            options.guarded);
+        add_operation(pass.graph, make_operation(kUpdate, job, std::move(operands), grid.groups(count)),
+                      {{gpu::SPEC_THREADS, grid.threads},
+                       {gpu::SPEC_PER_THREAD, grid.per_thread},
+                       {gpu::SPEC_DTYPE_A, dtype_code(part.main)},
+                       {gpu::SPEC_DTYPE_B, dtype_code(part.auxiliary)},
+                       {gpu::SPEC_DTYPE_D, dtype_code(part.direction)}},
+                      flops * static_cast<double>(count),
+                      static_cast<double>(part.main.span_bytes() + part.auxiliary.span_bytes() +
+                                          part.direction.span_bytes() + average_bytes * count),
+                      options.guarded);
     }
 }
 

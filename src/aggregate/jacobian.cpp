@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "aggregate/aggregate.h"
-#include "aggregate/tensors.hpp"
 #include "core/number_text.hpp"
 #include "heron/aggregate.hpp"
 #include "heron/spirv/aggregate_combine.hpp"
@@ -17,6 +16,7 @@
 #include "heron/spirv/aggregate_min_norm.hpp"
 #include "heron/spirv/aggregate_weights.hpp"
 #include "linalg/checks.hpp"
+#include "linalg/tensors.hpp"
 
 namespace heron {
 
@@ -169,7 +169,7 @@ public:
     // The aggregates, with the weights that have been found, else with the preference, or 1 / k each.
     void combine() {
         const Tensor& weights = weights_ ? weights_ : preference_;
-        const PairGrid grid(graph_.device());
+        const PassGrid grid(graph_.device(), 2);
         for (const JacobianPart& part : jacobian_) {
             const std::uint64_t n = part.rows.cols();
             if (n == 0) continue;
@@ -218,13 +218,8 @@ private:
     template <class Job>
     void add(const KernelInfo& kernel, const Job& job, std::vector<Operand> operands, std::uint64_t groups,
              std::vector<SpecConstant> constants, double flops, double bytes, std::string reason = {}) {
-        Operation operation = make_operation(kernel, job, std::move(operands), groups);
-        operation.constants = std::move(constants);
-        operation.reason = std::move(reason);
-        operation.flops = flops;
-        operation.bytes = bytes;
-        operation.guarded = guarded_;
-        graph_.add(std::move(operation));
+        add_operation(graph_, make_operation(kernel, job, std::move(operands), groups), std::move(constants),
+                      flops, bytes, guarded_, std::move(reason));
     }
     template <class Job>
     void add_outputs(std::vector<Operand>& operands) const {

@@ -7,13 +7,13 @@
 #include <string>
 #include <utility>
 
-#include "aggregate/tensors.hpp"
 #include "evolution/evolution.h"
 #include "heron/linalg/product.hpp"
 #include "heron/spirv/evolution_copy.hpp"
 #include "heron/spirv/evolution_fitness.hpp"
 #include "heron/spirv/evolution_sign.hpp"
 #include "linalg/checks.hpp"
+#include "linalg/tensors.hpp"
 
 namespace heron {
 
@@ -31,27 +31,6 @@ constexpr KernelInfo kFitness =
 constexpr std::uint32_t kMaxGroup = 16384;
 
 }  // namespace
-
-EvolutionGrid::EvolutionGrid(const Device& device)
-    : threads(device.capabilities().cpu ? 8 : 128), per_thread(device.capabilities().cpu ? 64 : 1) {}
-
-std::uint64_t EvolutionGrid::groups(std::uint64_t elements) const {
-    return ceil_div(elements, std::uint64_t{threads} * per_thread);
-}
-
-std::vector<SpecConstant> EvolutionGrid::constants() const {
-    return {{gpu::SPEC_THREADS, threads}, {gpu::SPEC_PER_THREAD, per_thread}};
-}
-
-void add_evolution(Graph& graph, Operation operation, std::vector<SpecConstant> constants, double flops,
-                   double bytes, bool guarded, std::string_view reason) {
-    operation.constants = std::move(constants);
-    operation.flops = flops;
-    operation.bytes = bytes;
-    operation.guarded = guarded;
-    operation.reason = std::string(reason);
-    graph.add(std::move(operation));
-}
 
 void perturbed_linear(Graph& graph, const Tensor& x, const Tensor& weight, const LowRankNoise& noise,
                       float sigma, const Tensor& y, bool guarded) {
@@ -108,11 +87,11 @@ void perturbed_linear(Graph& graph, const Tensor& x, const Tensor& weight, const
     job.member = narrow(steps * r);
     job.flags = shared ? gpu::EVOLUTION_SHARED : 0;
     job.scale = static_cast<float>(sigma / std::sqrt(static_cast<double>(r)));
-    const EvolutionGrid grid(graph.device());
+    const PassGrid grid(graph.device());
     std::vector<Operand> operands{{offsetof(Job, from), from, Access::read},
                                   {offsetof(Job, x), inner, Access::write}};
     if (!shared) operands[0].access = operands[1].access = Access::read_write;
-    add_evolution(graph, make_operation(kSign, job, std::move(operands), grid.groups(count)),
+    add_operation(graph, make_operation(kSign, job, std::move(operands), grid.groups(count)),
                   grid.constants(), static_cast<double>(count), 8.0 * static_cast<double>(count), guarded,
                   "the only one");
     gemm(graph, inner, noise.a.reshape(Shape{sizes.pairs, r, m}), plain, pairs_y,
@@ -139,14 +118,14 @@ void perturbed_copies(Graph& graph, const Tensor& w, const Tensor& noise, float 
     extents.check(kWho);
 
     using Job = gpu::EvolutionCopyJob;
-    const EvolutionGrid grid(graph.device());
+    const PassGrid grid(graph.device());
     Job job{};
     job.count = narrow(count);
     job.groups = narrow(grid.groups(count));
     job.sigma = sigma;
     std::vector<SpecConstant> constants = grid.constants();
     constants.push_back({gpu::SPEC_DTYPE_A, dtype_code(w)});
-    add_evolution(graph,
+    add_operation(graph,
                   make_operation(kCopy, job,
                                  {{offsetof(Job, w), w, Access::read},
                                   {offsetof(Job, noise), noise, Access::read},
@@ -185,7 +164,7 @@ void shape_fitness(Graph& graph, const Tensor& scores, const Tensor& fitness, co
                             Access::write});
     else
         operands.push_back({offsetof(Job, scales), scores, Access::read});
-    add_evolution(graph, make_operation(kFitness, job, std::move(operands), 1), {{gpu::SPEC_THREADS, 128}},
+    add_operation(graph, make_operation(kFitness, job, std::move(operands), 1), {{gpu::SPEC_THREADS, 128}},
                   8.0 * static_cast<double>(count), 20.0 * static_cast<double>(count), options.guarded,
                   "one workgroup");
 }

@@ -13,17 +13,6 @@ namespace heron {
 
 inline constexpr std::uint64_t kMaxMembers = std::uint64_t{1} << 20;
 
-// Elements to the workgroups of element-wise kernels.
-struct EvolutionGrid {
-    explicit EvolutionGrid(const Device& device);
-    std::uint64_t groups(std::uint64_t elements) const;
-    std::vector<SpecConstant> constants() const;
-    std::uint32_t threads, per_thread;
-};
-
-void add_evolution(Graph& graph, Operation operation, std::vector<SpecConstant> constants, double flops,
-                   double bytes, bool guarded, std::string_view reason);
-
 struct NoiseSizes {
     std::uint64_t pairs, rows, cols;
 };

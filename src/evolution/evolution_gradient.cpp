@@ -5,12 +5,12 @@
 #include <string>
 #include <utility>
 
-#include "aggregate/tensors.hpp"
 #include "evolution/evolution.h"
 #include "evolution/evolution.hpp"
 #include "heron/linalg/product.hpp"
 #include "heron/spirv/evolution_weigh.hpp"
 #include "linalg/checks.hpp"
+#include "linalg/tensors.hpp"
 
 namespace heron {
 
@@ -31,8 +31,8 @@ Tensor add_weigh(Graph& graph, const Tensor& noise, const Tensor& fitness, const
     job.count = narrow(count);
     job.pair = narrow(pair);
     job.flags = flags;
-    const EvolutionGrid grid(graph.device());
-    add_evolution(graph,
+    const PassGrid grid(graph.device());
+    add_operation(graph,
                   make_operation(kWeigh, job,
                                  {{offsetof(Job, noise), noise ? noise : fitness, Access::read},
                                   {offsetof(Job, fitness), fitness, Access::read},

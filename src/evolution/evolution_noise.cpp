@@ -7,11 +7,11 @@
 #include <limits>
 #include <utility>
 
-#include "aggregate/tensors.hpp"
 #include "core/number_text.hpp"
 #include "evolution/evolution.h"
 #include "evolution/evolution.hpp"
 #include "linalg/checks.hpp"
+#include "linalg/tensors.hpp"
 
 namespace heron {
 
@@ -56,7 +56,7 @@ void add_noise(Graph& graph, const Population& population, std::uint32_t tensor,
                                   {offsetof(Job, epoch), population.epoch, Access::read}};
     if (noise.a) operands.push_back({offsetof(Job, a), noise.a, Access::write});
     const double all = static_cast<double>(elements * pairs);
-    add_evolution(graph, make_operation(kNoise, job, std::move(operands), pairs * job.groups),
+    add_operation(graph, make_operation(kNoise, job, std::move(operands), pairs * job.groups),
                   {{gpu::SPEC_THREADS, threads}}, 40 * all, 4 * all, guarded,
                   "four numbers an invocation; the only one");
 }

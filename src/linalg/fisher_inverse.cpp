@@ -22,6 +22,7 @@
 #include "heron/spirv/fisher_values.hpp"
 #include "linalg/checks.hpp"
 #include "linalg/fisher.h"
+#include "linalg/tensors.hpp"
 #include "linalg/woodbury.hpp"
 
 namespace heron {
@@ -47,13 +48,8 @@ std::uint32_t threads_of(const Graph& graph) { return graph.device().capabilitie
 
 void add(Graph& graph, Operation operation, std::vector<SpecConstant> constants, double flops, double bytes,
          bool guarded) {
-    operation.constants = std::move(constants);
-    operation.constants.push_back({gpu::SPEC_THREADS, threads_of(graph)});
-    operation.reason = "the only one";
-    operation.flops = flops;
-    operation.bytes = bytes;
-    operation.guarded = guarded;
-    graph.add(std::move(operation));
+    constants.push_back({gpu::SPEC_THREADS, threads_of(graph)});
+    add_operation(graph, std::move(operation), std::move(constants), flops, bytes, guarded, "the only one");
 }
 
 void check_inverse(std::string_view who, const Graph& graph, const FisherInverse& inverse) {

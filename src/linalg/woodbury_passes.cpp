@@ -16,6 +16,7 @@
 #include "heron/spirv/woodbury_system.hpp"
 #include "linalg/blocks.hpp"
 #include "linalg/checks.hpp"
+#include "linalg/tensors.hpp"
 #include "linalg/woodbury.hpp"
 
 namespace heron {
@@ -57,12 +58,8 @@ std::uint32_t WoodburyPasses::per_thread() const {
 
 void WoodburyPasses::add(Operation operation, std::vector<SpecConstant> constants, const Cost& cost,
                          std::string reason) {
-    operation.constants = std::move(constants);
-    operation.reason = std::move(reason);
-    operation.bytes = cost.bytes;
-    operation.flops = cost.flops;
-    operation.guarded = guarded_;
-    graph_.add(std::move(operation));
+    add_operation(graph_, std::move(operation), std::move(constants), cost.flops, cost.bytes, guarded_,
+                  std::move(reason));
 }
 
 WoodburyPasses::Cost WoodburyPasses::over_rows(double passes, double flops) const {

@@ -4,7 +4,6 @@
 #include <string>
 #include <utility>
 
-#include "aggregate/tensors.hpp"
 #include "heron/linalg/product.hpp"
 #include "heron/linalg/spd.hpp"
 #include "heron/newton.hpp"
@@ -13,6 +12,7 @@
 #include "heron/spirv/gauss_newton_samples.hpp"
 #include "heron/spirv/newton_residual.hpp"
 #include "linalg/checks.hpp"
+#include "linalg/tensors.hpp"
 #include "newton/newton.h"
 #include "newton/newton.hpp"
 
@@ -99,9 +99,9 @@ OfSamples add_samples(Graph& graph, const GaussNewtonSystem& system, const Sizes
         operands.push_back({offsetof(Job, residual), result.residual, Access::write});
     }
     const std::uint32_t threads = graph.device().capabilities().cpu ? 8 : 64;
-    add_newton(graph, make_operation(kSamples, job, std::move(operands), ceil_div(sizes.samples, threads)),
-               {{gpu::SPEC_THREADS, threads}}, 40.0 * static_cast<double>(sizes.rows),
-               28.0 * static_cast<double>(sizes.rows), guarded, "a sample an invocation");
+    add_operation(graph, make_operation(kSamples, job, std::move(operands), ceil_div(sizes.samples, threads)),
+                  {{gpu::SPEC_THREADS, threads}}, 40.0 * static_cast<double>(sizes.rows),
+                  28.0 * static_cast<double>(sizes.rows), guarded, "a sample an invocation");
     return result;
 }
 
@@ -119,21 +119,21 @@ Tensor add_rows(Graph& graph, const GaussNewtonSystem& system, const Sizes& size
     job.stride = narrow(system.jacobian.stride());
     job.loss = static_cast<std::uint32_t>(system.loss);
     job.blocks = narrow(ceil_div(sizes.columns, std::uint64_t{threads} * per_thread));
-    add_newton(graph,
-               make_operation(kRows, job,
-                              {{offsetof(Job, jacobian), system.jacobian, Access::read},
-                               {offsetof(Job, lambda), lambda, Access::read},
-                               {offsetof(Job, probabilities), of.probabilities ? of.probabilities : of.roots,
-                                Access::read},
-                               {offsetof(Job, roots), of.roots, Access::read},
-                               {offsetof(Job, rows), v, Access::write}},
-                              sizes.samples * job.blocks),
-               {{gpu::SPEC_THREADS, threads},
-                {gpu::SPEC_DTYPE_A, dtype_code(system.jacobian)},
-                {gpu::SPEC_PER_THREAD, per_thread}},
-               5.0 * static_cast<double>(v.shape.count()),
-               static_cast<double>(system.jacobian.span_bytes() + v.span_bytes()), guarded,
-               "the rows of a sample by each other, columns apart");
+    add_operation(graph,
+                  make_operation(kRows, job,
+                                 {{offsetof(Job, jacobian), system.jacobian, Access::read},
+                                  {offsetof(Job, lambda), lambda, Access::read},
+                                  {offsetof(Job, probabilities),
+                                   of.probabilities ? of.probabilities : of.roots, Access::read},
+                                  {offsetof(Job, roots), of.roots, Access::read},
+                                  {offsetof(Job, rows), v, Access::write}},
+                                 sizes.samples * job.blocks),
+                  {{gpu::SPEC_THREADS, threads},
+                   {gpu::SPEC_DTYPE_A, dtype_code(system.jacobian)},
+                   {gpu::SPEC_PER_THREAD, per_thread}},
+                  5.0 * static_cast<double>(v.shape.count()),
+                  static_cast<double>(system.jacobian.span_bytes() + v.span_bytes()), guarded,
+                  "the rows of a sample by each other, columns apart");
     return v;
 }
 
@@ -187,16 +187,16 @@ void gauss_newton_direction(Graph& graph, const GaussNewtonSystem& system, const
     using Job = gpu::NewtonResidualJob;
     Job job{};
     job.count = narrow(sizes.rows);
-    const NewtonGrid grid(graph.device());
-    add_newton(graph,
-               make_operation(kResidual, job,
-                              {{offsetof(Job, rhs), of.rhs, Access::read},
-                               {offsetof(Job, solution), u, Access::read},
-                               {offsetof(Job, product), along, Access::read},
-                               {offsetof(Job, residual), residual, Access::write}},
-                              ceil_div(sizes.rows, grid.threads)),
-               {{gpu::SPEC_THREADS, grid.threads}}, 2.0 * static_cast<double>(sizes.rows),
-               16.0 * static_cast<double>(sizes.rows), guarded, "the only one");
+    const PassGrid grid(graph.device());
+    add_operation(graph,
+                  make_operation(kResidual, job,
+                                 {{offsetof(Job, rhs), of.rhs, Access::read},
+                                  {offsetof(Job, solution), u, Access::read},
+                                  {offsetof(Job, product), along, Access::read},
+                                  {offsetof(Job, residual), residual, Access::write}},
+                                 ceil_div(sizes.rows, grid.threads)),
+                  {{gpu::SPEC_THREADS, grid.threads}}, 2.0 * static_cast<double>(sizes.rows),
+                  16.0 * static_cast<double>(sizes.rows), guarded, "the only one");
     solve(residual, correction);
     back(correction, x);
 }
@@ -224,17 +224,17 @@ void gauss_newton_model(Graph& graph, const GaussNewtonSystem& system, const Ten
     job.samples = narrow(sizes.samples);
     job.outputs = narrow(sizes.outputs);
     job.loss = static_cast<std::uint32_t>(system.loss);
-    add_newton(graph,
-               make_operation(
-                   kModel, job,
-                   {{offsetof(Job, along), along, Access::read},
-                    {offsetof(Job, probabilities), of.probabilities ? of.probabilities : along, Access::read},
-                    {offsetof(Job, residual), of.residual, Access::read},
-                    {offsetof(Job, model), model, Access::write}},
-                   1),
-               {{gpu::SPEC_THREADS, graph.device().capabilities().cpu ? 8u : 128u}},
-               10.0 * static_cast<double>(sizes.rows), 12.0 * static_cast<double>(sizes.rows), guarded,
-               "one workgroup");
+    add_operation(graph,
+                  make_operation(kModel, job,
+                                 {{offsetof(Job, along), along, Access::read},
+                                  {offsetof(Job, probabilities), of.probabilities ? of.probabilities : along,
+                                   Access::read},
+                                  {offsetof(Job, residual), of.residual, Access::read},
+                                  {offsetof(Job, model), model, Access::write}},
+                                 1),
+                  {{gpu::SPEC_THREADS, graph.device().capabilities().cpu ? 8u : 128u}},
+                  10.0 * static_cast<double>(sizes.rows), 12.0 * static_cast<double>(sizes.rows), guarded,
+                  "one workgroup");
 }
 
 }  // namespace heron

@@ -3,8 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <string_view>
-#include <vector>
 
 #include "heron/graph.hpp"
 
@@ -17,16 +15,5 @@ inline constexpr std::uint64_t kMaxNewtonOrder = 8192;
 // element of `rhs` or a lambda that is not finite, so that cholesky() names it.
 void add_newton_diagonal(Graph& graph, const Tensor& matrix, const Tensor& lambda, const Tensor& rhs,
                          const Tensor& result, bool guarded);
-
-// One operation of this family; `elements` are those that it goes through.
-void add_newton(Graph& graph, Operation operation, std::vector<SpecConstant> constants, double flops,
-                double bytes, bool guarded, std::string_view reason);
-
-// Elements to the workgroups of element-wise kernels.
-struct NewtonGrid {
-    explicit NewtonGrid(const Device& device);
-    std::uint64_t groups(std::uint64_t elements) const;
-    std::uint32_t threads, per_thread;
-};
 
 }  // namespace heron

@@ -5,7 +5,6 @@
 #include <string>
 #include <utility>
 
-#include "aggregate/tensors.hpp"
 #include "core/number_text.hpp"
 #include "heron/linalg/product.hpp"
 #include "heron/linalg/reduce.hpp"
@@ -16,6 +15,7 @@
 #include "heron/spirv/newton_eigen.hpp"
 #include "heron/spirv/newton_update.hpp"
 #include "linalg/checks.hpp"
+#include "linalg/tensors.hpp"
 #include "newton/newton.h"
 #include "newton/newton.hpp"
 
@@ -60,23 +60,6 @@ std::uint64_t check_damped(const Graph& graph, const char* name, const Tensor& m
 
 }  // namespace
 
-NewtonGrid::NewtonGrid(const Device& device)
-    : threads(device.capabilities().cpu ? 8 : 128), per_thread(device.capabilities().cpu ? 128 : 1) {}
-
-std::uint64_t NewtonGrid::groups(std::uint64_t elements) const {
-    return ceil_div(elements, std::uint64_t{threads} * per_thread);
-}
-
-void add_newton(Graph& graph, Operation operation, std::vector<SpecConstant> constants, double flops,
-                double bytes, bool guarded, std::string_view reason) {
-    operation.constants = std::move(constants);
-    operation.flops = flops;
-    operation.bytes = bytes;
-    operation.guarded = guarded;
-    operation.reason = std::string(reason);
-    graph.add(std::move(operation));
-}
-
 void add_newton_diagonal(Graph& graph, const Tensor& matrix, const Tensor& lambda, const Tensor& rhs,
                          const Tensor& result, bool guarded) {
     using Job = gpu::NewtonDiagonalJob;
@@ -90,10 +73,10 @@ void add_newton_diagonal(Graph& graph, const Tensor& matrix, const Tensor& lambd
         {offsetof(Job, lambda), lambda, Access::read},
         {offsetof(Job, rhs), rhs, Access::read},
         {offsetof(Job, result), result, in_place ? Access::read_write : Access::write}};
-    const NewtonGrid grid(graph.device());
-    add_newton(graph, make_operation(kDiagonal, job, std::move(operands), grid.groups(elements)),
-               {{gpu::SPEC_THREADS, grid.threads}, {gpu::SPEC_PER_THREAD, grid.per_thread}},
-               static_cast<double>(n), 8.0 * static_cast<double>(elements), guarded, "the only one");
+    const PassGrid grid(graph.device());
+    add_operation(graph, make_operation(kDiagonal, job, std::move(operands), grid.groups(elements)),
+                  {{gpu::SPEC_THREADS, grid.threads}, {gpu::SPEC_PER_THREAD, grid.per_thread}},
+                  static_cast<double>(n), 8.0 * static_cast<double>(elements), guarded, "the only one");
 }
 
 void average_direction(Graph& graph, const Tensor& direction, const AverageDirectionOptions& options) {
@@ -106,28 +89,28 @@ void average_direction(Graph& graph, const Tensor& direction, const AverageDirec
     using Job = gpu::NewtonAverageJob;
     const Tensor average = graph.state(options.name, DType::f32, Shape{count});
     const Tensor weight = graph.state(options.name + ".weight", DType::f32, Shape{1});
-    const NewtonGrid grid(graph.device());
+    const PassGrid grid(graph.device());
     const std::vector<SpecConstant> constants{{gpu::SPEC_THREADS, grid.threads},
                                               {gpu::SPEC_PER_THREAD, grid.per_thread}};
     Job job{};
     job.momentum = options.momentum;
     // The addresses that a job without elements does not use are some that are there.
-    add_newton(graph,
-               make_operation(kAverage, job,
-                              {{offsetof(Job, average), weight, Access::read_write},
-                               {offsetof(Job, direction), weight, Access::read_write},
-                               {offsetof(Job, weight), weight, Access::read_write}},
-                              1),
-               constants, 2, 8, options.guarded, "the weight of the average");
+    add_operation(graph,
+                  make_operation(kAverage, job,
+                                 {{offsetof(Job, average), weight, Access::read_write},
+                                  {offsetof(Job, direction), weight, Access::read_write},
+                                  {offsetof(Job, weight), weight, Access::read_write}},
+                                 1),
+                  constants, 2, 8, options.guarded, "the weight of the average");
     job.count = narrow(count);
-    add_newton(graph,
-               make_operation(kAverage, job,
-                              {{offsetof(Job, average), average, Access::read_write},
-                               {offsetof(Job, direction), direction, Access::read_write},
-                               {offsetof(Job, weight), weight, Access::read}},
-                              grid.groups(count)),
-               constants, 4.0 * static_cast<double>(count), 16.0 * static_cast<double>(count),
-               options.guarded, "the only one");
+    add_operation(graph,
+                  make_operation(kAverage, job,
+                                 {{offsetof(Job, average), average, Access::read_write},
+                                  {offsetof(Job, direction), direction, Access::read_write},
+                                  {offsetof(Job, weight), weight, Access::read}},
+                                 grid.groups(count)),
+                  constants, 4.0 * static_cast<double>(count), 16.0 * static_cast<double>(count),
+                  options.guarded, "the only one");
 }
 
 void newton_update(Graph& graph, const Tensor& weights, const Tensor& direction, const Tensor& alpha,
@@ -170,17 +153,17 @@ void newton_update(Graph& graph, const Tensor& weights, const Tensor& direction,
     else
         operands.push_back({offsetof(Job, velocity), direction, Access::read});
     operands.push_back({offsetof(Job, status), options.status ? options.status : alpha, Access::read});
-    const PairGrid grid(graph.device());
+    const PassGrid grid(graph.device(), 2);
     const double elements = static_cast<double>(count);
-    add_newton(graph, make_operation(kUpdate, job, std::move(operands), grid.groups(count)),
-               {{gpu::SPEC_THREADS, grid.threads},
-                {gpu::SPEC_PER_THREAD, grid.per_thread},
-                {gpu::SPEC_DTYPE_A, dtype_code(weights)},
-                {gpu::SPEC_DTYPE_D, dtype_code(result)}},
-               (options.momentum > 0 ? 4 : 2) * elements,
-               static_cast<double>(weights.span_bytes() + result.span_bytes()) +
-                   (options.momentum > 0 ? 12 : 4) * elements,
-               options.guarded, "the only one");
+    add_operation(graph, make_operation(kUpdate, job, std::move(operands), grid.groups(count)),
+                  {{gpu::SPEC_THREADS, grid.threads},
+                   {gpu::SPEC_PER_THREAD, grid.per_thread},
+                   {gpu::SPEC_DTYPE_A, dtype_code(weights)},
+                   {gpu::SPEC_DTYPE_D, dtype_code(result)}},
+                  (options.momentum > 0 ? 4 : 2) * elements,
+                  static_cast<double>(weights.span_bytes() + result.span_bytes()) +
+                      (options.momentum > 0 ? 12 : 4) * elements,
+                  options.guarded, "the only one");
 }
 
 void damped_newton_step(Graph& graph, const Tensor& hessian, const Tensor& gradient, const Tensor& lambda,
@@ -231,9 +214,10 @@ void damped_newton_step(Graph& graph, const Tensor& values, const Tensor& vector
         job.flags = gpu::NEWTON_HAS_STATUS;
         operands.push_back({offsetof(Job, status), options.status, Access::write});
     }
-    add_newton(graph, make_operation(kEigen, job, std::move(operands), 1),
-               {{gpu::SPEC_THREADS, graph.device().capabilities().cpu ? 8u : 128u}},
-               2.0 * static_cast<double>(n), 12.0 * static_cast<double>(n), options.guarded, "one workgroup");
+    add_operation(graph, make_operation(kEigen, job, std::move(operands), 1),
+                  {{gpu::SPEC_THREADS, graph.device().capabilities().cpu ? 8u : 128u}},
+                  2.0 * static_cast<double>(n), 12.0 * static_cast<double>(n), options.guarded,
+                  "one workgroup");
     gemm(graph, vectors, coefficients, {}, step.reshape(Shape{n, 1}), {.guarded = options.guarded});
 }
 

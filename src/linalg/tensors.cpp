@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include "aggregate/tensors.hpp"
+#include "linalg/tensors.hpp"
 
 #include <algorithm>
 #include <tuple>
 #include <utility>
 
+#include "core/shared.h"
 #include "graph/graph.hpp"
 #include "linalg/checks.hpp"
 
@@ -69,6 +70,20 @@ Chunks::Chunks(const Device& device, std::uint64_t elements) {
 std::string Chunks::text() const {
     return "chunks of " + std::to_string(length()) + " elements, " + std::to_string(threads) +
            " invocations each";
+}
+
+std::vector<SpecConstant> PassGrid::constants() const {
+    return {{gpu::SPEC_THREADS, threads}, {gpu::SPEC_PER_THREAD, per_thread}};
+}
+
+void add_operation(Graph& graph, Operation operation, std::vector<SpecConstant> constants, double flops,
+                   double bytes, bool guarded, std::string reason) {
+    operation.constants = std::move(constants);
+    operation.flops = flops;
+    operation.bytes = bytes;
+    operation.guarded = guarded;
+    operation.reason = std::move(reason);
+    graph.add(std::move(operation));
 }
 
 }  // namespace heron

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the aggregators share: checks of many tensors, and how sums over all of them are cut into chunks.
+// What operations over many tensors share: their checks, how they are cut into workgroups, how they enter a
+// graph.
 #pragma once
 
 #include <cstdint>
@@ -51,16 +52,28 @@ struct Chunks {
     std::uint32_t threads, per_thread;
 };
 
-// Workgroups of passes whose invocations write pairs of elements.
-struct PairGrid {
-    explicit PairGrid(const Device& device)
-        : threads(device.capabilities().cpu ? 8 : 128), per_thread(device.capabilities().cpu ? 64 : 1) {}
+// Workgroups of element-wise passes; an invocation writes `wide` neighbours in each of its rounds.
+struct PassGrid {
+    explicit PassGrid(const Device& device, std::uint32_t wide = 1)
+        : threads(device.capabilities().cpu ? 8 : 128),
+          per_thread(device.capabilities().cpu ? 64 : 1),
+          wide_(wide) {}
     std::uint64_t groups(std::uint64_t elements) const {
-        return ceil_div(elements, std::uint64_t{2} * threads * per_thread);
+        return ceil_div(elements, std::uint64_t{wide_} * threads * per_thread);
     }
 
+    std::vector<SpecConstant> constants() const;
+
     std::uint32_t threads, per_thread;
+
+private:
+    std::uint32_t wide_;
 };
+
+// `operation`, with what is not in the job, into the graph. `reason`: why this kernel, as describe() prints
+// it.
+void add_operation(Graph& graph, Operation operation, std::vector<SpecConstant> constants, double flops,
+                   double bytes, bool guarded, std::string reason = {});
 
 inline constexpr std::uint64_t kMaxParts = 16384;
 
