@@ -37,9 +37,9 @@ configure_file(cmake/heron.pc.in heron.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/heron.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
 # `cmake --build build --target package_source`: an archive of the sources, which builds offline like this tree.
-set(CPACK_SOURCE_GENERATOR TXZ)
+set(CPACK_SOURCE_GENERATOR TGZ)
 set(CPACK_SOURCE_PACKAGE_FILE_NAME heron-${PROJECT_VERSION})
-set(CPACK_SOURCE_IGNORE_FILES "/build/;/\\\\.git/;/\\\\.git$;~$;\\\\.swp$")
+set(CPACK_SOURCE_IGNORE_FILES "/build/;/\\.git/;/\\.git$;~$")
 set(CPACK_PACKAGE_VENDOR Heron)
 set(CPACK_RESOURCE_FILE_LICENSE ${PROJECT_SOURCE_DIR}/LICENSE)
 set(CPACK_VERBATIM_VARIABLES ON)
