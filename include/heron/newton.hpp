@@ -62,14 +62,14 @@ struct GaussNewtonOptions {
 // positive definite (the official code solves (Q J J^T + b lambda I) z = r, whose matrix is not symmetric for
 // cross entropy). Probabilities under S are at least 1e-12. One step of refinement with residuals through V.
 //
-// b c <= 8192. (b c)^2 d + 8 b c d FLOPs and cholesky() and cholesky_solve() of b c rows; workspace 4 b c d +
-// 8 (b c)^2 bytes. Relative error of the solve: n u cond(I + V V^T), n = b c, before the refinement, which
-// leaves about sqrt(d) u while cond < 1e5.
+// b c <= 65535, on CPU drivers 8192, as cholesky() has it. (b c)^2 d + 8 b c d FLOPs and cholesky() and
+// cholesky_solve() of b c rows; workspace 4 b c d + 8 (b c)^2 bytes. Relative error of the solve: n u cond(I
+// + V V^T), n = b c, before the refinement, which leaves about sqrt(d) u while cond < 1e5.
 HERON_API void gauss_newton_direction(Graph& graph, const GaussNewtonSystem& system, const Tensor& lambda,
                                       const Tensor& direction, const GaussNewtonOptions& options = {});
 
 // model = (g^T s, s^T J^T Q J s / b), two f32, of a step s (d f32): slope and curvature of the quadratic
-// model (without lambda) along it, g the gradient of the loss. One pass over J, 2 b c d FLOPs, b c <= 8192.
+// model (without lambda) along it, g the gradient of the loss. One pass over J, 2 b c d FLOPs; b c as above.
 HERON_API void gauss_newton_model(Graph& graph, const GaussNewtonSystem& system, const Tensor& step,
                                   const Tensor& model, bool guarded = true);
 
@@ -104,7 +104,8 @@ struct DampedStepOptions {
     bool guarded = true;
 };
 // step = -(H + lambda I)^-1 g: H n x n f32 symmetric (the lower triangle is read), g and step n f32, lambda
-// one f32 on the device. cholesky() and cholesky_solve() of n rows, n <= 8192; workspace 8 n^2 bytes.
+// one f32 on the device. cholesky() and cholesky_solve() of n rows, as many as that takes; workspace 8 n^2
+// bytes.
 HERON_API void damped_newton_step(Graph& graph, const Tensor& hessian, const Tensor& gradient,
                                   const Tensor& lambda, const Tensor& step,
                                   const DampedStepOptions& options = {});

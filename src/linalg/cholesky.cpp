@@ -17,6 +17,7 @@
 #include "linalg/blocks.hpp"
 #include "linalg/checks.hpp"
 #include "linalg/cholesky.h"
+#include "linalg/cholesky.hpp"
 #include "linalg/convert.hpp"
 #include "linalg/cpu_subgroup.hpp"
 #include "linalg/integers.hpp"
@@ -73,7 +74,7 @@ void check(const Graph& graph, const Tensor& a, const Tensor& factor, const Chol
     check_float_tensor(who, "the factor", graph, factor);
     if (a.rows() != a.cols()) refuse(who, "A is " + text(a) + "; it must be square");
     const bool cpu = graph.device().capabilities().cpu;
-    const std::uint64_t largest = cpu ? kMaxRowsOnCpu : kMaxRows;
+    const std::uint64_t largest = max_cholesky_rows(graph.device());
     if (a.rows() > largest)
         refuse(who, "A is " + text(a) + "; at most " + std::to_string(largest) + " rows are possible on " +
                         (cpu ? "a CPU driver" : "a GPU"));
@@ -380,6 +381,10 @@ private:
 };
 
 }  // namespace
+
+std::uint64_t max_cholesky_rows(const Device& device) {
+    return device.capabilities().cpu ? kMaxRowsOnCpu : kMaxRows;
+}
 
 bool cholesky_fits_one_workgroup(const Device& device, std::uint64_t n, const CholeskyOptions& options) {
     return options.one_workgroup && n <= largest_small(device);

@@ -12,6 +12,7 @@
 #include "heron/spirv/gauss_newton_samples.hpp"
 #include "heron/spirv/newton_residual.hpp"
 #include "linalg/checks.hpp"
+#include "linalg/cholesky.hpp"
 #include "linalg/tensors.hpp"
 #include "newton/newton.h"
 #include "newton/newton.hpp"
@@ -55,9 +56,10 @@ Sizes check_system(std::string_view who, const Graph& graph, const GaussNewtonSy
     if (sizes.rows != sizes.samples * sizes.outputs)
         refuse(who, "the Jacobian is " + text(system.jacobian) + ", the predictions are " +
                         text(system.predictions) + "; it must have a row for each of them");
-    if (sizes.rows > kMaxNewtonOrder)
+    if (const std::uint64_t largest = max_cholesky_rows(graph.device()); sizes.rows > largest)
         refuse(who, "there are " + std::to_string(sizes.rows) + " predictions; at most " +
-                        std::to_string(kMaxNewtonOrder) + " are allowed");
+                        std::to_string(largest) + " are possible on " +
+                        (graph.device().capabilities().cpu ? "a CPU driver" : "a GPU"));
     check_vector(who, "`predictions`", graph, system.predictions, sizes.rows, DType::f32);
     check_vector(who, "`targets`", graph, system.targets, sizes.rows, DType::f32);
     return sizes;

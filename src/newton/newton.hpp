@@ -8,9 +8,6 @@
 
 namespace heron {
 
-// cholesky()'s on CPU drivers; and indices have 32 bits.
-inline constexpr std::uint64_t kMaxNewtonOrder = 8192;
-
 // matrix + lambda I into `result`; with `result` the matrix itself, matrix + I. NaN on the diagonal for an
 // element of `rhs` or a lambda that is not finite, so that cholesky() names it.
 void add_newton_diagonal(Graph& graph, const Tensor& matrix, const Tensor& lambda, const Tensor& rhs,

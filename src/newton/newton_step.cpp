@@ -15,6 +15,7 @@
 #include "heron/spirv/newton_eigen.hpp"
 #include "heron/spirv/newton_update.hpp"
 #include "linalg/checks.hpp"
+#include "linalg/cholesky.hpp"
 #include "linalg/tensors.hpp"
 #include "newton/newton.h"
 #include "newton/newton.hpp"
@@ -48,9 +49,9 @@ std::uint64_t check_damped(const Graph& graph, const char* name, const Tensor& m
     const std::uint64_t n = matrix.rows();
     if (matrix.dtype != DType::f32 || matrix.cols() != n || matrix.batch() != 1 || matrix.stride() != n)
         refuse(kDamped, std::string(name) + " is " + text(matrix) + "; it must be square, f32, without gaps");
-    if (n == 0 || n > kMaxNewtonOrder)
+    if (const std::uint64_t largest = max_cholesky_rows(graph.device()); n == 0 || n > largest)
         refuse(kDamped, std::string(name) + " is " + text(matrix) + "; it must have 1 to " +
-                            std::to_string(kMaxNewtonOrder) + " rows");
+                            std::to_string(largest) + " rows");
     check_vector(kDamped, "`gradient`", graph, gradient, n, DType::f32);
     check_vector(kDamped, "`lambda`", graph, lambda, 1, DType::f32);
     check_vector(kDamped, "`step`", graph, step, n, DType::f32);

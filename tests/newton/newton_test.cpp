@@ -355,6 +355,17 @@ TEST_P(NewtonTest, RefusesWhatDoesNotFit) {
          {"must be square", [&] { damped_newton_step(graph, s.jacobian.tensor, d, one, vector(20)); }},
          {"`step`", [&] { damped_newton_step(graph, h, d, one, vector(19)); }},
          {"`values`", [&] { damped_newton_step(graph, vector(19), h, d, one, vector(20)); }}});
+    // As many as cholesky() has rows.
+    const auto many = [&](std::uint64_t count) {
+        return with([&, count](auto& x) {
+            x.jacobian = blank(graph, 1, count, 2).tensor;
+            x.predictions = blank(graph, 1, count, 1).tensor;
+        });
+    };
+    if (device().capabilities().cpu)
+        expect_refusals(graph, {{"8193 predictions; at most 8192 are possible on a CPU driver", many(8193)}});
+    else
+        expect_refusals(graph, {{"65536 predictions; at most 65535 are possible on a GPU", many(65536)}});
 }
 
 HERON_DEVICE_TESTS(NewtonTest);
