@@ -77,6 +77,7 @@ const uint ACCUMULATE_FINITE = 32; // sums of finite gradients stay finite
 const uint PRODUCT_C = 64;         // GEMM_HAS_C of every job
 const uint PRODUCT_SYMMETRIC = 128; // GEMM_SYMMETRIC of every job
 const uint PRODUCT_SQUARES = 256;  // sums of squares of the rows of the result
+const uint MUON_RATED = 512;       // the direction has the rate in it, one number in memory, by which weights decay
 HERON_SHARED_END
 
 #ifdef __cplusplus
@@ -99,7 +100,7 @@ inline constexpr std::string_view kRankOneNames[] = {"product", "factor", "updat
 inline constexpr std::string_view kLdltStepNames[] = {"gather", "divide", "scatter"};
 inline constexpr std::string_view kFlagNames[] = {"ELEMENTS_SINGLE", "ELEMENTS_AVERAGE", "SGD_MOMENTUM", "ADAMW_AMSGRAD",
                                                   "MUON_NORM", "ACCUMULATE_FINITE", "PRODUCT_C", "PRODUCT_SYMMETRIC",
-                                                  "PRODUCT_SQUARES"};
+                                                  "PRODUCT_SQUARES", "MUON_RATED"};
 inline constexpr SpecText kSpecTexts[] = {
     {SPEC_THREADS, "threads"},
     {SPEC_DTYPE_A, "A", kDTypeNames},

@@ -117,6 +117,7 @@ struct AdafactorUpdateJob {
     F32                updates;
     F32                weights;
     F32x4              moment1;   // SGD_MOMENTUM
+    F32                rate;      // a, one float (ADAFACTOR_DIRECTION)
     AdafactorHyperRef  hyper;
     AdafactorTiles     tiles;
     ElementRange       range;
@@ -124,6 +125,19 @@ struct AdafactorUpdateJob {
     float              inverse_clip;
     float              inverse_count;
     uint               first_group;
+};
+
+// adafactor_scale.comp
+struct AdafactorScaleJob {
+    F32               norm;        // |W| (ADAFACTOR_SCALED)
+    F32               rate;        // the result
+    AdafactorHyperRef hyper;
+    float             norm_factor; // 1 / sqrt(elements)
+    float             eps2;
+    float             lr_scale;    // Parameter::lr_scale
+    uint              flags;       // ADAFACTOR_
+    uint              padding;
+    uint              first_group;
 };
 
 HERON_SHARED_END

@@ -5,7 +5,7 @@
 //   x = a U / max(1, RMS(U) / clip), or m <- beta1 m + (1 - beta1) x and x = m
 //   w <- (1 - lr wd) w - x, or (1 - a wd) w - x
 //
-// ADAFACTOR_DIRECTION: x itself is the result. One workgroup a tile (optim/adafactor.h); each combines the tiles' partial sums by itself, in the same order.
+// ADAFACTOR_DIRECTION: x itself is the result, and a is given. One workgroup a tile (optim/adafactor.h); each combines the tiles' partial sums by itself, in the same order.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -22,6 +22,7 @@
 #include "optim/weight.glsl"
 #include "optim/adafactor_tile.glsl"
 #include "optim/adafactor_direction.glsl"
+#include "optim/adafactor_rate.glsl"
 
 // The invocation's share of Blue's sums of all tiles.
 vec3 tile_sums(F32 partials, uint tiles) {
@@ -62,14 +63,10 @@ void main() {
     }
 
     float lr = parameter_lr(j, h.lr);
-    float rate = h.lr;
-    if ((tile_flags & ADAFACTOR_WARMUP) != 0u)
-        rate = clamp_finite(1e-4 * h.lr * h.step);
-    if ((tile_flags & (ADAFACTOR_CAPPED | ADAFACTOR_WARMUP)) != 0u)
-        rate = min(rate, 1.0 / sqrt(h.step));
-    if ((tile_flags & ADAFACTOR_SCALED) != 0u)
-        rate = clamp_finite(rate * max(p.jobs.job[j].eps2, weight_size));
-    rate = parameter_lr(j, rate);
+    float rate = parameter_lr(j, adafactor_rate(h, tile_flags, p.jobs.job[j].eps2, weight_size));
+    F32 given = p.jobs.job[j].rate;
+    if ((tile_flags & ADAFACTOR_DIRECTION) != 0u)
+        rate = given.v[0];
     float decay_rate = (tile_flags & ADAFACTOR_TRANSFORMERS) != 0u ? rate : lr;
     float kept = clamp_finite(1.0 - decay_rate * parameter_decay(j, h.weight_decay));
     float size = rate / max(1.0, clamp_finite(update_size * p.jobs.job[j].inverse_clip));

@@ -54,7 +54,7 @@ struct MuonNormalizeJob {
 struct MuonUpdateJob {
     ParameterOperand parameter;
     U32x4            direction;       // O: the polar factor, or what stands in its place
-    F32              line_factors;    // one a row or column of the block (lines variant)
+    F32              line_factors;    // one a row or column of the block (lines variant); with MUON_RATED one, the rate
     MuonHyperRef     hyper;
     ElementRange     range;
     uint             direction_first; // index in `direction` of the block's first element
@@ -76,8 +76,6 @@ const uint MUON_SIGN = 32;          // orthogonalizes sign(U) instead of U; muon
 const uint MUON_UNSTORED = 64;      // muon_momentum does not store U: it is the momentum
 const uint MUON_LINE_COLUMNS = 128; // lines are columns
 const uint MUON_LINE_DIVIDE = 256;  // a line is divided by line_scale x + line_eps, x its factor, instead of multiplied by x
-
-const uint MUON_RATED = 512; // muon_update: O has the learning rate in it
 
 HERON_SHARED_END
 

@@ -5,7 +5,7 @@
 //   W <- W - lr wd W - lr f diag(x) O  or O diag(x), with LINES (a macro)
 //
 // Cautious: decays only where W O >= 0, W as before the step. Squared: lr^2 wd instead of lr wd.
-// Decay after: what is subtracted decays, too. MUON_SIGN: sign(O) for O. MUON_RATED: without the factor lr of O. With
+// Decay after: what is subtracted decays, too. MUON_SIGN: sign(O) for O. MUON_RATED: a given rate for lr, without it beside O. With
 // MUON_LINE_DIVIDE a line is divided by line_scale x + line_eps; where that is 0 (or subnormal) the line is 0. One workgroup takes rounds x workgroup size quads.
 #version 460
 #extension GL_GOOGLE_include_directive : require
@@ -61,8 +61,16 @@ void main() {
     MuonHyperRef hyper = p.jobs.job[j].hyper;
     MuonHyper h = hyper.h;
     float lr = parameter_lr(j, h.lr);
+    float scale = lr;
+#ifndef LINES
+    if ((FLAGS & MUON_RATED) != 0u) {
+        F32 rate = p.jobs.job[j].line_factors;
+        lr = rate.v[0];
+        scale = 1.0;
+    }
+#endif
     float decay = matrix_decay(j, lr, h.weight_decay, flags);
-    float scale = clamp_finite(((flags & MUON_RATED) != 0u ? 1.0 : lr) * p.jobs.job[j].shape_factor);
+    scale = clamp_finite(scale * p.jobs.job[j].shape_factor);
 
     for (uint r = 0u; r < rounds; ++r) {
         uint q = quad_at(begin, r);

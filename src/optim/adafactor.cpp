@@ -8,12 +8,15 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstddef>
 #include <limits>
 
 #include "core/enumerator.hpp"
+#include "heron/linalg/reduce.hpp"
 #include "heron/spirv/adafactor_lines.hpp"
 #include "heron/spirv/adafactor_norm.hpp"
+#include "heron/spirv/adafactor_scale.hpp"
 #include "heron/spirv/adafactor_sums.hpp"
 #include "heron/spirv/adafactor_update.hpp"
 #include "linalg/integers.hpp"
@@ -30,11 +33,13 @@ static_assert(sizeof(gpu::AdafactorDirection) == 32);
 static_assert(sizeof(gpu::AdafactorSumsJob) == 192);
 static_assert(sizeof(gpu::AdafactorLinesJob) == 128);
 static_assert(sizeof(gpu::AdafactorNormJob) == 136);
-static_assert(sizeof(gpu::AdafactorUpdateJob) == 224);
+static_assert(sizeof(gpu::AdafactorUpdateJob) == 232);
+static_assert(sizeof(gpu::AdafactorScaleJob) == 48);
 
 constexpr KernelInfo kSums = make_kernel<gpu::AdafactorSumsJob>("adafactor_sums", spirv::adafactor_sums);
 constexpr KernelInfo kLines = make_kernel<gpu::AdafactorLinesJob>("adafactor_lines", spirv::adafactor_lines);
 constexpr KernelInfo kNorm = make_kernel<gpu::AdafactorNormJob>("adafactor_norm", spirv::adafactor_norm);
+constexpr KernelInfo kScale = make_kernel<gpu::AdafactorScaleJob>("adafactor_scale", spirv::adafactor_scale);
 constexpr KernelInfo kUpdate =
     make_kernel<gpu::AdafactorUpdateJob>("adafactor_update", spirv::adafactor_update);
 
@@ -135,6 +140,12 @@ struct Layout {
     }
 };
 
+std::uint32_t rate_flags(const AdafactorOptions& options) {
+    return (options.scale_parameter ? gpu::ADAFACTOR_SCALED : 0) |
+           (options.rate == AdafactorRate::capped ? gpu::ADAFACTOR_CAPPED : 0) |
+           (options.rate == AdafactorRate::warmup ? gpu::ADAFACTOR_WARMUP : 0);
+}
+
 // Adds the operations of one parameter.
 class ParameterRecipe {
 public:
@@ -148,12 +159,13 @@ public:
             col_ = step.state(item, "col", DType::f32, layout_.col_shape(shape));
         }
         if (options.beta1 > 0) moment_ = step.state(item, "m", DType::f32, shape);
-        set_flags();
+        layout_.tiles.flags = form_flags() | rate_flags(options);
     }
 
-    // What is subtracted takes the place of the weight.
+    // What is subtracted takes the place of the weight, a given rate that of the options.
     ParameterRecipe(StepBuilder& step, const AdafactorOptions& options, const StepBuilder::Item& item,
-                    const Tensor& gradient, const AdafactorStates& states, const Tensor& direction)
+                    const Tensor& gradient, const AdafactorStates& states, const Tensor& rate,
+                    const Tensor& direction)
         : step_(step),
           options_(options),
           item_{item.parameter, direction, gradient, {}, {}},
@@ -161,8 +173,9 @@ public:
           layout_(step.device(), direction.shape),
           row_(states.row),
           col_(states.col),
-          moment_(states.moment) {
-        set_flags();
+          moment_(states.moment),
+          rate_(rate) {
+        layout_.tiles.flags = form_flags() | gpu::ADAFACTOR_DIRECTION;
     }
 
     void build() {
@@ -176,8 +189,7 @@ public:
             col_sums_ = graph.temporary(DType::f32, Shape{columns * layout_.tiles.row_tiles});
             means_ = graph.temporary(DType::f32, Shape{layout_.items * layout_.tiles.row_chunks});
         }
-        weights_ =
-            options_.scale_parameter ? graph.temporary(DType::f32, Shape{layout_.tile_count, 3}) : updates_;
+        weights_ = is_scaled() ? graph.temporary(DType::f32, Shape{layout_.tile_count, 3}) : updates_;
         set_stage("adafactor sums");
         add_sums();
         set_stage("adafactor factors");
@@ -193,16 +205,11 @@ private:
     void set_stage(const char* stage) {
         if (!only_direction_) step_.graph().set_stage(stage);
     }
-    void set_flags() {
-        const AdafactorOptions& options = options_;
-        layout_.tiles.flags =
-            (only_direction_ ? gpu::ADAFACTOR_DIRECTION : 0) |
-            (layout_.is_vector ? gpu::ADAFACTOR_VECTOR : 0) |
-            (options.scale_parameter ? gpu::ADAFACTOR_SCALED : 0) |
-            (options.form == AdafactorForm::transformers ? gpu::ADAFACTOR_TRANSFORMERS : 0) |
-            (options.rate == AdafactorRate::capped ? gpu::ADAFACTOR_CAPPED : 0) |
-            (options.rate == AdafactorRate::warmup ? gpu::ADAFACTOR_WARMUP : 0);
+    std::uint32_t form_flags() const {
+        return (layout_.is_vector ? gpu::ADAFACTOR_VECTOR : 0) |
+               (options_.form == AdafactorForm::transformers ? gpu::ADAFACTOR_TRANSFORMERS : 0);
     }
+    bool is_scaled() const { return (layout_.tiles.flags & gpu::ADAFACTOR_SCALED) != 0; }
     double elements() const { return static_cast<double>(item_.weight.shape.count()); }
     double weight_bytes() const { return static_cast<double>(bytes_of(item_.weight.dtype)); }
     float added_eps() const { return options_.form == AdafactorForm::transformers ? options_.eps1 : 0.0f; }
@@ -235,9 +242,9 @@ private:
         Operation operation = make_operation(kSums, job, std::move(operands), layout_.tile_count);
         operation.constants = constants();
         operation.reason = step_.variant_reason();
-        operation.flops = (options_.scale_parameter ? 7.0 : 5.0) * elements();
+        operation.flops = (is_scaled() ? 7.0 : 5.0) * elements();
         operation.bytes = (StepBuilder::gradient_bytes(item_) + (layout_.is_vector ? 8.0 : 0.0) +
-                           (options_.scale_parameter ? (item_.master ? 4.0 : weight_bytes()) : 0.0)) *
+                           (is_scaled() ? (item_.master ? 4.0 : weight_bytes()) : 0.0)) *
                           elements();
         step_.graph().add(std::move(operation));
     }
@@ -323,6 +330,8 @@ private:
         job.inverse_count = static_cast<float>(1.0 / static_cast<double>(count));
         std::vector<Operand> operands{{offsetof(Job, updates), updates_, Access::read},
                                       {offsetof(Job, weights), weights_, Access::read},
+                                      // (Loaded whatever the flags say: something readable in its place.)
+                                      {offsetof(Job, rate), rate_ ? rate_ : step_.hyper(), Access::read},
                                       {offsetof(Job, hyper), step_.hyper(), Access::read}};
         if (moment_) operands.push_back({offsetof(Job, moment1), moment_, Access::read_write});
         StepBuilder::add_gradient(operands, offsetof(Job, gradient), item_);
@@ -348,6 +357,7 @@ private:
     Layout layout_;
     Tensor row_, col_;  // of a vector both v
     Tensor moment_;     // empty without beta1
+    Tensor rate_;       // empty: that of the options
     Tensor row_sums_, col_sums_, means_, updates_, weights_;
 };
 
@@ -397,10 +407,39 @@ void add_adafactor(StepBuilder& step, const StepBuilder::Item& item, const Adafa
     if (item.weight.shape.count() > 0) recipe.build();
 }
 
+Tensor add_adafactor_rate(StepBuilder& step, const StepBuilder::Item& item, const AdafactorOptions& options) {
+    using Job = gpu::AdafactorScaleJob;
+    Graph& graph = step.graph();
+    const Tensor& weight = item.master ? item.master : item.weight;
+    const std::uint64_t count = weight.shape.count();
+    const Tensor rate = graph.temporary(DType::f32, Shape{1});
+    Tensor norm = step.hyper();  // (not used)
+    if (options.scale_parameter) {
+        norm = graph.temporary(DType::f32, Shape{1});
+        frobenius_norm(graph, weight.reshape(Shape{count}), norm);
+    }
+    Job job{};
+    job.norm_factor = static_cast<float>(1.0 / std::sqrt(static_cast<double>(count)));
+    job.eps2 = options.eps2;
+    job.lr_scale = item.parameter->lr_scale;
+    job.flags = rate_flags(options);
+    Operation operation = make_operation(kScale, job,
+                                         {{offsetof(Job, norm), norm, Access::read},
+                                          {offsetof(Job, rate), rate, Access::write},
+                                          {offsetof(Job, hyper), step.hyper(), Access::read}},
+                                         1);
+    operation.constants = {{gpu::SPEC_THREADS, 1}};
+    operation.reason = "one number";
+    operation.flops = 4.0;
+    operation.bytes = 8.0;
+    graph.add(std::move(operation));
+    return rate;
+}
+
 void add_adafactor_direction(StepBuilder& step, const StepBuilder::Item& item,
                              const AdafactorOptions& options, const Tensor& gradient,
-                             const AdafactorStates& states, const Tensor& direction) {
-    ParameterRecipe(step, options, item, gradient, states, direction).build();
+                             const AdafactorStates& states, const Tensor& rate, const Tensor& direction) {
+    ParameterRecipe(step, options, item, gradient, states, rate, direction).build();
 }
 
 std::vector<HyperValue> Adafactor::hyper() const { return adafactor_hyper(options_); }

@@ -23,10 +23,12 @@ void add_adafactor(StepBuilder& step, const StepBuilder::Item& item, const Adafa
 struct AdafactorStates {
     Tensor row, col, moment;
 };
-// direction = what the step would subtract, the rate included, for `gradient` (items x rows x cols, f32, as
-// the step sees it, like `direction` a temporary). `item` has the rate's scale. Without scale_parameter.
+// The rate of a parameter's step: one f32, a temporary.
+Tensor add_adafactor_rate(StepBuilder& step, const StepBuilder::Item& item, const AdafactorOptions& options);
+// direction = what the step would subtract, with that rate, for `gradient` (items x rows x cols, f32, as
+// the step sees it, like `direction` a temporary).
 void add_adafactor_direction(StepBuilder& step, const StepBuilder::Item& item,
                              const AdafactorOptions& options, const Tensor& gradient,
-                             const AdafactorStates& states, const Tensor& direction);
+                             const AdafactorStates& states, const Tensor& rate, const Tensor& direction);
 
 }  // namespace heron

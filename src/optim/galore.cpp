@@ -17,11 +17,12 @@ LowRankRecipe recipe_of(const GaLoreOptions& o) {
             .inner = {.inner = o.inner,
                       .adafactor = {.lr = o.lr,
                                     .form = AdafactorForm::transformers,
-                                    .rate = AdafactorRate::constant,
-                                    .scale_parameter = false,
+                                    .rate = o.adafactor_rate,
+                                    .scale_parameter = o.scale_parameter,
                                     .decay = o.adafactor_decay,
                                     .beta1 = o.beta1,
                                     .eps1 = o.adafactor_eps,
+                                    .eps2 = o.adafactor_eps2,
                                     .clip_threshold = o.clip_threshold,
                                     .weight_decay = o.weight_decay,
                                     .schedule = o.schedule},
@@ -40,6 +41,9 @@ GaLore::GaLore(const Device& device, const GaLoreOptions& options)
     check_low_rank("GaLore", recipe_of(o));
     check_option("GaLore", "adafactor_decay", o.adafactor_decay, o.adafactor_decay < 0, "finite and below 0");
     check_option("GaLore", "adafactor_eps", o.adafactor_eps, o.adafactor_eps >= 0, "finite and not below 0");
+    check_option("GaLore", "adafactor_eps2", o.adafactor_eps2, o.adafactor_eps2 >= 0,
+                 "finite and not below 0");
+    check_enum("GaLore", "adafactor_rate", o.adafactor_rate, AdafactorRate::constant);
     check_option("GaLore", "clip_threshold", o.clip_threshold, o.clip_threshold > 0, "finite and above 0");
     check_option("GaLore", "moment_bits", o.moment_bits, o.moment_bits == 8 || o.moment_bits == 32,
                  "8 or 32");
@@ -64,6 +68,9 @@ std::string GaLore::options_text() const {
            " moments=" + std::to_string(static_cast<int>(options_.moments)) +
            " moment_bits=" + std::to_string(options_.moment_bits) +
            " inner=" + std::to_string(static_cast<int>(options_.inner)) +
+           " scale_parameter=" + std::to_string(options_.scale_parameter) +
+           " adafactor_rate=" + std::to_string(static_cast<int>(options_.adafactor_rate)) +
+           " adafactor_eps2=" + number_text(options_.adafactor_eps2) +
            " adafactor_decay=" + number_text(options_.adafactor_decay) +
            " adafactor_eps=" + number_text(options_.adafactor_eps) +
            " clip_threshold=" + number_text(options_.clip_threshold);

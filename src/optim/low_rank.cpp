@@ -303,6 +303,7 @@ LowRankInner::LowRankInner(StepBuilder& step, const StepBuilder::Item& item,
     if (!adafactor || options.adafactor.beta1 > 0) m_ = LowRankState(step, item, "m", shapes);
     if (options.inner == GaLoreInner::adamw) v_ = LowRankState(step, item, "v", shapes);
     if (!adafactor) return;
+    rate_ = add_adafactor_rate(step, item, options.adafactor);
     std::vector<Shape> rows, cols;
     for (const Shape& shape : shapes) {
         rows.push_back(Shape{shape[0], shape[1]});
@@ -322,7 +323,8 @@ Tensor LowRankInner::direction(std::size_t batch, const Tensor& low) {
                           {.m = m_.whole(), .v = v_.whole(), .first = m_.first(batch), .since = {}}, result);
     } else if (options_.inner == GaLoreInner::adafactor) {
         add_adafactor_direction(step_, item_, options_.adafactor, low,
-                                {row_.part(batch), col_.part(batch), m_ ? m_.part(batch) : Tensor()}, result);
+                                {row_.part(batch), col_.part(batch), m_ ? m_.part(batch) : Tensor()}, rate_,
+                                result);
     } else {
         using Job = gpu::LowRankLionJob;
         const std::uint64_t first = m_.first(batch), count = low.shape.count();
@@ -397,7 +399,7 @@ void LowRankInner::update(const MatrixBatch& batch, const Tensor& direction) {
             add_matrix_update(step_, item_, block, direction, DecayForm::after);
             break;
         case GaLoreInner::adafactor:
-            add_matrix_update(step_, item_, block, direction, DecayForm::decoupled, {}, gpu::MUON_RATED);
+            add_matrix_update(step_, item_, block, direction, DecayForm::decoupled, {}, 0, rate_);
             break;
         case GaLoreInner::lion:
             add_matrix_update(step_, item_, block, direction, DecayForm::after, {}, gpu::MUON_SIGN);

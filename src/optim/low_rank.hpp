@@ -104,6 +104,7 @@ private:
     const LowRankInnerOptions& options_;
     void add_adam8(std::size_t batch, const Tensor& low, const Tensor& result);
 
+    Tensor rate_;  // Adafactor's
     LowRankState m_, v_, row_, col_;
     LowRankState m_scale_, v_scale_;  // of moments in 8 bits
 };

@@ -78,7 +78,7 @@ std::uint32_t add_direction(std::vector<Operand>& operands, std::uint32_t field,
 
 void add_matrix_update(StepBuilder& step, const StepBuilder::Item& item, const MatrixBlock& block,
                        const Tensor& direction, DecayForm decay, const LineFactors& lines,
-                       std::uint32_t flags) {
+                       std::uint32_t flags, const Tensor& rate) {
     using Job = gpu::MuonUpdateJob;
     const double elements = static_cast<double>(block.count());
     const ElementGrid grid = step.elements(block.count());
@@ -98,10 +98,11 @@ void add_matrix_update(StepBuilder& step, const StepBuilder::Item& item, const M
             (lines.columns ? gpu::MUON_LINE_COLUMNS : 0) | (lines.divides ? gpu::MUON_LINE_DIVIDE : 0);
         operands.push_back({offsetof(Job, line_factors), lines.factors, Access::read});
     }
+    if (rate) operands.push_back({offsetof(Job, line_factors), rate, Access::read});
     Operation operation =
         make_operation(lines.factors ? kUpdateLines : kUpdate, job, std::move(operands), grid.groups);
     operation.constants = {{gpu::SPEC_THREADS, grid.threads},
-                           step.variant(),
+                           step.variant(rate ? gpu::MUON_RATED : 0),
                            {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(item.weight.dtype)},
                            {gpu::SPEC_DTYPE_D, static_cast<std::uint32_t>(direction.dtype)}};
     operation.reason = step.variant_reason();

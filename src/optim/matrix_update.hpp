@@ -41,9 +41,10 @@ std::uint32_t add_direction(std::vector<Operand>& operands, std::uint32_t field,
 // W <- W - lr wd W - lr f D, f the block's shape factor, on the block's elements. `direction` (D) has as many
 // elements, contiguous, of any floating-point dtype. The hyper struct begins with
 // the members of gpu::MuonHyper (matrix_hyper()) or has lr and weight_decay where that has them. `flags`: of
-// gpu::MuonUpdateJob, MUON_SIGN and MUON_RATED.
+// gpu::MuonUpdateJob, MUON_SIGN. With `rate`, one f32, weights decay by that in place of lr, and D has it in
+// it: W <- W - rate wd W - f D; without lines.
 void add_matrix_update(StepBuilder& step, const StepBuilder::Item& item, const MatrixBlock& block,
                        const Tensor& direction, DecayForm decay, const LineFactors& lines = {},
-                       std::uint32_t flags = 0);
+                       std::uint32_t flags = 0, const Tensor& rate = {});
 
 }  // namespace heron

@@ -17,14 +17,21 @@ public:
         for (std::size_t axis = 0; axis + 2 < rank; ++axis) items_ *= shape[axis];
     }
 
+    // a, at `lr` times its schedule.
+    static double rate(const AdafactorOptions& o, double lr, const std::vector<double>& w, std::uint64_t t) {
+        const double time = static_cast<double>(t);
+        double a = o.rate == AdafactorRate::warmup ? 1e-4 * lr * time : lr;
+        if (o.rate != AdafactorRate::constant) a = std::min(a, 1 / std::sqrt(time));
+        if (o.scale_parameter) a *= std::max(static_cast<double>(o.eps2), root_mean_square(w));
+        return a;
+    }
+
     void step(std::vector<double>& w, const std::vector<double>& g, std::uint64_t t) override {
         const bool torch = o_.form == AdafactorForm::torch;
         const double time = static_cast<double>(t), om = std::pow(time, o_.decay);
         const double lr = static_cast<double>(o_.lr) * o_.schedule.factor(t);
         const double eps1 = static_cast<double>(o_.eps1), added = torch ? 0 : eps1;
-        double rate = o_.rate == AdafactorRate::warmup ? 1e-4 * lr * time : lr;
-        if (o_.rate != AdafactorRate::constant) rate = std::min(rate, 1 / std::sqrt(time));
-        if (o_.scale_parameter) rate *= std::max(static_cast<double>(o_.eps2), root_mean_square(w));
+        const double rate = AdafactorReference::rate(o_, lr, w, t);
 
         std::vector<double> u(w.size());
         const auto divide = [&](std::size_t i, double second) {

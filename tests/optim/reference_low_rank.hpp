@@ -39,18 +39,18 @@ public:
         : o_(options), shape_(shape), phase_(phase) {}
 
     void step(std::vector<double>& w, const std::vector<double>& g, std::uint64_t t) override {
-        const double lr = static_cast<double>(o_.lr) * o_.schedule.factor(t);
+        const double lr = rate(w, t);
         const double decay = lr * static_cast<double>(o_.weight_decay);
         if (o_.rank == 0 || shape_.rank() < 2) {
             const Matrix x = matrix_of(g, 1, g.size());
-            apply(w, direction(x, t), lr, decay, 1);
+            apply(w, direction(x, t, lr), lr, decay, 1);
             return;
         }
         const MatrixShape s(shape_);
         const Matrix gradient = matrix_of(g, s.rows, s.cols);
         const ReferenceBasis basis = bases(gradient, t);
         const Matrix low = basis.project(gradient);
-        const Matrix back = basis.expand(direction(transform(low, t), t));
+        const Matrix back = basis.expand(direction(transform(low, t), t, lr));
         apply(w, back, lr, decay, static_cast<double>(o_.scale));
         move(gradient, low, basis, t);
     }
@@ -86,21 +86,28 @@ protected:
         return next;
     }
 
+    double rate(const std::vector<double>& w, std::uint64_t t) const {
+        const double lr = static_cast<double>(o_.lr) * o_.schedule.factor(t);
+        if (o_.inner != GaLoreInner::adafactor) return lr;
+        const AdafactorOptions options{
+            .rate = o_.adafactor_rate, .scale_parameter = o_.scale_parameter, .eps2 = o_.adafactor_eps2};
+        return AdafactorReference::rate(options, lr, w, t);
+    }
+
     // The inner optimizer's N; of Adafactor with the rate in it.
-    Matrix direction(const Matrix& low, std::uint64_t t) {
+    Matrix direction(const Matrix& low, std::uint64_t t, double lr) {
         const std::size_t count = static_cast<std::size_t>(low.size());
         Matrix result(low.rows(), low.cols());
         if (o_.inner == GaLoreInner::adafactor) {
             const bool is_matrix = o_.rank > 0 && shape_.rank() >= 2;
-            const AdafactorOptions options{.lr = o_.lr,
+            const AdafactorOptions options{.lr = static_cast<float>(lr),
                                            .form = AdafactorForm::transformers,
                                            .rate = AdafactorRate::constant,
                                            .scale_parameter = false,
                                            .decay = o_.adafactor_decay,
                                            .beta1 = o_.beta1,
                                            .eps1 = o_.adafactor_eps,
-                                           .clip_threshold = o_.clip_threshold,
-                                           .schedule = o_.schedule};
+                                           .clip_threshold = o_.clip_threshold};
             AdafactorReference inner(options, is_matrix ? Shape{static_cast<std::uint64_t>(low.rows()),
                                                                 static_cast<std::uint64_t>(low.cols())}
                                                         : shape_);
@@ -177,16 +184,19 @@ private:
 // L L^T and B = R R^T or the identity, |F|^2 changes with A by -2 <F B G^T, dA>.
 class SubspaceDescentReference : public GaLoreReference {
 public:
+    // Without `descends` GaLore's.
     SubspaceDescentReference(const GaLoreOptions& options, const SubspaceDescentOptions& descent,
-                             const Shape& shape)
-        : GaLoreReference(options, shape), d_(descent) {}
+                             const Shape& shape, bool descends = true)
+        : GaLoreReference(options, shape), d_(descent), descends_(descends) {}
 
 protected:
-    bool refreshes(std::uint64_t t) const override { return t == 1; }
+    bool refreshes(std::uint64_t t) const override {
+        return descends_ ? t == 1 : GaLoreReference::refreshes(t);
+    }
 
     void move(const Matrix& gradient, const Matrix& /*low*/, const ReferenceBasis& basis,
               std::uint64_t t) override {
-        if (t == 1 || gradient.isZero(0)) return;
+        if (!descends_ || t == 1 || gradient.isZero(0)) return;
         const Matrix g = gradient / gradient.norm();
         const Matrix a = basis.left.size() > 0 ? Matrix(basis.left * basis.left.transpose())
                                                : Matrix(Matrix::Identity(g.rows(), g.rows()));
@@ -237,51 +247,40 @@ private:
     }
 
     SubspaceDescentOptions d_;
+    bool descends_;
 };
 
-inline GaLoreOptions galore_options(const OnlineSubspaceDescentOptions& o) {
-    return {.rank = o.rank,
-            .lr = o.lr,
-            .beta1 = o.beta1,
-            .beta2 = o.beta2,
-            .eps = o.eps,
-            .weight_decay = o.weight_decay,
-            .bias_correction = o.bias_correction,
-            .scale = o.scale,
-            .projection = o.projection,
-            .inner = o.inner,
-            .schedule = o.schedule};
-}
-
-inline GaLoreOptions galore_options(const NaturalGaLoreOptions& o) {
-    return {
-        .rank = o.rank,
-        .lr = o.lr,
-        .beta1 = o.beta1,
-        .beta2 = o.beta2,
-        .eps = o.eps,
-        .weight_decay = o.weight_decay,
-        .bias_correction = o.bias_correction,
-        .scale = o.scale,
-        .projection = o.form == NaturalGaLoreForm::core ? GaLoreProjection::full : GaLoreProjection::standard,
-        .refresh = o.refresh,
-        .schedule = o.schedule};
+// What Online Subspace Descent and Natural GaLore have of GaLore.
+template <class Options>
+GaLoreOptions galore_options(const Options& o) {
+    GaLoreOptions options{.rank = o.rank,
+                          .lr = o.lr,
+                          .beta1 = o.beta1,
+                          .beta2 = o.beta2,
+                          .eps = o.eps,
+                          .weight_decay = o.weight_decay,
+                          .bias_correction = o.bias_correction,
+                          .scale = o.scale,
+                          .schedule = o.schedule};
+    if constexpr (requires { o.form; }) {
+        if (o.form == NaturalGaLoreForm::core) options.projection = GaLoreProjection::full;
+        options.refresh = o.refresh;
+    } else {
+        options.projection = o.projection;
+        options.inner = o.inner;
+    }
+    return options;
 }
 
 // The history begins empty.
 class NaturalGaLoreReference : public SubspaceDescentReference {
 public:
     NaturalGaLoreReference(const NaturalGaLoreOptions& options, const Shape& shape)
-        : SubspaceDescentReference(galore_options(options), options.descent, shape), n_(options) {}
+        : SubspaceDescentReference(galore_options(options), options.descent, shape,
+                                   options.basis == NaturalGaLoreBasis::descent),
+          n_(options) {}
 
 protected:
-    bool refreshes(std::uint64_t t) const override {
-        return n_.basis == NaturalGaLoreBasis::descent ? t == 1 : GaLoreReference::refreshes(t);
-    }
-    void move(const Matrix& gradient, const Matrix& low, const ReferenceBasis& basis,
-              std::uint64_t t) override {
-        if (n_.basis == NaturalGaLoreBasis::descent) SubspaceDescentReference::move(gradient, low, basis, t);
-    }
     // (lambda I + H H^T)^-1 l as H (lambda I + H^T H)^-1 e: form 1 loses nothing.
     Matrix transform(const Matrix& low, std::uint64_t /*t*/) override {
         if (n_.history == 0) return low;

@@ -426,6 +426,7 @@ TEST_P(SubspaceTest, RefusesWhatDoesNotFit) {
            [&] { OnlineSubspaceDescent(device(), {.inner = GaLoreInner::adafactor}); });
     expect("moment_bits is 16", [&] { GaLore(device(), {.moment_bits = 16}); });
     expect("moment_bits is 8", [&] { GaLore(device(), {.moment_bits = 8, .inner = GaLoreInner::lion}); });
+    expect("adafactor_eps2 is -1", [&] { GaLore(device(), {.adafactor_eps2 = -1.0f}); });
     expect("cannot be rotated",
            [&] { GaLore(device(), {.moments = GaLoreMoments::rotate, .inner = GaLoreInner::adafactor}); });
     // Nothing looks at the memory.

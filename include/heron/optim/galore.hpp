@@ -30,6 +30,7 @@
 // `iterations` a truncated_svd(): 4 m n r an iteration, and orthonormalisations of l x r.
 #pragma once
 
+#include "heron/optim/adafactor.hpp"
 #include "heron/optim/refresh.hpp"
 #include "heron/train.hpp"
 
@@ -77,7 +78,12 @@ struct GaLoreOptions {
     // rotate.
     std::uint32_t moment_bits = 32;
     GaLoreInner inner = GaLoreInner::adamw;
-    // Adafactor's: without scale_parameter and relative_step, which the authors' scripts switch off.
+    // Adafactor's, in the form of transformers. The first two, scale_parameter and relative_step, are off in
+    // the authors' scripts: the rate of a parameter times max(adafactor_eps2, RMS(W)), W all of it, and a
+    // rate that the step's number bounds (it takes the schedule's factors with lr).
+    bool scale_parameter = false;
+    AdafactorRate adafactor_rate = AdafactorRate::constant;
+    float adafactor_eps2 = 1e-3f;   // finite, >= 0
     double adafactor_decay = -0.8;  // exponent of t, below 0
     float adafactor_eps = 1e-30f;   // finite, >= 0
     float clip_threshold = 1.0f;    // finite, > 0
