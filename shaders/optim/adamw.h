@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Job and hyperparameters of adamw.comp.
+// Job and hyperparameters of adamw.comp and adamw_block8.comp.
 #ifndef HERON_OPTIM_ADAMW_H
 #define HERON_OPTIM_ADAMW_H
 
@@ -29,26 +29,10 @@ struct AdamWJob {
     GradientOperand  gradient;
     MomentOperand    moment1;
     MomentOperand    moment2;
-    F32x4            moment2_max; // ADAMW_AMSGRAD
+    F32x4            moment2_max; // ADAMW_AMSGRAD; not in 8 bits
     AdamWHyperRef    hyper;
     ElementRange     range;
-    uint             flags;       // ADAMW_CAUTIOUS, ADAMW_DECAY_AFTER
-    uint             first_group;
-};
-
-// adamw_block8.comp
-struct AdamWBlock8Job {
-    ParameterOperand parameter;
-    GradientOperand  gradient;
-    U32              codes1;      // of m; four elements a word, whole blocks
-    U32              codes2;      // of v
-    F32              scales1;     // one a block: the largest |m|
-    F32              scales2;     // the largest root of v
-    AdamWHyperRef    hyper;
-    ElementRange     range;
-    uint             index;       // of the parameter in the plan, for random numbers
-    uint             padding;
-    uint             flags;       // ADAMW_CAUTIOUS
+    uint             flags;       // ADAMW_CAUTIOUS, ADAMW_DECAY_AFTER (not in 8 bits)
     uint             first_group;
 };
 

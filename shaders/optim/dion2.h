@@ -4,6 +4,7 @@
 #ifndef HERON_OPTIM_DION2_H
 #define HERON_OPTIM_DION2_H
 
+#include "optim/moment.h"
 #include "optim/parameter.h"
 
 HERON_SHARED_BEGIN
@@ -23,7 +24,7 @@ layout(buffer_reference, scalar, buffer_reference_align = 4) readonly buffer Dio
 // dion2_momentum.comp
 struct Dion2MomentumJob {
     GradientOperand gradient;
-    F32x4           momentum;
+    MomentOperand   momentum;
     F32             sums;      // rows x parts, or parts x cols
     U32             positions; // one a line
     ElementRange    range;     // rounds: quads of a row, or rows, for each invocation
@@ -37,16 +38,17 @@ struct Dion2MomentumJob {
 
 // dion2_take.comp
 struct Dion2TakeJob {
-    F32           momentum;
+    MomentOperand momentum;
     U32           indices;   // the selected lines
     U32           positions;
     F32           lines;     // count x cols, or rows x count
     Dion2HyperRef hyper;
-    uint          first;
+    ElementRange  range;
     uint          rows;
     uint          cols;
     uint          count;
     uint          flags;     // DION2_
+    uint          reserved;
     uint          first_group;
 };
 

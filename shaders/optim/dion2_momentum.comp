@@ -13,6 +13,7 @@
 #include "core/half.glsl"
 #include "optim/parameter.glsl"
 #include "optim/gradient.glsl"
+#include "optim/moment.glsl"
 
 void main() {
     if (nothing_to_do())
@@ -21,7 +22,9 @@ void main() {
     uint j = find_job(group);
     uint id = (group - p.jobs.job[j].first_group) * gl_WorkGroupSize.x + gl_LocalInvocationID.x;
     begin_gradient(j);
-    F32x4 momentum = p.jobs.job[j].momentum;
+    U32x4 momentum = p.jobs.job[j].momentum.quads;
+    U32 momentum_words = p.jobs.job[j].momentum.words;
+    uint parameter = p.jobs.job[j].momentum.parameter;
     F32 sums = p.jobs.job[j].sums;
     U32 positions = p.jobs.job[j].positions;
     uint first = p.jobs.job[j].range.first;
@@ -44,8 +47,8 @@ void main() {
             break;
         uint i = first + row * cols + 4u * quad;
         uint valid = min(4u, cols - 4u * quad);
-        vec4 m = load_state(momentum, i, valid) + load_gradient(i, valid);
-        store_state(momentum, i, valid, m);
+        vec4 m = load_moment(momentum, i, valid) + load_gradient(i, valid);
+        m = store_moment(momentum, momentum_words, i, valid, m, moment_draws(parameter, i)); // as dion2_take has it
         sum += abs(m);
     }
     if (!columns) {

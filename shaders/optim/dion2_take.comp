@@ -7,6 +7,9 @@
 
 #define JOB Dion2TakeJob
 #include "core/kernel.glsl"
+#include "core/half.glsl"
+#include "optim/parameter.glsl"
+#include "optim/moment.glsl"
 
 layout(constant_id = SPEC_PER_THREAD) const uint PER_THREAD = 4;
 
@@ -16,13 +19,14 @@ void main() {
     uint group = workgroup_index();
     uint j = find_job(group);
     group -= p.jobs.job[j].first_group;
-    F32 momentum = p.jobs.job[j].momentum;
+    U32 momentum = p.jobs.job[j].momentum.words;
+    uint parameter = p.jobs.job[j].momentum.parameter;
     U32 indices = p.jobs.job[j].indices;
     U32 positions = p.jobs.job[j].positions;
     F32 lines = p.jobs.job[j].lines;
     Dion2HyperRef hyper = p.jobs.job[j].hyper;
     float decay = hyper.h.decay;
-    uint first = p.jobs.job[j].first;
+    uint first = p.jobs.job[j].range.first;
     uint rows = p.jobs.job[j].rows;
     uint cols = p.jobs.job[j].cols;
     uint count = p.jobs.job[j].count;
@@ -39,9 +43,10 @@ void main() {
         uint selected = columns ? col : row;
         uint line = indices.v[selected];
         uint i = first + (columns ? row * cols + line : line * cols + col);
-        float m = momentum.v[i];
+        float m = load(momentum, i, MOMENT_DTYPE);
         lines.v[e] = m;
-        momentum.v[i] = decay * m;
+        uint draw = moment_draws(parameter, i).x >> 16; // dion2_momentum has the lower bits
+        store(momentum, i, rounded_moment(decay * m, draw), MOMENT_DTYPE);
         if ((columns ? row : col) == 0u)
             positions.v[line] = selected;
     }

@@ -8,14 +8,14 @@
 HERON_SHARED_BEGIN
 
 struct FismoMomentumJob {
-    F32x4        whitened; // G~ / unit, indexed from the block's first element
-    F32          unit;     // one float
-    F32x4        momentum;
-    F32x4        update;   // U, indexed from the block's first element
-    MuonHyperRef hyper;
-    ElementRange range;
-    uint         flags;    // MUON_NESTEROV
-    uint         first_group;
+    F32x4         whitened; // G~ / unit, indexed from the block's first element
+    F32           unit;     // one float
+    MomentOperand momentum;
+    F32x4         update;   // U, indexed from the block's first element
+    MuonHyperRef  hyper;
+    ElementRange  range;
+    uint          flags;    // MUON_NESTEROV
+    uint          first_group;
 };
 
 HERON_SHARED_END

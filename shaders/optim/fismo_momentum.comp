@@ -2,8 +2,6 @@
 // FISMO's momentum in the whitened space, all blocks of all parameters in one dispatch:
 //
 //   M <- beta M + (1 - beta) G~;   U = (1 - beta) G~ + beta M (Nesterov), or M
-//
-// One workgroup takes rounds x workgroup size quads.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/fismo.h"
@@ -13,35 +11,29 @@
 #include "core/half.glsl"
 #include "optim/parameter.glsl"
 #include "optim/muon_direction.glsl"
+#define FIRST_MOMENT momentum
+#include "optim/moment_step.glsl"
 
-void main() {
-    if (nothing_to_do())
-        return;
-    uint group = workgroup_index();
-    uint j = find_job(group);
-    uint first = p.jobs.job[j].range.first;
-    uint count = p.jobs.job[j].range.count;
-    uint quads = quad_count(j);
-    uint rounds = p.jobs.job[j].range.rounds;
-    uint begin = quad_begin(j, group, rounds);
-    uint flags = p.jobs.job[j].flags;
-    F32x4 whitened = p.jobs.job[j].whitened;
+F32x4 step_whitened;
+F32x4 step_update;
+MuonHyper step_hyper;
+float step_unit;
+uint step_flags;
+
+void begin_step(uint j) {
+    step_flags = p.jobs.job[j].flags;
+    step_whitened = p.jobs.job[j].whitened;
+    step_update = p.jobs.job[j].update;
     F32 unit = p.jobs.job[j].unit;
-    F32x4 momentum = p.jobs.job[j].momentum;
-    F32x4 update = p.jobs.job[j].update;
+    step_unit = unit.v[0];
     MuonHyperRef hyper = p.jobs.job[j].hyper;
-    MuonHyper h = hyper.h;
-    float scale = unit.v[0];
-
-    for (uint r = 0u; r < rounds; ++r) {
-        uint q = quad_at(begin, r);
-        if (q >= quads)
-            break;
-        uint valid = min(4u, count - 4u * q);
-        uint i = first + 4u * q;
-        vec4 g = load_state(whitened, 4u * q, valid) * scale;
-        vec4 m = h.momentum * load_state(momentum, i, valid) + h.rate * g;
-        store_state(momentum, i, valid, m);
-        store_state(update, 4u * q, valid, muon_direction(m, g, h.momentum, h.rate, flags));
-    }
+    step_hyper = hyper.h;
 }
+
+vec4 next_moments(uint i, uint valid, inout vec4 m, inout vec4 v) {
+    vec4 g = load_state(step_whitened, i, valid) * step_unit;
+    m = step_hyper.momentum * m + step_hyper.rate * g;
+    return muon_direction(m, g, step_hyper.momentum, step_hyper.rate, step_flags);
+}
+
+void take_step(uint i, uint valid, vec4 m, vec4 update) { store_state(step_update, i, valid, update); }

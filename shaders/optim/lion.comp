@@ -3,9 +3,10 @@
 //
 //   w <- (1 - lr wd) w - lr sign(m + r1 (g - m));  then m <- m + r2 (g - m)       r = 1 - beta
 //
-// Decay after: what is subtracted decays, too. One workgroup takes rounds x workgroup size quads.
+// Decay after: what is subtracted decays, too.
 #version 460
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
 #include "optim/lion.h"
 
 #define JOB LionJob
@@ -13,41 +14,35 @@
 #include "core/half.glsl"
 #include "optim/parameter.glsl"
 #include "optim/gradient.glsl"
-#include "optim/moment.glsl"
 #include "optim/weight.glsl"
+#define FIRST_MOMENT momentum
+#include "optim/moment_step.glsl"
 
-void main() {
-    if (nothing_to_do())
-        return;
-    uint group = workgroup_index();
-    uint j = find_job(group);
-    uint count = p.jobs.job[j].range.count;
-    uint quads = quad_count(j);
-    uint rounds = p.jobs.job[j].range.rounds;
-    uint begin = quad_begin(j, group, rounds);
+LionHyper step_hyper;
+float step_lr;
+float step_kept;
+uint step_flags;
+
+void begin_step(uint j) {
     begin_gradient(j);
     begin_weight(j);
-    U32x4 momentum = p.jobs.job[j].momentum.quads;
-    U32 momentum_words = p.jobs.job[j].momentum.words;
-    uint parameter = p.jobs.job[j].momentum.parameter;
-    uint flags = p.jobs.job[j].flags;
+    step_flags = p.jobs.job[j].flags;
     LionHyperRef hyper = p.jobs.job[j].hyper;
-    LionHyper h = hyper.h;
-    float lr = parameter_lr(j, h.lr);
-    float kept = clamp_finite(1.0 - lr * parameter_decay(j, h.weight_decay));
+    step_hyper = hyper.h;
+    step_lr = parameter_lr(j, step_hyper.lr);
+    step_kept = clamp_finite(1.0 - step_lr * parameter_decay(j, step_hyper.weight_decay));
+}
 
-    for (uint r = 0u; r < rounds; ++r) {
-        uint q = quad_at(begin, r);
-        if (q >= quads)
-            break;
-        uint i = 4u * q;
-        uint valid = min(4u, count - i);
-        vec4 g = load_gradient(i, valid);
-        vec4 w = load_weight(i, valid);
-        vec4 m = load_moment(momentum, i, valid);
-        vec4 direction = sign(m + h.rate1 * (g - m));
-        store_moment(momentum, momentum_words, i, valid, m + h.rate2 * (g - m), moment_draws(parameter, i));
-        vec4 update = lr * direction;
-        update_weight(i, valid, kept * w, (flags & LION_DECAY_AFTER) != 0u ? kept * clamp_finite(update, DTYPE_F32) : update);
-    }
+vec4 next_moments(uint i, uint valid, inout vec4 m, inout vec4 v) {
+    vec4 difference = load_gradient(i, valid) - m;
+    vec4 direction = sign(m + step_hyper.rate1 * difference);
+    m = m + step_hyper.rate2 * difference;
+    return step_lr * direction;
+}
+
+void take_step(uint i, uint valid, vec4 m, vec4 update) {
+    vec4 kept = step_kept * load_weight(i, valid);
+    if ((step_flags & LION_DECAY_AFTER) != 0u)
+        update = step_kept * clamp_finite(update, DTYPE_F32);
+    update_weight(i, valid, kept, update);
 }

@@ -24,30 +24,26 @@ struct LowRankBasisJob {
 
 // low_rank_lion.comp
 struct LowRankLionJob {
-    F32x4        gradient;  // in the basis
-    F32x4        direction; // may be the gradient
-    F32x4        momentum;
-    LionHyperRef hyper;
-    ElementRange range;     // of the momentum; the others begin at its first element
-    uint         padding;
-    uint         first_group;
+    F32x4         gradient;  // in the basis
+    F32x4         direction;
+    MomentOperand momentum;
+    LionHyperRef  hyper;
+    ElementRange  range;     // of the momentum; the others, and those in 8 bits, begin at its first element
+    uint          padding;
+    uint          first_group;
 };
 
 // low_rank_adam8.comp
 struct LowRankAdam8Job {
     F32x4         gradient;  // in the basis
     F32x4         direction;
-    U32           codes1;    // four elements a word, whole blocks
-    U32           codes2;
-    F32           scales1;   // one a block
-    F32           scales2;
+    MomentOperand moment1;   // of the range
+    MomentOperand moment2;
     AdamWHyperRef hyper;
-    ElementRange  range;     // its count
+    ElementRange  range;
     uint          padding;
     uint          first_group;
 };
-
-const uint LOW_RANK_BLOCK = 256; // elements that share a scale
 
 // low_rank_square.comp
 struct LowRankSquareJob {

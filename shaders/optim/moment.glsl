@@ -26,6 +26,10 @@ vec4 round_stochastically(vec4 x, uvec4 draws) {
     return uintBitsToFloat((bits & 0x80000000u) | (magnitude & 0xffff0000u));
 }
 
+float rounded_moment(float value, uint draw) {
+    return MOMENT_DTYPE == DTYPE_F32 ? value : round_stochastically(vec4(value), uvec4(draw)).x;
+}
+
 // Returns what it has stored.
 vec4 store_moment(U32x4 x, U32 words, uint i, uint valid, vec4 value, uvec4 draws) {
     if (MOMENT_DTYPE != DTYPE_F32)

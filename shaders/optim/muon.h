@@ -22,7 +22,7 @@ using MuonHyperRef = std::uint64_t;
 layout(buffer_reference, scalar, buffer_reference_align = 4) readonly buffer MuonHyperRef { MuonHyper h; };
 #endif
 
-// muon_momentum.comp
+// muon_momentum.comp, muon_momentum_block8.comp (U alone)
 struct MuonMomentumJob {
     GradientOperand gradient;
     MomentOperand   momentum; // not in the stateless variant

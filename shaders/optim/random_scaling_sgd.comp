@@ -2,10 +2,9 @@
 // SGD with momentum and exponential random scaling, all tensors of all groups in one dispatch (arXiv 2405.09742).
 //
 //   d <- beta (d - lr g) / (1 + lr mu);  w <- w + s d       s: one draw a step, from the advance kernel
-//
-// One workgroup takes rounds x workgroup size quads.
 #version 460
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
 #include "optim/random_scaling_sgd.h"
 
 #define JOB RandomScalingSgdJob
@@ -14,36 +13,25 @@
 #include "optim/parameter.glsl"
 #include "optim/gradient.glsl"
 #include "optim/weight.glsl"
+#define FIRST_MOMENT momentum
+#include "optim/moment_step.glsl"
 
-void main() {
-    if (nothing_to_do())
-        return;
-    uint group = workgroup_index();
-    uint j = find_job(group);
-    uint count = p.jobs.job[j].range.count;
-    uint quads = quad_count(j);
-    uint rounds = p.jobs.job[j].range.rounds;
-    uint begin = quad_begin(j, group, rounds);
+RandomScalingSgdHyper step_hyper;
+float step_lr;
+
+void begin_step(uint j) {
     begin_gradient(j);
     begin_weight(j);
-    F32x4 momentum = p.jobs.job[j].momentum;
     RandomScalingSgdHyperRef hyper = p.jobs.job[j].hyper;
-    RandomScalingSgdHyper h = hyper.h;
-    float lr = parameter_lr(j, h.lr);
-    float divisor = clamp_finite(1.0 + lr * h.mu);
-
-    for (uint r = 0u; r < rounds; ++r) {
-        uint q = quad_at(begin, r);
-        if (q >= quads)
-            break;
-        uint i = 4u * q;
-        uint valid = min(4u, count - i);
-        vec4 g = load_gradient(i, valid);
-        vec4 w = load_weight(i, valid);
-        // Each difference is of finite numbers: no inf - inf.
-        vec4 d = clamp_finite(load_state(momentum, i, valid) - clamp_finite(lr * g, DTYPE_F32), DTYPE_F32);
-        d = h.beta * d / divisor;
-        store_state(momentum, i, valid, d);
-        update_weight(i, valid, w, -h.scale * d);
-    }
+    step_hyper = hyper.h;
+    step_lr = parameter_lr(j, step_hyper.lr);
 }
+
+vec4 next_moments(uint i, uint valid, inout vec4 m, inout vec4 v) {
+    // Each difference is of finite numbers: no inf - inf.
+    vec4 d = clamp_finite(m - clamp_finite(step_lr * load_gradient(i, valid), DTYPE_F32), DTYPE_F32);
+    m = step_hyper.beta * d / clamp_finite(1.0 + step_lr * step_hyper.mu);
+    return -step_hyper.scale * m;
+}
+
+void take_step(uint i, uint valid, vec4 m, vec4 update) { update_weight(i, valid, load_weight(i, valid), update); }

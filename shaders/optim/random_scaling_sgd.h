@@ -3,6 +3,7 @@
 #ifndef HERON_OPTIM_RANDOM_SCALING_SGD_H
 #define HERON_OPTIM_RANDOM_SCALING_SGD_H
 
+#include "optim/moment.h"
 #include "optim/parameter.h"
 
 HERON_SHARED_BEGIN
@@ -25,7 +26,7 @@ layout(buffer_reference, scalar, buffer_reference_align = 4) readonly buffer Ran
 struct RandomScalingSgdJob {
     ParameterOperand         parameter;
     GradientOperand          gradient;
-    F32x4                    momentum;
+    MomentOperand            momentum;
     RandomScalingSgdHyperRef hyper;
     ElementRange             range;
     uint                     padding;

@@ -3,6 +3,7 @@
 #ifndef HERON_OPTIM_SHAMPOO_H
 #define HERON_OPTIM_SHAMPOO_H
 
+#include "optim/moment.h"
 #include "optim/parameter.h"
 
 HERON_SHARED_BEGIN
@@ -28,8 +29,8 @@ const float SHAMPOO_STATISTIC_UNIT = 1048576.0f; // 2^20
 struct ShampooMomentsJob {
     ParameterOperand parameter; // SHAMPOO_L2; only read
     GradientOperand  gradient;
-    F32x4            moment;    // m (SHAMPOO_FILTERS)
-    F32x4            square;    // v (SHAMPOO_SQUARES)
+    MomentOperand    moment;    // m (SHAMPOO_FILTERS)
+    MomentOperand    square;    // v (SHAMPOO_SQUARES)
     F32x4            scaled;    // G / SHAMPOO_STATISTIC_UNIT
     F32x4            filtered;  // the first moment that is preconditioned
     F32x4            grafted;   // and what the graft makes of it (SHAMPOO_SQUARES)
@@ -50,7 +51,7 @@ struct ShampooUpdateJob {
     ParameterOperand parameter;
     F32x4            direction;
     F32x4            grafted;    // in steps before `start`, in place of the direction (SHAMPOO_GRAFTS)
-    F32x4            velocity;   // SHAMPOO_MOMENTUM
+    MomentOperand    velocity;   // SHAMPOO_MOMENTUM
     ShampooHyperRef  hyper;
     ElementRange     range;
     float            momentum;
@@ -65,7 +66,7 @@ struct ShampooUpdateJob {
 struct ShampooBasisJob {
     F32x4           gradient; // G / SHAMPOO_STATISTIC_UNIT in the basis
     F32x4           filtered; // in the basis, too
-    F32             moment;   // of the squares: may begin anywhere
+    MomentOperand   moment;   // of the squares
     ShampooHyperRef hyper;
     ElementRange    range;
     float           decay;

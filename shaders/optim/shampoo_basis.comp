@@ -13,6 +13,7 @@
 #include "core/half.glsl"
 #include "core/math.glsl"
 #include "optim/parameter.glsl"
+#include "optim/moment.glsl"
 
 // x^p of x >= 0; what is not normal counts as 0, as it does for a square root.
 vec4 powers(vec4 x, float high, float low) {
@@ -36,7 +37,9 @@ void main() {
     uint begin = quad_begin(j, group, rounds);
     F32x4 gradient = p.jobs.job[j].gradient;
     F32x4 filtered = p.jobs.job[j].filtered;
-    F32 moment = p.jobs.job[j].moment;
+    U32x4 moment = p.jobs.job[j].moment.quads;
+    U32 moment_words = p.jobs.job[j].moment.words;
+    uint parameter = p.jobs.job[j].moment.parameter;
     float decay = p.jobs.job[j].decay;
     float rate = p.jobs.job[j].rate;
     float eps = p.jobs.job[j].eps;
@@ -52,12 +55,8 @@ void main() {
         uint i = 4u * q;
         uint valid = min(4u, count - i);
         vec4 g = clamp(load_state(gradient, i, valid) * SHAMPOO_STATISTIC_UNIT, -LARGEST_GRADIENT, LARGEST_GRADIENT);
-        vec4 c = vec4(0.0);
-        for (uint k = 0u; k < valid; ++k) {
-            float square = clamp_finite(decay * moment.v[first + i + k] + rate * (g[k] * g[k]));
-            moment.v[first + i + k] = square;
-            c[k] = square;
-        }
+        vec4 c = clamp_finite(decay * load_moment(moment, first + i, valid) + rate * (g * g), DTYPE_F32);
+        store_moment(moment, moment_words, first + i, valid, c, moment_draws(parameter, first + i));
         vec4 divisor = powers(clamp_finite(c * correction, DTYPE_F32), high, low) + eps;
         bvec4 defined = greaterThan(divisor, vec4(0.0));
         vec4 f = load_state(filtered, i, valid);

@@ -9,6 +9,8 @@
 // workgroup takes rounds x workgroup size quads.
 #version 460
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+#define PHILOX_COMPACT
 #include "optim/shampoo.h"
 
 #define JOB ShampooMomentsJob
@@ -16,6 +18,7 @@
 #include "core/half.glsl"
 #include "optim/parameter.glsl"
 #include "optim/gradient.glsl"
+#include "optim/moment.glsl"
 #include "optim/weight.glsl"
 
 void main() {
@@ -30,8 +33,11 @@ void main() {
     begin_gradient(j);
     begin_weight(j);
     uint flags = p.jobs.job[j].flags;
-    F32x4 moment = p.jobs.job[j].moment;
-    F32x4 square = p.jobs.job[j].square;
+    U32x4 moment = p.jobs.job[j].moment.quads;
+    U32 moment_words = p.jobs.job[j].moment.words;
+    U32x4 square = p.jobs.job[j].square.quads;
+    U32 square_words = p.jobs.job[j].square.words;
+    uint parameter = p.jobs.job[j].moment.parameter;
     F32x4 scaled = p.jobs.job[j].scaled;
     F32x4 filtered = p.jobs.job[j].filtered;
     F32x4 grafted = p.jobs.job[j].grafted;
@@ -56,17 +62,18 @@ void main() {
             g = limit_gradient(g + clamp_finite(decay * load_weight(i, valid), DTYPE_F32));
         store_state(scaled, i, valid, g * (1.0 / SHAMPOO_STATISTIC_UNIT));
         vec4 f = g;
+        uvec4 draws = moment_draws(parameter, i);
         if ((flags & SHAMPOO_FILTERS) != 0u) {
-            vec4 m = load_state(moment, i, valid);
+            vec4 m = load_moment(moment, i, valid);
             f = correction * (m + rate3 * (g - m));
-            store_state(moment, i, valid, m + rate1 * (g - m));
+            store_moment(moment, moment_words, i, valid, m + rate1 * (g - m), draws);
         }
         store_state(filtered, i, valid, f);
         if ((flags & SHAMPOO_SQUARES) != 0u) {
-            vec4 v = load_state(square, i, valid);
+            vec4 v = load_moment(square, i, valid);
             v = (flags & SHAMPOO_SUM) != 0u ? clamp_finite(v - square_rate * v + g * g, DTYPE_F32)
                                             : v + square_rate * (g * g - v);
-            store_state(square, i, valid, v);
+            store_moment(square, square_words, i, valid, v, draws >> 16);
             vec4 divisor = safe_sqrt(v * h.graft_scale) + graft_eps;
             bvec4 defined = greaterThan(divisor, vec4(0.0));
             vec4 u = mix(vec4(0.0), f / mix(vec4(1.0), divisor, defined), defined);

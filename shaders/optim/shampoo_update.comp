@@ -15,6 +15,7 @@
 #include "core/half.glsl"
 #include "optim/parameter.glsl"
 #include "optim/weight.glsl"
+#include "optim/moment.glsl"
 
 void main() {
     if (nothing_to_do())
@@ -28,7 +29,9 @@ void main() {
     begin_weight(j);
     uint flags = p.jobs.job[j].flags;
     F32x4 direction = p.jobs.job[j].direction;
-    F32x4 kept = p.jobs.job[j].velocity;
+    U32x4 kept = p.jobs.job[j].velocity.quads;
+    U32 kept_words = p.jobs.job[j].velocity.words;
+    uint parameter = p.jobs.job[j].velocity.parameter;
     bool grafts = (flags & SHAMPOO_GRAFTS) != 0u && p.control.c.step < p.jobs.job[j].start;
     F32x4 grafted = p.jobs.job[j].grafted;
     float momentum = p.jobs.job[j].momentum;
@@ -55,8 +58,8 @@ void main() {
         vec4 decayed = (1.0 - decay) * w;
         if ((flags & SHAMPOO_MOMENTUM) != 0u) {
             vec4 pull = rate * clamp_finite(d + clamp_finite(weight_decay * w, DTYPE_F32), DTYPE_F32);
-            vec4 b = clamp_finite(momentum * load_state(kept, i, valid) + pull, DTYPE_F32);
-            store_state(kept, i, valid, b);
+            vec4 b = clamp_finite(momentum * load_moment(kept, i, valid) + pull, DTYPE_F32);
+            store_moment(kept, kept_words, i, valid, b, moment_draws(parameter, i));
             decayed = w;
             d = (flags & SHAMPOO_NESTEROV) != 0u ? clamp_finite(pull + momentum * b, DTYPE_F32) : b;
         }

@@ -131,8 +131,7 @@ void AdaMuon::build(StepBuilder& step) const {
     const std::uint32_t flags =
         (options_.nesterov ? gpu::MUON_NESTEROV : 0) | (options_.sign ? gpu::MUON_SIGN : 0);
     for (const StepBuilder::Item& item : step.items()) {
-        const Tensor momentum =
-            step.state(item, "momentum", moment_dtype(options_.moments), item.weight.shape);
+        const Momentum momentum(step, item, options_.moments, flags, "adamuon");
         const Tensor moment2 = step.state(item, "v", DType::f32, item.weight.shape);
         for (const MatrixBlock& block : matrix_blocks("AdaMuon", *item.parameter, ShapeFactor::none)) {
             const Tensor factor =

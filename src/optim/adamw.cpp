@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// AdamW's recipe: one operation a parameter. The kernel is shaders/optim/adamw.comp.
+// AdamW's recipe: one operation a parameter. The kernels are shaders/optim/adamw.comp and
+// adamw_block8.comp.
 #include "optim/adamw.hpp"
 
 #include <cstddef>
@@ -16,31 +17,8 @@ namespace heron {
 namespace {
 
 static_assert(sizeof(gpu::AdamWJob) == 160);
-constexpr KernelInfo kAdamW = make_kernel<gpu::AdamWJob>("adamw", spirv::adamw);
-static_assert(sizeof(gpu::AdamWBlock8Job) == 144);
-constexpr KernelInfo kAdamWBlock8 = make_kernel<gpu::AdamWBlock8Job>("adamw_block8", spirv::adamw_block8);
-
-// Moments in 8 bits: as the other form, but one workgroup a block.
-void add_adamw_block8(StepBuilder& step, const StepBuilder::Item& item, std::uint32_t flags) {
-    using Job = gpu::AdamWBlock8Job;
-    const std::uint64_t blocks = (item.weight.shape.count() + gpu::MOMENT_BLOCK - 1) / gpu::MOMENT_BLOCK;
-    const Shape words{blocks * gpu::MOMENT_BLOCK / 4}, scales{blocks};
-    const Tensor m = step.state(item, "m", DType::u32, words);
-    const Tensor v = step.state(item, "v", DType::u32, words);
-    const Tensor m_scale = step.state(item, "m_scale", DType::f32, scales);
-    const Tensor v_scale = step.state(item, "v_scale", DType::f32, scales);
-    if (blocks == 0) return;
-    auto elements = element_job<Job>(step, item);
-    const Capabilities& capabilities = step.device().capabilities();
-    elements.grid = {threads_of(capabilities, capabilities.cpu ? 8 : gpu::MOMENT_BLOCK / 4), 1, blocks};
-    elements.job.flags = flags;
-    elements.job.index = item.index;
-    elements.add_state(offsetof(Job, codes1), m);
-    elements.add_state(offsetof(Job, codes2), v);
-    elements.add_state(offsetof(Job, scales1), m_scale);
-    elements.add_state(offsetof(Job, scales2), v_scale);
-    add_element_job(step, item, kAdamWBlock8, std::move(elements), 0, 40.0, 4.0 + 16.0 / gpu::MOMENT_BLOCK);
-}
+constexpr ElementKernels kAdamW{make_kernel<gpu::AdamWJob>("adamw", spirv::adamw),
+                                make_kernel<gpu::AdamWJob>("adamw_block8", spirv::adamw_block8)};
 
 }  // namespace
 
@@ -51,7 +29,7 @@ AdamW::AdamW(const Device& device, const AdamWOptions& options)
     check_option("AdamW", "beta1", o.beta1, o.beta1 >= 0 && o.beta1 < 1, "in [0, 1)");
     check_option("AdamW", "beta2", o.beta2, o.beta2 >= 0 && o.beta2 < 1, "in [0, 1)");
     check_option("AdamW", "eps", o.eps, o.eps >= 0, "finite and not below 0");
-    check_moments("AdamW", o.moments, MomentFormat::block8);
+    check_moments("AdamW", o.moments);
     // The largest of noisy numbers is too large.
     if (o.amsgrad && o.moments != MomentFormat::f32) refuse("AdamW: moments must be f32 with amsgrad");
 }
@@ -85,19 +63,19 @@ std::vector<HyperValue> adamw_hyper(const AdamWOptions& o) {
 
 void add_adamw(StepBuilder& step, const StepBuilder::Item& item, std::uint32_t flags, bool amsgrad,
                MomentFormat moments) {
-    if (moments == MomentFormat::block8) return add_adamw_block8(step, item, flags);
+    using Job = gpu::AdamWJob;
     const Shape& shape = item.weight.shape;
-    const Tensor m = step.state(item, "m", moment_dtype(moments), shape);
-    const Tensor v = step.state(item, "v", moment_dtype(moments), shape);
+    const MomentState m = moment_state(step, item, "m", moments), v = moment_state(step, item, "v", moments);
     const Tensor v_max = amsgrad ? step.state(item, "vmax", DType::f32, shape) : Tensor();
     if (shape.count() == 0) return;
-    auto elements = element_job<gpu::AdamWJob>(step, item);
+    auto elements = element_job<Job>(step, item);
     elements.job.flags = flags;
-    elements.add_moment(&gpu::AdamWJob::moment1, offsetof(gpu::AdamWJob, moment1), item, m);
-    elements.add_moment(&gpu::AdamWJob::moment2, offsetof(gpu::AdamWJob, moment2), item, v);
-    if (v_max) elements.add_state(offsetof(gpu::AdamWJob, moment2_max), v_max);
-    add_element_job(step, item, kAdamW, std::move(elements), amsgrad ? gpu::ADAMW_AMSGRAD : 0, 12.0,
-                    4.0 * static_cast<double>(bytes_of(m.dtype)) + (amsgrad ? 8.0 : 0.0));
+    elements.add_moment(&Job::moment1, offsetof(Job, moment1), step, item, m);
+    elements.add_moment(&Job::moment2, offsetof(Job, moment2), step, item, v);
+    if (v_max) elements.add_state(offsetof(Job, moment2_max), v_max);
+    add_element_job(step, item, kAdamW, std::move(elements), amsgrad ? gpu::ADAMW_AMSGRAD : 0,
+                    moments == MomentFormat::block8 ? 40.0 : 12.0,
+                    m.bytes() + v.bytes() + (amsgrad ? 8.0 : 0.0));
 }
 
 std::vector<HyperValue> AdamW::hyper() const { return adamw_hyper(options_); }

@@ -146,8 +146,7 @@ void Auon::build(StepBuilder& step) const {
     const std::uint32_t flags = options_.nesterov ? gpu::MUON_NESTEROV : 0;
     const double gamma = static_cast<double>(options_.gamma);
     for (const StepBuilder::Item& item : step.items()) {
-        const Tensor momentum =
-            step.state(item, "momentum", moment_dtype(options_.moments), item.weight.shape);
+        const Momentum momentum(step, item, options_.moments, flags, "auon");
         const bool orthogonalizes = options_.hybrid && item.weight.shape.rank() >= 2;
         for (MatrixBlock block : blocks_of(*item.parameter)) {
             const double elements = static_cast<double>(block.count());

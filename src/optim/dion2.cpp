@@ -10,6 +10,7 @@
 
 #include "optim/checks.hpp"
 #include "optim/line_recipe.hpp"
+#include "optim/moments.hpp"
 #include "optim/momentum_polar.hpp"
 #include "optim/step_builder.hpp"
 
@@ -25,6 +26,7 @@ Dion2::Dion2(const Device& device, const Dion2Options& options)
     check_option("Dion2", "ef_decay", o.ef_decay, o.ef_decay >= 0 && o.ef_decay <= 1, "in [0, 1]");
     check_enum("Dion2", "shape_factor", o.shape_factor, ShapeFactor::spectral);
     check_enum("Dion2", "conv_factor", o.conv_factor, ConvFactor::kernel);
+    check_moments("Dion2", o.moments, MomentFormat::bf16);
     check_orthogonalizer("Dion2", o.polar);
 }
 
@@ -38,7 +40,7 @@ std::string Dion2::options_text() const {
            " weight_decay=" + number_text(options_.weight_decay) +
            " shape_factor=" + std::to_string(static_cast<int>(options_.shape_factor)) +
            " conv_factor=" + std::to_string(static_cast<int>(options_.conv_factor)) +
-           orthogonalizer_text(options_.polar);
+           orthogonalizer_text(options_.polar) + moments_text(options_.moments);
 }
 
 // gpu::Dion2Hyper
@@ -49,7 +51,7 @@ std::vector<HyperValue> Dion2::hyper() const {
 
 void Dion2::build(StepBuilder& step) const {
     for (const StepBuilder::Item& item : step.items()) {
-        const Tensor momentum = step.state(item, "momentum", DType::f32, item.weight.shape);
+        const Tensor momentum = moment_state(step, item, "momentum", options_.moments).values;
         for (const MatrixBlock& block :
              matrix_blocks("Dion2", *item.parameter, options_.shape_factor, options_.conv_factor)) {
             const std::uint64_t count = selected_count(options_.fraction, std::min(block.rows, block.cols));

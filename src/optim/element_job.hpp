@@ -17,15 +17,21 @@ struct ElementJob {
     Job job{};
     ElementGrid grid{};
     std::vector<Operand> operands;
-    DType moments = DType::f32;  // of those that were added
+    MomentFormat moments = MomentFormat::f32;  // of those that were added
 
     void add_state(std::uint32_t field, const Tensor& state) {
         operands.push_back({field, state, Access::read_write});
     }
-    void add_moment(gpu::MomentOperand Job::*member, std::uint32_t field, const StepBuilder::Item& item,
-                    const Tensor& state) {
-        moments = state.dtype;
-        heron::add_moment(operands, field, job.*member, item, state, 0, state.shape.count());
+    void add_moment(gpu::MomentOperand Job::*member, std::uint32_t field, const StepBuilder& step,
+                    const StepBuilder::Item& item, const MomentState& state) {
+        if (state.scales) {
+            moments = MomentFormat::block8;
+            grid = block8_grid(step, item.weight.shape.count());
+            add_block8(operands, field, job.*member, item, state);
+            return;
+        }
+        if (state.values.dtype == DType::bf16) moments = MomentFormat::bf16;
+        heron::add_moment(operands, field, job.*member, item, state.values, 0, state.values.shape.count());
     }
 };
 
@@ -43,13 +49,19 @@ ElementJob<Job> element_job(const StepBuilder& step, const StepBuilder::Item& it
     return result;
 }
 
+// A kernel, and its variant for moments in block8.
+struct ElementKernels {
+    KernelInfo plain, block8;
+};
+
 // Bits, FLOPs and bytes: as StepBuilder::add_element_wise().
 template <class Job>
-void add_element_job(StepBuilder& step, const StepBuilder::Item& item, const KernelInfo& kernel,
+void add_element_job(StepBuilder& step, const StepBuilder::Item& item, const ElementKernels& kernels,
                      ElementJob<Job> elements, std::uint32_t bits, double flops, double state_bytes) {
-    Operation operation =
-        make_operation(kernel, elements.job, std::move(elements.operands), elements.grid.groups);
-    specialize_moments(operation, elements.moments);
+    const bool block8 = elements.moments == MomentFormat::block8;
+    Operation operation = make_operation(block8 ? kernels.block8 : kernels.plain, elements.job,
+                                         std::move(elements.operands), elements.grid.groups);
+    specialize_moments(operation, moment_dtype(elements.moments));
     step.add_element_wise(std::move(operation), item, elements.grid, bits, flops, state_bytes);
 }
 

@@ -13,6 +13,7 @@
 #include "optim/fismo.h"
 #include "optim/graft.hpp"
 #include "optim/matrix_update.hpp"
+#include "optim/moments.hpp"
 #include "optim/momentum_polar.hpp"
 #include "optim/refresh.hpp"
 #include "optim/scaled_gradient.hpp"
@@ -22,17 +23,19 @@ namespace heron {
 
 namespace {
 
-static_assert(sizeof(gpu::FismoMomentumJob) == 64);
+static_assert(sizeof(gpu::FismoMomentumJob) == 80);
 constexpr KernelInfo kMomentum = make_kernel<gpu::FismoMomentumJob>("fismo_momentum", spirv::fismo_momentum);
 
 WhitenerForm form_of(Whitening whitening) {
     return whitening == Whitening::cholesky ? WhitenerForm::cholesky : WhitenerForm::symmetric;
 }
 
+std::uint32_t flags_of(const FismoOptions& options) { return options.nesterov ? gpu::MUON_NESTEROV : 0; }
+
 // One matrix of a parameter with its factors.
 class BlockRecipe {
 public:
-    BlockRecipe(StepBuilder& step, const StepBuilder::Item& item, const Tensor& momentum,
+    BlockRecipe(StepBuilder& step, const StepBuilder::Item& item, const Momentum& momentum,
                 const MatrixBlock& block, const KroneckerFactor& p, const KroneckerFactor& q, Section refresh,
                 const FismoOptions& options)
         : step_(step),
@@ -45,7 +48,7 @@ public:
           refresh_(refresh),
           options_(options),
           form_(form_of(options.whitening)),
-          flags_(options.nesterov ? gpu::MUON_NESTEROV : 0) {}
+          flags_(flags_of(options)) {}
 
     void build() {
         const bool whitened = options_.momentum_space == MomentumSpace::whitened;
@@ -134,13 +137,15 @@ private:
                                       {offsetof(Job, unit), unit, Access::read},
                                       {offsetof(Job, update), u, Access::write},
                                       {offsetof(Job, hyper), step_.hyper(), Access::read}};
-        StepBuilder::add_part(operands, offsetof(Job, momentum), momentum_, block_.first, block_.count(),
-                              Access::read_write);
+        add_moment(operands, offsetof(Job, momentum), job.momentum, item_, momentum_.state, block_.first,
+                   block_.count());
         Operation operation = make_operation(kMomentum, job, std::move(operands), grid.groups);
         operation.constants = {{gpu::SPEC_THREADS, grid.threads}, step_.variant()};
+        specialize_moments(operation, momentum_.state.dtype);
         operation.reason = step_.variant_reason();
         operation.flops = 6.0 * static_cast<double>(block_.count());
-        operation.bytes = 16.0 * static_cast<double>(block_.count());
+        operation.bytes = (8.0 + 2.0 * static_cast<double>(bytes_of(momentum_.state.dtype))) *
+                          static_cast<double>(block_.count());
         graph_.add(std::move(operation));
         return u;
     }
@@ -148,7 +153,7 @@ private:
     StepBuilder& step_;
     Graph& graph_;
     const StepBuilder::Item& item_;
-    Tensor momentum_;
+    Momentum momentum_;
     MatrixBlock block_;
     KroneckerFactor p_, q_;
     Section refresh_;
@@ -190,6 +195,8 @@ Fismo::Fismo(const Device& device, const FismoOptions& options)
                  "1 to 8192, with symmetric whitening to 4096");
     check_enum("Fismo", "shape_factor", o.shape_factor, ShapeFactor::spectral);
     check_enum("Fismo", "decay", o.decay, DecayForm::cautious);
+    check_moments("Fismo", o.moments,
+                  o.momentum_space == MomentumSpace::gradient ? MomentFormat::block8 : MomentFormat::bf16);
     check_orthogonalizer("Fismo", o.polar);
 }
 
@@ -208,7 +215,7 @@ std::string Fismo::options_text() const {
            refresh_text("refresh", options_.refresh) + " max_order=" + number(options_.max_order) +
            " weight_decay=" + number_text(options_.weight_decay) + " decay=" + number(options_.decay) +
            " shape_factor=" + number(options_.shape_factor) + " exact_polar=" + number(options_.exact_polar) +
-           orthogonalizer_text(options_.polar);
+           orthogonalizer_text(options_.polar) + moments_text(options_.moments);
 }
 
 // gpu::MuonHyper
@@ -220,7 +227,7 @@ std::vector<HyperValue> Fismo::hyper() const {
 void Fismo::build(StepBuilder& step) const {
     std::uint32_t index = 0;
     for (const StepBuilder::Item& item : step.items()) {
-        const Tensor momentum = step.state(item, "momentum", DType::f32, item.weight.shape);
+        const Momentum momentum(step, item, options_.moments, flags_of(options_), "fismo");
         const std::vector<MatrixBlock> blocks =
             matrix_blocks("Fismo", *item.parameter, options_.shape_factor);
         const auto factors = [&](const char* name, std::uint64_t MatrixBlock::*side) {

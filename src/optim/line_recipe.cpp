@@ -15,13 +15,14 @@
 #include "heron/spirv/dion2_update.hpp"
 #include "linalg/integers.hpp"
 #include "optim/dion2.h"
+#include "optim/moments.hpp"
 
 namespace heron {
 
 namespace {
 
-static_assert(sizeof(gpu::Dion2MomentumJob) == 80);
-static_assert(sizeof(gpu::Dion2TakeJob) == 64);
+static_assert(sizeof(gpu::Dion2MomentumJob) == 96);
+static_assert(sizeof(gpu::Dion2TakeJob) == 96);
 static_assert(sizeof(gpu::Dion2UpdateJob) == 128);
 
 constexpr KernelInfo kMomentum = make_kernel<gpu::Dion2MomentumJob>("dion2_momentum", spirv::dion2_momentum);
@@ -57,18 +58,19 @@ Tensor add_momentum(StepBuilder& step, const StepBuilder::Item& item, const Tens
     std::vector<Operand> operands{{offsetof(Job, sums), sums, Access::write},
                                   {offsetof(Job, positions), positions, Access::write}};
     StepBuilder::add_gradient(operands, offsetof(Job, gradient), item, block.first, block.count());
-    StepBuilder::add_part(operands, offsetof(Job, momentum), momentum, block.first, block.count(),
-                          Access::read_write);
+    add_moment(operands, offsetof(Job, momentum), job.momentum, item, momentum, block.first, block.count());
     const std::uint64_t invocations = parts * (columns ? row_quads : block.rows);
     Operation operation = make_operation(kMomentum, job, std::move(operands), ceil_div(invocations, threads));
     operation.constants = {{gpu::SPEC_THREADS, threads},
                            step.variant(),
                            {gpu::SPEC_DTYPE_B, static_cast<std::uint32_t>(item.gradient.dtype)}};
+    specialize_moments(operation, momentum.dtype);
     operation.reason = step.variant_reason();
     const double elements = static_cast<double>(block.count());
     operation.flops = 3.0 * elements;
-    operation.bytes = (8.0 + StepBuilder::gradient_bytes(item)) * elements +
-                      4.0 * static_cast<double>(sums.shape.count() + lines);
+    operation.bytes =
+        (2.0 * static_cast<double>(bytes_of(momentum.dtype)) + StepBuilder::gradient_bytes(item)) * elements +
+        4.0 * static_cast<double>(sums.shape.count() + lines);
     graph.add(std::move(operation));
 
     if (parts == 1) return sums.reshape(Shape{1, lines});
@@ -80,14 +82,15 @@ Tensor add_momentum(StepBuilder& step, const StepBuilder::Item& item, const Tens
     return norms;
 }
 
-void add_take(StepBuilder& step, const Tensor& momentum, const MatrixBlock& block,
-              const SelectedLines& lines) {
+void add_take(StepBuilder& step, const StepBuilder::Item& item, const Tensor& momentum,
+              const MatrixBlock& block, const SelectedLines& lines) {
     using Job = gpu::Dion2TakeJob;
     const bool cpu = step.device().capabilities().cpu;
     const std::uint32_t threads = threads_of(step.device().capabilities(), cpu ? 8 : 128);
     const std::uint32_t per_thread = cpu ? 128 : 4;
     Job job{};
-    job.first = narrow(block.first);
+    job.range.first = narrow(block.first);
+    job.range.count = narrow(block.count());
     job.rows = narrow(block.rows);
     job.cols = narrow(block.cols);
     job.count = narrow(lines.count);
@@ -96,15 +99,17 @@ void add_take(StepBuilder& step, const Tensor& momentum, const MatrixBlock& bloc
                                   {offsetof(Job, positions), lines.positions, Access::read_write},
                                   {offsetof(Job, lines), lines.factor, Access::write},
                                   {offsetof(Job, hyper), step.hyper(), Access::read}};
-    StepBuilder::add_part(operands, offsetof(Job, momentum), momentum, block.first, block.count(),
-                          Access::read_write);
+    add_moment(operands, offsetof(Job, momentum), job.momentum, item, momentum, block.first, block.count());
     const std::uint64_t elements = lines.factor.shape.count();
     Operation operation = make_operation(kTake, job, std::move(operands),
                                          ceil_div(elements, std::uint64_t{threads} * per_thread));
-    operation.constants = {{gpu::SPEC_THREADS, threads}, {gpu::SPEC_PER_THREAD, per_thread}};
+    operation.constants = {{gpu::SPEC_THREADS, threads}, {gpu::SPEC_PER_THREAD, per_thread}, step.variant()};
+    specialize_moments(operation, momentum.dtype);
     operation.reason = "the only one";
     operation.flops = static_cast<double>(elements);
-    operation.bytes = 12.0 * static_cast<double>(elements) + 8.0 * static_cast<double>(lines.count);
+    operation.bytes =
+        (4.0 + 2.0 * static_cast<double>(bytes_of(momentum.dtype))) * static_cast<double>(elements) +
+        8.0 * static_cast<double>(lines.count);
     step.graph().add(std::move(operation));
 }
 
@@ -130,7 +135,7 @@ SelectedLines add_selected_lines(StepBuilder& step, const StepBuilder::Item& ite
     const Tensor norms = add_momentum(step, item, momentum, block, columns, lines.positions);
     graph.set_stage(std::string(stage) + " selection");
     top_k(graph, norms, lines.indices);
-    add_take(step, momentum, block, lines);
+    add_take(step, item, momentum, block, lines);
     graph.set_stage(std::string(stage) + " polar");
     polar(graph, lines.factor, lines.factor, options, row_squares);
     return lines;

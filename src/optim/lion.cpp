@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include "heron/spirv/lion.hpp"
+#include "heron/spirv/lion_block8.hpp"
 #include "optim/checks.hpp"
 #include "optim/element_job.hpp"
 #include "optim/moments.hpp"
@@ -14,7 +15,8 @@ namespace heron {
 namespace {
 
 static_assert(sizeof(gpu::LionJob) == 128);
-constexpr KernelInfo kLion = make_kernel<gpu::LionJob>("lion", spirv::lion);
+constexpr ElementKernels kLion{make_kernel<gpu::LionJob>("lion", spirv::lion),
+                               make_kernel<gpu::LionJob>("lion_block8", spirv::lion_block8)};
 
 }  // namespace
 
@@ -38,13 +40,12 @@ std::vector<HyperValue> lion_hyper(const LionOptions& o) {
 
 void add_lion(StepBuilder& step, const StepBuilder::Item& item, std::string_view momentum,
               std::uint32_t flags, MomentFormat moments) {
-    const Tensor state = step.state(item, momentum, moment_dtype(moments), item.weight.shape);
+    const MomentState state = moment_state(step, item, momentum, moments);
     if (item.weight.shape.count() == 0) return;
     auto elements = element_job<gpu::LionJob>(step, item);
     elements.job.flags = flags;
-    elements.add_moment(&gpu::LionJob::momentum, offsetof(gpu::LionJob, momentum), item, state);
-    add_element_job(step, item, kLion, std::move(elements), 0, 8.0,
-                    2.0 * static_cast<double>(bytes_of(state.dtype)));
+    elements.add_moment(&gpu::LionJob::momentum, offsetof(gpu::LionJob, momentum), step, item, state);
+    add_element_job(step, item, kLion, std::move(elements), 0, 8.0, state.bytes());
 }
 
 std::vector<HyperValue> Lion::hyper() const { return lion_hyper(options_); }

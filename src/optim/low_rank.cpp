@@ -15,6 +15,7 @@
 #include "heron/spirv/low_rank_basis.hpp"
 #include "heron/spirv/low_rank_diagonal.hpp"
 #include "heron/spirv/low_rank_lion.hpp"
+#include "heron/spirv/low_rank_lion8.hpp"
 #include "heron/spirv/low_rank_square.hpp"
 #include "linalg/integers.hpp"
 #include "optim/adafactor.hpp"
@@ -23,6 +24,7 @@
 #include "optim/lion.hpp"
 #include "optim/low_rank.h"
 #include "optim/matrix_update.hpp"
+#include "optim/moments.hpp"
 #include "optim/muon.h"
 
 namespace heron {
@@ -30,9 +32,9 @@ namespace heron {
 namespace {
 
 static_assert(sizeof(gpu::LowRankBasisJob) == 56);
-static_assert(sizeof(gpu::LowRankLionJob) == 56);
+static_assert(sizeof(gpu::LowRankLionJob) == 72);
 static_assert(sizeof(gpu::LowRankSquareJob) == 40);
-static_assert(sizeof(gpu::LowRankAdam8Job) == 80);
+static_assert(sizeof(gpu::LowRankAdam8Job) == 96);
 static_assert(sizeof(gpu::LowRankDiagonalJob) == 32);
 
 constexpr KernelInfo kAdam8 = make_kernel<gpu::LowRankAdam8Job>("low_rank_adam8", spirv::low_rank_adam8);
@@ -40,6 +42,7 @@ constexpr KernelInfo kBasis = make_kernel<gpu::LowRankBasisJob>("low_rank_basis"
 constexpr KernelInfo kDiagonal =
     make_kernel<gpu::LowRankDiagonalJob>("low_rank_diagonal", spirv::low_rank_diagonal);
 constexpr KernelInfo kLion = make_kernel<gpu::LowRankLionJob>("low_rank_lion", spirv::low_rank_lion);
+constexpr KernelInfo kLion8 = make_kernel<gpu::LowRankLionJob>("low_rank_lion8", spirv::low_rank_lion8);
 constexpr KernelInfo kSquare = make_kernel<gpu::LowRankSquareJob>("low_rank_square", spirv::low_rank_square);
 
 constexpr std::uint64_t kMaxShortSide = 4096;  // svd()'s
@@ -288,15 +291,16 @@ LowRankInner::LowRankInner(StepBuilder& step, const StepBuilder::Item& item,
                            const LowRankInnerOptions& options, const std::vector<Shape>& shapes)
     : step_(step), item_(item), options_(options) {
     const bool adafactor = options.inner == GaLoreInner::adafactor;
-    if (options.inner == GaLoreInner::adamw && options.moment_bits == 8) {
+    if (!adafactor && options.moment_bits == 8) {
         std::vector<Shape> codes, scales;
         for (const Shape& shape : shapes) {
-            scales.push_back(Shape{ceil_div(shape.count(), gpu::LOW_RANK_BLOCK)});
-            codes.push_back(Shape{scales.back()[0] * (gpu::LOW_RANK_BLOCK / 4)});
+            scales.push_back(Shape{moment_blocks(shape.count())});
+            codes.push_back(Shape{moment_words(shape.count())});
         }
         m_ = LowRankState(step, item, "m", codes, DType::u32);
-        v_ = LowRankState(step, item, "v", codes, DType::u32);
         m_scale_ = LowRankState(step, item, "m_scale", scales);
+        if (options.inner == GaLoreInner::lion) return;
+        v_ = LowRankState(step, item, "v", codes, DType::u32);
         v_scale_ = LowRankState(step, item, "v_scale", scales);
         return;
     }
@@ -316,59 +320,66 @@ LowRankInner::LowRankInner(StepBuilder& step, const StepBuilder::Item& item,
 Tensor LowRankInner::direction(std::size_t batch, const Tensor& low) {
     Graph& graph = step_.graph();
     const Tensor result = graph.temporary(DType::f32, low.shape);
-    if (m_scale_) {
-        add_adam8(batch, low, result);
-    } else if (options_.inner == GaLoreInner::adamw) {
-        add_subspace_adam(step_, low,
-                          {.m = m_.whole(), .v = v_.whole(), .first = m_.first(batch), .since = {}}, result);
-    } else if (options_.inner == GaLoreInner::adafactor) {
+    if (options_.inner == GaLoreInner::adafactor) {
         add_adafactor_direction(step_, item_, options_.adafactor, low,
                                 {row_.part(batch), col_.part(batch), m_ ? m_.part(batch) : Tensor()}, rate_,
                                 result);
+    } else if (options_.inner == GaLoreInner::lion) {
+        add_lion_direction(batch, low, result);
+    } else if (m_scale_) {
+        add_adam8(batch, low, result);
     } else {
-        using Job = gpu::LowRankLionJob;
-        const std::uint64_t first = m_.first(batch), count = low.shape.count();
-        const ElementGrid grid = step_.elements(count);
-        Job job{};
-        job.range = StepBuilder::range(first, count, grid);
-        std::vector<Operand> operands{{offsetof(Job, gradient), low, Access::read},
-                                      {offsetof(Job, direction), result, Access::write},
-                                      {offsetof(Job, hyper), step_.hyper(), Access::read}};
-        StepBuilder::add_part(operands, offsetof(Job, momentum), m_.whole(), first, count,
-                              Access::read_write);
-        Operation operation = make_operation(kLion, job, std::move(operands), grid.groups);
-        operation.constants = {{gpu::SPEC_THREADS, grid.threads}, step_.variant()};
-        operation.reason = step_.variant_reason();
-        operation.flops = 6.0 * static_cast<double>(count);
-        operation.bytes = 16.0 * static_cast<double>(count);
-        graph.add(std::move(operation));
+        add_subspace_adam(step_, low,
+                          {.m = m_.whole(), .v = v_.whole(), .first = m_.first(batch), .since = {}}, result);
     }
     return result;
 }
 
+// Job and operands of a kernel from a gradient to a direction.
+template <class Job>
+std::vector<Operand> LowRankInner::operands(Job& job, std::size_t batch, const Tensor& low,
+                                            const Tensor& result, const ElementGrid& grid) const {
+    // Of codes, four a word, the first is that of the batch in memory, too.
+    const std::uint64_t first = m_.first(batch) * (m_scale_ ? 4 : 1);
+    job.range = StepBuilder::range(first, low.shape.count(), grid);
+    return {{offsetof(Job, gradient), low, Access::read},
+            {offsetof(Job, direction), result, Access::write},
+            {offsetof(Job, hyper), step_.hyper(), Access::read}};
+}
+
+void LowRankInner::add(Operation operation, const ElementGrid& grid, std::uint64_t count, double flops,
+                       double bytes) {
+    operation.constants = {{gpu::SPEC_THREADS, grid.threads}, step_.variant()};
+    operation.reason = m_scale_ ? "one workgroup a block" : step_.variant_reason();
+    operation.flops = flops * static_cast<double>(count);
+    operation.bytes = bytes * static_cast<double>(count);
+    step_.graph().add(std::move(operation));
+}
+
+void LowRankInner::add_lion_direction(std::size_t batch, const Tensor& low, const Tensor& result) {
+    using Job = gpu::LowRankLionJob;
+    const std::uint64_t count = low.shape.count();
+    const ElementGrid grid = m_scale_ ? block8_grid(step_, count) : step_.elements(count);
+    Job job{};
+    std::vector<Operand> all = operands(job, batch, low, result, grid);
+    if (m_scale_)
+        add_block8(all, offsetof(Job, momentum), job.momentum, item_, {m_.part(batch), m_scale_.part(batch)});
+    else
+        add_moment(all, offsetof(Job, momentum), job.momentum, item_, m_.whole(), m_.first(batch), count);
+    add(make_operation(m_scale_ ? kLion8 : kLion, job, std::move(all), grid.groups), grid, count, 6.0,
+        m_scale_ ? 14.0 : 16.0);
+}
+
 void LowRankInner::add_adam8(std::size_t batch, const Tensor& low, const Tensor& result) {
     using Job = gpu::LowRankAdam8Job;
-    const Tensor scales = m_scale_.part(batch);
+    const std::uint64_t count = low.shape.count();
+    const ElementGrid grid = block8_grid(step_, count);
     Job job{};
-    job.range.count = narrow(low.shape.count());
-    Operation operation = make_operation(kAdam8, job,
-                                         {{offsetof(Job, gradient), low, Access::read},
-                                          {offsetof(Job, direction), result, Access::write},
-                                          {offsetof(Job, codes1), m_.part(batch), Access::read_write},
-                                          {offsetof(Job, codes2), v_.part(batch), Access::read_write},
-                                          {offsetof(Job, scales1), scales, Access::read_write},
-                                          {offsetof(Job, scales2), v_scale_.part(batch), Access::read_write},
-                                          {offsetof(Job, hyper), step_.hyper(), Access::read}},
-                                         scales.shape.count());
-    const Capabilities& capabilities = step_.device().capabilities();
-    operation.constants = {
-        {gpu::SPEC_THREADS, threads_of(capabilities, capabilities.cpu ? 8 : gpu::LOW_RANK_BLOCK / 4)},
-        step_.variant()};
-    operation.reason = "one workgroup a block";
-    operation.flops = 40.0 * static_cast<double>(low.shape.count());
-    operation.bytes =
-        16.0 * static_cast<double>(low.shape.count());  // the gradient twice, codes from a cache
-    step_.graph().add(std::move(operation));
+    std::vector<Operand> all = operands(job, batch, low, result, grid);
+    add_block8(all, offsetof(Job, moment1), job.moment1, item_, {m_.part(batch), m_scale_.part(batch)});
+    add_block8(all, offsetof(Job, moment2), job.moment2, item_, {v_.part(batch), v_scale_.part(batch)});
+    // (The gradient twice, codes from a cache.)
+    add(make_operation(kAdam8, job, std::move(all), grid.groups), grid, count, 40.0, 16.0);
 }
 
 void LowRankInner::rotate(std::size_t batch, const LowRankBasis& basis, const LowRankBasis& next) {

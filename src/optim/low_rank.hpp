@@ -67,7 +67,7 @@ private:
 struct LowRankInnerOptions {
     GaLoreInner inner = GaLoreInner::adamw;
     AdafactorOptions adafactor;      // of GaLoreInner::adafactor
-    std::uint32_t moment_bits = 32;  // of GaLoreInner::adamw
+    std::uint32_t moment_bits = 32;  // not of GaLoreInner::adafactor
     float scale = 1.0f;
 };
 // The hyper struct of an optimizer whose moments live in few dimensions begins with these: gpu::AdamWHyper,
@@ -102,6 +102,11 @@ private:
     StepBuilder& step_;
     const StepBuilder::Item& item_;
     const LowRankInnerOptions& options_;
+    template <class Job>
+    std::vector<Operand> operands(Job& job, std::size_t batch, const Tensor& low, const Tensor& result,
+                                  const ElementGrid& grid) const;
+    void add(Operation operation, const ElementGrid& grid, std::uint64_t count, double flops, double bytes);
+    void add_lion_direction(std::size_t batch, const Tensor& low, const Tensor& result);
     void add_adam8(std::size_t batch, const Tensor& low, const Tensor& result);
 
     Tensor rate_;  // Adafactor's

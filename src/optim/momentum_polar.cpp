@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 //   small blocks   momentum, storing U  |  one workgroup: norm and all iterations
 //   others         momentum, with partial norms of U  |  X = U / nu, U formed again  |  iterations
+//   block8         momentum of the parameter, storing U  |  as for any matrix: polar()
 //
-// The kernels are shaders/optim/muon_momentum.comp and muon_normalize.comp; the iterations are linalg's.
+// The kernels are shaders/optim/muon_momentum*.comp and muon_normalize.comp; the iterations are linalg's.
 #include "optim/momentum_polar.hpp"
 
 #include <cstddef>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "heron/spirv/muon_momentum.hpp"
+#include "heron/spirv/muon_momentum_block8.hpp"
 #include "heron/spirv/muon_momentum_stateless.hpp"
 #include "heron/spirv/muon_normalize.hpp"
 #include "heron/spirv/muon_normalize_stateless.hpp"
@@ -26,6 +28,8 @@ static_assert(sizeof(gpu::MuonMomentumJob) == 88);
 static_assert(sizeof(gpu::MuonNormalizeJob) == 104);
 
 constexpr KernelInfo kMomentum = make_kernel<gpu::MuonMomentumJob>("muon_momentum", spirv::muon_momentum);
+constexpr KernelInfo kMomentumBlock8 =
+    make_kernel<gpu::MuonMomentumJob>("muon_momentum_block8", spirv::muon_momentum_block8);
 constexpr KernelInfo kMomentumStateless =
     make_kernel<gpu::MuonMomentumJob>("muon_momentum_stateless", spirv::muon_momentum_stateless);
 constexpr KernelInfo kNormalize = make_kernel<gpu::MuonNormalizeJob>("muon_normalize", spirv::muon_normalize);
@@ -39,11 +43,18 @@ constexpr std::uint64_t kMaxNormPartials = 512;
 // Adds the operations of one block.
 class BlockRecipe {
 public:
-    BlockRecipe(StepBuilder& step, const StepBuilder::Item& item, const Tensor& momentum,
+    BlockRecipe(StepBuilder& step, const StepBuilder::Item& item, const Momentum& momentum,
                 const MatrixBlock& block, std::uint32_t flags, std::string_view stage)
-        : step_(step), item_(item), momentum_(momentum), block_(block), flags_(flags), stage_(stage) {}
+        : step_(step),
+          item_(item),
+          momentum_(momentum.state),
+          direction_(momentum.direction),
+          block_(block),
+          flags_(flags),
+          stage_(stage) {}
 
     Tensor direction() {
+        if (direction_) return part_of_block(direction_);
         step_.graph().set_stage(stage_ + " momentum");
         const ElementGrid grid = step_.elements(block_.count());
         const Shape shape{block_.rows, block_.cols};
@@ -51,10 +62,7 @@ public:
             (flags_ & (gpu::MUON_NESTEROV | gpu::MUON_SIGN)) == 0) {
             flags_ |= gpu::MUON_UNSTORED;
             add_momentum(Tensor(), Tensor(), grid, "U is M");
-            Tensor part = momentum_;
-            part.byte_offset += block_.first * sizeof(float);
-            part.shape = shape;
-            return part;
+            return part_of_block(momentum_);
         }
         const Tensor u = step_.graph().temporary(DType::f32, shape);
         add_momentum(u, Tensor(), grid, "stores U");
@@ -68,6 +76,12 @@ public:
         const bool padded = options_.precision != DType::f32 && block_.cols % 8 != 0;
         const Shape shape{block_.rows, block_.cols};
         Graph& graph = step_.graph();
+        if (direction_) {
+            const Tensor factor = graph.temporary(DType::f32, shape);
+            graph.set_stage(stage_ + " polar");
+            polar(graph, part_of_block(direction_), factor, options_, row_squares);
+            return factor;
+        }
         graph.set_stage(stage_ + " momentum");
         if (padded || polar_fits_one_workgroup(step_.device(), block_.rows, block_.cols, options_)) {
             const Tensor u = graph.temporary(DType::f32, shape);
@@ -91,6 +105,12 @@ public:
     }
 
 private:
+    // Of an f32 tensor like the parameter.
+    Tensor part_of_block(Tensor whole) const {
+        whole.byte_offset += block_.first * sizeof(float);
+        whole.shape = Shape{block_.rows, block_.cols};
+        return whole;
+    }
     // The momentum's share of the traffic: read and written, or only read.
     double momentum_bytes(double accesses) const {
         return momentum_ ? static_cast<double>(bytes_of(momentum_.dtype)) * accesses : 0.0;
@@ -158,7 +178,7 @@ private:
 
     StepBuilder& step_;
     const StepBuilder::Item& item_;
-    Tensor momentum_;
+    Tensor momentum_, direction_;
     MatrixBlock block_;
     PolarOptions options_;
     std::uint32_t flags_;
@@ -167,20 +187,50 @@ private:
 
 }  // namespace
 
-Tensor momentum_polar(StepBuilder& step, const StepBuilder::Item& item, const Tensor& momentum,
+Momentum::Momentum(StepBuilder& step, const StepBuilder::Item& item, MomentFormat format, std::uint32_t flags,
+                   std::string_view stage) {
+    using Job = gpu::MuonMomentumJob;
+    const MomentState moment = moment_state(step, item, "momentum", format);
+    state = moment.values;
+    const std::uint64_t count = item.weight.shape.count();
+    if (!moment.scales || count == 0) return;
+    Graph& graph = step.graph();
+    graph.set_stage(std::string(stage) + " momentum");
+    direction = graph.temporary(DType::f32, item.weight.shape);
+    const ElementGrid grid = block8_grid(step, count);
+    Job job{};
+    job.range = StepBuilder::range(0, count, grid);
+    job.flags = flags;
+    std::vector<Operand> operands{{offsetof(Job, hyper), step.hyper(), Access::read},
+                                  {offsetof(Job, update), direction, Access::write}};
+    StepBuilder::add_gradient(operands, offsetof(Job, gradient), item);
+    add_block8(operands, offsetof(Job, momentum), job.momentum, item, moment);
+    Operation operation = make_operation(kMomentumBlock8, job, std::move(operands), grid.groups);
+    operation.constants = {{gpu::SPEC_THREADS, grid.threads},
+                           step.variant(),
+                           {gpu::SPEC_DTYPE_B, static_cast<std::uint32_t>(item.gradient.dtype)}};
+    operation.reason = "one workgroup a block of 8-bit elements";
+    operation.flops = 30.0 * static_cast<double>(count);
+    operation.bytes = (moment.bytes() + StepBuilder::gradient_bytes(item) + 4.0) * static_cast<double>(count);
+    graph.add(std::move(operation));
+}
+
+Tensor momentum_polar(StepBuilder& step, const StepBuilder::Item& item, const Momentum& momentum,
                       const MatrixBlock& block, const PolarOptions& options, std::uint32_t flags,
                       std::string_view stage, const Tensor& row_squares) {
     return BlockRecipe(step, item, momentum, block, flags, stage).polar_factor(options, row_squares);
 }
 
-Tensor momentum_direction(StepBuilder& step, const StepBuilder::Item& item, const Tensor& momentum,
+Tensor momentum_direction(StepBuilder& step, const StepBuilder::Item& item, const Momentum& momentum,
                           const MatrixBlock& block, std::uint32_t flags, std::string_view stage) {
     return BlockRecipe(step, item, momentum, block, flags, stage).direction();
 }
 
 Tensor momentum_norm(StepBuilder& step, const StepBuilder::Item& item, const Tensor& momentum,
                      const MatrixBlock& block) {
-    return BlockRecipe(step, item, momentum, block, 0, "").add_momentum_norm("leaves partial norms");
+    Momentum whole;
+    whole.state = momentum;
+    return BlockRecipe(step, item, whole, block, 0, "").add_momentum_norm("leaves partial norms");
 }
 
 namespace {

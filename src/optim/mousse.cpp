@@ -9,6 +9,7 @@
 #include "optim/checks.hpp"
 #include "optim/graft.hpp"
 #include "optim/matrix_update.hpp"
+#include "optim/moments.hpp"
 #include "optim/momentum_polar.hpp"
 #include "optim/muon.h"
 #include "optim/refresh.hpp"
@@ -18,6 +19,8 @@
 namespace heron {
 
 namespace {
+
+std::uint32_t flags_of(const MousseOptions& options) { return options.nesterov ? gpu::MUON_NESTEROV : 0; }
 
 void add_statistics(StepBuilder& step, const StepBuilder::Item& item, const MatrixBlock& block,
                     const KroneckerFactor& l, const KroneckerFactor& r, const MousseOptions& options) {
@@ -35,7 +38,7 @@ void add_statistics(StepBuilder& step, const StepBuilder::Item& item, const Matr
     }
 }
 
-void build_block(StepBuilder& step, const StepBuilder::Item& item, const Tensor& momentum,
+void build_block(StepBuilder& step, const StepBuilder::Item& item, const Momentum& momentum,
                  const MatrixBlock& block, const KroneckerFactor& l, const KroneckerFactor& r,
                  Section refresh, const MousseOptions& options) {
     Graph& graph = step.graph();
@@ -50,8 +53,7 @@ void build_block(StepBuilder& step, const StepBuilder::Item& item, const Tensor&
     if (r) renew_power(graph, r, -options.exponent, damping * static_cast<double>(scales.inputs), in_place);
     graph.set_section({});
 
-    const Tensor u =
-        momentum_direction(step, item, momentum, block, options.nesterov ? gpu::MUON_NESTEROV : 0, "mousse");
+    const Tensor u = momentum_direction(step, item, momentum, block, flags_of(options), "mousse");
     const Tensor x = whiten(graph, l, u, r, WhitenerForm::symmetric);
     graph.set_stage("mousse polar");
     // Not in place: without factors X may be the momentum itself.
@@ -81,6 +83,7 @@ Mousse::Mousse(const Device& device, const MousseOptions& options)
     check_enum("Mousse", "sides", o.sides, MousseSides::right);
     check_enum("Mousse", "shape_factor", o.shape_factor, ShapeFactor::spectral);
     check_enum("Mousse", "decay", o.decay, DecayForm::cautious);
+    check_moments("Mousse", o.moments);
     check_orthogonalizer("Mousse", o.polar);
 }
 
@@ -97,7 +100,8 @@ std::string Mousse::options_text() const {
            " scale_in_place=" + number(options_.scale_in_place) + refresh_text("refresh", options_.refresh) +
            " max_order=" + number(options_.max_order) +
            " weight_decay=" + number_text(options_.weight_decay) + " decay=" + number(options_.decay) +
-           " shape_factor=" + number(options_.shape_factor) + orthogonalizer_text(options_.polar);
+           " shape_factor=" + number(options_.shape_factor) + orthogonalizer_text(options_.polar) +
+           moments_text(options_.moments);
 }
 
 // gpu::MuonHyper
@@ -109,7 +113,7 @@ std::vector<HyperValue> Mousse::hyper() const {
 void Mousse::build(StepBuilder& step) const {
     std::uint32_t index = 0;
     for (const StepBuilder::Item& item : step.items()) {
-        const Tensor momentum = step.state(item, "momentum", DType::f32, item.weight.shape);
+        const Momentum momentum(step, item, options_.moments, flags_of(options_), "mousse");
         const std::vector<MatrixBlock> blocks =
             matrix_blocks("Mousse", *item.parameter, options_.shape_factor);
         const auto factors = [&](const char* name, std::uint64_t MatrixBlock::*side, MousseSides without) {

@@ -95,8 +95,7 @@ std::vector<HyperValue> Muon::hyper() const {
 void Muon::build(StepBuilder& step) const {
     const std::uint32_t flags = options_.nesterov ? gpu::MUON_NESTEROV : 0;
     for (const StepBuilder::Item& item : step.items()) {
-        const Tensor momentum =
-            step.state(item, "momentum", moment_dtype(options_.moments), item.weight.shape);
+        const Momentum momentum(step, item, options_.moments, flags, "muon");
         for (MatrixBlock block :
              matrix_blocks("Muon", *item.parameter, options_.shape_factor, options_.conv_factor)) {
             const Tensor factor = momentum_polar(step, item, momentum, block, options_.polar, flags, "muon");

@@ -9,6 +9,7 @@
 #include "optim/checks.hpp"
 #include "optim/line_recipe.hpp"
 #include "optim/line_variance.hpp"
+#include "optim/moments.hpp"
 #include "optim/momentum_polar.hpp"
 #include "optim/step_builder.hpp"
 
@@ -25,6 +26,7 @@ NorDion2::NorDion2(const Device& device, const NorDion2Options& options)
     check_option("NorDion2", "eps", eps, eps > 0, "positive and finite in f32");
     check_enum("NorDion2", "shape_factor", o.shape_factor, ShapeFactor::spectral);
     check_enum("NorDion2", "conv_factor", o.conv_factor, ConvFactor::kernel);
+    check_moments("NorDion2", o.moments, MomentFormat::bf16);
     check_orthogonalizer("NorDion2", o.polar);
 }
 
@@ -38,7 +40,7 @@ std::string NorDion2::options_text() const {
            " eps=" + number_text(options_.eps) + " weight_decay=" + number_text(options_.weight_decay) +
            " shape_factor=" + std::to_string(static_cast<int>(options_.shape_factor)) +
            " conv_factor=" + std::to_string(static_cast<int>(options_.conv_factor)) +
-           orthogonalizer_text(options_.polar);
+           orthogonalizer_text(options_.polar) + moments_text(options_.moments);
 }
 
 // gpu::Dion2Hyper
@@ -51,7 +53,7 @@ void NorDion2::build(StepBuilder& step) const {
     for (const StepBuilder::Item& item : step.items()) {
         const std::vector<MatrixBlock> blocks =
             matrix_blocks("NorDion2", *item.parameter, options_.shape_factor, options_.conv_factor);
-        const Tensor momentum = step.state(item, "momentum", DType::f32, item.weight.shape);
+        const Tensor momentum = moment_state(step, item, "momentum", options_.moments).values;
         std::uint64_t rows = 0;
         for (const MatrixBlock& block : blocks) rows += block.rows;
         const Tensor variance = step.state(item, "v", DType::f32, Shape{rows});

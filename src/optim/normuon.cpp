@@ -132,8 +132,7 @@ void NorMuon::build(StepBuilder& step) const {
         std::uint64_t line_count = 0;
         for (const MatrixBlock& block : blocks)
             line_count += lines_of(block, *item.parameter, options_).count;
-        const Tensor momentum =
-            step.state(item, "momentum", moment_dtype(options_.moments), item.weight.shape);
+        const Momentum momentum(step, item, options_.moments, flags, "normuon");
         const Tensor variance = step.state(item, "v", DType::f32, Shape{line_count});
 
         std::uint64_t first_line = 0;

@@ -6,8 +6,10 @@
 #include <cstddef>
 
 #include "heron/spirv/random_scaling_sgd.hpp"
+#include "heron/spirv/random_scaling_sgd_block8.hpp"
 #include "optim/checks.hpp"
 #include "optim/element_job.hpp"
+#include "optim/moments.hpp"
 #include "optim/random_scaling_sgd.h"
 
 namespace heron {
@@ -15,8 +17,10 @@ namespace heron {
 namespace {
 
 using Job = gpu::RandomScalingSgdJob;
-static_assert(sizeof(Job) == 112);
-constexpr KernelInfo kRandomScalingSgd = make_kernel<Job>("random_scaling_sgd", spirv::random_scaling_sgd);
+static_assert(sizeof(Job) == 128);
+constexpr ElementKernels kRandomScalingSgd{
+    make_kernel<Job>("random_scaling_sgd", spirv::random_scaling_sgd),
+    make_kernel<Job>("random_scaling_sgd_block8", spirv::random_scaling_sgd_block8)};
 
 }  // namespace
 
@@ -26,10 +30,12 @@ RandomScalingSgd::RandomScalingSgd(const Device& device, const RandomScalingSgdO
     check_option("RandomScalingSgd", "lr", o.lr, o.lr >= 0, "finite and not below 0");
     check_option("RandomScalingSgd", "beta", o.beta, o.beta >= 0 && o.beta < 1, "in [0, 1)");
     check_option("RandomScalingSgd", "mu", o.mu, o.mu >= 0, "finite and not below 0");
+    check_moments("RandomScalingSgd", o.moments);
 }
 
 std::string RandomScalingSgd::options_text() const {
-    return "random_scaling_sgd beta=" + number_text(options_.beta) + " mu=" + number_text(options_.mu);
+    return "random_scaling_sgd beta=" + number_text(options_.beta) + " mu=" + number_text(options_.mu) +
+           moments_text(options_.moments);
 }
 
 // gpu::RandomScalingSgdHyper
@@ -43,11 +49,11 @@ std::vector<HyperValue> RandomScalingSgd::hyper() const {
 void RandomScalingSgd::build(StepBuilder& step) const {
     step.graph().set_stage("random scaling sgd");
     for (const StepBuilder::Item& item : step.items()) {
-        const Tensor momentum = step.state(item, "momentum", DType::f32, item.weight.shape);
+        const MomentState momentum = moment_state(step, item, "momentum", options_.moments);
         if (item.weight.shape.count() == 0) continue;
         auto elements = element_job<Job>(step, item);
-        elements.add_state(offsetof(Job, momentum), momentum);
-        add_element_job(step, item, kRandomScalingSgd, std::move(elements), 0, 5.0, 8.0);
+        elements.add_moment(&Job::momentum, offsetof(Job, momentum), step, item, momentum);
+        add_element_job(step, item, kRandomScalingSgd, std::move(elements), 0, 5.0, momentum.bytes());
     }
 }
 

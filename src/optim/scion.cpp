@@ -132,13 +132,17 @@ std::vector<HyperValue> Scion::hyper() const {
 void Scion::build(StepBuilder& step) const {
     for (const StepBuilder::Item& item : step.items()) {
         const ScionNorm norm = scion_norm(*item.parameter, options_);
-        Tensor momentum;
-        if (options_.momentum > 0)
-            momentum = step.state(item, "momentum", moment_dtype(options_.moments), item.weight.shape);
+        Momentum momentum;
+        if (options_.momentum > 0) momentum = Momentum(step, item, options_.moments, 0, "scion");
         for (const MatrixBlock& block : scion_blocks(*item.parameter, options_)) {
             if (norm == ScionNorm::sign) {
                 step.graph().set_stage("scion sign");
-                add_sign(step, item, momentum, block);
+                if (momentum.direction)
+                    add_matrix_update(step, item, block,
+                                      momentum_direction(step, item, momentum, block, 0, "scion"),
+                                      DecayForm::decoupled, {}, gpu::MUON_SIGN);
+                else
+                    add_sign(step, item, momentum.state, block);
                 continue;
             }
             Tensor direction;

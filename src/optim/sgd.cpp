@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include "heron/spirv/sgd.hpp"
+#include "heron/spirv/sgd_block8.hpp"
 #include "optim/checks.hpp"
 #include "optim/element_job.hpp"
 #include "optim/moments.hpp"
@@ -15,7 +16,8 @@ namespace heron {
 namespace {
 
 static_assert(sizeof(gpu::SgdJob) == 128);
-constexpr KernelInfo kSgd = make_kernel<gpu::SgdJob>("sgd", spirv::sgd);
+constexpr ElementKernels kSgd{make_kernel<gpu::SgdJob>("sgd", spirv::sgd),
+                              make_kernel<gpu::SgdJob>("sgd_block8", spirv::sgd_block8)};
 
 }  // namespace
 
@@ -48,16 +50,15 @@ void Sgd::build(StepBuilder& step) const {
     step.graph().set_stage("sgd");
     const bool has_momentum = options_.momentum > 0;
     for (const StepBuilder::Item& item : step.items()) {
-        const Tensor b = has_momentum
-                             ? step.state(item, "momentum", moment_dtype(options_.moments), item.weight.shape)
-                             : Tensor();
+        const MomentState b =
+            has_momentum ? moment_state(step, item, "momentum", options_.moments) : MomentState();
         if (item.weight.shape.count() == 0) continue;
         auto elements = element_job<gpu::SgdJob>(step, item);
         elements.job.flags =
             (options_.nesterov ? gpu::SGD_NESTEROV : 0) | (options_.decoupled_decay ? gpu::SGD_DECOUPLED : 0);
-        if (b) elements.add_moment(&gpu::SgdJob::momentum, offsetof(gpu::SgdJob, momentum), item, b);
+        if (b) elements.add_moment(&gpu::SgdJob::momentum, offsetof(gpu::SgdJob, momentum), step, item, b);
         add_element_job(step, item, kSgd, std::move(elements), has_momentum ? gpu::SGD_MOMENTUM : 0, 6.0,
-                        has_momentum ? 2.0 * static_cast<double>(bytes_of(b.dtype)) : 0.0);
+                        b ? b.bytes() : 0.0);
     }
 }
 

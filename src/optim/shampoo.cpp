@@ -11,6 +11,7 @@
 #include "heron/spirv/shampoo_update.hpp"
 #include "linalg/split_exponent.hpp"
 #include "optim/graft.hpp"
+#include "optim/moments.hpp"
 #include "optim/refresh.hpp"
 #include "optim/shampoo.h"
 #include "optim/shampoo_block.hpp"
@@ -21,9 +22,9 @@ namespace heron {
 
 namespace {
 
-static_assert(sizeof(gpu::ShampooMomentsJob) == 168);
-static_assert(sizeof(gpu::ShampooUpdateJob) == 128);
-static_assert(sizeof(gpu::ShampooBasisJob) == 72);
+static_assert(sizeof(gpu::ShampooMomentsJob) == 200);
+static_assert(sizeof(gpu::ShampooUpdateJob) == 144);
+static_assert(sizeof(gpu::ShampooBasisJob) == 88);
 constexpr KernelInfo kMoments =
     make_kernel<gpu::ShampooMomentsJob>("shampoo_moments", spirv::shampoo_moments);
 constexpr KernelInfo kBasis = make_kernel<gpu::ShampooBasisJob>("shampoo_basis", spirv::shampoo_basis);
@@ -60,8 +61,9 @@ Moments add_moments(StepBuilder& step, const StepBuilder::Item& item, const Sham
     const Shape& shape = item.weight.shape;
     const std::uint64_t count = shape.count();
     const bool filters = options.beta1 > 0, squares = has_squares(options.graft);
-    const Tensor m = filters ? step.state(item, "m", DType::f32, shape) : Tensor();
-    const Tensor v = squares ? step.state(item, "v", DType::f32, shape) : Tensor();
+    const DType dtype = moment_dtype(options.moments);
+    const Tensor m = filters ? step.state(item, "m", dtype, shape) : Tensor();
+    const Tensor v = squares ? step.state(item, "v", dtype, shape) : Tensor();
     if (count == 0) return {};
     Moments result;
     result.scaled = graph.temporary(DType::f32, shape);
@@ -81,6 +83,7 @@ Moments add_moments(StepBuilder& step, const StepBuilder::Item& item, const Sham
     job.square_rate =
         options.graft == ShampooGraft::adagrad ? 0.0f : static_cast<float>(1.0 - options.graft_beta);
     job.graft_eps = options.graft_eps;
+    job.moment.parameter = item.index;
     std::vector<Operand> operands{{offsetof(Job, scaled), result.scaled, Access::write},
                                   {offsetof(Job, filtered), result.filtered, Access::write},
                                   {offsetof(Job, hyper), step.hyper(), Access::read}};
@@ -91,13 +94,13 @@ Moments add_moments(StepBuilder& step, const StepBuilder::Item& item, const Sham
     }
     if (filters) {
         job.flags |= gpu::SHAMPOO_FILTERS;
-        operands.push_back({offsetof(Job, moment), m, Access::read_write});
+        add_moment(operands, offsetof(Job, moment), job.moment, item, m, 0, count);
     }
     if (squares) {
         job.flags |=
             gpu::SHAMPOO_SQUARES |
             (options.graft == ShampooGraft::adagrad || options.graft_unweighted_sum ? gpu::SHAMPOO_SUM : 0);
-        operands.push_back({offsetof(Job, square), v, Access::read_write});
+        add_moment(operands, offsetof(Job, square), job.square, item, v, 0, count);
         operands.push_back({offsetof(Job, grafted), result.grafted, Access::write});
     }
     Operation operation = make_operation(kMoments, job, std::move(operands), grid.groups);
@@ -106,10 +109,12 @@ Moments add_moments(StepBuilder& step, const StepBuilder::Item& item, const Sham
                            {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(item.weight.dtype)},
                            {gpu::SPEC_DTYPE_B, static_cast<std::uint32_t>(item.gradient.dtype)}};
     operation.reason = step.variant_reason();
+    specialize_moments(operation, dtype);
     operation.flops = 16.0 * static_cast<double>(count);
-    operation.bytes =
-        (StepBuilder::gradient_bytes(item) + 8.0 + (filters ? 8.0 : 0.0) + (squares ? 12.0 : 0.0)) *
-        static_cast<double>(count);
+    const double moment = 2.0 * static_cast<double>(bytes_of(dtype));
+    operation.bytes = (StepBuilder::gradient_bytes(item) + 8.0 + (filters ? moment : 0.0) +
+                       (squares ? moment + 4.0 : 0.0)) *
+                      static_cast<double>(count);
     graph.add(std::move(operation));
     return result;
 }
@@ -131,16 +136,21 @@ void add_update(StepBuilder& step, const StepBuilder::Item& item, const Tensor& 
     std::vector<Operand> operands{{offsetof(Job, direction), direction, Access::read},
                                   {offsetof(Job, grafted), grafted, Access::read},
                                   {offsetof(Job, hyper), step.hyper(), Access::read}};
-    if (buffer) operands.push_back({offsetof(Job, velocity), buffer, Access::read_write});
+    if (buffer) {
+        add_moment(operands, offsetof(Job, velocity), job.velocity, item, buffer, 0, count);
+        job.velocity.parameter += gpu::MOMENT_OTHERS;
+    }
     StepBuilder::add_parameter(operands, offsetof(Job, parameter), item, 0, count);
     Operation operation = make_operation(kUpdate, job, std::move(operands), grid.groups);
     operation.constants = {{gpu::SPEC_THREADS, grid.threads},
                            step.variant(),
                            {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(item.weight.dtype)}};
     operation.reason = step.variant_reason();
+    if (buffer) specialize_moments(operation, buffer.dtype);
     operation.flops = (buffer ? 8.0 : 4.0) * static_cast<double>(count);
-    operation.bytes =
-        (StepBuilder::parameter_bytes(item) + (buffer ? 12.0 : 4.0)) * static_cast<double>(count);
+    operation.bytes = (StepBuilder::parameter_bytes(item) + 4.0 +
+                       (buffer ? 2.0 * static_cast<double>(bytes_of(buffer.dtype)) : 0.0)) *
+                      static_cast<double>(count);
     step.graph().add(std::move(operation));
 }
 
@@ -173,8 +183,8 @@ void add_refresh(StepBuilder& step, const ShampooBlock& block, const DampingScal
 }
 
 // SOAP's step of a block, whose moment lies in `moment` from element `first` on.
-Tensor adam_in_basis(StepBuilder& step, const ShampooBlock& block, const Moments& moments,
-                     const Tensor& moment, std::uint64_t first, const FactorSum& sum,
+Tensor adam_in_basis(StepBuilder& step, const StepBuilder::Item& item, const ShampooBlock& block,
+                     const Moments& moments, const Tensor& moment, std::uint64_t first, const FactorSum& sum,
                      const ShampooOptions& options) {
     using Job = gpu::ShampooBasisJob;
     Graph& graph = step.graph();
@@ -195,12 +205,14 @@ Tensor adam_in_basis(StepBuilder& step, const ShampooBlock& block, const Moments
     std::vector<Operand> operands{{offsetof(Job, gradient), g, Access::read},
                                   {offsetof(Job, filtered), x, Access::read_write},
                                   {offsetof(Job, hyper), step.hyper(), Access::read}};
-    StepBuilder::add_part(operands, offsetof(Job, moment), moment, first, count, Access::read_write);
+    add_moment(operands, offsetof(Job, moment), job.moment, item, moment, first, count);
+    job.moment.parameter += gpu::MOMENT_OTHERS;
     Operation operation = make_operation(kBasis, job, std::move(operands), grid.groups);
     operation.constants = {{gpu::SPEC_THREADS, grid.threads}, step.variant()};
+    specialize_moments(operation, moment.dtype);
     operation.reason = step.variant_reason();
     operation.flops = 8.0 * static_cast<double>(count);
-    operation.bytes = 20.0 * static_cast<double>(count);
+    operation.bytes = (12.0 + 2.0 * static_cast<double>(bytes_of(moment.dtype))) * static_cast<double>(count);
     graph.add(std::move(operation));
     return rotate_back(graph, block, x);
 }
@@ -234,10 +246,12 @@ void Shampoo::build(StepBuilder& step) const {
     for (const StepBuilder::Item& item : step.items()) {
         graph.set_stage("shampoo moments");
         const Moments moments = add_moments(step, item, o);
-        const Tensor buffer =
-            o.momentum > 0 ? step.state(item, "momentum", DType::f32, item.weight.shape) : Tensor();
+        const Tensor buffer = o.momentum > 0
+                                  ? step.state(item, "momentum", moment_dtype(o.moments), item.weight.shape)
+                                  : Tensor();
         const Tensor basis =
-            o.eigenbasis ? step.state(item, "basis_moment", DType::f32, item.weight.shape) : Tensor();
+            o.eigenbasis ? step.state(item, "basis_moment", moment_dtype(o.moments), item.weight.shape)
+                         : Tensor();
 
         const Shape merged = merge_axes(item.weight.shape, o.block_size, o.least_order);
         const std::size_t order = merged.rank();
@@ -265,7 +279,7 @@ void Shampoo::build(StepBuilder& step) const {
             add_refresh(step, block, item.parameter->damping_scale, refresh_section(policy_of(o), index++, 0),
                         o);
             graph.set_stage("shampoo direction");
-            const Tensor p = o.eigenbasis ? adam_in_basis(step, block, moments, basis, first, sum, o)
+            const Tensor p = o.eigenbasis ? adam_in_basis(step, item, block, moments, basis, first, sum, o)
                                           : precondition(graph, block, moments.filtered);
             first += block.box.extents.count();
             if (o.graft != ShampooGraft::none) graft(step, p, block_norm(graph, block, moments.grafted));

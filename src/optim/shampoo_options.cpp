@@ -6,6 +6,7 @@
 #include <string>
 
 #include "optim/checks.hpp"
+#include "optim/moments.hpp"
 #include "optim/refresh.hpp"
 #include "optim/tensor_blocks.hpp"
 
@@ -111,6 +112,7 @@ Shampoo::Shampoo(const Device& device, const ShampooOptions& options)
     check_enum("Shampoo", "decay", o.decay, ShampooDecay::l2);
     check_option("Shampoo", "momentum", o.momentum, o.momentum >= 0 && o.momentum < 1, "in [0, 1)");
     check_option("Shampoo", "dampening", o.dampening, o.dampening >= 0 && o.dampening <= 1, "in [0, 1]");
+    check_moments("Shampoo", o.moments, MomentFormat::bf16);
 }
 
 void Shampoo::check(const Parameter& parameter) const {
@@ -151,7 +153,7 @@ std::string Shampoo::options_text() const {
            " graft_unweighted_sum=" + number(o.graft_unweighted_sum) +
            " weight_decay=" + number_text(o.weight_decay) + " decay=" + number(o.decay) +
            " momentum=" + number_text(o.momentum) + " dampening=" + number_text(o.dampening) +
-           " nesterov=" + number(o.nesterov);
+           " nesterov=" + number(o.nesterov) + moments_text(o.moments);
 }
 
 }  // namespace heron

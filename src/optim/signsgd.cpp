@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include "heron/spirv/signsgd.hpp"
+#include "heron/spirv/signsgd_block8.hpp"
 #include "optim/checks.hpp"
 #include "optim/element_job.hpp"
 #include "optim/matrix_extents.hpp"
@@ -16,7 +17,8 @@ namespace heron {
 namespace {
 
 static_assert(sizeof(gpu::SignSgdJob) == 128);
-constexpr KernelInfo kSignSgd = make_kernel<gpu::SignSgdJob>("signsgd", spirv::signsgd);
+constexpr ElementKernels kSignSgd{make_kernel<gpu::SignSgdJob>("signsgd", spirv::signsgd),
+                                  make_kernel<gpu::SignSgdJob>("signsgd_block8", spirv::signsgd_block8)};
 
 // 2 / (rows + columns) of the matrix that a parameter is.
 float matrix_factor(const Parameter& parameter) {
@@ -69,17 +71,16 @@ void SignSgd::build(StepBuilder& step) const {
     step.graph().set_stage("signsgd");
     const bool has_momentum = options_.momentum > 0;
     for (const StepBuilder::Item& item : step.items()) {
-        const Tensor momentum =
-            has_momentum ? step.state(item, "momentum", moment_dtype(options_.moments), item.weight.shape)
-                         : Tensor();
+        const MomentState momentum =
+            has_momentum ? moment_state(step, item, "momentum", options_.moments) : MomentState();
         if (item.weight.shape.count() == 0) continue;
         auto elements = element_job<gpu::SignSgdJob>(step, item);
         elements.job.shape_factor = options_.shape_scaling ? matrix_factor(*item.parameter) : 1.0f;
         if (momentum)
-            elements.add_moment(&gpu::SignSgdJob::momentum, offsetof(gpu::SignSgdJob, momentum), item,
+            elements.add_moment(&gpu::SignSgdJob::momentum, offsetof(gpu::SignSgdJob, momentum), step, item,
                                 momentum);
         add_element_job(step, item, kSignSgd, std::move(elements), has_momentum ? gpu::SGD_MOMENTUM : 0, 6.0,
-                        has_momentum ? 2.0 * static_cast<double>(bytes_of(momentum.dtype)) : 0.0);
+                        momentum ? momentum.bytes() : 0.0);
     }
 }
 

@@ -3,9 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <map>
+#include <utility>
 
 #include "optim/optimizer_checks.hpp"
 #include "optim/reference.hpp"
+#include "optim/reference_elementwise.hpp"
 
 namespace heron::test {
 namespace {
@@ -40,30 +43,31 @@ void expect_neighbours(const std::vector<float>& stored, const std::vector<doubl
     }));
 }
 
-// AdamW's in 8 bits, as the header has them.
+// A moment in 8 bits, as the header has it.
 struct Block8 {
-    std::vector<double> m, v, m_scale, v_scale;  // scales by element, of the square for v
+    std::vector<double> values, scales;  // scales by element, of the square for v
 
-    explicit Block8(const Training& training) {
-        const auto codes = [&](const char* name) {
-            const std::vector<std::byte> bytes = training.state_bytes(name);
-            std::vector<int> values;
-            for (std::size_t i = 0; i < training.tensor().count(); ++i)
-                values.push_back(static_cast<int>(bytes[i]));
-            return values;
-        };
-        const std::vector<int> m_codes = codes("w.m"), v_codes = codes("w.v");
-        const std::vector<float> m_scales = training.state("w.m_scale"),
-                                 v_scales = training.state("w.v_scale");
-        for (std::size_t i = 0; i < m_codes.size(); ++i) {
-            const double q = (m_codes[i] - 127) / 127.0;
-            m_scale.push_back(m_scales[i / 256]);
-            v_scale.push_back(std::pow(v_scales[i / 256], 2));
-            m.push_back(q * std::abs(q) * m_scale.back());
-            v.push_back(std::pow(v_codes[i] / 255.0, 4) * v_scale.back());
+    Block8(const Training& training, const std::string& name, bool is_signed) {
+        const std::vector<std::byte> codes = training.state_bytes(name);
+        const std::vector<float> largest = training.state(name + "_scale");
+        for (std::size_t i = 0; i < training.tensor().count(); ++i) {
+            const double code = static_cast<double>(codes[i]), scale = largest[i / 256];
+            const double q = is_signed ? (code - 127) / 127 : code / 255;
+            scales.push_back(is_signed ? scale : scale * scale);
+            values.push_back(scales.back() * (is_signed ? q * std::abs(q) : std::pow(q, 4)));
         }
     }
 };
+
+std::vector<float> floats(const std::vector<double>& x) { return {x.begin(), x.end()}; }
+
+// One of the two levels of m around the exact one. `rounding`: of its computation.
+void expect_levels(const Block8& kept, const std::vector<double>& exact, double rounding = 16 * kU) {
+    EXPECT_TRUE(within(floats(kept.values), exact, [&](std::size_t i) {
+        const double scale = kept.scales[i];
+        return 2 * std::sqrt(std::abs(exact[i]) * scale) / 127 + scale / (127 * 127) + rounding;
+    }));
+}
 
 class MomentsTest : public DeviceTest {
 protected:
@@ -94,6 +98,66 @@ protected:
             }));
         }
     }
+    // Of optimizers whose one moment is called momentum; `lr` is the size of a step.
+    void check_block8(Device& on, const MakeOptimizer& make, double lr, Reference& reference) {
+        Training training(on, make, {{.name = "w", .shape = {67, 31}}});
+        for (unsigned t = 1; t <= 4; ++t) {
+            training.draw_gradients(t);
+            const std::vector<float> before = training.tensor().weight();
+            reference.states["momentum"] = Block8(training, "w.momentum", true).values;
+            std::vector<double> w = doubles(before);
+            reference.step(w, doubles(training.tensor().gradient_values()), t);
+            training.plan().run();
+            expect_levels(Block8(training, "w.momentum", true), reference.states["momentum"]);
+            EXPECT_TRUE(within(training.tensor().weight(), w, [&](std::size_t i) {
+                return 16 * kU * (std::abs(w[i]) + std::abs(w[i] - static_cast<double>(before[i])) + lr);
+            }));
+        }
+    }
+    // U is what is kept, in 8 bits what it was before it is rounded: elements of both blocks share scales.
+    void check_muon_block8(Device& on) {
+        MuonOptions options = muon_of_momentum();
+        options.moments = MomentFormat::block8;
+        Training training(on, maker<Muon>(options),
+                          {{.name = "w", .shape = {30, 13}, .view = {.row_splits = {13, 17}}}});
+        MuonOptions of_exact = options;
+        of_exact.momentum = 0;
+        MuonReference reference(of_exact, {{13, 13, 1.0}, {17, 13, std::sqrt(17.0 / 13)}});
+        for (unsigned t = 1; t <= 3; ++t) {
+            training.draw_gradients(t);
+            const std::vector<float> before = training.tensor().weight();
+            std::vector<double> exact = Block8(training, "w.momentum", true).values;
+            for (std::size_t i = 0; i < exact.size(); ++i)
+                exact[i] = options.momentum * exact[i] +
+                           (1 - options.momentum) * training.tensor().gradient_values()[i];
+            training.plan().run();
+            expect_levels(Block8(training, "w.momentum", true), exact);
+            std::vector<double> w = doubles(before);
+            reference.step(w, exact, t);
+            EXPECT_LE(update_error(before, training.tensor().weight(), w), 1e-4);
+        }
+    }
+    // What becomes of a state x by a gradient g: x <- keep x + rate g (g^2 of v).
+    void check_averages(Device& on, const MakeOptimizer& make,
+                        const std::map<std::string, std::pair<double, double>>& averages) {
+        Training training(on, make, {{.name = "w", .shape = {17, 13}}});
+        for (unsigned t = 1; t <= 3; ++t) {
+            training.draw_gradients(t);
+            std::map<std::string, std::vector<double>> exact;
+            for (const auto& [name, rule] : averages) {
+                exact[name] = doubles(moment(training, "w." + name));
+                for (std::size_t i = 0; i < exact[name].size(); ++i) {
+                    const double g = training.tensor().gradient_values()[i];
+                    exact[name][i] = rule.first * exact[name][i] + rule.second * (name == "v" ? g * g : g);
+                }
+            }
+            training.plan().run();
+            for (const auto& [name, values] : exact) {
+                SCOPED_TRACE(name);
+                expect_neighbours(moment(training, "w." + name), values, name != "v");
+            }
+        }
+    }
     // U is what is kept, not what it was before it was rounded: the norm has to be that of what it divides.
     void check_muon(Device& on, bool one_workgroup) {
         MuonOptions options = muon_of_momentum();
@@ -122,13 +186,17 @@ protected:
     }
 };
 
-TEST_P(MomentsTest, AStateHasTwoBytesAnElement) {
+TEST_P(MomentsTest, AStateHasTwoBytesAnElementOrOne) {
     const std::vector<Training::Group> groups{
         {maker<AdamW>(AdamWOptions{.moments = kBf16}), {{.name = "adamw", .shape = {3, 5}}}},
         {maker<Lion>(LionOptions{.moments = kBf16}), {{.name = "lion", .shape = {3, 5}}}},
         {maker<Sgd>(SgdOptions{.momentum = 0.9, .moments = kBf16}), {{.name = "sgd", .shape = {3, 5}}}},
-        {maker<Muon>(muon_of_momentum()), {{.name = "muon", .shape = {3, 5}}}}};
+        {maker<Muon>(muon_of_momentum()), {{.name = "muon", .shape = {3, 5}}}},
+        {maker<SignSgd>(SignSgdOptions{.moments = MomentFormat::block8}),
+         {{.name = "block8", .shape = {3, 100}}}}};
     Training training(device(), groups);
+    EXPECT_EQ(training.state_bytes("block8.momentum").size(), 512u);
+    EXPECT_EQ(training.state_bytes("block8.momentum_scale").size(), 8u);
     for (const char* name : {"adamw.m", "adamw.v", "lion.momentum", "sgd.momentum", "muon.momentum"}) {
         EXPECT_EQ(training.plan().state_view(name).dtype, DType::bf16) << name;
         EXPECT_EQ(training.state_bytes(name).size(), 30u) << name;
@@ -143,8 +211,35 @@ TEST_P(MomentsTest, MomentsAreNeighboursOfTheExactOnes) {
         const SgdOptions sgd{.lr = 0.1f, .momentum = 0.9, .nesterov = true, .moments = kBf16};
         SgdReference sgd_reference(sgd);
         check_element_wise(on, maker<Sgd>(sgd), 0.1, sgd_reference, {"momentum"});
+        const RandomScalingSgdOptions scaled{.lr = 0.1f, .beta = 0.9, .mu = 0.5f, .moments = kBf16};
+        RandomScalingSgdReference scaled_reference(scaled);
+        check_element_wise(on, maker<RandomScalingSgd>(scaled), 0.1, scaled_reference, {"momentum"});
         check_muon(on, true);
         check_muon(on, false);
+        check_averages(on, maker<Mousse>(MousseOptions{.moments = kBf16}), {{"momentum", {0.95, 1.0}}});
+        check_averages(on, maker<Fismo>(FismoOptions{.moments = kBf16}), {{"momentum", {0.95, 0.05}}});
+        check_averages(on, maker<Shampoo>(ShampooOptions{.beta2 = 0.99, .moments = kBf16}),
+                       {{"m", {0.9, 0.1}}, {"v", {0.999, 0.001}}});
+    });
+}
+
+// All lines are taken out of M, and all decay: M is rounded twice in a step.
+TEST_P(MomentsTest, LinesThatAreTakenOutAreRoundedTwice) {
+    on_both_forms([&](Device& on) {
+        for (const Shape& shape : {Shape{13, 17}, Shape{17, 13}}) {
+            Training training(on, maker<Dion2>(Dion2Options{.fraction = 1.0, .moments = kBf16}),
+                              {{.name = "w", .shape = shape}});
+            for (unsigned t = 1; t <= 3; ++t) {
+                training.draw_gradients(t);
+                std::vector<double> exact = doubles(moment(training, "w.momentum"));
+                for (std::size_t i = 0; i < exact.size(); ++i)
+                    exact[i] = 0.95 * (exact[i] + training.tensor().gradient_values()[i]);
+                training.plan().run();
+                EXPECT_TRUE(within(moment(training, "w.momentum"), exact, [&](std::size_t i) {
+                    return (2 * 0x1p-7 + 0x1p-14 + 4 * kU) * std::abs(exact[i]) + 16 * kU;
+                }));
+            }
+        }
     });
 }
 
@@ -215,35 +310,47 @@ TEST_P(MomentsTest, BlocksOf8BitsHoldTheLevelsAroundTheExactOnes) {
         for (unsigned t = 1; t <= 4; ++t) {
             training.draw_gradients(t);
             const std::vector<float> before = training.tensor().weight();
-            if (t > 1) {
-                const Block8 old(training);
-                reference.states = {{"m", old.m}, {"v", old.v}};
-            }
+            reference.states = {{"m", Block8(training, "w.m", true).values},
+                                {"v", Block8(training, "w.v", false).values}};
             std::vector<double> w = doubles(before);
             reference.step(w, doubles(training.tensor().gradient_values()), t);
             training.plan().run();
-            const Block8 kept(training);
-            const std::vector<double>&m = reference.states["m"], &v = reference.states["v"];
-            const auto floats = [](const std::vector<double>& x) {
-                return std::vector<float>(x.begin(), x.end());
-            };
-            EXPECT_TRUE(within(floats(kept.m), m, [&](std::size_t i) {
-                const double scale = kept.m_scale[i];
-                return 2 * std::sqrt(std::abs(m[i]) * scale) / 127 + scale / (127 * 127) + 16 * kU;
-            }));
-            EXPECT_TRUE(within(floats(kept.v), v, [&](std::size_t i) {
-                const double q = 255 * std::pow(v[i] / kept.v_scale[i], 0.25);
+            expect_levels(Block8(training, "w.m", true), reference.states["m"]);
+            const Block8 kept(training, "w.v", false);
+            const std::vector<double>& v = reference.states["v"];
+            EXPECT_TRUE(within(floats(kept.values), v, [&](std::size_t i) {
+                const double q = 255 * std::pow(v[i] / kept.scales[i], 0.25);
                 const double gap = std::pow((q + 1) / 255, 4) - std::pow(std::max(q - 1, 0.0) / 255, 4);
-                return (gap + 16 * kU) * kept.v_scale[i];
+                return (gap + 16 * kU) * kept.scales[i];
             }));
             for (std::size_t i = 0; i < v.size(); ++i)
-                if (v[i] > 0) EXPECT_GT(kept.v[i], 0) << i;
+                if (v[i] > 0) EXPECT_GT(kept.values[i], 0) << i;
             // (Roots are off by some units.)
             EXPECT_TRUE(within(training.tensor().weight(), w, [&](std::size_t i) {
                 return 16 * kU *
                        (std::abs(w[i]) + 2 * std::abs(w[i] - static_cast<double>(before[i])) + 0.01);
             }));
         }
+    });
+}
+
+TEST_P(MomentsTest, AnyMomentumMayHave8Bits) {
+    constexpr MomentFormat kBlock8 = MomentFormat::block8;
+    on_both_forms([&](Device& on) {
+        const LionOptions lion{.lr = 0.01f, .weight_decay = 0.1f, .moments = kBlock8};
+        LionReference lion_reference(lion);
+        check_block8(on, maker<Lion>(lion), 0.01, lion_reference);
+        const SgdOptions sgd{
+            .lr = 0.1f, .momentum = 0.9, .nesterov = true, .weight_decay = 0.1f, .moments = kBlock8};
+        SgdReference sgd_reference(sgd);
+        check_block8(on, maker<Sgd>(sgd), 0.4, sgd_reference);
+        const SignSgdOptions signum{.lr = 0.01f, .moments = kBlock8};
+        SignSgdReference signum_reference(signum, 1.0);
+        check_block8(on, maker<SignSgd>(signum), 0.01, signum_reference);
+        const RandomScalingSgdOptions scaled{.lr = 0.1f, .beta = 0.9, .moments = kBlock8};
+        RandomScalingSgdReference scaled_reference(scaled);
+        check_block8(on, maker<RandomScalingSgd>(scaled), 1.0, scaled_reference);
+        check_muon_block8(on);
     });
 }
 
@@ -265,19 +372,27 @@ TEST_P(MomentsTest, BlocksOf8BitsAreUnbiased) {
     };
     // Half of the distance between two levels, five standard deviations of the mean, 16 random bits.
     const double gap = (70.0 * 70 - 69.0 * 69) / (127 * 127);
-    EXPECT_NEAR(mean(Block8(training).m), 0.3, 2.5 * gap / std::sqrt(kCount) + 0x1p-16 * gap + 8 * kU);
+    EXPECT_NEAR(mean(Block8(training, "w.m", true).values), 0.3,
+                2.5 * gap / std::sqrt(kCount) + 0x1p-16 * gap + 8 * kU);
 
     // All of a block's alike: a scale of 1, code 255.
     training.plan().write_state("w.v", std::vector<std::byte>(kCount, std::byte{255}));
     training.set_state("w.v_scale", std::vector<float>(kCount / 256, 1.0f));
     training.tensor().set_gradient(std::vector<float>(kCount, 0.0f));
     for (unsigned step = 0; step < kSteps; ++step) training.plan().run();
-    EXPECT_NEAR(mean(Block8(training).v), std::pow(0.998, kSteps),
+    EXPECT_NEAR(mean(Block8(training, "w.v", false).values), std::pow(0.998, kSteps),
                 2.5 * (4.0 / 255) * std::sqrt(kSteps) / std::sqrt(kCount));
 }
 
 TEST_P(MomentsTest, RepetitionSlicesAndResumptionGiveTheSameBits) {
     ScionOptions scion{.momentum = 0.9, .norm = ScionNorm::sign, .moments = kBf16};
+    ScionOptions block8 = scion;
+    block8.moments = MomentFormat::block8;
+    const auto another_scion = [=](const Device& on) {
+        auto optimizer = std::make_unique<Scion>(on, block8);
+        optimizer->set_name("scion8");
+        return optimizer;
+    };
     const std::vector<Training::Group> groups{
         {maker<Lion>(LionOptions{.moments = kBf16}), {{.name = "lion", .shape = {67}}}},
         {maker<SignSgd>(SignSgdOptions{.moments = kBf16}), {{.name = "signum", .shape = {67}}}},
@@ -286,7 +401,16 @@ TEST_P(MomentsTest, RepetitionSlicesAndResumptionGiveTheSameBits) {
         {maker<NorMuon>(NorMuonOptions{.moments = kBf16}), {{.name = "normuon", .shape = {9, 7}}}},
         {maker<AdaMuon>(AdaMuonOptions{.moments = kBf16}), {{.name = "adamuon", .shape = {9, 7}}}},
         {maker<Auon>(AuonOptions{.nesterov = false, .moments = kBf16}), {{.name = "auon", .shape = {9, 7}}}},
-        {maker<Scion>(scion), {{.name = "scion", .shape = {30, 13}, .view = {.row_splits = {13, 17}}}}}};
+        {maker<Scion>(scion), {{.name = "scion", .shape = {30, 13}, .view = {.row_splits = {13, 17}}}}},
+        {maker<Mousse>(MousseOptions{.moments = kBf16}), {{.name = "mousse", .shape = {9, 7}}}},
+        {maker<Fismo>(FismoOptions{.moments = kBf16}), {{.name = "fismo", .shape = {9, 7}}}},
+        {maker<Dion2>(Dion2Options{.moments = kBf16}), {{.name = "dion2", .shape = {9, 7}}}},
+        {maker<NorDion2>(NorDion2Options{.moments = kBf16}), {{.name = "nordion2", .shape = {9, 7}}}},
+        {maker<Shampoo>(ShampooOptions{.momentum = 0.9, .moments = kBf16}),
+         {{.name = "shampoo", .shape = {9, 7}}}},
+        {maker<RandomScalingSgd>(RandomScalingSgdOptions{.moments = MomentFormat::block8}),
+         {{.name = "scaled", .shape = {300}}}},
+        {another_scion, {{.name = "scion8", .shape = {30, 13}, .view = {.row_splits = {13, 17}}}}}};
     const std::filesystem::path file = std::filesystem::temp_directory_path() /
                                        ("heron_moments_" + std::to_string(GetParam().index) + ".safetensors");
     const StepOptions options{.seed = 7};
@@ -316,8 +440,14 @@ TEST_P(MomentsTest, WhatNeedsF32IsRefused) {
     });
     expect_option_refused<Muon, MuonOptions>(device(), "moments",
                                              [](MuonOptions& options) { options.moments = MomentFormat(9); });
-    expect_option_refused<Lion, LionOptions>(
-        device(), "moments", [](LionOptions& options) { options.moments = MomentFormat::block8; });
+    expect_option_refused<Dion2, Dion2Options>(
+        device(), "moments", [](Dion2Options& options) { options.moments = MomentFormat::block8; });
+    expect_option_refused<Shampoo, ShampooOptions>(
+        device(), "moments", [](ShampooOptions& options) { options.moments = MomentFormat::block8; });
+    expect_option_refused<Fismo, FismoOptions>(device(), "moments", [](FismoOptions& options) {
+        options.momentum_space = MomentumSpace::whitened;
+        options.moments = MomentFormat::block8;
+    });
     const auto lookahead = [](const Device& on) {
         return std::make_unique<Lookahead>(on, maker<Lion>(LionOptions{.moments = kBf16})(on),
                                            LookaheadOptions{.momentum = LookaheadMomentum::reset});

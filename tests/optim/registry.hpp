@@ -68,6 +68,8 @@ inline std::vector<OptimizerCase> optimizer_registry() {
     products.polar.one_workgroup = false;
     products.decay = DecayForm::after;
     products.weight_decay = 0.1f;
+    MuonOptions block8 = MuonOptions::keller_jordan();
+    block8.moments = MomentFormat::block8;
     MuonOptions dion = MuonOptions::dion();
     dion.decay = DecayForm::cautious;
     dion.weight_decay = 0.1f;
@@ -85,8 +87,12 @@ inline std::vector<OptimizerCase> optimizer_registry() {
               {.eps = 0.0f, .weight_decay = 0.0f, .amsgrad = true, .bias_correction = false}),
         without_reference(adamw("adamw_bf16", {.moments = MomentFormat::bf16})),
         without_reference(adamw("adamw_block8", {.moments = MomentFormat::block8})),
+        without_reference(
+            sgd("sgd_block8",
+                {.momentum = 0.9, .nesterov = true, .weight_decay = 0.01f, .moments = MomentFormat::block8})),
         muon("muon", MuonOptions::keller_jordan(), kj),
         muon("muon_products", products, kj),
+        without_reference(muon("muon_block8", block8, kj)),
         muon("muon_torch", MuonOptions::torch(), kj),
         muon("muon_moonlight", MuonOptions::moonlight(),
              [](double m, double n) { return 0.2 * std::sqrt(std::max(m, n)); }),

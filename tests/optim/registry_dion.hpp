@@ -44,6 +44,8 @@ inline std::vector<OptimizerCase> dion_cases() {
     Dion2Options products;
     products.fraction = 0.5;
     products.polar.one_workgroup = false;
+    Dion2Options bf16;
+    bf16.moments = MomentFormat::bf16;
     // A vector of 2500 selected elements is its own polar factor, at the end of the polynomials' range, where
     // their slope is 161: sums of squares would have to be exact to 1e-6.
     std::vector<Shape> rows = matrix_shapes();
@@ -54,7 +56,8 @@ inline std::vector<OptimizerCase> dion_cases() {
             dion("dion_simple", simple),
             dion2<Dion2>("dion2", Dion2Options(), matrix_shapes()),
             dion2<Dion2>("dion2_products", products, matrix_shapes()),
-            dion2<NorDion2>("nordion2", NorDion2Options(), rows)};
+            dion2<NorDion2>("nordion2", NorDion2Options(), rows),
+            without_reference(dion2<Dion2>("dion2_bf16", bf16, matrix_shapes()))};
 }
 
 }  // namespace heron::test::registry

@@ -49,6 +49,10 @@ inline std::vector<OptimizerCase> elementwise_cases() {
                                     .shape_scaling = true,
                                     .weight_decay = 0.1f}),
         random_scaling_sgd("random_scaling_sgd", {.lr = 0.1f, .beta = 0.9, .mu = 0.5f}),
+        without_reference(lion("lion_block8", {.moments = MomentFormat::block8})),
+        without_reference(signsgd("signum_block8", {.moments = MomentFormat::block8})),
+        without_reference(
+            random_scaling_sgd("random_scaling_sgd_block8", {.beta = 0.9, .moments = MomentFormat::block8})),
     };
 }
 

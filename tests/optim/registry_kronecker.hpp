@@ -50,7 +50,8 @@ inline OptimizerCase mousse(std::string name, const MousseOptions& options) {
                         false,
                         {{1, 1}, {1, 9}, {9, 1}, {6, 10}, {17, 13}, {40, 20}}};
     entry.late_state = [](const std::string& state, const Shape& shape) {
-        return state == "momentum" ? std::vector<float>() : factor_state(state, shape, Whitening::symmetric);
+        return state.starts_with("momentum") ? std::vector<float>()
+                                             : factor_state(state, shape, Whitening::symmetric);
     };
     return entry;
 }
@@ -68,6 +69,8 @@ inline std::vector<OptimizerCase> kronecker_cases() {
     turning.weight_decay = 0.1f;
     turning.max_order = 128;
     turning.polar.one_workgroup = false;
+    FismoOptions turning_bf16 = turning;
+    turning_bf16.moments = MomentFormat::bf16;
     FismoOptions weak;
     weak.whitening = Whitening::symmetric;
     weak.exponent = 0.125;
@@ -78,9 +81,15 @@ inline std::vector<OptimizerCase> kronecker_cases() {
     lazy_mousse.nesterov = true;
     lazy_mousse.decay = DecayForm::cautious;
     lazy_mousse.damping = 1e-4f;
-    std::vector<OptimizerCase> cases{fismo("fismo", lazy), fismo("fismo_paper", FismoOptions::paper()),
-                                     fismo("fismo_whitened", turning), fismo("fismo_weak", weak),
-                                     mousse("mousse", lazy_mousse)};
+    MousseOptions mousse_block8 = lazy_mousse;
+    mousse_block8.moments = MomentFormat::block8;
+    std::vector<OptimizerCase> cases{fismo("fismo", lazy),
+                                     fismo("fismo_paper", FismoOptions::paper()),
+                                     fismo("fismo_whitened", turning),
+                                     fismo("fismo_weak", weak),
+                                     mousse("mousse", lazy_mousse),
+                                     without_reference(fismo("fismo_whitened_bf16", turning_bf16)),
+                                     without_reference(mousse("mousse_block8", mousse_block8))};
     cases[3].shapes = {{1, 1}, {1, 9}, {9, 1}, {6, 10}, {17, 13}};  // eigenvalues take long
     cases[0].shapes.push_back({129, 140});  // beyond one workgroup, and one panel of rows
     return cases;

@@ -20,12 +20,6 @@ inline OptimizerCase galore(std::string name, const GaLoreOptions& options) {
             low_rank_shapes()};
 }
 
-// Whose moments are rounded.
-inline OptimizerCase without_reference(OptimizerCase entry) {
-    entry.reference = nullptr;
-    return entry;
-}
-
 inline OptimizerCase online_subspace_descent(std::string name, const OnlineSubspaceDescentOptions& options) {
     return {std::move(name),
             maker<OnlineSubspaceDescent>(options),
@@ -82,6 +76,11 @@ inline std::vector<OptimizerCase> low_rank_cases() {
                                            .inner = GaLoreInner::adafactor,
                                            .scale_parameter = true,
                                            .adafactor_rate = AdafactorRate::capped}),
+        without_reference(galore("galore_lion_8bit", {.rank = 3,
+                                                      .lr = 0.01f,
+                                                      .refresh = {.interval = 40, .stagger = false},
+                                                      .moment_bits = 8,
+                                                      .inner = GaLoreInner::lion})),
         natural_galore("natural_galore", {.rank = 3,
                                           .lr = 0.01f,
                                           .eps = 0.05f,

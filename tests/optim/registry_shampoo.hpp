@@ -56,7 +56,12 @@ inline std::vector<OptimizerCase> shampoo_cases() {
     basis.block_size = 16;
     basis.refresh.interval = 7;
     basis.refresh.stagger = false;
-    return {shampoo("shampoo", blocked, {{}, {7}, {17, 13}, {5, 3, 3, 18}, {1, 9}}),
+    ShampooOptions bf16 = basis;
+    bf16.moments = MomentFormat::bf16;
+    bf16.momentum = 0.9;
+    bf16.graft = ShampooGraft::rmsprop;
+    return {without_reference(shampoo("shampoo_bf16", bf16, {{5, 3, 3, 18}, {1, 9}, {17, 13}, {12, 9}, {7}})),
+            shampoo("shampoo", blocked, {{}, {7}, {17, 13}, {5, 3, 3, 18}, {1, 9}}),
             shampoo("shampoo_kl", whitened, {{1, 9}, {}, {9, 1}, {40, 5}, {6, 10}}),
             shampoo("shampoo_soap", basis, {{5, 3, 3, 18}, {1, 9}, {17, 13}, {12, 9}, {6, 10}})};
 }

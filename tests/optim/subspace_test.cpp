@@ -219,8 +219,8 @@ TEST_P(SubspaceTest, GaLoreBySubspaceIterationAndWithoutGradient) {
     }
 }
 
-// m and sqrt(v) are one of 255 numbers of either sign of a block's largest, a 127th apart at its end and the
-// finer the smaller: a percent of the direction's elements. Blocks of 256, of which the last is not full.
+// Roots of |m| and sqrt(v) are off by up to a 127th and a 255th of a block's largest: two percent of the
+// direction's elements. Blocks of 256, of which the last is not full.
 TEST_P(SubspaceTest, GaLoreKeepsMomentsInEightBits) {
     GaLoreOptions options{.rank = 3,
                           .lr = 0.01f,
@@ -242,7 +242,7 @@ TEST_P(SubspaceTest, GaLoreKeepsMomentsInEightBits) {
             training.steps(step, 1);
             reference.step(expected, doubles(training.tensor().gradient_values()), step);
             // Nothing is rounded before the first direction.
-            expect_update(before, training.tensor().weight(), expected, step == 1 ? 1e-4 : 0.02);
+            expect_update(before, training.tensor().weight(), expected, step == 1 ? 1e-4 : 0.04);
         }
         std::vector<std::uint32_t> codes(128);
         training.plan().read_state("w.v", std::as_writable_bytes(std::span(codes)));
@@ -252,7 +252,7 @@ TEST_P(SubspaceTest, GaLoreKeepsMomentsInEightBits) {
         double expected_largest = 0;
         for (std::size_t i = 0; i < 256; ++i)
             expected_largest = std::max(expected_largest, std::sqrt(reference.states["v"][i]));
-        EXPECT_NEAR(largest[0], expected_largest, 0.02 * expected_largest);
+        EXPECT_NEAR(largest[0], expected_largest, 0.04 * expected_largest);
     }
 }
 
@@ -425,7 +425,8 @@ TEST_P(SubspaceTest, RefusesWhatDoesNotFit) {
     expect("must be adamw or lion",
            [&] { OnlineSubspaceDescent(device(), {.inner = GaLoreInner::adafactor}); });
     expect("moment_bits is 16", [&] { GaLore(device(), {.moment_bits = 16}); });
-    expect("moment_bits is 8", [&] { GaLore(device(), {.moment_bits = 8, .inner = GaLoreInner::lion}); });
+    expect("moment_bits is 8",
+           [&] { GaLore(device(), {.moment_bits = 8, .inner = GaLoreInner::adafactor}); });
     expect("adafactor_eps2 is -1", [&] { GaLore(device(), {.adafactor_eps2 = -1.0f}); });
     expect("cannot be rotated",
            [&] { GaLore(device(), {.moments = GaLoreMoments::rotate, .inner = GaLoreInner::adafactor}); });

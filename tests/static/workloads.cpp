@@ -357,28 +357,36 @@ void compile_steps(const Device& device) {
         compile_step(Lion(device));
         compile_step(Lion(device, {.moments = MomentFormat::bf16}));
         compile_step(SignSgd(device));
+        compile_step(Lion(device, {.moments = MomentFormat::block8}));
         compile_step(SignSgd(device, {.moments = MomentFormat::bf16}));
+        compile_step(SignSgd(device, {.moments = MomentFormat::block8}));
         compile_step(RandomScalingSgd(device));
+        compile_step(RandomScalingSgd(device, {.moments = MomentFormat::bf16}));
+        compile_step(RandomScalingSgd(device, {.moments = MomentFormat::block8}));
         compile_step(Sgd(device));
         compile_step(Sgd(device, {.momentum = 0.9, .nesterov = true}));
         compile_step(Sgd(device, {.momentum = 0.9, .moments = MomentFormat::bf16}));
+        compile_step(Sgd(device, {.momentum = 0.9, .moments = MomentFormat::block8}));
         for (DType precision : {DType::f32, DType::f16}) {
             MuonOptions options;
             options.polar.precision = precision;
             compile_step(Muon(device, options), true);
         }
+        compile_step(Muon(device, {.moments = MomentFormat::block8}), true);
         compile_step(NorMuon(device), true);
         compile_step(NorMuon(device, {.moments = MomentFormat::bf16}), true);
         for (DionQr qr : {DionQr::automatic, DionQr::rcqr})
             compile_step(Dion(device, {.rank_fraction = 0.25, .qr = qr}), true);
         compile_step(AdaMuon(device), true);
         compile_step(Dion2(device), true);
+        compile_step(Dion2(device, {.moments = MomentFormat::bf16}), true);
         compile_step(NorDion2(device), true);
         compile_step(Conda(device, {.gap = 100}));
         compile_step(GaLore(
             device, {.rank = 64, .projection = GaLoreProjection::full, .moments = GaLoreMoments::rotate}));
         compile_step(GaLore(device, {.rank = 64, .moment_bits = 8}), true);
         compile_step(GaLore(device, {.rank = 64, .iterations = 2, .inner = GaLoreInner::lion}), true);
+        compile_step(GaLore(device, {.rank = 64, .moment_bits = 8, .inner = GaLoreInner::lion}), true);
         compile_step(GaLore(device, {.rank = 64, .inner = GaLoreInner::adafactor, .scale_parameter = true}),
                      true);
         compile_step(NaturalGaLore(device, {.rank = 64, .history = 8}), true);
@@ -394,6 +402,7 @@ void compile_steps(const Device& device) {
                      true);
         compile_step(Mousse(device), true);
         compile_step(Shampoo(device, {.trace_exponent = 0.5, .block_size = 256, .momentum = 0.9}));
+        compile_step(Shampoo(device, {.momentum = 0.9, .moments = MomentFormat::bf16}));
         ShampooOptions soap = ShampooOptions::soap();
         soap.basis_tolerance = 0.01f;
         compile_step(Shampoo(device, soap));

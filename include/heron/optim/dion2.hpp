@@ -9,12 +9,13 @@
 // selected accumulates. With a fraction of 1 it is Muon with the decay of the momentum after its use.
 //
 // A parameter with more than two axes is out x (the rest), or a batch of matrices (MatrixView::batch).
-// State: M, f32, as large as the parameter, <parameter>.momentum. FLOPs: T (3 s^2 K + s^3) + 6 m n, K the
+// State: M, as large as the parameter, <parameter>.momentum. FLOPs: T (3 s^2 K + s^3) + 6 m n, K the
 // long side; bytes: 20.25 m n + 28 s K + T (20 s K + 24 s^2) with f32 tensors.
 #pragma once
 
 #include "heron/linalg.hpp"
 #include "heron/optim/matrix.hpp"
+#include "heron/optim/moments.hpp"
 #include "heron/train.hpp"
 
 namespace heron {
@@ -26,6 +27,7 @@ struct Dion2Options {
     float weight_decay = 0.01f;  // finite, >= 0; multiplied by lr
     ShapeFactor shape_factor = ShapeFactor::sqrt_ratio;  // of the whole matrix
     ConvFactor conv_factor = ConvFactor::matrix;
+    MomentFormat moments = MomentFormat::f32;  // of M; f32 or bf16
     PolarOptions polar = dion_polar();
     Schedule schedule;
 

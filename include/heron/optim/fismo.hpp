@@ -30,6 +30,7 @@
 
 #include "heron/linalg.hpp"
 #include "heron/optim/matrix.hpp"
+#include "heron/optim/moments.hpp"
 #include "heron/optim/refresh.hpp"
 #include "heron/train.hpp"
 
@@ -80,7 +81,8 @@ struct FismoOptions {
     float weight_decay = 0.0f;  // finite, >= 0; multiplied by lr
     DecayForm decay = DecayForm::decoupled;
     ShapeFactor shape_factor = ShapeFactor::max_one_sqrt_ratio;
-    PolarOptions polar;        // muon x 5, norm + 1e-7
+    MomentFormat moments = MomentFormat::f32;  // of M; block8 not in the whitened space
+    PolarOptions polar;                        // muon x 5, norm + 1e-7
     bool exact_polar = false;  // by singular values (polar_by_svd()), far slower, in place of `polar`
     Schedule schedule;
 

@@ -16,10 +16,17 @@ namespace heron {
 // levels (k / 255)^4 M. The expectation is what was rounded, but for v below M / 255^4, which becomes that.
 // The error of m is below 2 sqrt(|m| M) / 127 + M / 127^2, that of v below 2 per cent of a v of M and 5 of
 // one of M / 100. A moving average with rate r sums them up as above: better with beta2 = 0.95 than 0.999.
+//
+// Every optimizer with the option has bf16. block8 have all but Dion2 and NorDion2, which change lines of M
+// twice a step, the Shampoos, whose squares may be sums without decay, and FISMO in the whitened space;
+// GaLore has it as moment_bits = 8. A moment <name> is then <name> (u32, four elements a word, whole blocks)
+// and <name>_scale (f32, one a block); a step is along what it was before it is rounded. AMSGrad needs f32,
+// as the largest of noisy numbers is too large. What is no moment is f32: curvature factors and their roots,
+// bases, windows of gradients (M-FAC's has a format of its own), sums over lines.
 enum class MomentFormat {
     f32,     // 4 bytes an element
     bf16,    // 2 bytes an element
-    block8,  // 1 byte and a 64th; of AdamW
+    block8,  // 1 byte and a 64th
 };
 
 }  // namespace heron

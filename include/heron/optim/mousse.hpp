@@ -23,6 +23,7 @@
 
 #include "heron/linalg.hpp"
 #include "heron/optim/matrix.hpp"
+#include "heron/optim/moments.hpp"
 #include "heron/optim/refresh.hpp"
 #include "heron/train.hpp"
 
@@ -51,6 +52,7 @@ struct MousseOptions {
     float weight_decay = 0.01f;      // finite, >= 0; multiplied by lr
     DecayForm decay = DecayForm::decoupled;
     ShapeFactor shape_factor = ShapeFactor::sqrt_ratio;
+    MomentFormat moments = MomentFormat::f32;  // of M
     // you5, norm + 1e-8
     PolarOptions polar{.coefficients = newton_schulz_coefficients("you5"), .eps = 1e-8};
     Schedule schedule;

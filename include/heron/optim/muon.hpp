@@ -30,7 +30,7 @@ struct MuonOptions {
     ConvFactor conv_factor = ConvFactor::matrix;
     float extra_scale = 1.0f;                  // factor on the update, beside the shape factor; above 0
     PolarOptions polar;                        // muon x 5, norm + 1e-7
-    MomentFormat moments = MomentFormat::f32;  // of M; U is formed of what is kept
+    MomentFormat moments = MomentFormat::f32;  // of M; bf16: U is formed of what is kept
     Schedule schedule;
     Schedule momentum_schedule;  // factor on momentum: Schedule::linear(0.85f / 0.95f, 1, 300) warms up
 

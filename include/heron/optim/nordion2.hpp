@@ -27,6 +27,7 @@ struct NorDion2Options {
     float weight_decay = 0.01f;  // finite, >= 0; multiplied by lr
     ShapeFactor shape_factor = ShapeFactor::sqrt_ratio;  // of the whole matrix
     ConvFactor conv_factor = ConvFactor::matrix;
+    MomentFormat moments = MomentFormat::f32;  // of M; f32 or bf16
     PolarOptions polar = Dion2Options::dion_polar();
     Schedule schedule;
 };

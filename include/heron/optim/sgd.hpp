@@ -6,8 +6,8 @@
 //   b <- mu b + (1 - dampening) g (first step: b = g)
 //   W <- W - lr (g + mu b) (Nesterov), W - lr b (momentum) or W - lr g (neither)
 //
-// State: b, <parameter>.momentum, 4 bytes an element, 2 in bf16, none without momentum. 6 FLOPs and 20 bytes
-// an element with f32 tensors and momentum, 12 bytes without.
+// State: b, <parameter>.momentum, 4 bytes an element, 2 in bf16, 1.02 in block8, none without momentum. 6
+// FLOPs and 20 bytes an element with f32 tensors and momentum, 12 bytes without.
 #pragma once
 
 #include "heron/optim/moments.hpp"

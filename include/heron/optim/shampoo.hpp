@@ -40,6 +40,7 @@
 #include <map>
 #include <vector>
 
+#include "heron/optim/moments.hpp"
 #include "heron/optim/refresh.hpp"
 #include "heron/train.hpp"
 
@@ -136,6 +137,8 @@ struct ShampooOptions {
     double momentum = 0;    // mu, [0, 1)
     double dampening = 0;   // [0, 1]
     bool nesterov = false;  // W - lr ((1 - dampening) P + mu B)
+    // Of m, v, c and B; f32 or bf16. Steps are along what m, v and c were before they are rounded.
+    MomentFormat moments = MomentFormat::f32;
     Schedule schedule;
 
     // Exponents of 1/2 with scaling by the trace, no graft.
