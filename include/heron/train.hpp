@@ -69,12 +69,15 @@ private:
 
 // --- Parameters
 
-// An input layer is a matrix of width x data, not a table of words: only who says so has one.
+// An input layer is a matrix of width x data, not a table of words, or a network's first filters: route()
+// knows the latter by their place, the former only has who says so.
 enum class Role { automatic, hidden_matrix, embedding, head, vector, input };
 HERON_API const char* to_string(Role role);
 
 // How a matrix optimizer sees a parameter. Blocks are separate matrices: for the norm, the iteration and the
-// shape factor.
+// shape factor. They are ranges of rows, of a weight that is out x in. One that is stored in x out (GPT-2's
+// Conv1D: c_attn is width x 3 width) has q, k and v side by side in its columns, and no view for them: store
+// its transpose, or let it be one matrix. Splits that add up to its columns are refused by saying so.
 struct MatrixView {
     std::vector<std::uint64_t> row_splits;  // rows of each block, summing to the matrix's rows (q, k, v)
     std::uint32_t heads = 0;                // or: that many equal row blocks
@@ -110,12 +113,19 @@ struct Route {
     std::string reason;
     std::string warning;  // empty, or why the choice looks suspicious
 };
-// An explicit role wins; a vector (fewer than two axes, or one row or column) and names with one of the words
-// embed, embedding(s), emb, wte, wpe, vocab, head, lmhead, unembed, unembedding are not hidden matrices. A
-// word is a whole component of the name, split at everything that is no letter and at changes of case. Other
-// names and shapes that look like embeddings, heads or routers give a warning. Throws (invalid_argument) for
-// a role that is none. Parameters with the same weight address are tied: where one of them is an embedding or
-// a head, all count as embeddings; each is warned about, since an optimizer takes a weight only once.
+// An explicit role wins. These are not hidden matrices: a vector (fewer than two axes, or one row or column);
+// names with one of the words embed, embedding(s), emb, wte, wpe, vocab, head, lmhead, unembed, unembedding,
+// and names that end in table or bias (of relative positions); of a vocabulary's size (4096 rows, and more
+// than four times as many as columns) names with classifier or logits, names that end in output, token(s),
+// pos, position(s) or shared, and names that are fc, score or decoder and no more; and the first filters of
+// the list, where they have 1 to 4 input channels and no word for depthwise (Role::input: they see data).
+//
+// A word is a whole component of the name, split at everything that is no letter and at changes of case;
+// weight and w at its end do not count, nor model, module, net, network and transformer before it. Other
+// names and shapes that look like embeddings, heads, routers, depthwise convolutions or q, k and v side by
+// side in columns give a warning. Throws (invalid_argument) for a role that is none. Parameters with the same
+// weight address are tied: where one of them is an embedding or a head, all count as embeddings; each is
+// warned about, since an optimizer takes a weight only once.
 HERON_API std::vector<Route> route(std::span<const Parameter> parameters);
 // The table as text, one line a parameter.
 HERON_API std::string routing_report(std::span<const Route> routes);

@@ -64,7 +64,10 @@ std::vector<MatrixBlock> matrix_blocks(std::string_view optimizer, const Paramet
         }
         if (sum != rows)
             refuse(who + ": view.row_splits sum to " + std::to_string(sum) + ", the matrix has " +
-                   std::to_string(rows) + " rows");
+                   std::to_string(rows) + " rows" +
+                   (sum == cols ? "; its columns are as many, but blocks are rows: of a weight stored in x "
+                                  "out (GPT-2's Conv1D) store the transpose, or set no splits"
+                                : ""));
     }
 
     std::vector<MatrixBlock> blocks;

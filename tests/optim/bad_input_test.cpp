@@ -127,6 +127,7 @@ TEST_P(BadInputTest, ShapesAndViewsThatMuonCannotTake) {
     };
     refused(add({7}, {}), {"qkv", "7", "matrices", "AdamW"});
     refused(add({6, 4}, {.row_splits = {3, 2}}), {"qkv", "sum to 5", "6"});
+    refused(add({4, 12}, {.row_splits = {4, 4, 4}}), {"qkv", "sum to 12", "4 rows", "in x out", "transpose"});
     refused(add({6, 4}, {.row_splits = {6, 0}}), {"qkv", "block of 0"});
     refused(add({6, 4}, {.heads = 4}), {"qkv", "heads is 4", "6 rows"});
     refused(add({6, 4}, {.row_splits = {3, 3}, .heads = 2}), {"qkv", "heads", "row_splits"});

@@ -138,8 +138,8 @@ TEST(Routing, ExplicitRolesWinAndSuspiciousShapesAreNamed) {
 
 TEST(Routing, TiedWeightsCountAsEmbedding) {
     std::vector<Parameter> parameters{named("decoder.proj", {100, 32}), named("tok_embed", {100, 32}),
-                                      named("fc", {64, 32}), named("shared.0", {64, 32}),
-                                      named("shared.1", {64, 32})};
+                                      named("up", {64, 32}), named("mixed.0", {64, 32}),
+                                      named("mixed.1", {64, 32})};
     parameters[0].weight.address = parameters[1].weight.address = 0x1000;
     parameters[2].weight.address = 0x2000;
     parameters[3].weight.address = parameters[4].weight.address = 0x3000;
@@ -187,6 +187,75 @@ TEST(Routing, NamesAndShapesThatLookLikeHeadsOrRoutersAreWarnedAbout) {
     for (const char* name : {"attn.heads.proj", "attention.output.dense.weight", "mlp.gate_proj.weight",
                              "threshead.w", "blocks.3.fc2.weight"})
         EXPECT_EQ(warning(name, {96, 64}), "") << name;
+}
+
+TEST(Routing, NamesDecideOfMatricesAsLongAsAVocabulary) {
+    const auto routed = [](const std::string& name, const Shape& shape) {
+        const std::vector<Parameter> one{named(name, shape)};
+        return route(one)[0];
+    };
+    for (const char* name : {"shared.weight", "decoder.shared.weight", "model.shared.weight", "tokens"}) {
+        EXPECT_EQ(routed(name, {32128, 512}).role, Role::embedding) << name;
+        EXPECT_FALSE(routed(name, {32128, 512}).matrix) << name;
+        EXPECT_NE(routed(name, {32128, 512}).warning.find("an embedding by name and size"), std::string::npos)
+            << name;
+    }
+    for (const char* name : {"fc.weight", "module.fc.weight", "score.weight", "transformer.score.weight",
+                             "decoder.weight", "output.weight"}) {
+        const Route vocabulary = routed(name, {32000, 4096}), small = routed(name, {1000, 512});
+        EXPECT_EQ(vocabulary.role, Role::head) << name;
+        EXPECT_NE(vocabulary.warning.find("an output head by name and size"), std::string::npos) << name;
+        EXPECT_TRUE(small.matrix) << name;
+        EXPECT_NE(small.warning.find("is it an output head"), std::string::npos) << name;
+    }
+    // A hidden layer that widens, one in a block, one of several: by shape at most.
+    for (const char* name : {"blocks.0.mlp.fc.weight", "fc1.weight", "blocks.3.decoder.weight"}) {
+        EXPECT_EQ(routed(name, {16384, 4096}).warning, "") << name;
+        EXPECT_TRUE(routed(name, {32000, 4096}).matrix) << name;
+    }
+    EXPECT_TRUE(routed("output.weight", {16384, 4096}).matrix);
+    // Tables of relative positions, of any size.
+    for (const char* name : {"layers.0.blocks.1.attn.relative_position_bias_table",
+                             "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight"})
+        EXPECT_EQ(routed(name, {169, 3}).role, Role::embedding) << name;
+    EXPECT_TRUE(routed("table_proj.weight", {64, 32}).matrix);
+    EXPECT_TRUE(routed("bias_net.weight", {64, 32}).matrix);
+}
+
+TEST(Routing, TheFirstFiltersOfAListAreAnInputLayer) {
+    const std::vector<Parameter> network{named("stem.bias", {64}), named("stem.conv.weight", {64, 3, 7, 7}),
+                                         named("layer1.conv.weight", {64, 3, 3, 3}),
+                                         named("layer2.conv.weight", {96, 1, 3, 3})};
+    const std::vector<Route> routes = route(network);
+    EXPECT_EQ(routes[1].role, Role::input);
+    EXPECT_FALSE(routes[1].matrix);
+    EXPECT_NE(routes[1].reason.find("first filters, of 3 input channels"), std::string::npos);
+    EXPECT_TRUE(routes[2].matrix);
+    EXPECT_EQ(routes[2].warning, "");
+    EXPECT_TRUE(routes[3].matrix);
+    EXPECT_NE(routes[3].warning.find("where that is a depthwise convolution"), std::string::npos);
+
+    const auto first = [](const std::string& name, const Shape& shape, Role role = Role::automatic) {
+        const std::vector<Parameter> one{named(name, shape, role)};
+        return route(one)[0];
+    };
+    const Route grey = first("conv.weight", {16, 1, 3, 3});  // no groups: not depthwise
+    EXPECT_EQ(grey.role, Role::input);
+    EXPECT_EQ(grey.warning.find("depthwise"), std::string::npos);
+    EXPECT_EQ(first("sound.weight", {512, 1, 10}).role, Role::input);
+    EXPECT_TRUE(first("blocks.4.dw.weight", {64, 1, 3, 3}).matrix);
+    EXPECT_TRUE(first("blocks.4.conv.weight", {64, 32, 3, 3}).matrix);
+    EXPECT_TRUE(first("conv.weight", {16, 3, 3, 3}, Role::hidden_matrix).matrix);
+}
+
+TEST(Routing, MatricesThatLieSideBySideAreWarnedAbout) {
+    const auto warning = [](const std::string& name, const Shape& shape) {
+        const std::vector<Parameter> one{named(name, shape)};
+        return route(one)[0].warning;
+    };
+    EXPECT_NE(warning("transformer.h.0.attn.c_attn.weight", {768, 2304}).find("Conv1D"), std::string::npos);
+    EXPECT_EQ(warning("transformer.h.0.attn.c_attn.weight", {2304, 768}), "");
+    EXPECT_EQ(warning("transformer.h.0.mlp.c_fc.weight", {768, 2304}), "");
 }
 
 TEST(Routing, RefusesARoleThatIsNone) {
