@@ -71,6 +71,13 @@ struct SliceResult {
     double expected_ns = 0;
 };
 
+// What operations state that they do (Operation::flops, Operation::bytes): a figure to compare by, nothing
+// measured.
+struct StepCost {
+    double flops = 0;
+    double bytes = 0;  // of memory traffic
+};
+
 // GPU time of one dispatch.
 struct DispatchTiming {
     std::string stage;
@@ -145,12 +152,19 @@ public:
     void run() { wait(submit()); }
 
     // --- Looking inside ---
-    // Stages, kernels and variants with the reason for each choice, dispatches, barriers, bytes, FLOPs.
+    // Stages, kernels and variants with the reason for each choice, dispatches, barriers, bytes, FLOPs: of
+    // what runs in every step, and apart from it of what runs in some steps only (sections: refreshes of
+    // roots, of bases), all of it together and in the mean.
     std::string describe() const;
     std::uint32_t dispatch_count(Phase phase = Phase::step) const;
     std::uint32_t level_count(Phase phase = Phase::step) const;  // barriers + 1
+    // Of an ordinary step: what runs in every step, without sections.
     double flops() const;
     double bytes() const;
+    // Of one step, counted from 1 without those that were skipped, with the sections whose turn it is: the
+    // dearest step is the largest of them. What a gate may leave out (chance, a count) is in it. Throws
+    // (invalid_argument) for step 0.
+    StepCost cost(std::uint32_t step) const;
     // GPU time of each dispatch of the last finished step, barriers before it included, the time between
     // slices not. Needs PlanOptions::profile; empty before the first step, and while only some slices of a
     // step have run. The figures become the costs that time budgets use; what a step left out, because it was

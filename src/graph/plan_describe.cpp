@@ -42,6 +42,39 @@ std::string section_text(const Section& section) {
     return text + (section.first ? section.start > 0 ? " and in that" : " and in the first" : "");
 }
 
+void add(StepCost& sum, const Batch& batch, double share = 1) {
+    sum.flops += share * batch.flops;
+    sum.bytes += share * batch.bytes;
+}
+
+std::string cost_text(const StepCost& cost) {
+    return scaled(cost.flops, "FLOP") + ", " + scaled(cost.bytes, "B");
+}
+
+// Of the batches of a phase. A batch is one section's.
+struct PhaseCost {
+    PhaseCost(const DispatchSchedule& schedule, const std::vector<Node>& nodes) {
+        for (const Batch& batch : schedule.batches) {
+            const Section& section = nodes[batch.nodes.front()].section;
+            if (section.every_step()) {
+                add(always, batch);
+                continue;
+            }
+            add(sections, batch);
+            add(mean, batch, 1.0 / section.interval);
+            has_sections = true;
+            mean_is_bound =
+                mean_is_bound || section.gate != 0 || (section.growth > 0 && section.doublings > 0);
+        }
+    }
+
+    StepCost always;
+    StepCost sections;  // all of them together
+    StepCost mean;      // of the sections over the steps of their first intervals, with every gate open
+    bool has_sections = false;
+    bool mean_is_bound = false;  // gates close, or intervals grow
+};
+
 }  // namespace
 
 std::string constants_text(std::span<const SpecConstant> constants) {
@@ -73,14 +106,18 @@ std::uint32_t Plan::dispatch_count(Phase phase) const {
 std::uint32_t Plan::level_count(Phase phase) const { return impl().program(phase).schedule.levels; }
 
 double Plan::flops() const {
-    double sum = 0;
-    for (const Batch& batch : impl().program(Phase::step).schedule.batches) sum += batch.flops;
-    return sum;
+    return PhaseCost(impl().program(Phase::step).schedule, impl().graph.nodes).always.flops;
 }
 
 double Plan::bytes() const {
-    double sum = 0;
-    for (const Batch& batch : impl().program(Phase::step).schedule.batches) sum += batch.bytes;
+    return PhaseCost(impl().program(Phase::step).schedule, impl().graph.nodes).always.bytes;
+}
+
+StepCost Plan::cost(std::uint32_t step) const {
+    if (step == 0) impl().refuse("cost: step is 0; steps are counted from 1");
+    StepCost sum;
+    for (const Batch& batch : impl().program(Phase::step).schedule.batches)
+        if (impl().graph.nodes[batch.nodes.front()].section.runs(step - 1)) add(sum, batch);
     return sum;
 }
 
@@ -96,11 +133,15 @@ std::string Plan::describe() const {
         const char* name = phase == Phase::step         ? "step"
                            : phase == Phase::initialize ? "initialize"
                                                         : "accumulate";
-        double flops = 0, bytes = 0;
-        for (const Batch& batch : schedule.batches) flops += batch.flops, bytes += batch.bytes;
+        const PhaseCost cost(schedule, plan.graph.nodes);
         text += std::string(name) + ": " + counted(schedule.dispatches.size(), "dispatch", "es") + " in " +
                 counted(schedule.levels, "level") + ", " + counted(schedule.levels - 1, "barrier") +
-                " between them, " + scaled(flops, "FLOP") + ", " + scaled(bytes, "B") + " of traffic\n";
+                " between them, " + cost_text(cost.always) + " of traffic";
+        if (cost.has_sections)
+            text += " in every step\n  not in every step: " + cost_text(cost.sections) +
+                    " of traffic, all of it together; in the mean " + (cost.mean_is_bound ? "at most " : "") +
+                    cost_text(cost.mean) + " a step";
+        text += "\n";
         std::vector<std::uint32_t> parts(schedule.batches.size(), 0);
         for (const Dispatch& dispatch : schedule.dispatches) ++parts[dispatch.batch];
         for (std::size_t b = 0; b < schedule.batches.size(); ++b) {

@@ -210,6 +210,33 @@ TEST_P(SectionTest, ARefreshIsALongChainOfDispatches) {
     EXPECT_GE(training.plan().dispatch_count(), kInterval * kRefreshDispatches + 2);
 }
 
+// Refreshes of s0 and s3 in steps 1, 4, ..., of s1 in steps 2, 5, ..., of s2 in steps 3, 6, ...
+TEST_P(SectionTest, CostsAreThoseOfTheStepsThatHaveThem) {
+    Training training(device(), groups());
+    const Plan& plan = training.plan();
+    double sections = 0, all = 0;
+    for (const Batch& batch : plan.impl().program(Phase::step).schedule.batches) all += batch.flops;
+    for (std::uint32_t step = 1; step <= kInterval; ++step) {
+        EXPECT_GT(plan.cost(step).flops, plan.flops());
+        EXPECT_GT(plan.cost(step).bytes, plan.bytes());
+        EXPECT_EQ(plan.cost(step).flops, plan.cost(step + kInterval).flops);
+        sections += plan.cost(step).flops - plan.flops();
+    }
+    EXPECT_NEAR(plan.flops() + sections, all, 1e-9 * all);
+    // Of 33 x 33 products the refresh of s2 is the dearest.
+    EXPECT_GT(plan.cost(3).flops, plan.cost(1).flops);
+    EXPECT_THROW(plan.cost(0), Error);
+    const std::string text = plan.describe();
+    for (const char* words : {" of traffic in every step\n  not in every step: ", "; in the mean "})
+        EXPECT_NE(text.find(words), std::string::npos) << text;
+
+    Training plain(device(), [](const Device& on) { return std::make_unique<Muon>(on); },
+                   {{.name = "w", .shape = {12, 9}}});
+    EXPECT_EQ(plain.plan().cost(1).flops, plain.plan().flops());
+    EXPECT_EQ(plain.plan().cost(1).bytes, plain.plan().bytes());
+    EXPECT_EQ(plain.plan().describe().find("in every step"), std::string::npos);
+}
+
 TEST_P(SectionTest, RefreshesOnlyInItsStepsAndMatchesFloat64) {
     constexpr unsigned kSteps = 7;
     Training training(device(), groups());
