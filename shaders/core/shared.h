@@ -72,7 +72,7 @@ const uint ELEMENTS_AVERAGE = 2; // parameters have a moving average
 // Of one algorithm:
 const uint SGD_MOMENTUM = 4;      // SignSGD and layers too: there is a momentum
 const uint ADAMW_AMSGRAD = 8;
-const uint MUON_NORM = 16;       // partial norms of U; without it U itself
+const uint MUON_NORM = 16;       // leaves partial norms of U
 const uint ACCUMULATE_FINITE = 32; // sums of finite gradients stay finite
 const uint PRODUCT_C = 64;         // GEMM_HAS_C of every job
 const uint PRODUCT_SYMMETRIC = 128; // GEMM_SYMMETRIC of every job

@@ -26,7 +26,7 @@ layout(buffer_reference, scalar, buffer_reference_align = 4) readonly buffer Muo
 struct MuonMomentumJob {
     GradientOperand gradient;
     MomentOperand   momentum; // not in the stateless variant
-    F32x4           update;   // U, indexed from the block's first element (without MUON_NORM, MUON_UNSTORED)
+    F32x4           update;   // U, indexed from the block's first element (without MUON_UNSTORED)
     F32             partials; // Blue's three sums of U's squares a workgroup (MUON_NORM)
     MuonHyperRef    hyper;
     ElementRange    range;
@@ -73,7 +73,7 @@ const uint MUON_CAUTIOUS = 4;
 const uint MUON_DECAY_AFTER = 8; // decays the weight after its update
 const uint MUON_SQUARED_DECAY = 16; // lr^2 wd instead of lr wd
 const uint MUON_SIGN = 32;          // orthogonalizes sign(U) instead of U; muon_update subtracts sign(O)
-const uint MUON_UNSTORED = 64;      // muon_momentum does not store U: it is the momentum
+const uint MUON_UNSTORED = 64;      // muon_momentum does not store U: it is the momentum, or formed again
 const uint MUON_LINE_COLUMNS = 128; // lines are columns
 const uint MUON_LINE_DIVIDE = 256;  // a line is divided by line_scale x + line_eps, x its factor, instead of multiplied by x
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Muon's momentum, all blocks of all parameters in one dispatch: M <- mu M + rate G.
 //
-// STATELESS (a macro): mu is 0 and M = rate G, which is not kept. Beside it, as the block's form of orthogonalization needs it: U = rate G + mu M (Nesterov) or M is stored, or the sums of
-// its squares, three floats a workgroup in a fixed order. One workgroup takes rounds x workgroup size quads.
+// STATELESS (a macro): mu is 0 and M = rate G, which is not kept. Beside it, as what follows needs them:
+// U = rate G + mu M (Nesterov) or M is stored, and the sums of its squares are left, three floats a workgroup in a fixed
+// order. One workgroup takes rounds x workgroup size quads.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/muon.h"
@@ -53,10 +54,9 @@ void main() {
         m = store_moment(momentum, momentum_words, i, valid, m, moment_draws(parameter, i)); // as muon_normalize has it
 #endif
         vec4 u = muon_direction(m, g, h.momentum, h.rate, flags);
-        if ((FLAGS & MUON_NORM) == 0u) {
-            if ((flags & MUON_UNSTORED) == 0u)
-                store_state(update, 4u * q, valid, u);
-        } else {
+        if ((flags & MUON_UNSTORED) == 0u)
+            store_state(update, 4u * q, valid, u);
+        if ((FLAGS & MUON_NORM) != 0u) {
             for (uint k = 0u; k < 4u; ++k)
                 blue_add(sums, u[k]); // components beyond `valid` are zero
         }

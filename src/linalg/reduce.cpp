@@ -24,6 +24,48 @@ constexpr KernelInfo kReduce = make_kernel<gpu::ReduceJob>("reduce", spirv::redu
 // Of one workgroup. The same on every device: the error bound follows from the depth of the tree.
 constexpr std::uint32_t kChunk = 4096;
 
+struct Reduction {
+    std::uint32_t kind;   // REDUCE_
+    std::uint32_t flags;  // of gpu::ReduceJob
+    bool guarded;
+};
+
+// Of `count` elements of each of `items` matrices; `partial`: of partial results. Checks nothing.
+void add_passes(Graph& graph, const Reduction& reduction, Tensor from, std::uint64_t items,
+                std::uint64_t count, const Tensor& result, bool partial) {
+    const std::uint32_t threads = graph.device().capabilities().cpu ? 8 : 128;
+    const DType dtype = from.dtype;
+    for (bool last = false; !last; partial = true) {
+        const std::uint64_t chunks = count == 0 ? 1 : (count + kChunk - 1) / kChunk;
+        last = chunks == 1;
+        const Tensor to = last ? result : graph.temporary(DType::f32, Shape{items, chunks, 3});
+        gpu::ReduceJob job{};
+        job.count = narrow(count);
+        job.cols = partial ? 1 : narrow(from.cols());
+        job.stride = partial ? 1 : narrow(from.stride());
+        job.item_stride = partial ? narrow(count) : narrow(from.rows() * from.stride());
+        job.chunks = narrow(chunks);
+        job.flags = reduction.flags | (partial ? gpu::REDUCE_PARTIAL : 0) |
+                    (!partial && from.stride() != from.cols() ? gpu::REDUCE_STRIDED : 0);
+        Operation operation = make_operation(kReduce, job,
+                                             {{offsetof(gpu::ReduceJob, from), from, Access::read},
+                                              {offsetof(gpu::ReduceJob, to), to, Access::write}},
+                                             items * chunks);
+        operation.constants = {{gpu::SPEC_THREADS, threads},
+                               {gpu::SPEC_REDUCTION, reduction.kind},
+                               {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(dtype)},
+                               {gpu::SPEC_PER_THREAD, kChunk / threads}};
+        operation.reason =
+            last ? "one workgroup for each matrix" : "4096 elements a workgroup, partial results";
+        operation.flops = static_cast<double>(count) * static_cast<double>(items);
+        operation.bytes = static_cast<double>(from.span_bytes() + to.span_bytes());
+        operation.guarded = reduction.guarded;
+        graph.add(std::move(operation));
+        from = to;
+        count = chunks;
+    }
+}
+
 void add_reduction(std::string_view who, std::uint32_t kind, Graph& graph, const Tensor& x,
                    const Tensor& result, bool guarded, std::uint32_t flags = 0) {
     check_float_tensor(who, "x", graph, x);
@@ -37,39 +79,7 @@ void add_reduction(std::string_view who, std::uint32_t kind, Graph& graph, const
                         to_string(wanted) + ", one for each matrix");
     check_no_overlap(who, "`result`", result, "x", x, graph);
 
-    const std::uint32_t threads = graph.device().capabilities().cpu ? 8 : 128;
-    Tensor from = x;
-    std::uint64_t count = x.rows() * x.cols();
-    bool partial = false;
-    for (bool last = false; !last; partial = true) {
-        const std::uint64_t chunks = count == 0 ? 1 : (count + kChunk - 1) / kChunk;
-        last = chunks == 1;
-        const Tensor to = last ? result : graph.temporary(DType::f32, Shape{items, chunks, 3});
-        gpu::ReduceJob job{};
-        job.count = narrow(count);
-        job.cols = partial ? 1 : narrow(x.cols());
-        job.stride = partial ? 1 : narrow(x.stride());
-        job.item_stride = partial ? narrow(count) : narrow(x.rows() * x.stride());
-        job.chunks = narrow(chunks);
-        job.flags = flags | (partial ? gpu::REDUCE_PARTIAL : 0) |
-                    (!partial && x.stride() != x.cols() ? gpu::REDUCE_STRIDED : 0);
-        Operation operation = make_operation(kReduce, job,
-                                             {{offsetof(gpu::ReduceJob, from), from, Access::read},
-                                              {offsetof(gpu::ReduceJob, to), to, Access::write}},
-                                             items * chunks);
-        operation.constants = {{gpu::SPEC_THREADS, threads},
-                               {gpu::SPEC_REDUCTION, kind},
-                               {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(x.dtype)},
-                               {gpu::SPEC_PER_THREAD, kChunk / threads}};
-        operation.reason =
-            last ? "one workgroup for each matrix" : "4096 elements a workgroup, partial results";
-        operation.flops = static_cast<double>(count) * static_cast<double>(items);
-        operation.bytes = static_cast<double>(from.span_bytes() + to.span_bytes());
-        operation.guarded = guarded;
-        graph.add(std::move(operation));
-        from = to;
-        count = chunks;
-    }
+    add_passes(graph, {kind, flags, guarded}, x, items, x.rows() * x.cols(), result, false);
 }
 
 }  // namespace
@@ -84,6 +94,10 @@ void frobenius_norm(Graph& graph, const Tensor& x, const Tensor& result, bool gu
 
 void norm_exponent(Graph& graph, const Tensor& x, const Tensor& result, bool guarded) {
     add_reduction("norm_exponent", gpu::REDUCE_NORM, graph, x, result, guarded, gpu::REDUCE_EXPONENT);
+}
+
+void combine_norms(Graph& graph, const Tensor& partials, const Tensor& result, bool guarded) {
+    add_passes(graph, {gpu::REDUCE_NORM, 0, guarded}, partials, 1, partials.shape[0], result, true);
 }
 
 void count_nonfinite(Graph& graph, const Tensor& x, const Tensor& result, bool guarded) {

@@ -38,33 +38,29 @@ std::vector<MatrixBlock> blocks_of(const Parameter& parameter) {
     return {{0, 1, shape.count(), 1.0}};
 }
 
-// One float: what the block is multiplied by. `row_squares`: those of the direction, where it is a polar
-// factor whose norm counts.
-Tensor add_factor(StepBuilder& step, const MatrixBlock& block, const Tensor& direction,
-                  const Tensor& row_squares, const AuonOptions& options) {
+// Of the direction.
+struct Norm {
+    Tensor value{};        // one float; empty: it does not count
+    bool squared = false;  // it is the square
+};
+
+// One float: what the block is multiplied by.
+Tensor add_factor(StepBuilder& step, const MatrixBlock& block, const Tensor& direction, const Norm& norm,
+                  const AuonOptions& options) {
     Graph& graph = step.graph();
     const double elements = static_cast<double>(block.count());
     const bool paper = options.form == AuonForm::paper;
-    const bool plain = paper && options.hybrid;  // the paper's hybrid takes Newton-Schulz's result as it is
     const ElementGrid grid = step.elements(block.count(), kMaxPartials);
     const Tensor partials = graph.temporary(DType::f32, Shape{grid.groups});
     const Tensor factor = graph.temporary(DType::f32, Shape{1});
-    Tensor norm;
-    if (!plain) {
-        norm = graph.temporary(DType::f32, Shape{1});
-        if (row_squares)
-            sum(graph, row_squares, norm);
-        else
-            frobenius_norm(graph, direction, norm);
-    }
 
     gpu::AuonBrakeJob brake{};
     brake.range = StepBuilder::range(0, block.count(), grid);
     brake.gamma = options.gamma;
     brake.norm_eps = static_cast<float>(paper ? 0.0 : kNormEps);
-    brake.flags = (plain ? 0 : gpu::AUON_NORMALIZED) | (row_squares ? gpu::AUON_SQUARED : 0);
+    brake.flags = (norm.value ? gpu::AUON_NORMALIZED : 0) | (norm.squared ? gpu::AUON_SQUARED : 0);
     std::vector<Operand> operands{{offsetof(gpu::AuonBrakeJob, partials), partials, Access::write}};
-    if (norm) operands.push_back({offsetof(gpu::AuonBrakeJob, norm), norm, Access::read});
+    if (norm.value) operands.push_back({offsetof(gpu::AuonBrakeJob, norm), norm.value, Access::read});
     brake.range.first = add_direction(operands, offsetof(gpu::AuonBrakeJob, direction), direction);
     Operation sums = make_operation(kBrake, brake, std::move(operands), grid.groups);
     sums.constants = {{gpu::SPEC_THREADS, grid.threads},
@@ -78,10 +74,10 @@ Tensor add_factor(StepBuilder& step, const MatrixBlock& block, const Tensor& dir
     gpu::AuonFactorJob job{};
     job.partial_count = static_cast<std::uint32_t>(grid.groups);
     job.mean = static_cast<float>(1.0 / elements);
-    job.flags = paper && !plain ? gpu::AUON_UNIT : 0;
+    job.flags = paper && norm.value ? gpu::AUON_UNIT : 0;
     std::vector<Operand> of_factor{{offsetof(gpu::AuonFactorJob, partials), partials, Access::read},
                                    {offsetof(gpu::AuonFactorJob, factor), factor, Access::write}};
-    if (norm) of_factor.push_back({offsetof(gpu::AuonFactorJob, norm), norm, Access::read});
+    if (norm.value) of_factor.push_back({offsetof(gpu::AuonFactorJob, norm), norm.value, Access::read});
     Operation last = make_operation(kFactor, job, std::move(of_factor), 1);
     last.constants = {{gpu::SPEC_THREADS,
                        threads_of(step.device().capabilities(), step.device().capabilities().cpu ? 8 : 128)}};
@@ -152,19 +148,24 @@ void Auon::build(StepBuilder& step) const {
             const double elements = static_cast<double>(block.count());
             const double range = (std::pow(std::sinh(gamma), 2) - gamma * gamma) / (2 * elements);
             const bool code = options_.form == AuonForm::code, constant = code && range <= kNegligible;
+            // The paper's hybrid takes Newton-Schulz's result as it is.
+            Norm norm{.squared = orthogonalizes};
+            if (!constant && (code || !options_.hybrid))
+                norm.value = step.graph().temporary(DType::f32, Shape{1});
             Tensor row_squares;
-            if (orthogonalizes && code && !constant)
+            if (orthogonalizes && norm.value)
                 row_squares = step.graph().temporary(DType::f32, Shape{block.rows});
             const Tensor direction =
                 orthogonalizes
                     ? momentum_polar(step, item, momentum, block, options_.polar, flags, "auon", row_squares)
-                    : momentum_direction(step, item, momentum, block, flags, "auon");
+                    : momentum_direction(step, item, momentum, block, flags, "auon", norm.value);
             LineFactors whole;
             if (constant) {
                 block.shape_factor = 1 / std::sqrt(1 + gamma * gamma / elements);
             } else {
                 step.graph().set_stage("auon brake");
-                whole.factors = add_factor(step, block, direction, row_squares, options_);
+                if (row_squares) sum(step.graph(), row_squares, norm.value);
+                whole.factors = add_factor(step, block, direction, norm, options_);
                 whole.cols = block.count();
             }
             step.graph().set_stage("auon update");

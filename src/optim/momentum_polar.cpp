@@ -10,12 +10,14 @@
 #include <utility>
 #include <vector>
 
+#include "heron/linalg/reduce.hpp"
 #include "heron/spirv/muon_momentum.hpp"
 #include "heron/spirv/muon_momentum_block8.hpp"
 #include "heron/spirv/muon_momentum_stateless.hpp"
 #include "heron/spirv/muon_normalize.hpp"
 #include "heron/spirv/muon_normalize_stateless.hpp"
 #include "linalg/polar.hpp"
+#include "linalg/reduce.hpp"
 #include "optim/checks.hpp"
 #include "optim/moments.hpp"
 #include "optim/muon.h"
@@ -37,7 +39,7 @@ constexpr KernelInfo kNormalizeStateless =
     make_kernel<gpu::MuonNormalizeJob>("muon_normalize_stateless", spirv::muon_normalize_stateless);
 
 // Every workgroup of muon_normalize adds up the partial norms of its block: few enough not to count against
-// its elements.
+// its elements. (And for one workgroup of combine_norms().)
 constexpr std::uint64_t kMaxNormPartials = 512;
 
 // Adds the operations of one block.
@@ -53,19 +55,33 @@ public:
           flags_(flags),
           stage_(stage) {}
 
-    Tensor direction() {
-        if (direction_) return part_of_block(direction_);
-        step_.graph().set_stage(stage_ + " momentum");
-        const ElementGrid grid = step_.elements(block_.count());
+    Tensor direction(const Tensor& norm) {
+        Graph& graph = step_.graph();
+        if (direction_) {
+            const Tensor u = part_of_block(direction_);
+            graph.set_stage(stage_ + " norm");
+            if (norm) frobenius_norm(graph, u, norm);
+            return u;
+        }
+        graph.set_stage(stage_ + " momentum");
+        const ElementGrid grid =
+            norm ? step_.elements(block_.count(), kMaxNormPartials) : step_.elements(block_.count());
+        Tensor partials;
+        if (norm) partials = graph.temporary(DType::f32, Shape{grid.groups, 3});
         const Shape shape{block_.rows, block_.cols};
+        Tensor u;
         if (momentum_ && momentum_.dtype == DType::f32 &&
             (flags_ & (gpu::MUON_NESTEROV | gpu::MUON_SIGN)) == 0) {
-            flags_ |= gpu::MUON_UNSTORED;
-            add_momentum(Tensor(), Tensor(), grid, "U is M");
-            return part_of_block(momentum_);
+            add_momentum(Tensor(), partials, grid, norm ? "U is M; leaves partial norms" : "U is M");
+            u = part_of_block(momentum_);
+        } else {
+            u = graph.temporary(DType::f32, shape);
+            add_momentum(u, partials, grid, norm ? "stores U; leaves partial norms" : "stores U");
         }
-        const Tensor u = step_.graph().temporary(DType::f32, shape);
-        add_momentum(u, Tensor(), grid, "stores U");
+        if (norm) {
+            graph.set_stage(stage_ + " norm");
+            combine_norms(graph, partials, norm);
+        }
         return u;
     }
 
@@ -123,7 +139,7 @@ private:
                       std::string_view reason) {
         gpu::MuonMomentumJob job{};
         job.range = StepBuilder::range(block_.first, block_.count(), grid);
-        job.flags = flags_;
+        job.flags = flags_ | (u ? 0 : gpu::MUON_UNSTORED);
         std::vector<Operand> operands{{offsetof(gpu::MuonMomentumJob, hyper), step_.hyper(), Access::read}};
         StepBuilder::add_gradient(operands, offsetof(gpu::MuonMomentumJob, gradient), item_, block_.first,
                                   block_.count());
@@ -139,7 +155,7 @@ private:
                                {gpu::SPEC_DTYPE_B, gradient_dtype()}};
         if (momentum_) specialize_moments(operation, momentum_.dtype);
         operation.reason = reason;
-        operation.flops = 6.0 * elements();
+        operation.flops = (partials ? 8.0 : 6.0) * elements();
         operation.bytes =
             (momentum_bytes(2) + StepBuilder::gradient_bytes(item_) + (u ? 4.0 : 0.0)) * elements();
         step_.graph().add(std::move(operation));
@@ -222,8 +238,9 @@ Tensor momentum_polar(StepBuilder& step, const StepBuilder::Item& item, const Mo
 }
 
 Tensor momentum_direction(StepBuilder& step, const StepBuilder::Item& item, const Momentum& momentum,
-                          const MatrixBlock& block, std::uint32_t flags, std::string_view stage) {
-    return BlockRecipe(step, item, momentum, block, flags, stage).direction();
+                          const MatrixBlock& block, std::uint32_t flags, std::string_view stage,
+                          const Tensor& norm) {
+    return BlockRecipe(step, item, momentum, block, flags, stage).direction(norm);
 }
 
 Tensor momentum_norm(StepBuilder& step, const StepBuilder::Item& item, const Tensor& momentum,

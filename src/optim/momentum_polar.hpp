@@ -45,9 +45,12 @@ Tensor momentum_norm(StepBuilder& step, const StepBuilder::Item& item, const Ten
                      const MatrixBlock& block);
 
 // The momentum rule alone, with its result: updates the momentum, and returns what the rule makes of it, f32,
-// block.rows x block.cols: a temporary, a part of one, or the own part of a momentum in f32.
+// block.rows x block.cols: a temporary, a part of one, or the own part of a momentum in f32. `norm`,
+// optional, one f32: its Frobenius norm, of sums that the same pass leaves (with block8: of a pass of its
+// own).
 Tensor momentum_direction(StepBuilder& step, const StepBuilder::Item& item, const Momentum& momentum,
-                          const MatrixBlock& block, std::uint32_t flags, std::string_view stage);
+                          const MatrixBlock& block, std::uint32_t flags, std::string_view stage,
+                          const Tensor& norm = {});
 
 // Throws (invalid_argument), in the name of `optimizer`, for options that polar() refuses, unguarded ones,
 // and the coefficients of CANS without a norm factor of at least 1.01.

@@ -3,14 +3,14 @@
 //
 //   spectral   momentum and polar factor (momentum_polar.hpp)  |  update
 //   sign       momentum and update in one pass (shaders/optim/scion_sign.comp)
-//   others     momentum  |  norms of lines  |  update
+//   frobenius  momentum, with partial norms  |  their sum  |  update
+//   lines      momentum  |  norms of rows or columns  |  update
 #include "heron/optim/scion.hpp"
 
 #include <cstddef>
 #include <utility>
 
 #include "heron/linalg/norms.hpp"
-#include "heron/linalg/reduce.hpp"
 #include "heron/spirv/scion_sign.hpp"
 #include "heron/spirv/scion_sign_stateless.hpp"
 #include "optim/checks.hpp"
@@ -59,11 +59,13 @@ void add_sign(StepBuilder& step, const StepBuilder::Item& item, const Tensor& mo
     step.graph().add(std::move(operation));
 }
 
-LineFactors add_line_norms(StepBuilder& step, const MatrixBlock& block, const Tensor& direction,
-                           ScionNorm norm, const ScionOptions& options) {
+// Updates the momentum, and returns what is divided by the norms of its lines: rows, columns, or the whole
+// block.
+Tensor add_lines(StepBuilder& step, const StepBuilder::Item& item, const Momentum& momentum,
+                 const MatrixBlock& block, ScionNorm norm, const ScionOptions& options,
+                 LineFactors& factors) {
     Graph& graph = step.graph();
     const ScionLines lines = scion_lines(block, norm, options);
-    LineFactors factors;
     factors.columns = lines.columns;
     factors.cols = block.cols;
     factors.divides = true;
@@ -72,12 +74,13 @@ LineFactors add_line_norms(StepBuilder& step, const MatrixBlock& block, const Te
     if (norm == ScionNorm::frobenius) {
         factors.cols = block.count();
         factors.factors = graph.temporary(DType::f32, Shape{1});
-        frobenius_norm(graph, direction, factors.factors);
-    } else {
-        factors.factors = graph.temporary(DType::f32, Shape{lines.columns ? block.cols : block.rows});
-        (lines.columns ? column_norms : row_norms)(graph, direction, factors.factors, NormKind::two, true);
+        return momentum_direction(step, item, momentum, block, 0, "scion", factors.factors);
     }
-    return factors;
+    const Tensor direction = momentum_direction(step, item, momentum, block, 0, "scion");
+    graph.set_stage("scion norms");
+    factors.factors = graph.temporary(DType::f32, Shape{lines.columns ? block.cols : block.rows});
+    (lines.columns ? column_norms : row_norms)(graph, direction, factors.factors, NormKind::two, true);
+    return direction;
 }
 
 }  // namespace
@@ -145,15 +148,11 @@ void Scion::build(StepBuilder& step) const {
                     add_sign(step, item, momentum.state, block);
                 continue;
             }
-            Tensor direction;
             LineFactors lines;
-            if (norm == ScionNorm::spectral) {
-                direction = momentum_polar(step, item, momentum, block, options_.polar, 0, "scion");
-            } else {
-                direction = momentum_direction(step, item, momentum, block, 0, "scion");
-                step.graph().set_stage("scion norms");
-                lines = add_line_norms(step, block, direction, norm, options_);
-            }
+            const Tensor direction =
+                norm == ScionNorm::spectral
+                    ? momentum_polar(step, item, momentum, block, options_.polar, 0, "scion")
+                    : add_lines(step, item, momentum, block, norm, options_, lines);
             step.graph().set_stage("scion update");
             add_matrix_update(step, item, block, direction, DecayForm::decoupled, lines);
         }

@@ -13,9 +13,9 @@
 // gamma 1.5).
 //
 // A parameter with more than two axes is out x (the rest), or a batch of matrices (MatrixView::batch); blocks
-// have their own norms. State: M, as large as the parameter, <parameter>.momentum. FLOPs of AuON: 9 m n,
-// and 20 m n for r; bytes, with f32 tensors: 28 m n, with r 36 m n. Hybrid: over Muon, 21 m n FLOPs and one
-// pass, 4 m n bytes, for r; |U| comes with the last product.
+// have their own norms. State: M, as large as the parameter, <parameter>.momentum. FLOPs of AuON: 9 m n, and
+// 21 m n for r; bytes, with f32 tensors: 28 m n, with r 32 m n: |U| comes with the momentum's pass. Hybrid:
+// over Muon, 21 m n FLOPs and one pass, 4 m n bytes, for r; |U| comes with the last product.
 #pragma once
 
 #include "heron/linalg.hpp"

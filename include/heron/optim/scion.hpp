@@ -22,8 +22,10 @@
 //
 // State: M, as large as the parameter, <parameter>.momentum; none with momentum 0 (the authors'
 // ScionLight keeps M in the gradient instead). Cost, with f32 tensors: spectral as Muon; sign one pass, 6 m
-// n FLOPs, 20 m n bytes (12 without momentum); the others momentum, norms and update, 12 m n FLOPs, 28 m n
-// bytes (24 without momentum). No norm is taken of a polar factor.
+// n FLOPs, 20 m n bytes (12 without momentum); the others momentum and update, 12 m n FLOPs, 24 m n bytes (20
+// without momentum), row and column 4 m n more. The norm of frobenius comes with the momentum's pass; those
+// of rows and columns are a pass of their own over M, as workgroups of the momentum's end anywhere in a row.
+// No norm is taken of a polar factor.
 #pragma once
 
 #include <cstdint>
