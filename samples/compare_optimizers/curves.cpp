@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Two panels, and the legend below them: however many optimizers there are, it is whole.
 #include "curves.hpp"
 
 #include <fmt/format.h>
@@ -6,7 +7,6 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
-#include <iterator>
 #include <limits>
 #include <vector>
 
@@ -16,8 +16,10 @@ namespace samples {
 
 namespace {
 
-constexpr std::size_t kColours = 6;
-constexpr const char* kDashes[] = {"", "7 4", "2 3", "10 3 2 3", "1 5", "14 4"};  // one a round of colours
+// As many as two rounds of chart_colour() tell apart, solid and dashed.
+constexpr std::size_t kColours = 6, kMostColoured = 2 * kColours;
+constexpr const char* kPale = "#c9ced6";
+constexpr double kWidth = 1120, kLeft = 70, kTop = 106, kHeight = 330, kLegendTop = kTop + kHeight + 78;
 constexpr double kMostSeconds = 4;  // of the median, that the axis of time shows
 
 // The highest loss worth drawing: everybody is below it after an eighth of the steps, but for those that are
@@ -35,12 +37,44 @@ double top_of(const TaskResult& result) {
     return std::min(*std::ranges::max_element(losses), 1.5 * middle);
 }
 
+Line style_of(std::size_t place) {
+    if (place >= kMostColoured) return {.colour = kPale, .width = 1.2};
+    return {.colour = chart_colour(place % kColours), .dashes = place < kColours ? "" : "7 4"};
+}
+
+struct LegendEntry {
+    Line style;
+    std::string text;
+};
+
+// In as many columns as fit the picture, down the first one first.
+std::string legend(const std::vector<LegendEntry>& entries, double& bottom) {
+    constexpr double kRow = 19, kSample = 30, kGap = 8, kCharacter = 6.8;
+    std::size_t longest = 1;
+    for (const LegendEntry& entry : entries) longest = std::max(longest, entry.text.size());
+    const double width = kSample + 3 * kGap + kCharacter * static_cast<double>(longest);
+    const auto columns = static_cast<std::size_t>(std::max(1.0, std::floor((kWidth - kLeft) / width)));
+    const std::size_t rows = (entries.size() + columns - 1) / columns;
+    bottom = kLegendTop + kRow * static_cast<double>(rows);
+    std::string svg;
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+        const Line& style = entries[i].style;
+        const double x = kLeft + width * static_cast<double>(i / rows);
+        const double y = kLegendTop + kRow * static_cast<double>(i % rows);
+        svg += fmt::format(
+            "<line x1='{0:.1f}' y1='{1}' x2='{2:.1f}' y2='{1}' stroke='{3}' stroke-width='{4}' "
+            "stroke-dasharray='{5}'/><text x='{6:.1f}' y='{7}'>{8}</text>\n",
+            x, y, x + kSample, style.colour, style.width, style.dashes, x + kSample + kGap, y + 4,
+            svg_text(entries[i].text));
+    }
+    return svg;
+}
+
 }  // namespace
 
 void write_curves(const std::filesystem::path& path, const TaskResult& result, const std::string& device) {
     std::string title = result.task->title;
     title.front() = static_cast<char>(std::toupper(static_cast<unsigned char>(title.front())));
-    constexpr double kTop = 106, kHeight = 330, kLegendRow = 19;
     std::vector<const Standing*> shown;
     for (const Standing& standing : result.standings)
         if (standing.refusal.empty() && std::isfinite(standing.validation_loss)) shown.push_back(&standing);
@@ -54,33 +88,43 @@ void write_curves(const std::filesystem::path& path, const TaskResult& result, c
     if (!shown.empty())
         last_second = std::min(*std::ranges::max_element(seconds), kMostSeconds * median(seconds));
     if (shown.empty()) low = 0;
+    const double last_step = result.steps;
     const Axis losses = Axis::around(low, top_of(result), 6);
-    const Panel by_step(70, kTop, 380, kHeight, Axis::around(0, result.steps, 5), losses);
-    const Panel by_time(520, kTop, 380, kHeight, Axis::around(0, last_second, 5), losses);
+    const Panel by_step(kLeft, kTop, 465, kHeight, Axis::around(0, last_step, 5), losses);
+    const Panel by_time(kLeft + 545, kTop, 465, kHeight, Axis::around(0, last_second, 5), losses);
 
+    std::vector<std::string> curves;
+    std::vector<LegendEntry> entries;
+    for (const Standing* standing : shown) {
+        const LegendEntry entry{style_of(curves.size()), fmt::format("{}: {:.3f}", standing->optimizer->name,
+                                                                     standing->validation_loss)};
+        Line line = entry.style, timed = entry.style;
+        for (const Standing::Point& point : standing->curve) {
+            line.points.push_back({double(point.step), point.loss});
+            if (standing->seconds(point.step) <= last_second)
+                timed.points.push_back({standing->seconds(point.step), point.loss});
+        }
+        // A viewer shows the title of the curve that the mouse is on.
+        curves.push_back(fmt::format("<g><title>{}</title>\n{}{}</g>\n", svg_text(entry.text),
+                                     by_step.draw(line), by_time.draw(timed)));
+        entries.push_back(entry);
+    }
+    std::ranges::reverse(curves);  // the best on top
+    if (result.target > losses.low && result.target < losses.high) {
+        Line target{.colour = "#1d2126", .dashes = "1 4", .width = 1.4};
+        entries.push_back({target, fmt::format("target: {:.3f}", result.target)});
+        target.points = {{0, result.target}, {last_step, result.target}};
+        curves.push_back(by_step.draw(target));
+        target.points.back().x = last_second;
+        curves.push_back(by_time.draw(target));
+    }
+    double bottom = 0;
     std::string svg =
         by_step.frame("Validation loss", "step", "") + by_time.frame("Validation loss", "seconds", "");
-    for (std::size_t i = 0; i < shown.size(); ++i) {
-        const Standing& standing = *shown[i];
-        Line line{.colour = chart_colour(i % kColours), .dashes = kDashes[i / kColours % std::size(kDashes)]};
-        Line timed = line;
-        for (const Standing::Point& point : standing.curve) {
-            line.points.push_back({double(point.step), point.loss});
-            if (standing.seconds(point.step) <= last_second)
-                timed.points.push_back({standing.seconds(point.step), point.loss});
-        }
-        svg += by_step.draw(line) + by_time.draw(timed);
-        const double y = kTop + kLegendRow * static_cast<double>(i);
-        svg += fmt::format(
-            "<line x1='924' y1='{0}' x2='954' y2='{0}' stroke='{1}' stroke-width='3' stroke-dasharray='{2}'/>"
-            "<text x='962' y='{3}'>{4}</text>\n",
-            y, line.colour, line.dashes, y + 4,
-            svg_text(fmt::format("{}: {:.3f}", standing.optimizer->name, standing.validation_loss)));
-    }
-    const double height =
-        std::max(kTop + kHeight + 60, kTop + kLegendRow * static_cast<double>(shown.size()) + 20);
+    for (const std::string& curve : curves) svg += curve;
+    svg += legend(entries, bottom);
     write_text_file(path,
-                    svg_picture(1120, height, title,
+                    svg_picture(kWidth, bottom + 10, title,
                                 fmt::format("{}; {} steps; medians over the seeds at the tuned rates; {}",
                                             result.task->detail, result.steps, device),
                                 svg));

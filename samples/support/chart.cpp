@@ -72,8 +72,8 @@ std::string Panel::draw(const Line& line) const {
             fmt::format("<polyline points='{}' fill='none' stroke='{}' stroke-width='1' opacity='0.22'/>\n",
                         points(line.raw), line.colour);
     svg += fmt::format(
-        "<polyline points='{}' fill='none' stroke='{}' stroke-width='2.2' stroke-linejoin='round'{}/>\n",
-        points(line.points), line.colour,
+        "<polyline points='{}' fill='none' stroke='{}' stroke-width='{}' stroke-linejoin='round'{}/>\n",
+        points(line.points), line.colour, line.width,
         line.dashes.empty() ? "" : fmt::format(" stroke-dasharray='{}'", line.dashes));
     if (line.markers)
         for (const Point& point : line.points)

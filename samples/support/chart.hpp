@@ -23,6 +23,7 @@ struct Line {
     std::vector<Point> raw;  // drawn pale behind it
     bool markers = false;
     std::string dashes = {};  // as SVG's stroke-dasharray; empty: solid
+    double width = 2.2;
 };
 
 struct Axis {
