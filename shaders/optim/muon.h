@@ -75,7 +75,7 @@ const uint MUON_SQUARED_DECAY = 16; // lr^2 wd instead of lr wd
 const uint MUON_SIGN = 32;          // orthogonalizes sign(U) instead of U; muon_update subtracts sign(O)
 const uint MUON_UNSTORED = 64;      // muon_momentum does not store U: it is the momentum, or formed again
 const uint MUON_LINE_COLUMNS = 128; // lines are columns
-const uint MUON_LINE_DIVIDE = 256;  // a line is divided by line_scale x + line_eps, x its factor, instead of multiplied by x
+const uint MUON_LINE_DIVIDE = 256;  // a line is divided by line_scale x + line_eps, x its factor, not multiplied by x
 
 HERON_SHARED_END
 

@@ -5,8 +5,9 @@
 //   W <- W - lr wd W - lr f diag(x) O  or O diag(x), with LINES (a macro)
 //
 // Cautious: decays only where W O >= 0, W as before the step. Squared: lr^2 wd instead of lr wd.
-// Decay after: what is subtracted decays, too. MUON_SIGN: sign(O) for O. MUON_RATED: a given rate for lr, without it beside O. With
-// MUON_LINE_DIVIDE a line is divided by line_scale x + line_eps; where that is 0 (or subnormal) the line is 0. One workgroup takes rounds x workgroup size quads.
+// Decay after: what is subtracted decays, too. MUON_SIGN: sign(O) for O. MUON_RATED: a given rate for lr, without it
+// beside O. With MUON_LINE_DIVIDE a line is divided by line_scale x + line_eps; where that is 0 (or subnormal) the line
+// is 0. One workgroup takes rounds x workgroup size quads.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/muon.h"
