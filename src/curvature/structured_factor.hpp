@@ -3,8 +3,7 @@
 // made of them: K with K K^T an approximate inverse of a Kronecker factor U, moved by multiplicative steps,
 // without an inverse or a decomposition (Lin et al., arXiv 2312.05705).
 //
-// Pi(X) is the projection of a symmetric X on the structure: dense X, its diagonal, its diagonal blocks, the
-// means of its diagonals; where a structure holds one half of the off-diagonal elements, twice those.
+// Pi(X) is the projection of a symmetric X on the structure, as that header says.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +16,7 @@
 
 namespace heron {
 
-// order x order for dense ones, else a vector of the stored elements (shaders/curvature/structured.h).
+// order x order for dense ones, else a vector of the stored elements.
 struct StructuredMatrix {
     Tensor values;
     MatrixStructure structure;

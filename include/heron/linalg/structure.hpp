@@ -1,6 +1,20 @@
 // SPDX-License-Identifier: MIT
 // Square matrices with a structure that products keep (Lin et al., arXiv 2312.05705, section 3.2): closed
 // under addition and multiplication, stored in far fewer elements than order x order.
+//
+// Pi(X), the projection of a symmetric X on a structure: X's elements at the structure's positions, on
+// Toeplitz diagonals the mean of each. Where a structure has an off-diagonal element but not its mirror image
+// (Toeplitz, and B and D below) that element stands for both, and is twice as large.
+//
+// Stored elements, in states and checkpoints (SINGD's K and C), f32, f16 or bf16 without gaps:
+//
+//   dense            order x order, row by row; all others are vectors
+//   diagonal         along the diagonal: order
+//   block_diagonal   block after block, each row by row
+//   Toeplitz         coefficients, from the main diagonal outwards: order
+//   hierarchical     the rows of [A B], the diagonal of C, the rows of [D E]
+//
+// A structure whose first block, or A, is all of the matrix counts as dense.
 #pragma once
 
 #include <cstdint>

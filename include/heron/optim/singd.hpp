@@ -4,8 +4,8 @@
 //
 // Square-root factors K (order d = n, or n + 1 with a bias) and C (order m) of the *inverses* of K-FAC's
 // factors, U^-1 ~ K K^T, V^-1 ~ C C^T, move by multiplicative steps: no inverse, no decomposition, so that
-// they can be kept in 16 bits; and they can have a structure (Pi projects on it, curvature/
-// structured_factor.hpp). With tr^ = trace / order, in refresh steps, from this batch alone:
+// they can be kept in 16 bits; and they can have a structure, on which Pi projects
+// (heron/linalg/structure.hpp). With tr^ = trace / order, in refresh steps, from this batch alone:
 //
 //   H_K = Pi(K^T U K),  H_C = Pi(C^T V C)      U = mean of [a, 1][a, 1]^T, V of s s^T: LossReduction
 //   m_K <- sigma (tr^(H_C) H_K + damping tr^(Pi(C^T C)) Pi(K^T K) - I) + alpha1 m_K;   m_C likewise
@@ -56,7 +56,8 @@ struct SingdOptions {
     MatrixStructure outputs;  // of C
     // Of K, C and their momenta: f32, f16 or bf16. Sums are f32.
     DType factor_dtype = DType::f32;
-    // When a layer's factors move; before its first turn they are the identity.
+    // When a layer's factors move; before its first turn they are the identity. The official codes move all
+    // layers' in the same steps.
     RefreshPolicy refresh{.interval = 10};
     MomentumStep step;  // momentum 0.9, no decay
     ConvScaling conv_scaling = ConvScaling::shared;
