@@ -7,7 +7,7 @@
 
 HERON_SHARED_BEGIN
 
-// d_c = sum over r of x_rc y_rc: Rayleigh quotients, or squared norms.
+// d_c = sum over r of x_rc y_rc: Rayleigh quotients of many columns, or squared norms.
 struct SpectrumColumnsJob {
     F32  x;
     F32  y;
@@ -17,6 +17,15 @@ struct SpectrumColumnsJob {
     uint stride; // of x and y
     uint item;
     uint chunks; // workgroups of a matrix
+    uint first_group;
+};
+
+// d_c = v_c^T X v_c / v_c^T v_c, as if in twice the digits.
+struct SpectrumQuotientsJob {
+    F32  x; // order x order, symmetric, as v; without gaps
+    F32  v;
+    F32  d;
+    uint order;
     uint first_group;
 };
 

@@ -121,7 +121,9 @@ void eigh(Graph& graph, const Tensor& a, const Tensor& values, const Tensor& vec
     v = jacobi.orthonormalized(v);
     if (!whole) v = jacobi.orthonormalized(v);
 
-    const Tensor d = jacobi.column_products(v, product(x, v, Transpose::no), n);
+    // In blocks that would take longer than the sweeps.
+    const Tensor d =
+        whole ? jacobi.quotients(x, v) : jacobi.column_products(v, product(x, v, Transpose::no), n);
     jacobi.order(d, false, values, options.status);
     jacobi.gather(v, vectors, options.vectors_as_rows ? gpu::GATHER_TRANSPOSED : 0);
 }

@@ -17,6 +17,7 @@
 #include "heron/spirv/spectrum_columns.hpp"
 #include "heron/spirv/spectrum_gather.hpp"
 #include "heron/spirv/spectrum_order.hpp"
+#include "heron/spirv/spectrum_quotients.hpp"
 #include "linalg/cpu_subgroup.hpp"
 #include "linalg/integers.hpp"
 #include "linalg/jacobi.h"
@@ -38,6 +39,8 @@ constexpr KernelInfo kGram = make_kernel<gpu::JacobiGramJob>("jacobi_gram", spir
 constexpr KernelInfo kSettle = make_kernel<gpu::JacobiSettleJob>("jacobi_settle", spirv::jacobi_settle);
 constexpr KernelInfo kColumns =
     make_kernel<gpu::SpectrumColumnsJob>("spectrum_columns", spirv::spectrum_columns);
+constexpr KernelInfo kQuotients =
+    make_kernel<gpu::SpectrumQuotientsJob>("spectrum_quotients", spirv::spectrum_quotients);
 constexpr KernelInfo kOrder = make_kernel<gpu::SpectrumOrderJob>("spectrum_order", spirv::spectrum_order);
 constexpr KernelInfo kGather = make_kernel<gpu::SpectrumGatherJob>("spectrum_gather", spirv::spectrum_gather);
 
@@ -390,6 +393,26 @@ Tensor Jacobi::column_products(const Tensor& x, const Tensor& y, std::uint64_t c
     operation.reason = "one invocation for each column";
     operation.flops = 2.0 * real(items * x.rows() * cols);
     operation.bytes = real(x.span_bytes() + y.span_bytes());
+    operation.guarded = guarded_;
+    graph_.add(std::move(operation));
+    return d;
+}
+
+Tensor Jacobi::quotients(const Tensor& x, const Tensor& v) const {
+    const std::uint32_t threads = graph_.device().capabilities().cpu ? 8 : 32;
+    const std::uint64_t n = x.cols();
+    const Tensor d = graph_.temporary(DType::f32, Shape{items_, n});
+    gpu::SpectrumQuotientsJob job{};
+    job.order = narrow(n);
+    Operation operation = make_operation(kQuotients, job,
+                                         {{offsetof(gpu::SpectrumQuotientsJob, x), x, Access::read},
+                                          {offsetof(gpu::SpectrumQuotientsJob, v), v, Access::read},
+                                          {offsetof(gpu::SpectrumQuotientsJob, d), d, Access::write}},
+                                         items_ * n);
+    operation.constants = {{gpu::SPEC_THREADS, threads}};
+    operation.reason = "one workgroup for each column";
+    operation.flops = 27.0 * real(items_ * n * n * n);
+    operation.bytes = real(x.span_bytes() + v.span_bytes());
     operation.guarded = guarded_;
     graph_.add(std::move(operation));
     return d;

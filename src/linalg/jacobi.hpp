@@ -59,6 +59,9 @@ public:
 
     // Diagonal of x^T y, [items, cols].
     Tensor column_products(const Tensor& x, const Tensor& y, std::uint64_t cols) const;
+    // Diagonal of v^T x v over that of v^T v, [items, cols], of square x and v without gaps, v orthonormal to
+    // rounding: as if in twice the digits, for n^2 products of pairs a column.
+    Tensor quotients(const Tensor& x, const Tensor& v) const;
     // Sorts d, ascending, or as squares descending, and writes values and status.
     void order(const Tensor& d, bool squared, const Tensor& values, const Tensor& status);
     // y = the first rows of x with the columns in order (GATHER_ of spectrum.h).

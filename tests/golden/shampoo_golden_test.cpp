@@ -25,6 +25,9 @@ public:
         OptimizerGolden setup;
         // Ten times what rounding to f32 costs the reference, or where that is more 2e-5; 1e-4 where epsilon
         // is below 1e-3 of all eigenvalues of a gradient's factor together, so that roots magnify roundings.
+        // (zero_grad_step, say: the factor of a single 8 x 8 gradient has a condition number of 3e4. Rounding
+        // its elements, sums of f32, takes 2e-5 to 3e-5 of its updates, rounded eigenvectors 2e-5 more;
+        // eigenvalues as LAPACK's f32 has them, off by n u of the largest, would take 1e-4.)
         // ("nan": the reference's root fails in f32, and 1e-4 t has to do.)
         const std::string said = golden.metadata("float32_deviation");
         const double deviation = said.empty() ? 0.0 : std::stod(said);

@@ -111,6 +111,27 @@ TEST_P(EighTest, MatchesFloat64ForEveryKindOfMatrix) {
 }
 
 // A budget of sweeps chooses Jacobi's method.
+// Of one workgroup's matrices the eigenvalues at the lower end have digits of their own: what their vectors
+// are off by, some n u, matters squared. (LAPACK's are off by n u of the largest.)
+TEST_P(EighTest, SmallEigenvaluesOfSmallMatricesHaveTheirDigits) {
+    for (const std::uint64_t n : {2u, 8u, 17u, 31u, 50u}) {
+        const Matrix q = symmetric_eigen(symmetric_matrix(MatrixKind::random, n, n)).vectors;
+        Vector spectrum(static_cast<Eigen::Index>(n));
+        for (Eigen::Index i = 0; i < spectrum.size(); ++i)
+            spectrum[i] = std::pow(1e-5, static_cast<double>(i) / static_cast<double>(n - 1));
+        Matrix a = q * spectrum.asDiagonal() * q.transpose();
+        a = rounded((a + a.transpose()) / 2, DType::f32);
+        const Vector expected = symmetric_eigen(a).values;
+        Graph graph(device());
+        add(graph, {{a}});
+        run(graph);
+        const Vector found = values(added_.back(), 0);
+        const double off = 4 * static_cast<double>(n) * kUnit;
+        for (Eigen::Index i = 0; i < expected.size(); ++i)
+            EXPECT_LE(std::abs(found[i] - expected[i]), 4 * kUnit * expected[i] + off * off) << n << " " << i;
+    }
+}
+
 TEST_P(EighTest, MatchesFloat64InBlocks) {
     Graph graph(device());
     for (std::uint64_t n : {127u, 128u, 129u}) {

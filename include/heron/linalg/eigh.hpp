@@ -34,23 +34,25 @@ struct EighOptions {
 //
 // Small matrices: parallel Jacobi (Golub and Van Loan, 8.5), one workgroup a matrix where it fits shared
 // memory (n <= 62 with 16 KiB, 88 with 32, 126 with 64; CPU drivers: n <= 64). Then one step of Bjorck and
-// Bowie (1971) makes V orthonormal to rounding, and the eigenvalues are diag(V^T A V). Large ones, up to
+// Bowie (1971) makes V orthonormal to rounding, and the eigenvalues are diag(V^T A V), in twice the digits
+// (Dekker 1971): what roots make of small eigenvalues is no more off than A's own rounding. Large ones, up to
 // 4096: Householder's tridiagonal form in panels of 32 columns (Golub and Van Loan, 8.3); divide and conquer
 // (Cuppen 1981; Gu and Eisenstat 1995) from parts of up to 32, which Jacobi's method solves; the way back by
 // blocks of 128 reflectors; one step of Bjorck and Bowie. With `max_sweeps`: Jacobi's method on blocks of
 // columns, each pair of which is a small problem of one workgroup, whose rotation is applied by products; two
 // such steps.
 //
-// Cost, small: 7 n^3 FLOPs a sweep, 6 to 9 of them, 12 where eigenvalues span 2^24, then 12 n^3; about 26
+// Cost, small: 7 n^3 FLOPs a sweep, 6 to 9 of them, 12 where eigenvalues span 2^24, then 35 n^3; about 26
 // dispatches for all small matrices together. Large: 8 n^3 FLOPs, all but 2/3 n^3 of them in products, and
 // 4/3 n^3 bytes for the other, one product with a vector a column; 3 n + 7 log2(n / 32) + n / 16 + 40
 // dispatches or so for all matrices of one size together. Jacobi in blocks: 12 n^3 and 48 n^3 / m bytes a
 // sweep, m = 64 the width of a pair (32 with less than 17 KiB of shared memory), and two or three dispatches
 // for each of n / 32 rounds of each sweep of the budget.
 //
-// Accuracy, u = 2^-24: |A - V D V^T|_F <= 2 n u |A|_F; |V^T V - I|_F <= 2 n u; eigenvalues to 10 n u |A|_2.
-// Small eigenvalues are not relatively accurate. A matrix with a NaN or an infinity: zero eigenvalues, V = I,
-// nonfinite. The sweeps ran out: the best so far, not_converged.
+// Accuracy, u = 2^-24: |A - V D V^T|_F <= 2 n u |A|_F; |V^T V - I|_F <= 2 n u; eigenvalues to 10 n u |A|_2,
+// of one workgroup's matrices to 4 u |lambda| + (4 n u)^2 |A|_2 (of the f32 matrix that A is): others' small
+// ones are not relatively accurate. A matrix with a NaN or an infinity: zero eigenvalues, V = I, nonfinite.
+// The sweeps ran out: the best so far, not_converged.
 HERON_API void eigh(Graph& graph, const Tensor& a, const Tensor& values, const Tensor& vectors,
                     const EighOptions& options = {});
 
