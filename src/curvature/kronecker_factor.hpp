@@ -82,8 +82,8 @@ struct FactorSum {
 };
 void add_statistic(Graph& graph, const KroneckerFactor& factor, const Tensor& statistic,
                    const FactorSum& options);
-// Takes (F n / tr F + damping I)^exponent over as the whitener, by eigenvalues (matrix_power()). The factor
-// stays as it is, or, in place, becomes F n / tr F.
+// Takes (F n / tr F + damping I)^exponent over as the whitener, by eigenvalues (matrix_power(), for what the
+// factor is made of: SpectrumFloor::level). The factor stays as it is, or, in place, becomes F n / tr F.
 void renew_power(Graph& graph, const KroneckerFactor& factor, double exponent, double damping,
                  bool in_place = false);
 

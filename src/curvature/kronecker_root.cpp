@@ -205,7 +205,10 @@ void renew_power(Graph& graph, const KroneckerFactor& factor, double exponent, d
     const Tensor root = temporary_like(graph, scaled);
     const Tensor status = graph.temporary(DType::u32, Shape{1});
     matrix_power(graph, scaled, root,
-                 {.exponent = exponent, .damping = static_cast<float>(damping), .status = status});
+                 {.exponent = exponent,
+                  .damping = static_cast<float>(damping),
+                  .floor_rule = SpectrumFloor::level,
+                  .status = status});
     take_over(graph, factor, in_place ? scaled : Tensor(), root, status);
 }
 

@@ -98,6 +98,20 @@ TEST_P(MousseTest, OneSideAloneHasNoStateOfTheOther) {
     }
 }
 
+// A gradient of two columns leaves L a null space, of which f32 makes anything up to n u of the largest
+// eigenvalue: the whitener there is that of the smallest eigenvalue that is none of it.
+TEST_P(MousseTest, NullSpacesGetTheRootOfTheWeakestDirection) {
+    Training training(device(), mousse({}), {{.name = "w", .shape = {9, 2}}});
+    training.draw_gradients(3);
+    training.plan().run();
+    const Matrix g = matrix_of(doubles(training.tensor().gradient_values()), 9, 2);
+    const Matrix l = g * g.transpose() * (9 / g.squaredNorm());
+    const Vector values = symmetric_eigen(l).values;
+    const Vector found = symmetric_eigen(matrix_of(doubles(training.state("w.L_whitener")), 9, 9)).values;
+    EXPECT_NEAR(found[0], std::pow(values[8], -0.125), 1e-5);
+    for (Eigen::Index i = 1; i < 9; ++i) EXPECT_NEAR(found[i], std::pow(values[7], -0.125), 1e-5) << i;
+}
+
 TEST_P(MousseTest, RefreshesWithoutARootKeepTheLastWhitener) {
     MousseOptions options;
     options.refresh.interval = 1;

@@ -11,6 +11,12 @@
 // correction away, too.) A parameter with more than two axes is out x (the rest), or a batch of matrices
 // (MatrixView::batch).
 //
+// Eigenvalues up to n 2^-23 of the largest are what f32 makes of zero, and count as that. Where 2 eps is
+// smaller still, they get the root of the smallest of the others, as Shampoo's: in a step that renews the
+// whiteners U has nothing in the null space but roundings, which polar() would magnify again; in between it
+// takes what is new there as the weakest direction that is known. (The official code takes the root of 2 eps,
+// plus what the smallest eigenvalue lies below 0: of that, in f32, too, roundings decide.)
+//
 // FLOPs beside Muon's: 5 m n (m + n) in every step, and two matrix_power() in a refresh; bytes (f32): 76 m n
 // + 24 (m^2 + n^2) in every step, 16 m n of them for the graft (two norms, and D's scaling).
 //
