@@ -41,8 +41,8 @@ Tensor words(Graph& graph, const std::string& name, const heron::Buffer& buffer)
 }
 
 // From dZ, images, to dW, db and, where it is asked for, dX.
-void convolution_backward(Graph& graph, const Layer& layer, const Tensor& x, const Tensor& dz,
-                          const Tensor& dx) {
+void convolution_backward(Graph& graph, const Layer& layer, const Tensor& weight, const Tensor& x,
+                          const Tensor& dz, const Tensor& dx) {
     const Convolution& c = *layer.convolution;
     const std::uint64_t batch = x.rows(), filters = c.filters, positions = c.positions(), patch = c.patch();
     const Tensor by_image = dz.reshape(Shape{batch, filters, positions});
@@ -59,7 +59,6 @@ void convolution_backward(Graph& graph, const Layer& layer, const Tensor& x, con
     column_sums(graph, biases,
                 graph.external(layer.name + ".bias.gradient", layer.view(layer.bias_gradient)));
     if (!dx) return;
-    const Tensor weight = graph.external(layer.name + ".weight", layer.view(layer.weight));
     const Tensor patch_gradients = graph.temporary(DType::f32, patches.shape);
     heron::gemm(graph, by_image, weight.reshape(Shape{filters, patch}), {}, patch_gradients,
                 {.transpose_a = heron::Transpose::yes, .guarded = false});
@@ -130,7 +129,7 @@ std::vector<heron::Parameter> Network::parameters() const {
     return result;
 }
 
-std::vector<heron::Layer> Network::captured_layers(const Passes& passes) const {
+std::vector<heron::Layer> Network::captured_layers(const Activations& passes) const {
     const std::vector<heron::Parameter> all = parameters();
     std::vector<heron::Layer> result;
     for (std::size_t l = 0; l < layers.size(); ++l) {
@@ -184,10 +183,86 @@ DeviceImages::DeviceImages(const heron::Device& device, const LabelledImages& so
     labels.write(std::as_bytes(std::span(wide)));
 }
 
+void Activations::create_layers(const heron::Device& device, const Network& network, std::uint32_t rows,
+                                bool with_gradients) {
+    batch = rows;
+    const auto create = [&](std::uint32_t cols, const char* name) {
+        return device.create_buffer(4 * std::uint64_t{rows} * cols, heron::MemoryKind::device, name);
+    };
+    activations.push_back(create(network.layers.front().inputs, "inputs"));
+    for (const Layer& layer : network.layers) {
+        activations.push_back(create(layer.outputs, "activation"));
+        if (with_gradients) gradients.push_back(create(layer.outputs, "activation gradient"));
+    }
+}
+
+NetworkTensors::NetworkTensors(Graph& graph, const Network& network, const Activations& passes) {
+    const auto values = [&](const std::string& name, const heron::Buffer& buffer, std::uint32_t cols) {
+        return external(graph, name, buffer, DType::f32, Shape{passes.batch, cols});
+    };
+    const std::uint32_t inputs = network.layers.front().inputs;
+    activations.push_back(values("x0", passes.activations.front(), inputs));
+    for (std::size_t l = 0; l < network.layers.size(); ++l) {
+        const Layer& layer = network.layers[l];
+        const std::string name = "x" + std::to_string(l + 1);
+        weights.push_back(graph.external(layer.name + ".weight", layer.view(layer.weight)));
+        biases.push_back(graph.external(layer.name + ".bias", layer.view(layer.bias)));
+        activations.push_back(values(name, passes.activations[l + 1], layer.outputs));
+        if (!passes.gradients.empty())
+            gradients.push_back(values(name + ".gradient", passes.gradients[l], layer.outputs));
+    }
+    if (passes.input_gradient) input_gradient = values("x0.gradient", passes.input_gradient, inputs);
+}
+
+void add_forward(Graph& graph, const Network& network, const NetworkTensors& tensors) {
+    for (std::size_t l = 0; l < network.layers.size(); ++l) {
+        const Tensor& x = tensors.activations[l];
+        const Tensor& z = tensors.activations[l + 1];
+        const Tensor& weight = tensors.weights[l];
+        const bool relu = l + 1 < network.layers.size();
+        if (const std::optional<Convolution>& c = network.layers[l].convolution) {
+            // One product of the filters with each image's patches.
+            const std::uint64_t batch = x.rows();
+            const Tensor patches = graph.temporary(DType::f32, Shape{batch, c->positions(), c->patch()});
+            conv_patches(graph, *c, x, patches);
+            heron::gemm(graph, weight.reshape(Shape{c->filters, c->patch()}), patches, {},
+                        z.reshape(Shape{batch, c->filters, c->positions()}),
+                        {.transpose_b = heron::Transpose::yes, .guarded = false});
+            add_channel_bias(graph, *c, tensors.biases[l], z, relu);
+        } else {
+            heron::gemm(graph, x, weight, {}, z, {.transpose_b = heron::Transpose::yes, .guarded = false});
+            add_bias(graph, tensors.biases[l], z, relu);
+        }
+    }
+}
+
+void add_backward(Graph& graph, const Network& network, const NetworkTensors& tensors) {
+    const std::size_t depth = network.layers.size();
+    for (std::size_t l = depth; l-- > 0;) {
+        const Layer& layer = network.layers[l];
+        graph.set_stage(layer.name);
+        const Tensor& input = tensors.activations[l];
+        const Tensor& gradient = tensors.gradients[l];
+        const Tensor& below = l > 0 ? tensors.gradients[l - 1] : tensors.input_gradient;
+        if (l + 1 < depth) relu_backward(graph, tensors.activations[l + 1], gradient);
+        if (layer.convolution) {
+            convolution_backward(graph, layer, tensors.weights[l], input, gradient, below);
+            continue;
+        }
+
+        // dW = dZ^T X, db = sum of dZ over the batch, dX = dZ W
+        heron::gemm(graph, gradient, input, {},
+                    graph.external(layer.name + ".weight.gradient", layer.view(layer.weight_gradient)),
+                    {.transpose_a = heron::Transpose::yes, .guarded = false});
+        column_sums(graph, gradient,
+                    graph.external(layer.name + ".bias.gradient", layer.view(layer.bias_gradient)));
+        if (below) heron::gemm(graph, gradient, tensors.weights[l], {}, below, {.guarded = false});
+    }
+}
+
 Passes::Passes(const heron::Device& device, const Network& network, const DeviceImages& images,
                std::uint32_t batch_size, bool evaluate)
-    : batch(batch_size),
-      batches(evaluate ? static_cast<std::uint32_t>(divide_up(images.count, batch_size))
+    : batches(evaluate ? static_cast<std::uint32_t>(divide_up(images.count, batch_size))
                        : images.count / batch_size) {
     const auto create = [&](std::uint64_t elements, const char* name,
                             heron::MemoryKind kind = heron::MemoryKind::device) {
@@ -198,15 +273,10 @@ Passes::Passes(const heron::Device& device, const Network& network, const Device
     cursor.write(std::as_bytes(std::span(&zero, 1)));
     history = create(2 * kHistory, "history", heron::MemoryKind::readback);
     if (evaluate) predictions = create(images.count, "predictions", heron::MemoryKind::readback);
+    create_layers(device, network, batch_size, !evaluate);
     row_index = create(batch, "row_index");
     row_label = create(batch, "row_label");
     row_result = create(2 * std::uint64_t{batch}, "row_result");
-    activations.push_back(create(std::uint64_t{batch} * images.pixels, "images"));
-    for (const Layer& layer : network.layers) {
-        activations.push_back(create(std::uint64_t{batch} * layer.outputs, "activation"));
-        if (!evaluate)
-            gradients.push_back(create(std::uint64_t{batch} * layer.outputs, "activation gradient"));
-    }
 }
 
 heron::Plan forward_plan(const heron::Device& device, const Network& network, const DeviceImages& images,
@@ -234,7 +304,7 @@ heron::Plan forward_plan(const heron::Device& device, const Network& network, co
          {SAMPLES_FIELD(SampleRowsJob, row_label), row_label, Access::write}},
         divide_up(batch, kThreads), kThreads, 4 + 12 * std::uint64_t{batch});
 
-    Tensor x = external(graph, "x0", passes.activations[0], DType::f32, Shape{batch, images.pixels});
+    const NetworkTensors tensors(graph, network, passes);
     const std::uint64_t groups_per_row = divide_up(images.pixels, kThreads);
     const float scale = 1.0f / (255.0f * normalization.deviation);
     add_operation(graph, kGather,
@@ -245,39 +315,22 @@ heron::Plan forward_plan(const heron::Device& device, const Network& network, co
                                  .shift = -normalization.mean / normalization.deviation},
                   {{SAMPLES_FIELD(GatherJob, images), words(graph, "images", images.images), Access::read},
                    {SAMPLES_FIELD(GatherJob, row_index), row_index, Access::read},
-                   {SAMPLES_FIELD(GatherJob, rows), x, Access::write}},
+                   {SAMPLES_FIELD(GatherJob, rows), tensors.activations.front(), Access::write}},
                   groups_per_row * batch, kThreads, batch * (4 + std::uint64_t{images.pixels} * (1 + 4)));
 
     graph.set_stage("layers");
-    for (std::size_t l = 0; l < network.layers.size(); ++l) {
-        const Layer& layer = network.layers[l];
-        const Tensor weight = graph.external(layer.name + ".weight", layer.view(layer.weight));
-        const Tensor bias = graph.external(layer.name + ".bias", layer.view(layer.bias));
-        const Tensor z = external(graph, "x" + std::to_string(l + 1), passes.activations[l + 1], DType::f32,
-                                  Shape{batch, layer.outputs});
-        const bool relu = l + 1 < network.layers.size();
-        if (const std::optional<Convolution>& c = layer.convolution) {
-            // One product of the filters with each image's patches.
-            const Tensor patches = graph.temporary(DType::f32, Shape{batch, c->positions(), c->patch()});
-            conv_patches(graph, *c, x, patches);
-            heron::gemm(graph, weight.reshape(Shape{c->filters, c->patch()}), patches, {},
-                        z.reshape(Shape{batch, c->filters, c->positions()}),
-                        {.transpose_b = heron::Transpose::yes, .guarded = false});
-            add_channel_bias(graph, *c, bias, z, relu);
-        } else {
-            heron::gemm(graph, x, weight, {}, z, {.transpose_b = heron::Transpose::yes, .guarded = false});
-            add_bias(graph, bias, z, relu);
-        }
-        x = z;
-    }
+    add_forward(graph, network, tensors);
 
     graph.set_stage("loss");
     const Tensor row_result = external(graph, "row_result", passes.row_result, DType::f32, Shape{batch, 2});
-    LossTensors loss{.logits = x, .labels = row_label, .row_result = row_result, .row_index = row_index};
+    LossTensors loss{.logits = tensors.activations.back(),
+                     .labels = row_label,
+                     .row_result = row_result,
+                     .row_index = row_index};
     if (passes.evaluate())
         loss.predictions = words(graph, "predictions", passes.predictions);
     else
-        loss.gradient = external(graph, "logits.gradient", passes.gradients.back(), DType::f32, x.shape);
+        loss.gradient = tensors.gradients.back();
     softmax_loss(graph, loss);
     finish_batch(graph, row_result,
                  external(graph, "history", passes.history, DType::f32, Shape{kHistory, 2}), cursor);
@@ -287,39 +340,7 @@ heron::Plan forward_plan(const heron::Device& device, const Network& network, co
 heron::Plan backward_plan(const heron::Device& device, const Network& network, const Passes& passes,
                           const heron::PlanOptions& options) {
     Graph graph(device);
-    const std::size_t depth = network.layers.size();
-    const std::uint32_t batch = passes.batch;
-    std::vector<Tensor> inputs;            // of each layer
-    std::vector<Tensor> output_gradients;  // of each layer
-    for (std::size_t l = 0; l < depth; ++l) {
-        const Layer& layer = network.layers[l];
-        inputs.push_back(external(graph, "x" + std::to_string(l), passes.activations[l], DType::f32,
-                                  Shape{batch, layer.inputs}));
-        output_gradients.push_back(external(graph, "x" + std::to_string(l + 1) + ".gradient",
-                                            passes.gradients[l], DType::f32, Shape{batch, layer.outputs}));
-    }
-
-    for (std::size_t l = depth; l-- > 0;) {
-        const Layer& layer = network.layers[l];
-        graph.set_stage(layer.name);
-        const Tensor& gradient = output_gradients[l];
-        if (l + 1 < depth) relu_backward(graph, inputs[l + 1], gradient);
-        if (layer.convolution) {
-            convolution_backward(graph, layer, inputs[l], gradient,
-                                 l > 0 ? output_gradients[l - 1] : Tensor());
-            continue;
-        }
-
-        // dW = dZ^T X, db = sum of dZ over the batch, dX = dZ W
-        heron::gemm(graph, gradient, inputs[l], {},
-                    graph.external(layer.name + ".weight.gradient", layer.view(layer.weight_gradient)),
-                    {.transpose_a = heron::Transpose::yes, .guarded = false});
-        column_sums(graph, gradient,
-                    graph.external(layer.name + ".bias.gradient", layer.view(layer.bias_gradient)));
-        if (l > 0)
-            heron::gemm(graph, gradient, graph.external(layer.name + ".weight", layer.view(layer.weight)), {},
-                        output_gradients[l - 1], {.guarded = false});
-    }
+    add_backward(graph, network, NetworkTensors(graph, network, passes));
     return graph.compile(options);
 }
 

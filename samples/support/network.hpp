@@ -36,7 +36,7 @@ struct Layer {
     }
 };
 
-struct Passes;
+struct Activations;
 
 // Convolutions of 3 x 3 with a stride of 2, before the hidden layers.
 struct ConvolutionSizes {
@@ -53,7 +53,7 @@ struct Network {
     void initialize(std::uint32_t seed);
     std::vector<heron::Parameter> parameters() const;
     // The layers with what training passes leave: their inputs, and the gradients of their outputs.
-    std::vector<heron::Layer> captured_layers(const Passes& passes) const;
+    std::vector<heron::Layer> captured_layers(const Activations& passes) const;
     std::uint64_t parameter_count() const;
     // Of all weights and biases (FNV-1a, 64 bits): equal hashes, equal bits.
     std::uint64_t hash() const;
@@ -69,18 +69,42 @@ struct DeviceImages {
     DeviceImages(const heron::Device& device, const LabelledImages& source, const std::string& name);
 };
 
+// What passes leave of each layer: `batch` rows.
+struct Activations {
+    std::uint32_t batch = 0;
+    std::vector<heron::Buffer> activations;  // X_0 ... X_(L-1), logits
+    std::vector<heron::Buffer> gradients;    // of the same without X_0; only when training
+    heron::Buffer input_gradient;            // of X_0, where it is wanted
+
+    void create_layers(const heron::Device& device, const Network& network, std::uint32_t rows,
+                       bool with_gradients);
+};
+
+// The same in a graph, with the parameters.
+struct NetworkTensors {
+    std::vector<heron::Tensor> weights, biases;  // of each layer
+    std::vector<heron::Tensor> activations;      // X_0 ... X_(L-1), logits
+    std::vector<heron::Tensor> gradients;
+    heron::Tensor input_gradient;
+
+    NetworkTensors(heron::Graph& graph, const Network& network, const Activations& passes);
+};
+
+// From X_0 to the logits.
+void add_forward(heron::Graph& graph, const Network& network, const NetworkTensors& tensors);
+// From the gradient of the logits to the gradients of all weights and biases, and of X_0 where it is wanted.
+// Every layer is a stage of its own.
+void add_backward(heron::Graph& graph, const Network& network, const NetworkTensors& tensors);
+
 // What the passes over a set of images share: a cursor that the GPU advances by one batch a pass, results for
 // the host, and the activations that the backward pass needs.
-struct Passes {
-    std::uint32_t batch = 0;
+struct Passes : Activations {
     std::uint32_t batches = 0;  // per epoch
     heron::Buffer cursor;       // [0]: batches taken
     // Mapped; per batch, modulo kHistory: sum of losses, number of right predictions.
     heron::Buffer history;
     heron::Buffer predictions;  // mapped; per image; only when evaluating
     heron::Buffer row_index, row_label, row_result;
-    std::vector<heron::Buffer> activations;  // X_0 ... X_(L-1), logits
-    std::vector<heron::Buffer> gradients;    // of the same; none of X_0; only when training
 
     // Training takes whole batches (of the images left over, others are left over in the next epoch),
     // evaluation all images.
