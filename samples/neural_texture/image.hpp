@@ -18,7 +18,7 @@ struct Image {
 // pixels.
 Image read_image(const std::filesystem::path& path);
 // The default, size x size: marbled colours with fine lines, a mosaic with sharp edges, rings that become as
-// narrow as two pixels in 256.
+// narrow as three pixels of 256.
 Image make_image(std::uint32_t size);
 
 // Peak signal-to-noise ratio of 8-bit colours, in decibels: 10 log10(255^2 / mean squared error). Infinite

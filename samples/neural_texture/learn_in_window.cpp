@@ -50,6 +50,7 @@ void learn_in_window(const Image& truth, const samples::TextureShape& shape,
             shown = training.done() == training_settings.steps;
         } else {
             window.wait();
+            window.show(picture.pixels());  // it may have been hidden
         }
     }
     fmt::print("{}: {} of {} steps, PSNR {:.2f} dB, weights {:016x} (hash of all parameters)\n",

@@ -100,7 +100,7 @@ void add_options(CLI::App& app, Options& options) {
     number("--layers", options.layers, at_most(3), "hidden layers of the perceptron, 64 wide")
         ->capture_default_str();
     number("--finest", options.finest, at_most(4096, 4),
-           "cells of the finest level along the image's longer side (default: a quarter of its pixels)");
+           "cells of the finest level along the image's longer side (default: a third of its pixels)");
     number("--seed", options.seed, at_most(~0u, 0), "of the first weights and of the samples")
         ->capture_default_str();
     app.add_flag("--describe", options.describe, "print the stages, kernels and costs of each plan");
@@ -115,7 +115,7 @@ TextureShape shape_of(const Image& image, const Options& options) {
     shape.width = image.width;
     shape.height = image.height;
     shape.finest =
-        options.finest != 0 ? options.finest : std::clamp(std::max(image.width, image.height) / 4, 1u, 4096u);
+        options.finest != 0 ? options.finest : std::clamp(std::max(image.width, image.height) / 3, 1u, 4096u);
     shape.coarsest = std::min(shape.coarsest, shape.finest);
     shape.hidden.assign(options.layers, kWidth);
     return shape;

@@ -86,7 +86,7 @@ Rgb colour_at(double u, double v) {
     constexpr double kRadius = 0.23;
     const double r = std::hypot(u - 0.7, v - 0.29) / kRadius;
     if (r < 1) {
-        const double rings = 0.5 + 0.5 * std::cos(kTau * 14.5 * r * r);
+        const double rings = 0.5 + 0.5 * std::cos(kTau * 8.5 * r * r);
         return {0.1 + 0.85 * rings, 0.12 + 0.75 * rings, 0.25 + 0.5 * rings};
     }
     if (r < 1.06) return {0.95, 0.93, 0.88};

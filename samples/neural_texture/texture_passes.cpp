@@ -83,14 +83,52 @@ void add_encode(Graph& graph, const Texture& texture, const gpu::TextureSampling
         5 * inputs.span_bytes());  // four corners are read for what is written
 }
 
+struct Lanes {
+    std::uint32_t across = 1, down = 1;
+};
+
 // Neighbouring invocations that share a vertex, so that each looks at about kCandidates samples.
-std::uint32_t vertex_lanes(const gpu::TextureLevel& level, const gpu::TextureSampling& sampling) {
-    // Two cells, and the strata at both ends.
-    const double across = std::min(2.0 * sampling.strata_cols / level.cols + 2, double(sampling.strata_cols));
-    const double down = std::min(2.0 * sampling.strata_rows / level.rows + 2, double(sampling.strata_rows));
-    std::uint32_t lanes = 1;
-    while (lanes < gpu::GRID_THREADS && lanes * kCandidates < across * down) lanes *= 2;
+Lanes vertex_lanes(const gpu::TextureLevel& level, const gpu::TextureSampling& sampling) {
+    // Two cells, and the strata that they begin and end in.
+    const double cols = std::min(2.0 * sampling.strata_cols / level.cols + 1, double(sampling.strata_cols));
+    const double rows = std::min(2.0 * sampling.strata_rows / level.rows + 1, double(sampling.strata_rows));
+    Lanes lanes;
+    while (lanes.across * lanes.down < gpu::GRID_THREADS &&
+           lanes.across * lanes.down * kCandidates < cols * rows) {
+        if (cols / lanes.across > rows / lanes.down)
+            lanes.across *= 2;
+        else
+            lanes.down *= 2;
+    }
     return lanes;
+}
+
+gpu::TextureSampling stratified(const Texture& texture, const TexturePasses& passes, std::uint32_t seed) {
+    const auto step = [](std::uint32_t extent, std::uint32_t strata) {
+        return narrow(divide_up(std::uint64_t{extent} << 16, strata));
+    };
+    const TextureShape& shape = texture.shape;
+    return {.width = shape.width,
+            .height = shape.height,
+            .strata_cols = passes.strata_cols,
+            .strata_rows = passes.strata_rows,
+            .col_step = step(shape.width, passes.strata_cols),
+            .row_step = step(shape.height, passes.strata_rows),
+            .seed = seed,
+            .in_order = 0,
+            .samples = passes.batch};
+}
+
+gpu::TextureSampling in_order(std::uint32_t width, std::uint32_t height, std::uint32_t samples) {
+    return {.width = width,
+            .height = height,
+            .strata_cols = width,
+            .strata_rows = height,
+            .col_step = 1u << 16,
+            .row_step = 1u << 16,
+            .seed = 0,
+            .in_order = 1,
+            .samples = samples};
 }
 
 // From the gradient of X_0 to the grid's.
@@ -100,16 +138,18 @@ void add_grid_gradient(Graph& graph, const Texture& texture, const gpu::TextureS
     for (std::size_t l = 0; l < levels.size(); ++l) {
         const Tensor gradient = graph.external("grid." + std::to_string(l + 1) + ".gradient",
                                                texture.level_view(texture.grid_gradient, l));
-        const std::uint32_t lanes = vertex_lanes(levels[l], sampling);
+        const Lanes lanes = vertex_lanes(levels[l], sampling);
         add_operation(graph, kGrid,
                       gpu::TextureGridJob{.sampling = sampling,
                                           .level = levels[l],
                                           .stride = narrow(input_gradient.cols()),
-                                          .lanes = lanes},
+                                          .lanes_across = lanes.across,
+                                          .lanes_down = lanes.down},
                       {{SAMPLES_FIELD(TextureGridJob, cursor), cursor, Access::read},
                        {SAMPLES_FIELD(TextureGridJob, input_gradient), input_gradient, Access::read},
                        {SAMPLES_FIELD(TextureGridJob, grid_gradient), gradient, Access::write}},
-                      divide_up(texture.levels[l].vertices() * lanes, gpu::GRID_THREADS), gpu::GRID_THREADS,
+                      divide_up(texture.levels[l].vertices() * lanes.across * lanes.down, gpu::GRID_THREADS),
+                      gpu::GRID_THREADS,
                       // Every sample has four vertices.
                       gradient.span_bytes() + 4 * std::uint64_t{sampling.samples} * 4 * gpu::FEATURES);
     }
@@ -154,13 +194,7 @@ TexturePasses::TexturePasses(const heron::Device& device, const Texture& texture
 heron::Plan texture_training_plan(const heron::Device& device, const Texture& texture,
                                   const TexturePasses& passes, const heron::Buffer& pixels,
                                   std::uint32_t seed, const heron::PlanOptions& options) {
-    const gpu::TextureSampling sampling{.width = texture.shape.width,
-                                        .height = texture.shape.height,
-                                        .strata_cols = passes.strata_cols,
-                                        .strata_rows = passes.strata_rows,
-                                        .seed = seed,
-                                        .in_order = 0,
-                                        .samples = passes.batch};
+    const gpu::TextureSampling sampling = stratified(texture, passes, seed);
     Graph graph(device);
     const Tensor cursor = words(graph, "cursor", passes.cursor);
 
@@ -190,13 +224,7 @@ TexturePicture::TexturePicture(const heron::Device& device, const Texture& textu
     passes_.create_layers(device, texture.network, chunk, false);
     cursor_ = device.create_buffer(4, heron::MemoryKind::upload, "picture.cursor");
     pixels_ = device.create_buffer(4 * std::uint64_t{count}, heron::MemoryKind::readback, "picture");
-    const gpu::TextureSampling sampling{.width = width,
-                                        .height = height,
-                                        .strata_cols = width,
-                                        .strata_rows = height,
-                                        .seed = 0,
-                                        .in_order = 1,
-                                        .samples = chunk};
+    const gpu::TextureSampling sampling = in_order(width, height, chunk);
     Graph graph(device);
     const Tensor cursor = words(graph, "cursor", cursor_);
     const NetworkTensors tensors(graph, texture.network, passes_);

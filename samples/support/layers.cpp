@@ -42,6 +42,7 @@ constexpr auto kColumnSum =
     heron::make_kernel<gpu::ColumnSumJob>("column_sum", heron::spirv::samples_column_sum);
 
 constexpr std::uint32_t kBiasRows = 16;       // per invocation; as ROWS in bias.comp
+constexpr std::uint32_t kReluElements = 16;   // per invocation; as ELEMENTS in relu_backward.comp
 constexpr std::uint32_t kFinishThreads = 64;  // as THREADS in finish_batch.comp
 constexpr std::uint32_t kSumColumns = 16;     // as COLUMNS in column_sum.comp
 constexpr std::uint32_t kSumThreads = 128;    // COLUMNS * SLICES there
@@ -109,7 +110,7 @@ void relu_backward(Graph& graph, const Tensor& activation, const Tensor& gradien
     add_operation(graph, kReluBackward, gpu::ReluBackwardJob{.count = narrow(count)},
                   {{SAMPLES_FIELD(ReluBackwardJob, activation), activation, Access::read},
                    {SAMPLES_FIELD(ReluBackwardJob, gradient), gradient, Access::read_write}},
-                  divide_up(count, kThreads));
+                  divide_up(count, kThreads * kReluElements));
 }
 
 void column_sums(Graph& graph, const Tensor& values, const Tensor& sums) {

@@ -18,6 +18,8 @@ struct TextureSampling {
     uint height;
     uint strata_cols;   // at most width
     uint strata_rows;   // at most height
+    uint col_step;      // of a stratum, in pixels / 2^16, rounded up: there are no divisions where the samples are
+    uint row_step;
     uint seed;
     uint in_order;      // 1: sample i is pixel batch * samples + i instead
     uint samples;       // of a batch
@@ -57,7 +59,8 @@ struct TextureGridJob {
     TextureSampling sampling;
     TextureLevel level;
     uint  stride;
-    uint  lanes;          // invocations that share a vertex: a power of two, at most GRID_THREADS
+    uint  lanes_across;   // x lanes_down invocations share a vertex: powers of two, together at most GRID_THREADS
+    uint  lanes_down;
     uint  first_group;
 };
 

@@ -4,7 +4,7 @@
 //   grid_gradient[v, f] = sum over samples i of  w(v, i) input_gradient[i, level.column + f],   w as in texture_encode.comp
 //
 // The samples around a vertex are those of the strata around it. A job a level; `lanes` neighbouring invocations share a
-// vertex, whose sums are added as a fixed tree: coarse levels have few vertices with many samples each.
+// vertex, and their sums are added as a fixed tree: coarse levels have few vertices with many samples each.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "texture.h"
@@ -14,14 +14,13 @@
 
 shared vec4 partial[GRID_THREADS];
 
-// First and last stratum of an axis with pixels whose centres lie within a cell of the vertex. A pixel of the stratum
-// s = floor(pixel * strata / extent) may belong to s + 1.
-uvec2 strata_around(uint vertex, float cells_a_pixel, uint strata, uint extent) {
+// First and last stratum of an axis with pixels whose centres lie within a cell of the vertex.
+uvec2 strata_around(uint vertex, float cells_a_pixel, uint step, uint extent) {
     float first = floor((float(vertex) - 1.0) / cells_a_pixel - 0.5);
     float last = ceil((float(vertex) + 1.0) / cells_a_pixel - 0.5);
     uint low = uint(clamp(first, 0.0, float(extent - 1)));
     uint high = uint(clamp(last, 0.0, float(extent - 1)));
-    return uvec2(low * strata / extent, min(high * strata / extent + 1, strata - 1));
+    return uvec2(stratum_of(low, step), stratum_of(high, step));
 }
 
 void main() {
@@ -35,7 +34,9 @@ void main() {
     TextureSampling sampling = p.jobs.job[j].sampling;
     TextureLevel level = p.jobs.job[j].level;
     uint stride = p.jobs.job[j].stride;
-    uint lanes = p.jobs.job[j].lanes;
+    uint lanes_across = p.jobs.job[j].lanes_across;
+    uint lanes_down = p.jobs.job[j].lanes_down;
+    uint lanes = lanes_across * lanes_down;
     uint batch = cursor.v[0];
 
     uint thread = gl_LocalInvocationID.x;
@@ -46,21 +47,19 @@ void main() {
     vec4 sum = vec4(0.0);
     if (mine) {
         uvec2 place = uvec2(vertex % (level.cols + 1), vertex / (level.cols + 1));
-        uvec2 across = strata_around(place.x, level.cells_a_col, sampling.strata_cols, sampling.width);
-        uvec2 down = strata_around(place.y, level.cells_a_row, sampling.strata_rows, sampling.height);
-        uint wide = across.y - across.x + 1;
-        uint count = wide * (down.y - down.x + 1);
-        for (uint c = lane; c < count; c += lanes) {
-            uint i = (down.x + c / wide) * sampling.strata_cols + across.x + c % wide;
-            vec2 at = grid_position(level, sample_pixel(sampling, batch, i));
-            vec2 weight = max(vec2(1.0) - abs(at - vec2(place)), vec2(0.0));
-            float both = weight.x * weight.y;
-            if (both > 0.0) {
-                uint from = i * stride + level.column;
-                sum += both * vec4(input_gradient.v[from], input_gradient.v[from + 1], input_gradient.v[from + 2],
-                                   input_gradient.v[from + 3]);
+        uvec2 across = strata_around(place.x, level.cells_a_col, sampling.col_step, sampling.width);
+        uvec2 down = strata_around(place.y, level.cells_a_row, sampling.row_step, sampling.height);
+        for (uint row = down.x + lane / lanes_across; row <= down.y; row += lanes_down)
+            for (uint col = across.x + lane % lanes_across; col <= across.y; col += lanes_across) {
+                vec2 at = grid_position(level, stratum_sample(sampling, batch, uvec2(col, row)));
+                vec2 weight = max(vec2(1.0) - abs(at - vec2(place)), vec2(0.0));
+                float both = weight.x * weight.y;
+                if (both > 0.0) {
+                    uint from = (row * sampling.strata_cols + col) * stride + level.column;
+                    sum += both * vec4(input_gradient.v[from], input_gradient.v[from + 1], input_gradient.v[from + 2],
+                                       input_gradient.v[from + 3]);
+                }
             }
-        }
     }
     if (lanes > 1) { // the same for the whole workgroup, whose invocations are all of one level
         partial[thread] = sum;

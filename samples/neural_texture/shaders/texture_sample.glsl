@@ -12,22 +12,30 @@ uint mix_bits(uint x) {
     return x;
 }
 
-// One of the pixels of a stratum along an axis: from floor(stratum * extent / strata) to the next one's, which is not part.
-uint stratum_pixel(uint stratum, uint strata, uint extent, uint random16) {
-    uint low = stratum * extent / strata;
-    uint high = (stratum + 1) * extent / strata;
+// One of the pixels of a stratum along an axis: from floor(stratum * step / 2^16) to the next one's, which is not part.
+uint stratum_pixel(uint stratum, uint step, uint random16) {
+    uint low = stratum * step >> 16;
+    uint high = (stratum + 1) * step >> 16;
     return low + ((high - low) * random16 >> 16);
 }
 
-// Sample `i` of the batch with that number.
+// The stratum of a pixel along an axis: the last one that begins at or before it.
+uint stratum_of(uint pixel, uint step) { return ((pixel + 1 << 16) - 1) / step; }
+
+// The sample of that stratum in the batch with that number.
+uvec2 stratum_sample(TextureSampling s, uint batch, uvec2 stratum) {
+    uint i = stratum.y * s.strata_cols + stratum.x;
+    uint random = mix_bits(s.seed + mix_bits(batch + 0x9e3779b9u * (i + 1)));
+    return uvec2(stratum_pixel(stratum.x, s.col_step, random & 0xffffu), stratum_pixel(stratum.y, s.row_step, random >> 16));
+}
+
+// Sample `i` of the batch.
 uvec2 sample_pixel(TextureSampling s, uint batch, uint i) {
     if (s.in_order != 0) {
         uint at = batch * s.samples + i;
         return uvec2(at % s.width, at / s.width);
     }
-    uint random = mix_bits(s.seed + mix_bits(batch + 0x9e3779b9u * (i + 1)));
-    return uvec2(stratum_pixel(i % s.strata_cols, s.strata_cols, s.width, random & 0xffffu),
-                 stratum_pixel(i / s.strata_cols, s.strata_rows, s.height, random >> 16));
+    return stratum_sample(s, batch, uvec2(i % s.strata_cols, i / s.strata_cols));
 }
 
 // Where the centre of a pixel lies on a level of the grid, in cells.
