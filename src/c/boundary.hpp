@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+// The border between C and C++: the one place where exceptions become results, and the checks that C needs
+// and C++ does not (null pointers, room for texts).
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "heron/c/base.h"
+#include "heron/error.hpp"
+
+namespace heron::c {
+
+// Of the exception that is being handled: keeps text and Vulkan result for the thread, returns its code.
+heron_result caught() noexcept;
+
+// Runs the body of a function of the API. An allocation that fails within the error path costs no more than
+// the text's end: it is kept in memory that is there already.
+template <class Body>
+heron_result guarded(const Body& body) noexcept {
+    try {
+        body();
+        return HERON_SUCCESS;
+    } catch (...) {
+        return caught();
+    }
+}
+
+// The same for bodies that have a result of their own, or return what is asked for: `otherwise` if they
+// throw.
+template <class Result, class Body>
+Result guarded_value(Result otherwise, const Body& body) noexcept {
+    try {
+        return body();
+    } catch (...) {
+        caught();
+        return otherwise;
+    }
+}
+template <class Body>
+heron_result guarded_result(const Body& body) noexcept {
+    try {
+        return body();
+    } catch (...) {
+        return caught();
+    }
+}
+
+[[noreturn]] inline void refuse(const std::string& text) { throw Error(ErrorCode::invalid_argument, text); }
+
+// The object behind a pointer that must not be null.
+template <class Object>
+Object& need(Object* object, const char* name) {
+    if (object == nullptr) refuse(std::string(name) + " is NULL");
+    return *object;
+}
+
+inline std::string_view need_text(const char* text, const char* name) { return &need(text, name); }
+
+template <class Item>
+std::span<Item> need_list(Item* items, std::uint32_t count, const char* name) {
+    if (count > 0) need(items, name);
+    return {items, count};
+}
+
+// Memory of the caller's; NULL only where there is nothing.
+inline std::span<const std::byte> need_bytes(const void* data, std::size_t bytes, const char* name) {
+    if (bytes > 0 && data == nullptr) refuse(std::string(name) + " is NULL");
+    return {static_cast<const std::byte*>(data), bytes};
+}
+inline std::span<std::byte> need_bytes(void* data, std::size_t bytes, const char* name) {
+    if (bytes > 0 && data == nullptr) refuse(std::string(name) + " is NULL");
+    return {static_cast<std::byte*>(data), bytes};
+}
+
+// Throws (version_mismatch) unless major and minor are the library's.
+void check_header_version(std::uint32_t version);
+
+// A text into the caller's memory, as c/base.h says.
+inline heron_result hand_out(std::string_view text, char* to, std::size_t* bytes) {
+    const std::size_t room = need(bytes, "bytes");
+    *bytes = text.size() + 1;
+    if (to == nullptr) return HERON_SUCCESS;
+    if (room == 0) return HERON_INCOMPLETE;
+    const std::size_t copied = std::min(room - 1, text.size());
+    std::memcpy(to, text.data(), copied);
+    to[copied] = 0;
+    return copied == text.size() ? HERON_SUCCESS : HERON_INCOMPLETE;
+}
+
+}  // namespace heron::c

@@ -1,0 +1,572 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Writes the part of the C API that mirrors C++ options, from the C++ headers: they are the only list of fields.
+
+    src/c/generate.py            writes include/heron/c/{types,optimizers}.h, src/c/{fields,optimizers}.inc and the list of
+                                 all of it for the tests, tests/c_api/list.inc
+    src/c/generate.py --check    writes nothing; fails, naming the file, where one of them is not what it should be
+
+It reads every public header. What it cannot turn into C it refuses, so that nothing is left out silently: an optimizer,
+option, enumerator or named set of options either has its C counterpart, or stands in one of the lists below with the
+reason why not. To add an option or an optimizer: write the C++ header, run this, commit what it writes.
+"""
+import argparse
+import pathlib
+import re
+import sys
+import textwrap
+
+# Headers whose structs and enumerations have C counterparts, in the order of their dependencies.
+COVERED = ["tensor.hpp", "device.hpp", "graph.hpp", "plan.hpp", "linalg/polar.hpp", "linalg/norms.hpp",
+           "linalg/factor.hpp", "linalg/structure.hpp", "linalg/woodbury.hpp", "curvature.hpp", "train.hpp", "scaling.hpp"]
+# Not in the C API: graphs of one's own operations, and what is built of them. (optim/ is always covered.)
+NOT_COVERED = {
+    "heron.hpp": "includes the rest",
+    "export.hpp": "a macro",
+    "version.hpp": "macros, copied",
+    "error.hpp": "heron_result, written by hand; a switch over all codes converts it",
+    "linalg.hpp": "includes the rest",
+    "linalg/": "operations of graphs",
+    "aggregate.hpp": "operations of graphs",
+    "evolution.hpp": "operations of graphs",
+    "newton.hpp": "operations of graphs",
+    "state.hpp": "files without a device; checkpoints are in c/train.h and c/plan.h",
+}
+# Enumerations and plain structs that the C API has, beside those that optimizers' options refer to.
+TYPES = ["DType", "BufferRange", "TensorView", "Severity", "MemoryKind", "MatrixShape", "Capabilities", "DisabledCapabilities",
+         "MemoryRequest", "Phase", "PlanOptions", "PlanMemory", "SemaphoreValue", "SliceBudget", "SliceResult", "Role",
+         "MatrixView", "DampingScales", "Parameter", "LossScaleOptions", "StepOptions", "StepStatus", "ChangedOptions",
+         "WidthRules", "LayerSharing", "LossReduction", "ConvPatches", "PsgdInputs", "DampingAdaptation", "KfacClip"]
+# Those that begin with their size and version, since callers make them and more fields may come.
+VERSIONED = ["SliceBudget", "Parameter", "StepOptions", "WidthRules", "PsgdInputs", "DampingAdaptation"]
+# Those that Heron fills, or that have no defaults worth a word.
+FILLED = ["Capabilities", "KfacClip", "MemoryRequest", "SliceResult", "StepStatus", "TensorView"]
+# Structs that are written by hand, with the C++ fields that src/c converts.
+BY_HAND = {
+    "DeviceInfo": "index name driver type uuid vendor_id device_id api_version usable reason",
+    "MemoryCallbacks": "allocate free",
+    "DeviceOptions": "select disable log memory allocator pipeline_cache get_instance_proc_addr instance_layers "
+                     "instance_extensions debug_names header_major header_minor",
+    "AdoptedDevice": "get_instance_proc_addr instance physical_device device queue_family queue api_version enabled_features "
+                     "enabled_extensions pipeline_cache lock_queue unlock_queue",
+    "SubmitInfo": "wait signal submit",
+    "DispatchTiming": "stage kernel ns",
+    "Route": "name role matrix reason warning",
+    "Layer": "weight bias inputs output_gradients sharing loss patches",
+}
+# Fields that have no meaning outside of a graph of one's own.
+SKIPPED = {("PolarOptions", "status"), ("PolarOptions", "guarded")}
+# Static functions of options that are not named sets of these options.
+NOT_PRESETS = {("Dion2Options", "dion_polar")}  # what heron_dion2_options_init() sets
+# Optimizers whose constructor takes more than a device and options.
+CREATED_BY_HAND = {"Lookahead"}
+
+SCALARS = {"float": "float", "double": "double", "bool": "bool", "int": "int", "std::uint8_t": "uint8_t",
+           "std::uint32_t": "uint32_t", "std::uint64_t": "uint64_t", "const char*": "const char*", "void*": "void*",
+           "std::string": "const char*", "Shape": "heron_shape", "Schedule": "heron_schedule"}
+WORDS = [("AdamW", "Adamw"), ("GaLore", "Galore"), ("NorMuon", "Normuon"), ("AdaMuon", "Adamuon"), ("NorDion", "Nordion"),
+         ("4Bit", "4bit"), ("DType", "Dtype"), ("SignSgd", "Signsgd")]
+COLUMNS = 110
+
+
+class Refusal(Exception):
+    pass
+
+
+def snake(name):
+    for word, plain in WORDS:
+        name = name.replace(word, plain)
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def c_name(name):
+    return "heron_" + snake(name)
+
+
+def enumerator(enum, value):
+    return (c_name(enum) + "_" + value).upper()
+
+
+# --- reading C++
+
+class Field:
+    def __init__(self, kind, name, default, comment):
+        self.kind, self.name, self.default, self.comment = kind, name, default, comment
+
+
+class Struct:
+    def __init__(self, name, comment):
+        self.name, self.comment, self.fields, self.presets = name, comment, [], []
+
+
+class Preset:
+    def __init__(self, name, parameters, comment):
+        self.name, self.parameters, self.comment = name, parameters, comment
+
+
+class Enum:
+    def __init__(self, name, comment):
+        self.name, self.comment, self.values = name, comment, []
+
+
+class Header:
+    """Structs, enumerations and optimizers of one header, with their comments."""
+
+    def __init__(self, path):
+        self.path = path
+        self.structs, self.enums, self.optimizers = [], [], []
+        lines = path.read_text(encoding="utf-8").split("\n")
+        start = lines.index("#pragma once")
+        self.head = [line[3:] for line in lines[1:start]]
+        comment, i = [], start + 1
+        while i < len(lines):
+            line = lines[i]
+            i += 1
+            if line.startswith("//"):
+                comment.append(line[3:])
+                continue
+            opening = re.match(r"(struct|enum class) (?:HERON_API )?(\w+)(?: : [\w:]+)? \{(.*)", line)
+            optimizer = re.match(r"class HERON_API (\w+) : public (?:Layer)?Optimizer \{", line)
+            if optimizer:
+                self.optimizers.append(optimizer[1])
+            if opening:
+                kind, name, rest = opening.groups()
+                body = []
+                if rest.endswith("};"):
+                    body = [part.strip() + "," for part in rest[:-2].split(",") if part.strip()]
+                else:
+                    while lines[i] != "};":
+                        body.append(lines[i])
+                        i += 1
+                    i += 1
+                if kind == "struct":
+                    self.structs.append((name, comment, body))
+                else:
+                    self.enums.append(self.read_enum(name, comment, body))
+            comment = []
+
+    def read_enum(self, name, comment, body):
+        enum = Enum(name, comment)
+        for text, before, after in members(body, ","):
+            match = re.fullmatch(r"(\w+)(?: = \d+)?", text)
+            if not match:
+                raise Refusal(f"{self.path}: cannot read the enumerator '{text}' of {name}")
+            enum.values.append((match[1], before + after))
+        for index, (text, _, _) in enumerate(members(body, ",")):
+            if " = " in text and int(text.split(" = ")[1]) != index:
+                raise Refusal(f"{self.path}: {name} must count from 0")
+        return enum
+
+    def read_struct(self, name, comment, body):
+        struct = Struct(name, comment)
+        for text, before, after in members(body, ";"):
+            text = re.sub(r"^HERON_API ", "", text)
+            preset = re.match(r"static (?:constexpr )?(\w+) (\w+)\((.*?)\)", text)
+            if preset:
+                if preset[1] == name:
+                    struct.presets.append(Preset(preset[2], preset[3], before + after))
+                elif (name, preset[2]) not in NOT_PRESETS:
+                    raise Refusal(f"{self.path}: what is {name}::{preset[2]}() in C?")
+                continue
+            if re.match(r"[\w:<>*& ]+? (operator==|\w+)\(", text):  # a member function
+                continue
+            match = re.fullmatch(r"((?:const )?[\w:]+(?:<.*?>+)?[*&]?) (\w.*)", text, re.S)
+            if not match:
+                raise Refusal(f"{self.path}: cannot read '{text}' of {name}")
+            for number, declarator in enumerate(split_commas(match[2])):
+                declared = re.fullmatch(r"(\w+)(\[\d+\])?\s*(?:= ?(.*)|\{(.*)\})?", declarator, re.S)
+                if not declared:
+                    raise Refusal(f"{self.path}: cannot read '{declarator}' of {name}")
+                default = declared[3] if declared[3] is not None else declared[4]
+                notes = before + after if number == 0 else []
+                struct.fields.append(Field(match[1] + (declared[2] or ""), declared[1], default, notes))
+        return struct
+
+
+def members(body, end):
+    """(text, comment lines before it, comment lines after it) of each member; `end` ends one."""
+    found, before, statement = [], [], ""
+    depth = 0
+    for line in body:
+        code, slashes, remark = line.partition("//")
+        code, remark = code.strip(), remark.strip()
+        if not code and slashes:
+            continues = found and not before and not statement and len(line) - len(line.lstrip()) > 4 and found[-1][2]
+            (found[-1][2] if continues else before).append(remark)
+            continue
+        if not code:
+            before = []
+            continue
+        statement = (statement + " " + code).strip()
+        depth += sum(code.count(c) for c in "{(") - sum(code.count(c) for c in "})")
+        function = end == ";" and depth == 0 and statement.endswith("}") and "(" in statement
+        if depth == 0 and (statement.endswith(end) or function) or end == "," and depth == 0:
+            found.append((statement.rstrip(end + "}" if function else end).strip(), before, [remark] if slashes else []))
+            before, statement = [], ""
+    if statement:
+        raise Refusal(f"cannot read '{statement}'")
+    return found
+
+
+def split_commas(text):
+    parts, depth = [""], 0
+    for c in text:
+        depth += (c in "({<") - (c in ")}>")
+        if c == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += c
+    return [part.strip() for part in parts]
+
+
+# --- writing C
+
+class Api:
+    def __init__(self, root):
+        include = root / "include" / "heron"
+        optim = sorted("optim/" + path.name for path in (include / "optim").glob("*.hpp"))
+        for path in sorted(include.rglob("*.hpp")):
+            name = path.relative_to(include).as_posix()
+            if name not in COVERED and name not in optim and not any(
+                    name == known or known.endswith("/") and name.startswith(known) for known in NOT_COVERED):
+                raise Refusal(f"{path}: neither covered by the C API nor listed as not covered")
+        self.headers = [Header(include / name) for name in COVERED + optim]
+        self.enums, self.structs, self.optimizers, self.raw = {}, {}, [], {}
+        for header in self.headers:
+            self.enums.update((enum.name, enum) for enum in header.enums)
+            self.raw.update((name, (header, name, comment, body)) for name, comment, body in header.structs)
+            self.optimizers += [(name, header) for name in header.optimizers if name != "LayerOptimizer"]
+        for header in self.headers:  # a struct of optimizers is an optimizer's options, or belongs to such
+            if header.path.parent.name == "optim":
+                options = [name for name, _, _ in header.structs]
+                for name in header.optimizers:
+                    if name != "LayerOptimizer" and name + "Options" not in options:
+                        raise Refusal(f"{header.path}: {name} has no {name}Options")
+        self.order = []  # of what is written, dependencies first
+        for name in TYPES:
+            self.need(name)
+        self.types = list(self.order)
+        for name, _ in self.optimizers:
+            self.need(name + "Options")
+        for header in self.headers:
+            for name, _, _ in header.structs:
+                public = header.path.parent.name == "optim" or name.endswith("Options") and header.path.parent.name != "linalg"
+                if public and name not in self.order and name not in BY_HAND and header.path.name != "curvature.hpp":
+                    raise Refusal(f"{header.path}: {name} has no C counterpart; list it in TYPES or BY_HAND")
+        for name, fields in BY_HAND.items():
+            there = [field.name for field in self.read(name).fields]
+            if there != fields.split():
+                raise Refusal(f"{name} is converted by hand, with the fields {fields.split()}; it has {there}")
+        for name in self.order:
+            if name in self.structs and name not in TYPES and not name.endswith("Options") and self.structs[name].presets:
+                raise Refusal(f"{name} has named sets")
+
+    def read(self, name):
+        header, _, comment, body = self.raw[name]
+        return header.read_struct(name, comment, body)
+
+    def versioned(self, name):
+        return name in VERSIONED or any(name == optimizer + "Options" for optimizer, _ in self.optimizers)
+
+    def need(self, name):
+        if name in self.order:
+            return
+        if name in self.enums:
+            self.order.append(name)
+            return
+        if name not in self.raw:
+            raise Refusal(f"{name}: not found in the headers that the C API covers")
+        struct = self.read(name)
+        struct.fields = [field for field in struct.fields if (name, field.name) not in SKIPPED]
+        self.structs[name] = struct
+        for field in struct.fields:
+            for inner in re.findall(r"[A-Z]\w+", field.kind):
+                if inner not in ("Shape", "Schedule") and not inner.startswith("Vk"):
+                    self.need(inner)
+        self.order.append(name)
+
+    def c_type(self, kind):
+        if kind in SCALARS:
+            return SCALARS[kind]
+        if kind.startswith("Vk"):
+            return kind
+        if kind in self.enums or kind in self.structs:
+            return c_name(kind)
+        raise Refusal(f"no C form of the type {kind}")
+
+    def declare(self, field):
+        """The C declarations of a field, and the statement that visits it."""
+        kind, name = field.kind, field.name
+        match = re.fullmatch(r"std::optional<(.*)>", kind)
+        if match:
+            return ([f"bool has_{name};", f"{self.c_type(match[1])} {name};"], f"v.optional(c.has_{name}, c.{name}, o.{name});")
+        match = re.fullmatch(r"std::vector<(.*)>", kind)
+        if match:
+            inner = self.c_type(match[1])
+            return ([f"uint32_t {name}_count;", f"{inner} {name}[HERON_LIST_CAPACITY];", f"const {inner}* {name}_list;"],
+                    f"v.list(c.{name}_count, c.{name}, c.{name}_list, o.{name});")
+        if kind == "std::map<std::uint32_t, std::vector<double>>":
+            return ([f"heron_axis_exponents {name}[HERON_MAX_RANK];"], f"v.by_rank(c.{name}, o.{name});")
+        if kind == "std::map<std::uint32_t, double>":
+            return ([f"double {name}[HERON_MAX_RANK];"], f"v.by_rank(c.{name}, o.{name});")
+        match = re.fullmatch(r"std::array<(.*), (\d+)>", kind) or re.fullmatch(r"(.*)\[(\d+)\]", kind)
+        if match:
+            return ([f"{self.c_type(match[1])} {name}[{match[2]}];"], f"v.array(c.{name}, o.{name});")
+        return ([f"{self.c_type(kind)} {name};"], f"v(c.{name}, o.{name});")
+
+    def reword(self, text):
+        """Names of C++ in a comment become those of C."""
+        def qualified(match):
+            owner, member = match.groups()
+            if owner in self.enums and member in [value for value, _ in self.enums[owner].values]:
+                return enumerator(owner, member)
+            if owner in ("Plan", "Device", "Schedule", "Optimizer", "Buffer"):
+                return c_name(owner) + "_" + member
+            return c_name(owner) + "." + member if owner in self.structs or owner in BY_HAND else match[0]
+        text = re.sub(r"\b([A-Z]\w+)::(\w+)", qualified, text)
+        text = re.sub(r"\b([A-Z]\w+Options|EvaluationWeights|PsgdInputs|MatrixView)\b",
+                      lambda match: c_name(match[0]) if match[0] in self.raw or match[0] == "EvaluationWeights" else match[0], text)
+        text = re.sub(r"\b(invalid_argument|corrupt_file|unsupported|internal)\b(?=\))", lambda m: "HERON_ERROR_" + m[0].upper(), text)
+        return text.replace("nullopt: ", "without: ").replace("Throws", "Fails").replace("throws", "fails")
+
+    def default_text(self, struct, field):
+        text = None if struct in FILLED else field.default
+        if text in (None, "", "0", "0.0", "0.0f", "false", "nullptr", "VK_NULL_HANDLE") or field.kind == "std::string":
+            return ""
+        text = re.sub(r"(?<=[\d.])f\b", "", self.reword(re.sub(r"\s+", " ", text)))
+        return "= " + text.replace("{.", ".").replace("}", "").replace("{", "")
+
+    def comment(self, lines, indent=""):
+        text = [self.reword(line) for line in lines]
+        return [indent + "//" + (" " + line if line else "") for line in rewrap(text, COLUMNS - len(indent) - 3)]
+
+    def write_enum(self, enum):
+        out = self.comment(enum.comment)
+        out.append(f"typedef enum {c_name(enum.name)} {{")
+        for index, (value, remark) in enumerate(enum.values):
+            out += member_lines(f"{enumerator(enum.name, value)} = {index},", self.reword(" ".join(remark)))
+        out += [f"    {enumerator(enum.name, 'max_enum')} = 0x7fffffff  // makes it 32 bits wide; no value",
+                f"}} {c_name(enum.name)};", ""]
+        return out
+
+    def write_struct(self, struct):
+        out = self.comment(struct.comment)
+        out.append(f"typedef struct {c_name(struct.name)} {{")
+        if self.versioned(struct.name):
+            out.append(f"    heron_struct header;  // by {c_name(struct.name)}_init()")
+        for field in struct.fields:
+            declarations, _ = self.declare(field)
+            remark = "; ".join(part for part in (self.default_text(struct.name, field), self.reword(" ".join(field.comment))) if part)
+            out += member_lines(declarations[0], remark)
+            for rest in declarations[1:]:
+                note = "not NULL: all of them are here instead" if rest.endswith("_list;") else ""
+                out += member_lines(rest, note)
+        out += [f"}} {c_name(struct.name)};", ""]
+        return out
+
+    def preset_parameters(self, preset):
+        """Of a named set: C parameters, C arguments, C++ arguments (each with a comma before it)."""
+        declared, arguments, converted = "", "", []
+        for part in split_commas(preset.parameters) if preset.parameters else []:
+            kind, name = re.fullmatch(r"(.*?) (\w+)(?: = .*)?", part).groups()
+            declared += f", {self.c_type(kind)} {name}"
+            arguments += f", {name}"
+            converted.append(f"enum_of<{kind}>({name})" if kind in self.enums else name)
+        return declared, arguments, ", ".join(converted)
+
+    def write_init(self, name):
+        """The functions that fill options with defaults, and with those of each named set."""
+        struct, c = self.structs[name], c_name(name)
+        out, source = [], []
+        for preset in [None] + struct.presets:
+            declared, arguments, converted = self.preset_parameters(preset) if preset else ("", "", "")
+            inline = f"{c}_{preset.name if preset else 'init'}"
+            exported = f"heron_init_{c[6:]}" + (f"_{preset.name}" if preset else "")
+            value = f"{name}::{preset.name}({converted})" if preset else f"{name}{{}}"
+            if preset:
+                out += self.comment(preset.comment)
+            out += fold(f"HERON_API heron_result {exported}({c}* options, size_t bytes, uint32_t version{declared});")
+            out += fold(f"static inline heron_result {inline}({c}* options{declared}) {{")
+            out += [f"    return {exported}(options, sizeof *options, HERON_VERSION{arguments});", "}"]
+            source += fold(f"heron_result {exported}({c}* options, size_t bytes, uint32_t version{declared}) {{")
+            call = f"    return initialize(options, bytes, version, [&] {{ return {value}; }});"
+            if len(call) > COLUMNS:
+                call = f"    return initialize(options, bytes, version, [&] {{\n        return {value};\n    }});"
+            source += [call, "}"]
+        return out + [""], source
+
+    def write_create(self, name):
+        c = snake(name)
+        declaration = (f"heron_result heron_{c}_create(const heron_device* device, const heron_{c}_options* options, "
+                       "heron_optimizer** optimizer)")
+        return (fold(f"HERON_API {declaration};") + [""],
+                fold(declaration + " {") + [f"    return create_optimizer<{name}>(device, options, optimizer);", "}"])
+
+    def visitor(self, name):
+        out = ["template <>", f"struct Fields<{c_name(name)}> {{", f"    using Options = {name};",
+               f'    static constexpr const char* kName = "{c_name(name)}";',
+               "    template <class Visitor, class C, class O>", "    static void visit(const Visitor& v, C& c, O& o) {"]
+        out += ["        " + self.declare(field)[1] for field in self.structs[name].fields]
+        return out + ["    }", "};", ""]
+
+    def by_dependency(self):
+        """The headers, those without optimizers first, each after those whose types it uses."""
+        home = {name: header for header in self.headers
+                for name in [enum.name for enum in header.enums] + [raw for raw, _, _ in header.structs]}
+        found = []
+
+        def visit(header):
+            if header in found:
+                return
+            for name, _, _ in header.structs:
+                for field in self.structs[name].fields if name in self.structs else []:
+                    for inner in re.findall(r"[A-Z]\w+", field.kind):
+                        if home.get(inner, header) is not header:
+                            visit(home[inner])
+            found.append(header)
+        for header in sorted(self.headers, key=lambda header: bool(header.optimizers)):
+            visit(header)
+        return found
+
+    def files(self, root):
+        types, optimizers, source, fields = [], [], [], []
+        for name in self.types:
+            types += self.write_enum(self.enums[name]) if name in self.enums else self.write_struct(self.structs[name])
+            if name in VERSIONED:
+                declared, defined = self.write_init(name)
+                types, source = types + declared, source + defined
+        written = set(self.types)
+        for header in self.by_dependency():
+            owned = [name for name, at in self.optimizers if at is header]
+            new = [name for name in self.order if name not in written and
+                   (name in [enum.name for enum in header.enums] or name in [raw for raw, _, _ in header.structs])]
+            if not owned and not new:
+                continue
+            place = "heron/" + header.path.relative_to(root / "include" / "heron").as_posix()
+            first = header.head[:header.head.index("")] if "" in header.head else header.head
+            optimizers += ["// --- " + " ".join(owned or [place]), ""]
+            if owned:
+                optimizers += self.comment(first) + [f"// Formulas, state and costs: {place}.", ""]
+            for name in new:
+                optimizers += self.write_enum(self.enums[name]) if name in self.enums else self.write_struct(self.structs[name])
+                if self.versioned(name):
+                    declared, defined = self.write_init(name)
+                    optimizers, source = optimizers + declared, source + defined
+            for name in owned:
+                if name not in CREATED_BY_HAND:
+                    declared, defined = self.write_create(name)
+                    optimizers, source = optimizers + declared, source + defined
+            written.update(new)
+        for name in self.order:
+            if name in self.enums:
+                fields += ["template <>", f"inline constexpr EnumValues kEnumValues<{c_name(name)}> = "
+                           f'{{"{c_name(name)}", {len(self.enums[name].values)}}};', ""]
+            else:
+                fields += self.visitor(name)
+        tests = [f"HERON_C_STRUCT({c_name(name)}, {c_name(name)}_init)"
+                 for name in self.order if name in self.structs and self.versioned(name)]
+        for name, _ in self.optimizers:
+            options, made = c_name(name + "Options"), f"heron_{snake(name)}_create"
+            forms = [(f"{name}Options{{}}", f"{options}_init")]
+            forms += [(f"{name}Options::{preset.name}()", f"{options}_{preset.name}")
+                      for preset in self.structs[name + "Options"].presets if not preset.parameters]
+            tests += [f"HERON_C_OPTIMIZER({name}, ({value}), {options}, {init}, {made})" for value, init in forms
+                      if name not in CREATED_BY_HAND]
+        version = (root / "include" / "heron" / "version.hpp").read_text(encoding="utf-8")
+        macros = re.findall(r"^#define HERON_VERSION_\w+ \d+$", version, re.M)
+        note = ["// Written by src/c/generate.py from the C++ headers; do not edit."]
+        return {
+            "include/heron/c/types.h": header_file(
+                ["// Enumerations and plain structs of the C API, and the version of these headers."] + note,
+                macros + [""], ["heron/c/base.h", "heron/c/schedule.h"], types),
+            "include/heron/c/optimizers.h": header_file(
+                ["// The optimizers of the C API: for each its options, functions that fill them with defaults or with those of",
+                 "// a published form, and a function that creates it.", "//",
+                 "// A field's comment begins with its default, where that is not 0, false or empty. heron_..._create() fails",
+                 "// with HERON_ERROR_INVALID_ARGUMENT, naming the option, for one out of range; it copies what it needs of the",
+                 "// options. The device must outlive the optimizer, which heron_optimizer_destroy() ends (c/train.h). Threads:",
+                 "// optimizers of one device may be created from several threads at once."] + note,
+                [], ["heron/c/types.h"], optimizers),
+            "src/c/fields.inc": inc_file(["// Which field of C belongs to which of C++; included by c/convert.hpp."] + note, fields),
+            "src/c/optimizers.inc": inc_file(["// The functions that are declared beside options; included by c/optimizers.cpp."] + note,
+                                             source),
+            "tests/c_api/list.inc": inc_file(["// Structs, and optimizers in their published forms, of the C API; included by tests."] +
+                                             note, tests),
+        }
+
+
+def member_lines(declaration, remark, indent="    "):
+    line = indent + declaration
+    if not remark:
+        return [line]
+    if len(line) + 5 + len(remark) <= COLUMNS:
+        return [f"{line}  // {remark}"]
+    return [indent + "// " + part for part in textwrap.wrap(remark, COLUMNS - len(indent) - 3, break_long_words=False,
+                                                            break_on_hyphens=False)] + [line]
+
+
+def rewrap(lines, width):
+    """Paragraphs that names made too long are filled again; the others stay as they are."""
+    out, paragraph = [], []
+    for line in lines + [None]:
+        if line and not line.startswith(" "):
+            paragraph.append(line)
+            continue
+        if any(len(part) > width for part in paragraph):
+            paragraph = textwrap.wrap(" ".join(paragraph), width, break_long_words=False, break_on_hyphens=False)
+        out += paragraph
+        paragraph = []
+        if line is not None:
+            out.append(line)
+    return out
+
+
+def fold(line):
+    """A declaration that is too long goes on behind its opening parenthesis, parameter by parameter."""
+    indent = " " * (line.index("(") + 1)
+    out, *rest = line.split(", ")
+    lines = []
+    for part in rest:
+        if len(out) + len(part) + 3 > COLUMNS:
+            lines.append(out + ",")
+            out = indent + part
+        else:
+            out += ", " + part
+    return lines + [out]
+
+
+def header_file(head, macros, includes, body):
+    guard = ["#pragma once", "", "#include <stdbool.h>", "#include <stddef.h>", "#include <stdint.h>", "#include <vulkan/vulkan_core.h>", ""]
+    return "\n".join(["// SPDX-License-Identifier: MIT"] + head + guard + macros +
+                     [f'#include "{include}"' for include in includes] +
+                     ["", "#ifdef __cplusplus", 'extern "C" {', "#endif", ""] + body + ["#ifdef __cplusplus", "}", "#endif", ""])
+
+
+def inc_file(head, body):
+    return "\n".join(["// SPDX-License-Identifier: MIT"] + head + [""] + body).rstrip("\n") + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--check", action="store_true", help="write nothing, fail where a file is stale")
+    parser.add_argument("--root", type=pathlib.Path, default=pathlib.Path(__file__).resolve().parents[2])
+    arguments = parser.parse_args()
+    stale = 0
+    for name, text in Api(arguments.root).files(arguments.root).items():
+        path = arguments.root / name
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale += 1
+        if arguments.check:
+            print(f"{name} is not what the C++ headers make of it; run src/c/generate.py", file=sys.stderr)
+        else:
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote {name}")
+    return 1 if stale and arguments.check else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except Refusal as refusal:
+        sys.exit(f"src/c/generate.py: {refusal}")

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+"""src/c/generate.py finds its files up to date, and would find out about each kind of addition to the C++ headers."""
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def check(root):
+    return subprocess.run([sys.executable, str(ROOT / "src/c/generate.py"), "--check", "--root", str(root)],
+                          capture_output=True, text=True, check=False)
+
+
+class GeneratedFiles(unittest.TestCase):
+    def test_are_what_the_headers_make_of_them(self):
+        result = check(ROOT)
+        self.assertEqual(result.returncode, 0, result.stderr)
+
+
+class Additions(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.root = pathlib.Path(self.folder.name)
+        shutil.copytree(ROOT / "include", self.root / "include")
+        shutil.copytree(ROOT / "src/c", self.root / "src/c")
+        (self.root / "tests").mkdir()
+        shutil.copytree(ROOT / "tests/c_api", self.root / "tests/c_api")
+
+    def tearDown(self):
+        self.folder.cleanup()
+
+    def change(self, name, old, new):
+        path = self.root / "include/heron" / name
+        text = path.read_text(encoding="utf-8")
+        self.assertIn(old, text)
+        path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+    def expect_noticed(self, word):
+        result = check(self.root)
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn(word, result.stderr)
+
+    def test_nothing_changed(self):
+        self.assertEqual(check(self.root).returncode, 0)
+
+    def test_option(self):
+        self.change("optim/adamw.hpp", "    Schedule schedule;", "    float more = 1.0f;\n    Schedule schedule;")
+        self.expect_noticed("c/optimizers.h")
+
+    def test_default(self):
+        self.change("optim/lion.hpp", "beta2 = 0.99;", "beta2 = 0.98;")
+        self.expect_noticed("c/optimizers.h")
+
+    def test_option_of_a_type_that_c_lacks(self):
+        self.change("optim/adamw.hpp", "    Schedule schedule;", "    std::set<int> more;\n    Schedule schedule;")
+        self.expect_noticed("std::set<int>")
+
+    def test_enumerator(self):
+        self.change("optim/moments.hpp", "block8,", "block8,\n    block4,")
+        self.expect_noticed("c/optimizers.h")
+
+    def test_optimizer(self):
+        text = (self.root / "include/heron/optim/lion.hpp").read_text(encoding="utf-8").replace("Lion", "Tiger")
+        (self.root / "include/heron/optim/tiger.hpp").write_text(text, encoding="utf-8")
+        self.expect_noticed("c/optimizers.h")
+
+    def test_published_form(self):
+        self.change("optim/lion.hpp", "    Schedule schedule;",
+                    "    Schedule schedule;\n    HERON_API static LionOptions paper();")
+        self.expect_noticed("c/optimizers.h")
+
+    def test_device_option(self):
+        self.change("device.hpp", "    bool debug_names = true;", "    bool more = false;\n    bool debug_names = true;")
+        self.expect_noticed("DeviceOptions")
+
+    def test_step_option(self):
+        self.change("train.hpp", "    bool accumulate = false;", "    bool more = false;\n    bool accumulate = false;")
+        self.expect_noticed("c/types.h")
+
+    def test_struct_of_options(self):
+        self.change("plan.hpp", "struct PlanMemory {", "struct ReplayOptions {\n    int depth = 1;\n};\n\nstruct PlanMemory {")
+        self.expect_noticed("ReplayOptions")
+
+    def test_header(self):
+        (self.root / "include/heron/more.hpp").write_text("#pragma once\n", encoding="utf-8")
+        self.expect_noticed("more.hpp")
+
+    def test_version(self):
+        self.change("version.hpp", "#define HERON_VERSION_PATCH 0", "#define HERON_VERSION_PATCH 1")
+        self.expect_noticed("c/types.h")
+
+
+if __name__ == "__main__":
+    unittest.main()
