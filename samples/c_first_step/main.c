@@ -56,7 +56,7 @@ int main(void) {
     check(heron_optimizer_add(muon, &matrix));
     check(heron_optimizer_add(adamw, &bias));
 
-    const heron_optimizer* optimizers[] = {muon, adamw};
+    heron_optimizer* const optimizers[] = {muon, adamw};
     heron_plan* plan = NULL;
     check(heron_compile(device, optimizers, 2, NULL, &plan));
     check(heron_plan_allocate(plan));

@@ -196,12 +196,12 @@ heron_result heron_scale_damping(heron_parameter* parameters, uint32_t count, do
 
 // --- Compilation, and while the plan runs
 
-heron_result heron_compile(const heron_device* device, const heron_optimizer* const* optimizers,
-                           uint32_t count, const heron_step_options* options, heron_plan** plan) {
+heron_result heron_compile(const heron_device* device, heron_optimizer* const* optimizers, uint32_t count,
+                           const heron_step_options* options, heron_plan** plan) {
     return guarded([&] {
         need(plan, "plan");
         std::vector<const Optimizer*> members;
-        for (const heron_optimizer* optimizer : need_list(optimizers, count, "optimizers"))
+        for (heron_optimizer* optimizer : need_list(optimizers, count, "optimizers"))
             members.push_back(need(optimizer, "an optimizer").optimizer.get());
         *plan = new heron_plan(compile(need(device, "device").device, members, read_options(options)));
     });

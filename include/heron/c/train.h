@@ -117,7 +117,7 @@ HERON_API heron_result heron_scale_damping(heron_parameter* parameters, uint32_t
 // Compiles one step of all optimizers into a plan. `options` may be NULL. Fails (HERON_ERROR_INVALID_ARGUMENT)
 // for optimizers of another device, repeated names, out-of-range or non-finite options, overlapping
 // parameters. The optimizers may go afterwards; the device must outlive the plan.
-HERON_API heron_result heron_compile(const heron_device* device, const heron_optimizer* const* optimizers,
+HERON_API heron_result heron_compile(const heron_device* device, heron_optimizer* const* optimizers,
                                      uint32_t count, const heron_step_options* options, heron_plan** plan);
 
 // --- While it runs
