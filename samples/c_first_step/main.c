@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The smallest complete program in C: a matrix for Muon, a bias for AdamW, ten steps. The README quotes the core.
+// The smallest complete program in C: a matrix for Muon, a bias for AdamW, ten steps. The README quotes its middle.
 #include <heron/heron.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,28 +38,24 @@ int main(void) {
     check(heron_buffer_create(device, sizeof values, HERON_MEMORY_KIND_DEVICE, "gradients", &gradients));
     check(heron_buffer_write(weights, values, sizeof values, 0));
 
-    heron_muon_options muon_options;
-    check(heron_muon_options_init(&muon_options));
-    muon_options.lr = 0.02f;
-    heron_adamw_options adamw_options;
-    check(heron_adamw_options_init(&adamw_options));
-    adamw_options.lr = 0.01f;
-    check(heron_schedule_warmup_cosine(&adamw_options.schedule, 3, 10, 0.1f));
-    heron_optimizer *muon = NULL, *adamw = NULL;
-    check(heron_muon_create(device, &muon_options, &muon));
-    check(heron_adamw_create(device, &adamw_options, &adamw));
-
     const heron_parameter matrix =
         parameter("fc.weight", weights, gradients, (heron_shape){2, {ROWS, COLUMNS}}, 0);
     const heron_parameter bias =
         parameter("fc.bias", weights, gradients, (heron_shape){1, {ROWS}}, ROWS * COLUMNS * sizeof(float));
+
+    heron_muon_options options;
+    check(heron_muon_options_init(&options));  // all defaults
+    options.lr = 0.02f;
+    check(heron_schedule_warmup_cosine(&options.schedule, 3, 10, 0.1f));
+    heron_optimizer *muon = NULL, *adamw = NULL;
+    check(heron_muon_create(device, &options, &muon));
+    check(heron_adamw_create(device, NULL, &adamw));
     check(heron_optimizer_add(muon, &matrix));
     check(heron_optimizer_add(adamw, &bias));
 
-    heron_optimizer* const optimizers[] = {muon, adamw};
     heron_plan* plan = NULL;
-    check(heron_compile(device, optimizers, 2, NULL, &plan));
-    check(heron_plan_allocate(plan));
+    check(heron_compile(device, (heron_optimizer*[]){muon, adamw}, 2, NULL, &plan));
+    check(heron_plan_allocate(plan));  // state and workspace; their sizes are known beforehand
     check(heron_plan_initialize(plan));
     for (int step = 1; step <= 10; ++step) {
         // In place of a backward pass: the gradient of the loss |w|^2 / 2 is w itself.

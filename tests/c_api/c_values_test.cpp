@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <fstream>
+#include <iterator>
 #include <new>
 #include <string>
 #include <thread>
@@ -310,6 +312,20 @@ TEST(CHandles, NullIsRefusedOrEmpty) {
     EXPECT_EQ(heron_compile(nullptr, nullptr, 0, nullptr, nullptr), HERON_ERROR_INVALID_ARGUMENT);
     EXPECT_EQ(heron_metadata_find(nullptr, "key"), nullptr);
     EXPECT_EQ(heron_device_create(nullptr, nullptr), HERON_ERROR_INVALID_ARGUMENT);
+}
+
+std::string file_text(const char* name) {
+    std::ifstream file(std::string(HERON_SOURCE_DIR) + "/" + name, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+TEST(CFirstStep, HoldsWhatTheReadmeShows) {
+    const std::string readme = file_text("README.md");
+    const std::string fence = "```c\n";
+    const std::size_t begin = readme.find(fence) + fence.size();
+    const std::string shown = readme.substr(begin, readme.find("```", begin) - begin);
+    EXPECT_TRUE(says(shown.c_str(), "heron_muon_create(")) << shown;
+    EXPECT_TRUE(says(file_text("samples/c_first_step/main.c").c_str(), shown)) << "README shows:\n" << shown;
 }
 
 TEST(CHalves, AreThoseOfCpp) {

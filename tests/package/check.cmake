@@ -28,6 +28,7 @@ elseif(STEP STREQUAL "subdirectory")
     run(${CMAKE_COMMAND} -S ${SOURCE}/add_subdirectory -B ${build} ${settings})
     run(${CMAKE_COMMAND} --build ${build})
     run(${build}/first_use)
+    run(${build}/first_use_c)
     run(${build}/own_kernel)
     file(REMOVE_RECURSE ${prefix})
     run(${CMAKE_COMMAND} --install ${build} --prefix ${prefix})
@@ -61,6 +62,10 @@ elseif(STEP STREQUAL "pkg_config")
     cmake_path(GET folder PARENT_PATH libraries)
     run(${CXX} -std=c++20 ${SOURCE}/first_use.cpp ${flags} -Wl,-rpath,${libraries} -o ${WORK}/pkg_config_${LINKAGE})
     run(${WORK}/pkg_config_${LINKAGE})
+    # From C: the libraries that a static heron needs are among the flags.
+    run(${CC} -std=c11 -pedantic -Wall -Wextra -Werror ${SOURCE}/first_use.c ${flags} -Wl,-rpath,${libraries}
+        -o ${WORK}/pkg_config_c_${LINKAGE})
+    run(${WORK}/pkg_config_c_${LINKAGE})
 elseif(STEP STREQUAL "symbols")
     # No name of Vulkan's or volk's may leave the library; a shared one exports nothing but its own namespace.
     file(GLOB_RECURSE libraries ${prefix}/libheron.a ${prefix}/libheron.so)
