@@ -61,6 +61,36 @@ NOT_PRESETS = {("Dion2Options", "dion_polar")}  # what heron_dion2_options_init(
 # Optimizers whose constructor takes more than a device and options.
 CREATED_BY_HAND = {"Lookahead"}
 
+# Public functions whose C counterpart is not called heron_<class>_<function> or heron_<function>; None: the reason stands
+# beside it. The counterparts are written by hand, in include/heron/c and src/c.
+CLASSES = ["Device", "Buffer", "FeatureChain", "Schedule", "Optimizer", "Plan", "EvaluationWeights"]
+CALLED = {
+    "Device::list": "heron_device_list_create",
+    "Device::create_buffer": "heron_buffer_create",
+    "Device::pipeline_cache_bytes": "heron_device_pipeline_cache",
+    "Device::impl": None,  # the library's own
+    "Schedule::pieces": None,  # heron_schedule is its pieces
+    "Optimizer::parameters": "heron_optimizer_parameter_count",
+    "Optimizer::device": None,  # whoever created it knows
+    "Plan::device": None,
+    "Plan::impl": None,
+    "Plan::states": "heron_plan_get_state",
+    "Plan::table": None,  # of tensors of a graph, as the next three
+    "Plan::write_table": None,
+    "Plan::readback": None,
+    "Plan::view": None,
+    "to_string": None,  # of enumerators, which C has as numbers; heron_result_text() for those of errors
+    "bytes_of": None,  # 2 or 4
+    "route": "heron_routing_create",
+    "status": "heron_plan_status",
+    "set_learning_rate": "heron_plan_set_learning_rate",
+    "loss_scale_address": "heron_plan_loss_scale_address",
+    "set_second_order": "heron_plan_set_second_order",
+    "set_damping": "heron_plan_set_damping",
+    "kfac_clip": "heron_plan_kfac_clip",
+    "draw_scion_weight": None,  # an operation of a graph
+}
+
 SCALARS = {"float": "float", "double": "double", "bool": "bool", "int": "int", "std::uint8_t": "uint8_t",
            "std::uint32_t": "uint32_t", "std::uint64_t": "uint64_t", "const char*": "const char*", "void*": "void*",
            "std::string": "const char*", "Shape": "heron_shape", "Schedule": "heron_schedule"}
@@ -114,7 +144,7 @@ class Header:
 
     def __init__(self, path):
         self.path = path
-        self.structs, self.enums, self.optimizers = [], [], []
+        self.structs, self.enums, self.optimizers, self.functions = [], [], [], []
         lines = path.read_text(encoding="utf-8").split("\n")
         start = lines.index("#pragma once")
         self.head = [line[3:] for line in lines[1:start]]
@@ -127,6 +157,12 @@ class Header:
                 continue
             opening = re.match(r"(struct|enum class) (?:HERON_API )?(\w+)(?: : [\w:]+)? \{(.*)", line)
             optimizer = re.match(r"class HERON_API (\w+) : public (?:Layer)?Optimizer \{", line)
+            function = re.match(r"(?:HERON_API|constexpr) [\w:<>,&* ]+?[ &*](\w+)\(", line)
+            known = re.match(r"class (?:HERON_API )?(\w+) ", line)
+            if function:
+                self.functions.append(function[1])
+            if known and known[1] in CLASSES:
+                self.functions += self.public_functions(known[1], lines[i:lines.index("};", i)])
             if optimizer:
                 self.optimizers.append(optimizer[1])
             if opening:
@@ -144,6 +180,17 @@ class Header:
                 else:
                     self.enums.append(self.read_enum(name, comment, body))
             comment = []
+
+    def public_functions(self, name, body):
+        """Class::function of each public function that is no operator."""
+        found, public = [], False
+        for line in body:
+            if re.match(r"(public|private|protected):", line):
+                public = line == "public:"
+            function = re.match(r"    (?:static |virtual )?(?:const )?[\w:<>,&* ]+?[ &*](\w+)\(", line)
+            if public and function and "operator" not in line and not line.startswith("    return"):
+                found.append(f"{name}::{function[1]}")
+        return found
 
     def read_enum(self, name, comment, body):
         enum = Enum(name, comment)
@@ -257,9 +304,24 @@ class Api:
             there = [field.name for field in self.read(name).fields]
             if there != fields.split():
                 raise Refusal(f"{name} is converted by hand, with the fields {fields.split()}; it has {there}")
-        for name in self.order:
-            if name in self.structs and name not in TYPES and not name.endswith("Options") and self.structs[name].presets:
-                raise Refusal(f"{name} has named sets")
+        written = "".join((include / "c" / name).read_text(encoding="utf-8")
+                          for name in ("base.h", "device.h", "plan.h", "schedule.h", "train.h"))
+        self.check_functions(set(re.findall(r"\b(heron_\w+)\(", written)))
+
+    def check_functions(self, declared):
+        """Each function of a class or namespace that the C API covers is declared in C, too."""
+        for header in self.headers:
+            if header.path.parent.name == "linalg" or header.path.name in ("graph.hpp", "curvature.hpp"):
+                continue  # operations of graphs
+            for function in header.functions:
+                owner, _, name = function.rpartition("::")
+                stem = (c_name(owner) if owner else "heron") + "_"
+                counterparts = {stem + name, stem + "get_" + name}
+                if function in CALLED:
+                    counterparts = {CALLED[function]}
+                if counterparts != {None} and not counterparts & declared:
+                    raise Refusal(f"{header.path}: {function}() has no C counterpart; write "
+                                  f"{sorted(counterparts)[-1]}(), or say in CALLED why there is none")
 
     def read(self, name):
         header, _, comment, body = self.raw[name]

@@ -85,6 +85,14 @@ class Additions(unittest.TestCase):
         self.change("plan.hpp", "struct PlanMemory {", "struct ReplayOptions {\n    int depth = 1;\n};\n\nstruct PlanMemory {")
         self.expect_noticed("ReplayOptions")
 
+    def test_function_of_a_class(self):
+        self.change("plan.hpp", "    void prewarm();", "    void prewarm();\n    bool warm() const;")
+        self.expect_noticed("Plan::warm()")
+
+    def test_function(self):
+        self.change("train.hpp", "// Address of the f32", "HERON_API void stop(Plan& plan);\n// Address of the f32")
+        self.expect_noticed("stop()")
+
     def test_header(self):
         (self.root / "include/heron/more.hpp").write_text("#pragma once\n", encoding="utf-8")
         self.expect_noticed("more.hpp")
