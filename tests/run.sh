@@ -10,7 +10,8 @@ Usage: tests/run.sh [options] [-- CMake arguments]
   Installs what is missing (Debian packages; root is asked for only then), builds, and runs the tests on every Vulkan
   device found: the real GPUs, Mesa's lavapipe and SwiftShader.
 
-  --label REGEX     only tests with such a label: unit, device, golden, slow, sample, fuzz, package
+  --label REGEX     only tests with such a label: unit, device, golden, slow, sample, fuzz, package,
+                    c_api
   --exclude REGEX   no tests with such a label
   --build-dir DIR   where to build (default: build/tests, or build/tests-debug, ...)
   --jobs N          parallel compilers and tests (default: number of processors)
@@ -99,7 +100,7 @@ install_packages() {
     local package missing=()
     local wanted=(cmake ninja-build pkg-config libvulkan-dev libvulkan-volk-dev glslang-tools spirv-tools
         nlohmann-json3-dev libgtest-dev libeigen3-dev libcli11-dev libstb-dev libfmt-dev zlib1g-dev
-        mesa-vulkan-drivers vulkan-validationlayers)
+        mesa-vulkan-drivers vulkan-validationlayers python3)
     [ -n "${CXX:-}" ] || command -v c++ >/dev/null || wanted=(g++ "${wanted[@]}")
     for package in "${wanted[@]}"; do
         dpkg-query -W -f '${Status}\n' "$package" 2>/dev/null | grep -q '^install ok installed' || missing+=("$package")

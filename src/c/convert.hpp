@@ -167,17 +167,18 @@ C filled(const Value& value) {
 }
 
 // Throws (invalid_argument, version_mismatch) unless heron_..._init() of these headers has filled the struct.
-inline void check_header(const heron_struct& header, std::size_t bytes, const std::string& name) {
-    if (header.bytes == 0) refuse("a " + name + " is not initialized; call " + name + "_init() first");
+inline void check_header(const heron_struct& header, std::size_t bytes, const char* name) {
+    if (header.bytes == 0)
+        refuse(std::string("a ") + name + " is not initialized; call " + name + "_init() first");
     check_header_version(header.version);
     if (header.bytes != bytes)
         throw Error(ErrorCode::version_mismatch,
-                    "a " + name + " has " + std::to_string(header.bytes) + " bytes, in this library " +
-                        std::to_string(bytes) + "; initialize it by " + name +
+                    std::string("a ") + name + " has " + std::to_string(header.bytes) +
+                        " bytes, in this library " + std::to_string(bytes) + "; initialize it by " + name +
                         "_init(), and compile the program with this library's headers");
 }
 
-// The options that a function was given; `name` of the argument. NULL, where it is allowed: the defaults.
+// The options that a function was given; NULL, where it is allowed: the defaults.
 template <class C>
 auto read_struct(const C& c) {
     check_header(c.header, sizeof c, Fields<C>::kName);

@@ -527,6 +527,9 @@ class Api:
                 fields += self.visitor(name)
         tests = [f"HERON_C_STRUCT({c_name(name)}, {c_name(name)}_init)"
                  for name in self.order if name in self.structs and self.versioned(name)]
+        for name in list(self.structs) + list(BY_HAND):
+            names = ", ".join(f"f{i}" for i in range(len(self.read(name).fields)))
+            tests += fold(f"HERON_C_FIELDS({name}, {names})")
         for name, _ in self.optimizers:
             options, made = c_name(name + "Options"), f"heron_{snake(name)}_create"
             forms = [(f"{name}Options{{}}", f"{options}_init")]

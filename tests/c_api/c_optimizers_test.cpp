@@ -133,6 +133,7 @@ protected:
 HERON_DEVICE_TESTS(COptimizersTest);
 
 TEST_P(COptimizersTest, MakeTheSamePlansAsInCpp){
+#define HERON_C_FIELDS(Struct, ...)
 #define HERON_C_STRUCT(C, initialize)
 #define HERON_C_OPTIMIZER(Made, options, C, initialize, create) \
     {                                                           \
@@ -140,6 +141,7 @@ TEST_P(COptimizersTest, MakeTheSamePlansAsInCpp){
         expect_same<Made>(options, initialize, create);         \
     }
 #include "c_api/list.inc"
+#undef HERON_C_FIELDS
 #undef HERON_C_STRUCT
 #undef HERON_C_OPTIMIZER
 }

@@ -185,11 +185,31 @@ void expect_round_trip(const char* name, const Initialize& initialize) {
 }
 
 TEST(COptions, EveryFieldComesThrough) {
+#define HERON_C_FIELDS(Struct, ...)
 #define HERON_C_STRUCT(C, initialize) expect_round_trip<C>(#C, initialize);
 #define HERON_C_OPTIMIZER(Made, options, C, initialize, create)
 #include "c_api/list.inc"
+#undef HERON_C_FIELDS
 #undef HERON_C_STRUCT
 #undef HERON_C_OPTIMIZER
+}
+
+// A structured binding names all fields of a struct: this compiles only where the generator has seen each of
+// them.
+TEST(COptions, NoFieldOfCppIsOverlooked) {
+    std::size_t structs = 0;
+#define HERON_C_STRUCT(C, initialize)
+#define HERON_C_OPTIMIZER(Made, options, C, initialize, create)
+#define HERON_C_FIELDS(Struct, ...)                         \
+    structs += [](const Struct& value) {                    \
+        [[maybe_unused]] const auto& [__VA_ARGS__] = value; \
+        return std::size_t{1};                              \
+    }(Struct{});
+#include "c_api/list.inc"
+#undef HERON_C_FIELDS
+#undef HERON_C_STRUCT
+#undef HERON_C_OPTIMIZER
+    EXPECT_GT(structs, 60u);
 }
 
 TEST(COptions, WhatIsNoEnumeratorIsRefused) {
