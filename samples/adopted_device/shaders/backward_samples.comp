@@ -32,7 +32,7 @@ void main() {
     float x[FEATURES];
     for (uint i = 0; i < FEATURES; ++i) {
         x[i] = feature(i, uv);
-        scratch.v[FEATURE_ROWS + i * SAMPLES + s] = x[i];
+        scratch.v[FEATURE_ROWS + s * FEATURES + i] = x[i];
     }
     float y[COLOURS];
     for (uint c = 0; c < COLOURS; ++c)
@@ -42,7 +42,7 @@ void main() {
         for (uint i = 0; i < FEATURES; ++i)
             z += w.v[HIDDEN_WEIGHT + h * FEATURES + i] * x[i];
         z = max(z, 0.0);
-        scratch.v[HIDDEN_ROWS + h * SAMPLES + s] = z;
+        scratch.v[HIDDEN_ROWS + s * HIDDEN + h] = z;
         for (uint c = 0; c < COLOURS; ++c)
             y[c] += w.v[HEAD_WEIGHT + c * HIDDEN + h] * z;
     }
@@ -54,15 +54,15 @@ void main() {
         float difference = y[c] - wanted[c];
         loss += difference * difference / float(COLOURS);
         dy[c] = 2.0 * difference / float(COLOURS * SAMPLES);
-        scratch.v[COLOUR_GRADIENT_ROWS + c * SAMPLES + s] = dy[c];
+        scratch.v[COLOUR_GRADIENT_ROWS + s * COLOURS + c] = dy[c];
     }
     scratch.v[LOSS_ROW + s] = loss / float(SAMPLES);
     for (uint h = 0; h < HIDDEN; ++h) {
         float dz = 0.0;
         for (uint c = 0; c < COLOURS; ++c)
             dz += w.v[HEAD_WEIGHT + c * HIDDEN + h] * dy[c];
-        if (scratch.v[HIDDEN_ROWS + h * SAMPLES + s] <= 0.0)
+        if (scratch.v[HIDDEN_ROWS + s * HIDDEN + h] <= 0.0)
             dz = 0.0;
-        scratch.v[HIDDEN_GRADIENT_ROWS + h * SAMPLES + s] = dz;
+        scratch.v[HIDDEN_GRADIENT_ROWS + s * HIDDEN + h] = dz;
     }
 }

@@ -31,7 +31,8 @@ const uint HEAD_WEIGHT = HIDDEN_BIAS + HIDDEN;            // COLOURS x HIDDEN
 const uint HEAD_BIAS = HEAD_WEIGHT + COLOURS * HIDDEN;    // COLOURS
 const uint WEIGHT_COUNT = HEAD_BIAS + COLOURS;
 
-// Offsets in the scratch memory of the backward pass, in floats; each is a matrix with one column a sample.
+// Offsets in the scratch memory of the backward pass, in floats; each is a matrix with one row a sample, as optimizers of
+// layers want what they are given of the passes.
 const uint FEATURE_ROWS = 0;
 const uint HIDDEN_ROWS = FEATURES * SAMPLES;
 const uint HIDDEN_GRADIENT_ROWS = HIDDEN_ROWS + HIDDEN * SAMPLES;

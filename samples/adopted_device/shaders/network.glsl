@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The engine's network and what it has to learn. The includer has declared the push constants as `p`.
+// The engine's network and what it has to learn. The includer has included engine.h.
 
 const float TAU = 6.2831853;
 
@@ -19,5 +19,23 @@ vec3 target(vec2 uv) {
         colour = vec3(0.95, 0.75, 0.2);
     if (uv.y > 0.72 && ((int(uv.x * 8.0) + int(uv.y * 8.0)) & 1) == 0)
         colour *= 0.45;
+    return colour;
+}
+
+// What the network has learned of that place.
+vec3 evaluate(F32 w, vec2 uv) {
+    float x[FEATURES];
+    for (uint i = 0; i < FEATURES; ++i)
+        x[i] = feature(i, uv);
+    vec3 colour;
+    for (uint c = 0; c < COLOURS; ++c)
+        colour[c] = w.v[HEAD_BIAS + c];
+    for (uint h = 0; h < HIDDEN; ++h) {
+        float z = w.v[HIDDEN_BIAS + h];
+        for (uint i = 0; i < FEATURES; ++i)
+            z += w.v[HIDDEN_WEIGHT + h * FEATURES + i] * x[i];
+        for (uint c = 0; c < COLOURS; ++c)
+            colour[c] += w.v[HEAD_WEIGHT + c * HIDDEN + h] * max(z, 0.0);
+    }
     return colour;
 }

@@ -17,22 +17,7 @@ void main() {
         return;
     uint column = i % width;
     vec2 uv = (vec2(float(column % p.image_size), float(i / width)) + 0.5) / float(p.image_size);
-    vec3 colour = target(uv);
-    if (column < p.image_size) {
-        F32 w = p.weights;
-        float x[FEATURES];
-        for (uint f = 0; f < FEATURES; ++f)
-            x[f] = feature(f, uv);
-        for (uint c = 0; c < COLOURS; ++c)
-            colour[c] = w.v[HEAD_BIAS + c];
-        for (uint h = 0; h < HIDDEN; ++h) {
-            float z = w.v[HIDDEN_BIAS + h];
-            for (uint f = 0; f < FEATURES; ++f)
-                z += w.v[HIDDEN_WEIGHT + h * FEATURES + f] * x[f];
-            for (uint c = 0; c < COLOURS; ++c)
-                colour[c] += w.v[HEAD_WEIGHT + c * HIDDEN + h] * max(z, 0.0);
-        }
-    }
+    vec3 colour = column < p.image_size ? evaluate(p.weights, uv) : target(uv);
     uvec3 bytes = uvec3(clamp(colour, vec3(0.0), vec3(1.0)) * 255.0 + 0.5);
     Pixels image = p.image;
     image.v[i] = bytes.r | (bytes.g << 8) | (bytes.b << 16) | 0xff000000u;
