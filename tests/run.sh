@@ -10,8 +10,8 @@ Usage: tests/run.sh [options] [-- CMake arguments]
   Installs what is missing (Debian packages; root is asked for only then), builds, and runs the tests on every Vulkan
   device found: the real GPUs, Mesa's lavapipe and SwiftShader.
 
-  --label REGEX     only tests with such a label: unit, device, golden, slow, sample, fuzz, package,
-                    c_api
+  --label REGEX     only tests with such a label: unit, device, golden, slow, sample, engine, c_api, fuzz,
+                    package
   --exclude REGEX   no tests with such a label
   --build-dir DIR   where to build (default: build/tests, or build/tests-debug, ...)
   --jobs N          parallel compilers and tests (default: number of processors)

@@ -208,7 +208,7 @@ public:
 
     Device(Device&&) noexcept;
     Device& operator=(Device&&) noexcept;
-    ~Device();  // does not wait for the GPU: all plans and buffers of the device must be gone or idle
+    ~Device();  // all plans and buffers of the device must be gone or idle
 
     const DeviceInfo& info() const;
     const Capabilities& capabilities() const;

@@ -49,14 +49,10 @@ void Device::Impl::open(const Opening& opening, const DeviceOptions& options) {
 }
 
 Device::Impl::~Impl() {
-    if (!abandoned_.empty()) {
-        // A copy timed out. Its memory must not go while the queue may still use it, but a device that hangs
-        // must not hang its owner for ever.
-        constexpr std::uint64_t kPatience_ns = 2'000'000'000;
-        (void)wait_result(submitted_, kPatience_ns);
-        for (Abandoned& item : abandoned_) vk.DestroyCommandPool(device, item.pool, allocator);
-        abandoned_.clear();
-    }
+    settle(timeline, submitted_);
+    // Of copies that timed out. Their memory must not go while the queue may still use it.
+    for (Abandoned& item : abandoned_) vk.DestroyCommandPool(device, item.pool, allocator);
+    abandoned_.clear();
     pipelines.reset();
     memory.reset();
     if (timeline) vk.DestroySemaphore(device, timeline, allocator);

@@ -91,6 +91,10 @@ struct Device::Impl {
     // Returns false on time-out.
     bool wait(std::uint64_t value, std::uint64_t timeout_ns) const;
 
+    // For destructors, before a timeline goes: waits, though not for ever, until it has been signalled.
+    // Whoever waited for another semaphore of the same submission cannot know that yet.
+    void settle(VkSemaphore semaphore, std::uint64_t value) const noexcept;
+
     // --- Blocking copy between two buffers, for Buffer::read and write. `staging`, one of the two, is kept
     // until the device goes where the copy did not end in time.
     void copy(const BufferRange& from, const BufferRange& to, Buffer& staging);

@@ -66,6 +66,7 @@ Plan::Impl::Impl(const Graph::Impl& source, const PlanOptions& given)
 
 Plan::Impl::~Impl() {
     Device::Impl& device = vk();
+    device.settle(timeline, submitted);
     if (queries != VK_NULL_HANDLE) device.vk.DestroyQueryPool(device.device, queries, device.allocator);
     if (timeline != VK_NULL_HANDLE) device.vk.DestroySemaphore(device.device, timeline, device.allocator);
     if (pool != VK_NULL_HANDLE) device.vk.DestroyCommandPool(device.device, pool, device.allocator);

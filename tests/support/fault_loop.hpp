@@ -24,12 +24,16 @@ void fail_everywhere(VulkanProxy& proxy, const Life& life) {
     for (VkResult result :
          {VK_ERROR_OUT_OF_HOST_MEMORY, VK_ERROR_OUT_OF_DEVICE_MEMORY, VK_ERROR_DEVICE_LOST, VK_TIMEOUT}) {
         std::uint64_t index = 0;
+        std::uint64_t silent_waits = 0;  // of the destructors of a plan and of the device
         for (; index < 10 * calls; ++index) {
             proxy.fail_call(index, result);
             try {
                 const auto values = life();
-                // Only this may be survived: memory of another type serves as well.
-                if (!proxy.failed().empty()) EXPECT_EQ(proxy.failed(), "vkAllocateMemory") << index;
+                // Only these may be survived: memory of another type serves as well, destructors tell nobody.
+                if (proxy.failed() == "vkWaitSemaphores")
+                    ++silent_waits;
+                else if (!proxy.failed().empty())
+                    EXPECT_EQ(proxy.failed(), "vkAllocateMemory") << index;
                 EXPECT_EQ(values, expected);
             } catch (const Error& error) {
                 // A time-out is one of a wait only.
@@ -44,6 +48,7 @@ void fail_everywhere(VulkanProxy& proxy, const Life& life) {
             if (proxy.failed().empty()) break;
         }
         EXPECT_EQ(index, calls) << "every call was reached";
+        EXPECT_LE(silent_waits, 2u);
         proxy.stop_failing();
         EXPECT_EQ(life(), expected) << "a retry gives the same bits";
         if (::testing::Test::HasFailure()) return;
