@@ -93,7 +93,7 @@ public:
     Plan();  // empty; assign a compiled one, everything else refuses (invalid_argument)
     Plan(Plan&&) noexcept;
     Plan& operator=(Plan&&) noexcept;
-    ~Plan();  // does not wait: the last submission that uses the plan must have finished
+    ~Plan();  // the last submission that uses the plan must have finished
 
     // --- Needs, known before anything is allocated (bytes) ---
     std::uint64_t state_bytes() const;      // must outlive the plan's steps
@@ -104,7 +104,7 @@ public:
     // --- Set-up, once ---
     // Compiles every pipeline of the plan. allocate() and bind() do it too; recording never does.
     void prewarm();
-    // Takes the memory from the device (its allocator or the caller's callbacks).
+    // Takes memory of the device or of its callbacks; refused, with need and budget, before any is taken.
     void allocate();
     // Uses the caller's memory. Throws (invalid_argument), and changes nothing, naming the range that is too
     // small, misaligned, not mapped, or without the device-address flag, with need and offer; or the two

@@ -4,6 +4,7 @@
 #include "core/memory.hpp"
 
 #include <algorithm>
+#include <array>
 #include <string>
 
 #include "core/device.hpp"
@@ -179,6 +180,61 @@ std::uint64_t Memory::available_bytes(std::uint32_t heap) const {
     return total - std::min(total, heap_bytes_[heap]);
 }
 
+std::string Memory::left_text(std::uint32_t heap, std::uint64_t available) const {
+    return "heap " + std::to_string(heap) + " has " + bytes_text(available) + " left of " +
+           bytes_text(properties_.memoryHeaps[heap].size) +
+           (device_.capabilities.memory_budget ? " (VK_EXT_memory_budget)" : "");
+}
+
+VkDeviceSize Memory::shared_block_bytes(MemoryKind kind, std::uint32_t heap) const {
+    VkDeviceSize bytes = kind == MemoryKind::device ? kDeviceBlockBytes : kHostBlockBytes;
+    bytes = std::min(bytes, properties_.memoryHeaps[heap].size / 16);
+    if (device_.capabilities.max_allocation_bytes != 0)
+        bytes = std::min<VkDeviceSize>(bytes, device_.capabilities.max_allocation_bytes / 4);
+    return bytes;
+}
+
+bool Memory::has_gap(const MemoryRequest& request) const {
+    return std::any_of(blocks_.begin(), blocks_.end(), [&](const auto& block) {
+        return block->shared && block->kind == request.kind &&
+               std::any_of(block->gaps.begin(), block->gaps.end(), [&](const Block::Gap& gap) {
+                   return gap.bytes >= request.bytes + request.alignment;
+               });
+    });
+}
+
+void Memory::require(std::span<const MemoryRequest> requests, std::string_view who) const {
+    if (callbacks_.allocate) return;
+    const std::lock_guard lock(mutex_);
+    std::array<std::uint64_t, VK_MAX_MEMORY_HEAPS> available{};
+    for (std::uint32_t heap = 0; heap < properties_.memoryHeapCount; ++heap)
+        available[heap] = available_bytes(heap);
+    std::array<std::uint64_t, VK_MAX_MEMORY_HEAPS> left = available;
+    std::string needs;
+    std::string shortage;
+    for (const MemoryRequest& request : requests) {
+        needs += (needs.empty() ? "" : ", ") + bytes_text(request.bytes) + " for " + request.purpose;
+        if (has_gap(request)) continue;
+        const VkDeviceSize bytes = request.bytes + request.alignment + kTailBytes;
+        std::string full;
+        bool fits = false;
+        for (const std::uint32_t type : types_for(request.kind, ~std::uint32_t{0})) {
+            const std::uint32_t heap = properties_.memoryTypes[type].heapIndex;
+            fits = bytes <= left[heap];
+            if (fits) {
+                left[heap] -= bytes;
+                break;
+            }
+            if (full.find(left_text(heap, available[heap])) == std::string::npos)
+                full += (full.empty() ? "" : "; ") + left_text(heap, available[heap]);
+        }
+        if (!fits && shortage.empty()) shortage = full;
+    }
+    if (!shortage.empty())
+        throw Error(ErrorCode::out_of_device_memory,
+                    std::string(who) + " needs " + needs + ": " + shortage + "; nothing was allocated");
+}
+
 std::unique_ptr<Memory::Block> Memory::create_block(MemoryKind kind, VkDeviceSize bytes,
                                                     const MemoryRequest& request) {
     const FunctionTable& vk = device_.vk;
@@ -217,10 +273,7 @@ std::unique_ptr<Memory::Block> Memory::create_block(MemoryKind kind, VkDeviceSiz
         const bool last = i + 1 == types.size();
         const std::uint64_t available = available_bytes(block->heap);
         if (requirements.size > available) {
-            shortage += (shortage.empty() ? "" : "; ") + std::string("heap ") + std::to_string(block->heap) +
-                        " has " + bytes_text(available) + " left of " +
-                        bytes_text(properties_.memoryHeaps[block->heap].size) +
-                        (limits.memory_budget ? " (VK_EXT_memory_budget)" : "");
+            shortage += (shortage.empty() ? "" : "; ") + left_text(block->heap, available);
             if (last) refuse(shortage);
             continue;
         }
@@ -283,10 +336,7 @@ Memory::Range Memory::allocate(const MemoryRequest& request, std::string_view na
         throw Error(ErrorCode::out_of_device_memory,
                     device_.info.name + " has no memory type for " + to_text(request.kind) + " memory");
     const std::uint32_t heap = properties_.memoryTypes[types.front()].heapIndex;
-    VkDeviceSize block_bytes = request.kind == MemoryKind::device ? kDeviceBlockBytes : kHostBlockBytes;
-    block_bytes = std::min(block_bytes, properties_.memoryHeaps[heap].size / 16);
-    if (device_.capabilities.max_allocation_bytes != 0)
-        block_bytes = std::min<VkDeviceSize>(block_bytes, device_.capabilities.max_allocation_bytes / 4);
+    const VkDeviceSize block_bytes = shared_block_bytes(request.kind, heap);
     bool shared = bytes + alignment <= block_bytes / 4;
 
     auto allocation = std::make_unique<Allocation>();

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -39,6 +41,10 @@ public:
     Range allocate(const MemoryRequest& request, std::string_view name);
     void free(const BufferRange& range, Allocation* allocation) noexcept;
 
+    // Throws heron::Error (out_of_device_memory) with need and budget where the requests together need more
+    // than the heaps have left; nothing is allocated. The caller's callbacks know their own budget.
+    void require(std::span<const MemoryRequest> requests, std::string_view who) const;
+
     // After the host wrote to, and before it reads from, mapped memory. Nothing happens for coherent memory
     // and for the caller's, which must be coherent.
     void flush(const BufferRange& range);
@@ -47,11 +53,14 @@ public:
     std::uint64_t allocated_bytes() const;  // of Heron's own VkDeviceMemory
 
 private:
-    struct HeapBudget;
     Range allocate_from_callbacks(const MemoryRequest& request);
     std::unique_ptr<Block> create_block(MemoryKind kind, VkDeviceSize bytes, const MemoryRequest& request);
     std::vector<std::uint32_t> types_for(MemoryKind kind, std::uint32_t allowed) const;
     std::uint64_t available_bytes(std::uint32_t heap) const;
+    // Of the blocks that small requests of a kind share; a request is small up to a quarter of it.
+    VkDeviceSize shared_block_bytes(MemoryKind kind, std::uint32_t heap) const;
+    bool has_gap(const MemoryRequest& request) const;  // in a shared block; under the lock
+    std::string left_text(std::uint32_t heap, std::uint64_t available) const;
     template <typename Call>
     void for_mapped_range(const BufferRange& range, const char* name, Call call);
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Plan: the memory itself. Where it comes from, what the host writes into it, and externals that move.
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstring>
+#include <vector>
 
 #include "graph/plan.hpp"
 
@@ -33,6 +35,17 @@ MemoryKind memory_of(RegionKind kind) {
         default:
             return MemoryKind::device;
     }
+}
+
+// The blocks of a region.
+std::vector<MemoryRequest> requests_for(const Region& region, RegionKind kind) {
+    std::vector<MemoryRequest> requests;
+    for (std::uint64_t begin = 0; begin < region.bytes; begin += region.block_bytes)
+        requests.push_back({.kind = memory_of(kind),
+                            .bytes = std::min(region.block_bytes, region.bytes - begin),
+                            .alignment = kRangeAlignment,
+                            .purpose = name_of(kind)});
+    return requests;
 }
 
 // Elements between two rows; what a view of one row says of it means nothing.
@@ -203,17 +216,22 @@ void Plan::Impl::take(PlanRegions memory) {
 
 void Plan::allocate() {
     if (impl().has_memory) impl().refuse("allocate: the plan has its memory already");
+    impl().vk().check_alive();
+    std::array<std::vector<MemoryRequest>, kRegionCount> requests;
+    std::vector<MemoryRequest> all;
+    for (std::size_t r = 0; r < kRegionCount; ++r) {
+        requests[r] = requests_for(impl().regions[r], static_cast<RegionKind>(r));
+        all.insert(all.end(), requests[r].begin(), requests[r].end());
+    }
+    impl().vk().memory->require(all, impl().options.name);
     prewarm();
     PlanRegions fresh;
     for (std::size_t r = 0; r < kRegionCount; ++r) {
-        const auto kind = static_cast<RegionKind>(r);
         Region& region = fresh[r];
         region.bytes = impl().regions[r].bytes;
         region.block_bytes = impl().regions[r].block_bytes;
-        for (std::uint64_t begin = 0; begin < region.bytes; begin += region.block_bytes) {
-            const std::uint64_t bytes = std::min(region.block_bytes, region.bytes - begin);
-            region.owned.push_back(
-                device().create_buffer(bytes, memory_of(kind), impl().options.name + " " + name_of(kind)));
+        for (const MemoryRequest& request : requests[r]) {
+            region.owned.push_back(BufferAccess::create(impl().vk(), request, impl().options.name));
             region.blocks.push_back(region.owned.back().range());
             region.addresses.push_back(region.owned.back().address());
         }

@@ -82,6 +82,8 @@ struct State {
     std::map<std::string, VkResult> always;
     std::string failed;
     std::string recorded;
+    std::string labels;
+    bool budget_is_emulated = false;  // the real device has no VK_EXT_memory_budget
     std::map<VkDeviceMemory, Shadow> shadows;
     std::map<VkObjectType, std::uint64_t> names;
 };
@@ -211,7 +213,8 @@ void change_chain(void* chain) {
 #undef HERON_OFF
 }
 
-void change_memory(VkPhysicalDeviceMemoryProperties& memory) {
+void change_memory(VkPhysicalDeviceMemoryProperties2& properties) {
+    VkPhysicalDeviceMemoryProperties& memory = properties.memoryProperties;
     const Emulation& e = active->emulation;
     constexpr VkMemoryPropertyFlags kHost = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
                                             VK_MEMORY_PROPERTY_HOST_COHERENT_BIT |
@@ -228,6 +231,15 @@ void change_memory(VkPhysicalDeviceMemoryProperties& memory) {
                 ~VkMemoryPropertyFlags{VK_MEMORY_PROPERTY_HOST_COHERENT_BIT};
     if (e.heap_bytes)
         for (std::uint32_t i = 0; i < memory.memoryHeapCount; ++i) memory.memoryHeaps[i].size = *e.heap_bytes;
+    if (!e.heap_budget) return;
+    for (auto* item = static_cast<VkBaseOutStructure*>(properties.pNext); item; item = item->pNext) {
+        if (item->sType != VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT) continue;
+        auto& budget = *reinterpret_cast<VkPhysicalDeviceMemoryBudgetPropertiesEXT*>(item);
+        for (std::uint32_t i = 0; i < memory.memoryHeapCount; ++i) {
+            budget.heapBudget[i] = *e.heap_budget;
+            budget.heapUsage[i] = 0;
+        }
+    }
 }
 
 void copy_shadow(const VkMappedMemoryRange& range, bool to_real) {
@@ -267,6 +279,9 @@ struct Plain<Name, VkResult(VKAPI_PTR*)(Args...)> {
     }
 };
 
+VKAPI_ATTR VkResult VKAPI_CALL create_device(VkPhysicalDevice physical_device, const VkDeviceCreateInfo* info,
+                                             const VkAllocationCallbacks* allocator, VkDevice* device);
+
 template <typename Name, typename Pfn>
 struct Maker;
 
@@ -282,7 +297,9 @@ struct Maker<Name, VkResult(VKAPI_PTR*)(Args...)> {
             std::fill_n(out, handles, nullptr);
             return *result;
         }
-        const VkResult result = real<Pfn>(Name::text)(args...);
+        Pfn make = real<Pfn>(Name::text);
+        if constexpr (same(Name::text, "vkCreateDevice")) make = create_device;
+        const VkResult result = make(args...);
         if (result != VK_SUCCESS) return result;
         count(Name::text, handles);
         if constexpr (same(Name::text, "vkCreateInstance")) {
@@ -322,15 +339,21 @@ template <typename Name, typename... Args>
 struct Query<Name, void(VKAPI_PTR*)(Args...)> {
     using Pfn = void(VKAPI_PTR*)(Args...);
     static VKAPI_ATTR void VKAPI_CALL call(Args... args) {
-        real<Pfn>(Name::text)(args...);
         const std::tuple<Args...> all(args...);
         auto* out = std::get<sizeof...(Args) - 1>(all);
+        if constexpr (same(Name::text, "vkGetPhysicalDeviceMemoryProperties2")) {
+            void* const chain = out->pNext;
+            if (active->budget_is_emulated) out->pNext = nullptr;  // the driver does not know what is there
+            real<Pfn>(Name::text)(args...);
+            out->pNext = chain;
+        } else {
+            real<Pfn>(Name::text)(args...);
+        }
         const Emulation& e = active->emulation;
         if constexpr (same(Name::text, "vkGetPhysicalDeviceProperties")) change_properties(*out);
         if constexpr (same(Name::text, "vkGetPhysicalDeviceProperties2")) change_chain(out);
         if constexpr (same(Name::text, "vkGetPhysicalDeviceFeatures2")) change_chain(out);
-        if constexpr (same(Name::text, "vkGetPhysicalDeviceMemoryProperties2"))
-            change_memory(out->memoryProperties);
+        if constexpr (same(Name::text, "vkGetPhysicalDeviceMemoryProperties2")) change_memory(*out);
         if constexpr (same(Name::text, "vkGetPhysicalDeviceQueueFamilyProperties")) {
             for (std::uint32_t i = 0; out && i < *std::get<1>(all); ++i) {
                 if (e.without_timestamps) out[i].timestampValidBits = 0;
@@ -349,14 +372,45 @@ VKAPI_ATTR VkResult VKAPI_CALL enumerate_extensions(VkPhysicalDevice device, con
                                                     std::uint32_t* count, VkExtensionProperties* list) {
     if (const auto result = fault("vkEnumerateDeviceExtensionProperties")) return *result;
     const auto call = real<PFN_vkEnumerateDeviceExtensionProperties>("vkEnumerateDeviceExtensionProperties");
-    const VkResult result = call(device, layer, count, list);
-    const auto& hidden = active->emulation.without_extensions;
-    if (!list || result < 0) return result;
-    const auto end = std::remove_if(list, list + *count, [&](const VkExtensionProperties& item) {
-        return std::find(hidden.begin(), hidden.end(), item.extensionName) != hidden.end();
-    });
-    *count = static_cast<std::uint32_t>(end - list);
-    return result;
+    std::uint32_t real_count = 0;
+    VkResult result = call(device, layer, &real_count, nullptr);
+    std::vector<VkExtensionProperties> all(real_count);
+    if (result >= 0) result = call(device, layer, &real_count, all.data());
+    if (result < 0) return result;
+    const auto named = [](const char* name) {
+        return
+            [name](const VkExtensionProperties& item) { return std::strcmp(item.extensionName, name) == 0; };
+    };
+    for (const std::string& hidden : active->emulation.without_extensions)
+        std::erase_if(all, named(hidden.c_str()));
+    if (active->emulation.heap_budget && !layer &&
+        std::none_of(all.begin(), all.end(), named(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME))) {
+        active->budget_is_emulated = true;
+        all.push_back({VK_EXT_MEMORY_BUDGET_EXTENSION_NAME, 1});
+    }
+    const auto size = static_cast<std::uint32_t>(all.size());
+    if (!list) {
+        *count = size;
+        return VK_SUCCESS;
+    }
+    *count = std::min(*count, size);
+    std::copy_n(all.begin(), *count, list);
+    return *count < size ? VK_INCOMPLETE : VK_SUCCESS;
+}
+
+// Without what only the emulation has.
+VKAPI_ATTR VkResult VKAPI_CALL create_device(VkPhysicalDevice physical_device, const VkDeviceCreateInfo* info,
+                                             const VkAllocationCallbacks* allocator, VkDevice* device) {
+    std::vector<const char*> extensions(info->ppEnabledExtensionNames,
+                                        info->ppEnabledExtensionNames + info->enabledExtensionCount);
+    if (active->budget_is_emulated)
+        std::erase_if(extensions, [](const char* name) {
+            return std::strcmp(name, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME) == 0;
+        });
+    VkDeviceCreateInfo changed = *info;
+    changed.enabledExtensionCount = static_cast<std::uint32_t>(extensions.size());
+    changed.ppEnabledExtensionNames = extensions.data();
+    return real<PFN_vkCreateDevice>("vkCreateDevice")(physical_device, &changed, allocator, device);
 }
 
 VKAPI_ATTR VkResult VKAPI_CALL allocate_memory(VkDevice device, const VkMemoryAllocateInfo* info,
@@ -453,6 +507,22 @@ VKAPI_ATTR void VKAPI_CALL dispatch_indirect(VkCommandBuffer commands, VkBuffer 
     real<PFN_vkCmdDispatchIndirect>("vkCmdDispatchIndirect")(commands, buffer, offset);
 }
 
+VKAPI_ATTR void VKAPI_CALL begin_label(VkCommandBuffer commands, const VkDebugUtilsLabelEXT* label) {
+    {
+        const std::lock_guard lock(active->mutex);
+        active->labels += std::string(label->pLabelName) + "{";
+    }
+    real<PFN_vkCmdBeginDebugUtilsLabelEXT>("vkCmdBeginDebugUtilsLabelEXT")(commands, label);
+}
+
+VKAPI_ATTR void VKAPI_CALL end_label(VkCommandBuffer commands) {
+    {
+        const std::lock_guard lock(active->mutex);
+        active->labels += "}";
+    }
+    real<PFN_vkCmdEndDebugUtilsLabelEXT>("vkCmdEndDebugUtilsLabelEXT")(commands);
+}
+
 VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_instance_proc_addr(VkInstance instance, const char* name);
 VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_device_proc_addr(VkDevice device, const char* name);
 
@@ -485,6 +555,8 @@ const std::map<std::string, PFN_vkVoidFunction>& hooks() {
         all.emplace("vkAllocateMemory", pointer_to(allocate_memory));
         all.emplace("vkFreeMemory", pointer_to(free_memory));
         all.emplace("vkSetDebugUtilsObjectNameEXT", pointer_to(set_name));
+        all.emplace("vkCmdBeginDebugUtilsLabelEXT", pointer_to(begin_label));
+        all.emplace("vkCmdEndDebugUtilsLabelEXT", pointer_to(end_label));
         all.emplace("vkCmdPipelineBarrier2", pointer_to(pipeline_barrier));
         all.emplace("vkCmdDispatch", pointer_to(dispatch));
         all.emplace("vkCmdDispatchIndirect", pointer_to(dispatch_indirect));
@@ -585,6 +657,11 @@ void VulkanProxy::stop_failing() {
 std::string VulkanProxy::take_recorded() {
     const std::lock_guard lock(active->mutex);
     return std::exchange(active->recorded, std::string());
+}
+
+std::string VulkanProxy::take_labels() {
+    const std::lock_guard lock(active->mutex);
+    return std::exchange(active->labels, std::string());
 }
 
 std::string VulkanProxy::failed() const {

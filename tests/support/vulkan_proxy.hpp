@@ -25,6 +25,8 @@ struct Emulation {
     std::optional<std::uint32_t> shared_memory_bytes;
     std::optional<std::uint32_t> max_invocations;
     std::optional<std::uint64_t> heap_bytes;  // of every heap
+    // VK_EXT_memory_budget, with so much of every heap left.
+    std::optional<std::uint64_t> heap_budget;
     std::optional<std::uint64_t> max_allocation_bytes;
     std::map<std::string, VkPhysicalDeviceType> types;  // by the device's name
     std::vector<std::string> without_features;          // Vulkan's names, of those that Heron looks at
@@ -63,6 +65,9 @@ public:
     // What was recorded into any command buffer since the last call, in order: 'B' a barrier, 'D' a dispatch,
     // 'I' an indirect one.
     std::string take_recorded();
+
+    // Labels of command buffers since the last call, each inside of those before it: "step{muon{}adamw{}}".
+    std::string take_labels();
 
     // The call `index` (from 0, counted from now) of those that can fail returns `result` and does nothing.
     void fail_call(std::uint64_t index, VkResult result);
