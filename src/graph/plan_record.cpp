@@ -34,6 +34,7 @@ void Plan::Impl::record(VkCommandBuffer commands, Phase phase, std::uint32_t fir
     const bool timed = queries != VK_NULL_HANDLE && phase == Phase::step && end > first;
 
     // Queries 2 d and 2 d + 1 are the times before and after dispatch d.
+    device.begin_label(commands, options.name.c_str());
     if (timed) table.CmdResetQueryPool(commands, queries, 2 * first, 2 * (end - first));
     record_barrier(device, commands, kComputeWrites, kCompute);
 
@@ -84,6 +85,7 @@ void Plan::Impl::record(VkCommandBuffer commands, Phase phase, std::uint32_t fir
                    {kCompute.stages | kTransferStage | VK_PIPELINE_STAGE_2_HOST_BIT,
                     kCompute.accesses | VK_ACCESS_2_TRANSFER_READ_BIT | VK_ACCESS_2_TRANSFER_WRITE_BIT |
                         VK_ACCESS_2_HOST_READ_BIT});
+    device.end_label(commands);
 }
 
 void Plan::Impl::record_clear(VkCommandBuffer commands) {
