@@ -10,8 +10,8 @@ Usage: samples/run.sh [options] [the sample's own options]
   Installs what is missing (Debian packages, each named with its reason; root is asked for only then), builds, and
   trains a network on Fashion-MNIST on the best Vulkan device of this machine: with Muon, then with AdamW alone.
 
-  --sample NAME     fashion_mnist (default), compare_optimizers, evolution, gauss_newton, device_report, adopted_device
-                    or first_step
+  --sample NAME     fashion_mnist (default), compare_optimizers, evolution, gauss_newton, device_report, adopted_device,
+                    frame_loop or first_step
   --build-dir DIR   where to build (default: build/samples in the repository)
   --jobs N          parallel compilers (default: number of processors)
   --build-only      stop after the build
@@ -79,8 +79,8 @@ while [ $# -gt 0 ]; do
 done
 case $sample in
 fashion_mnist | compare_optimizers | evolution) ;;
-device_report | adopted_device | first_step | gauss_newton) own_data=1 ;;
-*) fail "there is no sample '$sample': fashion_mnist, compare_optimizers, evolution, gauss_newton, device_report, adopted_device or first_step" ;;
+device_report | adopted_device | frame_loop | first_step | gauss_newton) own_data=1 ;;
+*) fail "there is no sample '$sample': fashion_mnist, compare_optimizers, evolution, gauss_newton, device_report, adopted_device, frame_loop or first_step" ;;
 esac
 case $jobs in '' | *[!0-9]* | 0) fail "--jobs takes a positive number, not '$jobs'" ;; esac
 

@@ -63,6 +63,9 @@ inline void check(VkResult result, const char* what) {
     X(DestroyFence)                 \
     X(ResetFences)                  \
     X(WaitForFences)                \
+    X(CreateSemaphore)              \
+    X(DestroySemaphore)             \
+    X(WaitSemaphores)               \
     X(CreateCommandPool)            \
     X(DestroyCommandPool)           \
     X(ResetCommandPool)             \
@@ -75,23 +78,42 @@ inline void check(VkResult result, const char* what) {
     X(CmdResetQueryPool)            \
     X(CmdWriteTimestamp2)           \
     X(CmdFillBuffer)                \
+    X(CmdCopyBuffer)                \
+    X(CmdCopyImageToBuffer)         \
     X(CmdPipelineBarrier2)          \
     X(CmdBindPipeline)              \
     X(CmdPushConstants)             \
     X(CmdDispatch)                  \
+    X(CmdExecuteCommands)           \
+    X(CmdBeginRenderPass)           \
+    X(CmdEndRenderPass)             \
+    X(CmdDraw)                      \
     X(CreateBuffer)                 \
     X(DestroyBuffer)                \
     X(GetBufferMemoryRequirements)  \
     X(GetBufferDeviceAddress)       \
+    X(CreateImage)                  \
+    X(DestroyImage)                 \
+    X(GetImageMemoryRequirements)   \
+    X(BindImageMemory)              \
+    X(CreateImageView)              \
+    X(DestroyImageView)             \
+    X(CreateRenderPass)             \
+    X(DestroyRenderPass)            \
+    X(CreateFramebuffer)            \
+    X(DestroyFramebuffer)           \
     X(AllocateMemory)               \
     X(FreeMemory)                   \
     X(BindBufferMemory)             \
     X(MapMemory)                    \
     X(CreateShaderModule)           \
     X(DestroyShaderModule)          \
+    X(CreatePipelineCache)          \
+    X(DestroyPipelineCache)         \
     X(CreatePipelineLayout)         \
     X(DestroyPipelineLayout)        \
     X(CreateComputePipelines)       \
+    X(CreateGraphicsPipelines)      \
     X(DestroyPipeline)
 
 #define SAMPLES_DECLARE(name) PFN_vk##name name = nullptr;

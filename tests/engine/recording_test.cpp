@@ -85,15 +85,14 @@ TEST(HostWatchTest, CountsAllocationsLocksAndFilesOfItsThreadOnly) {
 }
 
 TEST_P(RecordingTest, TouchesNothingOfTheHost) {
-    const Device device = watched_device();
-    Device& same = const_cast<Device&>(device);
+    Device device = watched_device();
     for (const char* optimizer : kOptimizers) {
         const SmallTraining training(device);
         StepOptions options;
         options.accumulate = true;
         options.plan.profile = true;
         Plan plan = compiled(training, optimizer, options);
-        Commands commands(same);
+        Commands commands(device);
         const std::uint64_t pipelines = device.pipelines_compiled();
         const auto watched = [&](const char* what, const std::function<void(VkCommandBuffer)>& record) {
             const VkCommandBuffer buffer = commands.begin();
@@ -136,8 +135,7 @@ TEST_P(RecordingTest, SubmittingAndAskingAllocateNothing) {
 
 TEST_P(RecordingTest, DifferentPlansAreRecordedInSeveralThreadsAtOnce) {
     constexpr int kRecordings = 50;
-    const Device device = watched_device();
-    Device& same = const_cast<Device&>(device);
+    Device device = watched_device();
     std::deque<SmallTraining> alone, together;
     std::deque<Plan> plans_alone, plans;
     for (const char* optimizer : kOptimizers) {
@@ -149,7 +147,7 @@ TEST_P(RecordingTest, DifferentPlansAreRecordedInSeveralThreadsAtOnce) {
     std::deque<Commands> commands;
     std::vector<VkCommandBuffer> last(plans.size());
     std::vector<HostCounts> counts(plans.size());
-    for (std::size_t i = 0; i < plans.size(); ++i) commands.emplace_back(same);
+    for (std::size_t i = 0; i < plans.size(); ++i) commands.emplace_back(device);
     std::vector<std::thread> threads;
     for (std::size_t i = 0; i < plans.size(); ++i)
         threads.emplace_back([&, i] {
@@ -183,13 +181,13 @@ TEST_P(RecordingTest, LabelsNameThePlanAndItsStages) {
     test::VulkanProxy proxy(test::plain_entry());
     DeviceOptions options = test::device_options(GetParam());
     options.get_instance_proc_addr = proxy.entry();
-    const Device device = Device::create(options);
+    Device device = Device::create(options);
     if (!device.capabilities().debug_utils) GTEST_SKIP() << "no VK_EXT_debug_utils";
     const SmallTraining training(device);
     StepOptions step;
     step.name = "radiance cache";
     Plan plan = compiled(training, "muon", step);
-    Commands commands(const_cast<Device&>(device));
+    Commands commands(device);
     const VkCommandBuffer buffer = commands.begin();
     proxy.take_labels();
     plan.record(buffer);
