@@ -2,6 +2,7 @@
 // What a graph holds: memory objects, and operations in program order.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -66,6 +67,9 @@ struct Graph::Impl {
     // Where heron::compile put what status() and its siblings look for; null in other graphs. Never changes,
     // so the graph and its plans share it.
     std::shared_ptr<const StepLayout> step_layout;
+    // What functions of a step remember on the host from one call to the next (MkorSwitchHistory); each plan
+    // has its own.
+    std::vector<std::byte> step_memory;
 };
 
 // While one lives, the reason of every operation that is added begins with its text: which form of a compound

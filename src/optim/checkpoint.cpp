@@ -4,12 +4,14 @@
 //   heron.plan           what the loading plan has to share (StepLayout::identity)
 //   heron.lr.<optimizer> the base learning rate, in the shortest form that reads back as the same float
 //   heron.second_order.<optimizer> 1 or 0, where set_second_order() can change it
+//   heron.switching.<optimizer>    what MKOR-H's rule has seen (history_text()), where there is one
 //   heron.damping.<optimizer>      as the learning rate, where set_damping() can change it
 //
 // A file's hash shows damage; what the file then holds is checked too, since one bad word (a negative loss
 // scale, a NaN) spoils the training that goes on from it.
 #include <charconv>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -21,6 +23,7 @@
 #include "heron/state.hpp"
 #include "heron/train.hpp"
 #include "optim/checks.hpp"
+#include "optim/mkor_switch.hpp"
 #include "optim/step_access.hpp"
 #include "optim/step_checks.hpp"
 
@@ -31,7 +34,10 @@ namespace {
 constexpr std::string_view kPrefix = "heron.";
 constexpr const char* kIdentity = "heron.plan";
 
-std::string switch_key(const StepLayout::Rate& entry) { return "heron.second_order." + entry.optimizer; }
+std::string switch_key(const StepLayout::Switch& entry) {
+    return "heron.second_order." + entry.rate.optimizer;
+}
+std::string history_key(const StepLayout::Switch& entry) { return "heron.switching." + entry.rate.optimizer; }
 std::string damping_key(const StepLayout::Rate& entry) { return "heron.damping." + entry.optimizer; }
 std::string rate_key(const StepLayout::Rate& rate) { return "heron.lr." + rate.optimizer; }
 
@@ -131,6 +137,18 @@ void check_control(const std::string& who, const gpu::StepControl& c) {
     require((c.reserved1 | c.reserved2 | c.reserved3) == 0, "a reserved word is not 0");
 }
 
+// What a switch's rule had seen when the plan was saved. It begins anew where that plan had no rule, or, with
+// ChangedOptions::accept, one of longer windows or more patience.
+std::optional<MkorSwitchHistory> saved_history(const std::map<std::string, std::string>& metadata,
+                                               const StepLayout::Switch& entry) {
+    const auto text = metadata.find(history_key(entry));
+    if (!entry.rule || text == metadata.end()) return MkorSwitchHistory();
+    std::optional<MkorSwitchHistory> history = history_of(text->second);
+    if (history && (history->count >= entry.rule->window || history->poor >= entry.rule->patience))
+        history.emplace();
+    return history;
+}
+
 }  // namespace
 
 void save_checkpoint(const Plan& plan, const std::filesystem::path& path,
@@ -144,8 +162,10 @@ void save_checkpoint(const Plan& plan, const std::filesystem::path& path,
     all[kIdentity] = layout.identity;
     for (const StepLayout::Rate& rate : layout.rates)
         all[rate_key(rate)] = number_text(read_learning_rate(plan, rate));
-    for (const StepLayout::Rate& entry : layout.switches)
-        all[switch_key(entry)] = read_learning_rate(plan, entry) != 0 ? "1" : "0";
+    for (const StepLayout::Switch& entry : layout.switches) {
+        all[switch_key(entry)] = read_learning_rate(plan, entry.rate) != 0 ? "1" : "0";
+        if (entry.rule) all[history_key(entry)] = history_text(read_history(plan, entry));
+    }
     for (const StepLayout::Rate& entry : layout.dampings)
         all[damping_key(entry)] = number_text(read_learning_rate(plan, entry));
     plan.save(path, layout.parameters, all);
@@ -166,6 +186,7 @@ std::map<std::string, std::string> load_checkpoint(Plan& plan, const std::filesy
     const std::vector<std::string> accepted =
         check_identity(who, metadata[kIdentity], layout.identity, changed);
     std::vector<float> rates, switches, dampings;
+    std::vector<MkorSwitchHistory> histories;  // of each switch
     const auto number = [&](const std::string& key, const char* what, const StepLayout::Rate& of) {
         const std::string& text = metadata[key];
         float value = -1;
@@ -180,15 +201,19 @@ std::map<std::string, std::string> load_checkpoint(Plan& plan, const std::filesy
         rates.push_back(number(rate_key(rate), "learning rate", rate));
     for (const StepLayout::Rate& entry : layout.dampings)
         dampings.push_back(number(damping_key(entry), "damping", entry));
-    for (const StepLayout::Rate& entry : layout.switches) {
+    for (const StepLayout::Switch& entry : layout.switches) {
         const std::string& text = metadata[switch_key(entry)];
-        if (text != "0" && text != "1") {
+        const auto refuse_text = [&](const char* what, const std::string& is) {
             std::string message = who;
-            message.append("the switch of \"").append(entry.optimizer);
-            message.append("\" to first order is \"").append(text).append("\"");
+            message.append(what).append(" of \"").append(entry.rate.optimizer);
+            message.append("\" to first order is \"").append(is).append("\"");
             throw Error(ErrorCode::corrupt_file, message);
-        }
+        };
+        if (text != "0" && text != "1") refuse_text("the switch", text);
+        const std::optional<MkorSwitchHistory> history = saved_history(metadata, entry);
+        if (!history) refuse_text("the rule", metadata[history_key(entry)]);
         switches.push_back(text == "1" ? 1.0f : 0.0f);
+        histories.push_back(history.value_or(MkorSwitchHistory()));
     }
 
     const std::vector<SavedTensor> tensors = plan.impl().read_saved(file, layout.parameters);
@@ -204,8 +229,10 @@ std::map<std::string, std::string> load_checkpoint(Plan& plan, const std::filesy
 
     plan.impl().write_saved(tensors);
     for (std::size_t k = 0; k < rates.size(); ++k) write_learning_rate(plan, layout.rates[k], rates[k]);
-    for (std::size_t k = 0; k < switches.size(); ++k)
-        write_learning_rate(plan, layout.switches[k], switches[k]);
+    for (std::size_t k = 0; k < switches.size(); ++k) {
+        write_learning_rate(plan, layout.switches[k].rate, switches[k]);
+        write_history(plan, layout.switches[k], histories[k]);
+    }
     for (std::size_t k = 0; k < dampings.size(); ++k)
         write_learning_rate(plan, layout.dampings[k], dampings[k]);
     // status() shows the loaded step without waiting for the next one.

@@ -48,9 +48,10 @@ HyperValue HyperValue::damping_of(float value, const Schedule& schedule) {
     return result;
 }
 
-HyperValue HyperValue::second_order_switch(bool on) {
+HyperValue HyperValue::second_order_switch(bool on, const std::optional<MkorSwitch>& switching) {
     HyperValue result = constant(on ? 1.0 : 0.0);
     result.second_order = true;
+    result.switching = switching;
     return result;
 }
 

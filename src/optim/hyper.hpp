@@ -3,6 +3,9 @@
 // advance kernel evaluates at the start of a step.
 #pragma once
 
+#include <optional>
+
+#include "heron/optim/mkor.hpp"
 #include "heron/train.hpp"
 #include "optim/advance.h"
 
@@ -11,10 +14,11 @@ namespace heron {
 // One float of a hyper struct.
 struct HyperValue {
     gpu::HyperSlot slot{};
-    Schedule schedule;           // SLOT_SCHEDULED, SLOT_COMPLEMENT
-    bool learning_rate = false;  // what set_learning_rate() sets
-    bool second_order = false;   // what set_second_order() sets
-    bool damping = false;        // what set_damping() sets
+    Schedule schedule;                    // SLOT_SCHEDULED, SLOT_COMPLEMENT
+    bool learning_rate = false;           // what set_learning_rate() sets
+    bool second_order = false;            // what set_second_order() sets
+    std::optional<MkorSwitch> switching;  // of that
+    bool damping = false;                 // what set_damping() sets
 
     static HyperValue constant(double value);
     // The value times the schedule's factor; a second one of an optimizer is no learning rate.
@@ -23,7 +27,8 @@ struct HyperValue {
     static HyperValue complement(float value, const Schedule& schedule);
     static HyperValue lr(float value, const Schedule& schedule);
     static HyperValue damping_of(float value, const Schedule& schedule);
-    static HyperValue second_order_switch(bool on);                  // 1 or 0
+    // 1 or 0
+    static HyperValue second_order_switch(bool on, const std::optional<MkorSwitch>& switching);
     static HyperValue inverse_correction(double beta);               // 1 / (1 - beta^t)
     static HyperValue correction_ratio(double beta1, double beta2);  // sqrt(1 - beta2^t) / (1 - beta1^t)
     // value (1 - beta^t) / (1 - beta^(t+1))

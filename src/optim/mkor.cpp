@@ -23,6 +23,7 @@
 #include "optim/checks.hpp"
 #include "optim/layer.hpp"
 #include "optim/mkor.h"
+#include "optim/mkor_switch.hpp"
 #include "optim/refresh.hpp"
 #include "optim/step_builder.hpp"
 
@@ -352,6 +353,7 @@ Mkor::Mkor(const Device& device, const MkorOptions& options)
     check_option("Mkor", "beta1", o.beta1, o.beta1 >= 0 && o.beta1 < 1, "in [0, 1)");
     check_option("Mkor", "beta2", o.beta2, o.beta2 >= 0 && o.beta2 < 1, "in [0, 1)");
     check_option("Mkor", "eps", o.eps, o.eps >= 0, "finite and not below 0");
+    if (o.switching) check_mkor_switch(*o.switching);
 }
 
 std::string Mkor::options_text() const {
@@ -364,7 +366,7 @@ std::string Mkor::options_text() const {
            " factor_dtype=" + to_string(o.factor_dtype) +
            " base=" + std::to_string(static_cast<int>(o.base)) + " beta1=" + number_text(o.beta1) +
            " beta2=" + number_text(o.beta2) + " eps=" + number_text(o.eps) + momentum_step_text(o.step) +
-           layers_text();
+           (o.switching ? mkor_switch_text(*o.switching) : std::string()) + layers_text();
 }
 
 // gpu::MkorHyper
@@ -372,7 +374,7 @@ std::vector<HyperValue> Mkor::hyper() const {
     const MkorOptions& o = options_;
     std::vector<HyperValue> values = layer_hyper(o.lr, o.schedule, o.step);
     for (const HyperValue& value :
-         {HyperValue::second_order_switch(o.second_order), HyperValue::constant(1.0 - o.beta1),
+         {HyperValue::second_order_switch(o.second_order, o.switching), HyperValue::constant(1.0 - o.beta1),
           HyperValue::constant(1.0 - o.beta2), HyperValue::constant(o.eps),
           HyperValue::inverse_correction(o.beta1), HyperValue::inverse_correction(o.beta2)})
         values.push_back(value);

@@ -5,7 +5,6 @@
 
 #include "core/push.h"
 #include "graph/plan.hpp"
-#include "heron/optim/mkor.hpp"
 #include "heron/train.hpp"
 #include "optim/checks.hpp"
 #include "optim/step_access.hpp"
@@ -63,13 +62,6 @@ void set_learning_rate(Plan& plan, std::string_view optimizer, float lr) {
     }
     refuse("set_learning_rate: the plan has no optimizer \"" + std::string(optimizer) +
            "\"; it has: " + known);
-}
-
-void set_second_order(Plan& plan, std::string_view optimizer, bool on) {
-    for (const StepLayout::Rate& entry : step_layout(plan, "set_second_order").switches)
-        if (entry.optimizer == optimizer) return write_learning_rate(plan, entry, on ? 1.0f : 0.0f);
-    refuse("set_second_order: the plan has no optimizer \"" + std::string(optimizer) +
-           "\" that can go without its second order (Mkor)");
 }
 
 void set_damping(Plan& plan, std::string_view optimizer, float damping) {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "graph/graph.hpp"
+#include "optim/mkor_switch.hpp"
 #include "optim/step_checks.hpp"
 
 namespace heron {
@@ -73,6 +74,14 @@ void StepBuilder::make_items() {
     }
 }
 
+void StepBuilder::add_switch(const StepLayout::Rate& rate, const std::optional<MkorSwitch>& rule) {
+    std::vector<std::byte>& memory = graph_.impl().step_memory;
+    layout_.switches.push_back({rate, rule, memory.size()});
+    const MkorSwitchHistory history;
+    const auto bytes = std::as_bytes(std::span(&history, 1));
+    memory.insert(memory.end(), bytes.begin(), bytes.end());
+}
+
 void StepBuilder::make_slots() {
     std::vector<gpu::HyperSlot> slots;
     std::vector<gpu::SchedulePiece> pieces;
@@ -93,7 +102,7 @@ void StepBuilder::make_slots() {
             const StepLayout::Rate rate{
                 optimizer->name(), slots.size() * sizeof(gpu::HyperSlot) + offsetof(gpu::HyperSlot, value)};
             if (value.learning_rate) layout_.rates.push_back(rate);
-            if (value.second_order) layout_.switches.push_back(rate);
+            if (value.second_order) add_switch(rate, value.switching);
             if (value.damping) layout_.dampings.push_back(rate);
             keeps_values_ = keeps_values_ || slot.kind == gpu::SLOT_COUNTED;
             slots.push_back(slot);

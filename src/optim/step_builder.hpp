@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -103,6 +104,7 @@ private:
 
     void make_items();
     void make_slots();
+    void add_switch(const StepLayout::Rate& rate, const std::optional<MkorSwitch>& rule);
     // step_kernels.cpp
     void add_initialize();
     void add_accumulate();

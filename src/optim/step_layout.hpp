@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "heron/graph.hpp"
+#include "heron/optim/mkor.hpp"
 
 namespace heron {
 
@@ -20,11 +22,18 @@ struct StepLayout {
         std::uint64_t byte_offset;  // of its learning rate (or switch, or damping) in `slots`
     };
 
+    // To first order and back.
+    struct Switch {
+        Rate rate;
+        std::optional<MkorSwitch> rule;
+        std::uint64_t history;  // where its MkorSwitchHistory lies in Graph::Impl::step_memory
+    };
+
     Tensor control;
     Tensor status;                        // readback; begins like the control block
     Tensor slots;                         // table of HyperSlot
     std::vector<Rate> rates;              // one an optimizer that has a learning rate
-    std::vector<Rate> switches;           // one an optimizer that set_second_order() knows
+    std::vector<Switch> switches;         // one an optimizer that set_second_order() knows
     std::vector<Rate> dampings;           // ... set_damping()
     std::vector<std::string> parameters;  // external tensors that a checkpoint holds
     // What a checkpoint's plan has to share: a line each for the step, every optimizer and parameter, of the

@@ -296,6 +296,9 @@ TEST_P(BadInputTest, OptionsOutOfRangeOfSingdAndMkor) {
     refused([&] { Mkor(d, {.base = MkorBase::adam, .step = {.decoupled_decay = true}}); },
             {"Mkor", "decoupled_decay"});
     refused([&] { Mkor(d, {.beta2 = 1.0}); }, {"Mkor", "beta2"});
+    refused([&] { Mkor(d, {.switching = MkorSwitch{.window = 0}}); }, {"Mkor", "switching.window", "1 to"});
+    refused([&] { Mkor(d, {.switching = MkorSwitch{.share = kNan}}); }, {"Mkor", "switching.share"});
+    refused([&] { Mkor(d, {.switching = MkorSwitch{.patience = 1001}}); }, {"Mkor", "switching.patience"});
     Singd dense(d);
     Layer wide;
     wide.weight = parameter("wide", {1, 8193});

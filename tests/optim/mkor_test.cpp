@@ -273,6 +273,57 @@ TEST_P(MkorTest, SecondOrderCanBeSwitchedOffAndOn) {
         (std::vector<float>{1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1}));
 }
 
+// Steps that were recorded once go over to first order when the losses say so, and a checkpoint from before
+// goes over with the same loss.
+TEST_P(MkorTest, LossesEndSecondOrderInWhatIsRecorded) {
+    const std::filesystem::path file = std::filesystem::temp_directory_path() /
+                                       ("heron_mkor_h_" + std::to_string(GetParam().index) + ".safetensors");
+    MkorOptions options = every_step();
+    options.switching = MkorSwitch{.window = 1, .share = 0.5f, .patience = 2};
+    const std::vector<LayerCase> cases{layers_of_every_kind()[0]};
+    Plan plan = plan_of(options, {}, cases);
+    Commands commands(device());
+    const VkCommandBuffer recorded = commands.begin();
+    plan.record(recorded);
+    commands.end(recorded);
+    layers_[0].draw(1);
+    const auto moves = [&] {
+        const std::vector<float> before = floats(plan, "linear.weight.L_inverse");
+        commands.submit(recorded);
+        return floats(plan, "linear.weight.L_inverse") != before;
+    };
+    // Falls of 2, 1, 0.9, 0.8: the last two are poor.
+    const double losses[] = {5.0, 3.0, 2.0, 1.1, 0.3};
+    for (int t = 0; t < 4; ++t) {
+        EXPECT_TRUE(moves());
+        EXPECT_TRUE(report_loss(plan, "mkor", losses[t])) << t;
+    }
+    save_checkpoint(plan, file);
+    EXPECT_FALSE(report_loss(plan, "mkor", losses[4]));
+    EXPECT_FALSE(moves());
+    EXPECT_FALSE(report_loss(plan, "mkor", -100.0));
+    set_second_order(plan, "mkor", true);  // and the rule begins anew
+    EXPECT_TRUE(moves());
+    EXPECT_TRUE(report_loss(plan, "mkor", losses[4]));
+    EXPECT_TRUE(report_loss(plan, "mkor", losses[4]));
+    EXPECT_FALSE(report_loss(plan, "mkor", losses[4]));
+    load_checkpoint(plan, file);
+    EXPECT_TRUE(moves());
+    EXPECT_FALSE(report_loss(plan, "mkor", losses[4]));
+
+    // Without a rule, and of another plan's.
+    EXPECT_THROW(report_loss(plan, "sgd", 1.0), Error);
+    Plan plain = plan_of(every_step(), {}, cases);
+    EXPECT_THROW(report_loss(plain, "mkor", 1.0), Error);
+    EXPECT_THROW(load_checkpoint(plain, file), Error);
+    load_checkpoint(plain, file, ChangedOptions::accept);
+    save_checkpoint(plain, file);
+    plan = plan_of(options, {}, cases);
+    load_checkpoint(plan, file, ChangedOptions::accept);
+    EXPECT_TRUE(report_loss(plan, "mkor", losses[4]));
+    std::filesystem::remove(file);
+}
+
 TEST_P(MkorTest, LevelsDoNotDependOnTheNumberOfLayers) {
     const std::vector<LayerCase> one{layers_of_every_kind()[0]};
     std::vector<LayerCase> many = one;

@@ -18,9 +18,10 @@
 // P grows by 1 / gamma in directions that v does not visit; the blend holds it near the threshold where zeta
 // is below gamma. Elements end at 65504. There is no damping: Parameter::damping_scale does nothing.
 //
-// MKOR-H, which ends in first-order steps: the paper has no rule for when to change, so here the application
-// changes, by set_second_order(), where its losses say so. What then remains is SGD or Adam; inverses stay as
-// they are until it changes back.
+// MKOR-H ends in first-order steps: SGD or Adam; inverses stay as they are until it changes back. The paper
+// says that it looks at the rate at which the loss falls, and gives no formula; the rule here (MkorSwitch) is
+// ours. It judges the losses that the application hands over (report_loss()); or the application changes by
+// itself, by set_second_order().
 //
 // FLOPs: refresh 8 (m^2 + d^2) and N R (n + m) for the means; every step 2 m d (m + d). Bytes (f32): refresh
 // 12 (m^2 + d^2) and the captures once; every step 60 m d and 4 (m^2 + d^2), with Adam 8 m d more.
@@ -32,6 +33,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "heron/optim/layer.hpp"
@@ -52,6 +54,18 @@ enum class MkorRecurrence {
 
 enum class MkorBase { sgd, adam };
 
+// When MKOR-H's second order ends. Of the losses since it began, m_k is the mean of the k-th `window`, and
+// f_k = m_(k-1) - m_k its fall. Second order pays while f_k is at least `share` of the first fall that was
+// above 0; it ends where it did not `patience` times in a row. A loss that does not fall at all does not pay.
+//
+// Means over windows stand in for a smoothed curve: they need no second constant, and two of them share no
+// loss, so that a fall is no echo of the one before.
+struct MkorSwitch {
+    std::uint32_t window = 100;  // losses, 1..1000000
+    float share = 0.1f;          // [0, 1]; 0: only a loss that does not fall ends it
+    std::uint32_t patience = 2;  // 1..1000
+};
+
 // Defaults are the package's, but for lr, recurrence, norm_threshold and blend (ours), and f32 (f16 there).
 struct MkorOptions {
     float lr = 0.01f;  // finite, >= 0
@@ -60,7 +74,9 @@ struct MkorOptions {
     float norm_threshold = 4.0f;  // above 0, or infinity: never
     double blend = 0.9;           // zeta, [0, 1]; hkor.py's
     float clip = 100.0f;          // above 0, finite
-    // Of inverses; and each of the first warmup_steps steps renews all of them.
+    // Of inverses; and each of the first warmup_steps steps renews all of them. Without stagger as the
+    // package, which renews all layers in the same steps; with it a layer's inverses are the identity until
+    // its first turn.
     RefreshPolicy refresh{.interval = 10, .stagger = false};
     std::uint32_t warmup_steps = 0;
     DType factor_dtype = DType::f32;  // of the inverses: f32, f16 or bf16; sums are f32
@@ -68,8 +84,9 @@ struct MkorOptions {
     MomentumStep step;   // of SGD; of Adam its weight decay alone, which is coupled as torch.optim.Adam's
     double beta1 = 0.9;  // of Adam, [0, 1)
     double beta2 = 0.999;
-    float eps = 1e-8f;         // finite, >= 0
-    bool second_order = true;  // what set_second_order() changes
+    float eps = 1e-8f;                    // finite, >= 0
+    bool second_order = true;             // what set_second_order() changes
+    std::optional<MkorSwitch> switching;  // MKOR-H: for report_loss()
     Schedule schedule;
 };
 
@@ -87,8 +104,15 @@ private:
 };
 
 // Whether steps of a Mkor of the plan are second-order ones, from the next step on that the device begins (a
-// step in flight may see either). Saved in checkpoints. Throws (invalid_argument) where the plan has no Mkor
-// of that name.
+// step in flight may see either); what is recorded stays as it is. Where it is set on, MkorSwitch begins
+// anew. Saved in checkpoints. Throws (invalid_argument) where the plan has no Mkor of that name.
 HERON_API void set_second_order(Plan& plan, std::string_view optimizer, bool on);
+
+// Hands the loss of one step to the rule of a Mkor of the plan with MkorOptions::switching, in the order of
+// the steps; switches as set_second_order() does where it says so. Returns whether second order is on. Losses
+// that are not finite, or beyond +-1e300, and all while second order is off count for nothing. What the rule
+// has seen is saved in checkpoints, so that the same losses switch in the same step. Neither blocks nor
+// touches the device's queue. Throws (invalid_argument) where the plan has no such Mkor.
+HERON_API bool report_loss(Plan& plan, std::string_view optimizer, double loss);
 
 }  // namespace heron
