@@ -168,6 +168,8 @@ struct Section {
     std::uint64_t interval_at(std::uint32_t step) const {
         return std::uint64_t{interval} << (growth == 0 ? 0 : std::min(step / growth, doublings));
     }
+    // The first step from `from` on that is its turn, as if its gate were open.
+    HERON_API std::uint64_t next_run(std::uint32_t from) const;
     // Whether it runs in that step, from 0, whose gate is open or not.
     bool runs(std::uint32_t step, bool open = true) const {
         const std::uint64_t now = interval_at(step);

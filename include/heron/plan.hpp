@@ -154,7 +154,8 @@ public:
     // --- Looking inside ---
     // Stages, kernels and variants with the reason for each choice, dispatches, barriers, bytes, FLOPs: of
     // what runs in every step, and apart from it of what runs in some steps only (sections: refreshes of
-    // roots, of bases), all of it together and in the mean.
+    // roots, of bases), all of it together, in the mean, and in the step that takes most; of an optimizer's
+    // refreshes how many fall into which steps.
     std::string describe() const;
     std::uint32_t dispatch_count(Phase phase = Phase::step) const;
     std::uint32_t level_count(Phase phase = Phase::step) const;  // barriers + 1

@@ -34,6 +34,18 @@ std::uint64_t bytes_for(const std::string& who, DType dtype, const Shape& shape)
 
 }  // namespace
 
+std::uint64_t Section::next_run(std::uint32_t from) const {
+    if (first && from <= start) return start;
+    std::uint64_t step = std::max(from, start);
+    for (;;) {
+        const std::uint64_t now = interval_at(static_cast<std::uint32_t>(step));
+        const std::uint64_t turn = step + (phase % now + now - step % now) % now;
+        const std::uint64_t growth_end = growth > 0 ? (step / growth + 1) * growth : ~std::uint64_t{0};
+        if (turn < growth_end || growth_end > 0xffffffffu || step / growth >= doublings) return turn;
+        step = growth_end;  // the interval doubles before its turn comes
+    }
+}
+
 std::uint64_t Tensor::rows() const { return shape.rank() < 2 ? 1 : shape[shape.rank() - 2]; }
 std::uint64_t Tensor::cols() const { return shape.rank() < 1 ? 1 : shape[shape.rank() - 1]; }
 

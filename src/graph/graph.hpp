@@ -40,6 +40,12 @@ struct Node {
     std::uint32_t stage;  // index into Graph::Impl::stages
 };
 
+// When an optimizer renews its matrices: for describe(), which sees of it no more than sections.
+struct RefreshTurns {
+    std::string what;               // "kfac"
+    std::vector<Section> sections;  // one a matrix
+};
+
 struct StepLayout;  // src/optim/step_layout.hpp
 
 struct Graph::Impl {
@@ -70,6 +76,7 @@ struct Graph::Impl {
     // What functions of a step remember on the host from one call to the next (MkorSwitchHistory); each plan
     // has its own.
     std::vector<std::byte> step_memory;
+    std::vector<RefreshTurns> refreshes;
 };
 
 // While one lives, the reason of every operation that is added begins with its text: which form of a compound

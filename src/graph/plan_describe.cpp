@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cstdio>
 #include <iterator>
+#include <map>
+#include <numeric>
+#include <set>
 #include <string_view>
 
 #include "core/shared.h"
@@ -74,6 +77,94 @@ struct PhaseCost {
     bool has_sections = false;
     bool mean_is_bound = false;  // gates close, or intervals grow
 };
+
+// "2 each in steps 0-1, 1 in step 4": how many matrices have their turn in which steps of an interval.
+std::string turns_text(const std::vector<std::uint32_t>& counts) {
+    constexpr int kMostRanges = 8;
+    std::string text;
+    int ranges = 0;
+    for (std::size_t begin = 0, end = 0; begin < counts.size(); begin = end) {
+        while (end < counts.size() && counts[end] == counts[begin]) ++end;
+        if (counts[begin] == 0) continue;
+        if (ranges++ == kMostRanges) return text + ", ...";
+        const bool one = end - begin == 1;
+        text += (text.empty() ? "" : ", ") + std::to_string(counts[begin]);
+        text += (one ? " in step " : " each in steps ") + std::to_string(begin);
+        if (!one) text += "-" + std::to_string(end - 1);
+    }
+    return text;
+}
+
+std::string refreshes_text(const RefreshTurns& turns) {
+    const Section& any = turns.sections.front();  // of one policy: they differ in their phases alone
+    std::vector<std::uint32_t> counts(any.interval, 0);
+    for (const Section& section : turns.sections) ++counts[section.phase % any.interval];
+    std::string text = "  refreshes of " + turns.what + ": " + std::to_string(turns.sections.size());
+    if (any.interval == 1)
+        text += " in every step";
+    else
+        text += " in " + std::to_string(any.interval) + " steps, " + turns_text(counts) + " of them";
+    if (any.growth > 0 && any.doublings > 0) text += " at first";
+    if (any.start > 0) text += "; none before step " + std::to_string(any.start);
+    if (any.first && any.interval > 1) text += "; all in step " + std::to_string(any.start);
+    return text + "\n";
+}
+
+// What steps take whose sections have their turn.
+struct StepCosts {
+    double least = 0;  // without sections
+    double most = 0;
+    std::uint64_t worst = 0;  // the first step, from 0, that takes most
+};
+StepCosts step_costs(const Graph::Impl& graph) {
+    constexpr std::uint64_t kLongestWindow = 20000;
+    StepCosts costs;
+    std::map<Section, double> sections;
+    for (const Node& node : graph.nodes)
+        if (node.phase == Phase::step) {
+            if (node.section.every_step())
+                costs.least += node.operation.flops;
+            else
+                sections[node.section] += node.operation.flops;
+        }
+    // From the last start on intervals repeat, until they grow; what is done once is done in a start.
+    std::uint64_t last = 0, window = 1;
+    std::set<std::uint64_t> begins{0};
+    for (const auto& [section, flops] : sections) {
+        last = std::max<std::uint64_t>(last, section.start);
+        window = std::min(std::lcm(window, std::uint64_t{section.interval}), kLongestWindow);
+        if (section.first) begins.insert(section.start);
+    }
+    begins.insert(last);
+    costs.most = costs.least;
+    for (const std::uint64_t begin : begins) {
+        const std::uint64_t length = begin == last || begin == 0 ? window : 1;
+        std::vector<double> flops(length, costs.least);
+        for (const auto& [section, more] : sections)
+            for (std::uint64_t step = begin;; ++step) {
+                step = section.next_run(static_cast<std::uint32_t>(step));
+                if (step >= begin + length) break;
+                flops[step - begin] += more;
+            }
+        const auto most = std::ranges::max_element(flops);
+        if (*most <= costs.most) continue;
+        costs.most = *most;
+        costs.worst = begin + static_cast<std::uint64_t>(most - flops.begin());
+    }
+    return costs;
+}
+
+// Of a step with sections, as if all gates were open.
+std::string sections_text(const Graph::Impl& graph) {
+    std::string text;
+    for (const RefreshTurns& turns : graph.refreshes)
+        if (!turns.sections.empty()) text += refreshes_text(turns);
+    const StepCosts costs = step_costs(graph);
+    if (costs.most > costs.least)
+        text += "  a step takes at most " + scaled(costs.most, "FLOP") + ", first in step " +
+                std::to_string(costs.worst) + "\n";
+    return text;
+}
 
 }  // namespace
 
@@ -165,6 +256,7 @@ std::string Plan::describe() const {
             for (const std::string_view reason : reasons) text.append("; ").append(reason);
             text += "\n";
         }
+        if (phase == Phase::step) text += sections_text(plan.graph);
     }
     return text;
 }

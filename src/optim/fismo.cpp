@@ -225,7 +225,7 @@ std::vector<HyperValue> Fismo::hyper() const {
 }
 
 void Fismo::build(StepBuilder& step) const {
-    std::uint32_t index = 0;
+    RefreshSchedule refreshes(step.graph(), name(), options_.refresh, 1);
     for (const StepBuilder::Item& item : step.items()) {
         const Momentum momentum(step, item, options_.moments, flags_of(options_), "fismo");
         const std::vector<MatrixBlock> blocks =
@@ -239,10 +239,8 @@ void Fismo::build(StepBuilder& step) const {
         };
         const std::vector<KroneckerFactor> p = factors("P", &MatrixBlock::rows),
                                            q = factors("Q", &MatrixBlock::cols);
-        for (std::size_t i = 0; i < blocks.size(); ++i) {
-            const Section refresh = refresh_section(options_.refresh, index++, 1);
-            BlockRecipe(step, item, momentum, blocks[i], p[i], q[i], refresh, options_).build();
-        }
+        for (std::size_t i = 0; i < blocks.size(); ++i)
+            BlockRecipe(step, item, momentum, blocks[i], p[i], q[i], refreshes.next(), options_).build();
     }
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "linalg/integers.hpp"
 #include "optim/checks.hpp"
 #include "optim/layer.hpp"
 #include "optim/layer_clip.hpp"
@@ -28,7 +29,7 @@ Tensor hyper_part(const StepBuilder& step, std::uint64_t first, std::uint64_t co
     return part;
 }
 
-// All layers are refreshed in the first step, unless the policy says in which.
+// Without stagger all layers are refreshed in the first step, unless the policy says in which.
 RefreshPolicy policy_of(const KfacOptions& options) {
     RefreshPolicy policy = options.refresh;
     policy.first = std::max(policy.first, 1u);
@@ -142,8 +143,9 @@ private:
              .scale = static_cast<float>(item_.inputs.scale * rows * item_.output_gradients.scale),
              .unit = accumulates ? Tensor() : layer_unscale(step_)});
     }
+    // From the step after the first refresh on.
     Section moments_section() const {
-        return {.interval = options_.moments_interval, .start = policy_of(options_).first};
+        return {.interval = options_.moments_interval, .start = narrow(refresh_.next_run(0) + 1)};
     }
 
     StepBuilder& step_;
@@ -300,11 +302,10 @@ KfacClip kfac_clip(const Plan& plan, std::string_view optimizer) {
 void Kfac::build(StepBuilder& step) const {
     const std::vector<LayerItem> items = layer_items(step, *this, options_.conv_scaling);
     std::vector<LayerDirection> directions;
-    std::uint32_t index = 0;
+    RefreshSchedule refreshes(step.graph(), name(), policy_of(options_), 1);
     for (const LayerItem& item : items) {
         if (item.shape.m == 0 || item.shape.order == 0) continue;
-        const Section refresh = refresh_section(policy_of(options_), index++, 1);
-        directions.push_back(LayerRecipe(step, item, refresh, options_).build());
+        directions.push_back(LayerRecipe(step, item, refreshes.next(), options_).build());
     }
     step.graph().set_stage("kfac update");
     const Tensor factor = options_.kl_clip && !directions.empty()

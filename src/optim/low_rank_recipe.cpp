@@ -114,16 +114,15 @@ std::vector<HyperValue> low_rank_hyper(const LowRankRecipe& recipe) {
 }
 
 void build_low_rank(StepBuilder& step, const LowRankRecipe& recipe) {
-    RefreshPolicy policy = recipe.refresh;
-    policy.first = 1;
-    std::uint32_t turn = 0;
+    std::optional<RefreshSchedule> refreshes;
+    if (recipe.rank > 0 && !recipe.descends)
+        refreshes.emplace(step.graph(), recipe.name, recipe.refresh, 1, FirstRefresh::in_first_step);
     for (const StepBuilder::Item& item : step.items()) {
         if (recipe.rank == 0 || is_vector(*item.parameter)) {
             step.graph().set_stage(recipe.name + " full rank");
             add_full_rank(step, item, recipe.inner);
         } else {
-            build_parameter(step, recipe, item,
-                            recipe.descends ? kFirstStep : refresh_section(policy, turn++, 1));
+            build_parameter(step, recipe, item, refreshes ? refreshes->next() : kFirstStep);
         }
     }
 }

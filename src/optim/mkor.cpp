@@ -382,10 +382,10 @@ std::vector<HyperValue> Mkor::hyper() const {
 }
 
 void Mkor::build(StepBuilder& step) const {
-    std::uint32_t index = 0;
+    RefreshSchedule refreshes(step.graph(), name(), options_.refresh, 1);
     for (const LayerItem& item : layer_items(step, *this, ConvScaling::shared))
         if (item.shape.m > 0 && item.shape.order > 0)
-            LayerRecipe(step, item, refresh_section(options_.refresh, index++, 1), options_).build();
+            LayerRecipe(step, item, refreshes.next(), options_).build();
 }
 
 }  // namespace heron

@@ -111,7 +111,7 @@ std::vector<HyperValue> Mousse::hyper() const {
 }
 
 void Mousse::build(StepBuilder& step) const {
-    std::uint32_t index = 0;
+    RefreshSchedule refreshes(step.graph(), name(), options_.refresh, 1);
     for (const StepBuilder::Item& item : step.items()) {
         const Momentum momentum(step, item, options_.moments, flags_of(options_), "mousse");
         const std::vector<MatrixBlock> blocks =
@@ -125,10 +125,8 @@ void Mousse::build(StepBuilder& step) const {
         };
         const std::vector<KroneckerFactor> l = factors("L", &MatrixBlock::rows, MousseSides::right),
                                            r = factors("R", &MatrixBlock::cols, MousseSides::left);
-        for (std::size_t i = 0; i < blocks.size(); ++i) {
-            const Section refresh = refresh_section(options_.refresh, index++, 1);
-            build_block(step, item, momentum, blocks[i], l[i], r[i], refresh, options_);
-        }
+        for (std::size_t i = 0; i < blocks.size(); ++i)
+            build_block(step, item, momentum, blocks[i], l[i], r[i], refreshes.next(), options_);
     }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "optim/refresh.hpp"
 
+#include "graph/graph.hpp"
 #include "optim/checks.hpp"
 
 namespace heron {
@@ -40,7 +41,23 @@ Section refresh_section(const RefreshPolicy& policy, std::uint32_t index, std::u
     section.phase =
         static_cast<std::uint32_t>(((policy.stagger ? index : 0) % longest + origin + longest - 1) % longest);
     section.start = policy.first > 0 ? policy.first - 1 : 0;
-    section.first = policy.first > 0;
+    section.first = policy.first > 0 && !policy.stagger;
+    return section;
+}
+
+RefreshSchedule::RefreshSchedule(Graph& graph, std::string_view what, const RefreshPolicy& policy,
+                                 std::uint32_t origin, FirstRefresh first)
+    : graph_(graph), place_(graph.impl().refreshes.size()), policy_(policy), origin_(origin), first_(first) {
+    graph.impl().refreshes.push_back({std::string(what), {}});
+}
+
+Section RefreshSchedule::next() {
+    Section section = refresh_section(policy_, index_++, origin_);
+    if (first_ == FirstRefresh::in_first_step) {
+        section.start = 0;
+        section.first = true;
+    }
+    graph_.impl().refreshes[place_].sections.push_back(section);
     return section;
 }
 

@@ -2,6 +2,7 @@
 // Shampoo's recipe: moments (shampoo_moments.comp), blocks (shampoo_block.hpp), update (shampoo_update.comp).
 #include "heron/optim/shampoo.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
 #include <utility>
@@ -9,6 +10,7 @@
 #include "heron/spirv/shampoo_basis.hpp"
 #include "heron/spirv/shampoo_moments.hpp"
 #include "heron/spirv/shampoo_update.hpp"
+#include "linalg/integers.hpp"
 #include "linalg/split_exponent.hpp"
 #include "optim/graft.hpp"
 #include "optim/moments.hpp"
@@ -119,8 +121,10 @@ Moments add_moments(StepBuilder& step, const StepBuilder::Item& item, const Sham
     return result;
 }
 
+// `start`: the first step, from 1, in which the direction is that of the roots.
 void add_update(StepBuilder& step, const StepBuilder::Item& item, const Tensor& direction,
-                const Tensor& grafted, const Tensor& buffer, const ShampooOptions& options) {
+                const Tensor& grafted, const Tensor& buffer, std::uint64_t start,
+                const ShampooOptions& options) {
     using Job = gpu::ShampooUpdateJob;
     const std::uint64_t count = item.weight.shape.count();
     const ElementGrid grid = step.elements(count);
@@ -129,7 +133,7 @@ void add_update(StepBuilder& step, const StepBuilder::Item& item, const Tensor& 
     job.range = StepBuilder::range(0, count, grid);
     job.momentum = static_cast<float>(options.momentum);
     job.rate = static_cast<float>(1.0 - options.dampening);
-    job.start = policy_of(options).first;
+    job.start = narrow(start);
     job.flags = (options.decay == ShampooDecay::l2 ? gpu::SHAMPOO_L2 : 0) |
                 (options.graft != ShampooGraft::none ? gpu::SHAMPOO_GRAFTS : 0) |
                 (options.nesterov ? gpu::SHAMPOO_NESTEROV : 0) | (buffer ? gpu::SHAMPOO_MOMENTUM : 0);
@@ -242,7 +246,7 @@ void Shampoo::build(StepBuilder& step) const {
     const FactorSum sum{.decay = o.beta2,
                         .rate = o.beta2 < 1 && !o.unweighted_sum ? 1.0 - o.beta2 : 1.0,
                         .constant_unit = gpu::SHAMPOO_STATISTIC_UNIT};
-    std::uint32_t index = 0;
+    RefreshSchedule refreshes(graph, name(), policy_of(o), 0);
     for (const StepBuilder::Item& item : step.items()) {
         graph.set_stage("shampoo moments");
         const Moments moments = add_moments(step, item, o);
@@ -271,13 +275,15 @@ void Shampoo::build(StepBuilder& step) const {
         if (blocks.empty()) continue;
 
         std::uint64_t first = 0;  // of the block in the moment of its basis
+        std::uint64_t start = 0;  // when all blocks have a root
         Tensor direction = blocks.size() > 1 ? graph.temporary(DType::f32, merged) : Tensor();
         for (const ShampooBlock& block : blocks) {
             graph.set_stage("shampoo statistics");
             add_statistics(graph, block, moments.scaled, o.statistic == ShampooStatistic::whitened, sum);
             graph.set_stage("shampoo refresh");
-            add_refresh(step, block, item.parameter->damping_scale, refresh_section(policy_of(o), index++, 0),
-                        o);
+            const Section refresh = refreshes.next();
+            start = std::max(start, refresh.next_run(0) + 1);
+            add_refresh(step, block, item.parameter->damping_scale, refresh, o);
             graph.set_stage("shampoo direction");
             const Tensor p = o.eigenbasis ? adam_in_basis(step, item, block, moments, basis, first, sum, o)
                                           : precondition(graph, block, moments.filtered);
@@ -289,7 +295,7 @@ void Shampoo::build(StepBuilder& step) const {
                 direction = p;
         }
         graph.set_stage("shampoo update");
-        add_update(step, item, direction, moments.grafted, buffer, o);
+        add_update(step, item, direction, moments.grafted, buffer, start, o);
     }
 }
 

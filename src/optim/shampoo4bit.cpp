@@ -46,9 +46,13 @@ Tensor block_of(const Tensor& whole, const TensorBlock& block) {
     return part;
 }
 
-// `index`: of the optimizer's blocks; goes on.
+// Of the optimizer's blocks.
+struct Refreshes {
+    RefreshSchedule statistics, roots;
+};
+
 Tensor precondition(StepBuilder& step, const StepBuilder::Item& item, const ScaledGradient& gradient,
-                    std::uint32_t& index, const Shampoo4BitOptions& options) {
+                    Refreshes& refreshes, const Shampoo4BitOptions& options) {
     Graph& graph = step.graph();
     const std::vector<TensorBlock> blocks = tensor_blocks(gradient.matrix.shape, options.block_size);
     std::vector<QuantizedFactor> sides[2];
@@ -58,17 +62,18 @@ Tensor precondition(StepBuilder& step, const StepBuilder::Item& item, const Scal
         sides[side] = make_quantized_factors(graph, item.parameter->name, side, orders, options);
     }
     const Tensor direction = graph.temporary(DType::f32, gradient.matrix.shape);
-    for (std::size_t b = 0; b < blocks.size(); ++b, ++index) {
+    for (std::size_t b = 0; b < blocks.size(); ++b) {
         const Tensor g = block_of(gradient.matrix, blocks[b]);
+        const Section statistics = refreshes.statistics.next(), roots = refreshes.roots.next();
         for (std::uint32_t side = 0; side < 2; ++side) {
             const QuantizedFactor& factor = sides[side][b];
             graph.set_stage("shampoo4bit statistics");
-            graph.set_section(refresh_section(options.statistics, index, 0));
+            graph.set_section(statistics);
             const Tensor statistic = graph.temporary(DType::f32, Shape{factor.order, factor.order});
             syrk(graph, g, {}, statistic, {.transpose_a = side == 0 ? Transpose::no : Transpose::yes});
             renew_statistics(graph, factor, statistic, gradient.unit, options);
             graph.set_stage("shampoo4bit roots");
-            graph.set_section(refresh_section(options.roots, index, 0));
+            graph.set_section(roots);
             const DampingScales& scales = item.parameter->damping_scale;
             renew_quantized_root(graph, factor, options,
                                  options.epsilon * (side == 0 ? scales.outputs : scales.inputs));
@@ -193,7 +198,8 @@ std::vector<HyperValue> Shampoo4Bit::hyper() const {
 void Shampoo4Bit::build(StepBuilder& step) const {
     const Shampoo4BitOptions& o = options_;
     Graph& graph = step.graph();
-    std::uint32_t index = 0;
+    Refreshes refreshes{{graph, name() + " statistics", o.statistics, 0},
+                        {graph, name() + " roots", o.roots, 0}};
     for (const StepBuilder::Item& item : step.items()) {
         Tensor moment1, moment2;
         if (is_adamw(o)) {
@@ -209,7 +215,7 @@ void Shampoo4Bit::build(StepBuilder& step) const {
         graph.set_stage("shampoo4bit gradient");
         const ScaledGradient gradient =
             scaled_gradient(step, item, {0, vector ? 1 : matrix[0], vector ? count : matrix[1], 1.0});
-        const Tensor direction = vector ? gradient.matrix : precondition(step, item, gradient, index, o);
+        const Tensor direction = vector ? gradient.matrix : precondition(step, item, gradient, refreshes, o);
         graph.set_stage("shampoo4bit update");
         add_update(step, item, gradient, direction, moment1, moment2, o);
     }

@@ -191,14 +191,14 @@ std::vector<HyperValue> Singd::hyper() const {
 
 void Singd::build(StepBuilder& step) const {
     Graph& graph = step.graph();
-    std::uint32_t index = 0;
+    RefreshSchedule refreshes(graph, name(), options_.refresh, 1);
     for (const LayerItem& item : layer_items(step, *this, options_.conv_scaling)) {
         if (item.shape.m == 0 || item.shape.order == 0) continue;
         std::vector<GroupRecipe> groups;
         for (std::uint64_t g = 0; g < item.shape.groups; ++g) groups.emplace_back(step, item, g, options_);
 
         graph.set_stage("singd factors");
-        graph.set_section(refresh_section(options_.refresh, index++, 1));
+        graph.set_section(refreshes.next());
         const auto full = [&](const MatrixStructure& structure, std::uint64_t order, bool of_gradients) {
             return needs_all(resolved(structure, order)) ? layer_statistic(step, item, of_gradients)
                                                          : LayerStatistic{};

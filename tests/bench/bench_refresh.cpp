@@ -3,8 +3,13 @@
 //
 // Shampoo, FISMO and K-FAC over many matrices, one line of JSON a case: every refresh in the same step
 // ("together"), one matrix after the other over the interval ("staggered"), and that in slices, each of at
-// most a share of the FLOPs of a step ("sliced"; one frame a slice). wall_ms is the median over all frames of
-// two intervals, worst_ms the longest frame, and worst_ratio how much longer the longest of "together" was.
+// most a share of the FLOPs of a step ("sliced"; one frame a slice).
+//
+// Frames are those of a training's first two intervals, from its first step on, so that first refreshes are
+// among them; every repetition begins anew, after one that is not counted, since drivers are slow at what
+// they do for the first time. wall_ms is the median over all frames; first_ms the longest of the first step
+// (median over repetitions), first_step_flops what that step has; worst_ms the longest of all, worst_step the
+// step with the most FLOPs, and worst_ratio how much longer the longest of "together" was.
 #include <string>
 #include <vector>
 
@@ -44,25 +49,29 @@ void add_to(LayerOptimizer& optimizer, const Parameter& parameter) {
 
 struct Frames {
     Times times;
-    double worst_ms;
+    double first_ms, worst_ms;
     std::uint64_t frames;
-    double worst_step_flops, mean_step_flops;
+    double first_step_flops, worst_step_flops, mean_step_flops;
+    std::uint32_t worst_step;
 };
 
 Frames run_frames(Device& device, const Optimizer& optimizer, const Settings& settings, double max_flops,
                   int repeats) {
     Plan plan = compile(device, {&optimizer});
     plan.allocate();
-    plan.initialize();
     const std::uint32_t steps = 2 * settings.interval;
-    Frames result{{}, 0, 0, 0, 0};
-    for (std::uint32_t t = steps; t < 2 * steps; ++t) {
+    Frames result{};
+    for (std::uint32_t t = 0; t < steps; ++t) {
         const double flops = flops_of(plan, t);
+        if (t == 0) result.first_step_flops = flops;
+        if (flops > result.worst_step_flops) result.worst_step = t;
         result.worst_step_flops = std::max(result.worst_step_flops, flops);
         result.mean_step_flops += flops / steps;
     }
-    std::vector<double> frames;
-    for (int repeat = -1; repeat < (repeats + 2) / 3; ++repeat)
+    std::vector<double> frames, first;
+    for (int repeat = -1; repeat < (repeats + 2) / 3; ++repeat) {
+        plan.initialize();
+        double longest = 0;  // of the first step
         for (std::uint32_t step = 0; step < steps; ++step)
             for (bool complete = false; !complete;) {
                 test::Commands commands(device);
@@ -71,9 +80,14 @@ Frames run_frames(Device& device, const Optimizer& optimizer, const Settings& se
                 commands.end(frame);
                 const Clock::time_point begin = Clock::now();
                 commands.submit(frame);
-                if (repeat >= 0) frames.push_back(milliseconds_since(begin));
+                const double ms = milliseconds_since(begin);
+                if (step == 0) longest = std::max(longest, ms);
+                if (repeat >= 0) frames.push_back(ms);
             }
+        if (repeat >= 0) first.push_back(longest);
+    }
     result.frames = frames.size();
+    result.first_ms = summarize(std::move(first)).median;
     result.worst_ms = *std::ranges::max_element(frames);
     result.times.wall_ms = summarize(std::move(frames));
     return result;
@@ -101,7 +115,10 @@ void compare(Device& device, const char* name, const std::vector<Parameter>& par
         line.fields["frames"] = frames.frames;
         line.times(frames.times);
         line.fields["mean_step_flops"] = frames.mean_step_flops;
+        line.fields["first_step_flops"] = frames.first_step_flops;
         line.fields["worst_step_flops"] = frames.worst_step_flops;
+        line.fields["worst_step"] = frames.worst_step;
+        line.fields["first_ms"] = frames.first_ms;
         line.fields["worst_ms"] = frames.worst_ms;
         line.fields["worst_ratio"] = together_worst / frames.worst_ms;
         line.no_peer();

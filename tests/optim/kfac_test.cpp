@@ -337,23 +337,55 @@ TEST_P(KfacTest, WhatIsNotFiniteIsLeftOutAndCounted) {
 TEST_P(KfacTest, IntervalsAndStaggerSayWhenFactorsAndInversesMove) {
     KfacOptions options = options_of(KfacMethod::inverse);
     options.factor_interval = 2;
-    options.refresh = {.interval = 3};
     std::vector<LayerCase> cases{layers_of_every_kind()[0], layers_of_every_kind()[1]};
-    Plan plan = plan_of(cases, options);
-    for (unsigned k = 0; k < 7; ++k) {
-        for (TestLayer& layer : layers_) layer.draw(20 * k);
-        std::vector<std::vector<float>> a, inverse;
-        for (const LayerCase& of : cases) {
-            a.push_back(floats(plan, of.name + ".weight.A"));
-            inverse.push_back(floats(plan, of.name + ".weight.A_inverse"));
+    for (const bool stagger : {false, true}) {
+        options.refresh = {.interval = 3, .stagger = stagger};
+        Plan plan = plan_of(cases, options);
+        for (unsigned k = 0; k < 7; ++k) {
+            for (TestLayer& layer : layers_) layer.draw(20 * k);
+            std::vector<std::vector<float>> a, inverse;
+            for (const LayerCase& of : cases) {
+                a.push_back(floats(plan, of.name + ".weight.A"));
+                inverse.push_back(floats(plan, of.name + ".weight.A_inverse"));
+            }
+            plan.run();
+            for (unsigned l = 0; l < 2; ++l) {
+                SCOPED_TRACE("step " + std::to_string(k) + " layer " + std::to_string(l));
+                EXPECT_EQ(floats(plan, cases[l].name + ".weight.A") != a[l], k % 2 == 0);
+                EXPECT_EQ(floats(plan, cases[l].name + ".weight.A_inverse") != inverse[l],
+                          k % 3 == (stagger ? l : 0));
+            }
         }
-        plan.run();
-        for (unsigned l = 0; l < 2; ++l) {
-            SCOPED_TRACE("step " + std::to_string(k) + " layer " + std::to_string(l));
-            EXPECT_EQ(floats(plan, cases[l].name + ".weight.A") != a[l], k % 2 == 0);
-            // In the first step, and when it is the layer's turn; in step 1 the factors are those of step 0.
-            EXPECT_EQ(floats(plan, cases[l].name + ".weight.A_inverse") != inverse[l],
-                      k == 0 || (k > 1 && k % 3 == l));
+    }
+}
+
+// Staggered, first refreshes come in turns, too: till its own a layer takes its gradient.
+TEST_P(KfacTest, LayersTakeTheirGradientsUntilTheirFirstTurns) {
+    for (const KfacMethod method : {KfacMethod::inverse, KfacMethod::eigen, KfacMethod::ekfac}) {
+        SCOPED_TRACE(static_cast<int>(method));
+        KfacOptions options = options_of(method);
+        options.refresh = {.interval = 4};
+        options.step.momentum = 0;
+        options.kl_clip.reset();
+        Plan plan = plan_of({layers_of_every_kind()[0], layers_of_every_kind()[1]}, options);
+        const double damping = method == KfacMethod::inverse ? 0 : static_cast<double>(options.damping);
+        for (unsigned k = 0; k < 2; ++k) {
+            std::vector<Matrix> before;
+            for (unsigned l = 0; l < 2; ++l) {
+                layers_[l].draw(10 * k + l);
+                before.push_back(layers_[l].parameters(0));
+            }
+            plan.run();
+            for (unsigned l = 0; l < 2; ++l) {
+                SCOPED_TRACE("step " + std::to_string(k) + " layer " + std::to_string(l));
+                const Matrix expected =
+                    before[l] - static_cast<double>(options.lr) / (1 + damping) * layers_[l].gradient(0);
+                const double distance = (layers_[l].parameters(0) - expected).norm();
+                if (k < l)
+                    EXPECT_LE(distance, 1e-6);
+                else
+                    EXPECT_GE(distance, 1e-3);
+            }
         }
     }
 }

@@ -81,7 +81,7 @@ public:
             const double scale = !grafts ? 1 : size > 0 ? std::sqrt(wanted / size) : 0;
             for (std::size_t i = 0; i < p.values.size(); ++i) {
                 const std::size_t e = blocks_[b].elements[i];
-                direction[e] = grafts && t < start() ? grafted[e] : scale * p.values[i];
+                direction[e] = grafts && t < last_start() ? grafted[e] : scale * p.values[i];
             }
             for (std::size_t a = 0; a < extents_.size(); ++a)
                 at[a] += blocks_[b].extents[a] * blocks_[b].extents[a];
@@ -100,6 +100,17 @@ private:
     };
 
     std::uint64_t start() const { return o_.refresh.first > 0 ? o_.refresh.first : o_.refresh.interval; }
+    // A block's first refresh, from 1; the turns of blocks that are staggered come one after the other.
+    std::uint64_t first_refresh(std::size_t block) const {
+        std::uint64_t t = start();
+        while (o_.refresh.stagger && t % o_.refresh.interval != (index_ + block) % o_.refresh.interval) ++t;
+        return t;
+    }
+    std::uint64_t last_start() const {
+        std::uint64_t last = 0;
+        for (std::size_t b = 0; b < blocks_.size(); ++b) last = std::max(last, first_refresh(b));
+        return last;
+    }
     double exponent(std::size_t axis) const {
         const auto found = o_.exponents.find(static_cast<std::uint32_t>(extents_.size()));
         if (found == o_.exponents.end()) return 0.5 / static_cast<double>(extents_.size());
@@ -208,7 +219,8 @@ private:
             statistics.push_back(u * u.transpose());
         }
         const std::uint64_t turn = o_.refresh.stagger ? (index_ + index) % o_.refresh.interval : 0;
-        const bool due = t == start() || (t > start() && t % o_.refresh.interval == turn);
+        const bool due =
+            t == first_refresh(index) || (t > first_refresh(index) && t % o_.refresh.interval == turn);
         for (std::size_t a = 0; a < extents_.size(); ++a) {
             if (!has_factor(a)) continue;
             const std::uint64_t n = x.extents[a];

@@ -32,11 +32,44 @@ TEST(RefreshPolicy, FixedIntervalsHaveOneStepEach) {
     EXPECT_TRUE(refresh_section({}, 3, 0).every_step());
 }
 
-TEST(RefreshPolicy, NothingIsRenewedBeforeTheFirstAndEverythingInIt) {
-    const RefreshPolicy policy{.interval = 4, .first = 6};
-    EXPECT_EQ(steps_of(refresh_section(policy, 0, 0), 13), (Steps{6, 8, 12}));
-    EXPECT_EQ(steps_of(refresh_section(policy, 1, 0), 13), (Steps{6, 9, 13}));
+TEST(RefreshPolicy, TogetherNothingIsRenewedBeforeTheFirstAndEverythingInIt) {
+    const RefreshPolicy policy{.interval = 4, .stagger = false, .first = 6};
+    for (const std::uint32_t index : {0u, 1u, 6u})
+        EXPECT_EQ(steps_of(refresh_section(policy, index, 0), 13), (Steps{6, 8, 12}));
     EXPECT_EQ(steps_of(refresh_section({.first = 3}, 0, 0), 5), (Steps{3, 4, 5}));
+}
+
+// No step carries more than its share, the first ones included.
+TEST(RefreshPolicy, StaggeredFirstRefreshesTakeTurns) {
+    const RefreshPolicy policy{.interval = 4, .first = 6};
+    EXPECT_EQ(steps_of(refresh_section(policy, 0, 0), 13), (Steps{8, 12}));
+    EXPECT_EQ(steps_of(refresh_section(policy, 1, 0), 13), (Steps{9, 13}));
+    EXPECT_EQ(steps_of(refresh_section(policy, 2, 0), 13), (Steps{6, 10}));
+    for (std::uint32_t t = 1; t <= 20; ++t) {
+        std::uint32_t carried = 0;
+        for (std::uint32_t k = 0; k < 8; ++k) carried += refresh_section(policy, k, 1).runs(t - 1) ? 1 : 0;
+        EXPECT_EQ(carried, t < 6 ? 0u : 2u) << t;
+    }
+}
+
+TEST(RefreshPolicy, TheNextRunIsTheFirstStepThatRuns) {
+    for (const RefreshPolicy& policy :
+         {RefreshPolicy{}, RefreshPolicy{.interval = 5}, RefreshPolicy{.interval = 5, .first = 8},
+          RefreshPolicy{.interval = 5, .stagger = false, .first = 8},
+          RefreshPolicy{.interval = 3, .growth = 7, .doublings = 3},
+          RefreshPolicy{.interval = 3, .growth = 1, .doublings = 4, .first = 2}})
+        for (std::uint32_t index = 0; index < 50; index += 7) {
+            const Section section = refresh_section(policy, index, 1);
+            for (std::uint32_t from = 0; from < 60; ++from) {
+                std::uint32_t step = from;
+                while (!section.runs(step)) ++step;
+                EXPECT_EQ(section.next_run(from), step) << policy.interval << " " << index << " " << from;
+            }
+        }
+    // Far away in few steps, and where it ends.
+    const Section late = refresh_section({.interval = 10000, .growth = 1, .doublings = 16}, 0, 0);
+    EXPECT_EQ(late.next_run(1), 655359999u);
+    EXPECT_TRUE(late.runs(655359999u));
 }
 
 TEST(RefreshPolicy, GrowingIntervalsDoubleAndKeepTheMatricesApart) {
@@ -118,10 +151,14 @@ TEST_P(RefreshTest, StatesChangeInTheStepsOfTheirTurns) {
     const auto kfac = [&](const Device& on) {
         return std::make_unique<Kfac>(on, KfacOptions{.refresh = policy});
     };
-    RefreshPolicy at_once = policy;
-    at_once.first = 1;
-    EXPECT_EQ(changes(kfac, ".A_inverse", 9, false), expected(at_once, 1, 9));
-    EXPECT_EQ(changes(kfac, ".A_inverse", 9, true), expected(at_once, 1, 9));
+    EXPECT_EQ(changes(kfac, ".A_inverse", 9, false), expected(policy, 1, 9));
+    EXPECT_EQ(changes(kfac, ".A_inverse", 9, true), expected(policy, 1, 9));
+    RefreshPolicy together = late;
+    together.stagger = false;
+    const auto kfac_together = [&](const Device& on) {
+        return std::make_unique<Kfac>(on, KfacOptions{.refresh = together});
+    };
+    EXPECT_EQ(changes(kfac_together, ".A_inverse", 9, false), expected(together, 1, 9));
     const auto singd = [&](const Device& on) {
         return std::make_unique<Singd>(on, SingdOptions{.refresh = policy});
     };
@@ -147,9 +184,47 @@ TEST_P(RefreshTest, DescriptionsSayWhenAStageRuns) {
         {{.name = "a", .shape = {3, 4}}, {.name = "b", .shape = {3, 4}}});
     const std::string text = training.plan().describe();
     for (const char* wanted :
-         {"every 5 steps (phase 0, doubled 3 times, after every 100 steps, from step 6 on) and in that",
-          "every 5 steps (phase 1, doubled 3 times"})
+         {"every 5 steps (phase 0, doubled 3 times, after every 100 steps, from step 6 on)",
+          "every 5 steps (phase 1, doubled 3 times",
+          "refreshes of fismo: 2 in 5 steps, 1 each in steps 0-1 of them at first; none before step 6"})
         EXPECT_NE(text.find(wanted), std::string::npos) << text;
+}
+
+// How many fall into which step, and what the dearest step takes.
+TEST_P(RefreshTest, DescriptionsSayHowRefreshesAreSpread) {
+    const auto describe = [&](const RefreshPolicy& policy) {
+        std::vector<TestTensor> tensors;
+        for (const char* name : {"a", "b", "c", "d", "e"}) tensors.push_back({.name = name, .shape = {6, 5}});
+        Training training(
+            device(),
+            [&](const Device& on) { return std::make_unique<Kfac>(on, KfacOptions{.refresh = policy}); },
+            tensors);
+        return training.plan().describe();
+    };
+    const auto expect = [](const std::string& text, const char* wanted) {
+        EXPECT_NE(text.find(wanted), std::string::npos) << text;
+    };
+    const std::string together = describe({.interval = 3, .stagger = false}),
+                      staggered = describe({.interval = 3}), long_interval = describe({.interval = 100}),
+                      always = describe({.stagger = false});
+    expect(together, "  refreshes of kfac: 5 in 3 steps, 5 in step 0 of them; all in step 0\n");
+    expect(together, ", first in step 0\n");
+    expect(staggered, "  refreshes of kfac: 5 in 3 steps, 2 each in steps 0-1, 1 in step 2 of them\n");
+    expect(staggered, ", first in step 0\n");
+    expect(long_interval, "  refreshes of kfac: 5 in 100 steps, 1 each in steps 0-4 of them\n");
+    expect(always, "  refreshes of kfac: 5 in every step\n");
+    EXPECT_EQ(always.find("without sections"), std::string::npos);
+
+    // Two layers' refreshes against five: what they take beside the rest of the step.
+    const auto number = [](const std::string& text, const char* before) {
+        const std::size_t at = text.find(before);
+        EXPECT_NE(at, std::string::npos) << text;
+        return at == std::string::npos ? 0.0 : std::stod(text.substr(at + std::string(before).size()));
+    };
+    const auto more = [&](const std::string& text) {
+        return number(text, ", at most ") - number(text, "without sections a step takes ");
+    };
+    EXPECT_NEAR(more(staggered) / more(together), 2.0 / 5, 0.05) << staggered << together;
 }
 
 TEST(RefreshPolicy, RefusesWhatIsOutOfRangeByName) {

@@ -37,38 +37,51 @@ TEST(TensorBlocks, BlocksCoverTheTensorInRowMajorOrder) {
 
 class ShampooTest : public DeviceTest {};
 
-// Three steps of what is grafted, a root in the fourth whose turn it is for none but the first tensor, then
-// one after the other.
+// Three steps of what is grafted, then roots one block after the other: a parameter goes over when all of its
+// blocks have one. Without stagger all in the fourth step.
 TEST_P(ShampooTest, RefreshesBeginAtTheStartAndTakeTurns) {
     ShampooOptions options;
     options.refresh.interval = 3;
     options.refresh.first = 4;
     options.epsilon = 1e-2f;
     options.beta2 = 0.9;
-    options.graft = ShampooGraft::adagrad;
     options.exponents[2] = {0.5, 0.0};
     const std::vector<Shape> shapes{{5, 4}, {7}, {3, 6}};
-    Training training(device(), shampoo(options),
-                      {{.name = "a", .shape = shapes[0]},
-                       {.name = "b", .shape = shapes[1]},
-                       {.name = "c", .shape = shapes[2]}});
-    std::vector<ShampooReference> references;
-    std::vector<std::vector<double>> w;
-    for (std::size_t i = 0; i < 3; ++i) {
-        references.emplace_back(options, shapes[i], i);
-        references[i].states = training.states_of(i);
-        w.emplace_back(doubles(training.tensor(i).weight()));
-    }
-    for (unsigned step = 1; step <= 9; ++step) {
-        training.draw_gradients(step);
-        std::vector<std::vector<float>> before;
-        for (std::size_t i = 0; i < 3; ++i) before.push_back(training.tensor(i).weight());
-        training.plan().run();
+    struct Case {
+        bool stagger;
+        std::uint32_t block_size;
+        ShampooGraft graft;
+    };
+    for (const Case& c : {Case{true, 1024, ShampooGraft::adagrad}, Case{true, 4, ShampooGraft::adagrad},
+                          Case{true, 4, ShampooGraft::none}, Case{false, 4, ShampooGraft::adagrad}}) {
+        SCOPED_TRACE(std::to_string(c.stagger) + " blocks of " + std::to_string(c.block_size));
+        options.refresh.stagger = c.stagger;
+        options.block_size = c.block_size;
+        options.graft = c.graft;
+        Training training(device(), shampoo(options),
+                          {{.name = "a", .shape = shapes[0]},
+                           {.name = "b", .shape = shapes[1]},
+                           {.name = "c", .shape = shapes[2]}});
+        std::vector<ShampooReference> references;
+        std::vector<std::vector<double>> w;
+        std::size_t index = 0;  // of the first block
         for (std::size_t i = 0; i < 3; ++i) {
-            w[i] = doubles(before[i]);
-            references[i].step(w[i], doubles(training.tensor(i).gradient_values()), step);
-            EXPECT_LE(update_error(before[i], training.tensor(i).weight(), w[i]), 1e-4)
-                << "step " << step << ", tensor " << i;
+            references.emplace_back(options, shapes[i], index);
+            references[i].states = training.states_of(i);
+            index += tensor_blocks(shapes[i], c.block_size).size();
+            w.emplace_back(doubles(training.tensor(i).weight()));
+        }
+        for (unsigned step = 1; step <= 9; ++step) {
+            training.draw_gradients(step);
+            std::vector<std::vector<float>> before;
+            for (std::size_t i = 0; i < 3; ++i) before.push_back(training.tensor(i).weight());
+            training.plan().run();
+            for (std::size_t i = 0; i < 3; ++i) {
+                w[i] = doubles(before[i]);
+                references[i].step(w[i], doubles(training.tensor(i).gradient_values()), step);
+                EXPECT_LE(update_error(before[i], training.tensor(i).weight(), w[i]), 1e-4)
+                    << "step " << step << ", tensor " << i;
+            }
         }
     }
 }

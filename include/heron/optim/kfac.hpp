@@ -76,9 +76,10 @@ struct KfacOptions {
     // refresh on; every refresh begins them anew): 1..10000. kfac-pytorch 1; alecwangcq 10, 1.
     std::uint32_t factor_interval = 1;
     std::uint32_t moments_interval = 1;
-    // Of inverses or eigenvectors: a layer's in the steps of its turn, and all layers' in step `first` (0: in
-    // the first one), before which they are those of the identity. kfac-pytorch 1, alecwangcq 100, together;
-    // staggered, no later step carries all of them.
+    // Of inverses or eigenvectors, from step `first` on (0: the first one): all layers' in it and in every
+    // interval-th step, as both official codes do (kfac-pytorch 1, alecwangcq 100); that is why stagger is
+    // off. With it each layer's come in its turns, the first one, too, and no step carries all. Before its
+    // first refresh a layer's are those of the identity: it takes the gradient itself, which kl_clip counts.
     RefreshPolicy refresh{.interval = 10, .stagger = false};
     // Finite, > 0; nullopt: no clip. Its lr: that of the step, without the parameters' lr_scale, unless
     // kl_clip_lr (finite, >= 0; 0: not set) is.

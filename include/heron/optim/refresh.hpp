@@ -7,7 +7,7 @@
 // Newton's method with a Hessian that is renewed every m-th iteration needs sqrt(d) fewer operations at m = d
 // (Doikov, Chayti and Jaggi, arXiv 2212.00781). Staggering spreads the matrices over the steps of an
 // interval. And a slice's budget (Plan::record_slice, SliceBudget) cuts a step where the frame's time ends,
-// refreshes included, to the same bits.
+// refreshes included, to the same bits. Plan::describe() says which steps carry how many, and the dearest.
 #pragma once
 
 #include <cstdint>
@@ -21,9 +21,11 @@ struct RefreshPolicy {
     std::uint32_t growth = 0;
     std::uint32_t doublings = 4;
     // The optimizer's matrix (or layer) number k takes its turn k steps later than the first: no step carries
-    // all of them, while the interval is as long as there are matrices.
+    // all of them, while the interval is as long as there are matrices. That goes for first refreshes, too:
+    // until its own, a matrix has what the optimizer begins with (the identity, or what it grafts).
     bool stagger = true;
-    // Above 0: nothing is renewed before this step (from 1), and in it everything is, whatever its turn. 0:
+    // Above 0: nothing is renewed before this step (from 1). With stagger the first turn from there on is a
+    // matrix's first refresh; without it everything is renewed in this step, whatever the interval says. 0:
     // the first turn is the first refresh, unless the optimizer says otherwise.
     std::uint32_t first = 0;
 };

@@ -12,7 +12,7 @@
 //   refresh:  X = F_i / (1 - beta2^t);   R_i = (X + epsilon I)^-p_i,   p_i = 1 / (2 k)       first: I
 //   Gbar = (beta3 m + (1 - beta3) G) / (1 - beta3 beta1^(t-1));   m <- beta1 m + (1 - beta1) G
 //   P = Gbar x_1 R_1 .. x_k R_k;   P <- P |U| / |P|, U what the graft makes of Gbar
-//   before refresh.first:  P = U
+//   before the first refresh of its last block:  P = U
 //   decay:     P <- P + wd W
 //   momentum:  B <- mu B + (1 - dampening) P
 //   W <- W - lr B, or W - lr P without momentum
@@ -47,7 +47,7 @@
 namespace heron {
 
 enum class ShampooGraft {
-    none,     // P as it is; before refresh.first Gbar
+    none,     // P as it is; of blocks before their first refresh Gbar
     sgd,      // U = Gbar
     adagrad,  // U = Gbar / (sqrt(v) + eps), v <- v + G^2
     rmsprop,  // v <- beta v + (1 - beta) G^2, without correction of its bias
@@ -123,9 +123,10 @@ struct ShampooOptions {
     float basis_tolerance = 0.0f;
     std::uint32_t block_size = 1024;  // 1..4096
     std::uint32_t least_order = 2;    // no merging below so many axes, 1..8
-    // Of roots, block by block: in steps that the interval divides, with `stagger` in the k-th one after each
-    // of these, from refresh.first on (0: the interval), and in that all of them. Until then U, or Gbar
-    // without a graft.
+    // Of roots, block by block: in steps that the interval divides, from refresh.first on (0: the interval),
+    // and in that one, too. With `stagger` each block in the k-th step after those, first refreshes as well.
+    // Until all blocks of a parameter have had theirs it takes U; without a graft R = I in those that have
+    // not.
     RefreshPolicy refresh;
     ShampooGraft graft = ShampooGraft::adam;
     double graft_beta = 0.999;  // [0, 1); of Adam and RMSProp
