@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Golden files of optimizers that take one layer: w.0, b.0; per step its captures a.t, s.t, the gradients
-// g.t, gb.t, and w.t, b.t after the step. Steps run on from w.0; the update of weight and bias is compared at
-// each one.
+// Golden files of optimizers that take one layer: w.0, b.0; per step its captures a.t, s.t (of micro-batches
+// a.t.k, s.t.k), the gradients g.t, gb.t, and w.t, b.t after the step. Steps run on from w.0; the update of
+// weight and bias is compared at each one.
 #pragma once
 
 #include <array>
@@ -24,6 +24,7 @@ struct CapturedGolden {
     LossReduction loss = LossReduction::mean_over_batch;
     std::array<std::string, 2> captures = {"a", "s"};  // a vector is one sample
     double loss_terms = 1;                             // what the backward pass brings is s.t over this
+    int micro_batches = 1;                             // above 1: the gradients are the means of theirs
     double bound = 1e-5;                               // of updates, relative, and states
     // Before step t: may change the plan.
     std::function<void(Plan&, int t)> prepare;
@@ -76,12 +77,13 @@ protected:
     void run_captured(const GoldenCase& golden, GoldenResult& result, const CapturedGolden& setup,
                       const std::optional<ConvPatches>& patches, const std::string& label = "") {
         const GoldenTensor w = golden.tensor("w.0");
-        const auto captured = [&](std::size_t which, int t) {
-            GoldenTensor tensor = golden.tensor(at(setup.captures[which], t));
+        const auto captured = [&](std::size_t which, int t, int micro) {
+            const std::string step = at(setup.captures[which], t);
+            GoldenTensor tensor = golden.tensor(setup.micro_batches > 1 ? at(step, micro) : step);
             if (tensor.shape.rank() == 1) tensor.shape = Shape{1, tensor.shape[0]};
             return tensor;
         };
-        const GoldenTensor a = captured(0, 1), s = captured(1, 1);
+        const GoldenTensor a = captured(0, 1, 1), s = captured(1, 1, 1);
         const bool has_bias = golden.has_tensor("b.0");
         std::vector<Part> parts{make_part("w", "g", w)};
         if (has_bias) parts.push_back(make_part("b", "gb", golden.tensor("b.0")));
@@ -96,20 +98,26 @@ protected:
         layer.patches = patches;
         const std::unique_ptr<LayerOptimizer> optimizer = setup.make(device());
         optimizer->add_layer(layer);
-        Plan plan = compile(device(), {optimizer.get()});
+        StepOptions step;
+        step.accumulate = setup.micro_batches > 1;
+        Plan plan = compile(device(), {optimizer.get()}, step);
         plan.allocate();
         plan.initialize();
         EXPECT_EQ(plan.hazards(), std::vector<std::string>{});
 
         for (int t = 1; golden.has_tensor(at("g", t)); ++t) {
-            inputs.write(captured(0, t).floats());
-            std::vector<double> sent = captured(1, t).values;
-            for (double& value : sent) value /= setup.loss_terms;
-            outputs.write(std::vector<float>(sent.begin(), sent.end()));
             std::vector<std::vector<float>> before;
             for (Part& part : parts) {
                 part.gradient->write(golden.tensor(at(part.gradient_name, t)).floats());
                 before.push_back(part.weight->floats());
+            }
+            for (int micro = 1; micro <= setup.micro_batches; ++micro) {
+                inputs.write(captured(0, t, micro).floats());
+                std::vector<double> sent = captured(1, t, micro).values;
+                for (double& value : sent) value /= setup.loss_terms;
+                outputs.write(std::vector<float>(sent.begin(), sent.end()));
+                // Every one brings the whole gradient, of which the step takes the mean.
+                if (step.accumulate) plan.wait(plan.submit_accumulate());
             }
             if (setup.prepare) setup.prepare(plan, t);
             plan.run();

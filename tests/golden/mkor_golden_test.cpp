@@ -1,10 +1,22 @@
 // SPDX-License-Identifier: MIT
 // MKOR against the authors' package (published recurrence), and against a float64 transcription of the
 // paper's formula and of the exact inverse.
+//
+// The package adds the rows of grad_accum_steps = K micro-batches up, each over K and cut to +-clipping_value
+// after that, before it takes their mean: that is the mean over all rows, cut to +-K clipping_value. With
+// half_precision it keeps captures and inverses in f16 and calculates in it; here inverses alone are f16.
+#include <algorithm>
+#include <cstdint>
+#include <deque>
 #include <map>
+#include <random>
+#include <span>
 #include <stdexcept>
+#include <vector>
 
 #include "golden/captured_golden.hpp"
+#include "golden/golden_file.hpp"
+#include "support/polar_reference.hpp"
 
 namespace heron::test {
 namespace {
@@ -22,8 +34,11 @@ public:
         options.step.momentum = golden.number("momentum");
         golden.number("stabilization_factor");  // the package reads it nowhere
         golden.flag("bias", true);
-        if (golden.number("grad_accum_steps") != 1 || golden.flag("half_precision", false))
-            throw std::runtime_error("micro-batches and half precision are not known to this test");
+        const double micro_batches = golden.number("grad_accum_steps");
+        if (!(micro_batches >= 1)) throw std::runtime_error("grad_accum_steps is not 1 or more");
+        options.clip *= static_cast<float>(micro_batches);
+        const bool half = golden.flag("half_precision", false);
+        if (half) options.factor_dtype = DType::f16;
         const std::string base = golden.text("backend_optimizer", "sgd");
         golden.is_null("opt_kw");
         if (base == "adam") {
@@ -38,11 +53,12 @@ public:
         CapturedGolden setup;
         setup.loss = LossReduction::none;
         setup.loss_terms = golden.number("batch");
+        setup.micro_batches = static_cast<int>(micro_batches);
         skip_sizes(golden);
         const std::optional<ConvPatches> patches = patches_of(golden);
-        setup.bound = bound_of(golden);
+        setup.bound = bound_of(golden) + (half ? half_bound(golden, options) : 0);
         setup.make = [&](const Device& on) { return std::make_unique<Mkor>(on, options); };
-        setup.state = states({{"Ainv", "R_inverse"}, {"Ginv", "L_inverse"}});
+        setup.state = states({{"Ainv", "R_inverse"}, {"Ginv", "L_inverse"}}, half);
         setup.ignored = {"pg", "pgb"};
         run_captured(golden, result, setup, patches);
     }
@@ -66,23 +82,146 @@ public:
         setup.captures = {"abar", "gbar"};
         setup.bound = bound_of(golden);
         setup.make = [&](const Device& on) { return std::make_unique<Mkor>(on, options); };
-        setup.state = states({{"R", "R_inverse"}, {"L", "L_inverse"}});
+        setup.state = states({{"R", "R_inverse"}, {"L", "L_inverse"}}, false);
         run_captured(golden, result, setup, {});
     }
 
 private:
+    // What f16 takes of updates and inverses. A renewal of the package rounds the mean, P', P' v, the
+    // quotient, its product with P' v, that with its transpose, and P; the one here P: eight roundings of two
+    // inverses.
+    static double half_bound(const GoldenCase& golden, const MkorOptions& options) {
+        int steps = 0;
+        while (golden.has_tensor("g." + std::to_string(steps + 1))) ++steps;
+        const int every = static_cast<int>(options.refresh.interval);
+        const int renewals =
+            std::max((steps + every - 1) / every, std::min(steps, static_cast<int>(options.warmup_steps)));
+        return 2 * 8 * 0x1p-11 * renewals;
+    }
+
     // `names`: of the file, of the plan.
     static std::function<std::vector<double>(const Plan&, const std::string&)> states(
-        std::map<std::string, std::string> names) {
-        return [names = std::move(names)](const Plan& plan, const std::string& state) {
+        std::map<std::string, std::string> names, bool half) {
+        return [names = std::move(names), half](const Plan& plan, const std::string& state) {
             const auto found = names.find(state);
             if (found == names.end())
                 throw std::runtime_error("state \"" + state + "\" is not known to this test");
-            const std::vector<float> values = read_floats(plan, "w." + found->second);
-            return std::vector<double>(values.begin(), values.end());
+            const std::string name = "w." + found->second;
+            if (!half) {
+                const std::vector<float> values = read_floats(plan, name);
+                return std::vector<double>(values.begin(), values.end());
+            }
+            std::vector<std::uint16_t> words(plan.state_view(name).shape.count());
+            plan.read_state(name, std::as_writable_bytes(std::span(words)));
+            std::vector<double> values;
+            for (const std::uint16_t word : words) values.push_back(static_cast<double>(f16_to_f32(word)));
+            return values;
         };
     }
 };
+
+// A file of the package's steps as its code takes them, micro-batch after micro-batch, in f64 or f16.
+class PackageGolden : public GoldenFile {
+public:
+    PackageGolden(int micro_batches, bool half)
+        : GoldenFile("mkor_package" + std::to_string(micro_batches) + std::to_string(half)),
+          micro_batches_(micro_batches),
+          half_(half) {
+        Matrix w = drawn(kOutputs, kInputs + 1), momentum = Matrix::Zero(kOutputs, kInputs + 1);
+        Matrix left = Matrix::Identity(kOutputs, kOutputs),
+               right = Matrix::Identity(kInputs + 1, kInputs + 1);
+        add_parts("w.0", "b.0", w);
+        for (int t = 1; t <= 4; ++t) {
+            const std::string step = "." + std::to_string(t);
+            Matrix a_sum = Matrix::Zero(kSamples, kInputs + 1), s_sum = Matrix::Zero(kSamples, kOutputs),
+                   g = Matrix::Zero(kOutputs, kInputs + 1);
+            for (int k = 1; k <= micro_batches; ++k) {
+                const std::string micro = micro_batches > 1 ? step + "." + std::to_string(k) : step;
+                const Matrix a = drawn(kSamples, kInputs), s = drawn(kSamples, kOutputs);
+                add("a" + micro, a);
+                add("s" + micro, s);
+                Matrix with_ones = Matrix::Ones(kSamples, kInputs + 1);
+                with_ones.leftCols(kInputs) = a;
+                a_sum = rounded(a_sum + cut(with_ones));
+                s_sum = rounded(s_sum + cut(s));
+                g += s.transpose() * with_ones / (kSamples * micro_batches);
+            }
+            if (t > 1) {
+                right = renewed(right, rounded(a_sum.colwise().mean().transpose()));
+                left = renewed(left, rounded(s_sum.colwise().mean().transpose()));
+            }
+            g = g.cast<float>().cast<double>();
+            Matrix d = left * g * right;
+            d *= (g.leftCols(kInputs).norm() + g.rightCols(1).norm()) /
+                 (d.leftCols(kInputs).norm() + d.rightCols(1).norm());
+            momentum = 0.9 * momentum + d;
+            w -= 0.0625 * momentum;
+            add_parts("g" + step, "gb" + step, g);
+            add_parts("w" + step, "b" + step, w);
+            add("state.Ainv" + step, right);
+            add("state.Ginv" + step, left);
+        }
+        write(tensors_,
+              {{"hyper", R"({"backend_optimizer": "sgd", "batch": 5, "bias": true, "clipping_value": 0.5,
+                  "conv": null, "inv_freq": 1, "lr": 0.0625, "m": 3, "momentum": 0.9, "n": 4, "opt_kw": null,
+                  "seqlen": null, "stabilization_factor": 0.1, "warmup_steps": 0, "weight_decay": 0.0,
+                  "grad_accum_steps": )" +
+                             std::to_string(micro_batches) +
+                             ", \"half_precision\": " + (half ? "true}" : "false}")},
+               {"kind", "official"}});
+    }
+
+private:
+    static constexpr int kSamples = 5, kInputs = 4, kOutputs = 3;
+
+    Matrix drawn(int rows, int cols) { return gaussian(rows, cols, random_).cast<float>().cast<double>(); }
+    Matrix rounded(const Matrix& x) const {
+        if (!half_) return x;
+        return x.unaryExpr([](double value) {
+            return static_cast<double>(f16_to_f32(f32_to_f16(static_cast<float>(value))));
+        });
+    }
+    Matrix cut(const Matrix& rows) const {
+        return rounded((rows / micro_batches_).cwiseMax(-0.5).cwiseMin(0.5));
+    }
+    Matrix renewed(const Matrix& p, const Matrix& v) const {
+        const Matrix blended =
+            rounded(rounded(0.95 * p) + rounded(0.05 * Matrix::Identity(p.rows(), p.rows())));
+        const Matrix y = rounded(blended * v), q = rounded(y.transpose() * v);
+        const Matrix share = rounded(rounded(Matrix::Ones(1, 1) + q).cwiseInverse());
+        return rounded(blended - rounded(rounded(share(0, 0) * y) * y.transpose()));
+    }
+
+    void add(const std::string& name, const Matrix& x) {
+        add(name, x, {static_cast<std::uint64_t>(x.rows()), static_cast<std::uint64_t>(x.cols())});
+    }
+    void add(const std::string& name, const Matrix& x, const std::vector<std::uint64_t>& extents) {
+        contents_.emplace_back(x.data(), x.data() + x.size());
+        tensors_.push_back(FileTensorSource::borrow(name, FileDType::f64, extents,
+                                                    std::as_bytes(std::span(contents_.back()))));
+    }
+    void add_parts(const std::string& weight, const std::string& bias, const Matrix& both) {
+        add(weight, both.leftCols(kInputs));
+        add(bias, both.rightCols(1), {kOutputs});
+    }
+
+    int micro_batches_;
+    bool half_;
+    std::mt19937 random_{1};
+    std::deque<std::vector<double>> contents_;
+    std::vector<FileTensorSource> tensors_;
+};
+
+TEST_P(MkorGoldenTest, OptionsOfTheOfficialCodeThatNoFileHas) {
+    for (const int micro_batches : {1, 3})
+        for (const bool half : {false, true}) {
+            SCOPED_TRACE(std::to_string(micro_batches) + " micro-batches" + (half ? ", f16" : ""));
+            EXPECT_TRUE(PackageGolden(micro_batches, half)
+                            .passes([&](const GoldenCase& golden, GoldenResult& result) {
+                                run_mkor(golden, result);
+                            }));
+        }
+}
 
 TEST_P(MkorGoldenTest, EveryFile) {
     run_golden("mkor", GetParam().name,
