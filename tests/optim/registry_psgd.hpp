@@ -58,10 +58,25 @@ inline std::vector<OptimizerCase> psgd_cases() {
     product.fit = PsgdFit::momentum;
     product.fit_first = false;
     product.update_probability = 1.0f;
+    // The other geometries, a fit in every step.
+    const auto geometry = [](PsgdGeometry of) {
+        PsgdKronOptions options;
+        options.lr = 0.01f;
+        options.geometry = of;
+        options.initial_scale = 1.0f;
+        options.max_skew = 4.0;
+        options.bound_rows = 4;
+        return options;
+    };
+    const std::vector<Shape> shapes{{1, 9}, {7}, {8, 1}, {6, 10}, {12, 9}};
     KronTorchOptions triangular;
     triangular.lr = 0.01f;
     triangular.weight_decay = 0.1f;
     triangular.update_schedule = Schedule::linear(1.0f, 0.3f, 10);
+    // A diagonal for the longer axis, fitted to gradients.
+    KronTorchOptions diagonal = triangular;
+    diagonal.memory = KronMemory::one_diagonal;
+    diagonal.momentum_into_fit = false;
     PsgdLraOptions low_rank;
     low_rank.rank = 3;
     low_rank.lr = 0.01f;
@@ -69,7 +84,13 @@ inline std::vector<OptimizerCase> psgd_cases() {
     low_rank.update_probability = 0.5f;
     return {psgd_kron("psgd_kron", whitening, {{}, {7}, {6, 10}, {17, 13}, {5, 3, 4}}),
             psgd_kron("psgd_kron_qep", product, {{1, 9}, {6, 5}, {9, 1}, {3, 8}, {12, 9}}),
+            psgd_kron("psgd_kron_qeq", geometry(PsgdGeometry::qeq), shapes),
+            psgd_kron("psgd_kron_quad", geometry(PsgdGeometry::quad), shapes),
+            psgd_kron("psgd_kron_eq", geometry(PsgdGeometry::eq), shapes),
+            psgd_kron("psgd_kron_pro4p", geometry(PsgdGeometry::pro4p), shapes),
+            psgd_kron("psgd_kron_quad4p", geometry(PsgdGeometry::quad4p), shapes),
             kron_torch("kron_torch", triangular, {{}, {70, 3}, {1, 9}, {5, 3, 3, 4}, {17, 13}}),
+            kron_torch("kron_torch_diagonal", diagonal, {{}, {70, 3}, {1, 9}, {6, 10}, {17, 13}}),
             // One preconditioner for all parameters: without a reference that has one of them.
             {"psgd_lra",
              maker<PsgdLra>(low_rank),

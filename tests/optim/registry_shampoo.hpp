@@ -47,6 +47,10 @@ inline std::vector<OptimizerCase> shampoo_cases() {
     whitened.nesterov = true;
     whitened.decay = ShampooDecay::l2;
     whitened.weight_decay = 0.1f;
+    // Shampoo^2: (L kron R / tr L)^(-1/2), no graft.
+    ShampooOptions square = ShampooOptions::shampoo2();
+    square.epsilon = 5e-2f;
+    square.beta2 = 0.99;
     // No basis is renewed where eigenvalues are equal, since it would be any: in the first steps of tensors
     // that are compared for a hundred, and in the late steps.
     ShampooOptions basis = ShampooOptions::soap();
@@ -63,6 +67,7 @@ inline std::vector<OptimizerCase> shampoo_cases() {
     return {without_reference(shampoo("shampoo_bf16", bf16, {{5, 3, 3, 18}, {1, 9}, {17, 13}, {12, 9}, {7}})),
             shampoo("shampoo", blocked, {{}, {7}, {17, 13}, {5, 3, 3, 18}, {1, 9}}),
             shampoo("shampoo_kl", whitened, {{1, 9}, {}, {9, 1}, {40, 5}, {6, 10}}),
+            shampoo("shampoo2", square, {{1, 9}, {7}, {9, 1}, {6, 10}, {17, 13}}),
             shampoo("shampoo_soap", basis, {{5, 3, 3, 18}, {1, 9}, {17, 13}, {12, 9}, {6, 10}})};
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// SINGD and IKFAC in the forms that the shared tests run. (Of 16-bit factors rounding is all that is seen in
-// a hundred steps: singd_test.cpp.)
+// SINGD, IKFAC and INGD in the forms that the shared tests run. (Of 16-bit factors rounding is all that is
+// seen in a hundred steps: singd_test.cpp.)
 #pragma once
 
 #include "optim/optimizer_case.hpp"
@@ -54,6 +54,18 @@ inline std::vector<OptimizerCase> singd_cases() {
     blocks.lr_cov = 0.05f;
     blocks.refresh.interval = 1;
     blocks.step = {.momentum = 0.9, .nesterov = true, .weight_decay = 0.1f, .decoupled_decay = true};
+    // The first 40 steps have no decay.
+    SingdOptions ingd = SingdOptions::ingd(1e-2f, 2);
+    ingd.refresh.stagger = false;
+    ingd.step.weight_decay = 0.01f;
+    SingdOptions upper = dense;
+    upper.inputs.kind = StructureKind::upper_toeplitz;
+    upper.outputs.kind = StructureKind::lower_toeplitz;
+    upper.alpha1 = 0.0;
+    SingdOptions ikfac = SingdOptions::ikfac();
+    ikfac.lr_cov = 2e-3f;
+    ikfac.refresh.interval = 2;
+    ikfac.refresh.stagger = false;
     SingdOptions toeplitz = SingdOptions::ikfac();
     toeplitz.inputs.kind = StructureKind::lower_toeplitz;
     toeplitz.outputs.kind = StructureKind::diagonal;
@@ -64,6 +76,9 @@ inline std::vector<OptimizerCase> singd_cases() {
     toeplitz.step = {.momentum = 0.0};
     return {singd("singd", dense, {{1, 1}, {1, 9}, {9, 1}, {6, 10}, {17, 13}, {70, 64}}),
             singd("singd_blocks", blocks, {{1, 1}, {1, 9}, {9, 1}, {6, 10}, {17, 13}, {40, 70}}),
+            singd("singd_toeplitz", upper, {{1, 1}, {1, 9}, {9, 1}, {6, 10}, {17, 13}}),
+            singd("ingd", ingd, {{1, 1}, {1, 9}, {9, 1}, {6, 10}, {17, 13}}),
+            singd("ikfac", ikfac, {{1, 1}, {1, 9}, {9, 1}, {6, 10}, {17, 13}}),
             singd("ikfac_toeplitz", toeplitz, {{1, 1}, {1, 9}, {9, 1}, {6, 10}, {17, 13}, {3, 140}})};
 }
 
