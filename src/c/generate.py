@@ -86,6 +86,8 @@ CALLED = {
     "set_learning_rate": "heron_plan_set_learning_rate",
     "loss_scale_address": "heron_plan_loss_scale_address",
     "set_second_order": "heron_plan_set_second_order",
+    "report_loss": "heron_plan_report_loss",
+    "Plan::cost": "heron_plan_cost",
     "set_damping": "heron_plan_set_damping",
     "kfac_clip": "heron_plan_kfac_clip",
     "draw_scion_weight": None,  # an operation of a graph

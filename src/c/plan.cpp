@@ -178,6 +178,13 @@ double heron_plan_flops(const heron_plan* plan) {
 double heron_plan_bytes(const heron_plan* plan) {
     return guarded_value(0.0, [&] { return plan_of(plan).bytes(); });
 }
+heron_result heron_plan_cost(const heron_plan* plan, uint32_t step, double* flops, double* bytes) {
+    return guarded([&] {
+        const StepCost cost = plan_of(plan).cost(step);
+        if (flops != nullptr) *flops = cost.flops;
+        if (bytes != nullptr) *bytes = cost.bytes;
+    });
+}
 
 heron_result heron_plan_timings(heron_plan* plan, uint32_t* count, const heron_dispatch_timing** timings) {
     return guarded([&] {

@@ -219,6 +219,12 @@ heron_result heron_plan_loss_scale_address(const heron_plan* plan, VkDeviceAddre
 heron_result heron_plan_set_second_order(heron_plan* plan, const char* optimizer, bool on) {
     return guarded([&] { set_second_order(plan_of(plan), need_text(optimizer, "optimizer"), on); });
 }
+heron_result heron_plan_report_loss(heron_plan* plan, const char* optimizer, double loss, bool* on) {
+    return guarded([&] {
+        const bool second_order = report_loss(plan_of(plan), need_text(optimizer, "optimizer"), loss);
+        if (on != nullptr) *on = second_order;
+    });
+}
 heron_result heron_plan_set_damping(heron_plan* plan, const char* optimizer, float damping) {
     return guarded([&] { set_damping(plan_of(plan), need_text(optimizer, "optimizer"), damping); });
 }

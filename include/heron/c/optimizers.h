@@ -189,10 +189,17 @@ typedef enum heron_conv_factor {
 // levels (k / 255)^4 M. The expectation is what was rounded, but for v below M / 255^4, which becomes that.
 // The error of m is below 2 sqrt(|m| M) / 127 + M / 127^2, that of v below 2 per cent of a v of M and 5 of
 // one of M / 100. A moving average with rate r sums them up as above: better with beta2 = 0.95 than 0.999.
+//
+// Every optimizer with the option has bf16. block8 have all but Dion2 and NorDion2, which change lines of M
+// twice a step, the Shampoos, whose squares may be sums without decay, and FISMO in the whitened space;
+// GaLore has it as moment_bits = 8. A moment <name> is then <name> (u32, four elements a word, whole blocks)
+// and <name>_scale (f32, one a block); a step is along what it was before it is rounded. AMSGrad needs f32,
+// as the largest of noisy numbers is too large. What is no moment is f32: curvature factors and their roots,
+// bases, windows of gradients (M-FAC's has a format of its own), sums over lines.
 typedef enum heron_moment_format {
     HERON_MOMENT_FORMAT_F32 = 0,  // 4 bytes an element
     HERON_MOMENT_FORMAT_BF16 = 1,  // 2 bytes an element
-    HERON_MOMENT_FORMAT_BLOCK8 = 2,  // 1 byte and a 64th; of AdamW
+    HERON_MOMENT_FORMAT_BLOCK8 = 2,  // 1 byte and a 64th
     HERON_MOMENT_FORMAT_MAX_ENUM = 0x7fffffff  // makes it 32 bits wide; no value
 } heron_moment_format;
 
@@ -205,9 +212,12 @@ typedef struct heron_refresh_policy {
     uint32_t growth;
     uint32_t doublings;  // = 4
     // = true; The optimizer's matrix (or layer) number k takes its turn k steps later than the first: no step
-    // carries all of them, while the interval is as long as there are matrices.
+    // carries all of them, while the interval is as long as there are matrices. That goes for first
+    // refreshes, too: until its own, a matrix has what the optimizer begins with (the identity, or what it
+    // grafts).
     bool stagger;
-    // Above 0: nothing is renewed before this step (from 1), and in it everything is, whatever its turn. 0:
+    // Above 0: nothing is renewed before this step (from 1). With stagger the first turn from there on is a
+    // matrix's first refresh; without it everything is renewed in this step, whatever the interval says. 0:
     // the first turn is the first refresh, unless the optimizer says otherwise.
     uint32_t first;
 } heron_refresh_policy;
@@ -542,6 +552,7 @@ typedef struct heron_dion2_options {
     float weight_decay;  // = 0.01; finite, >= 0; multiplied by lr
     heron_shape_factor shape_factor;  // = HERON_SHAPE_FACTOR_SQRT_RATIO; of the whole matrix
     heron_conv_factor conv_factor;  // = HERON_CONV_FACTOR_MATRIX
+    heron_moment_format moments;  // = HERON_MOMENT_FORMAT_F32; of M; f32 or bf16
     heron_polar_options polar;  // = dion_polar()
     heron_schedule schedule;
 } heron_dion2_options;
@@ -610,6 +621,7 @@ typedef struct heron_fismo_options {
     float weight_decay;  // finite, >= 0; multiplied by lr
     heron_decay_form decay;  // = HERON_DECAY_FORM_DECOUPLED
     heron_shape_factor shape_factor;  // = HERON_SHAPE_FACTOR_MAX_ONE_SQRT_RATIO
+    heron_moment_format moments;  // = HERON_MOMENT_FORMAT_F32; of M; block8 not in the whitened space
     heron_polar_options polar;  // muon x 5, norm + 1e-7
     bool exact_polar;  // by singular values (polar_by_svd()), far slower, in place of `polar`
     heron_schedule schedule;
@@ -684,14 +696,17 @@ typedef struct heron_galore_options {
     // where the spectrum falls.
     uint32_t iterations;
     heron_galore_moments moments;  // = HERON_GALORE_MOMENTS_KEEP
-    // = 32; Of AdamW's moments of matrices: 32, or 8, where 256 neighbouring elements share a scale (as the
-    // authors' AdamW8bit, with another map: squares of evenly spaced numbers, for the roots of v). Not with
-    // rotate.
+    // = 32; Of AdamW's and Lion's moments of matrices: 32, or 8 (the authors' AdamW8bit),
+    // HERON_MOMENT_FORMAT_BLOCK8 of heron/optim/moments.hpp. Not with rotate.
     uint32_t moment_bits;
     heron_galore_inner inner;  // = HERON_GALORE_INNER_ADAMW
-    // = -0.8; Adafactor's: without scale_parameter and relative_step, which the authors' scripts switch off.
-    // exponent of t, below 0
-    double adafactor_decay;
+    // Adafactor's, in the form of transformers. The first two, scale_parameter and relative_step, are off in
+    // the authors' scripts: the rate of a parameter times max(adafactor_eps2, RMS(W)), W all of it, and a
+    // rate that the step's number bounds (it takes the schedule's factors with lr).
+    bool scale_parameter;
+    heron_adafactor_rate adafactor_rate;  // = HERON_ADAFACTOR_RATE_CONSTANT
+    float adafactor_eps2;  // = 1e-3; finite, >= 0
+    double adafactor_decay;  // = -0.8; exponent of t, below 0
     float adafactor_eps;  // = 1e-30; finite, >= 0
     float clip_threshold;  // = 1.0; finite, > 0
     heron_schedule schedule;
@@ -773,9 +788,11 @@ typedef struct heron_kfac_options {
     // refresh on; every refresh begins them anew): 1..10000. kfac-pytorch 1; alecwangcq 10, 1.
     uint32_t factor_interval;
     uint32_t moments_interval;  // = 1
-    // = .interval = 10, .stagger = false; Of inverses or eigenvectors: a layer's in the steps of its turn,
-    // and all layers' in step `first` (0: in the first one), before which they are those of the identity.
-    // kfac-pytorch 1, alecwangcq 100, together; staggered, no later step carries all of them.
+    // = .interval = 10, .stagger = false; Of inverses or eigenvectors, from step `first` on (0: the first
+    // one): all layers' in it and in every interval-th step, as both official codes do (kfac-pytorch 1,
+    // alecwangcq 100); that is why stagger is off. With it each layer's come in its turns, the first one,
+    // too, and no step carries all. Before its first refresh a layer's are those of the identity: it takes
+    // the gradient itself, which kl_clip counts.
     heron_refresh_policy refresh;
     // = 1e-3; Finite, > 0; without: no clip. Its lr: that of the step, without the parameters' lr_scale,
     // unless kl_clip_lr (finite, >= 0; 0: not set) is.
@@ -981,6 +998,18 @@ typedef enum heron_mkor_base {
     HERON_MKOR_BASE_MAX_ENUM = 0x7fffffff  // makes it 32 bits wide; no value
 } heron_mkor_base;
 
+// When MKOR-H's second order ends. Of the losses since it began, m_k is the mean of the k-th `window`, and
+// f_k = m_(k-1) - m_k its fall. Second order pays while f_k is at least `share` of the first fall that was
+// above 0; it ends where it did not `patience` times in a row. A loss that does not fall at all does not pay.
+//
+// Means over windows stand in for a smoothed curve: they need no second constant, and two of them share no
+// loss, so that a fall is no echo of the one before.
+typedef struct heron_mkor_switch {
+    uint32_t window;  // = 100; losses, 1..1000000
+    float share;  // = 0.1; [0, 1]; 0: only a loss that does not fall ends it
+    uint32_t patience;  // = 2; 1..1000
+} heron_mkor_switch;
+
 // Defaults are the package's, but for lr, recurrence, norm_threshold and blend (ours), and f32 (f16 there).
 typedef struct heron_mkor_options {
     heron_struct header;  // by heron_mkor_options_init()
@@ -991,7 +1020,8 @@ typedef struct heron_mkor_options {
     double blend;  // = 0.9; zeta, [0, 1]; hkor.py's
     float clip;  // = 100.0; above 0, finite
     // = .interval = 10, .stagger = false; Of inverses; and each of the first warmup_steps steps renews all of
-    // them.
+    // them. Without stagger as the package, which renews all layers in the same steps; with it a layer's
+    // inverses are the identity until its first turn.
     heron_refresh_policy refresh;
     uint32_t warmup_steps;
     heron_dtype factor_dtype;  // = HERON_DTYPE_F32; of the inverses: f32, f16 or bf16; sums are f32
@@ -1002,6 +1032,8 @@ typedef struct heron_mkor_options {
     double beta2;  // = 0.999
     float eps;  // = 1e-8; finite, >= 0
     bool second_order;  // = true; what set_second_order() changes
+    bool has_switching;  // MKOR-H: for report_loss()
+    heron_mkor_switch switching;
     heron_schedule schedule;
 } heron_mkor_options;
 
@@ -1048,6 +1080,7 @@ typedef struct heron_mousse_options {
     float weight_decay;  // = 0.01; finite, >= 0; multiplied by lr
     heron_decay_form decay;  // = HERON_DECAY_FORM_DECOUPLED
     heron_shape_factor shape_factor;  // = HERON_SHAPE_FACTOR_SQRT_RATIO
+    heron_moment_format moments;  // = HERON_MOMENT_FORMAT_F32; of M
     // = .coefficients = newton_schulz_coefficients("you5"), .eps = 1e-8; you5, norm + 1e-8
     heron_polar_options polar;
     heron_schedule schedule;
@@ -1080,7 +1113,7 @@ typedef struct heron_muon_options {
     heron_conv_factor conv_factor;  // = HERON_CONV_FACTOR_MATRIX
     float extra_scale;  // = 1.0; factor on the update, beside the shape factor; above 0
     heron_polar_options polar;  // muon x 5, norm + 1e-7
-    heron_moment_format moments;  // = HERON_MOMENT_FORMAT_F32; of M; U is formed of what is kept
+    heron_moment_format moments;  // = HERON_MOMENT_FORMAT_F32; of M; bf16: U is formed of what is kept
     heron_schedule schedule;
     // factor on momentum: heron_schedule_linear(0.85f / 0.95f, 1, 300) warms up
     heron_schedule momentum_schedule;
@@ -1253,6 +1286,7 @@ typedef struct heron_nordion2_options {
     float weight_decay;  // = 0.01; finite, >= 0; multiplied by lr
     heron_shape_factor shape_factor;  // = HERON_SHAPE_FACTOR_SQRT_RATIO; of the whole matrix
     heron_conv_factor conv_factor;  // = HERON_CONV_FACTOR_MATRIX
+    heron_moment_format moments;  // = HERON_MOMENT_FORMAT_F32; of M; f32 or bf16
     heron_polar_options polar;  // = heron_dion2_options.dion_polar()
     heron_schedule schedule;
 } heron_nordion2_options;
@@ -1490,6 +1524,8 @@ typedef struct heron_random_scaling_sgd_options {
     float lr;  // = 0.01; finite, >= 0; the public implementation (ZQZCalin/trainit), as all defaults here
     double beta;  // = 0.99; [0, 1)
     float mu;  // finite, >= 0; the paper's regularizer
+    // = HERON_MOMENT_FORMAT_F32; of D; a step is along what D was before it is rounded
+    heron_moment_format moments;
     heron_schedule schedule;
     // Where it has pieces, s in step t is its factor there instead of a draw: to repeat a run whose draws are
     // known, by heron_schedule_sequence().
@@ -1629,7 +1665,7 @@ typedef enum heron_shampoo_root {
 } heron_shampoo_root;
 
 typedef enum heron_shampoo_graft {
-    HERON_SHAMPOO_GRAFT_NONE = 0,  // P as it is; before refresh.first Gbar
+    HERON_SHAMPOO_GRAFT_NONE = 0,  // P as it is; of blocks before their first refresh Gbar
     HERON_SHAMPOO_GRAFT_SGD = 1,  // U = Gbar
     HERON_SHAMPOO_GRAFT_ADAGRAD = 2,  // U = Gbar / (sqrt(v) + eps), v <- v + G^2
     HERON_SHAMPOO_GRAFT_RMSPROP = 3,  // v <- beta v + (1 - beta) G^2, without correction of its bias
@@ -1694,9 +1730,10 @@ typedef struct heron_shampoo_options {
     float basis_tolerance;
     uint32_t block_size;  // = 1024; 1..4096
     uint32_t least_order;  // = 2; no merging below so many axes, 1..8
-    // Of roots, block by block: in steps that the interval divides, with `stagger` in the k-th one after each
-    // of these, from refresh.first on (0: the interval), and in that all of them. Until then U, or Gbar
-    // without a graft.
+    // Of roots, block by block: in steps that the interval divides, from refresh.first on (0: the interval),
+    // and in that one, too. With `stagger` each block in the k-th step after those, first refreshes as well.
+    // Until all blocks of a parameter have had theirs it takes U; without a graft R = I in those that have
+    // not.
     heron_refresh_policy refresh;
     heron_shampoo_graft graft;  // = HERON_SHAMPOO_GRAFT_ADAM
     double graft_beta;  // = 0.999; [0, 1); of Adam and RMSProp
@@ -1707,6 +1744,9 @@ typedef struct heron_shampoo_options {
     double momentum;  // mu, [0, 1)
     double dampening;  // [0, 1]
     bool nesterov;  // W - lr ((1 - dampening) P + mu B)
+    // = HERON_MOMENT_FORMAT_F32; Of m, v, c and B; f32 or bf16. Steps are along what m, v and c were before
+    // they are rounded.
+    heron_moment_format moments;
     heron_schedule schedule;
 } heron_shampoo_options;
 
@@ -1864,7 +1904,8 @@ typedef struct heron_singd_options {
     heron_matrix_structure outputs;  // of C
     // = HERON_DTYPE_F32; Of K, C and their momenta: f32, f16 or bf16. Sums are f32.
     heron_dtype factor_dtype;
-    // = .interval = 10; When a layer's factors move; before its first turn they are the identity.
+    // = .interval = 10; When a layer's factors move; before its first turn they are the identity. The
+    // official codes move all layers' in the same steps.
     heron_refresh_policy refresh;
     heron_momentum_step step;  // momentum 0.9, no decay
     heron_conv_scaling conv_scaling;  // = HERON_CONV_SCALING_SHARED

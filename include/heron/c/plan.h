@@ -107,8 +107,12 @@ HERON_API heron_result heron_plan_describe(const heron_plan* plan, char* text, s
 // 0 for NULL.
 HERON_API uint32_t heron_plan_dispatch_count(const heron_plan* plan, heron_phase phase);
 HERON_API uint32_t heron_plan_level_count(const heron_plan* plan, heron_phase phase);  // barriers + 1
+// Of what runs in every step.
 HERON_API double heron_plan_flops(const heron_plan* plan);
 HERON_API double heron_plan_bytes(const heron_plan* plan);
+// FLOPs and bytes of memory traffic of that step, from 1, whose refreshes and the like have their turn. Either
+// pointer may be NULL.
+HERON_API heron_result heron_plan_cost(const heron_plan* plan, uint32_t step, double* flops, double* bytes);
 
 // GPU time of one dispatch. Its texts belong to the plan.
 typedef struct heron_dispatch_timing {

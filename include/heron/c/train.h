@@ -133,6 +133,9 @@ HERON_API heron_result heron_plan_loss_scale_address(const heron_plan* plan, VkD
 // Whether steps of an Mkor of the plan are second-order ones, from the next step on that the device begins.
 // Saved in checkpoints. Fails (HERON_ERROR_INVALID_ARGUMENT) where the plan has no Mkor of that name.
 HERON_API heron_result heron_plan_set_second_order(heron_plan* plan, const char* optimizer, bool on);
+// Hands the loss of one step to MKOR-H's rule (heron_mkor_options.switching), in the order of the steps. `on`,
+// optional: whether second order is on then.
+HERON_API heron_result heron_plan_report_loss(heron_plan* plan, const char* optimizer, double loss, bool* on);
 // Sets the base damping of a Kfac of the plan from the next step on that the device begins; inverses have it
 // from their next refresh on. Saved in checkpoints. Fails (HERON_ERROR_INVALID_ARGUMENT) for an unknown
 // optimizer and what is not finite and above 0.

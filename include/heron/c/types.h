@@ -185,7 +185,8 @@ typedef struct heron_slice_result {
     double expected_ns;
 } heron_slice_result;
 
-// An input layer is a matrix of width x data, not a table of words: only who says so has one.
+// An input layer is a matrix of width x data, not a table of words, or a network's first filters: route()
+// knows the latter by their place, the former only has who says so.
 typedef enum heron_role {
     HERON_ROLE_AUTOMATIC = 0,
     HERON_ROLE_HIDDEN_MATRIX = 1,
@@ -197,7 +198,9 @@ typedef enum heron_role {
 } heron_role;
 
 // How a matrix optimizer sees a parameter. Blocks are separate matrices: for the norm, the iteration and the
-// shape factor.
+// shape factor. They are ranges of rows, of a weight that is out x in. One that is stored in x out (GPT-2's
+// Conv1D: c_attn is width x 3 width) has q, k and v side by side in its columns, and no view for them: store
+// its transpose, or let it be one matrix. Splits that add up to its columns are refused by saying so.
 typedef struct heron_matrix_view {
     uint32_t row_splits_count;  // rows of each block, summing to the matrix's rows (q, k, v)
     uint64_t row_splits[HERON_LIST_CAPACITY];
