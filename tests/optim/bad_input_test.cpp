@@ -111,9 +111,20 @@ TEST_P(BadInputTest, EveryOptimizerRefusesTensorsAndRatesThatItCannotUse) {
         add_to(*optimizer, parameter("layer.weight"));
         refused([&] { add_to(*optimizer, parameter("layer.weight")); }, {"layer.weight", "unique"});
         for (const float rate : {kNan, kInfinity, -kInfinity, -1.0f}) {
-            refused([&] { entry.make_extreme(device(), rate); }, {"lr"});
+            refused([&] { entry.variants.make_extreme(device(), rate); }, {"lr"});
             Plan plan = compile(device(), {optimizer.get()});
             refused([&] { set_learning_rate(plan, optimizer->name(), rate); }, {"set_learning_rate", "lr"});
+        }
+    }
+}
+
+TEST_P(BadInputTest, EveryOptimizerRefusesOptionsOutOfRangeByName) {
+    for (const OptimizerCase& entry : optimizer_registry()) {
+        const std::vector<BadOption> options = entry.variants.bad_options();
+        EXPECT_GE(options.size(), 5u) << entry.name;
+        for (const BadOption& bad : options) {
+            SCOPED_TRACE(entry.name + ": " + bad.name + " = " + std::to_string(bad.value));
+            refused([&] { bad.make(device()); }, {option_checks::last_name(bad.name).c_str()});
         }
     }
 }

@@ -7,16 +7,24 @@
 #include <string>
 #include <vector>
 
+#include "optim/bad_options.hpp"
 #include "optim/reference.hpp"
 #include "optim/training.hpp"
 
 namespace heron::test {
 
+// The algorithm with other options.
+struct Variants {
+    // With this learning rate and, where the algorithm has one, weight decay.
+    std::function<std::unique_ptr<Optimizer>(const Device&, float)> make_extreme;
+    // With one option after the other out of its range.
+    std::function<std::vector<BadOption>()> bad_options;
+};
+
 struct OptimizerCase {
     std::string name;
     MakeOptimizer make;
-    // With this learning rate and, where the algorithm has one, weight decay.
-    std::function<std::unique_ptr<Optimizer>(const Device&, float)> make_extreme;
+    Variants variants;
     // Null where no tensor's step can be told from that tensor alone.
     std::function<std::unique_ptr<Reference>(const Shape&)> reference;
     bool element_wise;          // bounds per element; else by relative Frobenius norm
@@ -42,13 +50,18 @@ MakeOptimizer maker(const Options& options) {
     return [=](const Device& device) { return std::make_unique<Algorithm>(device, options); };
 }
 template <class Algorithm, class Options>
-auto extreme_maker(const Options& options) {
-    return [=](const Device& device, float value) {
-        Options extreme = options;
-        extreme.lr = value;
-        if constexpr (requires { extreme.weight_decay; }) extreme.weight_decay = value;
-        return std::make_unique<Algorithm>(device, extreme);
+Variants variants_of(const Options& options) {
+    const auto make = [](const Device& device, const Options& changed) {
+        return std::make_unique<Algorithm>(device, changed);
     };
+    return {[=](const Device& device, float value) {
+                Options extreme = options;
+                extreme.lr = value;
+                if constexpr (requires { extreme.weight_decay; }) extreme.weight_decay = value;
+                if constexpr (requires { extreme.step.weight_decay; }) extreme.step.weight_decay = value;
+                return make(device, extreme);
+            },
+            [=] { return option_checks::bad_options(options, make); }};
 }
 
 // Whose moments are rounded.

@@ -270,7 +270,7 @@ TEST_P(OptimizerTest, WeightsSaturateAtTheLargestNumberOfTheirType) {
                     options.master_weights = master;
                     options.ema_decay = 0.5f;
                     const MakeOptimizer make = [&](const Device& on) {
-                        return decays ? entry.make_extreme(on, 1e38f) : entry.make(on);
+                        return decays ? entry.variants.make_extreme(on, 1e38f) : entry.make(on);
                     };
                     Training training(device(), make, tensors, options);
                     set_learning_rate(training.plan(), training.optimizer_name(), 1e38f);
@@ -553,7 +553,7 @@ TEST_P(OptimizerTest, AccumulationAndAveragesWorkAroundEveryOptimizer) {
     });
 }
 
-// Ten thousand: soak_slow_test.cpp.
+// Two thousand: soak_slow_test.cpp.
 TEST_P(OptimizerTest, AThousandEqualStepsStayFinite) {
     Training training(device(), every_optimizer({5, 4}));
     std::uint64_t ticket = 0;

@@ -31,7 +31,7 @@ namespace registry {
 inline OptimizerCase adamw(std::string name, const AdamWOptions& options) {
     return {std::move(name),
             maker<AdamW>(options),
-            extreme_maker<AdamW>(options),
+            variants_of<AdamW>(options),
             [=](const Shape&) { return std::make_unique<AdamWReference>(options); },
             true,
             any_shapes()};
@@ -40,7 +40,7 @@ inline OptimizerCase adamw(std::string name, const AdamWOptions& options) {
 inline OptimizerCase sgd(std::string name, const SgdOptions& options) {
     return {std::move(name),
             maker<Sgd>(options),
-            extreme_maker<Sgd>(options),
+            variants_of<Sgd>(options),
             [=](const Shape&) { return std::make_unique<SgdReference>(options); },
             true,
             any_shapes()};
@@ -50,7 +50,7 @@ inline OptimizerCase muon(std::string name, const MuonOptions& options,
                           std::function<double(double, double)> factor) {
     return {std::move(name),
             maker<Muon>(options),
-            extreme_maker<Muon>(options),
+            variants_of<Muon>(options),
             [=](const Shape& shape) {
                 const double m = static_cast<double>(shape[0]), n = static_cast<double>(shape[1]);
                 return std::make_unique<MuonReference>(

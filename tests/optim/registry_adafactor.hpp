@@ -13,7 +13,7 @@ inline OptimizerCase adafactor(std::string name, const AdafactorOptions& options
                                     {2, 3, 5, 7}, {700, 3}, {1, 10000}, {10000, 1}, {300, 217}, {300, 3, 3}};
     return {std::move(name),
             maker<Adafactor>(options),
-            extreme_maker<Adafactor>(options),
+            variants_of<Adafactor>(options),
             [=](const Shape& shape) { return std::make_unique<AdafactorReference>(options, shape); },
             false,
             shapes};

@@ -14,7 +14,7 @@ inline OptimizerCase dion(
         {1, 1}, {1, 9}, {9, 1}, {8, 14}, {27, 16}, {130, 90}, {200, 34}, {40, 310}, {1, 10000}}) {
     return {std::move(name),
             maker<Dion>(options),
-            extreme_maker<Dion>(options),
+            variants_of<Dion>(options),
             [=](const Shape& shape) { return std::make_unique<DionReference>(options, shape[0], shape[1]); },
             false,
             std::move(shapes)};
@@ -24,7 +24,7 @@ template <class Algorithm, class Options>
 OptimizerCase dion2(std::string name, const Options& options, std::vector<Shape> shapes) {
     return {std::move(name),
             maker<Algorithm>(options),
-            extreme_maker<Algorithm>(options),
+            variants_of<Algorithm>(options),
             [=](const Shape& shape) { return std::make_unique<Dion2Reference>(options, shape[0], shape[1]); },
             false,
             std::move(shapes)};

@@ -10,7 +10,7 @@ namespace heron::test::registry {
 inline OptimizerCase lion(std::string name, const LionOptions& options) {
     return {std::move(name),
             maker<Lion>(options),
-            extreme_maker<Lion>(options),
+            variants_of<Lion>(options),
             [=](const Shape&) { return std::make_unique<LionReference>(options); },
             true,
             any_shapes()};
@@ -19,7 +19,7 @@ inline OptimizerCase lion(std::string name, const LionOptions& options) {
 inline OptimizerCase signsgd(std::string name, const SignSgdOptions& options) {
     return {std::move(name),
             maker<SignSgd>(options),
-            extreme_maker<SignSgd>(options),
+            variants_of<SignSgd>(options),
             [=](const Shape& shape) {
                 double factor = 1;
                 if (options.shape_scaling)
@@ -33,7 +33,7 @@ inline OptimizerCase signsgd(std::string name, const SignSgdOptions& options) {
 inline OptimizerCase random_scaling_sgd(std::string name, const RandomScalingSgdOptions& options) {
     return {std::move(name),
             maker<RandomScalingSgd>(options),
-            extreme_maker<RandomScalingSgd>(options),
+            variants_of<RandomScalingSgd>(options),
             [=](const Shape&) { return std::make_unique<RandomScalingSgdReference>(options); },
             true,
             any_shapes()};

@@ -12,11 +12,7 @@ inline OptimizerCase kfac(std::string name, const KfacOptions& options, std::vec
     OptimizerCase entry{
         std::move(name),
         maker<Kfac>(options),
-        [=](const Device& device, float value) {
-            KfacOptions extreme = options;
-            extreme.lr = extreme.step.weight_decay = value;
-            return std::make_unique<Kfac>(device, extreme);
-        },
+        variants_of<Kfac>(options),
         [=](const Shape& shape) { return std::make_unique<KfacReference>(options, shape[0], shape[1]); },
         false,
         std::move(shapes)};

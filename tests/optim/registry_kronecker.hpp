@@ -22,7 +22,7 @@ inline std::vector<float> factor_state(const std::string& name, const Shape& sha
 inline OptimizerCase fismo(std::string name, const FismoOptions& options) {
     OptimizerCase entry{std::move(name),
                         maker<Fismo>(options),
-                        extreme_maker<Fismo>(options),
+                        variants_of<Fismo>(options),
                         [=](const Shape& shape) {
                             const double m = static_cast<double>(shape[0]), n = static_cast<double>(shape[1]);
                             return std::make_unique<FismoReference>(options, shape[0], shape[1],
@@ -41,7 +41,7 @@ inline OptimizerCase fismo(std::string name, const FismoOptions& options) {
 inline OptimizerCase mousse(std::string name, const MousseOptions& options) {
     OptimizerCase entry{std::move(name),
                         maker<Mousse>(options),
-                        extreme_maker<Mousse>(options),
+                        variants_of<Mousse>(options),
                         [=](const Shape& shape) {
                             const double m = static_cast<double>(shape[0]), n = static_cast<double>(shape[1]);
                             return std::make_unique<MousseReference>(options, shape[0], shape[1],

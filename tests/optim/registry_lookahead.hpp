@@ -12,9 +12,15 @@ inline OptimizerCase lookahead(std::string name, const LookaheadOptions& options
                                std::string momentum) {
     return {std::move(name),
             [=](const Device& on) { return std::make_unique<Lookahead>(on, inner.make(on), options); },
-            [=](const Device& on, float value) {
-                return std::make_unique<Lookahead>(on, inner.make_extreme(on, value), options);
-            },
+            {[=](const Device& on, float value) {
+                 return std::make_unique<Lookahead>(on, inner.variants.make_extreme(on, value), options);
+             },
+             [=] {
+                 return option_checks::bad_options(
+                     options, [=](const Device& on, const LookaheadOptions& bad) {
+                         return std::make_unique<Lookahead>(on, inner.make(on), bad);
+                     });
+             }},
             [=](const Shape& shape) {
                 return std::make_unique<LookaheadReference>(options, inner.reference(shape), momentum);
             },

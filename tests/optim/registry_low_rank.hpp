@@ -14,7 +14,7 @@ inline std::vector<Shape> low_rank_shapes() {
 inline OptimizerCase galore(std::string name, const GaLoreOptions& options) {
     return {std::move(name),
             maker<GaLore>(options),
-            extreme_maker<GaLore>(options),
+            variants_of<GaLore>(options),
             [=](const Shape& shape) { return std::make_unique<GaLoreReference>(options, shape); },
             false,
             low_rank_shapes()};
@@ -23,7 +23,7 @@ inline OptimizerCase galore(std::string name, const GaLoreOptions& options) {
 inline OptimizerCase online_subspace_descent(std::string name, const OnlineSubspaceDescentOptions& options) {
     return {std::move(name),
             maker<OnlineSubspaceDescent>(options),
-            extreme_maker<OnlineSubspaceDescent>(options),
+            variants_of<OnlineSubspaceDescent>(options),
             [=](const Shape& shape) {
                 return std::make_unique<SubspaceDescentReference>(galore_options(options), options.descent,
                                                                   shape);
@@ -33,7 +33,7 @@ inline OptimizerCase online_subspace_descent(std::string name, const OnlineSubsp
 }
 
 inline OptimizerCase natural_galore(std::string name, const NaturalGaLoreOptions& options) {
-    return {std::move(name), maker<NaturalGaLore>(options), extreme_maker<NaturalGaLore>(options),
+    return {std::move(name), maker<NaturalGaLore>(options), variants_of<NaturalGaLore>(options),
             [=](const Shape& shape) { return std::make_unique<NaturalGaLoreReference>(options, shape); },
             false, low_rank_shapes(),
             // A history that is empty: rows, products and exponents belong together.

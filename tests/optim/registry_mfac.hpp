@@ -20,7 +20,7 @@ inline std::vector<OptimizerCase> mfac_cases() {
     options.sparse = true;
     return {{"mfac",
              maker<Mfac>(options),
-             extreme_maker<Mfac>(options),
+             variants_of<Mfac>(options),
              nullptr,
              false,
              {{7}, {5}, {6, 10}, {3, 7}, {4, 5}}}};

@@ -12,11 +12,7 @@ inline OptimizerCase mkor(std::string name, const MkorOptions& options) {
     OptimizerCase entry{
         std::move(name),
         maker<Mkor>(options),
-        [=](const Device& device, float value) {
-            MkorOptions extreme = options;
-            extreme.lr = extreme.step.weight_decay = value;
-            return std::make_unique<Mkor>(device, extreme);
-        },
+        variants_of<Mkor>(options),
         [=](const Shape& shape) { return std::make_unique<MkorReference>(options, shape[0], shape[1]); },
         false,
         {{1, 1}, {1, 9}, {9, 1}, {6, 10}, {17, 13}, {70, 64}}};

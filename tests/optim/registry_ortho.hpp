@@ -18,7 +18,7 @@ template <class Algorithm, class AlgorithmReference, class Options>
 OptimizerCase matrix_case(std::string name, const Options& options, double (*factor)(double, double)) {
     return {std::move(name),
             maker<Algorithm>(options),
-            extreme_maker<Algorithm>(options),
+            variants_of<Algorithm>(options),
             [=](const Shape& shape) {
                 const double m = static_cast<double>(shape[0]), n = static_cast<double>(shape[1]);
                 return std::make_unique<AlgorithmReference>(
@@ -57,7 +57,7 @@ inline OptimizerCase adamuon_case(std::string name, const AdaMuonOptions& option
 inline OptimizerCase auon_case(std::string name, const AuonOptions& options) {
     return {std::move(name),
             maker<Auon>(options),
-            extreme_maker<Auon>(options),
+            variants_of<Auon>(options),
             [=](const Shape& shape) {
                 const bool matrix = shape.rank() >= 2;
                 const std::uint64_t rows = matrix ? shape[0] : 1;
@@ -73,7 +73,7 @@ inline OptimizerCase scion_case(std::string name, const ScionOptions& options,
                                 std::vector<Shape> shapes = matrix_shapes()) {
     return {std::move(name),
             maker<Scion>(options),
-            extreme_maker<Scion>(options),
+            variants_of<Scion>(options),
             [=](const Shape& shape) {
                 const bool matrix = shape.rank() >= 2;
                 const std::uint64_t rows = matrix ? shape[0] : 1;

@@ -24,7 +24,7 @@ inline std::vector<float> late_factor(const std::string& state, const Shape& sha
 inline OptimizerCase psgd_kron(std::string name, const PsgdKronOptions& options, std::vector<Shape> shapes) {
     return {std::move(name),
             maker<PsgdKron>(options),
-            extreme_maker<PsgdKron>(options),
+            variants_of<PsgdKron>(options),
             [=](const Shape& shape) { return std::make_unique<PsgdReference>(options, shape); },
             false,
             std::move(shapes),
@@ -35,7 +35,7 @@ inline OptimizerCase kron_torch(std::string name, const KronTorchOptions& option
                                 std::vector<Shape> shapes) {
     return {std::move(name),
             maker<KronTorch>(options),
-            extreme_maker<KronTorch>(options),
+            variants_of<KronTorch>(options),
             [=](const Shape& shape) { return std::make_unique<KronTorchReference>(options, shape); },
             false,
             std::move(shapes),
@@ -94,7 +94,7 @@ inline std::vector<OptimizerCase> psgd_cases() {
             // One preconditioner for all parameters: without a reference that has one of them.
             {"psgd_lra",
              maker<PsgdLra>(low_rank),
-             extreme_maker<PsgdLra>(low_rank),
+             variants_of<PsgdLra>(low_rank),
              nullptr,
              false,
              {{7}, {5}, {6, 10}, {3, 7}, {4, 5}}}};

@@ -11,7 +11,7 @@ inline OptimizerCase shampoo(std::string name, const ShampooOptions& options, st
     OptimizerCase entry{
         std::move(name),
         maker<Shampoo>(options),
-        extreme_maker<Shampoo>(options),
+        variants_of<Shampoo>(options),
         [=](const Shape& shape) { return std::make_unique<ShampooReference>(options, shape); },
         false,
         std::move(shapes)};

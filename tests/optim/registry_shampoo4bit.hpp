@@ -11,7 +11,7 @@ inline OptimizerCase shampoo4bit(std::string name, const Shampoo4BitOptions& opt
     OptimizerCase entry{
         std::move(name),
         maker<Shampoo4Bit>(options),
-        extreme_maker<Shampoo4Bit>(options),
+        variants_of<Shampoo4Bit>(options),
         [=](const Shape& shape) { return std::make_unique<Shampoo4BitReference>(options, shape); },
         false,
         {{}, {17, 13}, {7}, {6, 10}, {12, 9}, {5, 3, 3, 2}}};

@@ -24,11 +24,7 @@ inline OptimizerCase singd(std::string name, const SingdOptions& options, std::v
     OptimizerCase entry{
         std::move(name),
         maker<Singd>(options),
-        [=](const Device& device, float value) {
-            SingdOptions extreme = options;
-            extreme.lr = extreme.step.weight_decay = value;
-            return std::make_unique<Singd>(device, extreme);
-        },
+        variants_of<Singd>(options),
         [=](const Shape& shape) { return std::make_unique<SingdReference>(options, shape[0], shape[1]); },
         false,
         std::move(shapes)};

@@ -10,7 +10,7 @@ namespace heron::test::registry {
 inline OptimizerCase conda(std::string name, const CondaOptions& options) {
     return {std::move(name),
             maker<Conda>(options),
-            extreme_maker<Conda>(options),
+            variants_of<Conda>(options),
             [=](const Shape& shape) { return std::make_unique<CondaReference>(options, shape); },
             false,
             {{}, {7}, {1, 9}, {6, 10}, {10, 6}, {8, 8}, {2, 3, 5}, {90, 17}, {40, 130}}};
@@ -20,7 +20,7 @@ inline OptimizerCase trion(std::string name, const TrionOptions& options,
                            std::function<double(double, double)> factor) {
     return {std::move(name),
             maker<Trion>(options),
-            extreme_maker<Trion>(options),
+            variants_of<Trion>(options),
             [=](const Shape& shape) {
                 const MatrixShape s(shape);
                 return std::make_unique<TrionReference>(
@@ -33,7 +33,7 @@ inline OptimizerCase trion(std::string name, const TrionOptions& options,
 inline OptimizerCase dct_adamw(std::string name, const DctAdamWOptions& options) {
     return {std::move(name),
             maker<DctAdamW>(options),
-            extreme_maker<DctAdamW>(options),
+            variants_of<DctAdamW>(options),
             [=](const Shape& shape) { return std::make_unique<DctAdamWReference>(options, shape); },
             false,
             {{}, {7}, {1, 9}, {6, 10}, {17, 13}, {8, 8}, {4, 3, 5}, {200, 33}, {64, 300}}};
