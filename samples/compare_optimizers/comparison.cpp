@@ -19,7 +19,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::uint32_t kCalibrationSteps = 10;
 constexpr std::uint32_t kFewestSteps = 20;  // that a budget leaves
-constexpr int kExtensions = 2;              // of the grid, beyond its ends
+constexpr int kExtensions = 8;              // of the grid, beyond its ends, at most
 constexpr double kReserve = 0.85;           // of a budget is planned; the rest is for extensions
 constexpr double kSetUpSeconds = 0.1;       // of a trial
 
@@ -120,12 +120,15 @@ public:
         if (!standing_.refusal.empty()) return std::move(standing_);
         steps_ = steps;
         for (const float lr : rates_) trial(lr, settings_.first_seed, meter);
-        if (standing_.swept) extend(meter);
-        const std::vector<float> best = best_rates();
-        for (const float lr : best)
-            for (std::uint32_t seed = 1; seed < settings_.seeds; ++seed)
-                trial(lr, settings_.first_seed + seed, meter);
-        standing_.lr = *std::ranges::min_element(best, {}, [&](float lr) { return median_loss(lr); });
+        standing_.lr = best_rate(meter);
+        for (int i = 0; standing_.swept && i < kExtensions; ++i) {
+            const float next = beyond(standing_.lr);
+            if (!(next > 0) || !std::isfinite(next)) break;
+            rates_.push_back(next);
+            meter.expect(cost_.trial(steps_));
+            trial(next, settings_.first_seed, meter);
+            standing_.lr = best_rate(meter);
+        }
         const auto [low, high] = std::ranges::minmax(rates_);
         standing_.at_edge = standing_.swept && (standing_.lr == low || standing_.lr == high);
         summarize();
@@ -160,24 +163,27 @@ private:
         journal_.add(task_, standing_.trials.back());
     }
 
-    // Grows the grid while its best rate is its smallest or largest one.
-    void extend(Meter& meter) {
-        for (int i = 0; i < kExtensions; ++i) {
-            std::ranges::sort(rates_);
-            const float best = best_rates().front();
-            float next = 0;
-            if (best == rates_.front())
-                next = rates_[0] * (rates_[0] / rates_[1]);
-            else if (best == rates_.back())
-                next = best * (best / rates_[rates_.size() - 2]);
-            if (!(next > 0) || !std::isfinite(next)) break;
-            rates_.push_back(next);
-            meter.expect(cost_.trial(steps_));
-            trial(next, settings_.first_seed, meter);
+    // The next one on the grid, where `best` is its smallest or largest; else 0.
+    float beyond(float best) {
+        std::ranges::sort(rates_);
+        if (best == rates_.front()) return best * (best / rates_[1]);
+        return best == rates_.back() ? best * (best / rates_[rates_.size() - 2]) : 0;
+    }
+
+    // By the medians of the two best rates, which have all seeds by then: with them another one may turn out
+    // to be better.
+    float best_rate(Meter& meter) {
+        for (;;) {
+            const std::vector<float> best = best_rates();
+            const std::size_t before = standing_.trials.size();
+            for (const float lr : best)
+                for (std::uint32_t seed = 1; seed < settings_.seeds; ++seed)
+                    if (trials_of(lr).size() <= seed) trial(lr, settings_.first_seed + seed, meter);
+            if (standing_.trials.size() == before) return best.front();
         }
     }
 
-    // The two best by the first seed, or the only one.
+    // The two best so far, or the only one.
     std::vector<float> best_rates() const {
         std::vector<float> rates = rates_;
         std::ranges::stable_sort(rates, {}, [&](float lr) { return median_loss(lr); });

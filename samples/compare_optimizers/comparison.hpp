@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Tunes each optimizer's learning rate on a task, and compares what they reach.
 //
-// The sweep: with the first seed every factor on the optimizer's default rate is tried; where the best one is
-// the smallest or largest, the grid grows beyond it, twice at most. The two best rates get all the seeds, and
-// the lower median of the last validation losses decides.
+// The sweep: with the first seed every factor on the optimizer's default rate is tried; the two best rates
+// get all the seeds, and the lower median of the last validation losses decides. Where that is the smallest
+// or largest rate, the grid grows beyond it, one rate after the other, eight at most.
 #pragma once
 
 #include <cstdint>

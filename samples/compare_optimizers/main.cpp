@@ -98,14 +98,13 @@ std::string help_footer() {
             preset.text.blocks, preset.text.width, preset.text.steps);
     return text + "\nOptimizers:\n" + optimizer_table() + "\nDevices found:\n" + device_table() +
            "\nHow rates are tuned: with the first seed each factor on an optimizer's default rate is tried; "
-           "where the best one is at an end, the grid grows, twice at most; the two best rates get all "
-           "seeds, "
-           "and the median of the last validation losses decides.\n"
+           "the two best rates get all seeds, and the median of the last validation losses decides; while "
+           "the best one is at an end, the grid grows.\n"
            "Written to the output folder: comparison.md (the tables), images/compare-<task>.svg (curves "
            "against steps and time), comparison.csv (every step of every run), each time that an optimizer "
            "is done; comparison.runs (what --resume goes on with).\n"
-           "docs/comparison.md is made by --out docs --budget 25: all optimizers, two tasks, three seeds, in "
-           "25 minutes of two CPU cores.\n"
+           "docs/comparison.md, all optimizers on two tasks with three seeds, says by which options it was "
+           "made.\n"
            "Exit code: 0 done, 1 failed (also: an optimizer refused a task, or diverged at every rate), "
            "2 bad input.";
 }
@@ -135,8 +134,9 @@ void add_options(CLI::App& app, Options& options) {
     list("--lr", options.learning_rates, "NAME=VALUE", "learning rate of an optimizer, in place of a sweep");
     list("--target", options.targets, "TASK=LOSS",
          "validation loss whose steps and time are reported; default: what AdamW ends with");
-    app.add_option("--budget", options.budget,
-                   "minutes for everything: runs are made shorter to fit, all of a task alike")
+    app.add_option(
+           "--budget", options.budget,
+           "minutes for everything: runs are made shorter to fit, all of a task alike; default: no limit")
         ->check(CLI::Range(0.01, 1e6).description(""))
         ->type_name("MINUTES");
     app.add_flag("--resume", options.resume, "go on where a comparison in the output folder was cut off");
@@ -245,8 +245,8 @@ ComparisonSettings comparison_settings(const Options& options) {
 
 std::string method_text(const ComparisonSettings& settings) {
     return fmt::format(
-        "With seed {} the default rate of each optimizer times {}, and beyond where the grid's end is best; "
-        "then the better of the two\nbest, by the median of {} {}.",
+        "With seed {} the default rate of each optimizer times {}; then the better of the two\nbest, by the "
+        "median of {} {}, and beyond while that is the grid's end.",
         settings.first_seed, fmt::join(settings.factors, ", "), settings.seeds,
         settings.seeds == 1 ? "seed" : "seeds");
 }

@@ -197,21 +197,21 @@ constexpr NamedOptimizer kOptimizers[] = {
      [](const OptimizerRequest& request) {
          return split<heron::Conda>(request, heron::CondaOptions{.beta2 = 0.99, .gap = 100, .scale = 0.25f});
      }},
-    {"galore", "GaLore of rank 32 for the matrices of the hidden layers, AdamW for the rest", 0.05f, true,
+    {"galore", "GaLore of rank 32 for the matrices of the hidden layers, AdamW for the rest", 0.06f, true,
      false,
      [](const OptimizerRequest& request) {
          return split<heron::GaLore>(
              request, heron::GaLoreOptions{.rank = 32, .scale = 0.25f, .refresh = {.interval = kRefresh}});
      }},
     {"natural_galore", "Natural GaLore of rank 32 for the matrices of the hidden layers, AdamW for the rest",
-     0.05f, true, false,
+     0.07f, true, false,
      [](const OptimizerRequest& request) {
          return split<heron::NaturalGaLore>(
              request,
              heron::NaturalGaLoreOptions{.rank = 32, .scale = 0.25f, .refresh = {.interval = kRefresh}});
      }},
     {"online_subspace_descent",
-     "Online Subspace Descent of rank 32 for the matrices of the hidden layers, AdamW for the rest", 0.05f,
+     "Online Subspace Descent of rank 32 for the matrices of the hidden layers, AdamW for the rest", 0.07f,
      true, false,
      [](const OptimizerRequest& request) {
          return split<heron::OnlineSubspaceDescent>(
@@ -301,6 +301,13 @@ constexpr NamedOptimizer kOptimizers[] = {
      [](const OptimizerRequest& request) {
          heron::MfacOptions options{.window = 32, .damping = 1e-3f, .momentum = 0.9};
          options.average = heron::MfacAverage::filled;
+         return whole<heron::Mfac>(request, options);
+     }},
+    {"mfac_1024", "M-FAC with a window of 1024 gradients, kept in 16 bits, for everything", 0.3f, false, true,
+     [](const OptimizerRequest& request) {
+         heron::MfacOptions options{.window = 1024, .damping = 1e-3f, .momentum = 0.9};
+         options.average = heron::MfacAverage::filled;
+         options.window_dtype = heron::DType::f16;
          return whole<heron::Mfac>(request, options);
      }},
     {"kfac", "K-FAC for the layers, AdamW for what belongs to none", 0.05f, false, false,

@@ -85,16 +85,18 @@ TEST_F(CompareOptimizers, TunesRatesAndLeavesTablesCurvesAndFigures) {
                 if (!name.starts_with(task + " " + optimizer + " ")) continue;
                 ++all;
                 tuned += run.tuned;
-                EXPECT_EQ(run.losses.size(), 20u) << name;
-                EXPECT_EQ(run.validations.size(), 17u) << name;
+                EXPECT_LE(run.losses.size(), 20u) << name;  // fewer where it diverged
                 if (run.tuned) {
+                    EXPECT_EQ(run.losses.size(), 20u) << name;
+                    EXPECT_EQ(run.validations.size(), 17u) << name;
                     EXPECT_LT(run.losses.back(), 0.9 * run.losses.front()) << name;
                     EXPECT_LT(run.validations.back(), 0.9 * run.validations.front()) << name;
                 }
             }
             EXPECT_EQ(tuned, 2u) << task << " " << optimizer;  // as many as seeds
-            EXPECT_GE(all, 5u);  // two rates, one at the least beyond the grid's end, and the second seed
-            EXPECT_LE(all, 6u);
+            // Two rates and one to eight beyond the grid's end; two of them or more with a second seed.
+            EXPECT_GE(all, 5u);
+            EXPECT_LE(all, 20u);
         }
         EXPECT_EQ(lines_with(outcome.text, task + ": ").size(), 2u) << outcome.text;
     }
