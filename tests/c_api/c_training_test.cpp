@@ -126,12 +126,11 @@ TEST_P(CTrainingTest, BuffersRefuseWhatDoesNotFit) {
 
 TEST_P(CTrainingTest, LogsAndMemoryGoThroughTheCallers) {
     struct Host {
-        const DeviceTest* test;
-        std::map<VkBuffer, heron_buffer*> buffers;
+        std::map<std::pair<VkBuffer, VkDeviceSize>, heron_buffer*> buffers;  // by where they begin
         std::set<std::string> purposes;
         heron_device* device;
         std::string log;
-    } host{this, {}, {}, c_device(), {}};
+    } host{{}, {}, c_device(), {}};
     heron_device_options options = test::c_device_options(GetParam());
     options.log = [](void* user, heron_severity, const char* text) { static_cast<Host*>(user)->log += text; };
     options.log_user = &host;
@@ -166,7 +165,7 @@ TEST_P(CTrainingTest, LogsAndMemoryGoThroughTheCallers) {
             HERON_SUCCESS)
             return false;
         heron_buffer_get_range(buffer, range);
-        h.buffers[range->buffer] = buffer;
+        h.buffers[{range->buffer, range->offset}] = buffer;
         return true;
     };
     OwnedDevice adopted;
@@ -174,8 +173,10 @@ TEST_P(CTrainingTest, LogsAndMemoryGoThroughTheCallers) {
               HERON_ERROR_INVALID_ARGUMENT);  // no free
     options.memory.free = [](void* user, const heron_buffer_range* range) {
         Host& h = *static_cast<Host*>(user);
-        heron_buffer_destroy(h.buffers.at(range->buffer));
-        h.buffers.erase(range->buffer);
+        const auto found = h.buffers.find({range->buffer, range->offset});
+        if (found == h.buffers.end()) return;
+        heron_buffer_destroy(found->second);
+        h.buffers.erase(found);
     };
     HERON_C_OK(heron_device_adopt(&handles, &options, adopted.out()));
     {
