@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: MIT
 """Writes the part of the C API that mirrors C++ options, from the C++ headers: they are the only list of fields.
 
-    src/c/generate.py            writes include/heron/c/{types,optimizers}.h, src/c/{fields,optimizers}.inc and the list of
-                                 all of it for the tests, tests/c_api/list.inc
+    src/c/generate.py            writes include/heron/c/{types,optimizers}.h, src/c/{fields,optimizers}.inc and the
+                                 list of all of it for the tests, tests/c_api/list.inc
     src/c/generate.py --check    writes nothing; fails, naming the file, where one of them is not what it should be
 
 It reads every public header. What it cannot turn into C it refuses, so that nothing is left out silently: an optimizer,
-option, enumerator or named set of options either has its C counterpart, or stands in one of the lists below with the
+option, enumerator or named set of options either has its C counterpart, or stands in a list of coverage.py with the
 reason why not. To add an option or an optimizer: write the C++ header, run this, commit what it writes.
 """
 import argparse
@@ -16,93 +16,32 @@ import re
 import sys
 import textwrap
 
-# Headers whose structs and enumerations have C counterparts, in the order of their dependencies.
-COVERED = ["tensor.hpp", "device.hpp", "graph.hpp", "plan.hpp", "linalg/polar.hpp", "linalg/norms.hpp",
-           "linalg/factor.hpp", "linalg/structure.hpp", "linalg/woodbury.hpp", "curvature.hpp", "train.hpp", "scaling.hpp"]
-# Not in the C API: graphs of one's own operations, and what is built of them. (optim/ is always covered.)
-NOT_COVERED = {
-    "heron.hpp": "includes the rest",
-    "export.hpp": "a macro",
-    "version.hpp": "macros, copied",
-    "error.hpp": "heron_result, written by hand; a switch over all codes converts it",
-    "linalg.hpp": "includes the rest",
-    "linalg/": "operations of graphs",
-    "aggregate.hpp": "operations of graphs",
-    "evolution.hpp": "operations of graphs",
-    "newton.hpp": "operations of graphs",
-    "state.hpp": "files without a device; checkpoints are in c/train.h and c/plan.h",
-}
-# Enumerations and plain structs that the C API has, beside those that optimizers' options refer to.
-TYPES = ["DType", "BufferRange", "TensorView", "Severity", "MemoryKind", "MatrixShape", "Capabilities", "DisabledCapabilities",
-         "MemoryRequest", "Phase", "PlanOptions", "PlanMemory", "SemaphoreValue", "SliceBudget", "SliceResult", "Role",
-         "MatrixView", "DampingScales", "Parameter", "LossScaleOptions", "StepOptions", "StepStatus", "ChangedOptions",
-         "WidthRules", "LayerSharing", "LossReduction", "ConvPatches", "PsgdInputs", "DampingAdaptation", "KfacClip"]
-# Those that begin with their size and version, since callers make them and more fields may come.
-VERSIONED = ["SliceBudget", "Parameter", "StepOptions", "WidthRules", "PsgdInputs", "DampingAdaptation"]
-# Those that Heron fills, or that have no defaults worth a word.
-FILLED = ["Capabilities", "KfacClip", "MemoryRequest", "SliceResult", "StepStatus", "TensorView"]
-# Structs that are written by hand, with the C++ fields that src/c converts.
-BY_HAND = {
-    "DeviceInfo": "index name driver type uuid vendor_id device_id api_version usable reason",
-    "MemoryCallbacks": "allocate free",
-    "DeviceOptions": "select disable log memory allocator pipeline_cache get_instance_proc_addr instance_layers "
-                     "instance_extensions debug_names header_major header_minor",
-    "AdoptedDevice": "get_instance_proc_addr instance physical_device device queue_family queue api_version enabled_features "
-                     "enabled_extensions pipeline_cache lock_queue unlock_queue",
-    "SubmitInfo": "wait signal submit",
-    "DispatchTiming": "stage kernel ns",
-    "Route": "name role matrix reason warning",
-    "Layer": "weight bias inputs output_gradients sharing loss patches",
-}
-# Fields that have no meaning outside of a graph of one's own.
-SKIPPED = {("PolarOptions", "status"), ("PolarOptions", "guarded")}
-# Static functions of options that are not named sets of these options.
-NOT_PRESETS = {("Dion2Options", "dion_polar")}  # what heron_dion2_options_init() sets
-# Optimizers whose constructor takes more than a device and options.
-CREATED_BY_HAND = {"Lookahead"}
-
-# Public functions whose C counterpart is not called heron_<class>_<function> or heron_<function>; None: the reason stands
-# beside it. The counterparts are written by hand, in include/heron/c and src/c.
-CLASSES = ["Device", "Buffer", "FeatureChain", "Schedule", "Optimizer", "Plan", "EvaluationWeights"]
-CALLED = {
-    "Device::list": "heron_device_list_create",
-    "Device::create_buffer": "heron_buffer_create",
-    "Device::pipeline_cache_bytes": "heron_device_pipeline_cache",
-    "Device::impl": None,  # the library's own
-    "Schedule::pieces": None,  # heron_schedule is its pieces
-    "Optimizer::parameters": "heron_optimizer_parameter_count",
-    "Optimizer::device": None,  # whoever created it knows
-    "Plan::device": None,
-    "Plan::impl": None,
-    "Plan::states": "heron_plan_get_state",
-    "Plan::table": None,  # of tensors of a graph, as the next three
-    "Plan::write_table": None,
-    "Plan::readback": None,
-    "Plan::view": None,
-    "to_string": None,  # of enumerators, which C has as numbers; heron_result_text() for those of errors
-    "bytes_of": None,  # 2 or 4
-    "route": "heron_routing_create",
-    "status": "heron_plan_status",
-    "set_learning_rate": "heron_plan_set_learning_rate",
-    "loss_scale_address": "heron_plan_loss_scale_address",
-    "set_second_order": "heron_plan_set_second_order",
-    "report_loss": "heron_plan_report_loss",
-    "Plan::cost": "heron_plan_cost",
-    "set_damping": "heron_plan_set_damping",
-    "kfac_clip": "heron_plan_kfac_clip",
-    "draw_scion_weight": None,  # an operation of a graph
-}
+sys.dont_write_bytecode = True  # no __pycache__ among the sources
+from coverage import BY_HAND, CALLED, COVERED, CREATED_BY_HAND, FILLED, NOT_COVERED, SKIPPED, TYPES, VERSIONED
+from cpp_headers import Header, Refusal, split_commas
 
 SCALARS = {"float": "float", "double": "double", "bool": "bool", "int": "int", "std::uint8_t": "uint8_t",
            "std::uint32_t": "uint32_t", "std::uint64_t": "uint64_t", "const char*": "const char*", "void*": "void*",
            "std::string": "const char*", "Shape": "heron_shape", "Schedule": "heron_schedule"}
-WORDS = [("AdamW", "Adamw"), ("GaLore", "Galore"), ("NorMuon", "Normuon"), ("AdaMuon", "Adamuon"), ("NorDion", "Nordion"),
-         ("4Bit", "4bit"), ("DType", "Dtype"), ("SignSgd", "Signsgd")]
+# What a name's capitals do not divide.
+WORDS = [("AdamW", "Adamw"), ("GaLore", "Galore"), ("NorMuon", "Normuon"), ("AdaMuon", "Adamuon"),
+         ("NorDion", "Nordion"), ("4Bit", "4bit"), ("DType", "Dtype"), ("SignSgd", "Signsgd")]
 COLUMNS = 110
 
-
-class Refusal(Exception):
-    pass
+NOTE = "// Written by src/c/generate.py from the C++ headers; do not edit."
+TYPES_HEAD = "// Enumerations and plain structs of the C API, and the version of these headers."
+OPTIMIZERS_HEAD = """\
+// The optimizers of the C API: for each its options, functions that fill them with defaults or with those of
+// a published form, and a function that creates it.
+//
+// A field's comment begins with its default, where that is not 0, false or empty. heron_..._create() fails
+// with HERON_ERROR_INVALID_ARGUMENT, naming the option, for one out of range; it copies what it needs of the
+// options, and takes NULL for the defaults. The device must outlive the optimizer, which
+// heron_optimizer_destroy() ends (c/train.h). Threads: optimizers of one device may be created from several
+// threads at once."""
+FIELDS_HEAD = "// Which field of C belongs to which of C++; included by c/convert.hpp."
+SOURCE_HEAD = "// The functions that are declared beside options; included by c/optimizers.cpp."
+LIST_HEAD = "// Structs, and optimizers in their published forms, of the C API; included by tests."
 
 
 def snake(name):
@@ -117,155 +56,6 @@ def c_name(name):
 
 def enumerator(enum, value):
     return (c_name(enum) + "_" + value).upper()
-
-
-# --- reading C++
-
-class Field:
-    def __init__(self, kind, name, default, comment):
-        self.kind, self.name, self.default, self.comment = kind, name, default, comment
-
-
-class Struct:
-    def __init__(self, name, comment):
-        self.name, self.comment, self.fields, self.presets = name, comment, [], []
-
-
-class Preset:
-    def __init__(self, name, parameters, comment):
-        self.name, self.parameters, self.comment = name, parameters, comment
-
-
-class Enum:
-    def __init__(self, name, comment):
-        self.name, self.comment, self.values = name, comment, []
-
-
-class Header:
-    """Structs, enumerations and optimizers of one header, with their comments."""
-
-    def __init__(self, path):
-        self.path = path
-        self.structs, self.enums, self.optimizers, self.functions = [], [], [], []
-        lines = path.read_text(encoding="utf-8").split("\n")
-        start = lines.index("#pragma once")
-        self.head = [line[3:] for line in lines[1:start]]
-        comment, i = [], start + 1
-        while i < len(lines):
-            line = lines[i]
-            i += 1
-            if line.startswith("//"):
-                comment.append(line[3:])
-                continue
-            opening = re.match(r"(struct|enum class) (?:HERON_API )?(\w+)(?: : [\w:]+)? \{(.*)", line)
-            optimizer = re.match(r"class HERON_API (\w+) : public (?:Layer)?Optimizer \{", line)
-            function = re.match(r"(?:HERON_API|constexpr) [\w:<>,&* ]+?[ &*](\w+)\(", line)
-            known = re.match(r"class (?:HERON_API )?(\w+) ", line)
-            if function:
-                self.functions.append(function[1])
-            if known and known[1] in CLASSES:
-                self.functions += self.public_functions(known[1], lines[i:lines.index("};", i)])
-            if optimizer:
-                self.optimizers.append(optimizer[1])
-            if opening:
-                kind, name, rest = opening.groups()
-                body = []
-                if rest.endswith("};"):
-                    body = [part.strip() + "," for part in rest[:-2].split(",") if part.strip()]
-                else:
-                    while lines[i] != "};":
-                        body.append(lines[i])
-                        i += 1
-                    i += 1
-                if kind == "struct":
-                    self.structs.append((name, comment, body))
-                else:
-                    self.enums.append(self.read_enum(name, comment, body))
-            comment = []
-
-    def public_functions(self, name, body):
-        """Class::function of each public function that is no operator."""
-        found, public = [], False
-        for line in body:
-            if re.match(r"(public|private|protected):", line):
-                public = line == "public:"
-            function = re.match(r"    (?:static |virtual )?(?:const )?[\w:<>,&* ]+?[ &*](\w+)\(", line)
-            if public and function and "operator" not in line and not line.startswith("    return"):
-                found.append(f"{name}::{function[1]}")
-        return found
-
-    def read_enum(self, name, comment, body):
-        enum = Enum(name, comment)
-        for text, before, after in members(body, ","):
-            match = re.fullmatch(r"(\w+)(?: = \d+)?", text)
-            if not match:
-                raise Refusal(f"{self.path}: cannot read the enumerator '{text}' of {name}")
-            enum.values.append((match[1], before + after))
-        for index, (text, _, _) in enumerate(members(body, ",")):
-            if " = " in text and int(text.split(" = ")[1]) != index:
-                raise Refusal(f"{self.path}: {name} must count from 0")
-        return enum
-
-    def read_struct(self, name, comment, body):
-        struct = Struct(name, comment)
-        for text, before, after in members(body, ";"):
-            text = re.sub(r"^HERON_API ", "", text)
-            preset = re.match(r"static (?:constexpr )?(\w+) (\w+)\((.*?)\)", text)
-            if preset:
-                if preset[1] == name:
-                    struct.presets.append(Preset(preset[2], preset[3], before + after))
-                elif (name, preset[2]) not in NOT_PRESETS:
-                    raise Refusal(f"{self.path}: what is {name}::{preset[2]}() in C?")
-                continue
-            if re.match(r"[\w:<>*& ]+? (operator==|\w+)\(", text):  # a member function
-                continue
-            match = re.fullmatch(r"((?:const )?[\w:]+(?:<.*?>+)?[*&]?) (\w.*)", text, re.S)
-            if not match:
-                raise Refusal(f"{self.path}: cannot read '{text}' of {name}")
-            for number, declarator in enumerate(split_commas(match[2])):
-                declared = re.fullmatch(r"(\w+)(\[\d+\])?\s*(?:= ?(.*)|\{(.*)\})?", declarator, re.S)
-                if not declared:
-                    raise Refusal(f"{self.path}: cannot read '{declarator}' of {name}")
-                default = declared[3] if declared[3] is not None else declared[4]
-                notes = before + after if number == 0 else []
-                struct.fields.append(Field(match[1] + (declared[2] or ""), declared[1], default, notes))
-        return struct
-
-
-def members(body, end):
-    """(text, comment lines before it, comment lines after it) of each member; `end` ends one."""
-    found, before, statement = [], [], ""
-    depth = 0
-    for line in body:
-        code, slashes, remark = line.partition("//")
-        code, remark = code.strip(), remark.strip()
-        if not code and slashes:
-            continues = found and not before and not statement and len(line) - len(line.lstrip()) > 4 and found[-1][2]
-            (found[-1][2] if continues else before).append(remark)
-            continue
-        if not code:
-            before = []
-            continue
-        statement = (statement + " " + code).strip()
-        depth += sum(code.count(c) for c in "{(") - sum(code.count(c) for c in "})")
-        function = end == ";" and depth == 0 and statement.endswith("}") and "(" in statement
-        if depth == 0 and (statement.endswith(end) or function) or end == "," and depth == 0:
-            found.append((statement.rstrip(end + "}" if function else end).strip(), before, [remark] if slashes else []))
-            before, statement = [], ""
-    if statement:
-        raise Refusal(f"cannot read '{statement}'")
-    return found
-
-
-def split_commas(text):
-    parts, depth = [""], 0
-    for c in text:
-        depth += (c in "({<") - (c in ")}>")
-        if c == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += c
-    return [part.strip() for part in parts]
 
 
 # --- writing C
@@ -299,7 +89,8 @@ class Api:
             self.need(name + "Options")
         for header in self.headers:
             for name, _, _ in header.structs:
-                public = header.path.parent.name == "optim" or name.endswith("Options") and header.path.parent.name != "linalg"
+                folder = header.path.parent.name
+                public = folder == "optim" or name.endswith("Options") and folder != "linalg"
                 if public and name not in self.order and name not in BY_HAND and header.path.name != "curvature.hpp":
                     raise Refusal(f"{header.path}: {name} has no C counterpart; list it in TYPES or BY_HAND")
         for name, fields in BY_HAND.items():
@@ -363,11 +154,13 @@ class Api:
         kind, name = field.kind, field.name
         match = re.fullmatch(r"std::optional<(.*)>", kind)
         if match:
-            return ([f"bool has_{name};", f"{self.c_type(match[1])} {name};"], f"v.optional(c.has_{name}, c.{name}, o.{name});")
+            return ([f"bool has_{name};", f"{self.c_type(match[1])} {name};"],
+                    f"v.optional(c.has_{name}, c.{name}, o.{name});")
         match = re.fullmatch(r"std::vector<(.*)>", kind)
         if match:
             inner = self.c_type(match[1])
-            return ([f"uint32_t {name}_count;", f"{inner} {name}[HERON_LIST_CAPACITY];", f"const {inner}* {name}_list;"],
+            return ([f"uint32_t {name}_count;", f"{inner} {name}[HERON_LIST_CAPACITY];",
+                     f"const {inner}* {name}_list;"],
                     f"v.list(c.{name}_count, c.{name}, c.{name}_list, o.{name});")
         if kind == "std::map<std::uint32_t, std::vector<double>>":
             return ([f"heron_axis_exponents {name}[HERON_MAX_RANK];"], f"v.by_rank(c.{name}, o.{name});")
@@ -389,8 +182,9 @@ class Api:
             return c_name(owner) + "." + member if owner in self.structs or owner in BY_HAND else match[0]
         text = re.sub(r"\b([A-Z]\w+)::(\w+)", qualified, text)
         text = re.sub(r"\b([A-Z]\w+Options|EvaluationWeights|PsgdInputs|MatrixView)\b",
-                      lambda match: c_name(match[0]) if match[0] in self.raw or match[0] == "EvaluationWeights" else match[0], text)
-        text = re.sub(r"\b(invalid_argument|corrupt_file|unsupported|internal)\b(?=\))", lambda m: "HERON_ERROR_" + m[0].upper(), text)
+                      lambda m: c_name(m[0]) if m[0] in [*self.raw, "EvaluationWeights"] else m[0], text)
+        text = re.sub(r"\b(invalid_argument|corrupt_file|unsupported|internal)\b(?=\))",
+                      lambda match: "HERON_ERROR_" + match[0].upper(), text)
         return text.replace("nullopt: ", "without: ").replace("Throws", "Fails").replace("throws", "fails")
 
     def default_text(self, struct, field):
@@ -413,6 +207,9 @@ class Api:
                 f"}} {c_name(enum.name)};", ""]
         return out
 
+    def write_type(self, name):
+        return self.write_enum(self.enums[name]) if name in self.enums else self.write_struct(self.structs[name])
+
     def write_struct(self, struct):
         out = self.comment(struct.comment)
         out.append(f"typedef struct {c_name(struct.name)} {{")
@@ -420,7 +217,8 @@ class Api:
             out.append(f"    heron_struct header;  // by {c_name(struct.name)}_init()")
         for field in struct.fields:
             declarations, _ = self.declare(field)
-            remark = "; ".join(part for part in (self.default_text(struct.name, field), self.reword(" ".join(field.comment))) if part)
+            words = self.default_text(struct.name, field), self.reword(" ".join(field.comment))
+            remark = "; ".join(part for part in words if part)
             out += member_lines(declarations[0], remark)
             for rest in declarations[1:]:
                 note = "not NULL: all of them are here instead" if rest.endswith("_list;") else ""
@@ -469,7 +267,8 @@ class Api:
     def visitor(self, name):
         out = ["template <>", f"struct Fields<{c_name(name)}> {{", f"    using Options = {name};",
                f'    static constexpr const char* kName = "{c_name(name)}";',
-               "    template <class Visitor, class C, class O>", "    static void visit(const Visitor& v, C& c, O& o) {"]
+               "    template <class Visitor, class C, class O>",
+               "    static void visit(const Visitor& v, C& c, O& o) {"]
         out += ["        " + self.declare(field)[1] for field in self.structs[name].fields]
         return out + ["    }", "};", ""]
 
@@ -495,7 +294,7 @@ class Api:
     def files(self, root):
         types, optimizers, source, fields = [], [], [], []
         for name in self.types:
-            types += self.write_enum(self.enums[name]) if name in self.enums else self.write_struct(self.structs[name])
+            types += self.write_type(name)
             if name in VERSIONED:
                 declared, defined = self.write_init(name)
                 types, source = types + declared, source + defined
@@ -512,7 +311,7 @@ class Api:
             if owned:
                 optimizers += self.comment(first) + [f"// Formulas, state and costs: {place}.", ""]
             for name in new:
-                optimizers += self.write_enum(self.enums[name]) if name in self.enums else self.write_struct(self.structs[name])
+                optimizers += self.write_type(name)
                 if self.versioned(name):
                     declared, defined = self.write_init(name)
                     optimizers, source = optimizers + declared, source + defined
@@ -537,28 +336,17 @@ class Api:
             forms = [(f"{name}Options{{}}", f"{options}_init")]
             forms += [(f"{name}Options::{preset.name}()", f"{options}_{preset.name}")
                       for preset in self.structs[name + "Options"].presets if not preset.parameters]
-            tests += [f"HERON_C_OPTIMIZER({name}, ({value}), {options}, {init}, {made})" for value, init in forms
-                      if name not in CREATED_BY_HAND]
+            for value, init in forms if name not in CREATED_BY_HAND else []:
+                tests += fold(f"HERON_C_OPTIMIZER({name}, ({value}), {options}, {init}, {made})")
         version = (root / "include" / "heron" / "version.hpp").read_text(encoding="utf-8")
         macros = re.findall(r"^#define HERON_VERSION_\w+ \d+$", version, re.M)
-        note = ["// Written by src/c/generate.py from the C++ headers; do not edit."]
         return {
-            "include/heron/c/types.h": header_file(
-                ["// Enumerations and plain structs of the C API, and the version of these headers."] + note,
-                macros + [""], ["heron/c/base.h", "heron/c/schedule.h"], types),
-            "include/heron/c/optimizers.h": header_file(
-                ["// The optimizers of the C API: for each its options, functions that fill them with defaults or with those of",
-                 "// a published form, and a function that creates it.", "//",
-                 "// A field's comment begins with its default, where that is not 0, false or empty. heron_..._create() fails",
-                 "// with HERON_ERROR_INVALID_ARGUMENT, naming the option, for one out of range; it copies what it needs of the",
-                 "// options. The device must outlive the optimizer, which heron_optimizer_destroy() ends (c/train.h). Threads:",
-                 "// optimizers of one device may be created from several threads at once."] + note,
-                [], ["heron/c/types.h"], optimizers),
-            "src/c/fields.inc": inc_file(["// Which field of C belongs to which of C++; included by c/convert.hpp."] + note, fields),
-            "src/c/optimizers.inc": inc_file(["// The functions that are declared beside options; included by c/optimizers.cpp."] + note,
-                                             source),
-            "tests/c_api/list.inc": inc_file(["// Structs, and optimizers in their published forms, of the C API; included by tests."] +
-                                             note, tests),
+            "include/heron/c/types.h": header_file(TYPES_HEAD, macros + [""], ["heron/c/base.h", "heron/c/schedule.h"],
+                                                   types),
+            "include/heron/c/optimizers.h": header_file(OPTIMIZERS_HEAD, [], ["heron/c/types.h"], optimizers),
+            "src/c/fields.inc": inc_file(FIELDS_HEAD, fields),
+            "src/c/optimizers.inc": inc_file(SOURCE_HEAD, source),
+            "tests/c_api/list.inc": inc_file(LIST_HEAD, tests),
         }
 
 
@@ -603,14 +391,15 @@ def fold(line):
 
 
 def header_file(head, macros, includes, body):
-    guard = ["#pragma once", "", "#include <stdbool.h>", "#include <stddef.h>", "#include <stdint.h>", "#include <vulkan/vulkan_core.h>", ""]
-    return "\n".join(["// SPDX-License-Identifier: MIT"] + head + guard + macros +
-                     [f'#include "{include}"' for include in includes] +
-                     ["", "#ifdef __cplusplus", 'extern "C" {', "#endif", ""] + body + ["#ifdef __cplusplus", "}", "#endif", ""])
+    system = [f"#include <{name}>" for name in ("stdbool.h", "stddef.h", "stdint.h", "vulkan/vulkan_core.h")]
+    return "\n".join(
+        ["// SPDX-License-Identifier: MIT", head, NOTE, "#pragma once", ""] + system + [""] + macros +
+        [f'#include "{name}"' for name in includes] +
+        ["", "#ifdef __cplusplus", 'extern "C" {', "#endif", ""] + body + ["#ifdef __cplusplus", "}", "#endif", ""])
 
 
 def inc_file(head, body):
-    return "\n".join(["// SPDX-License-Identifier: MIT"] + head + [""] + body).rstrip("\n") + "\n"
+    return "\n".join(["// SPDX-License-Identifier: MIT", head, NOTE, ""] + body).rstrip("\n") + "\n"
 
 
 def main():

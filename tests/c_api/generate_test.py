@@ -68,13 +68,18 @@ class Additions(unittest.TestCase):
         (self.root / "include/heron/optim/tiger.hpp").write_text(text, encoding="utf-8")
         self.expect_noticed("c/optimizers.h")
 
+    def test_optimizer_that_is_declared_otherwise(self):
+        self.change("optim/lion.hpp", "class HERON_API Lion : public Optimizer {",
+                    "class HERON_API Lion final : public Optimizer {")
+        self.expect_noticed("is this an optimizer?")
+
     def test_published_form(self):
         self.change("optim/lion.hpp", "    Schedule schedule;",
                     "    Schedule schedule;\n    HERON_API static LionOptions paper();")
         self.expect_noticed("c/optimizers.h")
 
     def test_device_option(self):
-        self.change("device.hpp", "    bool debug_names = true;", "    bool more = false;\n    bool debug_names = true;")
+        self.change("device.hpp", "    bool debug_names", "    bool more = false;\n    bool debug_names")
         self.expect_noticed("DeviceOptions")
 
     def test_step_option(self):
@@ -82,7 +87,8 @@ class Additions(unittest.TestCase):
         self.expect_noticed("c/types.h")
 
     def test_struct_of_options(self):
-        self.change("plan.hpp", "struct PlanMemory {", "struct ReplayOptions {\n    int depth = 1;\n};\n\nstruct PlanMemory {")
+        self.change("plan.hpp", "struct PlanMemory {",
+                    "struct ReplayOptions {\n    int depth = 1;\n};\n\nstruct PlanMemory {")
         self.expect_noticed("ReplayOptions")
 
     def test_function_of_a_class(self):

@@ -4,8 +4,9 @@
 //
 // A field's comment begins with its default, where that is not 0, false or empty. heron_..._create() fails
 // with HERON_ERROR_INVALID_ARGUMENT, naming the option, for one out of range; it copies what it needs of the
-// options. The device must outlive the optimizer, which heron_optimizer_destroy() ends (c/train.h). Threads:
-// optimizers of one device may be created from several threads at once.
+// options, and takes NULL for the defaults. The device must outlive the optimizer, which
+// heron_optimizer_destroy() ends (c/train.h). Threads: optimizers of one device may be created from several
+// threads at once.
 // Written by src/c/generate.py from the C++ headers; do not edit.
 #pragma once
 

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""What of the C++ API the C API has, and what not, with the reasons: lists for generate.py."""
+
+# Headers whose structs and enumerations have C counterparts, in the order of their dependencies.
+COVERED = ["tensor.hpp", "device.hpp", "graph.hpp", "plan.hpp", "linalg/polar.hpp", "linalg/norms.hpp",
+           "linalg/factor.hpp", "linalg/structure.hpp", "linalg/woodbury.hpp", "curvature.hpp", "train.hpp",
+           "scaling.hpp"]
+# Not in the C API: graphs of one's own operations, and what is built of them. (optim/ is always covered.)
+NOT_COVERED = {
+    "heron.hpp": "includes the rest",
+    "export.hpp": "a macro",
+    "version.hpp": "macros, copied",
+    "error.hpp": "heron_result, written by hand; a switch over all codes converts it",
+    "linalg.hpp": "includes the rest",
+    "linalg/": "operations of graphs",
+    "aggregate.hpp": "operations of graphs",
+    "evolution.hpp": "operations of graphs",
+    "newton.hpp": "operations of graphs",
+    "state.hpp": "files without a device; checkpoints are in c/train.h and c/plan.h",
+}
+# Enumerations and plain structs that the C API has, beside those that optimizers' options refer to.
+TYPES = ["DType", "BufferRange", "TensorView", "Severity", "MemoryKind", "MatrixShape", "Capabilities",
+         "DisabledCapabilities",
+         "MemoryRequest", "Phase", "PlanOptions", "PlanMemory", "SemaphoreValue", "SliceBudget", "SliceResult", "Role",
+         "MatrixView", "DampingScales", "Parameter", "LossScaleOptions", "StepOptions", "StepStatus", "ChangedOptions",
+         "WidthRules", "LayerSharing", "LossReduction", "ConvPatches", "PsgdInputs", "DampingAdaptation", "KfacClip"]
+# Those that begin with their size and version, since callers make them and more fields may come.
+VERSIONED = ["SliceBudget", "Parameter", "StepOptions", "WidthRules", "PsgdInputs", "DampingAdaptation"]
+# Those that Heron fills, or that have no defaults worth a word.
+FILLED = ["Capabilities", "KfacClip", "MemoryRequest", "SliceResult", "StepStatus", "TensorView"]
+# Structs that are written by hand, with the C++ fields that src/c converts.
+BY_HAND = {
+    "DeviceInfo": "index name driver type uuid vendor_id device_id api_version usable reason",
+    "MemoryCallbacks": "allocate free",
+    "DeviceOptions": "select disable log memory allocator pipeline_cache get_instance_proc_addr instance_layers "
+                     "instance_extensions debug_names header_major header_minor",
+    "AdoptedDevice": "get_instance_proc_addr instance physical_device device queue_family queue api_version "
+                     "enabled_features enabled_extensions pipeline_cache lock_queue unlock_queue",
+    "SubmitInfo": "wait signal submit",
+    "DispatchTiming": "stage kernel ns",
+    "Route": "name role matrix reason warning",
+    "Layer": "weight bias inputs output_gradients sharing loss patches",
+}
+# Fields that have no meaning outside of a graph of one's own.
+SKIPPED = {("PolarOptions", "status"), ("PolarOptions", "guarded")}
+# Static functions of options that are not named sets of these options.
+NOT_PRESETS = {("Dion2Options", "dion_polar")}  # what heron_dion2_options_init() sets
+# Optimizers whose constructor takes more than a device and options.
+CREATED_BY_HAND = {"Lookahead"}
+
+# Public functions whose C counterpart is not called heron_<class>_<function> or heron_<function>; None: the reason
+# stands beside it. The counterparts are written by hand, in include/heron/c and src/c.
+CLASSES = ["Device", "Buffer", "FeatureChain", "Schedule", "Optimizer", "Plan", "EvaluationWeights"]
+CALLED = {
+    "Device::list": "heron_device_list_create",
+    "Device::create_buffer": "heron_buffer_create",
+    "Device::pipeline_cache_bytes": "heron_device_pipeline_cache",
+    "Device::impl": None,  # the library's own
+    "Schedule::pieces": None,  # heron_schedule is its pieces
+    "Optimizer::parameters": "heron_optimizer_parameter_count",
+    "Optimizer::device": None,  # whoever created it knows
+    "Plan::device": None,
+    "Plan::impl": None,
+    "Plan::states": "heron_plan_get_state",
+    "Plan::table": None,  # of tensors of a graph, as the next three
+    "Plan::write_table": None,
+    "Plan::readback": None,
+    "Plan::view": None,
+    "to_string": None,  # of enumerators, which C has as numbers; heron_result_text() for those of errors
+    "bytes_of": None,  # 2 or 4
+    "route": "heron_routing_create",
+    "status": "heron_plan_status",
+    "set_learning_rate": "heron_plan_set_learning_rate",
+    "loss_scale_address": "heron_plan_loss_scale_address",
+    "set_second_order": "heron_plan_set_second_order",
+    "report_loss": "heron_plan_report_loss",
+    "Plan::cost": "heron_plan_cost",
+    "set_damping": "heron_plan_set_damping",
+    "kfac_clip": "heron_plan_kfac_clip",
+    "draw_scion_weight": None,  # an operation of a graph
+}
