@@ -91,7 +91,7 @@ class Header:
             match = re.fullmatch(r"(\w+)(?: = \d+)?", text)
             if not match:
                 raise Refusal(f"{self.path}: cannot read the enumerator '{text}' of {name}")
-            enum.values.append((match[1], before + after))
+            enum.values.append((match[1], before + joined(after)))
         for index, (text, _, _) in enumerate(members(body, ",")):
             if " = " in text and int(text.split(" = ")[1]) != index:
                 raise Refusal(f"{self.path}: {name} must count from 0")
@@ -104,7 +104,7 @@ class Header:
             preset = re.match(r"static (?:constexpr )?(\w+) (\w+)\((.*?)\)", text)
             if preset:
                 if preset[1] == name:
-                    struct.presets.append(Preset(preset[2], preset[3], before + after))
+                    struct.presets.append(Preset(preset[2], preset[3], before + joined(after)))
                 elif (name, preset[2]) not in NOT_PRESETS:
                     raise Refusal(f"{self.path}: what is {name}::{preset[2]}() in C?")
                 continue
@@ -118,7 +118,7 @@ class Header:
                 if not declared:
                     raise Refusal(f"{self.path}: cannot read '{declarator}' of {name}")
                 default = declared[3] if declared[3] is not None else declared[4]
-                notes = before + after if number == 0 else []
+                notes = before + joined(after) if number == 0 else []
                 struct.fields.append(Field(match[1] + (declared[2] or ""), declared[1], default, notes))
         return struct
 
@@ -129,7 +129,7 @@ def members(body, end):
     depth = 0
     for line in body:
         code, slashes, remark = line.partition("//")
-        code, remark = code.strip(), remark.strip()
+        code, remark = code.strip(), remark.removeprefix(" ").rstrip()
         if not code and slashes:
             continues = found and not before and not statement and len(line) - len(line.lstrip()) > 4 and found[-1][2]
             (found[-1][2] if continues else before).append(remark)
@@ -147,6 +147,11 @@ def members(body, end):
     if statement:
         raise Refusal(f"cannot read '{statement}'")
     return found
+
+
+def joined(lines):
+    """A remark behind a member and its continuations, as one line."""
+    return [" ".join(lines)] if lines else []
 
 
 def split_commas(text):

@@ -181,10 +181,11 @@ class Api:
                 return c_name(owner) + "_" + member
             return c_name(owner) + "." + member if owner in self.structs or owner in BY_HAND else match[0]
         text = re.sub(r"\b([A-Z]\w+)::(\w+)", qualified, text)
-        text = re.sub(r"\b([A-Z]\w+Options|EvaluationWeights|PsgdInputs|MatrixView)\b",
-                      lambda m: c_name(m[0]) if m[0] in [*self.raw, "EvaluationWeights"] else m[0], text)
+        known = {"EvaluationWeights", *self.enums, *self.structs, *BY_HAND}
+        text = re.sub(r"\b[A-Z]\w+Options\b", lambda m: c_name(m[0]) if m[0] in known else m[0], text)
         text = re.sub(r"\b(invalid_argument|corrupt_file|unsupported|internal)\b(?=\))",
                       lambda match: "HERON_ERROR_" + match[0].upper(), text)
+        text = re.sub(r"\b[A-Z][a-z]+[A-Z]\w+\b", lambda m: c_name(m[0]) if m[0] in known else m[0], text)
         return text.replace("nullopt: ", "without: ").replace("Throws", "Fails").replace("throws", "fails")
 
     def default_text(self, struct, field):
@@ -202,7 +203,7 @@ class Api:
         out = self.comment(enum.comment)
         out.append(f"typedef enum {c_name(enum.name)} {{")
         for index, (value, remark) in enumerate(enum.values):
-            out += member_lines(f"{enumerator(enum.name, value)} = {index},", self.reword(" ".join(remark)))
+            out += member_lines(f"{enumerator(enum.name, value)} = {index},", [self.reword(line) for line in remark])
         out += [f"    {enumerator(enum.name, 'max_enum')} = 0x7fffffff  // makes it 32 bits wide; no value",
                 f"}} {c_name(enum.name)};", ""]
         return out
@@ -217,12 +218,16 @@ class Api:
             out.append(f"    heron_struct header;  // by {c_name(struct.name)}_init()")
         for field in struct.fields:
             declarations, _ = self.declare(field)
-            words = self.default_text(struct.name, field), self.reword(" ".join(field.comment))
-            remark = "; ".join(part for part in words if part)
+            remark = [self.reword(line) for line in field.comment]
+            default = self.default_text(struct.name, field)
+            if default:
+                remark[:1] = ["; ".join([default] + remark[:1])]
+            if field.kind.startswith("std::map"):
+                none = "a count of 0" if "vector" in field.kind else "0"
+                remark.append(f"Element k - 1 is of k axes; {none}: the default.")
             out += member_lines(declarations[0], remark)
             for rest in declarations[1:]:
-                note = "not NULL: all of them are here instead" if rest.endswith("_list;") else ""
-                out += member_lines(rest, note)
+                out += member_lines(rest, ["not NULL: all of them are here instead"] if rest.endswith("_list;") else [])
         out += [f"}} {c_name(struct.name)};", ""]
         return out
 
@@ -351,13 +356,11 @@ class Api:
 
 
 def member_lines(declaration, remark, indent="    "):
+    """A member with what is said about it: behind it where that fits, else above."""
     line = indent + declaration
-    if not remark:
-        return [line]
-    if len(line) + 5 + len(remark) <= COLUMNS:
-        return [f"{line}  // {remark}"]
-    return [indent + "// " + part for part in textwrap.wrap(remark, COLUMNS - len(indent) - 3, break_long_words=False,
-                                                            break_on_hyphens=False)] + [line]
+    if len(remark) == 1 and len(line) + 5 + len(remark[0]) <= COLUMNS:
+        return [f"{line}  // {remark[0]}"]
+    return [(indent + "// " + part).rstrip() for part in rewrap(remark, COLUMNS - len(indent) - 3)] + [line]
 
 
 def rewrap(lines, width):

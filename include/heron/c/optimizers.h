@@ -132,8 +132,8 @@ typedef enum heron_damping_split {
     // A + pi sqrt(l) I, S + sqrt(l) / pi I with pi^2 = nu_A / nu_S (Martens and Grosse, 6.3). Factors of one
     // element are not damped, the others carry l. Where a nu is zero all factors become l^(1/k) I.
     HERON_DAMPING_SPLIT_PI = 1,
-    // kfac-jax' form of the same product: both factors scaled to the mean c = sqrt(nu_A nu_S) first, c (f /
-    // nu + sqrt(l) / c I).
+    // kfac-jax' form of the same product: both factors scaled to the mean c = sqrt(nu_A nu_S) first,
+    // c (f / nu + sqrt(l) / c I).
     HERON_DAMPING_SPLIT_PI_NORMALIZED = 2,
     HERON_DAMPING_SPLIT_MAX_ENUM = 0x7fffffff  // makes it 32 bits wide; no value
 } heron_damping_split;
@@ -508,8 +508,8 @@ typedef struct heron_dion_options {
     float lr;  // = 0.01; finite, >= 0; this and all defaults but `qr`: microsoft/dion
     double momentum;  // = 0.95; mu, [0, 1]
     float weight_decay;  // = 0.01; finite, >= 0; multiplied by lr
-    // r = rank, or rank_fraction min(m, n) rounded up to a multiple of rank_multiple; at most min(m, n). 0:
-    // by the fraction
+    // r = rank, or rank_fraction min(m, n) rounded up to a multiple of rank_multiple; at most min(m, n).
+    // 0: by the fraction
     uint32_t rank;
     double rank_fraction;  // = 1.0; (0, 1]
     uint32_t rank_multiple;  // = 1; >= 1
@@ -739,7 +739,7 @@ typedef struct heron_momentum_step {
 
 // How statistics of convolutions (L positions) are scaled; other layers do not notice.
 typedef enum heron_conv_scaling {
-    HERON_CONV_SCALING_SHARED = 0,  // as LossReduction and LayerSharing say
+    HERON_CONV_SCALING_SHARED = 0,  // as heron_loss_reduction and heron_layer_sharing say
     HERON_CONV_SCALING_KFAC_PYTORCH = 1,  // a and s over L, means over N L rows
     // a over L, sum over rows over N; L / N times the sum of s s^T (of a mean loss, N^2 as much)
     HERON_CONV_SCALING_ALECWANGCQ = 2,
@@ -984,11 +984,11 @@ HERON_API heron_result heron_mfac_create(const heron_device* device, const heron
 
 typedef enum heron_mkor_recurrence {
     HERON_MKOR_RECURRENCE_EXACT = 0,  // The inverse of gamma F + (1 - gamma) v v^T, as above.
-    // The authors' package: P <- 0.95 P + 0.05 I, then P <- P - (P v)(P v)^T / (1 + v^T P v), the first step
-    // leaving the identity; factor_decay, norm_threshold and blend are not used.
+    // The authors' package: P <- 0.95 P + 0.05 I, then P <- P - (P v)(P v)^T / (1 + v^T P v), the first
+    // step leaving the identity; factor_decay, norm_threshold and blend are not used.
     HERON_MKOR_RECURRENCE_PUBLISHED = 1,
-    // As the paper prints it: P <- gamma P + (1 - gamma) / (gamma^2 (1 + gamma (1 - gamma) v^T P v)) (P v) (P
-    // v)^T. It grows along v, and is no inverse: for comparison.
+    // As the paper prints it: P <- gamma P + (1 - gamma) / (gamma^2 (1 + gamma (1 - gamma) v^T P v)) (P v)
+    // (P v)^T. It grows along v, and is no inverse: for comparison.
     HERON_MKOR_RECURRENCE_PRINTED = 2,
     HERON_MKOR_RECURRENCE_MAX_ENUM = 0x7fffffff  // makes it 32 bits wide; no value
 } heron_mkor_recurrence;
@@ -1443,7 +1443,9 @@ typedef struct heron_psgd_kron_options {
     heron_schedule balance_schedule;
     bool fit_first;  // = true; before preconditioning; else after it
     uint32_t bound_rows;  // = 32; 1..128
-    float clip_rms;  // = 2.0; Limits of D; 0: none. Finite, >= 0. of its root mean square, tensor by tensor
+    // = 2.0; Limits of D; 0: none. Finite, >= 0.
+    // of its root mean square, tensor by tensor
+    float clip_rms;
     float clip_element;  // = 10.0; of elements, after that
     float clip_norm;  // of the norm of all parameters of the optimizer together, in place of clip_rms
     float weight_decay;  // finite, >= 0; decoupled (psgd_torch has none)
@@ -1551,8 +1553,8 @@ HERON_API heron_result heron_random_scaling_sgd_create(const heron_device* devic
 // Formulas, state and costs: heron/optim/scion.hpp.
 
 typedef enum heron_scion_norm {
-    // Roles that are given: embedding and head sign, vector frobenius, others spectral. Else by axes: fewer
-    // than two frobenius, others spectral (the authors' Auto).
+    // Roles that are given: embedding and head sign, vector frobenius, others spectral. Else by axes:
+    // fewer than two frobenius, others spectral (the authors' Auto).
     HERON_SCION_NORM_AUTOMATIC = 0,
     HERON_SCION_NORM_SPECTRAL = 1,
     HERON_SCION_NORM_SIGN = 2,
@@ -1701,6 +1703,7 @@ typedef struct heron_shampoo_options {
     float relative_epsilon;
     heron_shampoo_statistic statistic;  // = HERON_SHAMPOO_STATISTIC_GRADIENT
     // p of blocks with so many axes, one for all axes or one for each; 0: the axis has no factor. 0..4.
+    // Element k - 1 is of k axes; a count of 0: the default.
     heron_axis_exponents exponents[HERON_MAX_RANK];
     // Above 0: X <- X / max(tr X, epsilon)^e before epsilon is added; 0..4. With 0.5 and exponents of 1/2 it
     // is (L kron R / tr L)^(-1/2).
@@ -1711,16 +1714,19 @@ typedef struct heron_shampoo_options {
     float rank_tolerance;
     float absolute_rank_tolerance;  // and up to this; finite, >= 0 (rank_atol)
     // SOAP's form ("eigenvalue-corrected" in Distributed Shampoo): whiteners Q_i are the eigenvectors of X,
-    // at first I, and P, without waiting for refresh.first, is Adam's step in their basis, c <- beta2 c + w
-    // (G x_1 Q_1^T .. x_k Q_k^T)^2 P = (Gbar x_1 Q_1^T ..) / (sqrt(c / (1 - beta2^t)) + epsilon) x_1 Q_1 .. c
-    // is <parameter>.basis_moment, block after block, and does not turn with the basis. Exponents (but for 0:
-    // the axis is not rotated), `root`, and scaling by the trace do not matter.  Note: while factors are rank
-    // deficient and change at every refresh, c belongs to another basis than what it divides, and directions
-    // that it has hardly seen get enormous steps: with an interval of 1 and one QR step from the identity a
-    // small network's loss was infinite after three steps. Let refresh.first be some steps, or the interval 5
-    // or more.
+    // at first I, and P, without waiting for refresh.first, is Adam's step in their basis,
+    //   c <- beta2 c + w (G x_1 Q_1^T .. x_k Q_k^T)^2
+    //   P = (Gbar x_1 Q_1^T ..) / (sqrt(c / (1 - beta2^t)) + epsilon) x_1 Q_1 ..
+    // c is <parameter>.basis_moment, block after block, and does not turn with the basis. Exponents (but for
+    // 0: the axis is not rotated), `root`, and scaling by the trace do not matter.
+    //
+    // Note: while factors are rank deficient and change at every refresh, c belongs to another basis than
+    // what it divides, and directions that it has hardly seen get enormous steps: with an interval of 1 and
+    // one QR step from the identity a small network's loss was infinite after three steps. Let refresh.first
+    // be some steps, or the interval 5 or more.
     bool eigenbasis;
     // Of c, in place of the square root's 1/2, for blocks with so many axes; (0, 4].
+    // Element k - 1 is of k axes; 0: the default.
     double moment_exponents[HERON_MAX_RANK];
     // Eigenvectors, of SOAP's form and of the roots eigenvalues and pseudo_inverse. 0: eigh(). Else so many
     // steps of the QR algorithm from the last basis, at first I, 1..64: roots are then Q (diag(Q^T X Q) +
