@@ -50,8 +50,8 @@ std::vector<Mode> modes_of(const std::string& name) {
 void write_report(const Options& options, const std::string& head, const std::string& body) {
     std::ofstream file(options.report);
     file << "# What frames cost\n\nWritten by `frame_loop --optimizer " << options.optimizer << " --frames "
-         << options.frames << (options.validation ? " --validation" : "") << " --report FILE`.\n\n"
-         << head << "\n"
+         << options.frames << (options.validation ? " --validation" : "") << " --report FILE`.\n\n```text\n"
+         << head << "```\n\n"
          << body;
     if (!file.flush()) throw samples::BadInput("--report " + options.report + ": cannot be written");
 }
