@@ -29,6 +29,9 @@ double equal_time(std::span<const Curve> curves) {
 
 void write_psnr_svg(const std::filesystem::path& path, std::span<const Curve> curves,
                     const std::string& title, const std::string& subtitle) {
+    constexpr double kLeft[] = {70, 600};
+    constexpr double kWidth = 430, kHeight = 290;
+    constexpr std::size_t kNames = 4;  // in a row of a legend
     double last_step = 1, last_second = 1e-3, highest = 0, lowest = 1e9;
     for (const Curve& curve : curves) {
         last_step = std::max(last_step, double(curve.points.back().step));
@@ -39,24 +42,14 @@ void write_psnr_svg(const std::filesystem::path& path, std::span<const Curve> cu
                 lowest = std::min(lowest, at.psnr);
             }
     }
-    const Axis decibels = Axis::around(std::min(lowest, highest), highest, 6);
-    const Panel by_step(70, 126, 430, 290, Axis::around(0, last_step, 5), decibels);
-    const Panel by_time(600, 126, 430, 290, Axis::around(0, last_second, 6), decibels);
     const double time = equal_time(curves);
-    std::string svg;
-    double legend_x = 70;
-    for (std::size_t r = 0; r < curves.size(); ++r) {
-        const Curve& curve = curves[r];
-        const std::string text = fmt::format("{} {:.1f} dB; {:.1f} dB after {:.1f} s", curve.name,
-                                             curve.points.back().psnr, curve.psnr_after(time), time);
-        svg += fmt::format(
-            "<line x1='{0}' y1='78' x2='{1}' y2='78' stroke='{2}' stroke-width='3'/><text x='{3}' "
-            "y='82'>{4}</text>\n",
-            legend_x, legend_x + 18, chart_colour(r), legend_x + 23, svg_text(text));
-        legend_x += 40 + 5.9 * static_cast<double>(text.size());
-    }
-    svg += by_step.frame("PSNR at equal steps", "step", " dB");
-    svg += by_time.frame("PSNR at equal time", "seconds of training", " dB");
+    const double top = 110 + 18 * static_cast<double>((curves.size() + kNames - 1) / kNames);
+    const Axis decibels = Axis::around(std::min(lowest, highest), highest, 6);
+    const Panel by_step(kLeft[0], top, kWidth, kHeight, Axis::around(0, last_step, 5), decibels);
+    const Panel by_time(kLeft[1], top, kWidth, kHeight, Axis::around(0, last_second, 6), decibels);
+    std::string svg =
+        by_step.frame("PSNR by step, and after the last one", "step", " dB") +
+        by_time.frame(fmt::format("PSNR by time, and after {:.0f} s", time), "seconds of training", " dB");
     for (std::size_t r = 0; r < curves.size(); ++r) {
         Line steps{chart_colour(r), {}, {}}, seconds{chart_colour(r), {}, {}};
         for (const Curve::At& at : curves[r].points) {
@@ -64,8 +57,18 @@ void write_psnr_svg(const std::filesystem::path& path, std::span<const Curve> cu
             seconds.points.push_back({at.seconds, at.psnr});
         }
         svg += by_step.draw(steps) + by_time.draw(seconds);
+        const double decibels_then[] = {curves[r].points.back().psnr, curves[r].psnr_after(time)};
+        for (std::size_t panel = 0; panel < 2; ++panel) {
+            const double x = kLeft[panel] + kWidth / kNames * static_cast<double>(r % kNames);
+            const double y = 82 + 18 * static_cast<double>(r / kNames);
+            svg += fmt::format(
+                "<line x1='{}' y1='{}' x2='{}' y2='{}' stroke='{}' stroke-width='3'/>"
+                "<text x='{}' y='{}'>{} {:.1f}</text>\n",
+                x, y - 4, x + 16, y - 4, chart_colour(r), x + 21, y, svg_text(curves[r].name),
+                decibels_then[panel]);
+        }
     }
-    write_text_file(path, svg_picture(1080, 490, title, subtitle, svg));
+    write_text_file(path, svg_picture(1080, top + kHeight + 60, title, subtitle, svg));
 }
 
 void write_psnr_csv(const std::filesystem::path& path, std::span<const Curve> curves) {

@@ -190,7 +190,9 @@ TEST_P(NeuralTexture, GradientsMatchFiniteDifferencesInFloat64) {
     // Ten operations or so lie one behind the other, each a rounding of its own.
     EXPECT_NEAR(passes.loss(1), expected_loss, 16 * 0x1p-24 * expected_loss);
 
-    for (auto& [name, values] : weights) {
+    for (auto& entry : weights) {
+        const std::string& name = entry.first;
+        Values& values = entry.second;
         Values expected(values.size()), error(values.size());
         for (std::size_t i = 0; i < values.size(); ++i) {
             // A central difference of fourth order; short, because ReLU has a corner.

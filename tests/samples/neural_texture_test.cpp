@@ -59,6 +59,32 @@ TEST_F(NeuralTextureProgram, LearnsAndLeavesItsFilesBehind) {
     EXPECT_NE(lines_with(train(arguments + " --seed 2").text, "weights "), weights);
 }
 
+// On a display without a screen.
+TEST_F(NeuralTextureProgram, LearnsTheSameInAWindow) {
+    if (run("command -v Xvfb").code != 0) GTEST_SKIP() << "there is no Xvfb (Debian: apt install xvfb)";
+    const std::string arguments = "--size 48 --samples 128 --steps 15 --seed 3";
+    const std::string display = (folder_ / "display").string();
+    const Outcome shown =
+        run("sh -c '"
+            "Xvfb -displayfd 3 -screen 0 640x640x24 3>" +
+            display +
+            " 2>/dev/null & server=$!; "
+            "for i in $(seq 200); do [ -s " +
+            display +
+            " ] && break; sleep 0.1; done; "
+            "DISPLAY=:$(cat " +
+            display + ") " NEURAL_TEXTURE_PROGRAM " --window --close " + arguments +
+            "; code=$?; kill $server; exit $code'");
+    if (shown.text.find("built without GLFW") != std::string::npos) GTEST_SKIP() << shown.text;
+    ASSERT_EQ(shown.code, 0) << shown.text;
+    const Outcome drawn = train(arguments);
+    const auto hash = [](const Outcome& outcome) {
+        const std::size_t at = outcome.text.find("weights ");
+        return at == std::string::npos ? outcome.text : outcome.text.substr(at, 24);
+    };
+    EXPECT_EQ(hash(shown), hash(drawn));
+}
+
 TEST_F(NeuralTextureProgram, ReadsPictures) {
     ASSERT_EQ(train("--size 24 --samples 64 --steps 2").code, 0);
     const std::string picture = (folder_ / "out" / "muon-panels.png").string();
