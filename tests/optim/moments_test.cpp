@@ -368,7 +368,8 @@ TEST_P(MomentsTest, BlocksOf8BitsAreUnbiased) {
         double sum = 0;
         for (std::size_t i = 0; i < kCount; ++i)
             if (i % 256 != 0) sum += values[i];
-        return sum / (kCount / 256 * 255);
+        constexpr std::size_t kOthers = kCount / 256 * 255;
+        return sum / kOthers;
     };
     // Half of the distance between two levels, five standard deviations of the mean, 16 random bits.
     const double gap = (70.0 * 70 - 69.0 * 69) / (127 * 127);
