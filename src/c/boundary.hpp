@@ -19,8 +19,7 @@ namespace heron::c {
 // Of the exception that is being handled: keeps text and Vulkan result for the thread, returns its code.
 heron_result caught() noexcept;
 
-// Runs the body of a function of the API. An allocation that fails within the error path costs no more than
-// the text's end: it is kept in memory that is there already.
+// Runs the body of a function of the API.
 template <class Body>
 heron_result guarded(const Body& body) noexcept {
     try {

@@ -299,7 +299,9 @@ TEST(CSchedules, RefusalsChangeNothing) {
     EXPECT_EQ(heron_schedule_linear(&s, -1, 1, 5), HERON_ERROR_INVALID_ARGUMENT);
     EXPECT_EQ(heron_schedule_then_linear(&s, std::nanf(""), 5), HERON_ERROR_INVALID_ARGUMENT);
     EXPECT_EQ(heron_schedule_then_linear(&s, 1, 0), HERON_ERROR_INVALID_ARGUMENT);
-    EXPECT_EQ(std::memcmp(&s, &before, sizeof s), 0);
+    const Compare unchanged;
+    unchanged(s, before);
+    EXPECT_EQ(unchanged.equal(), unchanged.fields());
     s.pieces[1] = {HERON_SCHEDULE_KIND_LINEAR, 5, 0.5f, 0};  // jumps
     s.piece_count = 2;
     EXPECT_THROW(c::read_schedule(s), Error);

@@ -3,7 +3,7 @@
 // a value of its own, and compares two structs field by field.
 #pragma once
 
-#include <cstring>
+#include <algorithm>
 #include <type_traits>
 
 #include "c/convert.hpp"
@@ -73,12 +73,15 @@ public:
     void operator()(const C& a, const C& b) const {
         if constexpr (std::is_same_v<C, heron_schedule>) {
             count(a.piece_count == b.piece_count);
-            for (std::uint32_t i = 0; i < a.piece_count; ++i)
-                count(std::memcmp(&a.pieces[i], &b.pieces[i], sizeof a.pieces[i]) == 0);
+            for (std::uint32_t i = 0; i < a.piece_count; ++i) {
+                (*this)(a.pieces[i].steps, b.pieces[i].steps);
+                count(a.pieces[i].kind == b.pieces[i].kind && same(a.pieces[i].from, b.pieces[i].from) &&
+                      same(a.pieces[i].to, b.pieces[i].to));
+            }
         } else if constexpr (std::is_same_v<C, heron_shape>)
-            count(a.rank == b.rank && std::memcmp(a.extents, b.extents, sizeof a.extents) == 0);
+            count(a.rank == b.rank && std::equal(a.extents, a.extents + HERON_MAX_RANK, b.extents));
         else if constexpr (std::is_arithmetic_v<C> || std::is_enum_v<C>)
-            count(!(a < b) && !(b < a));
+            count(same(a, b));
         else if constexpr (!std::is_pointer_v<C>)
             c::Fields<C>::visit(*this, a, b);
     }
@@ -96,11 +99,19 @@ public:
     }
     void by_rank(const heron_axis_exponents (&a)[HERON_MAX_RANK],
                  const heron_axis_exponents (&b)[HERON_MAX_RANK]) const {
-        count(std::memcmp(a, b, sizeof a) == 0);
+        for (std::size_t rank = 0; rank < HERON_MAX_RANK; ++rank) {
+            (*this)(a[rank].count, b[rank].count);
+            for (std::uint32_t i = 0; i < a[rank].count; ++i)
+                (*this)(a[rank].exponents[i], b[rank].exponents[i]);
+        }
     }
     void by_rank(const double (&a)[HERON_MAX_RANK], const double (&b)[HERON_MAX_RANK]) const { array(a, b); }
 
 private:
+    template <class C>
+    static bool same(C a, C b) {
+        return !(a < b) && !(b < a);
+    }
     void count(bool same) const {
         ++fields_;
         equal_ += same ? 1 : 0;
