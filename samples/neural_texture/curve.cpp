@@ -43,7 +43,8 @@ void write_psnr_svg(const std::filesystem::path& path, std::span<const Curve> cu
             }
     }
     const double time = equal_time(curves);
-    const double top = 110 + 18 * static_cast<double>((curves.size() + kNames - 1) / kNames);
+    const std::size_t legend_rows = (curves.size() + kNames - 1) / kNames;
+    const double top = 110 + 18 * static_cast<double>(legend_rows);
     const Axis decibels = Axis::around(std::min(lowest, highest), highest, 6);
     const Panel by_step(kLeft[0], top, kWidth, kHeight, Axis::around(0, last_step, 5), decibels);
     const Panel by_time(kLeft[1], top, kWidth, kHeight, Axis::around(0, last_second, 6), decibels);
@@ -58,9 +59,10 @@ void write_psnr_svg(const std::filesystem::path& path, std::span<const Curve> cu
         }
         svg += by_step.draw(steps) + by_time.draw(seconds);
         const double decibels_then[] = {curves[r].points.back().psnr, curves[r].psnr_after(time)};
+        const std::size_t row = r / kNames;
         for (std::size_t panel = 0; panel < 2; ++panel) {
             const double x = kLeft[panel] + kWidth / kNames * static_cast<double>(r % kNames);
-            const double y = 82 + 18 * static_cast<double>(r / kNames);
+            const double y = 82 + 18 * static_cast<double>(row);
             svg += fmt::format(
                 "<line x1='{}' y1='{}' x2='{}' y2='{}' stroke='{}' stroke-width='3'/>"
                 "<text x='{}' y='{}'>{} {:.1f}</text>\n",

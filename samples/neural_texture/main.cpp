@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <deque>
 #include <filesystem>
 #include <map>
 #include <set>
@@ -186,57 +187,61 @@ std::string failure(const Training& training, const TrainingSettings& settings) 
         settings.optimizer->name, settings.lr / 10);
 }
 
-struct Result {
+// One of the runs, which go on in turns: what slows the machine down for a while is shared by all of them.
+struct Run {
+    const TrainingSettings& settings;
+    Training training;
     Curve curve;
-    std::string failure;
+
+    Run(const heron::Device& device, const Image& truth, const TextureShape& shape,
+        const TrainingSettings& run_settings)
+        : settings(run_settings), training(device, truth, shape, settings) {
+        curve.name = settings.optimizer->name;
+        curve.lr = settings.lr;
+        curve.points.push_back({0, 0.0, training.psnr()});
+    }
+
+    // Until that step. Returns how it stands then.
+    std::string advance(std::uint32_t step) {
+        training.run(step - training.done());
+        curve.points.push_back({step, training.seconds(), training.psnr()});
+        return fmt::format("{:<12} loss {:.5f}  PSNR {:.2f} dB  {:.1f} s", curve.name, training.loss(),
+                           curve.points.back().psnr, training.seconds());
+    }
 };
 
-Result run_one(const heron::Device& device, const Image& truth, const TextureShape& shape,
-               const TrainingSettings& settings, const Options& options) {
-    const std::string name(settings.optimizer->name);
-    Progress progress;
-    progress.line(fmt::format("{}: {}, lr {:g}; the grid by AdamW, lr {:g}", name,
-                              settings.optimizer->summary, settings.lr, settings.grid_lr));
-    Training training(device, truth, shape, settings);
-    print_plans(training, options);
-    std::set<std::uint32_t> kept = {settings.steps};
+void train(std::deque<Run>& runs, const Image& truth, const Options& options) {
+    std::set<std::uint32_t> kept = {options.steps};
     for (const std::uint32_t step : {10u, 100u, 1000u})
-        if (step < settings.steps) kept.insert(step);
-
-    Result result;
-    result.curve.name = name;
-    result.curve.lr = settings.lr;
-    result.curve.points.push_back({0, 0.0, training.psnr()});
-    for (const std::uint32_t step : judged_steps(settings.steps, kept)) {
-        training.run(step - training.done());
-        const Curve::At at{step, training.seconds(), training.psnr()};
-        result.curve.points.push_back(at);
-        const std::string state =
-            fmt::format("loss {:.5f}  PSNR {:.2f} dB  {:.1f} s", training.loss(), at.psnr, at.seconds);
-        if (kept.contains(step)) {
-            const std::span<const std::uint32_t> picture = training.draw();
-            write_image(fs::path(options.out) / fmt::format("{}-{}.png", name, step),
+        if (step < options.steps) kept.insert(step);
+    Progress progress;
+    for (const std::uint32_t step : judged_steps(options.steps, kept))
+        for (Run& run : runs) {
+            const std::string state = run.advance(step);
+            if (!kept.contains(step)) {
+                progress.show(double(step) / options.steps, fmt::format("step {}/{}", step, options.steps),
+                              state);
+                continue;
+            }
+            const std::span<const std::uint32_t> picture = run.training.draw();
+            write_image(fs::path(options.out) / fmt::format("{}-{}.png", run.curve.name, step),
                         {truth.width, truth.height, {picture.begin(), picture.end()}});
             progress.line(
-                fmt::format("  step {:>{}}  {}", step, fmt::formatted_size("{}", settings.steps), state));
-        } else {
-            progress.show(double(step) / settings.steps, fmt::format("  step {}/{}", step, settings.steps),
-                          state);
+                fmt::format("step {:>{}}  {}", step, fmt::formatted_size("{}", options.steps), state));
         }
-    }
-    progress.clear();
-    const Curve::At& last = result.curve.points.back();
-    write_panels(
-        fs::path(options.out) / (name + "-panels.png"), truth, training.draw(),
-        fmt::format("{}: PSNR {:.2f} dB after {} steps; {} parameters for {} colours", name, last.psnr,
-                    last.step, training.texture().parameter_count(), 3 * truth.pixels.size()));
-    fmt::print("  optimizer state {}, {:.2f} ms a step, skipped {}\n",
+}
+
+void finish(Run& run, const Image& truth, const Options& options) {
+    Training& training = run.training;
+    write_panels(fs::path(options.out) / (run.curve.name + "-panels.png"), truth, training.draw(),
+                 fmt::format("{}: PSNR {:.2f} dB after {} steps; {} parameters for {} colours",
+                             run.curve.name, run.curve.points.back().psnr, training.done(),
+                             training.texture().parameter_count(), 3 * truth.pixels.size()));
+    fmt::print("{}: optimizer state {}, {:.2f} ms a step, skipped {}\n", run.curve.name,
                samples::bytes_text(training.optimizer_plan().state_bytes()),
                1e3 * training.seconds() / training.done(), training.skipped());
-    fmt::print("  weights {:016x} (hash of all parameters)\n\n", training.texture().hash());
+    fmt::print("  weights {:016x} (hash of all parameters)\n", training.texture().hash());
     std::fflush(stdout);
-    result.failure = failure(training, settings);
-    return result;
 }
 
 void print_table(const std::vector<Curve>& curves) {
@@ -254,12 +259,12 @@ int run(const Options& options) {
         fmt::print("{}", device_table());
         return 0;
     }
-    const std::vector<TrainingSettings> runs = plan_runs(options);
+    const std::vector<TrainingSettings> plans = plan_runs(options);
     const Image truth = options.image.empty() ? make_image(options.size) : read_image(options.image);
     const TextureShape shape = shape_of(truth, options);
     if (options.window) {
-        if (runs.size() != 1) throw BadInput("--window: give one optimizer with --optimizer");
-        learn_in_window(truth, shape, runs.front(), {options.device, options.close});
+        if (plans.size() != 1) throw BadInput("--window: give one optimizer with --optimizer");
+        learn_in_window(truth, shape, plans.front(), {options.device, options.close});
         return 0;
     }
     create_output_folder(options.out);
@@ -275,15 +280,26 @@ int run(const Options& options) {
     fmt::print("Image:   {}\nNetwork: {}; about {} samples a step, seed {}\n\n", what, network,
                options.samples, options.seed);
 
+    std::deque<Run> runs;  // they stay where they are
+    for (const TrainingSettings& settings : plans) {
+        fmt::print("{}: {}, lr {:g}; the grid by AdamW, lr {:g}\n", settings.optimizer->name,
+                   settings.optimizer->summary, settings.lr, settings.grid_lr);
+        print_plans(runs.emplace_back(device, truth, shape, settings).training, options);
+    }
+    fmt::print("\n");
+    train(runs, truth, options);
+    fmt::print("\n");
     std::vector<Curve> curves;
     bool good = true;
-    for (const TrainingSettings& settings : runs) {
-        const Result result = run_one(device, truth, shape, settings, options);
-        curves.push_back(result.curve);
-        if (result.failure.empty()) continue;
-        fmt::print(stderr, "neural_texture: {}\n", result.failure);
+    for (Run& run : runs) {
+        finish(run, truth, options);
+        curves.push_back(run.curve);
+        const std::string why = failure(run.training, run.settings);
+        if (why.empty()) continue;
+        fmt::print(stderr, "neural_texture: {}\n", why);
         good = false;
     }
+    fmt::print("\n");
     print_table(curves);
     const fs::path out = options.out;
     write_psnr_svg(out / "psnr.svg", curves, "Neural texture: " + what,
