@@ -11,8 +11,8 @@ const uint FEATURES = 4;      // of a level of the grid, at each vertex
 const uint COLOURS = 3;
 const uint GRID_THREADS = 64; // of texture_grid.comp
 
-// Which pixels the samples of a batch are (texture_sample.glsl). The image is cut into strata_cols x strata_rows pieces, and
-// sample i is some pixel of the i-th; that depends on (seed, batch, i) alone.
+// Which pixels the samples of a batch are (texture_sample.glsl). The image is cut into strata_cols x strata_rows
+// pieces, and sample i is some pixel of the i-th; that depends on (seed, batch, i) alone.
 struct TextureSampling {
     uint width;         // of the image, in pixels
     uint height;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Bilinear lookup in the levels of the grid: the inputs of the network (Mueller et al., arXiv 2201.05989, with dense levels).
+// Bilinear lookup in the levels of the grid: the inputs of the network (Mueller et al., arXiv 2201.05989, with dense
+// levels).
 //
-//   inputs[i, column + f] = sum over the four vertices v around sample i of  w(v, i) grid[v, f],   w = (1 - |dx|)(1 - |dy|)
+//   inputs[i, column + f] = sum over the four vertices v around sample i of  w(v, i) grid[v, f]
+//   w(v, i) = (1 - |dx|)(1 - |dy|)
 //
 // One invocation a level and sample; a workgroup has samples of one level.
 #version 460

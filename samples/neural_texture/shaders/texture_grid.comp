@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Gradient of the grid, gathered: every vertex looks for its samples, so nothing is added in an order that depends on timing.
+// Gradient of the grid, gathered: every vertex looks for its samples, so nothing is added in an order that depends on
+// timing.
 //
-//   grid_gradient[v, f] = sum over samples i of  w(v, i) input_gradient[i, level.column + f],   w as in texture_encode.comp
+//   grid_gradient[v, f] = sum over samples i of  w(v, i) input_gradient[i, level.column + f]
+//   w as in texture_encode.comp
 //
-// The samples around a vertex are those of the strata around it. A job a level; `lanes` neighbouring invocations share a
-// vertex, and their sums are added as a fixed tree: coarse levels have few vertices with many samples each.
+// The samples around a vertex are those of the strata around it. A job a level; `lanes` neighbouring invocations share
+// a vertex, and their sums are added as a fixed tree: coarse levels have few vertices with many samples each.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "texture.h"

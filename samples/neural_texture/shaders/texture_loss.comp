@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Squared error of the colours, and its gradient.
 //
-//   loss = sum over colours of d^2 / COLOURS,   d = colour + 1/2 - pixel / 255;   gradient of the mean = 2 d / (COLOURS samples)
+//   loss = sum over colours of d^2 / COLOURS,   d = colour + 1/2 - pixel / 255
+//   gradient of the mean over samples = 2 d / (COLOURS samples)
 //
 // One invocation a sample.
 #version 460

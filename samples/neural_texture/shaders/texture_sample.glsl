@@ -26,7 +26,8 @@ uint stratum_of(uint pixel, uint step) { return ((pixel + 1 << 16) - 1) / step; 
 uvec2 stratum_sample(TextureSampling s, uint batch, uvec2 stratum) {
     uint i = stratum.y * s.strata_cols + stratum.x;
     uint random = mix_bits(s.seed + mix_bits(batch + 0x9e3779b9u * (i + 1)));
-    return uvec2(stratum_pixel(stratum.x, s.col_step, random & 0xffffu), stratum_pixel(stratum.y, s.row_step, random >> 16));
+    return uvec2(stratum_pixel(stratum.x, s.col_step, random & 0xffffu),
+                 stratum_pixel(stratum.y, s.row_step, random >> 16));
 }
 
 // Sample `i` of the batch.
