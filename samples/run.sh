@@ -10,8 +10,8 @@ Usage: samples/run.sh [options] [the sample's own options]
   Installs what is missing (Debian packages, each named with its reason; root is asked for only then), builds, and
   trains a network on Fashion-MNIST on the best Vulkan device of this machine: with Muon, then with AdamW alone.
 
-  --sample NAME     fashion_mnist (default), compare_optimizers, evolution, gauss_newton, device_report, adopted_device,
-                    frame_loop or first_step
+  --sample NAME     fashion_mnist (default), compare_optimizers, neural_texture, frame_loop, evolution, gauss_newton,
+                    device_report, adopted_device, first_step; in C: c_adopted_device, c_first_step
   --build-dir DIR   where to build (default: build/samples in the repository)
   --jobs N          parallel compilers (default: number of processors)
   --build-only      stop after the build
@@ -79,8 +79,9 @@ while [ $# -gt 0 ]; do
 done
 case $sample in
 fashion_mnist | compare_optimizers | evolution) ;;
-device_report | adopted_device | frame_loop | first_step | gauss_newton) own_data=1 ;;
-*) fail "there is no sample '$sample': fashion_mnist, compare_optimizers, evolution, gauss_newton, device_report, adopted_device, frame_loop or first_step" ;;
+neural_texture | frame_loop | gauss_newton | device_report | adopted_device | first_step) own_data=1 ;;
+c_adopted_device | c_first_step) own_data=1 ;;
+*) fail "there is no sample '$sample' (--help lists them)" ;;
 esac
 case $jobs in '' | *[!0-9]* | 0) fail "--jobs takes a positive number, not '$jobs'" ;; esac
 
@@ -237,8 +238,8 @@ if [ $help = 1 ]; then
         [ ! -x "$program" ] || exec "$program" --list-devices
         printf '  (known once the sample is built: samples/run.sh --list-devices builds it and lists them)\n'
         ;;
-    first_step)
-        printf '\nfirst_step has no options.\n'
+    first_step | c_first_step | c_adopted_device)
+        printf '\n%s has no options.\n' "$sample"
         ;;
     *)
         printf '\nOptions of %s:\n' "$sample"
