@@ -219,8 +219,9 @@ TEST_P(SubspaceTest, GaLoreBySubspaceIterationAndWithoutGradient) {
     }
 }
 
-// Roots of |m| and sqrt(v) are off by up to a 127th and a 255th of a block's largest: two percent of the
-// direction's elements. Blocks of 256, of which the last is not full.
+// Rounded stochastically, roots of |m| and sqrt(v) are off by less than a 127th and a 255th of a block's
+// largest, twice as much as by rounding to nearest: two percent of the direction's elements in each step, and
+// four with what is left of the steps before. Blocks of 256, of which the last is not full.
 TEST_P(SubspaceTest, GaLoreKeepsMomentsInEightBits) {
     GaLoreOptions options{.rank = 3,
                           .lr = 0.01f,
