@@ -3,18 +3,19 @@
 //
 //   min v^T H v  with  v >= l,   H = G / tr G + reg I   (G = 0 where its trace is below norm_eps)
 //
-// With v = l + y that is the linear complementarity problem z = q + M y >= 0, y >= 0, y^T z = 0 with M = H, q = H l. Principal
-// pivots exchange y_i and z_i; after them, M and q belong to the exchanged variables, and whoever has q_i < 0 is on the wrong
-// side. All of these are exchanged at once (block pivoting), and where that has made them no fewer for some time, the last
-// one alone until it has (Murty), which ends for every positive definite H (L. F. Portugal, J. J. Judice, L. N. Vicente, Math.
-// Comp. 63, 1994).
+// With v = l + y that is the linear complementarity problem z = q + M y >= 0, y >= 0, y^T z = 0 with M = H, q = H l.
+// Principal pivots exchange y_i and z_i; after them, M and q belong to the exchanged variables, and whoever has q_i < 0
+// is on the wrong side. All of these are exchanged at once (block pivoting), and where that has made them no fewer for
+// some time, the last one alone until it has (Murty), which ends for every positive definite H (L. F. Portugal,
+// J. J. Judice, L. N. Vicente, Math. Comp. 63, 1994).
 //
-// In the end z = H v is computed anew, twice to correct y: max_i |min(y_i, z_i)| / max v is the residual. Where it is too
-// large, or a pivot was below reg (H is not positive definite if reg is below the rounding errors of G), all begins anew with
-// a larger reg, which the status reports.
+// In the end z = H v is computed anew, twice to correct y: max_i |min(y_i, z_i)| / max v is the residual. Where it is
+// too large, or a pivot was below reg (H is not positive definite if reg is below the rounding errors of G), all begins
+// anew with a larger reg, which the status reports.
 //
-// Invocation i owns row i of M, in global memory that no other one touches, and its element of every vector. M is symmetric
-// but for the sign of elements between an exchanged and another variable, so a pivot's row is known from its column.
+// Invocation i owns row i of M, in global memory that no other one touches, and its element of every vector. M is
+// symmetric but for the sign of elements between an exchanged and another variable, so a pivot's row is known from its
+// column.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require

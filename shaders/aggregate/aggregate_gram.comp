@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Gram matrices of Jacobians: products of 8 x 8 pairs of rows over one chunk of one part; all parts in one dispatch. The
-// invocations' sums, of a few hundred products each, are added up in a tree.
+// Gram matrices of Jacobians: products of 8 x 8 pairs of rows over one chunk of one part; all parts in one dispatch.
+// The invocations' sums, of a few hundred products each, are added up in a tree.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Gram matrices of Jacobians from the sums over chunks: a workgroup for each row of each tile, the invocations side by side
-// over its elements and over the chunks. Sums are double-float, so their number does not matter; both halves of the matrix
-// get the same number.
+// Gram matrices of Jacobians from the sums over chunks: a workgroup for each row of each tile, the invocations side by
+// side over its elements and over the chunks. Sums are double-float, so their number does not matter; both halves of
+// the matrix get the same number.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "aggregate/aggregate.h"

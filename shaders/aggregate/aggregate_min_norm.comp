@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
-// MGDA: weights on the simplex that make |J^T alpha| small, by Frank and Wolfe with exact line search, from 1 / k each (O.
-// Sener, V. Koltun, NeurIPS 2018, algorithm 2), in double-float arithmetic. One workgroup, an invocation for each objective.
+// MGDA: weights on the simplex that make |J^T alpha| small, by Frank and Wolfe with exact line search, from 1 / k each
+// (O. Sener, V. Koltun, NeurIPS 2018, algorithm 2), in double-float arithmetic. One workgroup, an invocation for each
+// objective.
 //
 //   t = argmin_i (G alpha)_i;  a = (G alpha)_t, b = alpha^T G alpha, c = G_tt
 //   gamma = 1 if c <= a, 0 if b <= a, else (b - a) / (b + c - 2 a);  alpha <- (1 - gamma) alpha + gamma e_t
 //
-// until gamma < epsilon. G alpha is kept up to date, which costs k in place of k^2. The residual is the duality gap (b - a) /
-// tr G of the result: |J^T alpha|^2 is above its minimum by twice that at most. Up to 2^-30 of it are convergence, too: at a
-// corner of the simplex, gamma stays 1.
+// until gamma < epsilon. G alpha is kept up to date, which costs k in place of k^2. The residual is the duality gap
+// (b - a) / tr G of the result: |J^T alpha|^2 is above its minimum by twice that at most. Up to 2^-30 of it are
+// convergence, too: at a corner of the simplex, gamma stays 1.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "aggregate/aggregate.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Weights of UPGrad and DualProj: sums of the solutions of their problems, an invocation for each objective, and the worst
-// of their verdicts. One workgroup.
+// Weights of UPGrad and DualProj: sums of the solutions of their problems, an invocation for each objective, and the
+// worst of their verdicts. One workgroup.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "aggregate/aggregate.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Inner products of Bloop, over one chunk of one tensor, with averages as they will be; these are not stored yet, since a
-// gradient that is not finite must not get into them.
+// Inner products of Bloop, over one chunk of one tensor, with averages as they will be; these are not stored yet, since
+// a gradient that is not finite must not get into them.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Averages and directions of Bloop and its relatives (heron/aggregate.hpp has the formulas), pairs of neighbouring elements:
-// one an invocation on GPUs, several on CPU drivers. The direction may be where a gradient is: whoever writes an element has read it.
+// Averages and directions of Bloop and its relatives (heron/aggregate.hpp has the formulas), pairs of neighbouring
+// elements: one an invocation on GPUs, several on CPU drivers. The direction may be where a gradient is: whoever writes
+// an element has read it.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "aggregate/bloop.h"

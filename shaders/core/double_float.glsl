@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Numbers of twice f32's precision as pairs, vec2(high, low) with |low| <= ulp(high) / 2, for devices without f64 (T. J.
-// Dekker, Numer. Math. 18, 1971; D. E. Knuth, TAOCP 2, 4.2.2). Relative errors are below 2^-43, for numbers between 2^-75 and
-// 2^75: what a product leaves over has to be a normal float.
+// Numbers of twice f32's precision as pairs, vec2(high, low) with |low| <= ulp(high) / 2, for devices without f64
+// (T. J. Dekker, Numer. Math. 18, 1971; D. E. Knuth, TAOCP 2, 4.2.2). Relative errors are below 2^-43, for numbers
+// between 2^-75 and 2^75: what a product leaves over has to be a normal float.
 //
-// Products are split by hand, since fma() need not be one operation; everything is `precise`, since error terms are zero to
-// whoever may reassociate.
+// Products are split by hand, since fma() need not be one operation; everything is `precise`, since error terms are
+// zero to whoever may reassociate.
 #ifndef HERON_CORE_DOUBLE_FLOAT_GLSL
 #define HERON_CORE_DOUBLE_FLOAT_GLSL
 

@@ -53,8 +53,8 @@ vec2 from_word(uint word, uint dtype) {
 }
 uint to_word(vec2 pair, uint dtype) { return to_16bit(pair.x, dtype) | (to_16bit(pair.y, dtype) << 16); }
 
-// Keeps finite elements; beyond: the largest finite number of `dtype` with the sign, which NaN gets too. By bits: a compiler
-// may take min(x, FLT_MAX) for x.
+// Keeps finite elements; beyond: the largest finite number of `dtype` with the sign, which NaN gets too. By bits: a
+// compiler may take min(x, FLT_MAX) for x.
 vec4 clamp_finite(vec4 x, uint dtype) {
     uint largest = dtype == DTYPE_F32 ? 0x7f7fffffu : dtype == DTYPE_F16 ? 0x477fe000u : 0x7f7f0000u;
     uvec4 bits = floatBitsToUint(x);

@@ -16,8 +16,8 @@ layout(push_constant, scalar) uniform PushConstants { Push p; };
 // The grid has two axes because one may be limited to 65,535 workgroups.
 uint workgroup_index() { return gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x + p.group_offset; }
 
-// True in the idle workgroups at the end of a two-axis grid, and in every workgroup of a skipped step. Uniform: the whole
-// workgroup returns.
+// True in the idle workgroups at the end of a two-axis grid, and in every workgroup of a skipped step. Uniform: the
+// whole workgroup returns.
 bool nothing_to_do() {
     if (workgroup_index() >= p.group_end)
         return true;

@@ -81,8 +81,8 @@ float log_near_one(float x) {
     return result;
 }
 
-// x^(high + low) for a positive normal x, held within 2^-126 .. 2^126. With x = 2^e m the exponent's whole part is taken
-// out of e (high + low) exactly, so that what goes through exp is small.
+// x^(high + low) for a positive normal x, held within 2^-126 .. 2^126. With x = 2^e m the exponent's whole part is
+// taken out of e (high + low) exactly, so that what goes through exp is small.
 float power(float x, float high, float low) {
     uint bits = floatBitsToUint(x);
     int e = int(bits >> 23) - 127;

@@ -3,8 +3,8 @@
 // core/kernel.glsl, which declares the local size (a power of two).
 //
 // Euclidean norms by Blue's three accumulators (J. L. Blue 1978; Anderson, ACM TOMS 44(1), 2017): squares of small, of
-// medium and of large elements are summed apart, the outer two scaled, so that nothing overflows or underflows on the way.
-// An accumulator is a vec3 (small, medium, large), zero at first; accumulators are added like numbers.
+// medium and of large elements are summed apart, the outer two scaled, so that nothing overflows or underflows on the
+// way. An accumulator is a vec3 (small, medium, large), zero at first; accumulators are added like numbers.
 #ifndef HERON_CORE_REDUCE_GLSL
 #define HERON_CORE_REDUCE_GLSL
 

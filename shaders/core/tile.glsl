@@ -5,8 +5,8 @@
 
 #include "core/half.glsl"
 
-// (tile row, tile column) of workgroup t of rows x cols tiles, in bands of eight tile rows, so that workgroups that run at
-// the same time share both operands in the cache.
+// (tile row, tile column) of workgroup t of rows x cols tiles, in bands of eight tile rows, so that workgroups that run
+// at the same time share both operands in the cache.
 uvec2 band_tile(uint t, uint rows, uint cols) {
     const uint BAND = 8;
     uint band = t / (BAND * cols);
@@ -15,8 +15,8 @@ uvec2 band_tile(uint t, uint rows, uint cols) {
     return uvec2(band * BAND + rest % height, rest / height);
 }
 
-// (tile row, tile column) of workgroup t of the side (side + 1) / 2 tiles on and above the diagonal. Row h and a short row
-// from the end fill one line of a rectangle:
+// (tile row, tile column) of workgroup t of the side (side + 1) / 2 tiles on and above the diagonal. Row h and a short
+// row from the end fill one line of a rectangle:
 //
 //   side 4:  00 01 02 03 33      side 3:  00 01 02
 //            11 12 13 22 23               11 12 22
@@ -30,8 +30,8 @@ uvec2 triangle_tile(uint t, uint side) {
     return uvec2(row, row + c - (side - h));
 }
 
-// Stores two neighbouring elements, to_bits() of their values, of which either may be left out. `pairs`: the first one has an
-// even index, and both are this invocation's alone.
+// Stores two neighbouring elements, to_bits() of their values, of which either may be left out. `pairs`: the first one
+// has an even index, and both are this invocation's alone.
 void store_two(U32 x, uint first, uvec2 bits, bool keep0, bool keep1, bool pairs, uint dtype) {
     if (keep0 && keep1 && pairs) {
         store_bits_pair(x, first, bits.x, bits.y, dtype);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The plain average of Kronecker factors, all of them in one dispatch: F <- decay F + rate unit^2 S, elements cut to the
-// range of f32; one that was NaN stays so, for the root to fail. A workgroup takes rounds x workgroup size elements.
+// The plain average of Kronecker factors, all of them in one dispatch: F <- decay F + rate unit^2 S, elements cut to
+// the range of f32; one that was NaN stays so, for the root to fail. A workgroup takes rounds x workgroup size
+// elements.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "curvature/kronecker.h"

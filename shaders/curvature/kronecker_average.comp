@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// The average of a Kronecker factor F with a new statistic S, damped and scaled to a mean eigenvalue of 1; all factors in one
-// dispatch:
+// The average of a Kronecker factor F with a new statistic S, damped and scaled to a mean eigenvalue of 1; all factors
+// in one dispatch:
 //
 //   S <- S n / tr S (KRONECKER_UNIT_TRACE; a zero stays zero), or S unit^2
 //   F~ = decay F + rate (S + damping (tr F / n) I);   candidate = F~ n / tr F~
 //
-// F, symmetric, stays as it is until the candidate has a root (kronecker_commit.comp). Every workgroup adds up both traces by
-// itself, in the same order, and takes rounds x workgroup size elements.
+// F, symmetric, stays as it is until the candidate has a root (kronecker_commit.comp). Every workgroup adds up both
+// traces by itself, in the same order, and takes rounds x workgroup size elements.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "curvature/kronecker.h"

@@ -3,9 +3,9 @@
 //
 //   F <- a F + r unit^2 S,   a, r = decay, 1 - decay;   KRONECKER_WARM: a <= 1 - 1/k in the k-th statistic
 //
-// Of a semidefinite S the trace tells whether any element may have left the range: such a statistic (or one with a NaN on its
-// diagonal) is left out and counted. Every workgroup adds up the trace by itself, in the same order, and takes rounds x
-// workgroup size elements.
+// Of a semidefinite S the trace tells whether any element may have left the range: such a statistic (or one with a NaN
+// on its diagonal) is left out and counted. Every workgroup adds up the trace by itself, in the same order, and takes
+// rounds x workgroup size elements.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "curvature/kronecker.h"

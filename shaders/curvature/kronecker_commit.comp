@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The root of a Kronecker factor, and the candidate that it was taken of, where there is one, take the place of the old ones;
-// where no root was found both stay, and the failure is counted. All factors in one dispatch. A workgroup takes rounds x workgroup size elements.
+// The root of a Kronecker factor, and the candidate that it was taken of, where there is one, take the place of the old
+// ones; where no root was found both stay, and the failure is counted. All factors in one dispatch. A workgroup takes
+// rounds x workgroup size elements.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "curvature/kronecker.h"

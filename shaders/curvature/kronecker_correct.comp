@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Kronecker factors on their way to a root, all of them in one dispatch: X = c F, c the correction of the average's bias, and,
-// with KRONECKER_SCALE_BY_TRACE, X <- X max(tr X, floor)^exponent; then X + damping I. Elements are cut to 2^100, NaNs stay. Every
-// workgroup adds up the trace by itself, in the same order, and takes rounds x workgroup size elements.
+// Kronecker factors on their way to a root, all of them in one dispatch: X = c F, c the correction of the average's
+// bias, and, with KRONECKER_SCALE_BY_TRACE, X <- X max(tr X, floor)^exponent; then X + damping I. Elements are cut to
+// 2^100, NaNs stay. Every workgroup adds up the trace by itself, in the same order, and takes rounds x workgroup size
+// elements.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "curvature/kronecker.h"

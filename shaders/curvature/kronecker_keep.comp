@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Where a matrix B is nearly diagonal, |B without its diagonal| <= tolerance |B|, another one keeps its old elements: result <-
-// kept. All matrices in one dispatch. A workgroup takes rounds x workgroup size elements.
+// Where a matrix B is nearly diagonal, |B without its diagonal| <= tolerance |B|, another one keeps its old elements:
+// result <- kept. All matrices in one dispatch. A workgroup takes rounds x workgroup size elements.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "curvature/kronecker.h"

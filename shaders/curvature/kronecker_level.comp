@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Damping of a Kronecker product by its eigenvalues, one of each factor's times one of the other's: times its scale, and as it
-// is, times their sum (DAMPING_TRACE), or times their mean (DAMPING_MEAN; zero: as it is). One workgroup a product, all of them
-// in one dispatch.
+// Damping of a Kronecker product by its eigenvalues, one of each factor's times one of the other's: times its scale,
+// and as it is, times their sum (DAMPING_TRACE), or times their mean (DAMPING_MEAN; zero: as it is). One workgroup a
+// product, all of them in one dispatch.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "curvature/kronecker.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Squares of single samples' gradients in the eigenbasis of Kronecker factors, whose parts P = s Q_S and R = a Q_A are there;
-// all layers in one dispatch:
+// Squares of single samples' gradients in the eigenbasis of Kronecker factors, whose parts P = s Q_S and R = a Q_A are
+// there; all layers in one dispatch:
 //
 //   X_ij = sum over samples of (sum over positions of P_i R_j)^2
 //

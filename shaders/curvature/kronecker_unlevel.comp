@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Matrices over one damping or two, in place, all of them in one dispatch. A workgroup takes rounds x workgroup size elements.
+// Matrices over one damping or two, in place, all of them in one dispatch. A workgroup takes rounds x workgroup size
+// elements.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "curvature/kronecker.h"

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Where the elements of a structured matrix are. The includer has included curvature/structured.h and core/kernel.glsl, and
-// calls set_structure() first.
+// Where the elements of a structured matrix are. The includer has included curvature/structured.h and core/kernel.glsl,
+// and calls set_structure() first.
 //
-// A column (or row) of any structure is at most SEGMENTS runs of elements: (first row, count, place of the first, distance of
-// places), the count 0 where there are fewer.
+// A column (or row) of any structure is at most SEGMENTS runs of elements: (first row, count, place of the first,
+// distance of places), the count 0 where there are fewer.
 #ifndef HERON_CURVATURE_STRUCTURED_GLSL
 #define HERON_CURVATURE_STRUCTURED_GLSL
 
@@ -124,8 +124,8 @@ uint place_of(uint i, uint j) {
     return i == j ? middle_place() + i - s_first : NOWHERE;
 }
 
-// Of the elements of Pi(X) for a symmetric X: the projection is orthogonal, so what a structure holds on one side of the
-// diagonal alone stands for both. (Toeplitz: a sum of one diagonal, to its mean.)
+// Of the elements of Pi(X) for a symmetric X: the projection is orthogonal, so what a structure holds on one side of
+// the diagonal alone stands for both. (Toeplitz: a sum of one diagonal, to its mean.)
 float projection_weight(uint e) {
     if (is_toeplitz())
         return (e == 0u ? 1.0 : 2.0) / float(s_order - e);

@@ -3,7 +3,8 @@
 //
 //   m <- candidate,   K <- K - beta K m      beta = rate, or rate / max(1, largest |m|) (STRUCTURED_NORMALIZE)
 //
-// A candidate that is not finite, or out of all bounds, leaves both as they are, and is counted. An invocation has two elements in each round.
+// A candidate that is not finite, or out of all bounds, leaves both as they are, and is counted. An invocation has two
+// elements in each round.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "curvature/structured.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Pi(W) of symmetric matrices W for both Toeplitz structures, many in one dispatch: coefficient e is the mean of diagonals e
-// and -e, twice for e > 0. One invocation a coefficient.
+// Pi(W) of symmetric matrices W for both Toeplitz structures, many in one dispatch: coefficient e is the mean of
+// diagonals e and -e, twice for e > 0. One invocation a coefficient.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "curvature/structured.h"

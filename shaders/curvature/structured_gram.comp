@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Pi(K^T U K) and Pi(K^T K) of structured matrices K, all of them in one dispatch. U, symmetric, is given at the positions of
-// the structure's elements, which is all that the result depends on. (Dense and Toeplitz matrices depend on all of U: they go
-// through full products.) K^T K of Toeplitz matrices, lower or upper:
+// Pi(K^T U K) and Pi(K^T K) of structured matrices K, all of them in one dispatch. U, symmetric, is given at the
+// positions of the structure's elements, which is all that the result depends on. (Dense and Toeplitz matrices depend
+// on all of U: they go through full products.) K^T K of Toeplitz matrices, lower or upper:
 //
 //   coefficient e:  weight_e sum over m >= e of (order - m) c_m c_(m - e)
 //

@@ -3,8 +3,8 @@
 //
 //   U_ij = weight sum over rows a_i a_j,   at the positions (i, j) of the structure's elements
 //
-// Rows may be cut into pieces, whose sums structured_total.comp adds up (pieces > 1: without the weight). One invocation an
-// element and piece; sums of 64 rows are added up.
+// Rows may be cut into pieces, whose sums structured_total.comp adds up (pieces > 1: without the weight). One
+// invocation an element and piece; sums of 64 rows are added up.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "curvature/structured.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Sums over pieces: to_e = weight sum_p from_(p, e), in the order of the pieces, many jobs in one dispatch. One invocation an
-// element.
+// Sums over pieces: to_e = weight sum_p from_(p, e), in the order of the pieces, many jobs in one dispatch. One
+// invocation an element.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "curvature/structured.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The noise of a population's parameter: four neighbouring numbers of a pair an invocation, each where its column of A or B
-// lies (heron/evolution.hpp has the counters).
+// The noise of a population's parameter: four neighbouring numbers of a pair an invocation, each where its column of A
+// or B lies (heron/evolution.hpp has the counters).
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "evolution/evolution.h"

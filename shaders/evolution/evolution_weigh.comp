@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The noise as a gradient sums it up: times the difference that its pair makes, or its signs; or those differences alone.
+// The noise as a gradient sums it up: times the difference that its pair makes, or its signs; or those differences
+// alone.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "evolution/evolution.h"

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Columns of a Cholesky factor in shared memory, by one workgroup: a triangle, and rows below it where there are any. The
-// includer has included core/kernel.glsl and core/reduce.glsl and defined POOL_FLOATS and row_at(i), the place of row i's
-// first element in the pool; of row i the elements up to the diagonal are there, or all columns.
+// Columns of a Cholesky factor in shared memory, by one workgroup: a triangle, and rows below it where there are any.
+// The includer has included core/kernel.glsl and core/reduce.glsl and defined POOL_FLOATS and row_at(i), the place of
+// row i's first element in the pool; of row i the elements up to the diagonal are there, or all columns.
 //
 // Right-looking, four columns at a time:
 //
-//   factor   every invocation factors the 4 x 4 diagonal block in registers, which saves the barriers of doing it together
+//   factor   every invocation factors the 4 x 4 diagonal block in registers, which saves the barriers of doing it
+//   together
 //   solve    an invocation a row
 //   update   an invocation a tile of 4 x 4 of what is right of them
 //
@@ -20,8 +21,9 @@ const uint W = 4;
 
 shared float pool[POOL_FLOATS];
 
-// pool(i, j) -= sum over k < depth of X(i, k) X(j, k), for rows [from, rows) and columns [from, columns) up to the diagonal.
-// X is at `stage`, rows of `stride` elements, or where stride is 0 part of the pool: columns `stage`... of its rows.
+// pool(i, j) -= sum over k < depth of X(i, k) X(j, k), for rows [from, rows) and columns [from, columns) up to the
+// diagonal. X is at `stage`, rows of `stride` elements, or where stride is 0 part of the pool: columns `stage`... of
+// its rows.
 void update_in_pool(uint from, uint rows, uint columns, uint stage, uint stride, uint depth) {
     if (from >= columns)
         return;
@@ -69,10 +71,11 @@ void update_in_pool(uint from, uint rows, uint columns, uint stage, uint stride,
     }
 }
 
-// Factors the diagonal block of columns c to c + 3 and divides the rows below by it; `diagonal` is where the original diagonal
-// lies in the pool, and a pivot must exceed `tolerance` times its element. More rows than columns need a multiple of four
-// columns. False when a pivot was too small or not finite: the pool is garbage then. The same answer in all invocations, all of
-// which have to come here after a barrier; update_in_pool() with these columns comes next, after another.
+// Factors the diagonal block of columns c to c + 3 and divides the rows below by it; `diagonal` is where the original
+// diagonal lies in the pool, and a pivot must exceed `tolerance` times its element. More rows than columns need a
+// multiple of four columns. False when a pivot was too small or not finite: the pool is garbage then. The same answer
+// in all invocations, all of which have to come here after a barrier; update_in_pool() with these columns comes next,
+// after another.
 bool factor_in_pool(uint c, uint rows, uint columns, uint diagonal, float tolerance) {
     bool positive = true;
     float d[W][W];

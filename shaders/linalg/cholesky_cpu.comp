@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Cholesky factors for CPU drivers: A = L L^T or U^T U, one subgroup a matrix, in memory of its invocations, matrices of any mix
-// of sizes in one dispatch, retries with jitter included. Also a diagonal block of a larger matrix (CHOLESKY_IS_BLOCK).
+// Cholesky factors for CPU drivers: A = L L^T or U^T U, one subgroup a matrix, in memory of its invocations, matrices
+// of any mix of sizes in one dispatch, retries with jitter included. Also a diagonal block of a larger matrix
+// (CHOLESKY_IS_BLOCK).
 //
-// Invocation `lane` has the rows W s + lane, s = 0, 1, ..., up to the end of the diagonal block; W is the size of the subgroup.
-// Rows of others come by shuffles. On these drivers a load from an invocation's own memory costs a tenth of one from shared memory
-// and a twentieth of one from a buffer (lavapipe 22.3: 1.2, 10 and 22 ns for eight invocations), and a shuffle 1.5 ns.
+// Invocation `lane` has the rows W s + lane, s = 0, 1, ..., up to the end of the diagonal block; W is the size of the
+// subgroup. Rows of others come by shuffles. On these drivers a load from an invocation's own memory costs a tenth of
+// one from shared memory and a twentieth of one from a buffer (lavapipe 22.3: 1.2, 10 and 22 ns for eight invocations),
+// and a shuffle 1.5 ns.
 //
 // Left-looking, W columns at a time, ROWS rows of each invocation:
 //

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The end of a blocked Cholesky factorisation: zeros on the other side of the diagonal, zeros everywhere where all attempts
-// failed, and the status and jitter of each matrix. A workgroup does PER_THREAD rows.
+// The end of a blocked Cholesky factorisation: zeros on the other side of the diagonal, zeros everywhere where all
+// attempts failed, and the status and jitter of each matrix. A workgroup does PER_THREAD rows.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "linalg/cholesky.h"

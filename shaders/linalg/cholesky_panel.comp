@@ -5,9 +5,9 @@
 //   L11 = Cholesky factor of D
 //   L21 = (W[r.., c..] - L[r.., s..c) L[c.., s..c)^T) L11^-T
 //
-// c is the panel's first column; what columns before s contribute has been subtracted from W already. A workgroup computes
-// ROWS rows of L21. Every workgroup computes L11 anew, which costs less than a dispatch that does nothing else. W is only
-// read, so that L may lie over A.
+// c is the panel's first column; what columns before s contribute has been subtracted from W already. A workgroup
+// computes ROWS rows of L21. Every workgroup computes L11 anew, which costs less than a dispatch that does nothing
+// else. W is only read, so that L may lie over A.
 //
 // An attempt after the first adds jitter to the diagonal, and does nothing when the attempt before it succeeded.
 #version 460
@@ -21,8 +21,8 @@
 const uint B = CHOLESKY_PANEL;
 const uint ROWS = CHOLESKY_PANEL_ROWS;
 
-// The pool: the triangle of D, its diagonal, ROWS full rows, and DEPTH columns of L for all these rows. Odd strides keep
-// neighbouring rows in different banks.
+// The pool: the triangle of D, its diagonal, ROWS full rows, and DEPTH columns of L for all these rows. Odd strides
+// keep neighbouring rows in different banks.
 const uint DEPTH = 8;
 const uint DIAGONAL = B * (B + 1) / 2;
 const uint BELOW = DIAGONAL + B;
@@ -80,8 +80,8 @@ void main() {
         jitter = p.jobs.job[j].absolute + p.jobs.job[j].relative * mean;
     }
 
-    // Rows of the pool: those of the diagonal block, then, below a block of full width, this workgroup's. Rows beyond the last
-    // one repeat it and are not stored.
+    // Rows of the pool: those of the diagonal block, then, below a block of full width, this workgroup's. Rows beyond
+    // the last one repeat it and are not stored.
     uint width = min(B, n - c);
     uint below = c + B + group * ROWS;
     uint rows = below < n ? B + min(ROWS, n - below) : width;
@@ -98,7 +98,8 @@ void main() {
         }
     }
     barrier();
-    // The columns before, DEPTH at a time, then the panel's own, W at a time: one loop, so that the update is in the code once.
+    // The columns before, DEPTH at a time, then the panel's own, W at a time: one loop, so that the update is in the
+    // code once.
     bool positive = true;
     uint products = (c - begin) / DEPTH;
     uint steps = products + (width + W - 1) / W;

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
-// The rotations that update, downdate or change a row of Cholesky factors, without changing them: one workgroup a matrix.
+// The rotations that update, downdate or change a row of Cholesky factors, without changing them: one workgroup a
+// matrix.
 //
 // For k = 0 .. n - 1, for each vector v with its sign s:
 //
 //   r = sqrt(l_kk^2 + s v_k^2), c = r / l_kk, q = v_k / l_kk
 //   l_ik <- (l_ik + s q v_i) / c, v_i <- c v_i - q l_ik     for i > k; only v is kept here
 //
-// Blocks of 8 columns: one invocation does the block on the diagonal, then every invocation its rows below it. Row i belongs
-// to invocation i mod THREADS, so that nobody reads in memory what another one has written. To replace row k, first L_11 x = a
-// above it, by the same blocks; then the old column below it is added, and the new one subtracted.
+// Blocks of 8 columns: one invocation does the block on the diagonal, then every invocation its rows below it. Row i
+// belongs to invocation i mod THREADS, so that nobody reads in memory what another one has written. To replace row k,
+// first L_11 x = a above it, by the same blocks; then the old column below it is added, and the new one subtracted.
 //
 // The loops over a block's columns are unrolled, the innermost ones: 4096 rows are then 34,000 rounds of loops for 64
 // invocations, and lavapipe ends loops after 65,535.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// W = the symmetric matrix that one triangle of A stands for, in f32, its diagonal, and whether all of it is finite. A workgroup
-// a tile of 32 x 32 of the triangle and its mirror image: through shared memory, so that both are written along their rows. With
-// CHOLESKY_ONE_TRIANGLE only what is on and above the diagonal: that is all that CPU drivers need, and stores are dear.
+// W = the symmetric matrix that one triangle of A stands for, in f32, its diagonal, and whether all of it is finite. A
+// workgroup a tile of 32 x 32 of the triangle and its mirror image: through shared memory, so that both are written
+// along their rows. With CHOLESKY_ONE_TRIANGLE only what is on and above the diagonal: that is all that CPU drivers
+// need, and stores are dear.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "linalg/cholesky.h"

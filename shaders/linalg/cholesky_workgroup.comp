@@ -2,8 +2,8 @@
 // Cholesky factors of small matrices: A = L L^T or U^T U, one workgroup a matrix, matrices of any mix of sizes in one
 // dispatch, retries with jitter included.
 //
-// The triangle is packed in shared memory (cholesky_block.glsl), so that the factor may replace A. U is L^T: its triangle is
-// read and written transposed, and nothing else differs.
+// The triangle is packed in shared memory (cholesky_block.glsl), so that the factor may replace A. U is L^T: its
+// triangle is read and written transposed, and nothing else differs.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require

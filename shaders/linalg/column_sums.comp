@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// X^T v in pieces of some rows (ColumnSumsJob): each invocation has COLUMNS columns, neighbouring invocations neighbouring ones.
+// X^T v in pieces of some rows (ColumnSumsJob): each invocation has COLUMNS columns, neighbouring invocations
+// neighbouring ones.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require

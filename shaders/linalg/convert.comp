@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // to = scale * from, between f32, f16 and bf16, rounding to nearest even; many tensors in one dispatch.
 //
-// An invocation takes PER_THREAD pairs of neighbouring elements, THREADS pairs apart, so that it owns whole words of 16-bit
-// data. Rows of an odd number of elements end in a pair that is half empty.
+// An invocation takes PER_THREAD pairs of neighbouring elements, THREADS pairs apart, so that it owns whole words of
+// 16-bit data. Rows of an odd number of elements end in a pair that is half empty.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "linalg/convert.h"

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: MIT
-// DCT-II and DCT-III of lines of an even number of elements by a complex FFT of M = n / 2 in shared memory; many jobs in one
-// dispatch.
+// DCT-II and DCT-III of lines of an even number of elements by a complex FFT of M = n / 2 in shared memory; many jobs
+// in one dispatch.
 //
 //   v[i] = x[2 i], v[n - 1 - i] = x[2 i + 1]          even elements, then the odd ones backwards (Makhoul 1980)
 //   z[m] = v[2 m] + i v[2 m + 1],  Z = FFT(z)         a real FFT by one of half the length
 //   V[k] = E + e(-4 k) O,  E, O = halves of Z[k] and conj Z[M - k]         e(t) = exp(i pi t / (2 n))
 //   y[k] = Re(e(-k) V[k]),  y[n - k] = -Im(e(-k) V[k])
 //
-// and all that backwards for the inverse. M = odd L, L a power of two: an FFT by twos of each X_b, the elements b, b + odd,
-// b + 2 odd, ... of z; what comes after sums over b as it reads: Z[k] = sum_b exp(-2 pi i b k / M) X_b[k mod L].
+// and all that backwards for the inverse. M = odd L, L a power of two: an FFT by twos of each X_b, the elements b,
+// b + odd, b + 2 odd, ... of z; what comes after sums over b as it reads: Z[k] = sum_b exp(-2 pi i b k / M) X_b[k mod
+// L].
 //
-// A workgroup has 2 POOL complex numbers, for as many lines of one item as fit. (Shifts instead of divisions for powers of two:
-// CPU drivers pay for those, invocation by invocation.)
+// A workgroup has 2 POOL complex numbers, for as many lines of one item as fit. (Shifts instead of divisions for powers
+// of two: CPU drivers pay for those, invocation by invocation.)
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "linalg/dct.h"
@@ -59,7 +60,8 @@ vec2 spectrum(F32 table, uint begin, uint k, uint n, uint log_two, uint odd, boo
 // Where v[i] lies in x.
 uint place(uint i, uint n) { return 2u * i < n ? 2u * i : 2u * (n - 1u - i) + 1u; }
 
-// Element t of those of `here` lines: element k of line `own`. Neighbours of a line along, else one element of neighbouring lines.
+// Element t of those of `here` lines: element k of line `own`. Neighbours of a line along, else one element of
+// neighbouring lines.
 void split(uint t, uint M, uint here, uint log_two, uint odd, bool along, out uint k, out uint own) {
     uint by = along ? M : here;
     // Both are powers of two where M is: SLOTS is one then.

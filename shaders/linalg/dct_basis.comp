@@ -3,8 +3,8 @@
 //
 //   to[r][i] = s_k cos(pi (2 i + 1) k / (2 n)),  k = indices[r]         inverse: (2 k + 1) i, and s_i
 //
-// The angle is a count of quarter turns / n, in integers; its cosine comes from the table. One invocation takes PER_THREAD
-// elements, THREADS apart.
+// The angle is a count of quarter turns / n, in integers; its cosine comes from the table. One invocation takes
+// PER_THREAD elements, THREADS apart.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "linalg/dct.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the codes of a quantised matrix stand for (heron/linalg/quantize.hpp), many matrices in one dispatch. One invocation
-// takes `rounds` words, whole workgroups apart.
+// What the codes of a quantised matrix stand for (heron/linalg/quantize.hpp), many matrices in one dispatch. One
+// invocation takes `rounds` words, whole workgroups apart.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "linalg/quantize.h"

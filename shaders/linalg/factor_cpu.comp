@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Kronecker factors for CPU drivers: A <- decay A + weight a^T a, registers only, many jobs in one dispatch.
 //
-// As gemm_cpu.comp: a workgroup is one subgroup of L invocations and computes ROWS x (L COLS) elements of A on or above the
-// diagonal, invocation l columns l COLS .. l COLS + COLS - 1 of the tile. L rows of a at a time: each invocation loads what
-// one row of a has in the tile's rows, and shuffles hand it around.
+// As gemm_cpu.comp: a workgroup is one subgroup of L invocations and computes ROWS x (L COLS) elements of A on or above
+// the diagonal, invocation l columns l COLS .. l COLS + COLS - 1 of the tile. L rows of a at a time: each invocation
+// loads what one row of a has in the tile's rows, and shuffles hand it around.
 //
-// Macros: ROWS, COLS (even). SPEC_THREADS must be the subgroup size, and COLS times it a multiple of ROWS. Where a driver
-// makes several subgroups of it, a plain loop gives the same result.
+// Macros: ROWS, COLS (even). SPEC_THREADS must be the subgroup size, and COLS times it a multiple of ROWS. Where a
+// driver makes several subgroups of it, a plain loop gives the same result.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -99,8 +99,8 @@ void main() {
         }
     }
 
-    // Through memory, each invocation what it wrote itself, so that the rest can be a loop: unrolled, it would be thousands
-    // of instructions.
+    // Through memory, each invocation what it wrote itself, so that the rest can be a loop: unrolled, it would be
+    // thousands of instructions.
     [[unroll]] for (uint r = 0; r < ROWS; ++r)
         [[unroll]] for (uint s = 0; s < COLS; ++s)
             results[(r * COLS + s) * LANES + lane] = acc[r][s];

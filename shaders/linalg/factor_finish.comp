@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // A <- decay A + weight (sum of partial sums), symmetric; many jobs in one dispatch.
 //
-// One invocation an element, those below the diagonal idle. Partial sums are added eight and eight by halving, the eights in
-// order.
+// One invocation an element, those below the diagonal idle. Partial sums are added eight and eight by halving, the
+// eights in order.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Elements of a: of a matrix, or of the patches of images, which are never stored. The includer has defined JOB with a member
-// `FactorRows rows`, and included core/kernel.glsl and core/half.glsl.
+// Elements of a: of a matrix, or of the patches of images, which are never stored. The includer has defined JOB with a
+// member `FactorRows rows`, and included core/kernel.glsl and core/half.glsl.
 //
-// The index of an element is the sum of a part that belongs to its row and one that belongs to its column, and so are its
-// coordinates in the image: no division is needed for an element.
+// The index of an element is the sum of a part that belongs to its row and one that belongs to its column, and so are
+// its coordinates in the image: no division is needed for an element.
 #ifndef HERON_LINALG_FACTOR_ROWS_GLSL
 #define HERON_LINALG_FACTOR_ROWS_GLSL
 

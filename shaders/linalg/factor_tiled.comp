@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Kronecker factors: A <- decay A + weight a^T a, tiles in shared memory, many jobs in one dispatch.
 //
-// As gemm_tiled.comp: a workgroup computes a 64 x 64 tile of A on or above the diagonal, invocation (x, y) two blocks of
-// 4 x 4. 16 rows of a at a time lie in shared memory, the columns of the tile's rows and of its columns apart (once for
-// tiles on the diagonal). Neighbours load neighbouring columns; an invocation always loads the same column, and walks along
-// the rows. (No registers for the next piece: several workgroups share a compute unit, and the loads of patches are long.)
+// As gemm_tiled.comp: a workgroup computes a 64 x 64 tile of A on or above the diagonal, invocation (x, y) two blocks
+// of 4 x 4. 16 rows of a at a time lie in shared memory, the columns of the tile's rows and of its columns apart (once
+// for tiles on the diagonal). Neighbours load neighbouring columns; an invocation always loads the same column, and
+// walks along the rows. (No registers for the next piece: several workgroups share a compute unit, and the loads of
+// patches are long.)
 //
 // 128 invocations; 8.5 KiB of shared memory.
 #version 460

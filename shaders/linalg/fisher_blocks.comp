@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Gradients as rows of blocks of coordinates (linalg/fisher.h). A workgroup takes THREADS * PER_THREAD elements of a row.
+// Gradients as rows of blocks of coordinates (linalg/fisher.h). A workgroup takes THREADS * PER_THREAD elements of a
+// row.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "linalg/fisher.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Values of each coordinate that need the diagonal of an inverse Fisher matrix (linalg/fisher.h). An invocation a coordinate.
+// Values of each coordinate that need the diagonal of an inverse Fisher matrix (linalg/fisher.h). An invocation a
+// coordinate.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "linalg/fisher.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Rows or columns of matrices by index; many tensors in one dispatch. What lies outside is zero.
 //
-// An invocation takes PER_THREAD pairs of neighbouring elements of the result, THREADS pairs apart, so that it owns whole words of
-// 16-bit data; it walks from one to the next without divisions.
+// An invocation takes PER_THREAD pairs of neighbouring elements of the result, THREADS pairs apart, so that it owns
+// whole words of 16-bit data; it walks from one to the next without divisions.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "linalg/sort.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The second half of split-K products: D = alpha (P_0 + P_1 + ... ) + beta C, summed in that order, for each item of a batch.
+// The second half of split-K products: D = alpha (P_0 + P_1 + ... ) + beta C, summed in that order, for each item of a
+// batch.
 //
 // An invocation takes pairs of neighbouring elements of a row, a workgroup's invocations side by side.
 #version 460

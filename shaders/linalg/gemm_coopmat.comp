@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // GEMM on matrix units: D = alpha op(A) op(B) + beta C, 16-bit A and B, f32 sums, many jobs in one dispatch.
 //
-// A workgroup of 2 x 2 subgroups computes a tile of ROWS x COLS elements of D, each subgroup a quarter of it: BLOCKS x BLOCKS
-// cooperative matrices of M x N sums. Both operands lie in shared memory with k innermost (what matrix units read fastest),
-// op(A) as ROWS x STEP and op(B)^T as COLS x STEP; an operand that has k outermost in memory is transposed on the way. The
-// next piece of k is on its way from global memory into registers while the present one is multiplied.
+// A workgroup of 2 x 2 subgroups computes a tile of ROWS x COLS elements of D, each subgroup a quarter of it: BLOCKS x
+// BLOCKS cooperative matrices of M x N sums. Both operands lie in shared memory with k innermost (what matrix units
+// read fastest), op(A) as ROWS x STEP and op(B)^T as COLS x STEP; an operand that has k outermost in memory is
+// transposed on the way. The next piece of k is on its way from global memory into registers while the present one is
+// multiplied.
 //
 //   pool:  op(A)  row 0      | 32 halves | pad |        later the same memory, a part for each subgroup:
 //                 row 1      | 32 halves | pad |        M rows of BLOCKS N sums, then (symmetric results)
@@ -13,9 +14,9 @@
 //
 // Rows are padded to 80 bytes: eight of them, read 16 bytes at a time, touch every bank of shared memory once.
 //
-// Macros: BLOCKS; AB_BF16 for bf16 operands (f16 otherwise). Needs VK_KHR_cooperative_matrix with M x N x K operands of that
-// type and f32 sums at subgroup scope (for bf16, VK_KHR_shader_bfloat16, too), K a divisor of 32, and subgroups of exactly
-// SUBGROUP invocations; SPEC_THREADS must be four times that.
+// Macros: BLOCKS; AB_BF16 for bf16 operands (f16 otherwise). Needs VK_KHR_cooperative_matrix with M x N x K operands of
+// that type and f32 sums at subgroup scope (for bf16, VK_KHR_shader_bfloat16, too), K a divisor of 32, and subgroups of
+// exactly SUBGROUP invocations; SPEC_THREADS must be four times that.
 // Shared memory: 2 BLOCKS (M + N) 80 bytes.
 #version 460
 #extension GL_GOOGLE_include_directive : require
@@ -183,8 +184,8 @@ void main() {
     row0 += wave_row;
     col0 += wave_col;
 
-    // A row of matrices at a time goes through the subgroup's part of the pool, so that whole rows of D are stored, four
-    // elements by an invocation. The matrices are rotated: unrolled, this would be most of the code.
+    // A row of matrices at a time goes through the subgroup's part of the pool, so that whole rows of D are stored,
+    // four elements by an invocation. The matrices are rotated: unrolled, this would be most of the code.
     const uint WIDE = BLOCKS * N / 4;
     uint part = gl_SubgroupID * M * WIDE;
     [[dont_unroll]] for (uint block = 0; block < BLOCKS; ++block) {

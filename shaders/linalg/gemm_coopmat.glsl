@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What products on cooperative matrices share: where the 16-bit elements of an operand lie, and how results are stored. The
-// includer has included core/half.glsl, and enabled GL_EXT_buffer_reference_uvec2 and GL_EXT_control_flow_attributes.
+// What products on cooperative matrices share: where the 16-bit elements of an operand lie, and how results are stored.
+// The includer has included core/half.glsl, and enabled GL_EXT_buffer_reference_uvec2 and
+// GL_EXT_control_flow_attributes.
 #ifndef HERON_LINALG_GEMM_COOPMAT_GLSL
 #define HERON_LINALG_GEMM_COOPMAT_GLSL
 
@@ -57,8 +58,8 @@ void fetch(U32 x, Layout l, uint row, uint k, out uvec4 first, out uvec4 second)
     }
 }
 
-// Four neighbouring elements of a row of D, of which any may be left out. In loops for the sake of code size: a conversion to 16
-// bits is forty instructions, and a single element of D two atomic operations there, which are rare.
+// Four neighbouring elements of a row of D, of which any may be left out. In loops for the sake of code size: a
+// conversion to 16 bits is forty instructions, and a single element of D two atomic operations there, which are rare.
 void store_four(U32 d, uint at, vec4 value, bvec4 keep, bool pairs) {
     uvec4 bits = floatBitsToUint(value);
     if (DTYPE_D != DTYPE_F32)

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: MIT
-// GEMM on matrix units by matrices of a whole workgroup: D = alpha op(A) op(B) + beta C, f16 A and B, f32 sums, many jobs in one
-// dispatch.
+// GEMM on matrix units by matrices of a whole workgroup: D = alpha op(A) op(B) + beta C, f16 A and B, f32 sums, many
+// jobs in one dispatch.
 //
-// A workgroup computes a tile of ROWS x COLS elements of D as one cooperative matrix, STEP of k at a time. How its subgroups
-// divide the work, and how elements of the operands get to them, is the driver's business.
+// A workgroup computes a tile of ROWS x COLS elements of D as one cooperative matrix, STEP of k at a time. How its
+// subgroups divide the work, and how elements of the operands get to them, is the driver's business.
 //
-//   operands:  from memory through tensor layouts, whose inner dimension is the one with stride 1, and which put zeros beyond the
-//              edges. They must begin at a multiple of 16 bytes. Where A or B of an item does not, both go by way of the pool,
-//              k innermost: op(A) as ROWS x STEP, then op(B)^T as COLS x STEP.
+//   operands:  from memory through tensor layouts, whose inner dimension is the one with stride 1, and which put zeros
+//              beyond the edges. They must begin at a multiple of 16 bytes. Where A or B of an item does not, both go
+//              by way of the pool, k innermost: op(A) as ROWS x STEP, then op(B)^T as COLS x STEP.
 //   results:   the sums go to the pool, ROWS x COLS, where alpha, beta C and the edges are seen to.
 //
 // No device has run this yet: it is compiled, validated, and chosen by name only (src/linalg/gemm_kernels.cpp).
 //
-// Needs VK_NV_cooperative_matrix2 with workgroup scope, flexible dimensions whose granularities divide ROWS, COLS and STEP, and
-// tensor addressing; workgroups of WORKGROUP_THREADS. Shared memory: 4 ROWS COLS bytes, and what the driver reserves.
+// Needs VK_NV_cooperative_matrix2 with workgroup scope, flexible dimensions whose granularities divide ROWS, COLS and
+// STEP, and tensor addressing; workgroups of WORKGROUP_THREADS. Shared memory: 4 ROWS COLS bytes, and what the driver
+// reserves.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require

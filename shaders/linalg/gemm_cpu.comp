@@ -2,13 +2,14 @@
 // GEMM for CPU drivers: D = alpha op(A) op(B) + beta C, registers only, many jobs in one dispatch.
 //
 // A workgroup is one subgroup of L invocations and computes ROWS x (L COLS) elements of D: invocation l has columns
-// l COLS .. l COLS + COLS - 1 of the tile, in all of its rows. Each step of k takes L columns of op(A), one an invocation,
-// and hands them around by shuffles: on these drivers a load costs as much as thirty multiply-adds, uniform or not, and a
-// shuffle costs two. (lavapipe 22.3 on two Zen 5 cores, 512 x 512: 44 GFLOP/s; uniform loads of A: 13; shared memory tiles
-// of 64 x 64: 5. 32 rows and 8 columns are the best of 8..64 x 2..16; more do not fit the first-level cache.)
+// l COLS .. l COLS + COLS - 1 of the tile, in all of its rows. Each step of k takes L columns of op(A), one an
+// invocation, and hands them around by shuffles: on these drivers a load costs as much as thirty multiply-adds, uniform
+// or not, and a shuffle costs two. (lavapipe 22.3 on two Zen 5 cores, 512 x 512: 44 GFLOP/s; uniform loads of A: 13;
+// shared memory tiles of 64 x 64: 5. 32 rows and 8 columns are the best of 8..64 x 2..16; more do not fit the
+// first-level cache.)
 //
-// Macros: ROWS, COLS (even): the tile of an invocation. SPEC_THREADS must be the subgroup size, and COLS times it a multiple
-// of ROWS. Where a driver makes several subgroups of it, a plain loop gives the same result.
+// Macros: ROWS, COLS (even): the tile of an invocation. SPEC_THREADS must be the subgroup size, and COLS times it a
+// multiple of ROWS. Where a driver makes several subgroups of it, a plain loop gives the same result.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -111,8 +112,9 @@ void main() {
                 acc[r][s] = 0.0;
         uint piece_end = min(begin + SUM_PIECE, k_count);
         uint k0 = begin;
-        // SwiftShader, whose subgroups have four invocations, does a broadcast from a constant one in an instruction, a shuffle
-        // in dozens: 6.2 GFLOP/s instead of 3.6 (512 x 512 x 512). Eight take lavapipe seconds to compile, for nothing.
+        // SwiftShader, whose subgroups have four invocations, does a broadcast from a constant one in an instruction, a
+        // shuffle in dozens: 6.2 GFLOP/s instead of 3.6 (512 x 512 x 512). Eight take lavapipe seconds to compile, for
+        // nothing.
         if (LANES == 4)
             for (; k0 + 4 <= piece_end; k0 += 4) {
                 float a_own[ROWS];
@@ -152,8 +154,8 @@ void main() {
                 total[r][s] += acc[r][s];
     }
 
-    // Through memory, each invocation what it wrote itself, so that the rest can be a loop: unrolled, it would be thousands
-    // of instructions.
+    // Through memory, each invocation what it wrote itself, so that the rest can be a loop: unrolled, it would be
+    // thousands of instructions.
     [[unroll]] for (uint r = 0; r < ROWS; ++r)
         [[unroll]] for (uint s = 0; s < COLS; ++s)
             results[(r * COLS + s) * LANES + lane] = total[r][s];

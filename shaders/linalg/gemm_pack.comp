@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The operands of gemm_packed, both of many products in one dispatch: panels of f32, padded with zeros (linalg/gemm.h).
 //
-// A workgroup is one subgroup and packs PACK_CHUNK k of one panel; its invocations lie along whichever axis is contiguous
-// in memory.
+// A workgroup is one subgroup and packs PACK_CHUNK k of one panel; its invocations lie along whichever axis is
+// contiguous in memory.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: MIT
 // GEMM for CPU drivers from panels (linalg/gemm.h): D = alpha A B + beta C, many jobs in one dispatch.
 //
-// A workgroup is one subgroup of L invocations and computes a square of 6 L x 6 L elements of D, PANEL_ROWS x (PANEL_COLS L)
-// at a time, of which each invocation has PANEL_ROWS x PANEL_COLS sums in registers. Rules of the inner loop, all of them
-// from the code that lavapipe 26.1 makes (LLVM 19): it loads once what is at a uniform address, and its broadcast is free
-// inside of the multiplication; constant offsets from one address cost nothing; eight uniform loads of neighbouring words,
-// each chosen by one constant invocation, become one vector load, where a load that differs by invocation is a gather of
-// thirteen cycles; the sums are blended with the old ones once an iteration, so it holds PANEL_STEP k. (Two Zen 4 cores,
+// A workgroup is one subgroup of L invocations and computes a square of 6 L x 6 L elements of D, PANEL_ROWS x
+// (PANEL_COLS L) at a time, of which each invocation has PANEL_ROWS x PANEL_COLS sums in registers. Rules of the inner
+// loop, all of them from the code that lavapipe 26.1 makes (LLVM 19): it loads once what is at a uniform address, and
+// its broadcast is free inside of the multiplication; constant offsets from one address cost nothing; eight uniform
+// loads of neighbouring words, each chosen by one constant invocation, become one vector load, where a load that
+// differs by invocation is a gather of thirteen cycles; the sums are blended with the old ones once an iteration, so it
+// holds PANEL_STEP k. (Two Zen 4 cores,
 // 512 x 512 x 512, panels given: 141 GFLOP/s; gathers instead: 61; 24 rows and 1 column: 122; 14 x 2: 133; 8 x 3: 131;
 // steps of 8 and 32: 119 and 134. OpenBLAS 200.)
 //
-// What a loop loads lies within the panels for every value of its counter: lavapipe runs a loop once more than needed, with
-// nobody active, and does its uniform loads. Needs full subgroups of SPEC_SUBGROUP invocations, 8 or 16.
+// What a loop loads lies within the panels for every value of its counter: lavapipe runs a loop once more than needed,
+// with nobody active, and does its uniform loads. Needs full subgroups of SPEC_SUBGROUP invocations, 8 or 16.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -158,8 +159,8 @@ void main() {
                         total[r][s] += acc[r][s];
             }
 
-            // Through memory where D has 16 bits, each invocation what it wrote itself: unrolled, what it takes to round and
-            // to share words compiles for seconds.
+            // Through memory where D has 16 bits, each invocation what it wrote itself: unrolled, what it takes to
+            // round and to share words compiles for seconds.
             [[unroll]] for (uint r = 0; r < PANEL_ROWS; ++r) {
                 vec2 sums = vec2(total[r][0], total[r][1]);
                 if (DTYPE_D == DTYPE_F32 && (FLAGS & PRODUCT_SQUARES) == 0)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// GEMM for GPUs without matrix units: D = alpha op(A) op(B) + beta C, tiles in shared memory, many jobs in one dispatch.
+// GEMM for GPUs without matrix units: D = alpha op(A) op(B) + beta C, tiles in shared memory, many jobs in one
+// dispatch.
 //
-// A workgroup computes a TILE x TILE piece of D, invocation (x, y) ROW_BLOCKS x COL_BLOCKS blocks of 4 x 4 elements, so far
-// apart that neighbours read neighbouring groups of four from shared memory:
+// A workgroup computes a TILE x TILE piece of D, invocation (x, y) ROW_BLOCKS x COL_BLOCKS blocks of 4 x 4 elements, so
+// far apart that neighbours read neighbouring groups of four from shared memory:
 //
 //            columns 4 x .. 4 x + 3     and the same + TILE / COL_BLOCKS ...
 //   rows     +---------+                +---------+
@@ -13,8 +14,8 @@
 // Both operands lie in shared memory with their k outermost. The next piece of k is on its way from global memory into
 // registers while the present one is multiplied.
 //
-// Macros: TILE, ROW_BLOCKS, COL_BLOCKS, STEP (of k). SPEC_THREADS must be (TILE / 4 / ROW_BLOCKS) (TILE / 4 / COL_BLOCKS).
-// Shared memory: 8.5 KiB (64, 2, 1, 16), 16.25 KiB (128, 2, 2, 8).
+// Macros: TILE, ROW_BLOCKS, COL_BLOCKS, STEP (of k). SPEC_THREADS must be (TILE / 4 / ROW_BLOCKS)
+// (TILE / 4 / COL_BLOCKS). Shared memory: 8.5 KiB (64, 2, 1, 16), 16.25 KiB (128, 2, 2, 8).
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -34,9 +35,9 @@ const uint THREADS = THREADS_X * THREADS_Y;
 const uint LOADS = TILE * STEP / THREADS; // of each operand by each invocation
 const uint PITCH = TILE + 4;              // against bank conflicts
 
-// While multiplying: op(A)[row0 + i][k0 + k] at [k PITCH + i], and op(B)[k0 + k][col0 + j] likewise, TILE_B further. While
-// storing: one block of each invocation, as a matrix. Floats, since a store to a component of a vec4 that is not known
-// beforehand becomes a ladder of branches.
+// While multiplying: op(A)[row0 + i][k0 + k] at [k PITCH + i], and op(B)[k0 + k][col0 + j] likewise, TILE_B further.
+// While storing: one block of each invocation, as a matrix. Floats, since a store to a component of a vec4 that is not
+// known beforehand becomes a ladder of branches.
 const uint TILE_B = STEP * PITCH;
 const uint STAGE_ROWS = THREADS_Y * 4;
 const uint STAGE_COLS = THREADS_X * 4;
@@ -50,8 +51,8 @@ void stage(uint r, uint c, float value) { pool[r * STAGE_PITCH + c] = value; }
 
 vec4 four(uint at) { return vec4(pool[at], pool[at + 1], pool[at + 2], pool[at + 3]); }
 
-// An invocation loads the LOADS elements of a TILE x STEP piece that begin at first_place() and lie next_place() apart: x
-// across the tile, y along k. Neighbours load neighbouring elements of memory, whichever way the operand lies.
+// An invocation loads the LOADS elements of a TILE x STEP piece that begin at first_place() and lie next_place()
+// apart: x across the tile, y along k. Neighbours load neighbouring elements of memory, whichever way the operand lies.
 uvec2 first_place(uint thread, bool along_k) {
     return along_k ? uvec2(thread / STEP, thread % STEP) : uvec2(thread % TILE, thread / TILE);
 }
@@ -154,8 +155,8 @@ void main() {
         }
     }
 
-    // One block of each invocation at a time goes through shared memory, so that rows are stored by neighbours (and, below
-    // the diagonal, columns). The accumulators are shifted: unrolled, this would be most of the code.
+    // One block of each invocation at a time goes through shared memory, so that rows are stored by neighbours (and,
+    // below the diagonal, columns). The accumulators are shifted: unrolled, this would be most of the code.
     [[dont_unroll]] for (uint block = 0; block < ROW_BLOCKS * COL_BLOCKS; ++block) {
         barrier(); // what was in shared memory has been read by all
         [[unroll]] for (uint r = 0; r < 4; ++r)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Small matrices of Halley's iteration for the polar factor (HalleyJob): a multiple of X and one of the identity. 1024 elements
-// a workgroup.
+// Small matrices of Halley's iteration for the polar factor (HalleyJob): a multiple of X and one of the identity. 1024
+// elements a workgroup.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "linalg/halley.h"

@@ -62,14 +62,15 @@ RootScale root_scale(float infinity_norm, float frobenius_norm, float mean, floa
     return s;
 }
 
-// A negative eigenvalue of M grows by ((root + 1) / root)^root an iteration, as a positive one does: one of which nothing was
-// seen for so long began as a few rounding errors, 2^-22 of the largest one, that a singular matrix has in its place.
+// A negative eigenvalue of M grows by ((root + 1) / root)^root an iteration, as a positive one does: one of which
+// nothing was seen for so long began as a few rounding errors, 2^-22 of the largest one, that a singular matrix has in
+// its place.
 bool root_began_as_rounding(uint iteration, uint root) {
     return float(iteration * root) * log(1.0 + 1.0 / float(root)) > 10.65; // 0.01 2^22
 }
 
-// What becomes of a matrix whose iterate number `iteration` has an error with these bits. `bounded`: M, which is watched, lies
-// between 0 and I if A does not have negative eigenvalues.
+// What becomes of a matrix whose iterate number `iteration` has an error with these bits. `bounded`: M, which is
+// watched, lies between 0 and I if A does not have negative eigenvalues.
 uint root_verdict(uint iteration, uint root, uint error_bits, float previous, float tolerance, bool bounded) {
     float error = uintBitsToFloat(error_bits);
     uint negative = bounded && root_began_as_rounding(iteration, root) ? ROOT_SINGULAR : ROOT_INDEFINITE;
@@ -84,8 +85,8 @@ uint root_verdict(uint iteration, uint root, uint error_bits, float previous, fl
     return ROOT_RUNNING;
 }
 
-// What of its largest diagonal element is added to that of a matrix of n rows without a Cholesky factor, to see whether rounding
-// errors are all that it lacks: four times what cholesky() takes a pivot for zero below.
+// What of its largest diagonal element is added to that of a matrix of n rows without a Cholesky factor, to see whether
+// rounding errors are all that it lacks: four times what cholesky() takes a pivot for zero below.
 float root_raise(uint n) { return 8.0 * sqrt(float(n)) * 5.9604645e-8; }
 
 bool root_failed(uint verdict) { return verdict >= ROOT_INDEFINITE; }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-// The end of an iteration on large matrices: is the new iterate of each one kept? Where it is, nothing has to be done, since
-// the next iteration takes it from where it is (but for T, where it is asked for); else the old one is copied to its place.
-// A workgroup does PER_THREAD rows, and finds the answer for itself; the first one of each matrix writes it down.
+// The end of an iteration on large matrices: is the new iterate of each one kept? Where it is, nothing has to be done,
+// since the next iteration takes it from where it is (but for T, where it is asked for); else the old one is copied to
+// its place. A workgroup does PER_THREAD rows, and finds the answer for itself; the first one of each matrix writes it
+// down.
 //
-// A matrix M whose first Cholesky factor does not exist (ROOT_FAILURES) has an eigenvalue below zero, or one that is zero but for
-// rounding errors. The second iteration factors it once more, raised by more than those: where that works, it is singular.
+// A matrix M whose first Cholesky factor does not exist (ROOT_FAILURES) has an eigenvalue below zero, or one that is
+// zero but for rounding errors. The second iteration factors it once more, raised by more than those: where that works,
+// it is singular.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "linalg/inverse_root.h"
@@ -102,8 +104,8 @@ void main() {
         running.v[item] = verdict == ROOT_RUNNING ? 1 : 0;
     }
 
-    // A matrix that stopped with a new iterate that was kept is copied once more, in the next iteration; then both places hold
-    // the same.
+    // A matrix that stopped with a new iterate that was kept is copied once more, in the next iteration; then both
+    // places hold the same.
     bool copies = !kept && (warm || before == ROOT_RUNNING || used + 1 == iteration);
     bool writes_t = (flags & ROOT_WRITES_T) != 0 && verdict == ROOT_RUNNING;
     if (!copies && !writes_t)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The element-wise part of the product form of the Denman-Beavers iteration, with determinantal scaling (S. H. Cheng, N.
-// Higham, C. Kenney, A. Laub, SIAM J. Matrix Anal. 22, 2001):
+// The element-wise part of the product form of the Denman-Beavers iteration, with determinantal scaling (S. H. Cheng,
+// N. Higham, C. Kenney, A. Laub, SIAM J. Matrix Anal. 22, 2001):
 //
 //   g = det(M)^(-1 / 2 n) while M is far from I, else 1
 //   F = (g / 2) (I + M^-1 / g^2),   M <- (1 / 2) (I + (g^2 M + M^-1 / g^2) / 2)

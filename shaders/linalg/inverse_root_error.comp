@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// How far large matrices are from the identity: the largest |test - I| (or the largest row sum of it) of PER_THREAD rows, one
-// word a workgroup. As bits: floats that are not negative compare like integers, and NaN is larger than everything.
+// How far large matrices are from the identity: the largest |test - I| (or the largest row sum of it) of PER_THREAD
+// rows, one word a workgroup. As bits: floats that are not negative compare like integers, and NaN is larger than
+// everything.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #define REDUCE_WORKGROUP

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Results of inverse roots of large matrices: symmetrised and scaled back, or zero, or left alone, and what became of each. Where
-// the status is ok the corrected iterate is the result. A workgroup does PER_THREAD rows.
+// Results of inverse roots of large matrices: symmetrised and scaled back, or zero, or left alone, and what became of
+// each. Where the status is ok the corrected iterate is the result. A workgroup does PER_THREAD rows.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "linalg/inverse_root.h"

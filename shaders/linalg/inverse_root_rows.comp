@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The symmetric part of large matrices, and what their norms are made of: W = (A + A^T) / 2 and four numbers of each row
-// (inverse_root.h). A workgroup does PER_THREAD rows.
+// The symmetric part of large matrices, and what their norms are made of: W = (A + A^T) / 2 and four numbers of each
+// row (inverse_root.h). A workgroup does PER_THREAD rows.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #define REDUCE_WORKGROUP

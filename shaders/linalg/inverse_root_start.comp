@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The first iterates of inverse roots of large matrices, from the norms of their rows: M = (W + damping I) / c, X = I, and
-// T = ((p + 1) I - M) / p where it is asked for. A workgroup does PER_THREAD rows, and adds up the norms for itself.
+// The first iterates of inverse roots of large matrices, from the norms of their rows: M = (W + damping I) / c, X = I,
+// and T = ((p + 1) I - M) / p where it is asked for. A workgroup does PER_THREAD rows, and adds up the norms for
+// itself.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #define REDUCE_WORKGROUP

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
-// Inverse p-th roots of small symmetric matrices by coupled Newton (C.-H. Guo, N. Higham, SIAM J. Matrix Anal. 28, 2006):
-// scaling, damping and all iterations in one dispatch, one workgroup a matrix, matrices of any mix of sizes.
+// Inverse p-th roots of small symmetric matrices by coupled Newton (C.-H. Guo, N. Higham, SIAM J. Matrix Anal. 28,
+// 2006): scaling, damping and all iterations in one dispatch, one workgroup a matrix, matrices of any mix of sizes.
 //
 //   M = (A + damping I) / c, X = I;   T = ((p + 1) I - M) / p,   M <- T^p M,   X <- X T,   until max |M - I| is small
 //
-// and then X <- X T once more: X^p A = M, so an error of M that is within the tolerance is one of X, and becomes its square.
+// and then X <- X T once more: X^p A = M, so an error of M that is within the tolerance is one of X, and becomes its
+// square.
 //
-// All matrices are polynomials of A: symmetric, and they commute. So only tiles on and above the diagonal are computed, and
-// what is mirrored stays symmetric bit for bit. T^p M by binary powering from the left, T being made from M where it is
-// needed. The new M is judged before X is touched: a rejected step changes nothing.
+// All matrices are polynomials of A: symmetric, and they commute. So only tiles on and above the diagonal are computed,
+// and what is mirrored stays symmetric bit for bit. T^p M by binary powering from the left, T being made from M where
+// it is needed. The new M is judged before X is touched: a rejected step changes nothing.
 //
 // M, B and X lie in shared memory (or rather memory that is as fast), each 4 q x 4 q with q = ceil(n / 4), as
 // pool[base + l q + i] = rows 4 i .. 4 i + 3 of column l; the padding is an identity, which the iteration keeps. An
@@ -58,8 +59,8 @@ void write_tile(uint base, uint q, uvec2 ij, mat4 tile) { // tile[r]: row 4 i + 
     }
 }
 
-// D = alpha A B + beta A for symmetric matrices that commute; D may be any of them. Needs a barrier before it, ends with one.
-// With `judge`, `largest` becomes the largest |D - I|.
+// D = alpha A B + beta A for symmetric matrices that commute; D may be any of them. Needs a barrier before it, ends
+// with one. With `judge`, `largest` becomes the largest |D - I|.
 void multiply(uint a, uint b, uint d, float alpha, float beta, uint q, uvec2 at[TILES], bool judge) {
     uint t = gl_LocalInvocationID.x;
     uint threads = gl_WorkGroupSize.x;

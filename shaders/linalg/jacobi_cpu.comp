@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-// jacobi_solve.comp for CPU drivers and the absolute measure (not SOLVE_RELATIVE): one subgroup a matrix, in memory of its
-// invocations, which on these drivers costs a tenth of shared memory (shaders/README.md).
+// jacobi_solve.comp for CPU drivers and the absolute measure (not SOLVE_RELATIVE): one subgroup a matrix, in memory of
+// its invocations, which on these drivers costs a tenth of shared memory (shaders/README.md).
 //
-// Invocation `lane` has the rows W s + lane of V and of G = A V, whose columns are rotated in pairs: no rows, so that nobody needs
-// what others have. Then
+// Invocation `lane` has the rows W s + lane of V and of G = A V, whose columns are rotated in pairs: no rows, so that
+// nobody needs what others have. Then
 //
 //   a_pq = v_p . g_q       a_pp and a_qq: updated with each rotation
 //
-// off by u |A|, as the absolute measure allows. W disjoint pairs at a time: their dot products, then the rotations, a pair an
-// invocation, then the columns. A dispatch that goes on begins with V and G = A V: X stays what it was.
+// off by u |A|, as the absolute measure allows. W disjoint pairs at a time: their dot products, then the rotations, a
+// pair an invocation, then the columns. A dispatch that goes on begins with V and G = A V: X stays what it was.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require

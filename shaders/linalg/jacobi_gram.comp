@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// G = X^T X of the columns of each pair of blocks (JacobiGramJob). An invocation computes one 4 x 4 tile on or above the
-// diagonal, summing in runs of 64 rows.
+// G = X^T X of the columns of each pair of blocks (JacobiGramJob). An invocation computes one 4 x 4 tile on or above
+// the diagonal, summing in runs of 64 rows.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require

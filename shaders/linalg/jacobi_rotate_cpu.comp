@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// jacobi_rotate.comp for CPU drivers: one subgroup takes ROWS rows of one pair. Each invocation keeps every W-th element of them
-// in memory of its own and hands them around by shuffles (shaders/README.md), so that Y may be X, and computes COLS columns at a
-// time.
+// jacobi_rotate.comp for CPU drivers: one subgroup takes ROWS rows of one pair. Each invocation keeps every W-th
+// element of them in memory of its own and hands them around by shuffles (shaders/README.md), so that Y may be X, and
+// computes COLS columns at a time.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// After a sweep: adds up what its rotations met, and freezes what has converged (JacobiSettleJob). One workgroup a matrix.
+// After a sweep: adds up what its rotations met, and freezes what has converged (JacobiSettleJob). One workgroup a
+// matrix.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "linalg/jacobi.h"

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: MIT
-// Eigenvectors of small symmetric matrices by parallel two-sided Jacobi, one workgroup a matrix: a whole matrix of eigh, or
-// that of a pair of block columns.
+// Eigenvectors of small symmetric matrices by parallel two-sided Jacobi, one workgroup a matrix: a whole matrix of
+// eigh, or that of a pair of block columns.
 //
-//   theta = (a_qq - a_pp) / (2 a_pq)     t = sign(theta) / (|theta| + sqrt(1 + theta^2))     c = 1 / sqrt(1 + t^2)     s = t c
-//   (p, q) <- (p - s (q + tau p), q + s (p - tau q)),     tau = s / (1 + c)          (Rutishauser 1966: small angles err less)
+//   theta = (a_qq - a_pp) / (2 a_pq)     t = sign(theta) / (|theta| + sqrt(1 + theta^2))     c = 1 / sqrt(1 + t^2)    
+//   s = t c
+//   (p, q) <- (p - s (q + tau p), q + s (p - tau q)),     tau = s / (1 + c)          (Rutishauser 1966: small angles
+//   err less)
 //
-// of columns and rows of A and of columns of J, for m / 2 disjoint pairs at once, m - 1 rounds a sweep; no rotation where
-// |a_pq| <= u sqrt(|a_pp a_qq|). Two barriers a round. A's upper triangle lies in shared memory. J^T lies in global memory:
-// its column r belongs to one invocation from beginning to end, so that nobody waits for it, and neighbours in the workgroup
-// are neighbours in memory.
+// of columns and rows of A and of columns of J, for m / 2 disjoint pairs at once, m - 1 rounds a sweep; no rotation
+// where |a_pq| <= u sqrt(|a_pp a_qq|). Two barriers a round. A's upper triangle lies in shared memory. J^T lies in
+// global memory: its column r belongs to one invocation from beginning to end, so that nobody waits for it, and
+// neighbours in the workgroup are neighbours in memory.
 //
-// A dispatch does few sweeps and the next one goes on: lavapipe ends every loop of an invocation after 65,535 iterations of
-// all its loops together. For the same reason the inner loops are unrolled.
+// A dispatch does few sweeps and the next one goes on: lavapipe ends every loop of an invocation after 65,535
+// iterations of all its loops together. For the same reason the inner loops are unrolled.
 //
 // Needs 4 m (m + 1) + 8 m bytes of shared memory, m <= ORDER.
 #version 460

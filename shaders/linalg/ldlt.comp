@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// P A P^T = L D L^T with Bunch and Kaufman's pivots (Math. Comp. 31, 1977; LAPACK's ssytf2), D with blocks of one and of two
-// rows; one workgroup a matrix, many matrices in one dispatch.
+// P A P^T = L D L^T with Bunch and Kaufman's pivots (Math. Comp. 31, 1977; LAPACK's ssytf2), D with blocks of one and
+// of two rows; one workgroup a matrix, many matrices in one dispatch.
 //
-// Right-looking, in L's own memory, lower triangle only. The pivot's one or two columns are copied to shared memory; then
-// each element below and right of them is updated by the owner of its column, so that neighbouring invocations touch
-// neighbouring elements. Memory that other invocations have written is read after a barrier with a memory barrier.
+// Right-looking, in L's own memory, lower triangle only. The pivot's one or two columns are copied to shared memory;
+// then each element below and right of them is updated by the owner of its column, so that neighbouring invocations
+// touch neighbouring elements. Memory that other invocations have written is read after a barrier with a memory
+// barrier.
 //
 // Needs 8 LDLT_LARGEST_SMALL bytes of shared memory and 8 an invocation.
 #version 460

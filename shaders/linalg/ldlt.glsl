@@ -14,8 +14,8 @@ void all_barrier() {
     barrier();
 }
 
-// The largest value of all invocations and the smallest index that has it; all have to come here. What they have written
-// before can be read behind it.
+// The largest value of all invocations and the smallest index that has it; all have to come here. What they have
+// written before can be read behind it.
 void workgroup_max(inout float value, inout uint index) {
     uint t = gl_LocalInvocationID.x;
     values[t] = value;

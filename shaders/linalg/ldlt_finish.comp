@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The end of a blocked LDL^T: ones on L's diagonal and zeros above it, zeros everywhere and in D where A is not finite, and the
-// status of each matrix. A workgroup does PER_THREAD rows.
+// The end of a blocked LDL^T: ones on L's diagonal and zeros above it, zeros everywhere and in D where A is not finite,
+// and the status of each matrix. A workgroup does PER_THREAD rows.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "linalg/ldlt.h"

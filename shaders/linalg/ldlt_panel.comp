@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-// A panel of the blocked LDL^T (LAPACK's slasyf): up to LDLT_PANEL + 1 columns of L with Bunch and Kaufman's pivots, one
-// workgroup a matrix. Products subtract the panel from what is left of A after it.
+// A panel of the blocked LDL^T (LAPACK's slasyf): up to LDLT_PANEL + 1 columns of L with Bunch and Kaufman's pivots,
+// one workgroup a matrix. Products subtract the panel from what is left of A after it.
 //
-// What is left of A is read and never changed here, but for interchanges: a pivot's column, and the column that it is compared
-// with, are brought up to date as they are needed, with the columns of L and of L D that the panel has so far. Row i of all of
-// these belongs to one invocation, so that most of what it reads it has written itself; the rest is read after a barrier with
-// a memory barrier.
+// What is left of A is read and never changed here, but for interchanges: a pivot's column, and the column that it is
+// compared with, are brought up to date as they are needed, with the columns of L and of L D that the panel has so far.
+// Row i of all of these belongs to one invocation, so that most of what it reads it has written itself; the rest is
+// read after a barrier with a memory barrier.
 //
-// A block of two that begins with the last column takes one more, and what comes after does not change it: products add zero
-// times its row of L, and copy what it has above the diagonal below it.
+// A block of two that begins with the last column takes one more, and what comes after does not change it: products add
+// zero times its row of L, and copy what it has above the diagonal below it.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -19,8 +19,8 @@
 
 shared float factors[LDLT_SLOTS + 8]; // a loop may look a round too far
 
-// Column `of` of what is left, rows from `k` on, as the panel's first `slots` columns leave it, into `to` of L D; `value` and
-// `index` are its largest magnitude next to element `of` itself. `first` is this invocation's first row.
+// Column `of` of what is left, rows from `k` on, as the panel's first `slots` columns leave it, into `to` of L D;
+// `value` and `index` are its largest magnitude next to element `of` itself. `first` is this invocation's first row.
 void update_column(CoherentF32 w, uint w_base, uint w_stride, CoherentF32 l_panel, CoherentF32 ld_panel, uint panel_base, uint n,
                    uint first, uint of, uint slots, uint to, out float value, out uint index) {
     for (uint c = gl_LocalInvocationID.x; c < LDLT_SLOTS; c += gl_WorkGroupSize.x)

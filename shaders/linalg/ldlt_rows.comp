@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The steps of an LDL^T solve that are not triangular: permute rows, divide by D, permute back. One invocation a column.
+// The steps of an LDL^T solve that are not triangular: permute rows, divide by D, permute back. One invocation a
+// column.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "linalg/ldlt.h"

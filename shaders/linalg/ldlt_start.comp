@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What the blocked LDL^T begins with: the symmetric matrix that one triangle of A stands for, in the upper triangle of L's memory
-// in f32, the largest magnitude in it, and no interchanges. A workgroup a tile of 32 x 32 of the triangle, through shared
-// memory, so that both are passed over along their rows.
+// What the blocked LDL^T begins with: the symmetric matrix that one triangle of A stands for, in the upper triangle of
+// L's memory in f32, the largest magnitude in it, and no interchanges. A workgroup a tile of 32 x 32 of the triangle,
+// through shared memory, so that both are passed over along their rows.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "linalg/ldlt.h"

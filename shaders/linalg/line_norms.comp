@@ -2,11 +2,11 @@
 // Norms of all rows, or all columns, of matrices; many tensors in one dispatch.
 //
 // A workgroup takes THREADS / lanes lines and 512 lanes elements of each, `lanes` invocations a line. Fixed tree: eight
-// interleaved sums an invocation, closed every 128 elements, then halving over the lanes. Longer lines leave partial results
-// (three words), which a second pass takes as elements.
+// interleaved sums an invocation, closed every 128 elements, then halving over the lanes. Longer lines leave partial
+// results (three words), which a second pass takes as elements.
 //
-// A state is three words: bits of a sum; of Blue's accumulators (core/reduce.glsl); or a maximum of magnitudes as integers,
-// in which NaN is larger than infinity.
+// A state is three words: bits of a sum; of Blue's accumulators (core/reduce.glsl); or a maximum of magnitudes as
+// integers, in which NaN is larger than infinity.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// log det(L L^T) = 2 sum log L_ii, one workgroup a matrix. Minus infinity where an element is not positive, NaN where one is
-// not finite.
+// log det(L L^T) = 2 sum log L_ii, one workgroup a matrix. Minus infinity where an element is not positive, NaN where
+// one is not finite.
 //
-// log x = k log 2 + log m with m in [sqrt(1/2), sqrt(2)), log m = 2 atanh((m - 1) / (m + 1)) by its series: the drivers' own
-// logarithms differ by many ulp. The k are added as integers.
+// log x = k log 2 + log m with m in [sqrt(1/2), sqrt(2)), log m = 2 atanh((m - 1) / (m + 1)) by its series: the
+// drivers' own logarithms differ by many ulp. The k are added as integers.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #define REDUCE_WORKGROUP

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Merges sorted runs of rows two and two; many tensors in one dispatch.
 //
-// An invocation writes PER_THREAD elements of a result. Where its share begins in both runs it finds by bisection along a
-// diagonal of the merge (O. Green, R. McColl, D. Bader: "GPU merge path", ICS 2012).
+// An invocation writes PER_THREAD elements of a result. Where its share begins in both runs it finds by bisection along
+// a diagonal of the merge (O. Green, R. McColl, D. Bader: "GPU merge path", ICS 2012).
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "linalg/sort.h"

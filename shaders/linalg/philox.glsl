@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Philox 4x32-10 (Salmon et al., SC 2011) and what turns its words into numbers. Only basic arithmetic: the drivers' log,
-// sin and cos are allowed errors of 2^-21 and 2^-11.
+// Philox 4x32-10 (Salmon et al., SC 2011) and what turns its words into numbers. Only basic arithmetic: the drivers'
+// log, sin and cos are allowed errors of 2^-21 and 2^-11.
 #ifndef HERON_LINALG_PHILOX_GLSL
 #define HERON_LINALG_PHILOX_GLSL
 
@@ -25,9 +25,9 @@ uvec4 philox(uvec4 counter, uvec2 key) {
 // In (0, 1], a multiple of 2^-24.
 float positive_uniform(uint word) { return float((word >> 8) + 1u) * 5.9604645e-8; }
 
-// -log(u) for a positive normal u = m 2^e with m in [0.7, 1.42), within 2 u. Sums and products alone, none contracted: the same
-// bits on every device that rounds to nearest. log m = x - x^2 / 2 + x^3 p(x), with x = m - 1 (exact) and p from interpolation in
-// Chebyshev nodes; log 2 in two parts, of which the first times an exponent is exact.
+// -log(u) for a positive normal u = m 2^e with m in [0.7, 1.42), within 2 u. Sums and products alone, none contracted:
+// the same bits on every device that rounds to nearest. log m = x - x^2 / 2 + x^3 p(x), with x = m - 1 (exact) and p
+// from interpolation in Chebyshev nodes; log 2 in two parts, of which the first times an exponent is exact.
 float minus_log(float u) {
     uint bits = floatBitsToUint(u) + 0x004b0000u; // mantissas from 1.414 on move to the next exponent
     float e = float(int(bits >> 23) - 127);
@@ -46,8 +46,8 @@ float minus_log(float u) {
     return result;
 }
 
-// (cos, sin) of an angle that is uniform on the circle: a quarter from the upper two bits, and in it [-pi / 4, pi / 4) by the
-// series.
+// (cos, sin) of an angle that is uniform on the circle: a quarter from the upper two bits, and in it [-pi / 4, pi / 4)
+// by the series.
 vec2 direction(uint word) {
     uint quarter = word >> 30;
     float f = float((word >> 6) & 0xffffffu) * 5.9604645e-8 - 0.5;

@@ -4,9 +4,9 @@
 #ifndef HERON_LINALG_POLAR_NORM_GLSL
 #define HERON_LINALG_POLAR_NORM_GLSL
 
-// x (first times second, in this order) is x / nu with nu = factor norm + eps, or max(factor norm, eps). The norm itself
-// may be outside of the range of f32: `acc` holds Blue's accumulators. nu = 0 gives (0, 0), so that a zero matrix stays
-// zero; a norm that is not finite gives (1, NaN), so that no element of the matrix stays a number.
+// x (first times second, in this order) is x / nu with nu = factor norm + eps, or max(factor norm, eps). The norm
+// itself may be outside of the range of f32: `acc` holds Blue's accumulators. nu = 0 gives (0, 0), so that a zero
+// matrix stays zero; a norm that is not finite gives (1, NaN), so that no element of the matrix stays a number.
 vec2 polar_scale(vec3 acc, bool clamped, float factor, float eps) {
     vec2 s = blue_scaled(acc); // norm = s.x sqrt(s.y), s.x a power of two
     if (is_nonfinite(s.y))

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// First iterate of Newton-Schulz: X = A / nu for a batch of matrices, nu = factor |A|_F + eps or max(factor |A|_F, eps).
+// First iterate of Newton-Schulz: X = A / nu for a batch of matrices, nu = factor |A|_F + eps or max(factor |A|_F,
+// eps).
 //
 // Each workgroup adds up the partial sums of its matrix (a few hundred floats, always in the same order) and scales a
-// contiguous range of it. One invocation handles two neighbours of a row at a time, so that 16-bit results are written in
-// whole words. In place works: an invocation writes only what it has read.
+// contiguous range of it. One invocation handles two neighbours of a row at a time, so that 16-bit results are written
+// in whole words. In place works: an invocation writes only what it has read.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "core/shared.h"

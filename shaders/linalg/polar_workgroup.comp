@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: MIT
-// Polar factors of small matrices by Newton-Schulz: norm, normalisation and all iterations in one dispatch, one workgroup
-// a matrix, for matrices of any mix of shapes.
+// Polar factors of small matrices by Newton-Schulz: norm, normalisation and all iterations in one dispatch, one
+// workgroup a matrix, for matrices of any mix of shapes.
 //
 //   X = A / nu,   then each iteration   S = X X^T,   B = b S + c S S (S where c = 0),   X <- a X + B X (a X + b B X)
 //
-// X lies in shared memory as k x K (k the short side, so a tall matrix is transposed on its way in and out), column after
-// column, S behind it:
+// X lies in shared memory as k x K (k the short side, so a tall matrix is transposed on its way in and out), column
+// after column, S behind it:
 //
 //   pool[l q + i]            the four elements 4 i .. 4 i + 3 of column l of X, l < K, q = ceil(k / 4)
 //   pool[K q + l q + i]      the same of S, l < 4 q
 //
 // k is padded to a multiple of 4 with zeros, which every product keeps. An invocation computes tiles of 4 x 4. What
-// replaces its own input (B, X) stays in registers until a barrier; X in strips of columns, which depend on nothing else.
-// S and B are symmetric: tiles on and above the diagonal, written twice. For long matrices, whose S has few tiles, the sum
-// over K is split among the idle invocations (scratch behind S, where there is room). Everything is f32, also for 16-bit
-// results, and the sums of squares of the result's rows, where they are wanted.
+// replaces its own input (B, X) stays in registers until a barrier; X in strips of columns, which depend on nothing
+// else. S and B are symmetric: tiles on and above the diagonal, written twice. For long matrices, whose S has few
+// tiles, the sum over K is split among the idle invocations (scratch behind S, where there is room). Everything is f32,
+// also for 16-bit results, and the sums of squares of the result's rows, where they are wanted.
 //
-// Needs 16 q (K + 4 q) bytes of shared memory (POOL vectors), q (q + 1) / 2 <= TILES invocations, POOL >= invocations, and
-// at most 256 invocations.
+// Needs 16 q (K + 4 q) bytes of shared memory (POOL vectors), q (q + 1) / 2 <= TILES invocations, POOL >= invocations,
+// and at most 256 invocations.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -282,8 +282,8 @@ void main() {
                   result_dtype);
     }
 
-    // --- Squares of the result's rows, in X's place. A row of a tall matrix is q quads in a row, all of each; else it is one
-    // element of K quads that are q apart, which are added up to `parts` before that.
+    // --- Squares of the result's rows, in X's place. A row of a tall matrix is q quads in a row, all of each; else it
+    // is one element of K quads that are q apart, which are added up to `parts` before that.
     if ((flags & POLAR_ROW_SQUARES) == 0)
         return;
     barrier(); // X has been stored

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The end of a QR factorisation: R from the upper triangle of W, with the scale and the signs that are wanted, Q with the
-// same signs; zeros where the input was not finite. A workgroup does PER_THREAD rows of both.
+// The end of a QR factorisation: R from the upper triangle of W, with the scale and the signs that are wanted, Q with
+// the same signs; zeros where the input was not finite. A workgroup does PER_THREAD rows of both.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "linalg/qr.h"

@@ -4,12 +4,13 @@
 //   column j:  v = x - beta e_j,  beta = -sign(x_j) |x|,  scaled so that v_j = 1,  tau = (beta - x_j) / beta
 //   H_1 ... H_w = I - V T V^T  (compact WY; R. Schreiber and C. Van Loan 1989), T upper triangular
 //
-// Rows belong to invocations: row `first` + i to invocation i mod THREADS, which alone reads and writes it, so that W can
-// stay in memory without fences. What crosses rows are sums: the norm of a column, and the products of v with all 32
-// columns, of which those to the right update the columns and those to the left make the next column of T.
+// Rows belong to invocations: row `first` + i to invocation i mod THREADS, which alone reads and writes it, so that W
+// can stay in memory without fences. What crosses rows are sums: the norm of a column, and the products of v with all
+// 32 columns, of which those to the right update the columns and those to the left make the next column of T.
 //
-// Results: R in W's upper triangle; V, and V T^T, as matrices of their own, for products. A matrix of one panel is finished
-// here (QR_WHOLE): Q = E - V (V T^T)^T E with E the first n columns of the identity, of which only its first n rows matter.
+// Results: R in W's upper triangle; V, and V T^T, as matrices of their own, for products. A matrix of one panel is
+// finished here (QR_WHOLE): Q = E - V (V T^T)^T E with E the first n columns of the identity, of which only its first n
+// rows matter.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -86,8 +87,8 @@ void main() {
         // --- The vector
         if (t == s % threads)
             pivot = w.v[base + s * n + s];
-        // What is left of a column that depends on others is rounding, some 2^-24 smaller with each of them: before v and
-        // tau would be made of numbers with few bits, and H no longer be orthogonal, the column is scaled.
+        // What is left of a column that depends on others is rounding, some 2^-24 smaller with each of them: before v
+        // and tau would be made of numbers with few bits, and H no longer be orthogonal, the column is scaled.
         float scale = 1.0, alpha, norm;
         bool nothing_below;
         [[dont_unroll]] for (uint attempt = 0; attempt < 2; ++attempt) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// W = A in f32, divided by a power of two where QR_SCALED is set; Q = the identity where QR_IDENTITY is. A workgroup does
-// PER_THREAD rows of both.
+// W = A in f32, divided by a power of two where QR_SCALED is set; Q = the identity where QR_IDENTITY is. A workgroup
+// does PER_THREAD rows of both.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "linalg/qr.h"

@@ -3,8 +3,8 @@
 //
 //   absmax = max |x| of a block;   code = nearest level to x (1 / absmax)
 //
-// One invocation a block, neighbours in neighbouring rows: columns of a matrix, or a symmetric one, whose rows are columns,
-// are read side by side. It reads its block twice rather than keep it.
+// One invocation a block, neighbours in neighbouring rows: columns of a matrix, or a symmetric one, whose rows are
+// columns, are read side by side. It reads its block twice rather than keep it.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "linalg/quantize.h"

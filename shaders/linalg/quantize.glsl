@@ -4,8 +4,8 @@
 #define HERON_LINALG_QUANTIZE_GLSL
 
 // sign(q) q^2, q = -1 + k step, counted from the nearer end, rounded once; 0 where the middle is not in the map. The
-// step's high part times k, and 1 less, is exact, and so is the low part times k: whether their sum is fused or not does
-// not matter.
+// step's high part times k, and 1 less, is exact, and so is the low part times k: whether their sum is fused or not
+// does not matter.
 float level_of(uint k, uint bits, float step_high, float step_low) {
     uint last = (1u << bits) - 1u;
     uint middle = last >> 1;

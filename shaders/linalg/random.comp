@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Random matrices from Philox 4x32-10, many tensors in one dispatch; or a counter's next value.
 //
-// A block of four elements, neighbours in the order of rows without their gaps, comes from one call of the generator with
-// counter (first_block + block, step, tensor, stream). A workgroup fills THREADS * PER_THREAD blocks.
+// A block of four elements, neighbours in the order of rows without their gaps, comes from one call of the generator
+// with counter (first_block + block, step, tensor, stream). A workgroup fills THREADS * PER_THREAD blocks.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "linalg/random.h"

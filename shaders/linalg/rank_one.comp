@@ -5,7 +5,8 @@
 //   factor    q = u^T y, f = beta / (gamma + beta q)                          a workgroup an item
 //   update    P <- (P - f y y^T) / gamma                                      PER_THREAD elements an invocation
 //
-// As a product of two numbers sqrt(|f|) y_i, which is rounded alone: P stays symmetric, and what is no larger than P does not overflow.
+// As a product of two numbers sqrt(|f|) y_i, which is rounded alone: P stays symmetric, and what is no larger than P
+// does not overflow.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #define REDUCE_WORKGROUP

@@ -2,8 +2,8 @@
 // Sum, Frobenius norm, or number of non-finite elements, of each item of a batch; many tensors in one dispatch.
 //
 // A workgroup reduces THREADS * PER_THREAD elements of one item in a fixed tree: eight interleaved sums an invocation,
-// closed every 128 elements, then halving over the workgroup. It writes a partial result (three words), or the final one
-// where an item has a single workgroup.
+// closed every 128 elements, then halving over the workgroup. It writes a partial result (three words), or the final
+// one where an item has a single workgroup.
 //
 // A state is a vec3: the sum in x; Blue's accumulators (core/reduce.glsl); or a count as x + 4096 y, exact in floats.
 #version 460

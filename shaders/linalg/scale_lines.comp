@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Every row, or every column, of matrices times its factor or over its divisor; many tensors in one dispatch.
 //
-// An invocation takes PER_THREAD pairs of neighbouring elements, THREADS pairs apart, so that it owns whole words of 16-bit
-// data; it walks from one to the next without divisions, for which CPU drivers pay invocation by invocation. Rows of an odd number of elements end in a pair that is half empty.
+// An invocation takes PER_THREAD pairs of neighbouring elements, THREADS pairs apart, so that it owns whole words of
+// 16-bit data; it walks from one to the next without divisions, for which CPU drivers pay invocation by invocation.
+// Rows of an odd number of elements end in a pair that is half empty.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "linalg/norms.h"

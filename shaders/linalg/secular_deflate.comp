@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Which poles are eigenvalues already (secular.h). One after the other, as a pole may be compared with the outcome of the
-// rotation before: one workgroup a merge, of one invocation.
+// Which poles are eigenvalues already (secular.h). One after the other, as a pole may be compared with the outcome of
+// the rotation before: one workgroup a merge, of one invocation.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "linalg/secular.h"

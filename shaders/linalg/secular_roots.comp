@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Roots of the secular equation (secular.h), one invocation a root.
 //
-// The root lies between two poles, or within rho |z|^2 above the last. f in the middle says which of them is nearer; from there
-// on x is the distance from that one. Each step replaces the terms up to the root's pole by r + s / (d_k - x), those after it by
-// R + S / (d_k+1 - x), with the same values and slopes, and takes the root of that (Bunch, Nielsen and Sorensen 1978; the
-// formulas: Li 1993), or a part of the interval that f has left where it lies outside of it or f does not become smaller.
+// The root lies between two poles, or within rho |z|^2 above the last. f in the middle says which of them is nearer;
+// from there on x is the distance from that one. Each step replaces the terms up to the root's pole by
+// r + s / (d_k - x), those after it by R + S / (d_k+1 - x), with the same values and slopes, and takes the root of that
+// (Bunch, Nielsen and Sorensen 1978; the
+// formulas: Li 1993), or a part of the interval that f has left where it lies outside of it or f does not become
+// smaller.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -75,7 +77,8 @@ void main() {
         gap = 2.0 * rho * sum * 1.000001;
     }
 
-    // The half of the interval, and a first guess there: the two nearest terms as they are, the others as in the middle.
+    // The half of the interval, and a first guess there: the two nearest terms as they are, the others as in the
+    // middle.
     float middle = 0.5 * gap;
     vec4 sum = sums(numbers, poles, zs, kept, k, rho, d, middle);
     float f = 1.0 + sum.x + sum.z;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// U, the eigenvectors of diag(d) + rho z z^T as columns (secular.h), with the rotations of what was deflated: one invocation a
-// column.
+// U, the eigenvectors of diag(d) + rho z z^T as columns (secular.h), with the rotations of what was deflated: one
+// invocation a column.
 //
 //   u_i = z_i / (d_i - x), normalised; a unit vector where the pole of that column was deflated
 #version 460

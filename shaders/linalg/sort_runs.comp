@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Sorts runs of elements of rows in shared memory (bitonic networks, K. E. Batcher 1968); many tensors in one dispatch.
 //
-// Shifts instead of divisions: CPU drivers pay for those, invocation by invocation. A workgroup has 2 POOL slots for pairs, and sorts as many runs at once as fit. All pairs differ, since no column occurs
-// twice, so that the result is stable.
+// Shifts instead of divisions: CPU drivers pay for those, invocation by invocation. A workgroup has 2 POOL slots for
+// pairs, and sorts as many runs at once as fit. All pairs differ, since no column occurs twice, so that the result is
+// stable.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require

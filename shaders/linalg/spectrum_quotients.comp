@@ -2,9 +2,10 @@
 // Rayleigh quotients v_c^T X v_c / v_c^T v_c of columns that are orthonormal to rounding (SpectrumQuotientsJob), one
 // workgroup a column.
 //
-// For an eigenvalue far below the largest one everything cancels: in single floats it is off by roundings of the largest, of
-// which it has few digits left. So products and sums are pairs of floats here (Dekker 1971; Ogita, Rump and Oishi 2005), and
-// what remains is the square of what the columns are off by. A lane has every so many-th row of X; sums of lanes form a tree.
+// For an eigenvalue far below the largest one everything cancels: in single floats it is off by roundings of the
+// largest, of which it has few digits left. So products and sums are pairs of floats here (Dekker 1971; Ogita, Rump and
+// Oishi 2005), and what remains is the square of what the columns are off by. A lane has every so many-th row of X;
+// sums of lanes form a tree.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "linalg/spectrum.h"

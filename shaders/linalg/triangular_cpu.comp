@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// triangular_solve.comp for CPU drivers: one subgroup a workgroup, an invocation solves for COLUMNS right-hand sides, as many rows
-// at a time as the subgroup has invocations. Each of them loads one row of T and hands it around by shuffles, and the unknowns
-// stay in memory of the invocation: both cost a tenth of a load (shaders/README.md).
+// triangular_solve.comp for CPU drivers: one subgroup a workgroup, an invocation solves for COLUMNS right-hand sides,
+// as many rows at a time as the subgroup has invocations. Each of them loads one row of T and hands it around by
+// shuffles, and the unknowns stay in memory of the invocation: both cost a tenth of a load (shaders/README.md).
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require

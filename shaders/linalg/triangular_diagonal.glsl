@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a diagonal element says about a triangular matrix. The includer has included linalg/status.h and core/reduce.glsl.
+// What a diagonal element says about a triangular matrix. The includer has included linalg/status.h and
+// core/reduce.glsl.
 #ifndef HERON_LINALG_TRIANGULAR_DIAGONAL_GLSL
 #define HERON_LINALG_TRIANGULAR_DIAGONAL_GLSL
 

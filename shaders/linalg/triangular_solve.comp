@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Triangular systems by substitution: an invocation solves for COLUMNS right-hand sides, eight rows at a time; many systems
-// in one dispatch.
+// Triangular systems by substitution: an invocation solves for COLUMNS right-hand sides, eight rows at a time; many
+// systems in one dispatch.
 //
-// Elements of T are the same for the whole workgroup. x is read back from memory by the invocation that wrote it: nothing is
-// shared, and there are no barriers. For triangles of up to 64 rows; larger ones are made of these and of products.
+// Elements of T are the same for the whole workgroup. x is read back from memory by the invocation that wrote it:
+// nothing is shared, and there are no barriers. For triangles of up to 64 rows; larger ones are made of these and of
+// products.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require

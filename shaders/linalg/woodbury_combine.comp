@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Sums of the rows of gradient windows, S = U'^T q, and what is made of them (woodbury.h). An invocation does two neighbouring
-// elements, and goes through all rows: no partial sums.
+// Sums of the rows of gradient windows, S = U'^T q, and what is made of them (woodbury.h). An invocation does two
+// neighbouring elements, and goes through all rows: no partial sums.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "linalg/woodbury.h"

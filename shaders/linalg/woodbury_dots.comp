@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Products of gradient windows with vectors: eight rows, over one chunk of their length of THREADS * PER_THREAD elements.
+// Products of gradient windows with vectors: eight rows, over one chunk of their length of THREADS * PER_THREAD
+// elements.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The exponent of each row of gradient windows, from the largest elements of its chunks. An invocation does a row. Rows of
-// zeros have the smallest exponent; rows that are not finite show in the Gram matrix.
+// The exponent of each row of gradient windows, from the largest elements of its chunks. An invocation does a row. Rows
+// of zeros have the smallest exponent; rows that are not finite show in the Gram matrix.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "linalg/woodbury.h"

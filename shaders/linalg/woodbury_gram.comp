@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Gram matrices of gradient windows: the products of 8 x 8 pairs of rows, over one chunk of their length. An invocation adds
-// at most 1024 products (while d is below some millions), then their sums are added: errors do not grow with the length.
+// Gram matrices of gradient windows: the products of 8 x 8 pairs of rows, over one chunk of their length. An invocation
+// adds at most 1024 products (while d is below some millions), then their sums are added: errors do not grow with the
+// length.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -83,7 +84,8 @@ void main() {
         }
     }
     uint to = ((item * tiles + tile) * chunks + chunk) * W * W;
-    // Two rows of sums at a time. Calls, since compilers do not unroll what has loops and barriers in it, and would index `acc`.
+    // Two rows of sums at a time. Calls, since compilers do not unroll what has loops and barriers in it, and would
+    // index `acc`.
     add_up(acc[0], acc[1], partials, to);
     add_up(acc[2], acc[3], partials, to + 2 * W);
     add_up(acc[4], acc[5], partials, to + 4 * W);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The largest element of each row of gradient windows, as the bits of a float (which compare like floats, NaNs on top). A
-// workgroup looks at THREADS * PER_THREAD elements of a row.
+// The largest element of each row of gradient windows, as the bits of a float (which compare like floats, NaNs on top).
+// A workgroup looks at THREADS * PER_THREAD elements of a row.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "linalg/woodbury.h"

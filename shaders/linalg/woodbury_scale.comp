@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A diagonal plus low rank as the identity plus low rank: W = U^T D^(-1/2), t = D^(-1/2) b. An invocation does a row of U.
+// A diagonal plus low rank as the identity plus low rank: W = U^T D^(-1/2), t = D^(-1/2) b. An invocation does a row of
+// U.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "linalg/woodbury.h"

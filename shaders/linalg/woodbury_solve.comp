@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The small systems of gradient windows: q = B^-1 r = T^T (T r), T the inverse of B's Cholesky factor, one workgroup a
-// system. What r is depends on the mode (woodbury.h). Errors that an explicit inverse makes are what refinement removes.
+// system. What r is depends on the mode (woodbury.h). Errors that an explicit inverse makes are what refinement
+// removes.
 //
 // The first solution also decides what becomes of a system. Not positive definite, all jitter included: q = y, and the
 // result becomes U^T y, or b: the plain gradient. Not finite: zeros.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The newest row of gradient windows: u_slot = g, over 2^e where the window is normalised, and e. An invocation does two
-// neighbours, PER_THREAD times.
+// The newest row of gradient windows: u_slot = g, over 2^e where the window is normalised, and e. An invocation does
+// two neighbours, PER_THREAD times.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "linalg/woodbury.h"

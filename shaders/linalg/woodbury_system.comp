@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The small system of gradient windows: B = U' U'^T + lambda' I with lambda' at least 4 eps tr(U' U'^T), below which it would
-// drown in the rounding errors of the Gram matrix; or B = U U^T + C. A workgroup does PER_THREAD rows, and finds the scale for itself.
+// The small system of gradient windows: B = U' U'^T + lambda' I with lambda' at least 4 eps tr(U' U'^T), below which it
+// would drown in the rounding errors of the Gram matrix; or B = U U^T + C. A workgroup does PER_THREAD rows, and finds
+// the scale for itself.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #define REDUCE_WORKGROUP

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// V = S^T J / sqrt(b lambda): the rows of one sample by each other, columns apart. J is read twice, the second time from
-// the cache where the sample's rows of these columns fit.
+// V = S^T J / sqrt(b lambda): the rows of one sample by each other, columns apart. J is read twice, the second time
+// from the cache where the sample's rows of these columns fit.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "newton/newton.h"

@@ -2,8 +2,8 @@
 // Adds one micro-batch's gradients to the f32 accumulators of all parameters: A <- G in the first micro-batch after a
 // step, else A + G. One workgroup takes rounds x workgroup size quads.
 //
-// A sum of finite gradients that f32 cannot hold is infinite, for the step to find and to skip; where it would not be skipped
-// (ACCUMULATE_FINITE), the sum is the largest finite number.
+// A sum of finite gradients that f32 cannot hold is infinite, for the step to find and to skip; where it would not be
+// skipped (ACCUMULATE_FINITE), the sum is the largest finite number.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/accumulate.h"

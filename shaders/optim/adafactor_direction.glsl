@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// U = G / sqrt(r c^T / max(mean(r), floor)), with a bound from below of the root. The includer's job struct has the member
-// `AdafactorDirection direction`; it has included core/reduce.glsl with REDUCE_WORKGROUP, optim/gradient.glsl and
-// optim/adafactor_tile.glsl. begin_direction() comes after begin_item_round(), in all invocations of the workgroup.
+// U = G / sqrt(r c^T / max(mean(r), floor)), with a bound from below of the root. The includer's job struct has the
+// member `AdafactorDirection direction`; it has included core/reduce.glsl with REDUCE_WORKGROUP, optim/gradient.glsl
+// and optim/adafactor_tile.glsl. begin_direction() comes after begin_item_round(), in all invocations of the workgroup.
 //
-// r, c and their product span more than f32 does: roots are taken first, and divided by one after the other. A root of 0
-// leaves an element without gradient 0, and others to the bound, or without one at the largest number.
+// r, c and their product span more than f32 does: roots are taken first, and divided by one after the other. A root of
+// 0 leaves an element without gradient 0, and others to the bound, or without one at the largest number.
 #ifndef HERON_OPTIM_ADAFACTOR_DIRECTION_GLSL
 #define HERON_OPTIM_ADAFACTOR_DIRECTION_GLSL
 

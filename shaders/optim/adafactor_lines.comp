@@ -3,8 +3,8 @@
 //
 //   r <- r + t^decay (mean + eps - r), c the same;  and mean(r), in row_chunks parts an item
 //
-// One invocation a row, `chunk_rows` of them an item (several chunks where it has more rows); in the workgroups behind those
-// one invocation a column. A workgroup repeats this for as many workgroups as the job says.
+// One invocation a row, `chunk_rows` of them an item (several chunks where it has more rows); in the workgroups behind
+// those one invocation a column. A workgroup repeats this for as many workgroups as the job says.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/adafactor.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Squares of Adafactor's U, summed a tile, all parameters in one dispatch. One workgroup a tile (optim/adafactor.h). The order
-// of all sums is fixed.
+// Squares of Adafactor's U, summed a tile, all parameters in one dispatch. One workgroup a tile (optim/adafactor.h).
+// The order of all sums is fixed.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What Adafactor sums over a parameter, all parameters in one dispatch: per tile the means' parts of G^2 over its rows and over
-// its columns, and the squares of W. The second moment of a vector is finished here: v <- v + t^decay (G^2 + eps - v). One workgroup a tile (optim/adafactor.h); G and W are read once. All orders are fixed.
+// What Adafactor sums over a parameter, all parameters in one dispatch: per tile the means' parts of G^2 over its rows
+// and over its columns, and the squares of W. The second moment of a vector is finished here: v <- v + t^decay
+// (G^2 + eps - v). One workgroup a tile (optim/adafactor.h); G and W are read once. All orders are fixed.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/adafactor.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Which rows and columns of which item an invocation has (optim/adafactor.h). The includer's job struct has the member
-// `AdafactorTiles tiles`; it has included optim/gradient.glsl. begin_tile() comes first, and begin_item_round() for each round of items; they
-// have to run in all invocations of the workgroup alike.
+// `AdafactorTiles tiles`; it has included optim/gradient.glsl. begin_tile() comes first, and begin_item_round() for
+// each round of items; they have to run in all invocations of the workgroup alike.
 #ifndef HERON_OPTIM_ADAFACTOR_TILE_GLSL
 #define HERON_OPTIM_ADAFACTOR_TILE_GLSL
 

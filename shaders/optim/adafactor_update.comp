@@ -5,7 +5,8 @@
 //   x = a U / max(1, RMS(U) / clip), or m <- beta1 m + (1 - beta1) x and x = m
 //   w <- (1 - lr wd) w - x, or (1 - a wd) w - x
 //
-// ADAFACTOR_DIRECTION: x itself is the result, and a is given. One workgroup a tile (optim/adafactor.h); each combines the tiles' partial sums by itself, in the same order.
+// ADAFACTOR_DIRECTION: x itself is the result, and a is given. One workgroup a tile (optim/adafactor.h); each combines
+// the tiles' partial sums by itself, in the same order.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require

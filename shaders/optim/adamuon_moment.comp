@@ -3,8 +3,8 @@
 //
 //   V <- V + rate (O^2 - V)
 //
-// and the sums of squares of P = O / (sqrt(V) + eps), one float a workgroup. No sum overflows: |O| is at most about 1.2,
-// |P| at most 1 / sqrt(rate). One workgroup takes rounds x workgroup size quads.
+// and the sums of squares of P = O / (sqrt(V) + eps), one float a workgroup. No sum overflows: |O| is at most about
+// 1.2, |P| at most 1 / sqrt(rate). One workgroup takes rounds x workgroup size quads.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/adamuon.h"

@@ -4,9 +4,9 @@
 //   m <- m + r1 (g - m)             v <- v + r2 (g^2 - v)           r = 1 - beta
 //   w <- (1 - lr wd) w - lr (m s) / (sqrt(x d) + eps)               x: v, or its largest value so far (AMSGrad)
 //
-// s and d are the bias corrections, or for Moonlight's form s = sqrt(1 - beta2^t) / (1 - beta1^t), d = 1. A quotient 0 / 0
-// counts as 0 (eps = 0 and no gradient yet). Cautious: decays only where m w >= 0, w as before the step. Decay after: what
-// is subtracted decays, too.
+// s and d are the bias corrections, or for Moonlight's form s = sqrt(1 - beta2^t) / (1 - beta1^t), d = 1. A quotient
+// 0 / 0 counts as 0 (eps = 0 and no gradient yet). Cautious: decays only where m w >= 0, w as before the step. Decay
+// after: what is subtracted decays, too.
 // One workgroup takes rounds x workgroup size quads.
 #version 460
 #extension GL_GOOGLE_include_directive : require

@@ -72,8 +72,8 @@ float slot_value(HyperSlots slots, SchedulePieces pieces, uint s, uint t, uint s
             return (before + 1.0) * value >= 0.9999995 ? 0.0 : before + 1.0;
     }
     if (kind == SLOT_EXPONENTIAL || kind == SLOT_CHANCE) {
-        // Of the seed and the step alone: the same after a resumption. Chances draw from counters of their own, whereas the
-        // exponential number is that of all optimizers of the plan.
+        // Of the seed and the step alone: the same after a resumption. Chances draw from counters of their own, whereas
+        // the exponential number is that of all optimizers of the plan.
         uint counter = kind == SLOT_CHANCE ? 1u + s : 0u;
         uint word = philox(uvec4(counter, t, STEP_DRAW_STREAM, STEP_DRAW_STREAM), uvec2(seed, 0u)).x;
         if (kind == SLOT_EXPONENTIAL)

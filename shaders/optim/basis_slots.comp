@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Which slot holds which of the chosen vectors of a basis; many matrices in one dispatch.
 //
-// A vector that was chosen before keeps its slot; the others, in rising order, take the slots that are free, in rising order.
-// In the first step all slots are free.
+// A vector that was chosen before keeps its slot; the others, in rising order, take the slots that are free, in rising
+// order. In the first step all slots are free.
 //
-// One workgroup a matrix. Bitmaps of the vectors in shared memory; each invocation has a range of slots and a range of words.
+// One workgroup a matrix. Bitmaps of the vectors in shared memory; each invocation has a range of slots and a range of
+// words.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/subspace.h"
@@ -68,8 +69,8 @@ void main() {
     new_counts[t] = fresh;
     barrier();
 
-    // The first free slot of this invocation is the `wanted`-th of all, and gets the `wanted`-th new vector; `passed` of them
-    // lie before the bits that are left of word w.
+    // The first free slot of this invocation is the `wanted`-th of all, and gets the `wanted`-th new vector; `passed`
+    // of them lie before the bits that are left of word w.
     uint wanted = 0u;
     for (uint u = 0u; u < t; ++u)
         wanted += free_counts[u];

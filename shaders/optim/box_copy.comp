@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Copies boxes of tensors of any order, f32, with strides of their own on both sides (a box out of a larger tensor, or with
-// its axes in another order); all of them in one dispatch. A workgroup takes rounds x workgroup size elements.
+// Copies boxes of tensors of any order, f32, with strides of their own on both sides (a box out of a larger tensor, or
+// with its axes in another order); all of them in one dispatch. A workgroup takes rounds x workgroup size elements.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/box_copy.h"

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Dion2's momentum, all blocks of all parameters in one dispatch: M <- M + G, with parts of the l1 norms of its rows, or of
-// its columns. No line is selected yet: positions become DION2_NOWHERE.
+// Dion2's momentum, all blocks of all parameters in one dispatch: M <- M + G, with parts of the l1 norms of its rows,
+// or of its columns. No line is selected yet: positions become DION2_NOWHERE.
 //
-// An invocation sums one part of a row, every parts-th quad (CPU drivers: quads side by side), or `rounds` rows of a quad of
-// columns.
+// An invocation sums one part of a row, every parts-th quad (CPU drivers: quads side by side), or `rounds` rows of a
+// quad of columns.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/dion2.h"

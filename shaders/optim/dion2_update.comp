@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Dion2's weight update, all blocks of all parameters in one dispatch: W <- W - lr wd W, and of the selected lines
-// W <- W - lr f O, f the shape factor, times a factor of the line (NorDion2). One workgroup takes rounds x workgroup size
-// quads.
+// W <- W - lr f O, f the shape factor, times a factor of the line (NorDion2). One workgroup takes rounds x workgroup
+// size quads.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/dion2.h"

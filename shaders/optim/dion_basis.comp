@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Dion's right factor, all matrices in one dispatch: columns of R divided by norm + eps.
 //
-//   momentum not zero:  factor = R / norms;  Q = factor, but where a column of R is zero, a fresh Gaussian one of expected
-//                       norm 1: M had no part of it, and a column of zeros would stay one for ever
+//   momentum not zero:  factor = R / norms;  Q = factor, but where a column of R is zero, a fresh Gaussian one of
+//                       expected norm 1: M had no part of it, and a column of zeros would stay one for ever
 //   momentum all zero:  factor = 0;          Q = Q / norms of Q
 //
 // A workgroup takes THREADS / LANES columns; LANES invocations share the rows of one.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Raises the diagonal of upper triangular matrices to `tolerance` times its largest element, one workgroup a matrix: what is
-// divided by it then stays small where it consists of rounding errors, instead of becoming as large as the rest, or infinite.
+// Raises the diagonal of upper triangular matrices to `tolerance` times its largest element, one workgroup a matrix:
+// what is divided by it then stays small where it consists of rounding errors, instead of becoming as large as the
+// rest, or infinite.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/dion.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a step takes in, all tensors in one dispatch: the gradient added to a sum, averaged into one, or copied as the step sees
-// it (scaled and clipped, in f32) for the products that follow.
+// What a step takes in, all tensors in one dispatch: the gradient added to a sum, averaged into one, or copied as the
+// step sees it (scaled and clipped, in f32) for the products that follow.
 //
 //   S <- S + G, or S + rate1 (G - S);  copy = G
 //

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A parameter's elements of a matrix of [W, b]. The includer's job struct has the members `F32 direction`, `uint cols`, `uint
-// stride` and `uint offset` (optim/layer.h), and it has included optim/parameter.glsl.
+// A parameter's elements of a matrix of [W, b]. The includer's job struct has the members `F32 direction`, `uint cols`,
+// `uint stride` and `uint offset` (optim/layer.h), and it has included optim/parameter.glsl.
 #ifndef HERON_OPTIM_LAYER_DIRECTION_GLSL
 #define HERON_OPTIM_LAYER_DIRECTION_GLSL
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The means of statistics over the micro-batches of a step, all of them in one dispatch: X <- S in the first one, X <- X +
-// (S - X) / k in the k-th; S over the square of the loss scale where it is of gradients. Elements end at the largest number,
-// which NaN becomes too: a statistic of such a trace is left out. One workgroup takes rounds x workgroup size elements.
+// The means of statistics over the micro-batches of a step, all of them in one dispatch: X <- S in the first one,
+// X <- X + (S - X) / k in the k-th; S over the square of the loss scale where it is of gradients. Elements end at the
+// largest number, which NaN becomes too: a statistic of such a trace is left out. One workgroup takes rounds x
+// workgroup size elements.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/layer.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The rows that the statistics of layers are made of, for what needs them one by one: a (patches of images included) and
-// a last column of ones, or output gradients; summed over the positions of each sample where `positions` is not 1, times
-// `weight`. The column of ones stays as it is. Many jobs in one dispatch; one invocation an element.
+// The rows that the statistics of layers are made of, for what needs them one by one: a (patches of images included)
+// and a last column of ones, or output gradients; summed over the positions of each sample where `positions` is not 1,
+// times `weight`. The column of ones stays as it is. Many jobs in one dispatch; one invocation an element.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/layer.h"

@@ -4,8 +4,8 @@
 //
 //   d = factor LAYER_UNIT D, then d <- d + wd w (coupled);  b <- mu b + rate d;  w <- w - lr (d + mu b | b | d)
 //
-// rate = 1 - dampening, but 1 in the first step. Decoupled decay: w <- (1 - lr wd) w instead. The first decay_from steps have
-// no decay. One workgroup takes rounds x workgroup size quads.
+// rate = 1 - dampening, but 1 in the first step. Decoupled decay: w <- (1 - lr wd) w instead. The first decay_from
+// steps have no decay. One workgroup takes rounds x workgroup size quads.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/layer.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The second moment of lines (rows or columns) of a matrix O, and the factors x that divide each line by its root and give
-// a segment of lines back the norm that it had:
+// The second moment of lines (rows or columns) of a matrix O, and the factors x that divide each line by its root and
+// give a segment of lines back the norm that it had:
 //
 //   v <- v + rate (mean - v)      mean = |O_i|^2 / elements of a line
 //   d = sqrt(v) + eps             or sqrt(max(v, eps))

@@ -14,8 +14,8 @@
 #include "optim/parameter.glsl"
 #include "optim/weight.glsl"
 
-// alpha x + (1 - alpha) y: from the nearer of the two, so that equal ones, and alpha = 0 or 1, change no bit; by halves, so that
-// no difference overflows.
+// alpha x + (1 - alpha) y: from the nearer of the two, so that equal ones, and alpha = 0 or 1, change no bit; by
+// halves, so that no difference overflows.
 vec4 between(vec4 x, vec4 y, float alpha) {
     vec4 near = alpha >= 0.5 ? x : y;
     vec4 far = alpha >= 0.5 ? y : x;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What enters M-FAC's window, all parameters in one dispatch: x = g + wd w, 0 where sparse parameters do not move. Parameters
-// follow each other, each padded with zeros to a multiple of four. One workgroup takes rounds x workgroup size quads.
+// What enters M-FAC's window, all parameters in one dispatch: x = g + wd w, 0 where sparse parameters do not move.
+// Parameters follow each other, each padded with zeros to a multiple of four. One workgroup takes rounds x workgroup
+// size quads.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/mfac.h"

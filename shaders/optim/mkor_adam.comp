@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Adam's step as torch.optim.Adam's, with a direction D of [W, b] (over LAYER_UNIT) in place of the gradient; all parameters in
-// one dispatch.
+// Adam's step as torch.optim.Adam's, with a direction D of [W, b] (over LAYER_UNIT) in place of the gradient; all
+// parameters in one dispatch.
 //
 //   d <- D + wd w;   m <- m + r1 (d - m);   v <- v + r2 (d^2 - v);   w <- w - lr (m s) / (sqrt(v c) + eps)
 //
-// r = 1 - beta; s and c are the bias corrections. A quotient 0 / 0 counts as 0. One workgroup takes rounds x workgroup size
-// quads.
+// r = 1 - beta; s and c are the bias corrections. A quotient 0 / 0 counts as 0. One workgroup takes rounds x workgroup
+// size quads.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/mkor.h"

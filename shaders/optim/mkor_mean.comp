@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Means of captures: v_j = weight sum over rows of cut(factor x_j), cut to +-clip, all layers in one dispatch. Only in steps
-// that renew inverses, and in micro-batches, all of which count (layer_mean.comp). Rows may be cut into pieces, which
-// structured_total.comp adds up. One invocation a column and piece; sums of 64 rows are added up.
+// Means of captures: v_j = weight sum over rows of cut(factor x_j), cut to +-clip, all layers in one dispatch. Only in
+// steps that renew inverses, and in micro-batches, all of which count (layer_mean.comp). Rows may be cut into pieces,
+// which structured_total.comp adds up. One invocation a column and piece; sums of 64 rows are added up.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/mkor.h"

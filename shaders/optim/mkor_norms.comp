@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Partial sums of squares of gradients and directions of layers, of weights (columns below `features`) and biases apart; all
-// layers in one dispatch. One workgroup takes rounds x workgroup size elements.
+// Partial sums of squares of gradients and directions of layers, of weights (columns below `features`) and biases
+// apart; all layers in one dispatch. One workgroup takes rounds x workgroup size elements.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/mkor.h"

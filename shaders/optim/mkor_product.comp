@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// For every row of every inverse factor P, in one pass over it: (P v)_i, and the sum of absolute values. Only in steps that
-// renew inverses. One workgroup a row.
+// For every row of every inverse factor P, in one pass over it: (P v)_i, and the sum of absolute values. Only in steps
+// that renew inverses. One workgroup a row.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/mkor.h"

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Renews the inverse factors P, all of them in one dispatch. With z = 1, or zeta where the largest sum of absolute values of
-// a row is above the threshold (published: 0.95 always), P' = z P + (1 - z) I, y = P' v and q = v^T y:
+// Renews the inverse factors P, all of them in one dispatch. With z = 1, or zeta where the largest sum of absolute
+// values of a row is above the threshold (published: 0.95 always), P' = z P + (1 - z) I, y = P' v and q = v^T y:
 //
 //   exact       P <- P' / gamma - ((1 - gamma) / gamma^2) / (1 + ((1 - gamma) / gamma) q) y y^T
 //   published   P <- P' - y y^T / (1 + q), but in the first step P
 //   printed     P <- gamma P' + (1 - gamma) / (gamma^2 (1 + gamma (1 - gamma) q)) y y^T
 //
 // P' v is z times what mkor_product.comp found, and (1 - z) v. Both triangles come from the same products, so P stays
-// symmetric to the bit. Where q is negative or not finite P stays, and that is counted. Every workgroup combines the rows'
-// sums by itself, in the same order; an invocation has two elements in each of `rounds`.
+// symmetric to the bit. Where q is negative or not finite P stays, and that is counted. Every workgroup combines the
+// rows' sums by itself, in the same order; an invocation has two elements in each of `rounds`.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/mkor.h"

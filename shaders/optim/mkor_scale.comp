@@ -3,8 +3,8 @@
 //
 //   D <- r D,   r = (|G| + |g_b|) / (|D_W| + |D_b|)
 //
-// In first-order steps, and where r or D is not a number, D becomes the gradient. Every workgroup combines the partial sums of
-// mkor_norms.comp by itself, in the same order. One workgroup takes rounds x workgroup size elements.
+// In first-order steps, and where r or D is not a number, D becomes the gradient. Every workgroup combines the partial
+// sums of mkor_norms.comp by itself, in the same order. One workgroup takes rounds x workgroup size elements.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/mkor.h"

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Muon's momentum, all blocks of all parameters in one dispatch: M <- mu M + rate G.
 //
-// STATELESS (a macro): mu is 0 and M = rate G, which is not kept. Beside it, as what follows needs them: U = rate G + mu
-// M (Nesterov) or M is stored, and the sums of its squares are left, three floats a workgroup in a fixed order. One
-// workgroup takes rounds x workgroup size quads.
+// STATELESS (a macro): mu is 0 and M = rate G, which is not kept. Beside it, as what follows needs them: U = rate
+// G + mu M (Nesterov) or M is stored, and the sums of its squares are left, three floats a workgroup in a fixed order.
+// One workgroup takes rounds x workgroup size quads.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/muon.h"

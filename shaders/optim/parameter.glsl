@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Loads and stores of four neighbouring elements ("quads") of gradients, states and parameters. The includer has included
-// core/kernel.glsl, core/half.glsl and optim/parameter.h, and its job struct has the member `ElementRange range`.
+// Loads and stores of four neighbouring elements ("quads") of gradients, states and parameters. The includer has
+// included core/kernel.glsl, core/half.glsl and optim/parameter.h, and its job struct has the member `ElementRange
+// range`.
 //
-// A quad is elements i .. i + valid - 1 of a tensor, valid = 1..4; the components beyond are zero. Without ELEMENTS_SINGLE: where i is
-// a multiple of 4, the address of 16, and valid is 4, f32 goes through one 16-byte access. Values are the same both ways.
+// A quad is elements i .. i + valid - 1 of a tensor, valid = 1..4; the components beyond are zero. Without
+// ELEMENTS_SINGLE: where i is a multiple of 4, the address of 16, and valid is 4, f32 goes through one 16-byte access.
+// Values are the same both ways.
 #ifndef HERON_OPTIM_PARAMETER_GLSL
 #define HERON_OPTIM_PARAMETER_GLSL
 

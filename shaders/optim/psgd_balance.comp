@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Balances the factors of parameters, all in one dispatch: Q_i <- Q_i g / n_i, n_i the largest absolute value of Q_i, g the
-// geometric mean of all n of the parameter. A workgroup takes rounds x workgroup size elements and finds g by itself.
+// Balances the factors of parameters, all in one dispatch: Q_i <- Q_i g / n_i, n_i the largest absolute value of Q_i, g
+// the geometric mean of all n of the parameter. A workgroup takes rounds x workgroup size elements and finds g by
+// itself.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/psgd.h"

@@ -4,8 +4,8 @@
 //   f = largest diagonal element, or absolute value, of S;   N = S / f;   E = (A - B) / f, or its upper triangle
 //   V_r = N_j + sign(z_r N_j) z_r,  N_j the row of the largest norm, z_r a vector of normal numbers; or V = N_j
 //
-// (PSGD's estimate of a spectral norm: psgd.py, norm_lower_bound_spd and _skh.) Every workgroup finds f and j by itself. The
-// first element_groups workgroups of a job have rounds x workgroup size elements each, the others a vector.
+// (PSGD's estimate of a spectral norm: psgd.py, norm_lower_bound_spd and _skh.) Every workgroup finds f and j by
+// itself. The first element_groups workgroups of a job have rounds x workgroup size elements each, the others a vector.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/psgd.h"
@@ -33,7 +33,8 @@ void main() {
     F32 rows = p.jobs.job[j].rows;
     uint t = gl_LocalInvocationID.x;
 
-    // Rows in rising order in each invocation, and a smaller row wins a tie in the tree, too. Small integers are exact in f32.
+    // Rows in rising order in each invocation, and a smaller row wins a tie in the tree, too. Small integers are exact
+    // in f32.
     vec4 best = vec4(0.0, -1.0, 0.0, 0.0);
     float bad = 0.0;
     for (uint i = t; i < order; i += gl_WorkGroupSize.x) {

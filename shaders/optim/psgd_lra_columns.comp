@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The last two columns of W: d x and v / d, or 0; all parameters in one dispatch. A workgroup takes rounds x workgroup size rows.
+// The last two columns of W: d x and v / d, or 0; all parameters in one dispatch. A workgroup takes rounds x workgroup
+// size rows.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/psgd_lra.h"

@@ -220,8 +220,8 @@ void main() {
     }
     sync();
     invert();
-    // V^T a, U^T a, U^T b; V^T b, delta and what S^T makes of V^T a and V^T b; at last coefficients of the U and V that are
-    // there.
+    // V^T a, U^T a, U^T b; V^T b, delta and what S^T makes of V^T a and V^T b; at last coefficients of the U and V that
+    // are there.
     [[dont_unroll]] for (uint k = 0u; k < 11u; ++k) {
         uint s = k == 0u   ? product(VEC_VA, VU, 0u, LRA_BETA)
                  : k == 1u ? product(LRA_UA, UU, 0u, LRA_BETA)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// First U and V of all parameters, in one dispatch: normal numbers, scaled to norms of sqrt(0.1). A workgroup takes rounds x
-// workgroup size elements of U.
+// First U and V of all parameters, in one dispatch: normal numbers, scaled to norms of sqrt(0.1). A workgroup takes
+// rounds x workgroup size elements of U.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/psgd_lra.h"

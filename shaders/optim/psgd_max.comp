@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The largest element of T1 + T2 of diagonal factors, T2 = B or shift B^2, or the largest absolute value of any factor; one a
-// workgroup, NaN where one is not finite. A workgroup takes rounds x workgroup size elements.
+// The largest element of T1 + T2 of diagonal factors, T2 = B or shift B^2, or the largest absolute value of any factor;
+// one a workgroup, NaN where one is not finite. A workgroup takes rounds x workgroup size elements.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/psgd.h"

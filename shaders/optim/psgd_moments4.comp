@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Fourth moments, from which first factors get their scale: of each parameter (mean y^4)^(1/4), and the sum of the squares of
-// its probe v. Two passes, all parameters in one dispatch each: workgroups with rounds x workgroup size quads, whose fourth
-// powers are in units of their largest element; then one workgroup a parameter.
+// Fourth moments, from which first factors get their scale: of each parameter (mean y^4)^(1/4), and the sum of the
+// squares of its probe v. Two passes, all parameters in one dispatch each: workgroups with rounds x workgroup size
+// quads, whose fourth powers are in units of their largest element; then one workgroup a parameter.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/psgd.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a preconditioner of PSGD is fitted to, all parameters in one dispatch: y with a little noise z, so that directions
-// without any gradient are not whitened beyond bounds:
+// What a preconditioner of PSGD is fitted to, all parameters in one dispatch: y with a little noise z, so that
+// directions without any gradient are not whitened beyond bounds:
 //
 //   h = y + (damping + eps |y|) z,   or   h = y + scale mean|y| z
 //

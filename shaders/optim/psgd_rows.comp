@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a power iteration begins with, of every row of S = A or A + B: its norm, and its diagonal element or largest absolute
-// value; of Q's row the latter too where it is asked for. All matrices in one dispatch, a workgroup a row.
+// What a power iteration begins with, of every row of S = A or A + B: its norm, and its diagonal element or largest
+// absolute value; of Q's row the latter too where it is asked for. All matrices in one dispatch, a workgroup a row.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/psgd.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // First factors, all in one dispatch: Q = I times a number that is given, or s^exponent with
 //
-//   s = (M^4 + damping^4)^(-1/8) (mean v^2)^(1/4),  M^4 the largest mean fourth power of all parameters; the last factor with
-//   probes v only
+//   s = (M^4 + damping^4)^(-1/8) (mean v^2)^(1/4),  M^4 the largest mean fourth power of all parameters; the last
+//   factor with probes v only
 //
 // A workgroup takes rounds x workgroup size elements.
 #version 460

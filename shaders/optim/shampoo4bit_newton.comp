@@ -4,9 +4,9 @@
 //
 //   M_0 = z A,   X_0 = z^(1/4) I;   every one:   e_k = max |M_k - I|,   T_k = (5 I - M_k) / 4
 //
-// X_k is the result where it was computed from one that was not good enough (e_(k-1) > 1e-6) and e_k <= 1.2 e_(k-1); after
-// the first that is not, nothing is. Which that is shows an iteration later, when e_k is complete: iteration k takes X_(k-1).
-// A workgroup takes rounds x workgroup size elements.
+// X_k is the result where it was computed from one that was not good enough (e_(k-1) > 1e-6) and e_k <= 1.2 e_(k-1);
+// after the first that is not, nothing is. Which that is shows an iteration later, when e_k is complete: iteration k
+// takes X_(k-1). A workgroup takes rounds x workgroup size elements.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/shampoo4bit.h"

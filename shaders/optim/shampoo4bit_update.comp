@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The update of 4-bit Shampoo's weights, all parameters in one dispatch. P is the direction D with the size of the gradient,
-// P = D |G| / (|D| + 1e-12), or before `start` the gradient:
+// The update of 4-bit Shampoo's weights, all parameters in one dispatch. P is the direction D with the size of the
+// gradient, P = D |G| / (|D| + 1e-12), or before `start` the gradient:
 //
 //   SGD:    P <- P + wd W;  B <- mu B + P;  W <- W - lr B, or W - lr (P + mu B) (Nesterov), or W - lr P
 //   AdamW:  m <- m + r1 (P - m);  v <- v + r2 (P^2 - v);  W <- (1 - lr wd) W - lr (m s) / (sqrt(v d) + eps)

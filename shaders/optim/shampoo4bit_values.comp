@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Rayleigh quotients of the vectors of a basis, all factors in one dispatch: e_j = sum_i Q_ij (A Q)_ij, where there is a Q.
-// Before the first step: all of them are the same number.
+// Rayleigh quotients of the vectors of a basis, all factors in one dispatch: e_j = sum_i Q_ij (A Q)_ij, where there is
+// a Q. Before the first step: all of them are the same number.
 //
 // A workgroup takes 32 columns (or as many as it has invocations), the rows shared out to what is left of it.
 #version 460

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Weights of the eigenvectors in a root, all factors in one dispatch: (max(e, 0) + epsilon max e)^(-1/8), whose square is the
-// inverse fourth root. One workgroup a factor.
+// Weights of the eigenvectors in a root, all factors in one dispatch: (max(e, 0) + epsilon max e)^(-1/8), whose square
+// is the inverse fourth root. One workgroup a factor.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/shampoo4bit.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The update of Shampoo's weights, all parameters in one dispatch; D is the direction, or what is grafted before the step in
-// which preconditioning starts:
+// The update of Shampoo's weights, all parameters in one dispatch; D is the direction, or what is grafted before the
+// step in which preconditioning starts:
 //
 //   W <- W - lr wd W - lr D
 //   with momentum: P = D + wd W;  B <- mu B + r P;  W <- W - lr B, or W - lr (r P + mu B) (Nesterov), r = 1 - dampening

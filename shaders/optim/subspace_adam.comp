@@ -3,9 +3,9 @@
 //
 //   m <- m + r1 (a - m)      v <- v + r2 (a^2 - v)      D = (m s) / (sqrt(v d) + eps)        s, d: see adamw.comp
 //
-// Conda's m comes from elsewhere (without ADAM_MOMENT). A slot is a row or column of a, the coefficients of one vector of the
-// basis; where it holds its vector since this step, its moments begin at 0 (ADAM_RESET). A quotient 0 / 0 counts as 0. One
-// workgroup takes rounds x workgroup size quads.
+// Conda's m comes from elsewhere (without ADAM_MOMENT). A slot is a row or column of a, the coefficients of one vector
+// of the basis; where it holds its vector since this step, its moments begin at 0 (ADAM_RESET). A quotient 0 / 0 counts
+// as 0. One workgroup takes rounds x workgroup size quads.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/subspace.h"

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Reads and writes the parameter of a job together with its master copy and moving average. The includer's job struct has
-// the member `ParameterOperand parameter`, and it has included optim/parameter.glsl. begin_weight() comes first: it reads
-// the job once, for all elements.
+// Reads and writes the parameter of a job together with its master copy and moving average. The includer's job struct
+// has the member `ParameterOperand parameter`, and it has included optim/parameter.glsl. begin_weight() comes first: it
+// reads the job once, for all elements.
 //
-// Every optimizer's weights pass through update_weight(): it saturates, so that no rate, decay or gradient, however large,
-// makes an infinity or a NaN of finite numbers.
+// Every optimizer's weights pass through update_weight(): it saturates, so that no rate, decay or gradient, however
+// large, makes an infinity or a NaN of finite numbers.
 #ifndef HERON_OPTIM_WEIGHT_GLSL
 #define HERON_OPTIM_WEIGHT_GLSL
 
@@ -54,8 +54,8 @@ vec4 keep_nan(vec4 x, vec4 otherwise) {
 // What the step goes on with: the master copy, or the parameter as it was rounded. Averages are of it.
 vec4 kept_weight(vec4 value) { return (weight_flags & PARAMETER_MASTER) != 0u ? value : round_to(value, WEIGHT_DTYPE); }
 
-// w <- decayed - update, each cut to the range of f32 (no inf - inf), their difference to that of the parameter's type. Only
-// a weight that was NaN makes `decayed` NaN; it stays so, for the caller to see.
+// w <- decayed - update, each cut to the range of f32 (no inf - inf), their difference to that of the parameter's type.
+// Only a weight that was NaN makes `decayed` NaN; it stays so, for the caller to see.
 void update_weight(uint i, uint valid, vec4 decayed, vec4 update) {
     vec4 value = clamp_finite(clamp_finite(decayed, DTYPE_F32) - clamp_finite(update, DTYPE_F32), WEIGHT_DTYPE);
     value = keep_nan(decayed, value);
@@ -66,8 +66,8 @@ void update_weight(uint i, uint valid, vec4 decayed, vec4 update) {
     }
 }
 
-// For what comes after an optimizer in the same step: w <- value, within the range of its type, where update_weight() left
-// `before`. The average moves as if that had left `value`.
+// For what comes after an optimizer in the same step: w <- value, within the range of its type, where update_weight()
+// left `before`. The average moves as if that had left `value`.
 void replace_weight(uint i, uint valid, vec4 before, vec4 value) {
     value = keep_nan(before, value);
     store_weight(i, valid, value);
