@@ -204,7 +204,7 @@ public:
         std::vector<TestTensor> tensors;
     };
 
-    Training(Device& device, std::vector<Group> groups, const StepOptions& options = {}, unsigned seed = 1) {
+    Training(Device& device, const std::vector<Group>& groups, const StepOptions& options = {}, unsigned seed = 1) {
         std::vector<const Optimizer*> pointers;
         for (const Group& group : groups) {
             optimizers_.push_back(group.make(device));
