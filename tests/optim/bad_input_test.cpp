@@ -31,8 +31,12 @@ protected:
                     << error.what() << " lacks " << word;
         }
     }
-    // As a layer where the optimizer takes layers.
+    // As a layer or with a product where the optimizer takes these.
     void add_to(Optimizer& optimizer, const Parameter& p) {
+        if (takes_product(optimizer)) {
+            const GuardedBuffer& product = guarded(std::vector<float>(6 * 4, 0.5f));
+            return add_with_product(optimizer, p, product.view(DType::f32, {6, 4}));
+        }
         auto* layers = dynamic_cast<LayerOptimizer*>(&optimizer);
         if (layers == nullptr) return optimizer.add(p);
         Layer layer;

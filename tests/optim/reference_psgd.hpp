@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "optim/reference.hpp"
+#include "optim/training.hpp"
 #include "support/philox.hpp"
 
 namespace heron::test {
@@ -29,7 +30,23 @@ inline double uniform_draw(std::uint32_t slot, std::uint64_t t) {
     return (philox({1 + slot, static_cast<std::uint32_t>(t), ~0u, ~0u}, 0, 0)[0] >> 8) * 0x1p-24;
 }
 
-// Those of the library, with seed 0, of the first parameter of this size.
+// Normal numbers of the library, with seed 0, of the first parameter of this size.
+inline std::vector<double> library_normals(std::uint32_t stream, std::size_t elements, std::uint64_t t,
+                                           std::size_t first, std::size_t count) {
+    std::vector<double> result;
+    for (std::size_t i = first; i < first + count; ++i) {
+        const PhiloxBlock words = philox({static_cast<std::uint32_t>(i / 4), static_cast<std::uint32_t>(t),
+                                          static_cast<std::uint32_t>(elements), stream},
+                                         0, 0);
+        const std::uint32_t radius = words[i % 4 < 2 ? 0 : 2], angle = words[i % 4 < 2 ? 1 : 3];
+        const double r = std::sqrt(-2 * std::log(((radius >> 8) + 1) * 0x1p-24));
+        const double a = (((angle >> 6) & 0xffffffu) * 0x1p-24 - 0.5 + (angle >> 30)) * 1.5707963267948966;
+        result.push_back(r * (i % 2 == 0 ? std::cos(a) : std::sin(a)));
+    }
+    return result;
+}
+
+// The library's.
 class LibraryDraws : public PsgdDraws {
 public:
     // `dense`: orders of the factors, 0 for diagonals.
@@ -46,19 +63,7 @@ public:
 
 private:
     std::vector<double> numbers(std::uint64_t t, std::size_t first, std::size_t count) const {
-        std::vector<double> result;
-        for (std::size_t i = first; i < first + count; ++i) {
-            const PhiloxBlock words =
-                philox({static_cast<std::uint32_t>(i / 4), static_cast<std::uint32_t>(t),
-                        static_cast<std::uint32_t>(elements_), 0x50534744u},
-                       0, 0);
-            const std::uint32_t radius = words[i % 4 < 2 ? 0 : 2], angle = words[i % 4 < 2 ? 1 : 3];
-            const double r = std::sqrt(-2 * std::log(((radius >> 8) + 1) * 0x1p-24));
-            const double a =
-                (((angle >> 6) & 0xffffffu) * 0x1p-24 - 0.5 + (angle >> 30)) * 1.5707963267948966;
-            result.push_back(r * (i % 2 == 0 ? std::cos(a) : std::sin(a)));
-        }
-        return result;
+        return library_normals(0x50534744u, elements_, t, first, count);
     }
     std::size_t elements_;
     std::vector<std::size_t> dense_;
@@ -366,6 +371,19 @@ private:
     std::shared_ptr<PsgdDraws> draws_;
     KronFactors f_;
     double scale_ = 1;
+};
+
+// Newton's, with the products that training.hpp makes of gradients, and the probes that the library draws.
+class PsgdNewtonReference : public PsgdReference {
+public:
+    using PsgdReference::PsgdReference;
+
+    void step(std::vector<double>& w, const std::vector<double>& g, std::uint64_t t) override {
+        product = doubles(captured_product({g.begin(), g.end()}));
+        probe = states["probe"];
+        PsgdReference::step(w, g, t);
+        states["probe"] = library_normals(0x50534745u, g.size(), t, 0, g.size());
+    }
 };
 
 class KronTorchReference : public KronReference {

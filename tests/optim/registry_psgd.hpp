@@ -31,6 +31,25 @@ inline OptimizerCase psgd_kron(std::string name, const PsgdKronOptions& options,
             late_factor};
 }
 
+inline OptimizerCase psgd_newton(std::string name, const PsgdKronOptions& options,
+                                 std::vector<Shape> shapes) {
+    OptimizerCase entry = psgd_kron(std::move(name), options, std::move(shapes));
+    entry.reference = [=](const Shape& shape) {
+        return std::make_unique<PsgdNewtonReference>(options, shape);
+    };
+    return entry;
+}
+
+inline OptimizerCase psgd_lra(std::string name, const PsgdLraOptions& options) {
+    // One preconditioner for all parameters: without a reference that has one of them.
+    return {std::move(name),
+            maker<PsgdLra>(options),
+            variants_of<PsgdLra>(options),
+            nullptr,
+            false,
+            {{7}, {5}, {6, 10}, {3, 7}, {4, 5}}};
+}
+
 inline OptimizerCase kron_torch(std::string name, const KronTorchOptions& options,
                                 std::vector<Shape> shapes) {
     return {std::move(name),
@@ -77,6 +96,18 @@ inline std::vector<OptimizerCase> psgd_cases() {
     KronTorchOptions diagonal = triangular;
     diagonal.memory = KronMemory::one_diagonal;
     diagonal.momentum_into_fit = false;
+    PsgdKronOptions newton = PsgdKronOptions::newton();
+    newton.initial_scale = 1.0f;
+    newton.max_skew = 4.0;
+    newton.bound_rows = 4;
+    newton.momentum = 0.9;
+    newton.update_probability = 0.5f;
+    PsgdKronOptions newton_eq = newton;
+    newton_eq.geometry = PsgdGeometry::eq;
+    newton_eq.update_probability = 1.0f;
+    PsgdLraOptions low_rank_newton = PsgdLraOptions::newton();
+    low_rank_newton.rank = 3;
+    low_rank_newton.momentum = 0.9;
     PsgdLraOptions low_rank;
     low_rank.rank = 3;
     low_rank.lr = 0.01f;
@@ -91,13 +122,10 @@ inline std::vector<OptimizerCase> psgd_cases() {
             psgd_kron("psgd_kron_quad4p", geometry(PsgdGeometry::quad4p), shapes),
             kron_torch("kron_torch", triangular, {{}, {70, 3}, {1, 9}, {5, 3, 3, 4}, {17, 13}}),
             kron_torch("kron_torch_diagonal", diagonal, {{}, {70, 3}, {1, 9}, {6, 10}, {17, 13}}),
-            // One preconditioner for all parameters: without a reference that has one of them.
-            {"psgd_lra",
-             maker<PsgdLra>(low_rank),
-             variants_of<PsgdLra>(low_rank),
-             nullptr,
-             false,
-             {{7}, {5}, {6, 10}, {3, 7}, {4, 5}}}};
+            psgd_newton("psgd_newton", newton, shapes),
+            psgd_newton("psgd_newton_eq", newton_eq, shapes),
+            psgd_lra("psgd_lra", low_rank),
+            psgd_lra("psgd_lra_newton", low_rank_newton)};
 }
 
 }  // namespace heron::test::registry

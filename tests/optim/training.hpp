@@ -109,8 +109,27 @@ inline std::vector<float> captured_output_gradients(const std::vector<float>& gr
     return rows;
 }
 
-// Memory of one parameter, and of a layer's captures where it is a matrix. Weights and gradients begin as
-// normal numbers.
+// The same for the product of a Hessian, which Newton's methods need beside the gradient.
+inline std::vector<float> captured_product(const std::vector<float>& gradient) {
+    std::vector<float> product(gradient.size());
+    for (std::size_t i = 0; i < product.size(); ++i) product[i] = gradient[(i * 7 + 3) % gradient.size()];
+    return product;
+}
+
+inline bool takes_product(const Optimizer& optimizer) {
+    if (const auto* kron = dynamic_cast<const PsgdKron*>(&optimizer))
+        return kron->options().fit == PsgdFit::hessian;
+    const auto* low_rank = dynamic_cast<const PsgdLra*>(&optimizer);
+    return low_rank != nullptr && low_rank->options().fit == PsgdFit::hessian;
+}
+inline void add_with_product(Optimizer& optimizer, const Parameter& parameter, const TensorView& product) {
+    const PsgdInputs inputs{.product = product, .probe = {}, .draws = {}};
+    if (auto* kron = dynamic_cast<PsgdKron*>(&optimizer)) return kron->add(parameter, inputs);
+    dynamic_cast<PsgdLra&>(optimizer).add(parameter, inputs);
+}
+
+// Memory of one parameter, and of what an optimizer sees beside it: a layer's captures, or a product. Weights
+// and gradients begin as normal numbers.
 class TrainedTensor {
 public:
     TrainedTensor(const Device& device, const TestTensor& tensor, unsigned seed)
@@ -134,8 +153,13 @@ public:
         p.weight_decay_scale = tensor_.weight_decay_scale;
         return p;
     }
-    // Gives the parameter to an optimizer, as a layer where it takes layers.
+    // Gives the parameter to an optimizer, as a layer or with a product where it takes these.
     void add_to(Optimizer& optimizer) {
+        if (takes_product(optimizer)) {
+            captures_.emplace_back(optimizer.device(), memory_bytes(DType::f32));
+            add_with_product(optimizer, parameter(), captures_.back().view(DType::f32, tensor_.shape));
+            return set_captures(gradient_values_);
+        }
         auto* layers = dynamic_cast<LayerOptimizer*>(&optimizer);
         if (layers == nullptr) return optimizer.add(parameter());
         Layer layer;
@@ -162,6 +186,7 @@ public:
     // As if the gradient were this one.
     void set_captures(const std::vector<float>& gradient) {
         if (captures_.empty() || count_ == 0) return;
+        if (captures_.size() == 1) return captures_[0].write(captured_product(gradient));
         const std::vector<float> inputs = captured_inputs(gradient, tensor_.shape[1]),
                                  outputs = captured_output_gradients(gradient, tensor_.shape[0]);
         captures_[0].write_bytes(encode(inputs, tensor_.gradient_dtype), tensor_.shift_bytes);
@@ -190,7 +215,8 @@ private:
     std::size_t count_;
     GuardedBuffer weight_;
     GuardedBuffer gradient_;
-    std::deque<GuardedBuffer> captures_;  // inputs and output gradients, where an optimizer takes layers
+    std::deque<GuardedBuffer>
+        captures_;  // inputs and output gradients, or a product, where an optimizer takes them
     std::vector<float> gradient_values_;
 };
 
@@ -204,7 +230,8 @@ public:
         std::vector<TestTensor> tensors;
     };
 
-    Training(Device& device, const std::vector<Group>& groups, const StepOptions& options = {}, unsigned seed = 1) {
+    Training(Device& device, const std::vector<Group>& groups, const StepOptions& options = {},
+             unsigned seed = 1) {
         std::vector<const Optimizer*> pointers;
         for (const Group& group : groups) {
             optimizers_.push_back(group.make(device));
