@@ -45,12 +45,6 @@ GaLore::GaLore(const Device& device, const GaLoreOptions& options)
                  "finite and not below 0");
     check_enum("GaLore", "adafactor_rate", o.adafactor_rate, AdafactorRate::constant);
     check_option("GaLore", "clip_threshold", o.clip_threshold, o.clip_threshold > 0, "finite and above 0");
-    check_option("GaLore", "moment_bits", o.moment_bits, o.moment_bits == 8 || o.moment_bits == 32,
-                 "8 or 32");
-    if (o.moment_bits == 8 && (o.inner == GaLoreInner::adafactor || o.moments == GaLoreMoments::rotate))
-        refuse("GaLore: moment_bits is 8, which is for AdamW and Lion with GaLoreMoments::keep");
-    if (o.inner == GaLoreInner::adafactor && o.moments == GaLoreMoments::rotate)
-        refuse("GaLore: Adafactor's factored moment cannot be rotated, use GaLoreMoments::keep");
 }
 
 void GaLore::check(const Parameter& parameter) const {

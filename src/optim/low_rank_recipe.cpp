@@ -89,6 +89,21 @@ void build_parameter(StepBuilder& step, const LowRankRecipe& recipe, const StepB
 
 }  // namespace
 
+AdafactorOptions low_rank_adafactor(const LowRankRates& rates) {
+    const GaLoreOptions defaults;
+    return {.lr = rates.lr,
+            .form = AdafactorForm::transformers,
+            .rate = defaults.adafactor_rate,
+            .scale_parameter = defaults.scale_parameter,
+            .decay = defaults.adafactor_decay,
+            .beta1 = rates.beta1,
+            .eps1 = defaults.adafactor_eps,
+            .eps2 = defaults.adafactor_eps2,
+            .clip_threshold = defaults.clip_threshold,
+            .weight_decay = rates.weight_decay,
+            .schedule = rates.schedule};
+}
+
 void check_low_rank(std::string_view optimizer, const LowRankRecipe& recipe) {
     const LowRankRates& o = recipe.rates;
     check_rate_and_decay(optimizer, o.lr, o.weight_decay);
@@ -102,6 +117,16 @@ void check_low_rank(std::string_view optimizer, const LowRankRecipe& recipe) {
     check_option(optimizer, "refresh.first", recipe.refresh.first, recipe.refresh.first <= 1, "0 or 1");
     check_option(optimizer, "iterations", recipe.iterations, recipe.iterations <= 64, "0 to 64");
     check_enum(optimizer, "moments", recipe.moments, GaLoreMoments::rotate);
+    const bool adafactor = recipe.inner.inner == GaLoreInner::adafactor;
+    const bool rotates = recipe.moments == GaLoreMoments::rotate;
+    const std::uint32_t bits = recipe.inner.moment_bits;
+    check_option(optimizer, "moment_bits", bits, bits == 8 || bits == 32, "8 or 32");
+    if (bits == 8 && (adafactor || rotates))
+        refuse(std::string(optimizer) +
+               ": moment_bits is 8, which is for AdamW and Lion with GaLoreMoments::keep");
+    if (adafactor && rotates)
+        refuse(std::string(optimizer) +
+               ": Adafactor's factored moment cannot be rotated, use GaLoreMoments::keep");
     check_subspace_descent(optimizer, recipe.descent);
 }
 

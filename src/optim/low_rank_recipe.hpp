@@ -31,6 +31,9 @@ struct LowRankRecipe {
     SubspaceDescentOptions descent;
 };
 
+// Adafactor inside of an optimizer that has no options for it: GaLoreOptions' defaults.
+AdafactorOptions low_rank_adafactor(const LowRankRates& rates);
+
 // What all of them refuse.
 void check_low_rank(std::string_view optimizer, const LowRankRecipe& recipe);
 std::vector<HyperValue> low_rank_hyper(const LowRankRecipe& recipe);

@@ -10,14 +10,19 @@ namespace heron {
 namespace {
 
 LowRankRecipe recipe_of(const NaturalGaLoreOptions& o) {
+    const LowRankRates rates{o.lr, o.beta1, o.beta2, o.eps, o.weight_decay, o.bias_correction, o.schedule};
     return {
         .name = "natural_galore",
         .rank = o.rank,
         .projection = o.form == NaturalGaLoreForm::core ? GaLoreProjection::full : GaLoreProjection::standard,
-        .rates = {o.lr, o.beta1, o.beta2, o.eps, o.weight_decay, o.bias_correction, o.schedule},
-        .inner = {.adafactor = {}, .scale = o.scale},
+        .rates = rates,
+        .inner = {.inner = o.inner,
+                  .adafactor = low_rank_adafactor(rates),
+                  .moment_bits = o.moment_bits,
+                  .scale = o.scale},
         .refresh = o.refresh,
         .iterations = o.iterations,
+        .moments = o.moments,
         .window = {o.history, o.lambda, o.history_dtype},
         .descends = o.basis == NaturalGaLoreBasis::descent,
         .descent = o.descent};
@@ -51,6 +56,9 @@ std::string NaturalGaLore::options_text() const {
                        " form=" + std::to_string(static_cast<int>(o.form)) +
                        " history=" + std::to_string(o.history) + " lambda=" + number_text(o.lambda) +
                        " history_dtype=" + std::to_string(static_cast<int>(o.history_dtype)) +
+                       " moments=" + std::to_string(static_cast<int>(o.moments)) +
+                       " moment_bits=" + std::to_string(o.moment_bits) +
+                       " inner=" + std::to_string(static_cast<int>(o.inner)) +
                        " basis=" + std::to_string(static_cast<int>(o.basis));
     if (o.basis == NaturalGaLoreBasis::descent) return text + subspace_descent_text(o.descent);
     return text + refresh_text("refresh", o.refresh) + " iterations=" + std::to_string(o.iterations);

@@ -6,18 +6,21 @@ namespace heron {
 NaturalWindow::NaturalWindow(StepBuilder& step, const StepBuilder::Item& item,
                              const NaturalWindowOptions& options, const std::vector<Shape>& shapes)
     : graph_(step.graph()), options_(options) {
-    std::vector<Shape> rows, grams, exponents, slots;
+    std::vector<Shape> rows, grams, exponents, slots, reports;
     const std::uint64_t s = options.history;
     for (const Shape& shape : shapes) {
         rows.push_back(Shape{shape[0], s, shape[1] * shape[2]});
         grams.push_back(Shape{shape[0], s, s});
         exponents.push_back(Shape{shape[0], s});
         slots.push_back(Shape{1});
+        reports.push_back(Shape{shape[0]});
     }
     rows_ = LowRankState(step, item, "history", rows, options.dtype);
     gram_ = LowRankState(step, item, "gram", grams);
     exponents_ = LowRankState(step, item, "exponents", exponents, DType::u32);
     slot_ = LowRankState(step, item, "slot", slots, DType::u32);
+    status_ = LowRankState(step, item, "status", reports, DType::u32);
+    damping_ = LowRankState(step, item, "damping", reports);
 }
 
 Tensor NaturalWindow::transform(std::size_t batch, const Tensor& low) {
@@ -26,7 +29,9 @@ Tensor NaturalWindow::transform(std::size_t batch, const Tensor& low) {
     const Tensor newest = graph_.temporary(DType::f32, Shape{low.batch(), options_.history});
     window_push(graph_, window, low, slot_.part(batch), {.newest = newest});
     const Tensor result = graph_.temporary(DType::f32, low.shape);
-    woodbury_range(graph_, window, newest, result, {.lambda = options_.lambda});
+    woodbury_range(
+        graph_, window, newest, result,
+        {.lambda = options_.lambda, .status = status_.part(batch), .damping = damping_.part(batch)});
     return result;
 }
 

@@ -13,7 +13,8 @@ struct NaturalWindowOptions {
     DType dtype = DType::f32;
 };
 
-// The windows of one parameter; states <parameter>.history, .gram, .exponents and .slot.
+// The windows of one parameter; states <parameter>.history, .gram, .exponents, .slot, .status and
+// .damping.
 class NaturalWindow {
 public:
     NaturalWindow(StepBuilder& step, const StepBuilder::Item& item, const NaturalWindowOptions& options,
@@ -25,7 +26,7 @@ public:
 private:
     Graph& graph_;
     const NaturalWindowOptions& options_;
-    LowRankState rows_, gram_, exponents_, slot_;
+    LowRankState rows_, gram_, exponents_, slot_, status_, damping_;
 };
 
 }  // namespace heron

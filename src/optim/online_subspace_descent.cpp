@@ -9,11 +9,15 @@ namespace heron {
 namespace {
 
 LowRankRecipe recipe_of(const OnlineSubspaceDescentOptions& o) {
+    const LowRankRates rates{o.lr, o.beta1, o.beta2, o.eps, o.weight_decay, o.bias_correction, o.schedule};
     return {.name = "online_subspace_descent",
             .rank = o.rank,
             .projection = o.projection,
-            .rates = {o.lr, o.beta1, o.beta2, o.eps, o.weight_decay, o.bias_correction, o.schedule},
-            .inner = {.inner = o.inner, .adafactor = {}, .scale = o.scale},
+            .rates = rates,
+            .inner = {.inner = o.inner,
+                      .adafactor = low_rank_adafactor(rates),
+                      .moment_bits = o.moment_bits,
+                      .scale = o.scale},
             .refresh = {},
             .iterations = o.iterations,
             .window = {},
@@ -27,8 +31,6 @@ OnlineSubspaceDescent::OnlineSubspaceDescent(const Device& device,
                                              const OnlineSubspaceDescentOptions& options)
     : Optimizer(device, "online_subspace_descent"), options_(options) {
     check_low_rank("OnlineSubspaceDescent", recipe_of(options));
-    if (options.inner == GaLoreInner::adafactor)
-        refuse("OnlineSubspaceDescent: inner is adafactor, must be adamw or lion");
 }
 
 void OnlineSubspaceDescent::check(const Parameter& parameter) const {
@@ -42,6 +44,7 @@ std::string OnlineSubspaceDescent::options_text() const {
            " weight_decay=" + number_text(o.weight_decay) +
            " bias_correction=" + std::to_string(o.bias_correction) + " scale=" + number_text(o.scale) +
            " inner=" + std::to_string(static_cast<int>(o.inner)) +
+           " moment_bits=" + std::to_string(o.moment_bits) +
            " projection=" + std::to_string(static_cast<int>(o.projection)) +
            " iterations=" + std::to_string(o.iterations) + subspace_descent_text(o.descent);
 }

@@ -172,7 +172,7 @@ protected:
                 GoldenTensor drawn = golden.tensor(name + suffix);
                 const std::uint64_t pair_size = drawn.values.size() / pairs;
                 for (std::uint64_t p = 0; baseline && p < pairs; ++p)
-                    if (2 * p % group < 2)
+                    if (2 * p % (group > 0 ? group : members) < 2)
                         std::fill_n(drawn.values.begin() + static_cast<std::ptrdiff_t>(p * pair_size),
                                     pair_size, 0.0);
                 return drawn;
@@ -183,7 +183,10 @@ protected:
                 a_noise.write(columns_first(noise("noise.A")));
                 b_noise.write(columns_first(noise("noise.B")));
             }
-            bias_noise.write(noise("noise.b").floats());
+            if (!frozen)
+                bias_noise.write(noise("noise.b").floats());
+            else
+                golden.ignore("noise.b" + suffix);
             scores.write(golden.tensor("scores" + suffix).floats());
             if (golden.has_tensor("x" + suffix))
                 forward(golden, results, suffix, full, frozen, sigma, pairs, w, b, low_rank, w_noise,

@@ -73,15 +73,19 @@ private:
         if (optimizer == "adamw") {
             set_adam_options(golden, options);
             options.bias_correction = golden.flag("correct_bias", true);
+            options.schedule = schedule_of(golden, options.lr);
             return options;
         }
         if (optimizer != "adafactor")
             throw std::runtime_error("optimizer \"" + optimizer + "\" is not known to this test");
         options.inner = GaLoreInner::adafactor;
-        if (golden.flag("scale_parameter", false) || golden.flag("relative_step", false) ||
-            golden.flag("warmup_init", false))
-            throw std::runtime_error("scale_parameter, relative_step and warmup_init are not followed");
-        options.lr = static_cast<float>(golden.number("lr", options.lr));
+        options.scale_parameter = golden.flag("scale_parameter", true);
+        const bool relative = golden.flag("relative_step", true), warmup = golden.flag("warmup_init", false);
+        options.adafactor_rate = !relative ? AdafactorRate::constant
+                                 : warmup  ? AdafactorRate::warmup
+                                           : AdafactorRate::capped;
+        if (!golden.is_null("lr")) options.lr = static_cast<float>(golden.number("lr", options.lr));
+        options.schedule = schedule_of(golden, options.lr);
         options.weight_decay = static_cast<float>(golden.number("weight_decay", 0.0));
         options.beta1 = golden.is_null("beta1") ? 0.0 : golden.number("beta1", 0.0);
         options.adafactor_decay = golden.number("decay_rate", -0.8);
@@ -89,6 +93,7 @@ private:
         if (golden.has("eps")) {
             const auto [eps1, eps2] = golden.numbers_or_null("eps");
             if (eps1) options.adafactor_eps = static_cast<float>(*eps1);
+            if (eps2) options.adafactor_eps2 = static_cast<float>(*eps2);
         }
         return options;
     }

@@ -158,6 +158,15 @@ private:
 
 class LowRankGoldenTest : public OptimizerGoldenTest {
 protected:
+    // A file may have a rate for each step.
+    static Schedule schedule_of(const GoldenCase& golden, float lr) {
+        if (!golden.has("lr_per_step") || golden.is_null("lr_per_step")) return {};
+        std::vector<float> factors;
+        for (const double rate : golden.numbers("lr_per_step"))
+            factors.push_back(static_cast<float>(rate / static_cast<double>(lr)));
+        return Schedule::sequence(factors);
+    }
+
     // Gives the setup a follower, which outlives it. States m, v and so on are as far off as the basis.
     static void follow_bases(const GoldenCase& golden, OptimizerGolden& setup, LowRankFollower& follower) {
         setup.prepare = [&](Plan& plan, const std::string& in_file, const std::string& in_plan, int t) {

@@ -9,13 +9,14 @@
 #include <stdexcept>
 
 #include "golden/optimizer_golden.hpp"
+#include "golden/window_debt.hpp"
 #include "optim/reference_mfac.hpp"
 #include "support/fisher_reference.hpp"
 
 namespace heron::test {
 namespace {
 
-constexpr double kBound = 2e-4, kEps = 0x1p-23;
+constexpr double kBound = 2e-4;
 
 class MfacGoldenTest : public OptimizerGoldenTest {
 public:
@@ -27,11 +28,6 @@ public:
     }
 
 private:
-    static double norm(const std::vector<double>& x) {
-        double sum = 0;
-        for (const double value : x) sum += value * value;
-        return std::sqrt(sum);
-    }
     static float reported_damping(const Plan& plan) {
         float damping = 0;
         plan.read_state("mfac.damping", std::as_writable_bytes(std::span(&damping, 1)));
@@ -39,7 +35,7 @@ private:
     }
     // Raised as documented, and no further.
     static void check_damping(GoldenResult& result, const MfacWindow& window, double used) {
-        result.add("damping", std::abs(used / raised(window) - 1), 1e-5);
+        result.add("damping", std::abs(used / raised_damping(window) - 1), 1e-5);
     }
 
     void run_optimizer(const GoldenCase& golden, GoldenResult& result) {
@@ -84,24 +80,10 @@ private:
                 window = std::make_unique<MfacWindow>(options.window, gradient.size(),
                                                       static_cast<double>(options.damping));
             const std::vector<double> exact = window->push(gradient);
-            result.push_back(owed(*window, exact, raised(*window)));
+            result.push_back(window_debt(*window, exact, raised_damping(*window)));
         }
         return result;
     }
-    static double raised(const MfacWindow& window) {
-        return std::max(window.lambda(), 4 * kEps * window.system(0).trace());
-    }
-    // How far another damping moves the result; and, where the condition is above 1e4, what follows from the
-    // residual that woodbury_range() promises.
-    static double owed(const MfacWindow& window, const std::vector<double>& exact, double damping) {
-        const double moved = frobenius_error(window.direction(damping), exact);
-        const Matrix system = window.system(damping), inverted = inverse(system);
-        if (spectral_norm(system) * spectral_norm(inverted) <= 1e4) return moved;
-        const double m = static_cast<double>(system.rows());
-        const double q = inverted.col(window.slot()).norm();
-        return moved + 20 * kEps * m * (1 + system.norm() * q) / (2 * std::sqrt(damping) * norm(exact));
-    }
-
     // ihvp.t = F^-1 g.t by the optimizer, with weights of zero and rate 1; Hx.t = F^-1 x.t for any x, with
     // its window.
     void run_window(const GoldenCase& golden, GoldenResult& result) {
@@ -146,7 +128,7 @@ private:
             std::vector<double> u = doubles_of(weight);
             for (double& value : u) value = -value;
             result.add("ihvp" + t, frobenius_error(u, expected.values),
-                       kBound + owed(reference, exact, used));
+                       kBound + window_debt(reference, exact, used));
             if (golden.has_tensor("state.dots" + t))
                 result.add("dots" + t,
                            frobenius_error(dots_of(plan, m), golden.tensor("state.dots" + t).values), 1e-6);
@@ -161,7 +143,8 @@ private:
             const GoldenTensor wanted = golden.tensor("Hx" + t);
             const FisherReference exactly(reference.rows(), lambda, d);
             result.add("Hx" + t, frobenius_error(product, wanted.values),
-                       exactly.error / lambda * norm(golden.tensor("x" + t).values) / norm(wanted.values));
+                       exactly.error / lambda * euclidean_norm(golden.tensor("x" + t).values) /
+                           euclidean_norm(wanted.values));
         }
     }
 

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Natural GaLore against its authors' code (code_*), their parts put together as the paper says (paper_*),
 // and the natural-gradient transform alone (transform_*).
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <optional>
 #include <stdexcept>
 
 #include "golden/low_rank_golden.hpp"
 #include "golden/reference_golden.hpp"
+#include "golden/window_debt.hpp"
 #include "optim/reference_low_rank.hpp"
 
 namespace heron::test {
@@ -31,7 +36,7 @@ public:
         OptimizerGolden matrices = full_rank;
         matrices.element_wise = false;
         matrices.takes = [&](const Shape& shape) { return !full_rank.takes(shape); };
-        // A solve is inside; the sheet's bound.
+        // A solve is inside, of condition 1e4 at most; else its debt is added.
         matrices.update_bound = options.history > 0 ? 2e-4 : 0;
         LowRankFollower follower;
         follower.rank = options.rank;
@@ -43,14 +48,49 @@ public:
                        : std::vector<FileBasis>{{"P", tall ? "right" : "left", tall}};
         };
         follow_bases(golden, matrices, follower);
+        std::map<std::string, Debt> debts;
+        if (options.history > 0) {
+            matrices.prepare = [&, follow = matrices.prepare](Plan& plan, const std::string& in_file,
+                                                              const std::string& in_plan, int t) {
+                follow(plan, in_file, in_plan, t);
+                const std::string low = GoldenCase::tensor_name("state.low", in_file, t);
+                if (golden.has_tensor(low)) debts[in_plan].add(options, golden.tensor(low));
+            };
+            matrices.conditioning = [&, other = matrices.conditioning](const std::string& in_plan, int t) {
+                return other(in_plan, t) + debts[in_plan].worst;
+            };
+        }
         run_case(golden, result, matrices);
     }
 
 private:
+    // What the transforms of one parameter owe, as Adam passes it on.
+    struct Debt {
+        std::optional<MfacWindow> window;
+        std::optional<AdamSensitivity> adam;
+        double worst = 0;
+
+        void add(const NaturalGaLoreOptions& options, const GoldenTensor& low) {
+            // The average of s rows with lambda / s is the sum with lambda, over s.
+            const double s = static_cast<double>(options.history);
+            if (!window) {
+                window.emplace(options.history, low.values.size(), static_cast<double>(options.lambda) / s);
+                adam.emplace(options.beta1, options.beta2, static_cast<double>(options.eps));
+            }
+            std::vector<double> exact = window->push(low.values);
+            const double debt = window_debt(*window, exact, raised_damping(*window));
+            for (double& value : exact) value /= s;
+            const double element =
+                debt * euclidean_norm(exact) / std::sqrt(static_cast<double>(exact.size()));
+            worst = std::max(worst, adam->step(matrix_of(exact, low.shape[0], low.shape[1]), element));
+        }
+    };
+
     static NaturalGaLoreOptions read_options(const GoldenCase& golden) {
         NaturalGaLoreOptions options;
         set_adam_options(golden, options);
         options.bias_correction = golden.flag("correct_bias", true);
+        options.schedule = schedule_of(golden, options.lr);
         golden.flag("amsgrad", false);  // the released code makes a state for it, and no use of that
         options.rank = !golden.has("rank") || golden.is_null("rank")
                            ? 0

@@ -83,12 +83,7 @@ private:
         descent.eps = static_cast<float>(number_after(projector, "eps=", static_cast<double>(descent.eps)));
         descent.weight_decay = static_cast<float>(
             number_after(projector, "weight_decay=", static_cast<double>(descent.weight_decay)));
-        if (golden.has("lr_per_step") && !golden.is_null("lr_per_step")) {
-            std::vector<float> factors;
-            for (const double lr : golden.numbers("lr_per_step"))
-                factors.push_back(static_cast<float>(lr / static_cast<double>(options.lr)));
-            options.schedule = Schedule::sequence(factors);
-        }
+        options.schedule = schedule_of(golden, options.lr);
         return options;
     }
 };

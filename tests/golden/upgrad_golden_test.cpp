@@ -86,6 +86,15 @@ protected:
                 if (variant.preferred)
                     options.preference = graph.external("preference", preference.view(DType::f32, {k}));
                 (variant.kind == "upgrad" ? aggregate_upgrad : aggregate_dualproj)(graph, parts, options);
+            } else if (variant.kind == "mean") {
+                MeanOptions options;
+                if (variant.preferred)
+                    options.preference = graph.external("preference", preference.view(DType::f32, {k}));
+                aggregate_mean(graph, parts, options);
+                // It has neither a Gram matrix nor weights of its own.
+                gram.write(golden.tensor("gramian").floats());
+                weights.write(variant.preferred ? golden.tensor("pref").floats()
+                                                : std::vector<float>(k, 1.0f / static_cast<float>(k)));
             } else {
                 throw std::runtime_error(name + ": no aggregator that this test knows");
             }

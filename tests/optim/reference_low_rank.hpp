@@ -262,12 +262,13 @@ GaLoreOptions galore_options(const Options& o) {
                           .bias_correction = o.bias_correction,
                           .scale = o.scale,
                           .schedule = o.schedule};
+    options.inner = o.inner;
     if constexpr (requires { o.form; }) {
         if (o.form == NaturalGaLoreForm::core) options.projection = GaLoreProjection::full;
         options.refresh = o.refresh;
+        options.moments = o.moments;
     } else {
         options.projection = o.projection;
-        options.inner = o.inner;
     }
     return options;
 }

@@ -36,10 +36,10 @@ inline OptimizerCase natural_galore(std::string name, const NaturalGaLoreOptions
     return {std::move(name), maker<NaturalGaLore>(options), variants_of<NaturalGaLore>(options),
             [=](const Shape& shape) { return std::make_unique<NaturalGaLoreReference>(options, shape); },
             false, low_rank_shapes(),
-            // A history that is empty: rows, products and exponents belong together.
+            // A history that is empty: rows, products and exponents belong together. And nothing reported.
             [](const std::string& state, const Shape& shape) {
-                const bool is_history =
-                    state == "history" || state == "gram" || state == "exponents" || state == "slot";
+                const bool is_history = state == "history" || state == "gram" || state == "exponents" ||
+                                        state == "slot" || state == "status" || state == "damping";
                 return std::vector<float>(is_history ? shape.count() : 0, 0.0f);
             }};
 }
@@ -87,6 +87,15 @@ inline std::vector<OptimizerCase> low_rank_cases() {
                                           .history = 3,
                                           .lambda = 0.1f,
                                           .refresh = {.interval = 40, .stagger = false}}),
+        natural_galore("natural_galore_rotate", {.rank = 3,
+                                                 .lr = 0.01f,
+                                                 .eps = 0.05f,
+                                                 .history = 2,
+                                                 .lambda = 0.1f,
+                                                 .refresh = {.interval = 30, .stagger = false},
+                                                 .moments = GaLoreMoments::rotate}),
+        without_reference(natural_galore(
+            "natural_galore_8bit", {.rank = 3, .lr = 0.01f, .eps = 0.05f, .history = 3, .moment_bits = 8})),
         natural_galore("natural_galore_core",
                        {.rank = 4,
                         .lr = 0.01f,
@@ -103,6 +112,24 @@ inline std::vector<OptimizerCase> low_rank_cases() {
                                  .weight_decay = 0.1f,
                                  .iterations = 0,
                                  .descent = {.rate = 0.01f, .eps = 1e-3f, .orthogonality = 0.1f}}),
+        online_subspace_descent("online_subspace_descent_sgd",
+                                {.rank = 3,
+                                 .lr = 0.01f,
+                                 .weight_decay = 0.1f,
+                                 .inner = GaLoreInner::adafactor,
+                                 .iterations = 0,
+                                 .descent = {.rule = SubspaceRule::sgd, .rate = 0.05f}}),
+        // Signs of elements that are zero to rounding, and draws that the reference does not know.
+        without_reference(online_subspace_descent("online_subspace_descent_lion",
+                                                  {.rank = 3,
+                                                   .lr = 0.01f,
+                                                   .beta2 = 0.99,
+                                                   .inner = GaLoreInner::lion,
+                                                   .moment_bits = 8,
+                                                   .descent = {.rule = SubspaceRule::lion, .rate = 1e-3f}})),
+        without_reference(online_subspace_descent(
+            "online_subspace_descent_random",
+            {.rank = 3, .lr = 0.01f, .descent = {.rule = SubspaceRule::random, .interval = 2}})),
     };
 }
 

@@ -306,6 +306,46 @@ TEST_P(SubspaceTest, NaturalGaLoreKeepsItsHistoryInSixteenBits) {
     }
 }
 
+TEST_P(SubspaceTest, NaturalGaLoreReportsWhatItSolvedWith) {
+    const auto start = [&](float lambda) {
+        return std::make_unique<Training>(
+            device(),
+            [=](const Device& on) {
+                return std::make_unique<NaturalGaLore>(
+                    on, NaturalGaLoreOptions{.rank = 3, .history = 4, .lambda = lambda});
+            },
+            std::vector<TestTensor>{{.name = "w", .shape = {9, 7}}});
+    };
+    const auto status_of = [](Training& training) {
+        std::uint32_t status = 99;
+        training.plan().read_state("w.status", std::as_writable_bytes(std::span(&status, 1)));
+        return static_cast<MatrixStatus>(status);
+    };
+    const std::unique_ptr<Training> raised = start(1e-9f), plain = start(0.5f);
+    raised->steps(1, 1);
+    double trace = 0;
+    for (const float value : raised->state("w.history")) trace += static_cast<double>(value) * value;
+    EXPECT_EQ(status_of(*raised), MatrixStatus::jittered);
+    EXPECT_NEAR(raised->state("w.damping")[0], 0x1p-21 * trace, 1e-4 * 0x1p-21 * trace);
+    plain->steps(1, 1);
+    EXPECT_EQ(status_of(*plain), MatrixStatus::ok);
+    EXPECT_EQ(plain->state("w.damping")[0], 0.5f);
+    // With a history that is not finite Adam sees zeros, until that is gone.
+    std::vector<float> history = plain->state("w.history");
+    history[0] = std::numeric_limits<float>::infinity();
+    plain->set_state("w.history", history);
+    const std::vector<float> m = plain->state("w.m");
+    plain->steps(2, 1);
+    EXPECT_EQ(status_of(*plain), MatrixStatus::nonfinite);
+    EXPECT_EQ(plain->state("w.damping")[0], 0.0f);
+    EXPECT_TRUE(within(plain->state("w.m"), doubles(m), [&](std::size_t i) {
+        return 0.1 * std::abs(static_cast<double>(m[i])) * (1 + 1e-6) + 1e-37;
+    }));
+    plain->steps(3, 3);
+    EXPECT_EQ(status_of(*plain), MatrixStatus::ok);
+    EXPECT_EQ(plain->nonfinite(), std::vector<std::string>{});
+}
+
 // Many vectors, so that several words and several invocations work on slots; both numbers of invocations.
 TEST_P(SubspaceTest, VectorsThatStayKeepTheirSlots) {
     constexpr std::size_t kRank = 300;
@@ -423,8 +463,10 @@ TEST_P(SubspaceTest, RefusesWhatDoesNotFit) {
     expect("history is 1025", [&] { NaturalGaLore(device(), {.history = 1025}); });
     expect("history_dtype", [&] { NaturalGaLore(device(), {.history_dtype = DType::u32}); });
     expect("descent.rate is -1", [&] { OnlineSubspaceDescent(device(), {.descent = {.rate = -1.0f}}); });
-    expect("must be adamw or lion",
-           [&] { OnlineSubspaceDescent(device(), {.inner = GaLoreInner::adafactor}); });
+    expect("OnlineSubspaceDescent: moment_bits is 8",
+           [&] { OnlineSubspaceDescent(device(), {.inner = GaLoreInner::adafactor, .moment_bits = 8}); });
+    expect("NaturalGaLore: moment_bits is 8",
+           [&] { NaturalGaLore(device(), {.moments = GaLoreMoments::rotate, .moment_bits = 8}); });
     expect("moment_bits is 16", [&] { GaLore(device(), {.moment_bits = 16}); });
     expect("moment_bits is 8",
            [&] { GaLore(device(), {.moment_bits = 8, .inner = GaLoreInner::adafactor}); });

@@ -698,7 +698,8 @@ typedef struct heron_galore_options {
     uint32_t iterations;
     heron_galore_moments moments;  // = HERON_GALORE_MOMENTS_KEEP
     // = 32; Of AdamW's and Lion's moments of matrices: 32, or 8 (the authors' AdamW8bit),
-    // HERON_MOMENT_FORMAT_BLOCK8 of heron/optim/moments.hpp. Not with rotate.
+    // HERON_MOMENT_FORMAT_BLOCK8 of heron/optim/moments.hpp. Not with rotate. Vectors, which are few, keep
+    // f32.
     uint32_t moment_bits;
     heron_galore_inner inner;  // = HERON_GALORE_INNER_ADAMW
     // Adafactor's, in the form of transformers. The first two, scale_parameter and relative_step, are off in
@@ -1199,7 +1200,9 @@ typedef struct heron_online_subspace_descent_options {
     float weight_decay;  // finite, >= 0; multiplied by lr
     bool bias_correction;  // = true; of AdamW
     float scale;  // = 1.0; finite, >= 0; of the update of matrices
-    heron_galore_inner inner;  // = HERON_GALORE_INNER_ADAMW; or lion
+    // = HERON_GALORE_INNER_ADAMW; Adafactor has the options that heron_galore_options has by default.
+    heron_galore_inner inner;
+    uint32_t moment_bits;  // = 32; as heron_galore_options.moment_bits
     heron_galore_projection projection;  // = HERON_GALORE_PROJECTION_STANDARD
     // = 4; Of the first basis, as heron_galore_options.iterations. 0: svd(), as the authors' code; its
     // dispatches, thousands for sides of 1024, are empty in all later steps and yet recorded.
@@ -1258,6 +1261,10 @@ typedef struct heron_natural_galore_options {
     heron_refresh_policy refresh;  // = .interval = 200, .stagger = false; as heron_galore_options.refresh
     uint32_t iterations;  // as heron_galore_options.iterations
     heron_subspace_descent_options descent;  // of HERON_NATURAL_GALORE_BASIS_DESCENT
+    heron_galore_moments moments;  // = HERON_GALORE_MOMENTS_KEEP; of HERON_NATURAL_GALORE_BASIS_SINGULAR
+    uint32_t moment_bits;  // = 32; as heron_galore_options.moment_bits
+    // = HERON_GALORE_INNER_ADAMW; Adafactor has the options that heron_galore_options has by default.
+    heron_galore_inner inner;
     heron_schedule schedule;
 } heron_natural_galore_options;
 

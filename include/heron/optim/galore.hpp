@@ -74,7 +74,7 @@ struct GaLoreOptions {
     std::uint32_t iterations = 0;
     GaLoreMoments moments = GaLoreMoments::keep;
     // Of AdamW's and Lion's moments of matrices: 32, or 8 (the authors' AdamW8bit), MomentFormat::block8 of
-    // heron/optim/moments.hpp. Not with rotate.
+    // heron/optim/moments.hpp. Not with rotate. Vectors, which are few, keep f32.
     std::uint32_t moment_bits = 32;
     GaLoreInner inner = GaLoreInner::adamw;
     // Adafactor's, in the form of transformers. The first two, scale_parameter and relative_step, are off in

@@ -7,16 +7,25 @@
 //
 // in the second form, which loses no digits (heron/linalg/woodbury.hpp, woodbury_range; the released code
 // computes the difference of two nearly equal vectors). Rows of the history stay in the coordinates of the
-// basis in which they came. The rest is GaLore's (heron/optim/galore.hpp), with AdamW; vectors get AdamW.
+// basis in which they came. The rest is GaLore's (heron/optim/galore.hpp), with AdamW; vectors get AdamW
+// itself.
 //
 //   paper   projection on the shorter side
 //   core    on both sides, to r x r, as the released code does it (Tucker factors of a matrix are its
-//           singular vectors)
+//           singular vectors; a tensor of more axes is out x (the rest) here, where that code decomposes it
+//           along every axis)
 //
 // State, f32: GaLore's; <parameter>.history, s times the projected gradient (with s = 20 ten times Adam's
-// moments), .gram s x s, .exponents s, .slot. FLOPs: GaLore's, and 4 s l r + 2 s^3 / 3; bytes: GaLore's, and
+// moments), .gram s x s, .exponents s, .slot; .status (u32) and .damping (f32) of the last solve, one for
+// each matrix of a batch. FLOPs: GaLore's, and 4 s l r + 2 s^3 / 3; bytes: GaLore's, and
 // 8 s l r + 12 l r, twice the first where a solve is refined (half of it with a 16-bit history); l r is r^2
 // in the core form.
+//
+// What a step reports in .status (Plan::read_state), a MatrixStatus: ok; jittered: lambda was raised, to what
+// .damping says, which happens where it is below 4.8e-7 of the sum of squares of the history, as with the
+// default and gradients of a norm above some 45 together; indefinite: the step took the projected gradient as
+// it is; nonfinite: the history has numbers that are not finite, and Adam sees zeros until they have left
+// it, after s steps at most. (StepOptions::skip_nonfinite, the default, keeps them out of it.)
 #pragma once
 
 #include "heron/optim/galore.hpp"
@@ -50,6 +59,10 @@ struct NaturalGaLoreOptions {
     RefreshPolicy refresh{.interval = 200, .stagger = false};  // as GaLoreOptions::refresh
     std::uint32_t iterations = 0;                              // as GaLoreOptions::iterations
     SubspaceDescentOptions descent;                            // of NaturalGaLoreBasis::descent
+    GaLoreMoments moments = GaLoreMoments::keep;               // of NaturalGaLoreBasis::singular
+    std::uint32_t moment_bits = 32;                            // as GaLoreOptions::moment_bits
+    // Adafactor has the options that GaLoreOptions has by default.
+    GaLoreInner inner = GaLoreInner::adamw;
     Schedule schedule;
 };
 

@@ -48,15 +48,17 @@ struct SubspaceDescentOptions {
 };
 
 struct OnlineSubspaceDescentOptions {
-    std::uint32_t rank = 128;                // as GaLoreOptions, and all defaults up to `projection`
-    float lr = 1e-3f;                        // finite, >= 0
-    double beta1 = 0.9;                      // [0, 1)
-    double beta2 = 0.999;                    // [0, 1); Lion's: 0.99
-    float eps = 1e-6f;                       // finite, >= 0
-    float weight_decay = 0.0f;               // finite, >= 0; multiplied by lr
-    bool bias_correction = true;             // of AdamW
-    float scale = 1.0f;                      // finite, >= 0; of the update of matrices
-    GaLoreInner inner = GaLoreInner::adamw;  // or lion
+    std::uint32_t rank = 128;     // as GaLoreOptions, and all defaults up to `projection`
+    float lr = 1e-3f;             // finite, >= 0
+    double beta1 = 0.9;           // [0, 1)
+    double beta2 = 0.999;         // [0, 1); Lion's: 0.99
+    float eps = 1e-6f;            // finite, >= 0
+    float weight_decay = 0.0f;    // finite, >= 0; multiplied by lr
+    bool bias_correction = true;  // of AdamW
+    float scale = 1.0f;           // finite, >= 0; of the update of matrices
+    // Adafactor has the options that GaLoreOptions has by default.
+    GaLoreInner inner = GaLoreInner::adamw;
+    std::uint32_t moment_bits = 32;  // as GaLoreOptions::moment_bits
     GaLoreProjection projection = GaLoreProjection::standard;
     // Of the first basis, as GaLoreOptions::iterations. 0: svd(), as the authors' code; its dispatches,
     // thousands for sides of 1024, are empty in all later steps and yet recorded.
