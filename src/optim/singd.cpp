@@ -137,6 +137,7 @@ SingdOptions SingdOptions::ingd(float lr_cov, std::uint32_t refresh_interval) {
                                   .then_linear(lr_cov, 1)
                                   .then_constant();
     options.refresh = {.interval = refresh_interval, .stagger = false};
+    options.step.weight_decay = 1e-2f;
     options.step.decay_from = 20 * refresh_interval;
     options.conv_scaling = ConvScaling::alecwangcq;
     return options;

@@ -1937,7 +1937,12 @@ static inline heron_result heron_singd_options_ikfac(heron_singd_options* option
     return heron_init_singd_options_ikfac(options, sizeof *options, HERON_VERSION);
 }
 // The code of arXiv 2302.09738: dense, lr_cov 2e-4 in the first 101 steps and 2e-3 up to the 500th,
-// weight decay after 20 refreshes, convolutions scaled as alecwangcq's, whose statistics it has.
+// weight decay 1e-2 after 20 refreshes, convolutions scaled as alecwangcq's, whose statistics it has.
+//
+// refresh_interval is its TInv, and its TCov, of statistics. Where they differ (faster = False there), it
+// begins to decay after 20 TCov steps: step.decay_from; and a refresh reads the statistics of the last
+// step that TCov divides, which is its own if TInv is a multiple; else the application has to leave the
+// captures of that step where they are.
 HERON_API heron_result heron_init_singd_options_ingd(heron_singd_options* options, size_t bytes,
                                                      uint32_t version, float lr_cov,
                                                      uint32_t refresh_interval);

@@ -65,7 +65,12 @@ struct SingdOptions {
 
     HERON_API static SingdOptions ikfac();
     // The code of arXiv 2302.09738: dense, lr_cov 2e-4 in the first 101 steps and 2e-3 up to the 500th,
-    // weight decay after 20 refreshes, convolutions scaled as alecwangcq's, whose statistics it has.
+    // weight decay 1e-2 after 20 refreshes, convolutions scaled as alecwangcq's, whose statistics it has.
+    //
+    // refresh_interval is its TInv, and its TCov, of statistics. Where they differ (faster = False there), it
+    // begins to decay after 20 TCov steps: step.decay_from; and a refresh reads the statistics of the last
+    // step that TCov divides, which is its own if TInv is a multiple; else the application has to leave the
+    // captures of that step where they are.
     HERON_API static SingdOptions ingd(float lr_cov = 1e-2f, std::uint32_t refresh_interval = 10);
 };
 
