@@ -3,7 +3,7 @@
 // parameter padded to a multiple of four with rows of zeros.
 //
 // W is N x (2 r + 2): U, V, and two columns in which a fit keeps d h and v / d. With its Gram matrix W^T W everything that a fit
-// needs of U and V together is algebra of r x r.
+// needs of U and V together is algebra of r x r. r may be 0: then there are the two columns.
 #ifndef HERON_OPTIM_PSGD_LRA_H
 #define HERON_OPTIM_PSGD_LRA_H
 

@@ -6,7 +6,8 @@
 //   S = I + V^T U;  V^T a = S alpha, alpha = V^T d h;  U^T a = U^T d h + U^T U alpha
 //   gamma = S^-T U^T v/d = U^T b;  V^T b = V^T v/d - V^T V gamma;  delta = S^-1 V^T b
 //
-// With LRA_APPLY, for a product with P: alpha = V^T d x, beta = U^T d x + U^T U alpha.
+// With LRA_APPLY, for a product with P: alpha = V^T d x, beta = U^T d x + U^T U alpha. Of rank 0 all that is left is
+// whether the Gram matrix is finite.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -162,8 +163,9 @@ void main() {
     for (uint i = t; i < rank; i += gl_WorkGroupSize.x)
         traces += vec2(gram_at(i, i), gram_at(rank + i, rank + i));
     vec3 sums = workgroup_sum(vec3(traces, bad));
-    float quotient = sums.x / sums.y;
-    bool good = sums.z == 0.0 && sums.x > 0.0 && sums.y > 0.0 && quotient > 1e-30 && quotient < 1e30;
+    bool balanced = rank == 0u || (sums.x > 0.0 && sums.y > 0.0);
+    float quotient = rank == 0u ? 1.0 : sums.x / sums.y;
+    bool good = sums.z == 0.0 && balanced && quotient > 1e-30 && quotient < 1e30;
     float rho = good ? sqrt(sqrt(quotient)) : 1.0;
     float rho2 = rho * rho;
     float total = sums.x / rho2 + sums.y * rho2;

@@ -142,6 +142,23 @@ private:
         graph_.set_stage("psgd start");
         graph_.set_phase(Phase::initialize);
         if (newton_) draw_probes();
+        if (options_.rank > 0) start_low_rank();
+        const PsgdFactor d{1, rows_, 1, false, d_, {}};
+        if (options_.initial_scale > 0) start_psgd_factors(graph_, {&d, 1}, options_.initial_scale);
+        graph_.set_phase(Phase::step);
+        if (options_.initial_scale > 0) return;
+        graph_.set_section(kPsgdFirst);
+        PsgdMoments moments{graph_.temporary(DType::f32, Shape{1, 2}), options_.damping,
+                            newton_ ? elements_ : 0, false};
+        std::vector<PsgdMomentInput> inputs;
+        for (const Part& part : parts_) inputs.push_back({part.item, part.product, part.probe});
+        add_psgd_moments(step_, inputs, moments.moments);
+        start_psgd_factors(graph_, {&d, 1}, moments);
+        graph_.set_section({});
+    }
+
+    // U and V.
+    void start_low_rank() {
         const Tensor norms = graph_.temporary(DType::f32, Shape{2});
         // One block for all: norms are of the whole.
         const std::uint64_t r = options_.rank;
@@ -169,18 +186,6 @@ private:
                      16.0 * static_cast<double>(count * r));
             before += count;
         }
-        const PsgdFactor d{1, rows_, 1, false, d_, {}};
-        if (options_.initial_scale > 0) start_psgd_factors(graph_, {&d, 1}, options_.initial_scale);
-        graph_.set_phase(Phase::step);
-        if (options_.initial_scale > 0) return;
-        graph_.set_section(kPsgdFirst);
-        PsgdMoments moments{graph_.temporary(DType::f32, Shape{1, 2}), options_.damping,
-                            newton_ ? elements_ : 0, false};
-        std::vector<PsgdMomentInput> inputs;
-        for (const Part& part : parts_) inputs.push_back({part.item, part.product, part.probe});
-        add_psgd_moments(step_, inputs, moments.moments);
-        start_psgd_factors(graph_, {&d, 1}, moments);
-        graph_.set_section({});
     }
 
     // The columns of work: d x, and v / d.
@@ -332,7 +337,7 @@ PsgdLra::PsgdLra(const Device& device, const PsgdLraOptions& options)
     };
     positive("lr", o.lr);
     check_enum("PsgdLra", "fit", o.fit, PsgdFit::hessian);
-    check_option("PsgdLra", "rank", o.rank, o.rank >= 1 && o.rank <= gpu::LRA_MAX_RANK, "1 to 64");
+    check_option("PsgdLra", "rank", o.rank, o.rank <= gpu::LRA_MAX_RANK, "at most 64");
     check_option("PsgdLra", "momentum", o.momentum, o.momentum >= 0 && o.momentum < 1, "in [0, 1)");
     check_option("PsgdLra", "momentum with PsgdFit::momentum", o.momentum,
                  o.fit != PsgdFit::momentum || o.momentum > 0, "above 0");

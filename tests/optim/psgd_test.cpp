@@ -2,6 +2,7 @@
 // PSGD: probes and products of Newton's fits, levels, what is refused.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -181,6 +182,53 @@ TEST_P(PsgdTest, LowRankPreconditionerIsOneForAllParameters) {
         return 1e-6 * (1 + std::abs(static_cast<double>(results[0][i])));
     }));
     EXPECT_NE(results[0], normal_values(12, 1));
+}
+
+// Without U and V P is diag(d)^2; float64 beside it.
+TEST_P(PsgdTest, RankZeroFitsADiagonal) {
+    const Shape shape{3, 7};
+    const std::size_t count = shape.count();
+    PsgdLraOptions options;
+    options.rank = 0;
+    options.lr = 0.01f;
+    options.initial_scale = 2.0f;
+    GuardedBuffer &weight = zeros(shape), &gradient = zeros(shape), &draws = zeros(shape);
+    PsgdLra optimizer(device(), options);
+    optimizer.add({"w", weight.view(DType::f32, shape), gradient.view(DType::f32, shape)},
+                  PsgdInputs{.product = {}, .probe = {}, .draws = draws.view(DType::f32, shape)});
+    Plan plan = compile(device(), {&optimizer});
+    plan.allocate();
+    plan.initialize();
+    EXPECT_EQ(plan.hazards(), std::vector<std::string>{});
+    std::vector<double> w(count, 0.0), d(count, 2.0);
+    double smoothness = 0;
+    for (unsigned step = 1; step <= 5; ++step) {
+        const std::vector<float> g = normal_values(count, 10 + step), z = normal_values(count, 20 + step);
+        gradient.write(g);
+        draws.write(z);
+        plan.run();
+        std::vector<double> change(count), direction(count);
+        double of_product = 0, of_probe = 0, squares = 0;
+        for (std::size_t i = 0; i < count; ++i) {
+            const double x = g[i], v = z[i];
+            const double h = x + (static_cast<double>(options.damping) + 0x1p-23 * std::abs(x)) * v;
+            const double first = d[i] * d[i] * h * h, second = v * v / (d[i] * d[i]);
+            of_product = std::max(of_product, first);
+            of_probe = std::max(of_probe, second);
+            change[i] = first - second;
+        }
+        smoothness = std::max(0.9 * smoothness + 0.1 * (of_product + of_probe), of_product + of_probe);
+        for (std::size_t i = 0; i < count; ++i) {
+            d[i] -= static_cast<double>(options.preconditioner_lr) / smoothness * change[i] * d[i];
+            direction[i] = d[i] * d[i] * static_cast<double>(g[i]);
+            squares += direction[i] * direction[i];
+        }
+        const double scale = std::min(1.0, 2 / std::sqrt(squares / static_cast<double>(count)));
+        for (std::size_t i = 0; i < count; ++i)
+            w[i] -= static_cast<double>(options.lr) * std::clamp(scale * direction[i], -10.0, 10.0);
+    }
+    // Some twenty roundings in each of five steps of lr times some units.
+    EXPECT_TRUE(within(weight.floats(), w, [&](std::size_t i) { return 1e-5 * (0.1 + std::abs(w[i])); }));
 }
 
 // One dispatch a level and kernel, however many tensors.

@@ -113,6 +113,9 @@ inline std::vector<OptimizerCase> psgd_cases() {
     low_rank.lr = 0.01f;
     low_rank.momentum = 0.9;
     low_rank.update_probability = 0.5f;
+    PsgdLraOptions rank_zero = low_rank;
+    rank_zero.rank = 0;
+    rank_zero.initial_scale = 1.0f;
     return {psgd_kron("psgd_kron", whitening, {{}, {7}, {6, 10}, {17, 13}, {5, 3, 4}}),
             psgd_kron("psgd_kron_qep", product, {{1, 9}, {6, 5}, {9, 1}, {3, 8}, {12, 9}}),
             psgd_kron("psgd_kron_qeq", geometry(PsgdGeometry::qeq), shapes),
@@ -125,6 +128,7 @@ inline std::vector<OptimizerCase> psgd_cases() {
             psgd_newton("psgd_newton", newton, shapes),
             psgd_newton("psgd_newton_eq", newton_eq, shapes),
             psgd_lra("psgd_lra", low_rank),
+            psgd_lra("psgd_lra_diagonal", rank_zero),
             psgd_lra("psgd_lra_newton", low_rank_newton)};
 }
 

@@ -1486,7 +1486,9 @@ typedef struct heron_psgd_lra_options {
     heron_struct header;  // by heron_psgd_lra_options_init()
     float lr;  // = 1e-3
     heron_psgd_fit fit;  // = HERON_PSGD_FIT_GRADIENT
-    uint32_t rank;  // = 10; r, 1..64, and below N
+    // = 10; r, 0..64, and below N. 0: the diagonal alone, P = diag(d)^2. (A workgroup of the fit keeps 16
+    // rows of U and V in shared memory: 8.1 of the 16 KiB that every device has.)
+    uint32_t rank;
     double momentum;
     float preconditioner_lr;  // = 0.1
     double smoothness_decay;  // = 0.9

@@ -36,7 +36,9 @@ namespace heron {
 struct PsgdLraOptions {
     float lr = 1e-3f;
     PsgdFit fit = PsgdFit::gradient;
-    std::uint32_t rank = 10;  // r, 1..64, and below N
+    // r, 0..64, and below N. 0: the diagonal alone, P = diag(d)^2. (A workgroup of the fit keeps 16 rows of U
+    // and V in shared memory: 8.1 of the 16 KiB that every device has.)
+    std::uint32_t rank = 10;
     double momentum = 0;
     float preconditioner_lr = 0.1f;
     double smoothness_decay = 0.9;
