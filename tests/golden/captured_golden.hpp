@@ -18,6 +18,18 @@
 
 namespace heron::test {
 
+// How the direction d of a step, the file's pg.t and pgb.t, is found in the plan:
+//
+//   m <- kept m + taken (d + decay W),  or W <- W - lr (d + decay W)
+struct CapturedDirection {
+    std::string average;  // m, a state of each parameter; empty: there is none
+    double kept = 0;
+    double taken = 1;
+    bool first_whole = false;  // the first m is d + decay W
+    double decay = 0;
+    double lr = 0;
+};
+
 struct CapturedGolden {
     std::function<std::unique_ptr<LayerOptimizer>(const Device&)> make;
     LayerSharing sharing = LayerSharing::expand;
@@ -30,7 +42,10 @@ struct CapturedGolden {
     std::function<void(Plan&, int t)> prepare;
     // A state of the file (its name there), as the plan has it.
     std::function<std::vector<double>(const Plan&, const std::string& state)> state;
-    std::vector<std::string> ignored;  // tensors of these names are what the plan does not keep
+    // The step whose captures are there in step t; t itself, unless set. Called once for each, in order.
+    std::function<int(int t)> captured_in;
+    // Of a file that has directions.
+    std::optional<CapturedDirection> direction;
 };
 
 class CapturedGoldenTest : public DeviceTest {
@@ -111,9 +126,12 @@ protected:
                 part.gradient->write(golden.tensor(at(part.gradient_name, t)).floats());
                 before.push_back(part.weight->floats());
             }
+            const int source = setup.captured_in ? setup.captured_in(t) : t;
+            if (source != t)
+                for (const std::string& unused : setup.captures) golden.ignore(at(unused, t));
             for (int micro = 1; micro <= setup.micro_batches; ++micro) {
-                inputs.write(captured(0, t, micro).floats());
-                std::vector<double> sent = captured(1, t, micro).values;
+                inputs.write(captured(0, source, micro).floats());
+                std::vector<double> sent = captured(1, source, micro).values;
                 for (double& value : sent) value /= setup.loss_terms;
                 outputs.write(std::vector<float>(sent.begin(), sent.end()));
                 // Every one brings the whole gradient, of which the step takes the mean.
@@ -121,10 +139,11 @@ protected:
             }
             if (setup.prepare) setup.prepare(plan, t);
             plan.run();
-            for (std::size_t i = 0; i < parts.size(); ++i)
+            for (std::size_t i = 0; i < parts.size(); ++i) {
                 compare_update(golden, result, setup, label, t, parts[i], before[i]);
+                compare_direction(golden, result, setup, label, t, parts[i], before[i], plan);
+            }
             compare_states(golden, result, setup, label, t, plan);
-            for (const std::string& name : setup.ignored) golden.ignore(at(name, t));
         }
     }
 
@@ -164,7 +183,8 @@ private:
         Shape shape;
         GuardedBuffer* weight;
         GuardedBuffer* gradient;
-        std::vector<double> last;  // the file's
+        std::vector<double> last;    // the file's
+        std::vector<double> average;  // CapturedDirection's m, after the last step
 
         Parameter parameter() const {
             Parameter p;
@@ -182,7 +202,8 @@ private:
                 first.shape,
                 &guarded(first.floats()),
                 &guarded(std::vector<float>(first.values.size())),
-                first.values};
+                first.values,
+                std::vector<double>(first.values.size(), 0.0)};
     }
 
     static void compare_update(const GoldenCase& golden, GoldenResult& result, const CapturedGolden& setup,
@@ -203,6 +224,39 @@ private:
         const double rounding = size > 0 ? 3 * 0x1p-24 * std::sqrt(weight / size) : 0;
         result.add(label + "update to " + at(part.name, t), frobenius_error(update, expected),
                    setup.bound + rounding);
+    }
+    static void compare_direction(const GoldenCase& golden, GoldenResult& result, const CapturedGolden& setup,
+                                  const std::string& label, int t, Part& part,
+                                  const std::vector<float>& before, const Plan& plan) {
+        const std::string name = at("p" + part.gradient_name, t);
+        if (!setup.direction) return;
+        const CapturedDirection& of = *setup.direction;
+        const double taken = of.first_whole && t == 1 ? 1 : of.taken;
+        const std::vector<float> after = part.weight->floats();
+        const std::vector<float> average =
+            of.average.empty() ? std::vector<float>() : read_floats(plan, part.name + "." + of.average);
+        std::vector<double> moved(after.size()), direction(after.size());
+        double rounded = 0;  // the square of what is rounded, as large as the direction
+        for (std::size_t i = 0; i < after.size(); ++i) {
+            const double w = before[i], last = part.average[i];
+            moved[i] = average.empty() ? (w - after[i]) / of.lr : static_cast<double>(average.at(i));
+            direction[i] = (moved[i] - of.kept * last) / taken - of.decay * w;
+            const double size = (std::abs(moved[i]) + of.kept * std::abs(last)) / taken +
+                                (of.decay + (average.empty() ? 1 / of.lr : 0.0)) * std::abs(w);
+            rounded += size * size;
+        }
+        part.average = moved;
+        if (!golden.has_tensor(name)) return;
+        const std::vector<double> expected = golden.tensor(name).values;
+        double difference = 0, size = 0;
+        for (std::size_t i = 0; i < expected.size(); ++i) {
+            difference += (direction.at(i) - expected[i]) * (direction[i] - expected[i]);
+            size += expected[i] * expected[i];
+        }
+        // Of a direction of zeros the error itself counts.
+        const double unit = size > 0 ? std::sqrt(size) : 1.0;
+        result.add(label + name, std::sqrt(difference) / unit,
+                   (size > 0 ? setup.bound : 0.0) + 3 * 0x1p-24 * std::sqrt(rounded) / unit);
     }
     static void compare_states(const GoldenCase& golden, GoldenResult& result, const CapturedGolden& setup,
                                const std::string& label, int t, const Plan& plan) {

@@ -4,10 +4,13 @@
 
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "heron/state.hpp"
@@ -43,13 +46,20 @@ public:
 protected:
     explicit GoldenFile(const std::string& name)
         : file_(std::filesystem::path(::testing::TempDir()) / (name + ".safetensors")) {}
-    void write(const std::vector<FileTensorSource>& tensors,
-               const std::map<std::string, std::string>& metadata) const {
-        write_safetensors(file_, tensors, metadata);
+    void add(const std::string& name, const Shape& shape, std::vector<double> values) {
+        contents_.push_back(std::move(values));
+        tensors_.push_back(FileTensorSource::borrow(name, FileDType::f64, {shape.begin(), shape.end()},
+                                                    std::as_bytes(std::span(contents_.back()))));
+    }
+    // All that was added.
+    void write(const std::map<std::string, std::string>& metadata) const {
+        write_safetensors(file_, tensors_, metadata);
     }
 
 private:
     std::filesystem::path file_;
+    std::deque<std::vector<double>> contents_;
+    std::vector<FileTensorSource> tensors_;
 };
 
 }  // namespace heron::test

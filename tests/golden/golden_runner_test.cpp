@@ -61,6 +61,16 @@ TEST_F(GoldenRunner, FailsForAnEmptyFolder) {
     EXPECT_NONFATAL_FAILURE(run_golden("missing", "no device", kReadAll), "no golden vectors");
 }
 
+TEST_F(GoldenRunner, TakesPythonsInfinityForNoLimit) {
+    write(R"({"bound": 1e-6, "limit": Infinity, "limits": [2.0, Infinity]})");
+    run_golden("algorithm", "no device", [](const GoldenCase& golden, GoldenResult& result) {
+        read_all(golden, result);
+        EXPECT_TRUE(golden.is_null("limit"));
+        EXPECT_EQ(golden.numbers_or_null("limits").first, 2.0);
+        EXPECT_FALSE(golden.numbers_or_null("limits").second.has_value());
+    });
+}
+
 TEST_F(GoldenRunner, FailsForAnUnknownHyperparameter) {
     write(R"({"bound": 1e-6, "colour": 3})");
     EXPECT_NONFATAL_FAILURE(run_golden("algorithm", "no device", kReadAll), "colour");

@@ -27,6 +27,7 @@ public:
         options.memory = memory_of(golden);
         options.momentum_into_fit = golden.flag("momentum_into_precond_update", options.momentum_into_fit);
         options.merge_axes = golden.flag("merge_dims", options.merge_axes);
+        for (const char* type : {"mu_dtype", "precond_dtype"}) golden.is_null(type);  // f32 here
         const char* probability = "preconditioner_update_probability";
         if (golden.has(probability) && !golden.is_null(probability)) {
             options.update_probability = static_cast<float>(golden.number(probability));

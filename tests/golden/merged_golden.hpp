@@ -4,9 +4,12 @@
 
 #include <gtest/gtest.h>
 
-#include <deque>
+#include <cstdint>
 #include <functional>
+#include <map>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "golden/golden_file.hpp"
@@ -24,8 +27,6 @@ public:
     MergedGolden(const std::string& algorithm, const std::vector<std::string>& cases,
                  const std::string& notes = "", const ChangeTensor& change = {})
         : GoldenFile("heron_merged_" + algorithm) {
-        std::deque<std::vector<double>> contents;
-        std::vector<FileTensorSource> tensors;
         std::map<std::string, std::string> metadata;
         for (std::size_t i = 0; i < cases.size(); ++i) {
             const SafetensorsReader reader(golden_file(algorithm, cases[i]));
@@ -35,14 +36,13 @@ public:
                 const std::size_t step = tensor.name.rfind('.');
                 const std::string name =
                     tensor.name.substr(0, step) + ".p" + std::to_string(i) + tensor.name.substr(step);
-                contents.push_back(reader.read_as_double(tensor.name));
-                if (change && !change(name, contents.back())) continue;
-                tensors.push_back(FileTensorSource::borrow(name, FileDType::f64, tensor.shape,
-                                                           std::as_bytes(std::span(contents.back()))));
+                std::vector<double> values = reader.read_as_double(tensor.name);
+                if (change && !change(name, values)) continue;
+                add(name, Shape(std::span<const std::uint64_t>(tensor.shape)), std::move(values));
             }
         }
         metadata["notes"] += notes;
-        write(tensors, metadata);
+        write(metadata);
     }
 };
 

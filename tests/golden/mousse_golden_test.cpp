@@ -38,6 +38,8 @@ public:
             throw std::runtime_error("use_LorR " + std::to_string(sides) + " is not known to this test");
         options.sides = static_cast<MousseSides>(static_cast<int>(sides));
         options.scale_in_place = !golden.flag("LR_correction", true);
+        // Of other parameters than matrices, and of how it runs.
+        for (const char* key : {"betas", "flatten", "use_triton", "optimizer_debug"}) golden.is_null(key);
         OptimizerGolden setup;
         setup.states = {{"momentum", "momentum"}, {"L", "L"}, {"R", "R"}, {"eig_L", ""}, {"eig_R", ""}};
         // Ten times what rounding to f32 costs the reference.

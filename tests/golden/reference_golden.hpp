@@ -4,11 +4,8 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <random>
-#include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "golden/golden_file.hpp"
@@ -38,13 +35,6 @@ public:
     ReferenceGolden(const ReferenceGoldenSettings& settings, Reference&& reference)
         : GoldenFile(settings.name) {
         std::mt19937 random(settings.seed);
-        std::deque<std::vector<double>> contents;
-        std::vector<FileTensorSource> tensors;
-        const auto add = [&](const std::string& name, const Shape& shape, std::vector<double> values) {
-            contents.push_back(std::move(values));
-            tensors.push_back(FileTensorSource::borrow(name, FileDType::f64, {shape.begin(), shape.end()},
-                                                       std::as_bytes(std::span(contents.back()))));
-        };
         const auto normal = [&](const Shape& shape) {
             const Matrix x = gaussian(1, shape.count(), random);
             // As f32 has them: what goes in is the same for both.
@@ -67,7 +57,7 @@ public:
             for (const auto& [name, state, shape] : settings.states)
                 add(std::string("state.").append(name).append(step), shape, reference.states.at(state));
         }
-        write(tensors, {{"hyper", settings.hyper}, {"kind", settings.kind}});
+        write({{"hyper", settings.hyper}, {"kind", settings.kind}});
     }
 };
 

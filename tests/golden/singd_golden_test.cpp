@@ -5,6 +5,8 @@
 
 #include "core/push.h"
 #include "golden/captured_golden.hpp"
+#include "golden/layer_golden.hpp"
+#include "optim/reference_singd.hpp"
 #include "support/structure_reference.hpp"
 
 namespace heron::test {
@@ -58,9 +60,10 @@ public:
     }
 
     void run_ingd(const GoldenCase& golden, GoldenResult& result) {
-        const auto interval = static_cast<std::uint32_t>(golden.number("TCov"));
-        if (golden.number("TInv") != interval) throw std::runtime_error("TInv is not TCov");
-        SingdOptions options = SingdOptions::ingd(static_cast<float>(golden.number("lr_cov")), interval);
+        const auto statistics = static_cast<std::uint32_t>(golden.number("TCov")),
+                   refreshes = static_cast<std::uint32_t>(golden.number("TInv"));
+        SingdOptions options = SingdOptions::ingd(static_cast<float>(golden.number("lr_cov")), refreshes);
+        options.step.decay_from = 20 * statistics;
         options.lr = static_cast<float>(golden.number("lr"));
         options.damping = golden.number("damping");
         options.alpha1 = golden.number("beta2");
@@ -75,8 +78,9 @@ public:
         setup.loss_terms = 1 / delivered(golden, patches, batch);
         // The official code's other form is (1 / N) sum s s^T, whatever the loss.
         if (!golden.flag("batch_averaged", true)) setup.loss = LossReduction::none;
+        std::uint32_t jump = 0;
         if (!golden.is_null("jump_to")) {
-            const auto jump = static_cast<std::uint32_t>(golden.number("jump_to"));
+            jump = static_cast<std::uint32_t>(golden.number("jump_to"));
             setup.prepare = [jump](Plan& plan, int t) {
                 if (t != 2) return;
                 gpu::StepControl control;
@@ -85,6 +89,12 @@ public:
                 plan.write_state("heron.control", std::as_bytes(std::span(&control, 1)));
             };
         }
+        // Refreshes between two statistics have those of the step before them, which stay in the buffers.
+        setup.captured_in = [statistics, jump, held = 1](int t) mutable {
+            const std::uint32_t step = static_cast<std::uint32_t>(t - 1) + (t > 1 && jump > 0 ? jump - 1 : 0);
+            if (step % statistics == 0) held = t;
+            return held;
+        };
         run(golden, result, setup, options, patches,
             {{"A", "K"}, {"B", "C"}, {"mA", "K_momentum"}, {"mB", "C_momentum"}});
     }
@@ -129,6 +139,69 @@ private:
         return found->second;
     }
 };
+
+struct IngdSettings {
+    int statistics = 1;  // TCov
+    int refreshes = 1;   // TInv
+    int jump = 0;        // the second step's number, where it is not 1
+    int steps = 6;
+};
+
+// A file of INGD's steps as its code takes them with another interval for statistics than for factors.
+class IngdGolden : public LayerGolden {
+public:
+    explicit IngdGolden(const IngdSettings& settings)
+        : LayerGolden("ingd" + std::to_string(settings.statistics) + "_" +
+                      std::to_string(settings.refreshes)) {
+        const auto [statistics, refreshes, jump, steps] = settings;
+        const SingdOptions options = SingdOptions::ingd(0.125f);
+        SingdFactors factors(kInputs, kOutputs);
+        Matrix w = drawn(kOutputs, kInputs), momentum = Matrix::Zero(kOutputs, kInputs), u, v;
+        add_matrix("w.0", w);
+        for (int t = 1; t <= steps; ++t) {
+            const std::string name = "." + std::to_string(t);
+            const int step = t > 1 && jump > 0 ? jump + t - 2 : t - 1;
+            const Matrix a = drawn(kSamples, kInputs), s = drawn(kSamples, kOutputs);
+            if (step % statistics == 0) {
+                u = a.transpose() * a / kSamples;
+                v = s.transpose() * s / kSamples;
+            }
+            if (step % refreshes == 0) factors.move(options, u, v, static_cast<std::uint64_t>(step) + 1);
+            const Matrix g = (s.transpose() * a / kSamples).cast<float>().cast<double>();
+            Matrix d = factors.direction(g);
+            if (step >= 20 * statistics) d += 0.25 * w;
+            momentum = 0.9 * momentum + d;
+            w -= 0.0625 * momentum;
+            add_matrix("a" + name, a);
+            add_matrix("s" + name, s);
+            add_matrix("g" + name, g);
+            add_matrix("w" + name, w);
+            add_matrix("state.A" + name, factors.k);
+            add_matrix("state.B" + name, factors.c);
+        }
+        write({{"hyper", R"({"batch": 12, "batch_averaged": true, "beta2": 0.5, "bias": false,
+                  "damping": 0.001, "faster": false, "lr": 0.0625, "lr_cov": 0.125, "m": 3, "momentum": 0.9,
+                  "n": 4, "weight_decay": 0.25, "TCov": )" +
+                             std::to_string(statistics) + ", \"TInv\": " + std::to_string(refreshes) +
+                             ", \"jump_to\": " + (jump > 0 ? std::to_string(jump) : "null") + "}"},
+               {"kind", "official"}});
+    }
+
+private:
+    static constexpr int kSamples = 12, kInputs = 4, kOutputs = 3;
+};
+
+TEST_P(SingdGoldenTest, OptionsOfIngdThatNoFileHas) {
+    const auto passes = [&](const IngdSettings& settings) {
+        return IngdGolden(settings).passes(
+            [&](const GoldenCase& golden, GoldenResult& result) { run_ingd(golden, result); });
+    };
+    EXPECT_TRUE(passes({.refreshes = 3, .steps = 24}));  // decays from the 21st step on
+    EXPECT_TRUE(passes({.statistics = 2, .refreshes = 4, .jump = 600}));
+    EXPECT_TRUE(passes({.statistics = 3, .refreshes = 2, .jump = 600, .steps = 8}));
+    // The second step has the captures of the first.
+    EXPECT_TRUE(passes({.statistics = 2, .refreshes = 1, .jump = 601}));
+}
 
 TEST_P(SingdGoldenTest, EveryFile) {
     run_golden("singd", GetParam().name,

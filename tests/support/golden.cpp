@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <regex>
 #include <stdexcept>
 
 namespace heron::test {
@@ -48,8 +49,10 @@ void flatten(const nlohmann::json& object, const std::string& prefix, nlohmann::
 }  // namespace
 
 GoldenCase::GoldenCase(const std::filesystem::path& file) : reader_(file), name_(file.stem().string()) {
-    const std::string text = metadata("hyper");
+    std::string text = metadata("hyper");
     if (text.empty()) throw std::runtime_error("the metadata has no \"hyper\"");
+    // Python's word for a limit that there is not, which JSON lacks.
+    text = std::regex_replace(text, std::regex(R"(([,:\[] *)Infinity)"), "$1null");
     nlohmann::json given = nlohmann::json::parse(text), hyper = nlohmann::json::object();
     if (!given.is_object()) throw std::runtime_error("\"hyper\" is not a JSON object");
     flatten(given, "", hyper);
