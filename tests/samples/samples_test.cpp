@@ -204,6 +204,23 @@ TEST_F(FashionMnist, TrainsWithEveryOptimizer) {
         EXPECT_FALSE(lines_with(text_of(folder_ / "out" / "curves.csv"), name + ",").empty()) << name;
 }
 
+// Layers whose optimizers read what the passes leave behind, with convolutions among them.
+TEST_F(FashionMnist, LearnsConvolutionsFromCaptures) {
+    const Outcome outcome = train("--filters 4,8 --optimizer kfac,mkor,singd");
+    ASSERT_EQ(outcome.code, 0) << outcome.text;
+    EXPECT_NE(outcome.text.find("-conv4-conv8-32-16-3"), std::string::npos) << outcome.text;
+    for (const std::string name : {"kfac", "mkor", "singd"}) {
+        // run,epoch,step,,,test_loss,...: before the first step, and after each of two epochs
+        std::vector<double> losses;
+        for (const std::string& line : lines_with(text_of(folder_ / "out" / "curves.csv"), name + ","))
+            if (const std::size_t at = line.find(",,,"); at + 3 < line.size())
+                losses.push_back(std::stod(line.substr(at + 3)));
+        ASSERT_EQ(losses.size(), 3u) << name << "\n" << outcome.text;
+        // The network begins by guessing: log 3.
+        EXPECT_LT(losses.back(), 0.8 * losses.front()) << name << "\n" << outcome.text;
+    }
+}
+
 // A resumption that is refused leaves the curves alone.
 TEST_F(FashionMnist, RefusedResumptionKeepsTheCurves) {
     ASSERT_EQ(train("--optimizer sgd --stop-after 1").code, 0);
