@@ -31,7 +31,8 @@ struct WidthRules {
     // 2203.03466, table 3; there biases share the input layers' rule), Shampoo and K-FAC (Ishikawa and
     // Karakida, arXiv 2312.12226, as the author's code has it).
     static WidthRules mup_sgd(double base) { return {base, 0.0, 1.0, -1.0, 1.0, 1.0}; }
-    // AdamW, Lion, SOAP, and whatever moves each element by about lr.
+    // AdamW, Lion, SOAP, PSGD's whitening, Shampoo with Adam's graft, and whatever moves each element by
+    // about lr.
     static WidthRules mup_adam(double base) { return {base, -1.0, 0.0, -1.0, 0.0, 0.0}; }
     // Shampoo without graft, exponents of 1/4 a side. A graft brings its own rule: mup_adam() with Adam's.
     static WidthRules mup_shampoo(double base) { return {base, 0.0, 0.5, -0.5, 0.5, 0.5}; }

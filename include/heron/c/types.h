@@ -315,7 +315,8 @@ HERON_API heron_result heron_init_width_rules_mup_sgd(heron_width_rules* options
 static inline heron_result heron_width_rules_mup_sgd(heron_width_rules* options, double base) {
     return heron_init_width_rules_mup_sgd(options, sizeof *options, HERON_VERSION, base);
 }
-// AdamW, Lion, SOAP, and whatever moves each element by about lr.
+// AdamW, Lion, SOAP, PSGD's whitening, Shampoo with Adam's graft, and whatever moves each element by
+// about lr.
 HERON_API heron_result heron_init_width_rules_mup_adam(heron_width_rules* options, size_t bytes,
                                                        uint32_t version, double base);
 static inline heron_result heron_width_rules_mup_adam(heron_width_rules* options, double base) {
