@@ -14,6 +14,11 @@ for program in bench_step bench_gemm bench_linalg bench_refresh; do
     echo "-- $program"
     "$build/tests/bench/$program" "$@" >>"$lines"
 done
+# FISMO beside Muon on large matrices, too, where a refresh in every step is seconds on a CPU.
+echo "-- bench_step, large matrices"
+few=(--repeats 3)
+[[ " $* " == *" --repeats"* ]] && few=()
+"$build/tests/bench/bench_step" --elements 0 --orders 1024 2048 "${few[@]}" "$@" >>"$lines"
 {
     "$build/tests/bench/bench_table" <"$lines"
     printf '\nMachine: %s, %s processors' "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" "$(nproc)"

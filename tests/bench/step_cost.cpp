@@ -4,11 +4,14 @@
 //   step_cost --time 512 >docs/step-cost.md
 //
 // FLOPs and bytes are what plans state of the steps 1001 to 2000 (mean; and the step with most), for one
-// square hidden matrix, with the options of the samples' table of optimizers. Times are the mean of some
+// square hidden matrix, with the options of the samples' table of optimizers, and some forms that it does
+// not have (kMore). Times are the mean of some
 // steps, refreshes included where their interval divides them, from submission to completion.
 #include <algorithm>
 #include <cstdio>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "bench.hpp"
@@ -22,8 +25,50 @@ using namespace heron::bench;
 
 constexpr std::uint32_t kFirstStep = 1001, kSteps = 1000;
 // Forms of other optimizers that have other costs.
-constexpr std::string_view kForms[] = {"adamw_bf16", "adamw_block8", "muon_bf16", "lion_bf16", "sgd_bf16"};
+constexpr std::string_view kForms[] = {"adamw_bf16", "adamw_block8", "muon_bf16", "lion_bf16",
+                                       "sgd_bf16",   "shampoo2",     "kl_shampoo", "singd_diagonal"};
 constexpr std::uint64_t kSamples = 256;  // of the inputs and output gradients that optimizers of layers read
+
+samples::Optimizers singd(const samples::OptimizerRequest& request, const SingdOptions& options) {
+    auto optimizer = std::make_unique<Singd>(request.device, options);
+    for (const Layer& layer : request.layers) optimizer->add_layer(layer);
+    samples::Optimizers result;
+    result.push_back(std::move(optimizer));
+    return result;
+}
+
+// Gradients stand for products with the Hessian.
+samples::Optimizers psgd(const samples::OptimizerRequest& request, const PsgdKronOptions& options) {
+    auto optimizer = std::make_unique<PsgdKron>(request.device, options);
+    for (const Parameter& parameter : request.parameters) {
+        PsgdInputs inputs;
+        if (options.fit == PsgdFit::hessian) inputs.product = parameter.gradient;
+        optimizer->add(parameter, inputs);
+    }
+    samples::Optimizers result;
+    result.push_back(std::move(optimizer));
+    return result;
+}
+
+template <PsgdGeometry kGeometry>
+samples::Optimizers psgd_by(const samples::OptimizerRequest& request) {
+    return psgd(request, {.geometry = kGeometry, .momentum = 0.9});
+}
+
+// What the samples have no use for. (PSGD's first geometry is psgd_kron's.)
+constexpr samples::NamedOptimizer kMore[] = {
+    {"ikfac", "IKFAC", 5e-3f, false, false,
+     [](const samples::OptimizerRequest& request) { return singd(request, SingdOptions::ikfac()); }, true},
+    {"ingd", "INGD", 5e-3f, false, false,
+     [](const samples::OptimizerRequest& request) { return singd(request, SingdOptions::ingd()); }, true},
+    {"psgd_newton", "PSGD by Hessian-vector products", 0.03f, false, false,
+     [](const samples::OptimizerRequest& request) { return psgd(request, PsgdKronOptions::newton()); }},
+    {"psgd_kron_qeq", "PSGD, QEQ", 0.03f, false, false, psgd_by<PsgdGeometry::qeq>},
+    {"psgd_kron_qep", "PSGD, QEP", 0.03f, false, false, psgd_by<PsgdGeometry::qep>},
+    {"psgd_kron_quad", "PSGD, QUAD", 0.03f, false, false, psgd_by<PsgdGeometry::quad>},
+    {"psgd_kron_eq", "PSGD, EQ", 0.03f, false, false, psgd_by<PsgdGeometry::eq>},
+    {"psgd_kron_pro4p", "PSGD, PRO4P", 0.03f, false, false, psgd_by<PsgdGeometry::pro4p>},
+    {"psgd_kron_quad4p", "PSGD, QUAD4P", 0.03f, false, false, psgd_by<PsgdGeometry::quad4p>}};
 
 struct Cost {
     double state = 0;  // bytes an element
@@ -189,12 +234,14 @@ int main(int argc, char** argv) {
     app.add_option("--note", note, "a sentence for the page, such as what else the machine was doing");
     return run_program(app, argc, argv, 20, [&](Device& device, int repeats) {
         Table table(device, sizes, timed, repeats);
-        for (const samples::NamedOptimizer& named : samples::named_optimizers()) {
+        const auto measure = [&](const samples::NamedOptimizer& named) {
             const bool wanted = names.empty()
                                     ? !named.form || std::ranges::find(kForms, named.name) != std::end(kForms)
                                     : std::ranges::find(names, named.name) != names.end();
             if (wanted || named.name == "muon") table.measure(named);
-        }
+        };
+        std::ranges::for_each(samples::named_optimizers(), measure);
+        std::ranges::for_each(kMore, measure);
         std::string command = "step_cost";
         for (int i = 1; i < argc; ++i)
             command += std::string(" ") + (std::string_view(argv[i]).find(' ') == std::string_view::npos
@@ -205,7 +252,8 @@ int main(int argc, char** argv) {
                     command.c_str());
         std::printf("One square hidden matrix of so many rows and columns, the options of ");
         std::printf(
-            "[the samples' table](../samples/support/optimizers.cpp); FLOPs and bytes as plans state ");
+            "[the samples' table](../samples/support/optimizers.cpp), or, of forms that it does not have, "
+            "[the program's own](../tests/bench/step_cost.cpp); FLOPs and bytes as plans state ");
         std::printf("them, of steps 1001 to 2000; optimizers of layers see %llu samples.\n\n",
                     static_cast<unsigned long long>(kSamples));
         std::printf("Device: %s (%s).%s%s\n", device.info().name.c_str(), device.info().driver.c_str(),
