@@ -105,6 +105,7 @@ public:
     // Compiles every pipeline of the plan. allocate() and bind() do it too; recording never does.
     void prewarm();
     // Takes memory of the device or of its callbacks; refused, with need and budget, before any is taken.
+    // Like bind(), it also makes what submissions need: a semaphore, and command buffers that hold the step.
     void allocate();
     // Uses the caller's memory. Throws (invalid_argument), and changes nothing, naming the range that is too
     // small, misaligned, not mapped, or without the device-address flag, with need and offer; or the two
@@ -142,8 +143,9 @@ public:
     SliceResult record_slice(VkCommandBuffer commands, const SliceBudget& budget);
     bool slice_pending() const;  // a step has been begun and not completed
 
-    // Submits the recorded step on the device's queue; returns a ticket for wait(). No allocation after the
-    // first call. Throws (unsupported) on a device adopted without a queue and no SubmitInfo::submit.
+    // Submits the recorded step on the device's queue; returns a ticket for wait(). Allocates
+    // nothing, creates nothing. Throws (unsupported) on a device adopted without a queue and no
+    // SubmitInfo::submit.
     std::uint64_t submit(const SubmitInfo& info = {});
     std::uint64_t submit_accumulate(const SubmitInfo& info = {});
     bool finished(std::uint64_t ticket) const;

@@ -101,8 +101,9 @@ struct Plan::Impl {
     void record(VkCommandBuffer commands, Phase phase, std::uint32_t first, std::uint32_t end);
     void record_clear(VkCommandBuffer commands);
     std::uint64_t submit(Phase phase, const SubmitInfo& info);
-    VkCommandBuffer commands_for(Phase phase);
     void create_submission_objects();
+    VkCommandBuffer commands_for(Phase phase);
+    void forget_commands() noexcept;
 
     // plan_timing.cpp
     void create_queries();

@@ -207,7 +207,9 @@ void Plan::Impl::take(PlanRegions memory) {
     std::swap(regions, memory);
     try {
         write_tables();
+        create_submission_objects();
     } catch (...) {
+        forget_commands();
         std::swap(regions, memory);
         throw;
     }

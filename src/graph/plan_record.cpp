@@ -157,7 +157,8 @@ SliceResult Plan::record_slice(VkCommandBuffer commands, const SliceBudget& budg
 
 bool Plan::slice_pending() const { return impl().cursor != 0; }
 
-// All objects of submissions at once, so that later submissions create none.
+// All that submissions need, so that none of them creates anything. initialize(), a part of the set-up
+// itself, records its own.
 void Plan::Impl::create_submission_objects() {
     Device::Impl& device = vk();
     if (timeline == VK_NULL_HANDLE) {
@@ -175,12 +176,20 @@ void Plan::Impl::create_submission_objects() {
                      "vkCreateCommandPool", options.name);
         device.name(VK_OBJECT_TYPE_COMMAND_POOL, pool, options.name);
     }
+    commands_for(Phase::step);
+    if (!program(Phase::accumulate).schedule.dispatches.empty()) commands_for(Phase::accumulate);
+}
+
+// What they recorded points to memory that is not the plan's any more.
+void Plan::Impl::forget_commands() noexcept {
+    if (pool != VK_NULL_HANDLE)
+        vk().vk.FreeCommandBuffers(vk().device, pool, kPhaseCount, command_buffers.data());
+    command_buffers.fill(VK_NULL_HANDLE);
 }
 
 VkCommandBuffer Plan::Impl::commands_for(Phase phase) {
     VkCommandBuffer& commands = command_buffers[static_cast<std::size_t>(phase)];
     if (commands != VK_NULL_HANDLE) return commands;
-    create_submission_objects();
     Device::Impl& device = vk();
     VkCommandBufferAllocateInfo info{VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO};
     info.commandPool = pool;

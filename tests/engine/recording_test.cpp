@@ -116,19 +116,22 @@ TEST_P(RecordingTest, TouchesNothingOfTheHost) {
     }
 }
 
-// Also what an engine asks in every frame, and submissions after the first.
+// Also what an engine asks in every frame; from the first submission on.
 TEST_P(RecordingTest, SubmittingAndAskingAllocateNothing) {
     const Device device = watched_device();
     const SmallTraining training(device);
-    Plan plan = compiled(training, "muon");
-    std::uint64_t ticket = plan.submit();
-    plan.wait(ticket);
+    StepOptions options;
+    options.accumulate = true;
+    Plan plan = compiled(training, "muon", options);
     const HostWatch watch;
-    ticket = plan.submit();
-    plan.wait(ticket);
-    EXPECT_TRUE(plan.finished(ticket));
-    EXPECT_FALSE(plan.slice_pending());
-    EXPECT_EQ(status(plan).step, 2u);
+    for (std::uint64_t step = 1; step <= 2; ++step) {
+        plan.submit_accumulate();
+        const std::uint64_t ticket = plan.submit();
+        plan.wait(ticket);
+        EXPECT_TRUE(plan.finished(ticket));
+        EXPECT_FALSE(plan.slice_pending());
+        EXPECT_EQ(status(plan).step, step);
+    }
     EXPECT_EQ(watch.counts().allocations, 0u);
     EXPECT_EQ(watch.counts().files, 0u);
 }

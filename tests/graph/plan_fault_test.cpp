@@ -85,16 +85,40 @@ TEST_P(PlanFaultTest, RecordsTheBarriersThatTheHazardCheckProves) {
     const Device device = device_through(proxy);
     Chain chain(device);
     Plan plan = chain.graph.compile({});
+    proxy.take_recorded();
     plan.allocate();
-    plan.initialize();
+    const std::string recorded = proxy.take_recorded();
     std::string expected = "B";
     for (const RecordedDispatch& dispatch : plan.impl().recorded(Phase::step))
         expected += dispatch.barrier_before ? "BD" : "D";
     expected += "B";
     EXPECT_EQ(expected, "BDBDBDB");
+    EXPECT_EQ(recorded, expected);
+    plan.initialize();
     proxy.take_recorded();
     plan.run();
-    EXPECT_EQ(proxy.take_recorded(), expected);
+    EXPECT_EQ(proxy.take_recorded(), "") << "a submission records nothing";
+}
+
+// A set-up that failed, at whatever object, is done again, and the step then works on the memory that it got.
+TEST_P(PlanFaultTest, AllocateCanBeTriedAgain) {
+    VulkanProxy proxy(test::plain_entry());
+    const Device device = device_through(proxy);
+    Chain chain(device);
+    Plan plan = chain.graph.compile({});
+    for (const char* function : {"vkCreateSemaphore", "vkCreateCommandPool", "vkAllocateCommandBuffers",
+                                 "vkBeginCommandBuffer", "vkEndCommandBuffer"}) {
+        proxy.fail_function(function, VK_ERROR_OUT_OF_HOST_MEMORY);
+        EXPECT_THROW(plan.allocate(), Error) << function;
+        EXPECT_EQ(proxy.failed(), function);
+        proxy.stop_failing();
+        EXPECT_THROW(plan.submit(), Error) << function;
+    }
+    plan.allocate();
+    plan.initialize();
+    plan.run();
+    const auto actual = chain.actual();
+    for (std::size_t i = 0; i < Chain::kTensors; ++i) test::expect_close(actual[i], chain.expected(1)[i], 3);
 }
 
 TEST_P(PlanFaultTest, ALostDeviceStaysLostAndNeverHangs) {

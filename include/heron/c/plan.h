@@ -28,7 +28,8 @@ HERON_API uint64_t heron_plan_readback_bytes(const heron_plan* plan);   // host-
 
 // Compiles every pipeline of the plan. allocate and bind do it too; recording never does.
 HERON_API heron_result heron_plan_prewarm(heron_plan* plan);
-// Takes the memory from the device (its allocator or the caller's callbacks).
+// Takes the memory from the device (its allocator or the caller's callbacks). Like bind, it also makes what
+// submissions need: a semaphore, and command buffers that hold the step.
 HERON_API heron_result heron_plan_allocate(heron_plan* plan);
 // Uses the caller's memory. Fails (HERON_ERROR_INVALID_ARGUMENT), and changes nothing, naming the range that
 // is too small, misaligned, not mapped, or without the device-address flag, with need and offer; or the two
@@ -88,7 +89,7 @@ static inline heron_result heron_submit_info_init(heron_submit_info* options) {
 }
 
 // Submits the recorded step on the device's queue. `info` may be NULL; `ticket`, for heron_plan_wait(), too.
-// No allocation after the first call. Fails (HERON_ERROR_UNSUPPORTED) on a device adopted without a queue and
+// Allocates nothing, creates nothing. Fails (HERON_ERROR_UNSUPPORTED) on a device adopted without a queue and
 // no `submit`.
 HERON_API heron_result heron_plan_submit(heron_plan* plan, const heron_submit_info* info, uint64_t* ticket);
 HERON_API heron_result heron_plan_submit_accumulate(heron_plan* plan, const heron_submit_info* info,
