@@ -52,7 +52,7 @@ mkdir -p "$cache/swiftshader-trixie" "$builds/debian13"
 bind "$root" /heron/source
 bind "$builds/debian13" /heron/build
 bind "$cache/swiftshader-trixie" /heron/cache/heron/swiftshader-trixie
-environment=(PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root CI="${CI:-true}" DEBIAN_FRONTEND=noninteractive LANG=C.UTF-8
+environment=(PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root CI="$CI" DEBIAN_FRONTEND=noninteractive LANG=C.UTF-8
     XDG_CACHE_HOME=/heron/cache)
 if [ -n "${HERON_GOLDEN_DIR:-}" ]; then
     bind "$HERON_GOLDEN_DIR" /heron/golden

@@ -101,6 +101,8 @@ install_packages() {
     local wanted=(cmake ninja-build pkg-config libvulkan-dev libvulkan-volk-dev glslang-tools spirv-tools
         nlohmann-json3-dev libgtest-dev libeigen3-dev libcli11-dev libstb-dev libfmt-dev zlib1g-dev
         mesa-vulkan-drivers vulkan-validationlayers python3)
+    # The window of the sample neural_texture, and a display without a screen that its test looks at.
+    wanted+=(libglfw3-dev xvfb)
     [ -n "${CXX:-}" ] || command -v c++ >/dev/null || wanted=(g++ "${wanted[@]}")
     for package in "${wanted[@]}"; do
         dpkg-query -W -f '${Status}\n' "$package" 2>/dev/null | grep -q '^install ok installed' || missing+=("$package")
