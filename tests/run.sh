@@ -103,6 +103,10 @@ install_packages() {
         mesa-vulkan-drivers vulkan-validationlayers python3)
     # The window of the sample neural_texture, and a display without a screen that its test looks at.
     wanted+=(libglfw3-dev xvfb)
+    # An allocator that engines have, for the sample frame_loop: Debian 13 has a package of it, Debian 12 none.
+    if [ $install = 1 ] && apt-cache show libvulkan-memory-allocator-dev >/dev/null 2>&1; then
+        wanted+=(libvulkan-memory-allocator-dev)
+    fi
     [ -n "${CXX:-}" ] || command -v c++ >/dev/null || wanted=(g++ "${wanted[@]}")
     for package in "${wanted[@]}"; do
         dpkg-query -W -f '${Status}\n' "$package" 2>/dev/null | grep -q '^install ok installed' || missing+=("$package")

@@ -18,10 +18,10 @@ constexpr float kTurn = 0.01f;  // radians per frame
 
 }  // namespace
 
-FrameLoop::FrameLoop(const Context& context, DeviceMemory& memory, const HostAllocator& host,
-                     Training& training, const LoopOptions& options)
+FrameLoop::FrameLoop(const Context& context, DeviceMemory& memory, const HeronMemory& heron_memory,
+                     const HostAllocator& host, Training& training, const LoopOptions& options)
     : context_(context),
-      memory_(memory),
+      heron_memory_(heron_memory),
       host_(host),
       training_(training),
       options_(options),
@@ -52,7 +52,7 @@ LoopResult FrameLoop::run(Mode mode) {
     const heron::Device& heron = training_.device();
     const std::uint64_t pipelines = heron.pipelines_compiled();
     const std::uint64_t host_allocations = host_.allocations();
-    const std::uint64_t device_allocations = memory_.allocations();
+    const std::uint64_t device_allocations = heron_memory_.allocations();
     auto begun = Clock::now();
     for (std::uint32_t number = 0; number < options_.frames; ++number) {
         Frame& frame = frames_.begin();
@@ -72,7 +72,7 @@ LoopResult FrameLoop::run(Mode mode) {
     result.steps = steps_;
     result.allocations = cost_.allocations;
     result.host_allocations = host_.allocations() - host_allocations;
-    result.device_allocations = memory_.allocations() - device_allocations;
+    result.device_allocations = heron_memory_.allocations() - device_allocations;
     result.pipelines = heron.pipelines_compiled() - pipelines;
     if (mode == Mode::none) return result;
     result.skipped = heron::status(training_.plan()).skipped;

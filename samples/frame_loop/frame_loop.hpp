@@ -8,6 +8,7 @@
 
 #include "frames.hpp"
 #include "heron_cost.hpp"
+#include "heron_memory.hpp"
 #include "scene.hpp"
 #include "training.hpp"
 
@@ -55,8 +56,8 @@ struct LoopResult {
 class FrameLoop {
 public:
     // Uses the training, whose restart() this calls, and the scene once.
-    FrameLoop(const Context& context, DeviceMemory& memory, const HostAllocator& host, Training& training,
-              const LoopOptions& options);
+    FrameLoop(const Context& context, DeviceMemory& memory, const HeronMemory& heron_memory,
+              const HostAllocator& host, Training& training, const LoopOptions& options);
     FrameLoop(const FrameLoop&) = delete;
     FrameLoop& operator=(const FrameLoop&) = delete;
     ~FrameLoop();
@@ -81,7 +82,7 @@ private:
     double choose_budget();
 
     const Context& context_;
-    DeviceMemory& memory_;
+    const HeronMemory& heron_memory_;
     const HostAllocator& host_;
     Training& training_;
     const LoopOptions options_;

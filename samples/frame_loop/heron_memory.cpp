@@ -5,13 +5,17 @@
 
 #if FRAME_LOOP_HAVE_VMA
 
+#include <algorithm>
+#include <string_view>
+
 #include "vma_memory.hpp"
 
 struct HeronMemory::Vma {
     VmaAllocator allocator = nullptr;
     VmaMemory memory;
 
-    explicit Vma(VmaAllocator made) : allocator(made), memory(made) {}
+    Vma(VmaAllocator made, std::span<const std::uint32_t> families)
+        : allocator(made), memory(made, families) {}
     Vma(const Vma&) = delete;
     Vma& operator=(const Vma&) = delete;
     ~Vma() { vmaDestroyAllocator(allocator); }
@@ -26,6 +30,10 @@ HeronMemory::HeronMemory(const Context& context, DeviceMemory& memory, bool vma)
         reinterpret_cast<PFN_vkGetDeviceProcAddr>(context.loader()(handles.instance, "vkGetDeviceProcAddr"));
     VmaAllocatorCreateInfo info{};
     info.flags = VMA_ALLOCATOR_CREATE_BUFFER_DEVICE_ADDRESS_BIT;
+    if (std::ranges::any_of(handles.enabled_extensions, [](std::string_view extension) {
+            return extension == VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
+        }))
+        info.flags |= VMA_ALLOCATOR_CREATE_EXT_MEMORY_BUDGET_BIT;
     info.instance = handles.instance;
     info.physicalDevice = handles.physical_device;
     info.device = handles.device;
@@ -33,11 +41,15 @@ HeronMemory::HeronMemory(const Context& context, DeviceMemory& memory, bool vma)
     info.vulkanApiVersion = handles.api_version;
     VmaAllocator allocator = nullptr;
     samples::check(vmaCreateAllocator(&info, &allocator), "vmaCreateAllocator");
-    vma_ = std::make_unique<Vma>(allocator);
+    vma_ = std::make_unique<Vma>(allocator, context.families());
 }
 
 heron::MemoryCallbacks HeronMemory::callbacks() {
     return vma_ ? vma_->memory.callbacks() : memory_.callbacks();
+}
+
+std::uint64_t HeronMemory::allocations() const {
+    return memory_.allocations() + (vma_ ? vma_->memory.allocations() : 0);
 }
 
 #else
@@ -49,6 +61,8 @@ HeronMemory::HeronMemory(const Context&, DeviceMemory& memory, bool vma) : memor
 }
 
 heron::MemoryCallbacks HeronMemory::callbacks() { return memory_.callbacks(); }
+
+std::uint64_t HeronMemory::allocations() const { return memory_.allocations(); }
 
 #endif
 

@@ -17,6 +17,8 @@ public:
     ~HeronMemory();
 
     heron::MemoryCallbacks callbacks();  // refer to this object
+    // Of device memory, by the renderer's allocator or for Heron, so far.
+    std::uint64_t allocations() const;
 
 private:
     struct Vma;

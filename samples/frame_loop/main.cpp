@@ -80,7 +80,7 @@ int run(const Options& options) {
         DeviceMemory memory(context);
         HeronMemory heron_memory(context, memory, options.vma);
         Training training(context, memory, host, heron_memory.callbacks(), optimizer);
-        FrameLoop loop(context, memory, host, training,
+        FrameLoop loop(context, memory, heron_memory, host, training,
                        {.frames = options.frames, .budget_us = options.budget_us});
         const heron::Plan& plan = training.plan();
         head = fmt::format(

@@ -46,6 +46,19 @@ TEST_P(FrameLoopTest, OneFrameIsEnough) {
     expect_says(outcome, "Weights after 1 steps: the same bits in record, secondary, async");
 }
 
+// The adapter that engines copy, where the build found the allocator.
+TEST_P(FrameLoopTest, TakesMemoryFromTheVulkanMemoryAllocator) {
+    const Outcome outcome = frame_loop("--frames 8 --optimizer shampoo --vma");
+    if (!FRAME_LOOP_HAVE_VMA) {
+        EXPECT_EQ(outcome.code, 2) << outcome.text;
+        expect_says(outcome, "--vma: vk_mem_alloc.h was not found when this program was built");
+        return;
+    }
+    EXPECT_EQ(outcome.code, 0) << outcome.text;
+    expect_says(outcome, "the same bits in record, secondary, async, slices");
+    expect_says(outcome, "Nothing was allocated or compiled inside a frame.");
+}
+
 TEST_P(FrameLoopTest, RefusesWhatItDoesNotKnow) {
     for (const char* wrong : {"--mode twice", "--optimizer none", "--frames 0", "--budget -1"}) {
         const Outcome outcome = frame_loop(wrong);
