@@ -49,8 +49,7 @@ LoopResult FrameLoop::run(Mode mode) {
 
     LoopResult result{.mode = mode, .budget_us = budget_us};
     cost_ = {};
-    const heron::Device& heron = training_.device();
-    const std::uint64_t pipelines = heron.pipelines_compiled();
+    const std::uint64_t pipelines = samples::pipelines_created();
     const std::uint64_t host_allocations = host_.allocations();
     const std::uint64_t device_allocations = heron_memory_.allocations();
     auto begun = Clock::now();
@@ -73,7 +72,7 @@ LoopResult FrameLoop::run(Mode mode) {
     result.allocations = cost_.allocations;
     result.host_allocations = host_.allocations() - host_allocations;
     result.device_allocations = heron_memory_.allocations() - device_allocations;
-    result.pipelines = heron.pipelines_compiled() - pipelines;
+    result.pipelines = samples::pipelines_created() - pipelines;
     if (mode == Mode::none) return result;
     result.skipped = heron::status(training_.plan()).skipped;
     frames_.once(queue, [&](VkCommandBuffer commands) { training_.record_last(commands); });

@@ -48,7 +48,7 @@ struct LoopResult {
     std::uint64_t allocations = 0;  // in Heron: by operator new ...
     std::uint64_t host_allocations = 0;         // ... by the VkAllocationCallbacks that it was given
     std::uint64_t device_allocations = 0;       // ... and of device memory, by anybody
-    std::uint64_t pipelines = 0;                // compiled by Heron after the first frame began
+    std::uint64_t pipelines = 0;                // asked of Vulkan by Heron after the first frame began
     std::vector<Training::Snapshot> snapshots;  // after 1, 2, 4, ... steps
     float last_loss = 0;
 };

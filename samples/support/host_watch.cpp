@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "host_watch.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <new>
+#ifdef _WIN32
+#include <malloc.h>
+#endif
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SAMPLES_COUNT_MEMORY 0
@@ -44,15 +49,43 @@ void* counted(std::size_t bytes) {
     return memory;
 }
 
+void* counted(std::size_t bytes, std::align_val_t alignment) {
+    if (watched.counting()) ++watched.allocations;
+    const auto unit = static_cast<std::size_t>(alignment);
+    if (bytes > std::numeric_limits<std::size_t>::max() - unit) throw std::bad_alloc();
+    const std::size_t rounded = (std::max<std::size_t>(bytes, 1) + unit - 1) / unit * unit;
+#ifdef _WIN32
+    void* memory = _aligned_malloc(rounded, unit);
+#else
+    void* memory = std::aligned_alloc(unit, rounded);
+#endif
+    if (!memory) throw std::bad_alloc();
+    return memory;
+}
+
+void free_aligned(void* memory) noexcept {
+#ifdef _WIN32
+    _aligned_free(memory);
+#else
+    std::free(memory);
+#endif
+}
+
 }  // namespace
 
-// The others of the standard library call these; memory of a higher alignment stays theirs.
+// The others of the standard library call these.
 void* operator new(std::size_t bytes) { return counted(bytes); }
 void* operator new[](std::size_t bytes) { return counted(bytes); }
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete[](void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+void* operator new(std::size_t bytes, std::align_val_t alignment) { return counted(bytes, alignment); }
+void* operator new[](std::size_t bytes, std::align_val_t alignment) { return counted(bytes, alignment); }
+void operator delete(void* memory, std::align_val_t) noexcept { free_aligned(memory); }
+void operator delete[](void* memory, std::align_val_t) noexcept { free_aligned(memory); }
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { free_aligned(memory); }
+void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept { free_aligned(memory); }
 
 #endif
 
@@ -80,20 +113,7 @@ void note_file() noexcept {
 namespace {
 
 std::atomic<PFN_vkGetInstanceProcAddr> next_entry{nullptr};
-
-// The wrapped function of that name. The loader's own, which find the device by their first argument: one
-// serves all devices.
-template <class Name, class Function>
-struct Wrapped;
-
-template <class Name, class Result, class... Arguments>
-struct Wrapped<Name, Result(VKAPI_PTR*)(Arguments...)> {
-    static inline std::atomic<Result(VKAPI_PTR*)(Arguments...)> real{nullptr};
-    static VKAPI_ATTR Result VKAPI_CALL call(Arguments... arguments) {
-        const NotWatched outside;
-        return real.load(std::memory_order_relaxed)(arguments...);
-    }
-};
+std::atomic<std::uint64_t> pipelines{0};
 
 #define SAMPLES_WATCHED_FUNCTIONS(X) \
     X(CmdBeginDebugUtilsLabelEXT)    \
@@ -107,6 +127,7 @@ struct Wrapped<Name, Result(VKAPI_PTR*)(Arguments...)> {
     X(CmdPushConstants)              \
     X(CmdResetQueryPool)             \
     X(CmdWriteTimestamp2)            \
+    X(CreateComputePipelines)        \
     X(FlushMappedMemoryRanges)       \
     X(GetSemaphoreCounterValue)      \
     X(InvalidateMappedMemoryRanges)  \
@@ -117,6 +138,29 @@ struct Wrapped<Name, Result(VKAPI_PTR*)(Arguments...)> {
     struct Name##name {};
 SAMPLES_WATCHED_FUNCTIONS(SAMPLES_NAME)
 #undef SAMPLES_NAME
+
+// What there is to say of a call.
+template <class... Arguments>
+void note(Arguments...) {}
+void note(NameCreateComputePipelines, VkDevice, VkPipelineCache, std::uint32_t count,
+          const VkComputePipelineCreateInfo*, const VkAllocationCallbacks*, VkPipeline*) {
+    pipelines += count;
+}
+
+// The wrapped function of that name. The loader's own, which find the device by their first argument: one
+// serves all devices.
+template <class Name, class Function>
+struct Wrapped;
+
+template <class Name, class Result, class... Arguments>
+struct Wrapped<Name, Result(VKAPI_PTR*)(Arguments...)> {
+    static inline std::atomic<Result(VKAPI_PTR*)(Arguments...)> real{nullptr};
+    static VKAPI_ATTR Result VKAPI_CALL call(Arguments... arguments) {
+        const NotWatched outside;
+        note(Name{}, arguments...);
+        return real.load(std::memory_order_relaxed)(arguments...);
+    }
+};
 
 // The wrapper of what `found` is, or `found` itself where the name is not in the list.
 PFN_vkVoidFunction wrapper(const char* name, PFN_vkVoidFunction found) {
@@ -157,5 +201,7 @@ PFN_vkGetInstanceProcAddr watched_entry(PFN_vkGetInstanceProcAddr next) {
     next_entry = next;
     return instance_function;
 }
+
+std::uint64_t pipelines_created() { return pipelines; }
 
 }  // namespace samples

@@ -50,5 +50,7 @@ void note_file() noexcept;
 // `next`, with the Vulkan functions that recording, submitting and waiting call wrapped in NotWatched. One
 // `next` at a time in a program.
 PFN_vkGetInstanceProcAddr watched_entry(PFN_vkGetInstanceProcAddr next);
+// Compute pipelines that were asked for through it so far, in any thread.
+std::uint64_t pipelines_created();
 
 }  // namespace samples
