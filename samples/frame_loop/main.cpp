@@ -47,10 +47,30 @@ std::vector<Mode> modes_of(const std::string& name) {
     return modes;
 }
 
+// How the figures came about.
+std::string conditions(const Options& options) {
+    return fmt::format(
+        "Build:    {}; {}\n", FRAME_LOOP_BUILD_TYPE,
+        options.validation
+            ? "under the validation layer, which is a part of all times: they are no measurement"
+            : "without the validation layer, so without its messages: --validation counts them");
+}
+
+// A line for each promise that was broken, or one that says what was kept.
+std::string verdict(const std::vector<std::string>& broken, bool validation) {
+    std::string text;
+    for (const std::string& each : broken) text += "FAILED: " + each + "\n";
+    if (broken.empty())
+        text = fmt::format("{}Nothing was allocated or compiled inside a frame.\n",
+                           validation ? "No message of the validation layer. " : "");
+    return text;
+}
+
 void write_report(const Options& options, const std::string& head, const std::string& body) {
     std::ofstream file(options.report);
     file << "# What frames cost\n\nWritten by `frame_loop --optimizer " << options.optimizer << " --frames "
-         << options.frames << (options.validation ? " --validation" : "") << " --report FILE`.\n\n```text\n"
+         << options.frames << (options.vma ? " --vma" : "") << (options.validation ? " --validation" : "")
+         << " --report FILE`.\n\n```text\n"
          << head << "```\n\n"
          << body;
     if (!file.flush()) throw samples::BadInput("--report " + options.report + ": cannot be written");
@@ -86,29 +106,27 @@ int run(const Options& options) {
         head = fmt::format(
             "Renderer: {}, {} x {}, {} triangles; {}\n"
             "Heron:    {}\n"
-            "Plan:     {}, {} dispatches in {} levels; {} of state, {} of workspace, {} seen by the host\n",
+            "Plan:     {}, {} dispatches in {} levels; {} of state, {} of workspace, {} seen by the host\n"
+            "{}",
             context.name(), Scene::kSize.width, Scene::kSize.height, 2 * heron::gpu::GRID * heron::gpu::GRID,
             context.queues_text(), training.device().explain(), optimizer.name, plan.dispatch_count(),
             plan.level_count(), samples::bytes_text(plan.state_bytes()),
             samples::bytes_text(plan.workspace_bytes()),
-            samples::bytes_text(plan.table_bytes() + plan.readback_bytes()));
+            samples::bytes_text(plan.table_bytes() + plan.readback_bytes()), conditions(options));
         fmt::print("{}\n", head);
         std::fflush(stdout);
         for (const Mode mode : modes) results.push_back(loop.run(mode));
         if (!options.image.empty()) write_image(options, memory, loop);
     }
 
-    const std::string body = report_table(results) + "\n" + weights_text(results);
-    fmt::print("{}", body);
-    if (!options.report.empty()) write_report(options, head, body);
     std::vector<std::string> broken = broken_promises(results);
     if (host.live() != 0) broken.push_back(fmt::format("{} pieces of host memory left behind", host.live()));
     if (context.validation_messages() > 0)
         broken.push_back(fmt::format("{} messages of the validation layer", context.validation_messages()));
-    for (const std::string& text : broken) fmt::print("FAILED: {}\n", text);
-    if (broken.empty())
-        fmt::print("{}Nothing was allocated or compiled inside a frame.\n",
-                   options.validation ? "No message of the validation layer. " : "");
+    const std::string body =
+        report_table(results) + "\n" + weights_text(results) + "\n" + verdict(broken, options.validation);
+    fmt::print("{}", body);
+    if (!options.report.empty()) write_report(options, head, body);
     return broken.empty() ? 0 : 1;
 }
 

@@ -88,9 +88,8 @@ std::string report_table(std::span<const LoopResult> results) {
         "the "
         "driver's part\nincluded; new, callbacks: allocations in Heron while frames were recorded, by "
         "operator "
-        "new and by the\nVkAllocationCallbacks that it was given; device: of device memory; pipelines: "
-        "compiled; "
-        "all after the set-up.\n";
+        "new and by the\nVkAllocationCallbacks that it was given; device: of device memory; pipelines: that "
+        "Heron asked Vulkan\nfor; all after the set-up, the first frame included.\n";
     return text;
 }
 
