@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# A folder, and a .tar.gz of it, with the self-test, tests, benchmarks and golden files, for a machine where nothing can be
-# installed: it needs glibc 2.36 (when made on Debian 12) and a Vulkan driver. There: ./run
+# A folder, and a .tar.gz of it, with the self-test, tests, benchmarks, samples and golden files, for a machine where nothing
+# can be installed: it needs glibc 2.36 (when made on Debian 12) and a Vulkan driver. There: ./run
 set -euo pipefail
 
 usage() {
@@ -42,7 +42,9 @@ done
 output=${output:-$build/heron-bundle}
 mkdir -p "$build"
 
-arguments=(-DCMAKE_BUILD_TYPE=Release "-DCMAKE_EXE_LINKER_FLAGS=-static-libstdc++ -static-libgcc")
+# No library that a program does not use, nor GLFW, which neural_texture needs for its window alone.
+arguments=(-DCMAKE_BUILD_TYPE=Release "-DCMAKE_EXE_LINKER_FLAGS=-static-libstdc++ -static-libgcc -Wl,--as-needed"
+    -DCMAKE_DISABLE_FIND_PACKAGE_glfw3=ON)
 if [ -n "$newer" ]; then
     libraries=$newer/usr/lib/$(uname -m)-linux-gnu
     loader=$(find "$libraries" -maxdepth 1 -name 'ld-linux-*.so.*' | head -n 1)
@@ -73,15 +75,17 @@ cmake -S "$root" -B "$build" -G Ninja "${arguments[@]}" "$@" | grep -E '^-- Hero
 [ $compile = 0 ] || cmake --build "$build" --parallel "$jobs" >"$build/build.log" 2>&1 || { tail -n 60 "$build/build.log" && exit 1; }
 
 rm -rf "$output"
-mkdir -p "$output"/{bench,lib,tests}
+mkdir -p "$output"/{bench,lib,samples,tests}
 cp "$build/samples/device_report/device_report" "$output/"
+for sample in frame_loop neural_texture; do cp "$build/samples/$sample/$sample" "$output/samples/"; done
 # bench_table reads lines; it does not write any.
 find "$build/tests/bench" -maxdepth 1 \( -name 'bench_*' -o -name tune_gemm \) ! -name bench_table -type f -executable \
     -exec cp {} "$output/bench/" \;
 for folder in core graph linalg curvature optim state golden; do
     find "$build/tests/$folder" -maxdepth 1 -type f -name '*_test' -executable -exec cp {} "$output/tests/" \;
 done
-strip "$output/device_report" "$output"/tests/* "$output"/bench/*
+programs=("$output/device_report" "$output"/{tests,bench,samples}/*)
+strip "${programs[@]}"
 cp -r "${HERON_GOLDEN_DIR:-$root/tests/golden/data}" "$output/golden"
 # For machines with a driver and no loader; ./run uses it only there.
 loader_library=$(ldconfig -p | sed -n 's/.*libvulkan\.so\.1 (.*x86-64.*) => //p' | head -n 1)
@@ -91,10 +95,10 @@ cp "$root/LICENSE" "$output/"
 git -C "$root" describe --always --dirty >"$output/commit" 2>/dev/null || echo unknown >"$output/commit"
 
 # What another machine must have: nothing but glibc.
-for program in "$output/device_report" "$output"/tests/* "$output"/bench/*; do
+for program in "${programs[@]}"; do
     needed=$(readelf -d "$program" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | grep -vE '^(libc|libm|ld-linux.*)\.so' || true)
     [ -z "$needed" ] || fail "$(basename "$program") needs $needed"
 done
-version=$(cat "$output/device_report" "$output"/tests/* "$output"/bench/* | grep -aoE 'GLIBC_2\.[0-9]+' | sort -uV | tail -n 1)
+version=$(cat "${programs[@]}" | grep -aoE 'GLIBC_2\.[0-9]+' | sort -uV | tail -n 1)
 tar -C "$(dirname "$output")" -czf "$output.tar.gz" "$(basename "$output")"
 echo "-- $output.tar.gz: $(du -h "$output.tar.gz" | cut -f1), $(find "$output/tests" -type f | wc -l) test programs, needs ${version/_/ }"
