@@ -153,6 +153,27 @@ TEST_F(NeuralTextureProgram, LearnsTheSameInAWindowAndShowsIt) {
     EXPECT_EQ(wrong, "") << text_of(log);
 }
 
+// All matrices take part in the same dispatches, so their number does not grow with the layers'.
+TEST_F(NeuralTextureProgram, StepHasFewDispatchesForAnyNumberOfLayers) {
+    const std::string arguments =
+        "--size 24 --samples 64 --steps 1 --optimizers muon,shampoo,fismo --layers ";
+    const auto counts = [&](const std::string& layers) {
+        const Outcome outcome = train(arguments + layers);
+        EXPECT_EQ(outcome.code, 0) << outcome.text;
+        std::vector<int> result;
+        for (const std::string& line : lines_with(outcome.text, "a step: passes ")) {
+            const std::string before = ", optimizer ";
+            result.push_back(std::atoi(&line[line.find(before) + before.size()]));
+        }
+        EXPECT_EQ(result.size(), 3u) << outcome.text;
+        return result;
+    };
+    const std::vector<int> two = counts("2");
+    ASSERT_EQ(two.size(), 3u);
+    EXPECT_EQ(counts("3"), two);
+    EXPECT_EQ(two[0], 6) << "Muon, with the AdamW of grid, biases and last layer";
+}
+
 TEST_F(NeuralTextureProgram, ReadsPictures) {
     ASSERT_EQ(train("--size 24 --samples 64 --steps 2").code, 0);
     const std::string picture = (folder_ / "out" / "muon-panels.png").string();
