@@ -8,6 +8,7 @@
 #include "heron/spirv/engine_backward_samples.hpp"
 #include "heron/spirv/engine_backward_weights.hpp"
 #include "heron/spirv/engine_render.hpp"
+#include "support/compute_pipeline.hpp"
 
 using samples::check;
 
@@ -164,35 +165,13 @@ heron::AdoptedDevice Engine::handles() const {
 }
 
 void Engine::create_pipelines() {
-    const VkPushConstantRange range{.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT,
-                                    .size = sizeof(heron::gpu::EnginePush)};
-    const VkPipelineLayoutCreateInfo info{.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
-                                          .pushConstantRangeCount = 1,
-                                          .pPushConstantRanges = &range};
-    check(vk_.CreatePipelineLayout(device_, &info, nullptr, &layout_), "vkCreatePipelineLayout");
-    pipelines_ = {create_pipeline(heron::spirv::engine_backward_samples),
-                  create_pipeline(heron::spirv::engine_backward_weights),
-                  create_pipeline(heron::spirv::engine_render)};
-}
-
-VkPipeline Engine::create_pipeline(std::span<const std::uint32_t> spirv) {
-    const VkShaderModuleCreateInfo module_info{.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
-                                               .codeSize = spirv.size_bytes(),
-                                               .pCode = spirv.data()};
-    VkShaderModule module = VK_NULL_HANDLE;
-    check(vk_.CreateShaderModule(device_, &module_info, nullptr, &module), "vkCreateShaderModule");
-    const VkComputePipelineCreateInfo info{
-        .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
-        .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
-                  .stage = VK_SHADER_STAGE_COMPUTE_BIT,
-                  .module = module,
-                  .pName = "main"},
-        .layout = layout_};
-    VkPipeline pipeline = VK_NULL_HANDLE;
-    const VkResult result = vk_.CreateComputePipelines(device_, VK_NULL_HANDLE, 1, &info, nullptr, &pipeline);
-    vk_.DestroyShaderModule(device_, module, nullptr);
-    check(result, "vkCreateComputePipelines");
-    return pipeline;
+    layout_ = samples::create_pipeline_layout(vk_, device_, VK_SHADER_STAGE_COMPUTE_BIT,
+                                              sizeof(heron::gpu::EnginePush));
+    const auto pipeline = [&](std::span<const std::uint32_t> spirv) {
+        return samples::create_compute_pipeline(vk_, device_, spirv, layout_);
+    };
+    pipelines_ = {pipeline(heron::spirv::engine_backward_samples),
+                  pipeline(heron::spirv::engine_backward_weights), pipeline(heron::spirv::engine_render)};
 }
 
 void Engine::dispatch(VkCommandBuffer commands, Shader shader, const heron::gpu::EnginePush& push,

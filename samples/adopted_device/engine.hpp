@@ -6,7 +6,6 @@
 #include <array>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -75,7 +74,6 @@ private:
     };
 
     void create_pipelines();
-    VkPipeline create_pipeline(std::span<const std::uint32_t> spirv);
 
     PFN_vkGetInstanceProcAddr get_;
     VkInstance instance_ = VK_NULL_HANDLE;

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "support/bad_input.hpp"
+#include "support/compute_pipeline.hpp"
 #include "support/host_watch.hpp"
 
 using samples::check;
@@ -180,40 +181,16 @@ heron::AdoptedDevice Context::handles() const {
 }
 
 VkShaderModule Context::create_module(std::span<const std::uint32_t> spirv) const {
-    const VkShaderModuleCreateInfo info{.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
-                                        .codeSize = spirv.size_bytes(),
-                                        .pCode = spirv.data()};
-    VkShaderModule module = VK_NULL_HANDLE;
-    check(vk_.CreateShaderModule(device_, &info, nullptr, &module), "vkCreateShaderModule");
-    return module;
+    return samples::create_shader_module(vk_, device_, spirv);
 }
 
 VkPipelineLayout Context::create_layout(VkShaderStageFlags stages, std::uint32_t push_bytes) const {
-    const VkPushConstantRange range{.stageFlags = stages, .size = push_bytes};
-    const VkPipelineLayoutCreateInfo info{.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
-                                          .pushConstantRangeCount = 1,
-                                          .pPushConstantRanges = &range};
-    VkPipelineLayout layout = VK_NULL_HANDLE;
-    check(vk_.CreatePipelineLayout(device_, &info, nullptr, &layout), "vkCreatePipelineLayout");
-    return layout;
+    return samples::create_pipeline_layout(vk_, device_, stages, push_bytes);
 }
 
 VkPipeline Context::create_compute_pipeline(std::span<const std::uint32_t> spirv,
                                             VkPipelineLayout layout) const {
-    const VkShaderModule module = create_module(spirv);
-    const VkComputePipelineCreateInfo info{
-        .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
-        .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
-                  .stage = VK_SHADER_STAGE_COMPUTE_BIT,
-                  .module = module,
-                  .pName = "main"},
-        .layout = layout};
-    VkPipeline pipeline = VK_NULL_HANDLE;
-    const VkResult result =
-        vk_.CreateComputePipelines(device_, pipeline_cache_, 1, &info, nullptr, &pipeline);
-    vk_.DestroyShaderModule(device_, module, nullptr);
-    check(result, "vkCreateComputePipelines");
-    return pipeline;
+    return samples::create_compute_pipeline(vk_, device_, spirv, layout, pipeline_cache_);
 }
 
 Timeline Context::create_timeline() const {
