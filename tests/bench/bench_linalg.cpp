@@ -37,11 +37,14 @@ struct Request {
     Size size;
     mutable int made = 0;  // tensors, for their names
 
+    Tensor state(DType dtype, const Shape& shape) const {
+        return graph.state("made " + std::to_string(made++), dtype, shape);
+    }
     Tensor make(std::uint64_t rows, std::uint64_t cols, DType dtype = DType::f32) const {
-        return graph.state("made " + std::to_string(made++), dtype, {size.batch, rows, cols});
+        return state(dtype, {size.batch, rows, cols});
     }
     Tensor list(std::uint64_t count, DType dtype = DType::f32) const {
-        return graph.state("made " + std::to_string(made++), dtype, {size.batch, count});
+        return state(dtype, {size.batch, count});
     }
     // Before the step: for what is done in place, and for further inputs.
     Tensor copy() const {
@@ -52,12 +55,48 @@ struct Request {
         return result;
     }
     Tensor random(std::uint64_t rows, std::uint64_t cols, Distribution how = Distribution::normal) const {
-        const Tensor result = rows == 1 ? list(cols) : make(rows, cols);
+        return filled(rows == 1 ? list(cols) : make(rows, cols), how);
+    }
+    Tensor filled(const Tensor& result, Distribution how = Distribution::normal) const {
         graph.set_phase(Phase::initialize);
         fill_random(graph, result, {.distribution = how, .control = false, .scale = 0.01f});
         graph.set_phase(Phase::step);
         return result;
     }
+    // For what takes one matrix: the rows of all.
+    std::uint64_t all_rows() const { return size.batch * size.rows; }
+    Tensor one_matrix() const { return filled(state(DType::f32, {all_rows(), size.cols})); }
+    Tensor vector(std::uint64_t count) const { return filled(state(DType::f32, {count})); }
+
+    LdltFactor ldlt_factor() const {
+        return {.l = make(size.rows, size.cols),
+                .d = make(size.rows, 2),
+                .permutation = list(size.rows, DType::u32)};
+    }
+    // 4 bits an element.
+    QuantizedMatrix quantized() const {
+        const QuantizeOptions how{};
+        const std::uint64_t words = quantized_words(size.cols, how.bits),
+                            blocks = (size.cols + how.block - 1) / how.block;
+        return {.codes = state(DType::u32, {all_rows(), words}),
+                .absmax = state(DType::f32, {all_rows(), blocks})};
+    }
+    // Of as many gradients as there are rows; known before the step.
+    FisherInverse fisher() const {
+        const FisherInverse result = new_fisher();
+        const Tensor gradients = one_matrix();
+        graph.set_phase(Phase::initialize);
+        fisher_inverse(graph, gradients, result);
+        graph.set_phase(Phase::step);
+        return result;
+    }
+    FisherInverse new_fisher() const {
+        return {.rows = state(DType::f32, {all_rows(), size.cols}),
+                .gradients = static_cast<std::uint32_t>(all_rows())};
+    }
+    // Nearly all weights: words of random bits.
+    Tensor kept() const { return filled(state(DType::u32, {size.cols}), Distribution::bits); }
+
     // Rows of a window of gradients that is in use.
     Window window() const {
         const Window result{
@@ -108,18 +147,27 @@ const std::vector<Size> kSquares{{32, 64, 64}, {8, 128, 128}, {1, 256, 256}, {1,
 const std::vector<Size> kSmallSquares{{32, 64, 64}, {8, 128, 128}, {1, 256, 256}};
 const std::vector<Size> kTall{{8, 256, 64}, {1, 1024, 256}};
 const std::vector<Size> kLong{{1, 2048, 2048}};
-const std::vector<Size> kWindow{{1, 32, 131072}};  // gradients, elements
+const std::vector<Size> kWindow{{1, 32, 131072}};  // gradients, elements; so the next two
 const std::vector<Size> kLongWindow{{1, 256, 131072}};
+const std::vector<Size> kFisher{{1, 64, 131072}};
+const std::vector<Size> kPolar{{32, 64, 64}, {1, 256, 1024}, {1, 512, 512}};
 
 double window_step_flops(double s, double d) { return 4 * s * d + 2 * s * s * s / 3; }
+double newton_schulz_flops(double m, double n) { return 5 * (4 * m * m * n + 2 * m * m * m); }
 
 const std::vector<Primitive>& primitives() {
     static const std::vector<Primitive> list{
         {"polar",
          Input::random,
-         {{32, 64, 64}, {1, 256, 1024}, {1, 512, 512}},
-         [](double m, double n) { return 5 * (4 * m * m * n + 2 * m * m * m); },
+         kPolar,
+         newton_schulz_flops,
          [](const Request& r) { polar(r.graph, r.in, r.make(r.size.rows, r.size.cols)); },
+         {"OpenBLAS sgemm", "cblas_sgemm", newton_schulz}},
+        {"polar_iterate",
+         Input::random,
+         kPolar,
+         newton_schulz_flops,
+         [](const Request& r) { polar_iterate(r.graph, r.random(r.size.rows, r.size.cols), {}); },
          {"OpenBLAS sgemm", "cblas_sgemm", newton_schulz}},
         {"cholesky",
          Input::spd,
@@ -127,6 +175,8 @@ const std::vector<Primitive>& primitives() {
          [](double n, double) { return n * n * n / 3; },
          [](const Request& r) { cholesky(r.graph, r.in, r.make(r.size.rows, r.size.cols)); },
          {"OpenBLAS spotrf", "spotrf_", spotrf}},
+        {"log_determinant", Input::lower, kSquares, no_flops,
+         [](const Request& r) { log_determinant(r.graph, r.in, r.list(1)); }, kCopy},
         {"spd_inverse",
          Input::spd,
          kSquares,
@@ -187,13 +237,21 @@ const std::vector<Primitive>& primitives() {
          Input::spd,
          {{32, 64, 64}, {8, 128, 128}, {1, 256, 256}, {1, 2048, 2048}},
          [](double n, double) { return n * n * n / 3; },
-         [](const Request& r) {
-             ldlt(r.graph, r.in,
-                  {.l = r.make(r.size.rows, r.size.cols),
-                   .d = r.make(r.size.rows, 2),
-                   .permutation = r.list(r.size.rows, DType::u32)});
-         },
+         [](const Request& r) { ldlt(r.graph, r.in, r.ldlt_factor()); },
          {"OpenBLAS ssytrf", "ssytrf_", ssytrf}},
+        {"ldlt_solve",
+         Input::spd,
+         kSmallSquares,
+         [](double n, double) { return 2 * n * n * n; },
+         [](const Request& r) {
+             const LdltFactor factor = r.ldlt_factor();
+             r.graph.set_phase(Phase::initialize);
+             ldlt(r.graph, r.in, factor);
+             r.graph.set_phase(Phase::step);
+             ldlt_solve(r.graph, factor, r.random(r.size.rows, r.size.cols),
+                        r.make(r.size.rows, r.size.cols));
+         },
+         {"OpenBLAS ssytrs", "ssytrs_", ssytrs_of_factor}},
         {"qr",
          Input::random,
          kTall,
@@ -313,6 +371,38 @@ const std::vector<Primitive>& primitives() {
                                r.random(1, r.size.rows), r.list(r.size.rows));
          },
          kCopy},
+        {"fisher_inverse", Input::random, kFisher,
+         [](double m, double d) { return 2 * d * m * m + d / 128 * m * m * m / 3; },
+         [](const Request& r) { fisher_inverse(r.graph, r.one_matrix(), r.new_fisher()); }, kCopy},
+        {"fisher_product", Input::random, kFisher, [](double m, double d) { return 4 * m * d; },
+         [](const Request& r) {
+             fisher_product(r.graph, r.fisher(), r.vector(r.size.cols), r.vector(r.size.cols));
+         },
+         kCopy},
+        {"fisher_diagonal", Input::random, kFisher, [](double m, double d) { return 2 * m * d; },
+         [](const Request& r) { fisher_diagonal(r.graph, r.fisher(), r.vector(r.size.cols)); }, kCopy},
+        {"fisher_elements", Input::random, kFisher, [](double m, double d) { return 2 * m * d; },
+         [](const Request& r) {  // as many as there are columns, all the first: indices nobody has written
+             fisher_elements(r.graph, r.fisher(), r.state(DType::u32, {r.size.cols, 2}),
+                             r.vector(r.size.cols));
+         },
+         kCopy},
+        {"pruning_scores", Input::random, kFisher, [](double m, double d) { return 2 * m * d; },
+         [](const Request& r) {
+             pruning_scores(r.graph, r.fisher(), r.vector(r.size.cols), r.kept(), r.vector(r.size.cols));
+         },
+         kCopy},
+        {"prune_smallest",
+         Input::random,
+         {{1, 1, 65536}},
+         no_flops,
+         [](const Request& r) {
+             prune_smallest(r.graph, r.vector(r.size.cols), r.kept(), (r.size.cols + 15) / 16);
+         },
+         kCopy},
+        {"prune_weights", Input::random, kFisher, [](double m, double d) { return 6 * m * d; },
+         [](const Request& r) { prune_weights(r.graph, r.fisher(), r.kept(), r.vector(r.size.cols)); },
+         kCopy},
         {"sum", Input::random, kLong, no_flops, [](const Request& r) { sum(r.graph, r.in, r.list(1)); },
          kCopy},
         {"frobenius_norm", Input::random, kLong, no_flops,
@@ -325,6 +415,8 @@ const std::vector<Primitive>& primitives() {
          [](const Request& r) { column_norms(r.graph, r.in, r.list(r.size.cols)); }, kCopy},
         {"normalize_rows", Input::random, kLong, no_flops,
          [](const Request& r) { normalize_rows(r.graph, r.in, r.make(r.size.rows, r.size.cols)); }, kCopy},
+        {"normalize_columns", Input::random, kLong, no_flops,
+         [](const Request& r) { normalize_columns(r.graph, r.in, r.make(r.size.rows, r.size.cols)); }, kCopy},
         {"scale_rows", Input::random, kLong, no_flops,
          [](const Request& r) {
              scale_rows(r.graph, r.in, r.random(1, r.size.rows), r.make(r.size.rows, r.size.cols));
@@ -337,6 +429,13 @@ const std::vector<Primitive>& primitives() {
          kCopy},
         {"convert", Input::random, kLong, no_flops,
          [](const Request& r) { convert(r.graph, r.in, r.make(r.size.rows, r.size.cols, DType::bf16)); },
+         kCopy},
+        {"quantize", Input::random, kLong, no_flops,
+         [](const Request& r) { quantize(r.graph, r.one_matrix(), r.quantized()); }, kCopy},
+        {"dequantize", Input::random, kLong, no_flops,
+         [](const Request& r) {  // codes that nobody has written: they all take as long
+             dequantize(r.graph, r.quantized(), r.one_matrix());
+         },
          kCopy},
         {"dct",
          Input::random,

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <vector>
 
 #include "blas.hpp"
@@ -36,6 +37,15 @@ inline void ssytrf(float* a, int n, int) {
     std::vector<float> work(static_cast<std::size_t>(length));
     find<Routine<const char*, const int*, float*, const int*, int*, float*, const int*, int*>>("ssytrf_")(
         "U", &n, a, &n, pivots.data(), work.data(), &length, &info);
+}
+// Of a factor whose pivots are single elements, in their places; as many right-hand sides as rows.
+inline void ssytrs_of_factor(float* a, int n, int) {
+    int info = 0;
+    std::vector<int> pivots(static_cast<std::size_t>(n));
+    std::iota(pivots.begin(), pivots.end(), 1);
+    std::vector<float> x(static_cast<std::size_t>(n) * n, 1.0f);
+    find<Routine<const char*, const int*, const int*, const float*, const int*, const int*, float*,
+                 const int*, int*>>("ssytrs_")("U", &n, &n, a, &n, pivots.data(), x.data(), &n, &info);
 }
 // The column-major matrix that LAPACK sees is cols x rows; ours is factored as the tall one that it is.
 inline void sgeqrf(float* a, int rows, int cols) {
