@@ -3,8 +3,9 @@
 //
 // One line of JSON a case: the shapes of tests/cases/gemm_cases.hpp with each variant that the device can
 // run, plain and transposed, the symmetric product X X^T of the squares, and a batch. The peer is OpenBLAS's
-// sgemm (null where the library is not installed), which is a yardstick for CPU drivers only; `plain_ratio`
-// of a symmetric product is the full product's time over its own.
+// sgemm (null where the library is not installed; peer_core: the processor that it chose its kernels for),
+// which is a yardstick for CPU drivers only; `plain_ratio` of a symmetric product is the full product's time
+// over its own, `naive_ratio` the time of a shader without tiles over that of the chosen kernel.
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -14,12 +15,16 @@
 #include "cases/gemm_cases.hpp"
 #include "heron/heron.hpp"
 #include "linalg/gemm.hpp"
+#include "naive_gemm.hpp"
 #include "support/reference.hpp"
 
 namespace {
 
 using namespace heron;
 using namespace heron::bench;
+
+// Up to so many multiplications, what is slow beside the chosen kernel is measured too.
+constexpr std::uint64_t kNear = 512 * 512 * 512;
 
 struct Options {
     std::string variant;
@@ -108,10 +113,17 @@ Sample run_case(const Device& device, const Case& x, const std::string& variant,
         });
         line.peer("OpenBLAS sgemm", {peer, {}});
         line.fields["peer_gflops"] = flops / peer.median * 1e-6;
+        line.fields["peer_core"] = openblas_core();
     } else {
         line.no_peer();
     }
     if (plain) line.fields["plain_ratio"] = plain->median / wall.median;
+    const bool whole = x.batch == 1 && !x.transposed_b && !x.symmetric && x.dtype == DType::f32;
+    if (variant.empty() && whole && m * n * k <= kNear) {
+        const Sample naive = naive_gemm_times(device, buffer_a, buffer_b, m, n, k, options.repeats).wall_ms;
+        line.fields["naive_ms"] = naive.median;
+        line.fields["naive_ratio"] = naive.median / wall.median;
+    }
     line.print();
     return wall;
 }
@@ -130,8 +142,7 @@ void run(const Device& device, const Options& options) {
     for (const test::GemmSize& size : options.sizes)
         for (const std::string& variant : variants) {
             // What the table does not choose is only of interest where it is near.
-            if (!variant.empty() && options.variant.empty() && size.m * size.n * size.k > 512 * 512 * 512)
-                continue;
+            if (!variant.empty() && options.variant.empty() && size.m * size.n * size.k > kNear) continue;
             const GemmKernel* kernel = find_kernel(variant);
             const DType dtype = kernel == nullptr ? DType::f32
                                 : kernel->pairs   ? DType::f16

@@ -4,8 +4,12 @@
 // One line of JSON a case: the step of the fashion_mnist sample's network, element-wise steps of 1, 100 and
 // 10,000 tensors, and matrix optimizers with Muon as their peer on one square matrix. Else the peer is a
 // plain copy of as many bytes on the same device in the same run: a ratio of 1 means that the step moves its
-// bytes as fast as a copy does. record_us is the CPU time of Plan::record.
+// bytes as fast as a copy does. record_us is the CPU time of Plan::record; step_bound the whole step's time
+// over that of its kernels and 6 us for each dispatch, which is what one costs on lavapipe. On CPU drivers
+// the steps of one tensor have triad_gbytes_per_s, what the processors reach without a driver, and
+// triad_ratio, the share of it.
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +17,7 @@
 #include "copy.hpp"
 #include "core/device.hpp"
 #include "heron/heron.hpp"
+#include "triad.hpp"
 
 namespace {
 
@@ -87,10 +92,18 @@ private:
     Buffer weights_, gradients_;
 };
 
-// The peer is a copy of as many bytes, unless another is given. Returns the step's times.
+constexpr double kDispatchMs = 0.006;
+
+// What a step is compared with, where that is known.
+struct Beside {
+    const Times* muon = nullptr;  // the peer instead of a copy of as many bytes
+    std::optional<double> triad_gbytes_per_s;
+};
+
+// Returns the step's times.
 Times report(Device& device, const std::string& name, const Network& network,
              std::initializer_list<const Optimizer*> optimizers, const StepOptions& options, int repeats,
-             const Times* muon = nullptr) {
+             const Beside& beside = {}) {
     const auto begin = Clock::now();
     Plan plan = compile(device, optimizers, options);
     plan.allocate();
@@ -110,10 +123,18 @@ Times report(Device& device, const std::string& name, const Network& network,
     line.fields["compile_ms"] = compile_ms;
     line.fields["record_us"] = record_us(device, plan);
     line.times(times);
-    line.fields["gbytes_per_s"] = plan.bytes() / step_ms * 1e-6;
+    if (times.gpu_ms && times.gpu_ms->median > 0)
+        line.fields["step_bound"] =
+            times.wall_ms.median / (times.gpu_ms->median + kDispatchMs * plan.dispatch_count());
+    const double gbytes_per_s = plan.bytes() / step_ms * 1e-6;
+    line.fields["gbytes_per_s"] = gbytes_per_s;
     line.fields["gflops"] = plan.flops() / step_ms * 1e-6;
-    if (muon != nullptr)
-        line.peer("muon", *muon);
+    if (beside.triad_gbytes_per_s) {
+        line.fields["triad_gbytes_per_s"] = *beside.triad_gbytes_per_s;
+        line.fields["triad_ratio"] = gbytes_per_s / *beside.triad_gbytes_per_s;
+    }
+    if (beside.muon != nullptr)
+        line.peer("muon", *beside.muon);
     else
         line.peer("copy", copy_times(device, plan.bytes(), repeats));
     line.print();
@@ -151,10 +172,13 @@ void run(Device& device, std::uint64_t elements, int repeats) {
             adamw.add(network.parameter(i));
             sgd.add(network.parameter(i));
         }
+        Beside beside;
+        if (tensors == 1 && device.capabilities().cpu)
+            beside.triad_gbytes_per_s = triad_gbytes_per_s(elements, repeats);
         const std::string suffix = " " + std::to_string(tensors) + " tensors";
-        report(device, "adamw" + suffix, network, {&adamw}, plain, repeats);
-        report(device, "adamw guarded" + suffix, network, {&adamw}, options, repeats);
-        report(device, "sgd momentum" + suffix, network, {&sgd}, plain, repeats);
+        report(device, "adamw" + suffix, network, {&adamw}, plain, repeats, beside);
+        report(device, "adamw guarded" + suffix, network, {&adamw}, options, repeats, beside);
+        report(device, "sgd momentum" + suffix, network, {&sgd}, plain, repeats, beside);
     }
 }
 
@@ -168,7 +192,7 @@ void run_matrix(Device& device, std::uint64_t order, int repeats) {
     const Times peer = report(device, "muon" + suffix, network, {&muon}, options, repeats);
     const auto beside = [&](const std::string& name, Optimizer&& optimizer) {
         optimizer.add(network.parameter(0));
-        report(device, name + suffix, network, {&optimizer}, options, repeats, &peer);
+        report(device, name + suffix, network, {&optimizer}, options, repeats, {.muon = &peer});
     };
     beside("fismo", Fismo(device, {.refresh = {.interval = 1}}));
     beside("fismo whitened",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Reads the lines of benchmark programs (standard input) and writes them as a page in Markdown: a table for
-// each benchmark, a row for each case.
+// Reads the lines of benchmark programs (standard input) and writes them as a page in Markdown: the goals for
+// such a device and what was reached, then a table for each benchmark, a row for each case.
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
 #include <map>
@@ -32,18 +33,124 @@ std::string case_of(const Json& line) {
     return text;
 }
 
-std::string number(const Json& line, const char* key) {
-    const auto found = line.find(key);
-    if (found == line.end() || !found->is_number()) return "";
+std::string number(double value) {
     char text[32];
-    std::snprintf(text, sizeof(text), "%.3g", found->get<double>());
+    std::snprintf(text, sizeof(text), "%.3g", value);
     return text;
+}
+
+bool has(const Json& line, const char* key) {
+    const auto found = line.find(key);
+    return found != line.end() && found->is_number();
+}
+
+std::string number(const Json& line, const char* key) {
+    return has(line, key) ? number(line[key].get<double>()) : "";
+}
+
+// What only some benchmarks have.
+struct Column {
+    const char* key;
+    const char* title;
+};
+constexpr Column kColumns[] = {{"first_ms", "first ms"},           {"worst_ms", "worst ms"},
+                               {"plain_ratio", "to full product"}, {"naive_ratio", "to naive shader"},
+                               {"triad_ratio", "of triad"},        {"step_bound", "of its kernels"}};
+
+std::vector<Column> columns_of(const std::vector<Json>& lines) {
+    std::vector<Column> columns;
+    for (const Column& column : kColumns)
+        if (std::ranges::any_of(lines, [&](const Json& line) { return has(line, column.key); }))
+            columns.push_back(column);
+    return columns;
+}
+
+// --- Goals: a ratio of one run, for a kind of device. The worst of the cases counts.
+
+bool is_on(const Json& line, const char* device) {
+    return line.value("device", "").find(device) != std::string::npos;
+}
+bool is_lavapipe(const Json& line) { return is_on(line, "llvmpipe"); }
+bool is_swiftshader(const Json& line) { return is_on(line, "SwiftShader"); }
+bool is_hardware(const Json& line) { return !is_lavapipe(line) && !is_swiftshader(line); }
+
+// One product of squares, 512 to 2048, by the kernel that Heron chooses.
+bool is_square_product(const Json& line) {
+    const std::uint64_t n = line.value("n", std::uint64_t{0});
+    return line["benchmark"] == "gemm" && line.value("batch", 0) == 1 && !line.value("forced", false) &&
+           line.value("dtype", "") == "f32" && n >= 512 && n <= 2048 &&
+           line.value("m", std::uint64_t{0}) == n && line.value("k", std::uint64_t{0}) == n;
+}
+bool is_full_product(const Json& line) { return is_square_product(line) && !line.value("symmetric", false); }
+bool is_symmetric_product(const Json& line) {
+    return is_square_product(line) && line.value("symmetric", false);
+}
+bool is_product_512(const Json& line) { return is_full_product(line) && line["n"] == 512; }
+
+bool is_step(const Json& line) { return line["benchmark"] == "step"; }
+bool is_large_step(const Json& line) {
+    return is_step(line) && line.value("elements", std::uint64_t{0}) >= 16'000'000;
+}
+bool is_large_adamw(const Json& line) {
+    return is_large_step(line) && line.value("case", "") == "adamw 1 tensors";
+}
+bool is_large_update(const Json& line) {
+    return is_large_adamw(line) ||
+           (is_large_step(line) && line.value("case", "") == "sgd momentum 1 tensors");
+}
+
+enum class Bound { least, most };
+
+struct Goal {
+    bool (*device)(const Json& line);
+    const char* text;
+    bool (*counts)(const Json& line);
+    const char* field;
+    Bound bound;
+    double limit;
+};
+constexpr Goal kGoals[] = {
+    {is_lavapipe, "f32 products of 512 to 2048: OpenBLAS's time over theirs", is_full_product, "peer_ratio",
+     Bound::least, 0.28},
+    {is_lavapipe, "symmetric products of 512 to 2048: the full product's time over theirs",
+     is_symmetric_product, "plain_ratio", Bound::least, 1.6},
+    {is_lavapipe, "AdamW of 16.7 million parameters: its bytes a second over the processors' triad",
+     is_large_adamw, "triad_ratio", Bound::least, 0.3},
+    {is_lavapipe, "steps: their time over that of their kernels and 6 us a dispatch", is_step, "step_bound",
+     Bound::most, 1.15},
+    {is_swiftshader, "f32 product of 512: a shader without tiles' time over its own", is_product_512,
+     "naive_ratio", Bound::least, 4},
+    {is_hardware, "AdamW and SGD of 16.7 million parameters: a copy's time over theirs", is_large_update,
+     "peer_ratio", Bound::least, 0.88},
+};
+
+void print_goals(const std::vector<const Json*>& lines) {
+    std::cout << "\n## Goals\n\n| ratio | goal | measured | |\n| --- | --: | --: | --- |\n";
+    for (const Goal& goal : kGoals) {
+        if (!goal.device(*lines.front())) continue;
+        std::vector<double> values;
+        for (const Json* line : lines)
+            if (goal.counts(*line) && has(*line, goal.field))
+                values.push_back((*line)[goal.field].get<double>());
+        std::cout << "| " << goal.text << " | " << (goal.bound == Bound::least ? ">= " : "<= ")
+                  << number(goal.limit) << " | ";
+        if (values.empty()) {
+            std::cout << " | not measured |\n";
+            continue;
+        }
+        const auto [least, most] = std::ranges::minmax(values);
+        const bool met = goal.bound == Bound::least ? least >= goal.limit : most <= goal.limit;
+        std::cout << number(least);
+        if (values.size() > 1) std::cout << " to " << number(most) << " (" << values.size() << " cases)";
+        std::cout << " | " << (met ? "met" : "missed") << " |\n";
+    }
 }
 
 }  // namespace
 
 int main() {
     std::map<std::string, std::vector<Json>> tables;
+    std::set<std::string> cores;  // that OpenBLAS had kernels for
     std::string text;
     while (std::getline(std::cin, text)) {
         Json line = Json::parse(text, nullptr, false);
@@ -51,6 +158,7 @@ int main() {
             std::cerr << "bench_table: not a line of a benchmark: " << text << "\n";
             return 2;
         }
+        if (line.contains("peer_core")) cores.insert(line["peer_core"]);
         tables[line["benchmark"]].push_back(std::move(line));
     }
     if (tables.empty()) {
@@ -61,20 +169,27 @@ int main() {
     std::cout << "# " << first.value("device", "") << "\n\n"
               << first.value("driver", "") << ", commit " << first.value("commit", "")
               << ". Medians; the ratio is the peer's time over Heron's, of the same run: "
-              << "above 1\nHeron is faster.\n";
+              << "above 1\nHeron is faster.";
+    for (const std::string& core : cores) std::cout << " OpenBLAS runs its kernels for " << core << ".";
+    std::cout << "\n";
+    std::vector<const Json*> all;
+    for (const auto& [benchmark, lines] : tables)
+        for (const Json& line : lines) all.push_back(&line);
+    print_goals(all);
     for (const auto& [benchmark, lines] : tables) {
-        // Many times a case, of which the worst counts.
-        const bool frames = lines.front().contains("worst_ms");
-        std::cout << "\n## " << benchmark << "\n\n| case | ms | spread |"
-                  << (frames ? " first ms | worst ms |" : "")
-                  << " GFLOP/s | peer | peer's ms | ratio |\n| --- | --: | --: |"
-                  << (frames ? " --: | --: |" : "") << " --: | --- | --: | --: |\n";
-        for (const Json& line : lines)
+        const std::vector<Column> columns = columns_of(lines);
+        std::cout << "\n## " << benchmark << "\n\n| case | ms | spread |";
+        for (const Column& column : columns) std::cout << " " << column.title << " |";
+        std::cout << " GFLOP/s | peer | peer's ms | ratio |\n| --- | --: | --: |";
+        for (std::size_t i = 0; i < columns.size(); ++i) std::cout << " --: |";
+        std::cout << " --: | --- | --: | --: |\n";
+        for (const Json& line : lines) {
             std::cout << "| " << case_of(line) << " | " << number(line, "wall_ms") << " | "
-                      << number(line, "wall_spread") << " | "
-                      << (frames ? number(line, "first_ms") + " | " + number(line, "worst_ms") + " | " : "")
-                      << number(line, "gflops") << " | "
+                      << number(line, "wall_spread") << " | ";
+            for (const Column& column : columns) std::cout << number(line, column.key) << " | ";
+            std::cout << number(line, "gflops") << " | "
                       << (line["peer"].is_string() ? line["peer"].get<std::string>() : "") << " | "
                       << number(line, "peer_ms") << " | " << number(line, "peer_ratio") << " |\n";
+        }
     }
 }

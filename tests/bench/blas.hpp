@@ -29,4 +29,10 @@ F find(const char* symbol) {
     return reinterpret_cast<F>(openblas(symbol));
 }
 
+// "Haswell", "SkylakeX": whose kernels it runs here; OPENBLAS_CORETYPE chooses others.
+inline const char* openblas_core() {
+    const auto name = find<const char* (*)()>("openblas_get_corename");
+    return name ? name() : "unknown";
+}
+
 }  // namespace heron::bench

@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: MIT
 # Runs the benchmarks of an existing build on one device and writes docs/benchmarks/<name>.md, and beside it the lines.
 #   tests/bench/run.sh <build folder> <name> [options for every program, e.g. --device NVIDIA]
-# Meant for a machine that does nothing else. libopenblas0 gives a CPU's yardstick.
+# Meant for a machine that does nothing else. libopenblas0 gives a yardstick for CPU drivers: by kernels of 256 bits, as
+# wide as theirs, unless OPENBLAS_CORETYPE says otherwise.
 set -euo pipefail
-[ $# -ge 2 ] || { sed -n '3,5p' "$0" >&2 && exit 2; }
+[ $# -ge 2 ] || { sed -n '3,6p' "$0" >&2 && exit 2; }
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 build=$1 output=$root/docs/benchmarks/$2
 shift 2
+if grep -qw avx2 /proc/cpuinfo; then export OPENBLAS_CORETYPE=${OPENBLAS_CORETYPE:-Haswell}; fi
 lines=$(mktemp)
 trap 'rm -f "$lines"' EXIT
 for program in bench_step bench_gemm bench_linalg bench_refresh; do

@@ -40,9 +40,9 @@ inline std::vector<GemmSize> awkward_gemm_sizes() {
 // Small matrices, squares, the layers of a small image classifier with a batch of 128 (forward, gradients),
 // and Muon's tall ones.
 inline std::vector<GemmSize> gemm_benchmark_sizes() {
-    return {{8, 8, 8},       {16, 16, 16},    {32, 32, 32},       {128, 128, 128},
-            {256, 256, 256}, {512, 512, 512}, {1024, 1024, 1024}, {128, 256, 784},
-            {256, 784, 128}, {128, 784, 256}, {128, 10, 256},     {256, 256, 1024}};
+    return {{8, 8, 8},       {16, 16, 16},       {32, 32, 32},       {128, 128, 128}, {256, 256, 256},
+            {512, 512, 512}, {1024, 1024, 1024}, {2048, 2048, 2048}, {128, 256, 784}, {256, 784, 128},
+            {128, 784, 256}, {128, 10, 256},     {256, 256, 1024}};
 }
 
 }  // namespace heron::test
