@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-# Sourced by the legs that work in a Debian 13 chroot, after common.sh: makes it, and defines inside().
+# Sourced by what works in a Debian 13 chroot, after common.sh: makes it, and defines inside().
 #
 # The chroot is kept (HERON_CI_CHROOT, default ~/.cache/heron/trixie) but not needed: it takes two minutes to make.
-# In it, the project is /heron/source and the build folder /heron/build.
+# In it, the project is /heron/source and the build folder /heron/build (build/ci/debian13 outside). Programs see its
+# lavapipe alone: SwiftShader is the same everywhere, and had every test in the leg gcc.
 # shellcheck shell=bash
 need debootstrap debootstrap
 
@@ -76,3 +77,5 @@ if command -v ccache >/dev/null; then
     bind "$ccache_here" /heron/ccache
     environment+=(CCACHE_DIR=/heron/ccache)
 fi
+lavapipe=$(cd "$chroot" && find usr/share/vulkan/icd.d -name 'lvp_icd*' -not -name '*i?86*' | head -n 1)
+environment+=(VK_DRIVER_FILES="/$lavapipe")
