@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Reads reports of test programs (--gtest_output=json) and writes a table in Markdown of the numbers that
-// tests recorded (RecordProperty), the largest of all tests of a primitive, a column for each device.
-// accuracy_table <report.json>...
+// Reads reports of test programs (--gtest_output=json), of any number of builds, and writes a table in
+// Markdown of the numbers that tests recorded (RecordProperty), the largest of all tests of a primitive, a
+// column for each device.
+//   accuracy_table <table.md> <report.json>...
+// Exit code: 0 written; 1 not, because a test failed or a number is above 1; 2 bad arguments or reports.
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
@@ -50,21 +52,69 @@ std::size_t take_size_class(std::string& key) {
     return 0;
 }
 
+// GoogleTest's, and the one of tests/support/device_fixture.cpp.
 bool is_own_field(const std::string& key) {
-    static const std::set<std::string> fields{"name",        "file",      "line",   "type_param",
-                                              "value_param", "status",    "result", "time",
-                                              "timestamp",   "classname", "id",     "assertions"};
+    static const std::set<std::string> fields{"name",   "file",       "line",  "type_param", "value_param",
+                                              "status", "result",     "time",  "timestamp",  "classname",
+                                              "id",     "assertions", "driver"};
     return fields.contains(key);
+}
+
+using Place = std::tuple<std::string, std::string, std::size_t>;  // subject, quantity, size class
+using Rows = std::map<Place, std::map<std::string, double>>;      // by device
+using Devices = std::map<std::string, std::string>;               // their drivers
+
+bool all_allowed(const Rows& rows) {
+    bool allowed = true;
+    for (const auto& [place, values] : rows)
+        for (const auto& [device, value] : values) {
+            if (value <= 1) continue;
+            allowed = false;
+            std::cerr << "accuracy_table: " << std::get<0>(place) << ", " << std::get<1>(place) << ", "
+                      << kSizeClasses[std::get<2>(place)].text << ": " << value << " of what is allowed on "
+                      << device << "\n";
+        }
+    return allowed;
+}
+
+void write(std::ostream& out, const Rows& rows, const Devices& devices) {
+    out << "# Accuracy\n\n"
+           "Written by `accuracy_table` from what tests record (`tests/accuracy/run.sh`): the largest\n"
+           "error of each, as a share of what the test allows (1 is the limit); mostly the bound in the\n"
+           "primitive's header. A size class is of operands whose largest extent is at most that, and\n"
+           "above the one before; `any`: not recorded by size. What is exact has no line: conversions,\n"
+           "selection and sorting, random bits.\n\n";
+    for (const auto& [device, driver] : devices)
+        if (!driver.empty()) out << "- " << device << ": " << driver << "\n";
+    out << "\n| primitive | quantity | size |";
+    for (const auto& [device, driver] : devices) out << " " << (device.empty() ? "any" : device) << " |";
+    out << "\n| --- | --- | --: |";
+    for (std::size_t i = 0; i < devices.size(); ++i) out << " --: |";
+    out << "\n";
+    for (const auto& [place, values] : rows) {
+        out << "| " << std::get<0>(place) << " | " << std::get<1>(place) << " | "
+            << kSizeClasses[std::get<2>(place)].text << " |";
+        for (const auto& [device, driver] : devices) {
+            const auto found = values.find(device);
+            char text[32] = "";
+            if (found != values.end()) std::snprintf(text, sizeof(text), "%.3g", found->second);
+            out << " " << text << " |";
+        }
+        out << "\n";
+    }
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-    using Place = std::tuple<std::string, std::string, std::size_t>;  // subject, quantity, size class
-    std::map<Place, std::map<std::string, double>> rows;              // by device
-    std::set<std::string> devices;
+    if (argc < 3) {
+        std::cerr << "accuracy_table <table.md> <report.json>...\n";
+        return 2;
+    }
+    Rows rows;
+    Devices devices;
     bool failed = false;
-    for (int i = 1; i < argc; ++i) {
+    for (int i = 2; i < argc; ++i) {
         std::ifstream file(argv[i]);
         const Json report = Json::parse(file, nullptr, false);
         if (report.is_discarded()) {
@@ -78,7 +128,7 @@ int main(int argc, char** argv) {
                 for (const auto& [key, value] : test.items()) {
                     double number = 0;
                     if (is_own_field(key) || !is_number(value, number)) continue;
-                    devices.insert(device);
+                    devices[device] = test.value("driver", "");
                     std::string quantity = key;
                     const std::size_t size = take_size_class(quantity);
                     double& worst = rows[{subject_of(argv[i]), quantity, size}][device];
@@ -90,28 +140,11 @@ int main(int argc, char** argv) {
         std::cerr << "accuracy_table: " << (failed ? "a test failed\n" : "no test recorded a number\n");
         return 1;
     }
-    std::cout << "# Accuracy\n\n"
-                 "Written by `tests/accuracy/run.sh` from what the tests record: the largest error of each, "
-                 "as a share of what\n"
-                 "the test allows (1 is the limit); mostly the bound in the primitive's header. "
-                 "A size class is of\n"
-                 "operands whose largest extent is at most that, and above the one before; `any`: not "
-                 "recorded by size. What is\n"
-                 "exact has no line: conversions, selection and sorting, random bits.\n\n"
-                 "| primitive | quantity | size |";
-    for (const std::string& device : devices) std::cout << " " << (device.empty() ? "any" : device) << " |";
-    std::cout << "\n| --- | --- | --: |";
-    for (std::size_t i = 0; i < devices.size(); ++i) std::cout << " --: |";
-    std::cout << "\n";
-    for (const auto& [place, values] : rows) {
-        std::cout << "| " << std::get<0>(place) << " | " << std::get<1>(place) << " | "
-                  << kSizeClasses[std::get<2>(place)].text << " |";
-        for (const std::string& device : devices) {
-            const auto found = values.find(device);
-            char text[32] = "";
-            if (found != values.end()) std::snprintf(text, sizeof(text), "%.3g", found->second);
-            std::cout << " " << text << " |";
-        }
-        std::cout << "\n";
+    if (!all_allowed(rows)) return 1;
+    std::ofstream table(argv[1]);
+    write(table, rows, devices);
+    if (!table.flush()) {
+        std::cerr << "accuracy_table: cannot write " << argv[1] << "\n";
+        return 2;
     }
 }

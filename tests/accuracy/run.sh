@@ -1,22 +1,31 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Runs the tests of an existing build that record how accurate they are, and writes docs/accuracy.md or another table.
-#   tests/accuracy/run.sh <build folder> [<table.md> [<test program>...]]
+# Runs the tests of an existing build that record how accurate they are. Their reports stay in <build folder>/accuracy.
+#   tests/accuracy/run.sh <build folder> [<test program>...]
+# Devices: those of VK_DRIVER_FILES, else all that the loader finds and SwiftShader, where tests/run.sh has fetched it.
+#
+# docs/accuracy.md has Debian 12's and Debian 13's, of the builds that .ci/run gcc debian13 leaves:
+#   tests/accuracy/run.sh build/ci/gcc && .ci/inside tests/accuracy/run.sh /heron/build
+#   build/ci/gcc/tests/accuracy/accuracy_table docs/accuracy.md build/ci/{gcc,debian13}/accuracy/*.json
 set -euo pipefail
-[ $# -ge 1 ] || { sed -n '3,4p' "$0" >&2 && exit 2; }
+[ $# -ge 1 ] || { sed -n '3,5p' "$0" >&2 && exit 2; }
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-build=$1 table=${2:-$root/docs/accuracy.md}
-shift $(($# < 2 ? $# : 2))
+build=$1 reports=$1/accuracy
+shift
 programs=("$@")
-[ ${#programs[@]} -gt 0 ] || programs=("$build"/tests/linalg/*_test "$build"/tests/optim/*_test)
+if [ ${#programs[@]} = 0 ]; then
+    programs=("$build"/tests/linalg/*_test "$build/tests/optim/step_test")
+    rm -rf "$reports"
+fi
+mkdir -p "$reports"
+# shellcheck source=/dev/null
+release=$(. /etc/os-release && echo "${VERSION_CODENAME:-unknown}")
+swiftshader=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/heron/swiftshader-$release/icd.json
+[ ! -e "$swiftshader" ] || export VK_ADD_DRIVER_FILES=$swiftshader
 export HERON_GOLDEN_DIR=${HERON_GOLDEN_DIR:-$root/tests/golden/data}
-reports=$(mktemp -d)
-trap 'rm -rf "$reports"' EXIT
 for program in "${programs[@]}"; do
     name=$(basename "$program")
     echo "-- $name"
     "$program" --gtest_output="json:$reports/$name.json" --gtest_brief=1 >"$reports/$name.log" 2>&1 ||
         { tail -n 40 "$reports/$name.log" && exit 1; }
 done
-"$build/tests/accuracy/accuracy_table" "$reports"/*.json >"$reports/table.md"
-cp "$reports/table.md" "$table"

@@ -272,7 +272,10 @@ void GuardedBuffer::read_bytes(std::span<std::byte> data, std::uint64_t byte_off
     return ::testing::AssertionSuccess();
 }
 
-void DeviceTest::SetUp() { take_validation_messages(); }
+void DeviceTest::SetUp() {
+    take_validation_messages();
+    RecordProperty("driver", GetParam().driver);  // for tests/accuracy
+}
 
 void DeviceTest::TearDown() {
     for (std::size_t i = 0; i < guarded_.size(); ++i)
