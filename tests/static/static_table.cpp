@@ -89,7 +89,7 @@ const Known kKnown[] = {
     {"NVIDIA", "gemm_coopmat_large", kCode,
      "three ways to load an operand, four times, and 16 matrices to store; 16 bytes an instruction"},
     {"NVIDIA", "adafactor_update", kCode,
-     "36 KB: matrices and vectors, an average and a momentum in one kernel, with divisions and roots that "
+     "43 KB: matrices and vectors, an average and a momentum in one kernel, with divisions and roots that "
      "are "
      "dozens of instructions of 16 bytes"},
     {"NVIDIA", "factor_tiled", kCode,
