@@ -98,18 +98,28 @@ void main() {
             q.v[first + row] = sum;
         }
     }
-    if (!judges || t != 0)
+    if (!judges)
         return;
 
     // Condition: the largest diagonal element over the smallest squared pivot, whose root is the factor's diagonal, the
     // reciprocal of its inverse's. Rows of zeros, or so small that they vanish beside lambda, stand for themselves.
     float largest = 0.0, most = 0.0;
-    for (uint i = 0; i < rows && mode == WOODBURY_SOLVE_FIRST; ++i) {
+    for (uint i = t; i < rows && mode == WOODBURY_SOLVE_FIRST; i += threads) {
         uint row = first + min(i, last);
         float diagonal = b.v[row * rows + min(i, last)];
         float reciprocal_pivot = inverse.v[row * rows + min(i, last)];
         largest = max(largest, diagonal);
         most = max(most, diagonal > added ? reciprocal_pivot * reciprocal_pivot : 0.0);
+    }
+    barrier();
+    right[t] = largest;
+    half_way[t] = most;
+    barrier();
+    if (t != 0)
+        return;
+    for (uint i = 1; i < threads; ++i) {
+        largest = max(largest, right[i]);
+        most = max(most, half_way[i]);
     }
     bool refined = (flags & WOODBURY_ALWAYS) != 0 || ((flags & WOODBURY_REFINES) != 0 && largest * most > 1e3);
     info.v[at + WOODBURY_LAMBDA] = floatBitsToUint(lambda);
