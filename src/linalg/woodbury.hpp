@@ -92,8 +92,10 @@ private:
 
 // --- woodbury_solve.cpp
 
-// What woodbury_solve() adds. `earlier`: optional statuses of what the window was made with; where they are
-// not ok, neither is the system.
+// What woodbury_range() and woodbury_solve() add. `earlier`: optional statuses of what the window was made
+// with; where they are not ok, neither is the system.
+void add_woodbury_range(Graph& graph, const Window& window, const Tensor& y, const Tensor& x,
+                        const WoodburyOptions& options, const Tensor& earlier = {});
 void add_woodbury_solve(Graph& graph, const Window& window, const Tensor& b, const Tensor& x,
                         const WoodburyOptions& options, const Tensor& earlier = {});
 

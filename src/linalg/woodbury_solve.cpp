@@ -66,8 +66,8 @@ public:
         status_ = graph.temporary(DType::u32, Shape{items});
         jitter_ = graph.temporary(DType::f32, Shape{items});
         CholeskyOptions cholesky_options;
-        // With the damping that is there, 10, 100 and 1000 times 4 eps tr B.
-        cholesky_options.jitter = {.retries = 3, .relative = 40 * kEps32 * static_cast<float>(s)};
+        // With the damping that is there, 10, 100, 1000 and 10,000 times 4 eps tr B.
+        cholesky_options.jitter = {.retries = 4, .relative = 40 * kEps32 * static_cast<float>(s)};
         cholesky_options.status = status_;
         cholesky_options.jitter_used = jitter_;
         cholesky_options.guarded = options.guarded;
@@ -126,11 +126,13 @@ private:
     Tensor b_, inverse_, status_, jitter_;
 };
 
-void add_range(Graph& graph, const Window& window, const Tensor& y, const Tensor& x,
-               const WoodburyOptions& options) {
+}  // namespace
+
+void add_woodbury_range(Graph& graph, const Window& window, const Tensor& y, const Tensor& x,
+                        const WoodburyOptions& options, const Tensor& earlier) {
     const Purpose purpose(graph, purpose_of("range form", options));
     WoodburyPasses passes(graph, window, options.guarded);
-    SmallSystem system(passes, options);
+    SmallSystem system(passes, options, earlier);
     const float weight = 1.0f / options.weight;
     system.solve(gpu::WOODBURY_SOLVE_FIRST, y, {}, 0);
     const WoodburyPasses::Combine tensors{system.q, system.factors, system.info, {}, {}, x};
@@ -141,8 +143,6 @@ void add_range(Graph& graph, const Window& window, const Tensor& y, const Tensor
     system.solve(gpu::WOODBURY_SOLVE_REFINE, y, ux, flag);
     passes.combine(tensors, gpu::WOODBURY_RANGE, flag | gpu::WOODBURY_FINAL, weight);
 }
-
-}  // namespace
 
 void add_woodbury_solve(Graph& graph, const Window& window, const Tensor& b, const Tensor& x,
                         const WoodburyOptions& options, const Tensor& earlier) {
@@ -168,7 +168,7 @@ void add_woodbury_solve(Graph& graph, const Window& window, const Tensor& b, con
 void woodbury_range(Graph& graph, const Window& window, const Tensor& y, const Tensor& x,
                     const WoodburyOptions& options) {
     check_solve("woodbury_range", graph, window, {"y", y}, window.rows.rows(), ElementKind::f32, x, options);
-    if (window.rows.batch() > 0) add_range(graph, window, y, x, options);
+    if (window.rows.batch() > 0) add_woodbury_range(graph, window, y, x, options);
 }
 
 void woodbury_solve(Graph& graph, const Window& window, const Tensor& b, const Tensor& x,

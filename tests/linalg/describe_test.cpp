@@ -83,6 +83,11 @@ TEST_P(LinalgDescribeTest, SaysWhichFormWasTakenAndWhyNotTheOthers) {
              woodbury_diagonal(g, matrix(g, 1, 40), matrix(g, 40, 3), matrix(g, 3, 3), matrix(g, 1, 40),
                                matrix(g, 1, 40), {.positive_definite = false});
          }},
+        {"woodbury_diagonal_range by Cholesky: C is positive definite; range form, ",
+         [&](Graph& g) {
+             woodbury_diagonal_range(g, matrix(g, 1, 40), matrix(g, 40, 3), matrix(g, 3, 3), matrix(g, 1, 3),
+                                     matrix(g, 1, 40));
+         }},
         {"polar by products, standard form (a square matrix): does not fit one workgroup; ",
          [&](Graph& g) { polar(g, matrix(g, 400, 400), matrix(g, 400, 400)); }},
         {"polar by products, gram form (at least a fifth fewer FLOPs than the standard form): one workgroup "

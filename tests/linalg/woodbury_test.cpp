@@ -292,8 +292,8 @@ TEST_P(WoodburyTest, WindowsTurn) {
 
 TEST_P(WoodburyTest, DiagonalsPlusLowRankMatchFloat64) {
     struct System {
-        Matrix a, b;
-        Placed x;
+        std::vector<Matrix> a, b, ranges;  // one for each item; ranges: U y
+        Placed x, range;
         std::string what;
     };
     Graph graph(device());
@@ -302,34 +302,84 @@ TEST_P(WoodburyTest, DiagonalsPlusLowRankMatchFloat64) {
         for (std::uint64_t d : {2u, 30u, 500u})
             for (int kind : {0, 1, 2}) {  // without C, definite, indefinite
                 const std::uint64_t items = s == 3 ? 2 : 1;
-                std::vector<Matrix> us, cs, ds, bs;
+                std::vector<Matrix> us, cs, ds, ys;
                 System system;
                 for (std::uint64_t item = 0; item < items; ++item) {
                     us.push_back(rounded(random_matrix(d, s, s + d + item), DType::f32));
                     Matrix c = spd_matrix(s, 50, s + item);
                     if (kind == 2 && s > 1) c = c - 0.3 * Matrix::Identity(c.rows(), c.cols());
                     cs.push_back(rounded(0.5 * (c + c.transpose()), DType::f32));
-                    ds.push_back(rounded((random_matrix(d, 1, d).array().abs() + 50.0).matrix(), DType::f32));
-                    bs.push_back(rounded(random_matrix(d, 1, 7 + item), DType::f32));
+                    ds.push_back(
+                        rounded((random_matrix(d, 1, d + item).array().abs() + 50.0).matrix(), DType::f32));
+                    ys.push_back(rounded(random_matrix(s, 1, 9 + item), DType::f32));
+                    Matrix a = us[item] *
+                               (kind == 0 ? Matrix::Identity(cs[item].rows(), cs[item].cols()) : cs[item]) *
+                               us[item].transpose();
+                    a.diagonal() += ds[item].col(0);
+                    system.a.push_back(a);
+                    system.b.push_back(rounded(random_matrix(d, 1, 7 + item), DType::f32));
+                    system.ranges.emplace_back(us[item] * ys[item]);
                 }
                 const Placed u = place(graph, us, DType::f32, d % 3), c = place(graph, cs),
-                             pd = place(graph, ds), b = place(graph, bs), x = blank(graph, items, d, 1);
-                woodbury_diagonal(graph, pd.tensor, u.tensor, kind == 0 ? Tensor{} : c.tensor, b.tensor,
-                                  x.tensor, {.positive_definite = kind != 2});
-                system.a = us[0] * (kind == 0 ? Matrix::Identity(cs[0].rows(), cs[0].rows()) : cs[0]) *
-                           us[0].transpose();
-                system.a.diagonal() += ds[0].col(0);
-                system.b = bs[0];
-                system.x = x;
+                             pd = place(graph, ds), b = place(graph, system.b), y = place(graph, ys);
+                system.x = blank(graph, items, d, 1);
+                system.range = blank(graph, items, d, 1);
+                const Tensor given = kind == 0 ? Tensor{} : c.tensor;
+                const WoodburyDiagonalOptions options{.positive_definite = kind != 2};
+                woodbury_diagonal(graph, pd.tensor, u.tensor, given, b.tensor, system.x.tensor, options);
+                woodbury_diagonal_range(graph, pd.tensor, u.tensor, given, y.tensor, system.range.tensor,
+                                        options);
                 system.what = std::to_string(d) + " + " + std::to_string(s) + " kind " + std::to_string(kind);
-                systems.push_back(system);
+                systems.push_back(std::move(system));
             }
     run(graph);
-    for (const System& system : systems) {
-        const Matrix x = system.x.read()[0];
-        const double norm = spectral_norm(system.a), condition = norm * spectral_norm(inverse(system.a));
-        ratio("residual, diagonal plus low rank", system.a, (system.a * x - system.b).norm(),
-              50 * kEps32 * (system.b.norm() + std::min(condition, 100.0) * norm * x.norm()), system.what);
+    for (const System& system : systems)
+        for (std::size_t item = 0; item < system.a.size(); ++item) {
+            const Matrix& a = system.a[item];
+            const double norm = spectral_norm(a), condition = norm * spectral_norm(inverse(a));
+            const auto check = [&](const char* kind, const Matrix& x, const Matrix& b) {
+                ratio(kind, a, (a * x - b).norm(),
+                      50 * kEps32 * (b.norm() + std::min(condition, 100.0) * norm * x.norm()),
+                      system.what + " item " + std::to_string(item));
+            };
+            check("residual, diagonal plus low rank", system.x.read()[item], system.b[item]);
+            check("residual, diagonal plus low rank, range form", system.range.read()[item],
+                  system.ranges[item]);
+        }
+}
+
+// With a diagonal that is small beside U C U^T, b = U y leaves nothing of its digits to the subtraction.
+TEST_P(WoodburyTest, TheDiagonalRangeFormKeepsItsDigits) {
+    const std::uint64_t s = 9, d = 500;
+    const Matrix u = rounded(random_matrix(d, s, 1), DType::f32),
+                 y = rounded(random_matrix(s, 1, 2), DType::f32);
+    const Matrix diagonal =
+        rounded((0.01 * (random_matrix(d, 1, 3).array().abs() + 1.0)).matrix(), DType::f32);
+    for (int kind : {0, 1, 2}) {  // without C, definite, indefinite
+        Matrix c = spd_matrix(s, 10, 4);
+        if (kind == 0) c = Matrix::Identity(s, s);
+        if (kind == 2) c -= 0.5 * Matrix::Identity(s, s);
+        c = rounded(0.5 * (c + c.transpose()), DType::f32);
+        Graph graph(device());
+        const Placed pd = place(graph, {diagonal}), pu = place(graph, {u}), pc = place(graph, {c}),
+                     py = place(graph, {y}), b = place(graph, {rounded(u * y, DType::f32)});
+        const Placed x = blank(graph, 1, d, 1), subtracted = blank(graph, 1, d, 1);
+        const Words status = words(graph, 1);
+        const Tensor given = kind == 0 ? Tensor{} : pc.tensor;
+        woodbury_diagonal_range(graph, pd.tensor, pu.tensor, given, py.tensor, x.tensor,
+                                {.positive_definite = kind != 2, .status = status.tensor});
+        woodbury_diagonal(graph, pd.tensor, pu.tensor, given, b.tensor, subtracted.tensor,
+                          {.positive_definite = kind != 2});
+        run(graph);
+        EXPECT_EQ(status.statuses()[0], "ok") << kind;
+        const Matrix scaled = diagonal.col(0).cwiseInverse().asDiagonal() * u;  // D^-1 U
+        const Matrix system = Matrix::Identity(s, s) + c * (u.transpose() * scaled);
+        const Matrix expected = scaled * (inverse(system) * y);
+        // The small system is as well conditioned as C, or as ldlt() of what is between 1 / C and U^T D^-1 U.
+        ratio("diagonal plus low rank, range form", u, (x.read()[0] - expected).norm() / expected.norm(),
+              50 * kEps32 * static_cast<double>(s) * spectral_norm(c) * spectral_norm(inverse(c)),
+              "kind " + std::to_string(kind));
+        EXPECT_GT((subtracted.read()[0] - expected).norm() / expected.norm(), 1e-4) << kind;
     }
 }
 
@@ -375,6 +425,43 @@ TEST_P(WoodburyTest, FailuresAreNamedAndStayAlone) {
     check_range(large, damping.floats()[2], 1, y, range.read()[2], "raised");
 }
 
+// A window whose Gram matrix is not what its rows say, as no solve can make it: nothing else is so far from
+// positive definite that the last attempts are needed.
+TEST_P(WoodburyTest, DampingIsRaisedFourTimes) {
+    const std::uint64_t s = 4, d = 30;
+    const Matrix u = rounded(random_matrix(s, d, 1), DType::f32),
+                 y = rounded(random_matrix(s, 1, 2), DType::f32);
+    // Rows of elements below 1 (exponent 0): K itself. tr K = s, so attempt i > 0 adds 4 eps s 10^i.
+    struct Try {
+        int attempt;  // the one that is positive definite; 5: none
+        Words status, damping;
+    };
+    std::vector<Try> tries;
+    Graph graph(device());
+    const double unit = 4 * kEps32 * static_cast<double>(s);
+    for (int attempt = 1; attempt <= 5; ++attempt) {
+        const double smallest = -0.5 * unit * std::pow(10.0, attempt);
+        Matrix k = Matrix::Identity(s, s);
+        k(0, 1) = k(1, 0) = 1 - smallest;  // eigenvalues smallest, 1, 1, 2 - smallest
+        const PlacedWindow w = window(graph, {u});
+        w.gram.buffer->write_bytes(encode({rounded(k, DType::f32)}, DType::f32, s));
+        const Placed py = place(graph, {y}), x = blank(graph, 1, d, 1);
+        tries.push_back({attempt, words(graph, 1), words(graph, 1, DType::f32)});
+        woodbury_range(graph, w.window, py.tensor, x.tensor,
+                       {.lambda = 1e-9f,
+                        .refinement = Refinement::never,
+                        .status = tries.back().status.tensor,
+                        .damping = tries.back().damping.tensor});
+    }
+    run(graph);
+    for (const Try& attempt : tries) {
+        const bool fails = attempt.attempt > 4;
+        EXPECT_EQ(attempt.status.statuses()[0], fails ? "indefinite" : "jittered") << attempt.attempt;
+        const double expected = fails ? 0.0 : unit * (1 + std::pow(10.0, attempt.attempt));
+        EXPECT_NEAR(attempt.damping.floats()[0], expected, 1e-3 * expected) << attempt.attempt;
+    }
+}
+
 TEST_P(WoodburyTest, DiagonalFailuresAreNamed) {
     const std::uint64_t s = 3, d = 20;
     const Matrix u = rounded(random_matrix(d, s, 1), DType::f32),
@@ -386,16 +473,18 @@ TEST_P(WoodburyTest, DiagonalFailuresAreNamed) {
     negative(4, 0) = -1;
     Graph graph(device());
     struct Try {
-        Words status;
-        Placed x;
+        Words status, range_status;
+        Placed x, range;
     };
     std::vector<Try> tries;
     const auto add = [&](const Matrix& d_values, const Matrix& c_values, bool definite) {
         const Placed pd = place(graph, {d_values}), pu = place(graph, {u}), pc = place(graph, {c_values}),
-                     pb = place(graph, {b});
-        tries.push_back({words(graph, 1), blank(graph, 1, d, 1)});
+                     pb = place(graph, {b}), py = place(graph, {Matrix::Ones(s, 1)});
+        tries.push_back({words(graph, 1), words(graph, 1), blank(graph, 1, d, 1), blank(graph, 1, d, 1)});
         woodbury_diagonal(graph, pd.tensor, pu.tensor, pc.tensor, pb.tensor, tries.back().x.tensor,
                           {.positive_definite = definite, .status = tries.back().status.tensor});
+        woodbury_diagonal_range(graph, pd.tensor, pu.tensor, pc.tensor, py.tensor, tries.back().range.tensor,
+                                {.positive_definite = definite, .status = tries.back().range_status.tensor});
     };
     add(diagonal, indefinite, true);
     add(diagonal, singular, false);
@@ -404,7 +493,11 @@ TEST_P(WoodburyTest, DiagonalFailuresAreNamed) {
     add(diagonal, indefinite, false);
     run(graph);
     const char* expected[] = {"indefinite", "singular", "nonfinite", "nonfinite", "ok"};
-    for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(tries[i].status.statuses()[0], expected[i]) << i;
+    for (std::size_t i = 0; i < 5; ++i) {
+        EXPECT_EQ(tries[i].status.statuses()[0], expected[i]) << i;
+        EXPECT_EQ(tries[i].range_status.statuses()[0], expected[i]) << i;
+    }
+    for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(tries[i].range.read()[0], Matrix::Zero(d, 1)) << i;
     for (std::size_t i : {0u, 1u})
         ratio("b / D where C is not definite", b, (tries[i].x.read()[0] - b / 2).norm(), 1e-6 * b.norm(), "");
     for (std::size_t i : {2u, 3u}) EXPECT_EQ(tries[i].x.read()[0], Matrix::Zero(d, 1));
@@ -544,6 +637,13 @@ TEST_P(WoodburyTest, RefusesWhatDoesNotFitAndAddsNothing) {
             {"the diagonal", [&] { woodbury_diagonal(graph, y, u, c, b, x); }},
             {"C is", [&] { woodbury_diagonal(graph, d, u, p, b, x); }},
             {"overlaps", [&] { woodbury_diagonal(graph, d, u, c, b, b); }},
+            {"y is", [&] { woodbury_diagonal_range(graph, d, u, c, b, x); }},
+            {"overlaps y",
+             [&] {
+                 Tensor first = x;  // of the result
+                 first.shape = Shape{3};
+                 woodbury_diagonal_range(graph, d, u, c, first, x);
+             }},
             {"must be square", [&] { update_inverse(graph, u, u); }},
             {"8 rows", [&] { update_inverse(graph, p, c); }},
             {"gamma", [&] { update_inverse(graph, p, u, {.gamma = 0}); }},

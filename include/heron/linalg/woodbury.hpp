@@ -55,7 +55,7 @@ struct WoodburyOptions {
     bool average_rows = false;
     Refinement refinement = Refinement::automatic;
     // Optional, one for each window, contiguous. u32: ok; jittered: right for the damping that is reported;
-    // indefinite: still not positive definite with a thousand times more, x is U^T y or b (the plain
+    // indefinite: still not positive definite with ten thousand times more, x is U^T y or b (the plain
     // gradient); nonfinite: x is zero.
     Tensor status;
     Tensor damping;  // f32: lambda as used; 0 for those that failed
@@ -68,7 +68,7 @@ struct WoodburyOptions {
 // brings back.)
 //
 // lambda is raised to 4 eps tr(weight K), below which it would drown in rounding errors (eps = 2^-23), and
-// ten times that again up to three times where Cholesky breaks down. Everything is divided by a power of two
+// ten times that again up to four times where Cholesky breaks down. Everything is divided by a power of two
 // first: rows of 1e-18 or 1e18 are as good as any.
 //
 // Residual: |y - (K + lambda I) q|_inf <= 20 eps (|y| + |K|_F |q|) for x = U^T q (weight 1). 2 s d FLOPs and
@@ -92,7 +92,7 @@ struct WoodburyDiagonalOptions {
     // identity.
     bool positive_definite = true;
     // ok; jittered, indefinite (x is b / D), nonfinite (x is zero) as above; singular: C or the small system
-    // is, x is b / D.
+    // is, x is b / D. woodbury_diagonal_range(): x is zero where C or the small system has failed.
     Tensor status;
     bool guarded = true;
 };
@@ -103,6 +103,13 @@ struct WoodburyDiagonalOptions {
 HERON_API void woodbury_diagonal(Graph& graph, const Tensor& diagonal, const Tensor& u, const Tensor& c,
                                  const Tensor& b, const Tensor& x,
                                  const WoodburyDiagonalOptions& options = {});
+// x = (D + U C U^T)^-1 U y = D^-1 U (I + C U^T D^-1 U)^-1 y, y s f32 for each item, contiguous: for b = U y
+// the accurate form, as woodbury_range() is (woodbury_diagonal() loses a factor |b| / (D |x|) there). Through
+// V as above, from R^-1 y, or C^-1 y where ldlt() factors: C's condition number costs digits, there itself,
+// else its root. Shapes, rules and cost as above, less one pass over U; y may not overlap x.
+HERON_API void woodbury_diagonal_range(Graph& graph, const Tensor& diagonal, const Tensor& u, const Tensor& c,
+                                       const Tensor& y, const Tensor& x,
+                                       const WoodburyDiagonalOptions& options = {});
 
 struct UpdateInverseOptions {
     float gamma = 1.0f;  // > 0

@@ -28,7 +28,7 @@
 //
 // What a step reports in .status (Plan::read_state): ok. jittered: the damping was raised, to what .damping
 // says, because it drowned in the rounding errors of f32 (below 2^-21 of the window's mean |g|^2), or because
-// the factorization broke down. indefinite: it did with a thousand times more; the step is the plain
+// the factorization broke down. indefinite: it did with ten thousand times more; the step is the plain
 // gradient's. nonfinite: there is a NaN or an infinity in the window; there is no step, until m steps later
 // it has left. (StepOptions::skip_nonfinite keeps them out.)
 #pragma once
