@@ -81,9 +81,12 @@ void eigh(Graph& graph, const Tensor& a, const Tensor& values, const Tensor& vec
     const bool whole = n <= variant.eigen_order, by_sweeps = whole || options.max_sweeps != 0;
     const std::string larger =
         "above " + std::to_string(variant.eigen_order) + " rows, one workgroup's limit";
+    // Rotated into the basis, the direct method would do all that it does for A.
+    const std::string unused =
+        options.basis ? "; the basis is not used, which saves only sweeps: max_sweeps chooses them" : "";
     const Purpose purpose(graph, whole       ? "eigh by Jacobi, one workgroup for each matrix"
                                  : by_sweeps ? "eigh by Jacobi in blocks: max_sweeps is set; " + larger
-                                             : "eigh by divide and conquer: " + larger);
+                                             : "eigh by divide and conquer: " + larger + unused);
     if (!by_sweeps) {
         direct(graph, jacobi, a, values, vectors, options);
         return;

@@ -193,12 +193,16 @@ std::string_view missing_for_coopmat(const Capabilities& device) {
     return {};
 }
 
+// Of what is compiled and validated: until GemmTest has passed with it somewhere, and bench_gemm --variant
+// has shown what for.
+constexpr std::string_view kNotMeasured = "not measured on any device yet; GemmOptions::variant chooses it";
+
 template <DType kOperands>
 std::string_view unsuitable_for_coopmat(const Capabilities& device, const GemmShape& s) {
     if (s.a != kOperands || s.b != kOperands)
         return kOperands == DType::bf16 ? "operands are not bf16" : "operands are not f16";
     if (device.cpu) return "a CPU driver only emulates matrix units";
-    return {};
+    return kOperands == DType::bf16 ? kNotMeasured : std::string_view{};
 }
 
 template <DType kOperands, std::uint32_t kCount>
@@ -259,8 +263,7 @@ std::string_view missing_for_coopmat2(const Capabilities& device) {
 
 std::string_view unsuitable_for_coopmat2(const Capabilities&, const GemmShape& s) {
     if (s.a != DType::f16 || s.b != DType::f16) return "operands are not f16";
-    // Until GemmTest has passed with it somewhere, and bench_gemm --variant gemm_coopmat2 has shown what for.
-    return "not measured on any device yet; GemmOptions::variant chooses it";
+    return kNotMeasured;
 }
 
 template <std::uint32_t kValue>

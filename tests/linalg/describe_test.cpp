@@ -98,6 +98,12 @@ TEST_P(LinalgDescribeTest, SaysWhichFormWasTakenAndWhyNotTheOthers) {
          [&](Graph& g) { eigh(g, matrix(g, 8, 8), matrix(g, 1, 8), matrix(g, 8, 8)); }},
         {"eigh by divide and conquer: above 88 rows, one workgroup's limit; ",
          [&](Graph& g) { eigh(g, matrix(g, 89, 89), matrix(g, 1, 89), matrix(g, 89, 89)); }},
+        {"eigh by divide and conquer: above 88 rows, one workgroup's limit; the basis is not used, which "
+         "saves "
+         "only sweeps",
+         [&](Graph& g) {
+             eigh(g, matrix(g, 89, 89), matrix(g, 1, 89), matrix(g, 89, 89), {.basis = matrix(g, 89, 89)});
+         }},
         {"eigh by Jacobi in blocks: max_sweeps is set; above 88 rows",
          [&](Graph& g) {
              eigh(g, matrix(g, 89, 89), matrix(g, 1, 89), matrix(g, 89, 89), {.max_sweeps = 3});

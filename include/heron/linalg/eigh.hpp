@@ -16,9 +16,9 @@ struct EighOptions {
     // Warm start of Jacobi's method: eigenvectors (as columns, n x n, f32) of a matrix that is close to A,
     // from an earlier step; A is rotated into it first. A basis that is not orthonormal to 2^-10, or not
     // finite (all zero in the first step, say), is not used in that step. May not overlap the results'
-    // memory, except that it may be `vectors` itself. The direct method of large matrices does not use it: it
-    // costs no more than the rotation and four sweeps. Where less is enough, `max_sweeps` chooses Jacobi's
-    // method.
+    // memory, except that it may be `vectors` itself. The direct method of large matrices does not use it, as
+    // Plan::describe() says then: it costs no more than the rotation and four sweeps, and nothing less for a
+    // matrix that is nearly diagonal. Where less is enough, `max_sweeps` chooses Jacobi's method.
     Tensor basis;
     // Budget of sweeps, 1 to 64: Jacobi's method at any size. 0: it is for small matrices, with as many as
     // these need and a reserve. Matrices that have converged are frozen: their workgroups return at once.

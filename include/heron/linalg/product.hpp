@@ -25,9 +25,11 @@ struct GemmOptions {
     float beta = 0.0f;   // beta == 0 reads no C, so that its NaNs do not matter
     // The result is known to be symmetric: half of the tiles are computed and mirrored.
     bool symmetric = false;
-    // Forces an implementation by name ("gemm_tiled", "gemm_cpu", ...); empty: the table chooses. One that it
-    // never chooses is "gemm_coopmat2" (f16 by matrices of a workgroup, VK_NV_cooperative_matrix2): it is
-    // compiled and validated, but has not run on any device yet.
+    // Forces an implementation by name ("gemm_tiled", "gemm_cpu", ...); empty: the table chooses. A name that
+    // does not exist is refused (invalid_argument), as is one that the device or the operands do not allow
+    // (unsupported). Never chosen are "gemm_coopmat2" (f16 by matrices of a workgroup,
+    // VK_NV_cooperative_matrix2), "gemm_coopmat_bf16" and "gemm_coopmat_bf16_large" (VK_KHR_shader_bfloat16):
+    // they are compiled and validated, but have not run on any device yet.
     std::string_view variant;
     SplitK split = SplitK::automatic;
     // Implementations that copy the operands into another order first may be chosen: faster for large
@@ -50,9 +52,11 @@ struct GemmOptions {
 // not overlap A or B. 2 m n k FLOPs, half of it when symmetric. Accuracy, with u = 2^-24 (rounding of a
 // 16-bit D comes on top):
 //   norm_F(error) <= 3 u (sqrt(k + 2) |alpha| |A|_F |B|_F + 2 |beta| |C|_F)
-// Some CPU drivers get their operands packed first: a level more, and workspace for both operands in f32.
-// Matrix units, which multiply f16 by f16 and bf16 by bf16 where the device has them, may round their sums to
-// the precision of the operands: u = 2^-11 or 2^-8 there.
+// Bytes: operands and result once each, from memory; a tile of D reads its rows of A and columns of B again,
+// through the caches. One level; one more with packing (some CPU drivers; workspace for both operands in
+// f32), and where the sum is split (into pieces of 1024 to 32768 terms; workspace for D in f32 of each).
+// Matrix units, which multiply f16 by f16 where the device has them, and bf16 by bf16 where a variant asks
+// for it, may round their sums to the precision of the operands: u = 2^-11 or 2^-8 there.
 HERON_API void gemm(Graph& graph, const Tensor& a, const Tensor& b, const Tensor& c, const Tensor& d,
                     const GemmOptions& options = {});
 
