@@ -41,7 +41,8 @@ struct FactorOptions {
     std::uint32_t positions = 1;         // R: rows of one sample, for mean and sum without patches
     std::optional<ConvPatches> patches;  // `activations` are images
     // Forces an implementation by name ("factor_tiled", "factor_cpu", "factor_cpu_large"); empty: the best is
-    // chosen.
+    // chosen. One that does not exist is refused (invalid_argument), as is one that the device cannot run
+    // (unsupported).
     std::string_view variant;
     bool guarded = true;  // see Operation::guarded
 };
@@ -57,10 +58,11 @@ struct FactorOptions {
 //
 // Accuracy, with w = (1 - decay) scale: |error|_F <= 3 u (sqrt(N + 2) w |a|_F^2 + 2 decay |A|_F); means and
 // sums have errors of up to (64 + R / 64) u of the sum of absolute values before that. n (n + 1) N FLOPs,
-// half of the full product. With few tiles the rows are split over workgroups, whose sums are added in a
-// fixed order in a second dispatch; more rows than 2^15 a workgroup go into further dispatches. Without rows
-// A stays as it is. A NaN in a reaches its row and column of A: let the step be skipped (guarded), or clean a
-// first. Throws (invalid_argument) for shapes, dtypes or overlaps that do not fit, and options out of range.
+// half of the full product; a once, A read and written (means and sums: a once, and 8 N F bytes more). With
+// few tiles the rows are split over workgroups, whose sums, 8 n^2 bytes each, are added in a fixed order in a
+// second dispatch; more rows than 2^15 a workgroup go into further dispatches. Without rows A stays as it is.
+// A NaN in a reaches its row and column of A: let the step be skipped (guarded), or clean a first. Throws
+// (invalid_argument) for shapes, dtypes or overlaps that do not fit, and options out of range.
 HERON_API void accumulate_factor(Graph& graph, const Tensor& activations, const Tensor& factor,
                                  const FactorOptions& options = {});
 

@@ -50,9 +50,10 @@ struct MatrixPowerOptions {
 // less.
 //
 // Powers are computed to 4 u and end at 2^126. Accuracy of inverse p-th roots: |X^p (A + eps I) - I|_F <= 2 n
-// kappa u, for p > 4 times p / 2, kappa the condition number after damping and floor. Cost: eigh() and n^3
-// FLOPs. A matrix that is not finite, or singular in the sense above (with an exponent other than 0), gives
-// the zero matrix.
+// kappa u, for p > 4 times p / 2, kappa the condition number after damping and floor. Cost: eigh(), n^3
+// FLOPs, 20 n^2 bytes and two levels; workspace beside eigh()'s 8 n^2 bytes, half of it with `vectors`. A
+// matrix that is not finite, or singular in the sense above (with an exponent other than 0), gives the zero
+// matrix.
 HERON_API void matrix_power(Graph& graph, const Tensor& a, const Tensor& result,
                             const MatrixPowerOptions& options = {});
 

@@ -20,7 +20,8 @@ enum class NormKind : std::uint32_t {
 // The norm of every row (column) of every matrix of x (f32, f16 or bf16) into `result`: contiguous f32,
 // batch() x rows() (cols()) elements. A NaN in a row is a NaN in its norm, an infinity an infinity; other
 // rows do not notice. No elements have norm 0. Fixed trees: relative error at most 32 u for each factor of
-// 512 in the length; 2 FLOPs an element, each read once.
+// 512 in the length; 2 FLOPs an element, each read once, and 4 bytes a result; one level for each factor of
+// 512 for each lane (up to 128 of them) in the length.
 HERON_API void row_norms(Graph& graph, const Tensor& x, const Tensor& result, NormKind kind = NormKind::two,
                          bool guarded = true);
 HERON_API void column_norms(Graph& graph, const Tensor& x, const Tensor& result,
@@ -28,7 +29,8 @@ HERON_API void column_norms(Graph& graph, const Tensor& x, const Tensor& result,
 
 // out = diag(factors) x, or x diag(factors): factors are contiguous f32, one for each row (column) of every
 // matrix, or of one matrix for all of the batch. `out` has the shape of x, any floating-point dtype, and may
-// be x. One rounding, and that to a 16-bit dtype; 1 FLOP an element.
+// be x. One rounding, and that to a 16-bit dtype; 1 FLOP an element, x read and `out` written once; one
+// level.
 HERON_API void scale_rows(Graph& graph, const Tensor& x, const Tensor& factors, const Tensor& out,
                           bool guarded = true);
 HERON_API void scale_columns(Graph& graph, const Tensor& x, const Tensor& factors, const Tensor& out,
@@ -43,9 +45,10 @@ struct NormalizeOptions {
     bool guarded = true;  // see Operation::guarded
 };
 
-// Every row (column) divided by its norm, in two passes over x. `out` as for scale_rows. A row with a NaN
-// becomes NaN; one with an infinity becomes 0, and NaN where the infinity was. Error of an element: that of
-// the norm, 4 u, and the rounding to a 16-bit dtype.
+// Every row (column) divided by its norm: x is read twice, `out` written once; 3 FLOPs an element, the levels
+// of the norms and one. `out` as for scale_rows. A row with a NaN becomes NaN; one with an infinity becomes
+// 0, and NaN where the infinity was. Error of an element: that of the norm, 4 u, and the rounding to a 16-bit
+// dtype.
 HERON_API void normalize_rows(Graph& graph, const Tensor& x, const Tensor& out,
                               const NormalizeOptions& options = {});
 HERON_API void normalize_columns(Graph& graph, const Tensor& x, const Tensor& out,

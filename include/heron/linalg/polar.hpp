@@ -69,8 +69,18 @@ HERON_API std::vector<NewtonSchulzCoefficients> polar_express_coefficients(doubl
 
 // out = the polynomial iteration applied to A / nu, per matrix of the batch: approximately the polar factor
 // U V^T of A. Shapes of a and out are equal; they may be the same tensor. Tall matrices iterate on X^T X, so
-// nothing is transposed. FLOPs of T steps in the standard form, k the short and K the long side:
-// T (3 k^2 K + k^3).
+// nothing is transposed.
+//
+// FLOPs of T steps, k the short and K the long side: T (3 k^2 K + k^3) in the standard form; with five, 9 k^2
+// K + 11 k^3 in the Gram form that is chosen by itself. Bytes: A and the result once in one workgroup, one
+// dispatch for all matrices. By products, for the norm and the first iterate A twice and X once; then, in
+// elements of `precision`, 5 k K + 6 k^2 a step and three levels (standard form). Workspace: one or two X,
+// and two (Gram form: six) k x k matrices.
+//
+// Accuracy: distance from the same polynomials in float64, relative and in Frobenius' norm, for singular
+// values of A from a tenth of the largest on: 1e-5 with f32 iterates, 0.02 with f16, 0.15 with bf16; rounding
+// to out's type comes on top. A vector's only singular value is its norm, and 8 u times the slope of the
+// polynomials there is added.
 //
 // A zero matrix gives zero, one that is not finite NaN in all of its elements; other matrices do not notice.
 // Nothing else fails: the norm is taken without overflow, singular values begin at 1 / norm_factor or below,
