@@ -187,7 +187,7 @@ protected:
                         Matrix residual = damped;
                         for (std::uint32_t i = 0; i < p; ++i) residual = x * residual;
                         results.add(what + " residual", (residual - identity(damped)).norm(),
-                                    std::max(n, 2.0) * condition * times * kEps + p * rounding);
+                                    std::max(n, 2.0) * (condition * times * kEps + p * rounding));
                     }
                     if (both) {
                         const Matrix y = square.matrix();

@@ -156,6 +156,16 @@ TEST_P(CholeskyTest, TakesEveryKindOfPositiveMatrix) {
     check();
 }
 
+TEST_P(CholeskyTest, TakesEveryKindOfDampedMatrix) {
+    Graph graph(device());
+    for (MatrixKind kind : finite_matrix_kinds())
+        for (std::uint64_t n : {8u, 33u, 70u})
+            for (bool one_workgroup : {true, false})
+                add(graph, DampedGram(kind, n).damped(), {.one_workgroup = one_workgroup});
+    run(graph);
+    check();
+}
+
 // What must fail does, with the right name and a zero factor; its neighbours in the batch do not notice.
 TEST_P(CholeskyTest, FailuresAreNamedAndStayAlone) {
     const double nan = std::numeric_limits<double>::quiet_NaN();

@@ -2,7 +2,6 @@
 // Factorisations and inverses of a thousand rows and more, on lavapipe: what takes too long for every test
 // run. Random vectors tell as much as whole products, which would take longer than the factorisations do: any
 // wrong element of L shows in A x - L (L^T x).
-#include <chrono>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -28,13 +27,6 @@ protected:
         return rounded(a, DType::f32);
     }
     static Matrix probe(std::uint64_t n) { return random_matrix(n, 1, 7); }
-    // On a machine with other things to do it may take longer than the minute of Plan::run().
-    static void run_patiently(const Graph& graph) {
-        Plan plan = graph.compile({});
-        plan.allocate();
-        constexpr std::chrono::nanoseconds kPatience = std::chrono::minutes(10);
-        plan.wait(plan.submit(), static_cast<std::uint64_t>(kPatience.count()));
-    }
     // A probe of E, against |E|_F <= times n u |A|_F.
     void expect_small(const std::string& kind, const Matrix& a, const Matrix& error, double times) {
         const auto n = static_cast<double>(a.rows());

@@ -44,6 +44,13 @@ protected:
                   std::to_string(condition));
         EXPECT_EQ(x, x.transpose()) << what << ": not symmetric bit for bit";
     }
+    void check_distance(const std::string& kind, const Case& c) {
+        const SymmetricEigen eigen = symmetric_eigen(c.a);
+        const Matrix expected = eigen.vectors * eigen.values.array().pow(-1.0 / c.p).matrix().asDiagonal() *
+                                eigen.vectors.transpose();
+        ratio(kind, c.a, (c.x.read()[0] - expected).norm() / expected.norm(), c.condition * kEps32,
+              c.what + " n " + std::to_string(c.a.rows()) + " p " + std::to_string(c.p));
+    }
     void check(const std::string& kind, const std::vector<Case>& cases) {
         for (const Case& c : cases) check_root(kind, c.what, c.a, c.condition, c.p, c.x.read()[0]);
     }
@@ -82,13 +89,26 @@ TEST_P(InverseRootTest, RootsAreTheOnesOfFloat64) {
             for (double condition : {1e2, 1e4})
                 cases.push_back(add(graph, n, condition, {.p = p}, "automatic"));
     run(graph);
-    for (const Case& c : cases) {
-        const SymmetricEigen eigen = symmetric_eigen(c.a);
-        const Matrix expected = eigen.vectors * eigen.values.array().pow(-1.0 / c.p).matrix().asDiagonal() *
-                                eigen.vectors.transpose();
-        ratio("distance from the float64 root", c.a, (c.x.read()[0] - expected).norm() / expected.norm(),
-              c.condition * kEps32, std::to_string(c.a.rows()) + " p " + std::to_string(c.p));
-    }
+    for (const Case& c : cases) check_distance("distance from the float64 root", c);
+}
+
+TEST_P(InverseRootTest, TakesEveryKindOfDampedMatrix) {
+    Graph graph(device());
+    std::vector<Case> cases;
+    for (MatrixKind kind : finite_matrix_kinds())
+        for (std::uint64_t n : {9u, 40u})
+            for (std::uint32_t p : {1u, 2u, 4u}) {
+                const DampedGram x(kind, n);
+                const Placed pa = place(graph, {x.gram}), px = blank(graph, 1, n, n);
+                inverse_root(graph, pa.tensor, px.tensor,
+                             {.p = p, .damping = {.absolute = static_cast<float>(x.damping)}});
+                cases.push_back({to_string(kind), p, x.condition, x.damped(), px});
+            }
+    run(graph);
+    // Of zeros the root is a power of two times I.
+    for (const Case& c : cases)
+        if (c.condition > 1) check_root("every kind", c.what, c.a, c.condition, c.p, c.x.read()[0]);
+    for (const Case& c : cases) check_distance("every kind, distance from the float64 root", c);
 }
 
 TEST_P(InverseRootTest, ProductsMatchFloat64) {

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <functional>
@@ -40,6 +41,26 @@ inline Matrix spd_matrix(std::uint64_t n, double condition, std::uint64_t seed) 
     const Matrix half = with_singular_values(roots, n, n, seed);
     return half * half.transpose();
 }
+
+// M M^T / max |M| of a kind of matrix, semidefinite and as large as that, and a thousandth of its largest
+// eigenvalue (of zeros, 1), with which it is definite.
+struct DampedGram {
+    Matrix gram;  // rounded to f32
+    double damping = 1.0;
+    double condition = 1.0;  // of the sum, at most
+
+    DampedGram(MatrixKind kind, std::uint64_t n) {
+        const Matrix m = make_matrix(kind, n, n, n);
+        const double largest = m.cwiseAbs().maxCoeff();
+        gram = m * m.transpose() / (largest == 0 ? 1.0 : largest);
+        gram = rounded(0.5 * (gram + gram.transpose()), DType::f32);
+        const double norm = spectral_norm(gram);
+        if (norm == 0) return;
+        damping = static_cast<float>(1e-3 * norm);
+        condition = norm / damping + 1;
+    }
+    Matrix damped() const { return gram + damping * Matrix::Identity(gram.rows(), gram.cols()); }
+};
 
 // NaN in the half that must not be read.
 inline Matrix only_triangle(Matrix matrix, Triangle triangle) {
@@ -135,6 +156,13 @@ protected:
         }
         plan.run();
         return plan;
+    }
+    // On a machine with other things to do it may take longer than the minute of Plan::run().
+    static void run_patiently(const Graph& graph) {
+        Plan plan = graph.compile({});
+        plan.allocate();
+        constexpr std::chrono::nanoseconds kPatience = std::chrono::minutes(10);
+        plan.wait(plan.submit(), static_cast<std::uint64_t>(kPatience.count()));
     }
 
     // What `add(graph)` adds has the same results, the buffers that it returns, in every one of `runs`, built

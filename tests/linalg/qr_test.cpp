@@ -166,6 +166,29 @@ TEST_P(QrTest, EveryScaleAndSpectrum) {
     check();
 }
 
+// With a thousandth of the largest singular value on a diagonal below it; Householder's method without, too.
+TEST_P(QrTest, TakesEveryKindOfMatrix) {
+    const auto add_kinds = [&](Graph& graph, QrMethod method, bool damped) {
+        for (MatrixKind kind : finite_matrix_kinds())
+            for (std::uint64_t n : {20u, 40u}) {
+                const Matrix a = make_matrix(kind, 60, n, n);
+                const double norm = spectral_norm(a);
+                Matrix whole = Matrix::Zero(damped ? a.rows() + a.cols() : a.rows(), a.cols());
+                whole.topRows(a.rows()) = a;
+                if (damped) whole.bottomRows(a.cols()).diagonal().array() += norm == 0 ? 1.0 : 1e-3 * norm;
+                add(graph, {{whole}, {.method = method}});
+            }
+    };
+    Graph damped(device());
+    for (QrMethod method : {QrMethod::householder, QrMethod::cholesky}) add_kinds(damped, method, true);
+    run(damped);
+    check();
+    Graph bare(device());
+    add_kinds(bare, QrMethod::householder, false);
+    run(bare);
+    check(false);
+}
+
 // Elements up to the largest f32, whose norm is beyond it. R, whose columns have the norms of A's, is not.
 TEST_P(QrTest, NormsBeyondTheLargestFloatWork) {
     Graph graph(device());

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // eigh() and svd() of large matrices, checked without another solver: residual and orthonormality say all.
-#include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <vector>
@@ -32,13 +31,6 @@ protected:
         const std::vector<float> x = buffer.floats();
         return Eigen::Map<const MatrixF>(x.data(), static_cast<Eigen::Index>(rows),
                                          static_cast<Eigen::Index>(cols));
-    }
-    // On a machine with other things to do it may take longer than the minute of Plan::run().
-    static void run_patiently(const Graph& graph) {
-        Plan plan = graph.compile({});
-        plan.allocate();
-        constexpr std::chrono::nanoseconds kPatience = std::chrono::minutes(10);
-        plan.wait(plan.submit(), static_cast<std::uint64_t>(kPatience.count()));
     }
 
     // The ratios of heron/linalg/eigh.hpp and svd.hpp.
