@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// dct(): by FFT where the length allows it, else by gemm() with the matrix of the transform.
+// dct(): by FFT where the length allows it, else by gemm() with the matrix of the transform, or its pieces.
 #include "heron/linalg/dct.hpp"
 
 #include <algorithm>
@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstddef>
 #include <numbers>
+#include <numeric>
 #include <span>
 #include <string>
 #include <vector>
@@ -33,17 +34,18 @@ constexpr KernelInfo kDctBasis = make_kernel<gpu::DctBasisJob>("dct_basis", spir
 
 // Of a matrix in table memory: 64 MiB.
 constexpr std::uint64_t kMaxMatrix = 4096;
-// Of a basis: (2 i + 1) k stays below 2^32 by far.
-constexpr std::uint64_t kMaxBasis = 8192;
+// Of a basis: (2 i + 1) k stays below 2^32.
+constexpr std::uint64_t kMaxBasis = 32768;
 
 // The table of that name, made once a graph: all transforms of one length share theirs.
 template <class Values>
-Tensor float_table(Graph& graph, const std::string& name, const Shape& shape, const Values& values_of) {
+Tensor shared_table(Graph& graph, const std::string& name, DType dtype, const Shape& shape,
+                    const Values& values_of) {
     Tensor& table = graph.impl().shared_tables[name];
     if (!table) {
-        const std::vector<float> values = values_of();
+        const auto values = values_of();
         table = graph.table(std::as_bytes(std::span(values)));
-        table.dtype = DType::f32;
+        table.dtype = dtype;
         table.shape = shape;
         table.row_stride = 0;
     }
@@ -65,8 +67,8 @@ std::vector<float> matrix_values(std::uint64_t n) {
 }
 // C of the header.
 Tensor matrix_table(Graph& graph, std::uint64_t n) {
-    return float_table(graph, "dct matrix " + std::to_string(n), Shape{n, n},
-                       [n] { return matrix_values(n); });
+    return shared_table(graph, "dct matrix " + std::to_string(n), DType::f32, Shape{n, n},
+                        [n] { return matrix_values(n); });
 }
 
 std::vector<float> unit_values(std::uint64_t n) {
@@ -80,7 +82,16 @@ std::vector<float> unit_values(std::uint64_t n) {
 }
 // cos and sin of pi k / (2 n), k < n.
 Tensor unit_table(Graph& graph, std::uint64_t n) {
-    return float_table(graph, "dct units " + std::to_string(n), Shape{2 * n}, [n] { return unit_values(n); });
+    return shared_table(graph, "dct units " + std::to_string(n), DType::f32, Shape{2 * n},
+                        [n] { return unit_values(n); });
+}
+// 0, 1, ..., n - 1.
+Tensor index_table(Graph& graph, std::uint64_t n) {
+    return shared_table(graph, "dct indices " + std::to_string(n), DType::u32, Shape{n}, [n] {
+        std::vector<std::uint32_t> indices(n);
+        std::iota(indices.begin(), indices.end(), 0u);
+        return indices;
+    });
 }
 
 // The odd factor is summed directly: up to here that costs no more than a product's tile for every line.
@@ -150,6 +161,43 @@ void add_product(Graph& graph, const Tensor& x, const Tensor& out, const DctOpti
     if (in_place) convert(graph, to, out, 1.0f, options.guarded);
 }
 
+// The matrix in pieces of its rows, or columns, of at most 64 MiB: the device makes each where the one before
+// it was, and a product gives the elements of all lines that belong to it.
+void add_pieces(Graph& graph, const Tensor& x, const Tensor& out, const DctOptions& options) {
+    const bool rows = options.axis == DctAxis::rows;
+    const std::uint64_t n = rows ? x.cols() : x.rows(), height = kMaxMatrix * kMaxMatrix / n / 64 * 64;
+    const bool in_place = overlap(graph, x, out);
+    const Tensor to = in_place ? graph.temporary(DType::f32, x.shape) : out;
+    Tensor from = x;
+    if (!rows && x.dtype != DType::f32 && x.rows() * x.stride() % 2 != 0) {  // items that begin within a word
+        from = graph.temporary(DType::f32, x.shape);
+        convert(graph, x, from, 1.0f, options.guarded);
+    }
+    const Tensor indices = index_table(graph, n), pieces = graph.temporary(DType::f32, Shape{height, n});
+    GemmOptions product{.guarded = options.guarded};
+    if (rows) product.transpose_b = Transpose::yes;
+    for (std::uint64_t first = 0; first < n; first += height) {
+        const std::uint64_t count = std::min(height, n - first);
+        Tensor chosen = indices;
+        chosen.byte_offset += first * sizeof(std::uint32_t);
+        chosen.shape = Shape{count};
+        const Tensor piece = pieces.row_range(0, count);
+        dct_basis(graph, chosen, piece, options.inverse, options.guarded);
+        if (rows) {
+            Tensor columns = to;
+            columns.byte_offset += first * sizeof(float);
+            columns.shape = Shape{to.batch(), to.rows(), count};
+            columns.row_stride = to.stride();
+            gemm(graph, from, piece, {}, columns, product);
+        } else {
+            for (std::uint64_t item = 0; item < x.batch(); ++item)
+                gemm(graph, piece, from.batch_item(item), {}, to.batch_item(item).row_range(first, count),
+                     product);
+        }
+    }
+    if (in_place) convert(graph, to, out, 1.0f, options.guarded);
+}
+
 }  // namespace
 
 void dct(Graph& graph, const Tensor& x, const Tensor& out, const DctOptions& options) {
@@ -163,7 +211,7 @@ void dct(Graph& graph, const Tensor& x, const Tensor& out, const DctOptions& opt
     const std::uint64_t n = options.axis == DctAxis::rows ? x.cols() : x.rows();
     if (!dct_takes(graph.device(), n))
         refuse(who, "x is " + text(x) + "; " + std::to_string(n) +
-                        " is neither at most 4096 nor 2^q times an odd number up to 15 with half of it in "
+                        " is neither at most 32768 nor 2^q times an odd number up to 15 with half of it in "
                         "shared memory");
     if (x.shape.count() == 0) return;
     if (n == 1) {
@@ -171,15 +219,22 @@ void dct(Graph& graph, const Tensor& x, const Tensor& out, const DctOptions& opt
     } else if (takes_fft(graph.device(), n)) {
         add_fft(graph, x, out, options);
     } else {
-        const Purpose purpose(graph, n % 2 == 0 && odd_factor(n) <= kMaxOdd
-                                         ? "dct by a product: half a line does not fit shared memory"
-                                         : "dct by a product: the length is odd, or its odd factor above 15");
-        add_product(graph, x, out, options);
+        const bool whole = n <= kMaxMatrix;
+        const Purpose purpose(
+            graph,
+            std::string(whole ? "dct by a product: "
+                              : "dct by products with pieces of a matrix above 64 MiB: ") +
+                (n % 2 == 0 && odd_factor(n) <= kMaxOdd ? "half a line does not fit shared memory"
+                                                        : "the length is odd, or its odd factor above 15"));
+        if (whole)
+            add_product(graph, x, out, options);
+        else
+            add_pieces(graph, x, out, options);
     }
 }
 
 bool dct_takes(const Device& device, std::uint64_t length) {
-    return length <= kMaxMatrix || takes_fft(device, length);
+    return length <= kMaxBasis || takes_fft(device, length);
 }
 
 void dct_basis(Graph& graph, const Tensor& indices, const Tensor& out, bool inverse, bool guarded) {

@@ -19,6 +19,7 @@ namespace heron {
 namespace {
 
 static_assert(sizeof(gpu::BasisSlotsJob) == 40);
+constexpr std::uint64_t kMaxVectors = 32 * gpu::BASIS_WORDS;  // of a basis, a bit each
 constexpr KernelInfo kBasisSlots = make_kernel<gpu::BasisSlotsJob>("basis_slots", spirv::basis_slots);
 
 }  // namespace
@@ -133,11 +134,10 @@ void add_basis_slots(StepBuilder& step, const Tensor& chosen, const Tensor& indi
 void check_dct_side(std::string_view optimizer, const Device& device, const Parameter& parameter,
                     const MatrixBatch& batch) {
     const std::uint64_t k = batch.short_side();
-    if (!dct_takes(device, k) || k > 32 * gpu::BASIS_WORDS)
+    if (!dct_takes(device, k) || k > kMaxVectors)
         refuse(std::string(optimizer) + ": parameter " + in_quotes(parameter.name) + " has a matrix of " +
                std::to_string(batch.rows) + "x" + std::to_string(batch.cols) + "; its shorter side, " +
-               std::to_string(k) +
-               ", must be at most 4096, or up to 8192 one that dct() takes on the device: give it to AdamW");
+               std::to_string(k) + ", must be at most " + std::to_string(kMaxVectors) + ": give it to AdamW");
 }
 
 }  // namespace heron

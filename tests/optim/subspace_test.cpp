@@ -488,10 +488,10 @@ TEST_P(SubspaceTest, RefusesWhatDoesNotFit) {
     GaLore no_rank(device(), {.rank = 0});
     no_rank.add(parameter({4097, 5000}));
     Trion trion(device(), {.rank = 8});
-    expect("at most 4096", [&] { trion.add(parameter({4097, 5000})); });
+    expect("at most 8192", [&] { trion.add(parameter({8193, 9000})); });
     expect("give vectors to AdamW", [&] { trion.add(parameter({9})); });
     DctAdamW adamw(device(), {.rank = 8});
-    expect("at most 4096", [&] { adamw.add(parameter({4097, 5000})); });
+    expect("at most 8192", [&] { adamw.add(parameter({8193, 9000})); });
     adamw.add(parameter({4097, 32000}));  // gets AdamW
     DctAdamW coded(device(), {.rank = 8, .error_feedback = true, .error_bits = 8, .max_side = 1u << 30});
     expect("at most 524288", [&] { coded.add(parameter({2, 600000})); });

@@ -29,8 +29,10 @@ struct DctOptions {
 // 1)) FLOPs a line, 8 bytes an element; error of a line at most (4 log2(2 n) + 2 odd^1.5) u |x|_2. Lines do
 // not touch each other: neither scales nor NaNs of one reach another. Other lengths up to 4096: by gemm()
 // with C, generated in float64, 4 n^2 bytes of table memory for each length of a graph: 2 n^2 FLOPs a line,
-// error as gemm()'s. Others are refused. Twiddle factors come from float64 in a table of 8 n bytes, not from
-// the driver's sin and cos.
+// error as gemm()'s. Above that, up to 32768 (11008, 13824): with pieces of C of up to 64 MiB, which
+// dct_basis() makes one after the other in workspace, at 8 n^2 FLOPs and 8 n^2 bytes for all lines of x
+// together; elements of C are 3 u off; two levels a piece, n^2 / 2^24 of them. Longer ones are refused.
+// Twiddle factors come from float64 in a table of 8 n bytes, not from the driver's sin and cos.
 HERON_API void dct(Graph& graph, const Tensor& x, const Tensor& out, const DctOptions& options = {});
 // Whether dct() takes lines of that length on the device.
 HERON_API bool dct_takes(const Device& device, std::uint64_t length);
@@ -38,7 +40,7 @@ HERON_API bool dct_takes(const Device& device, std::uint64_t length);
 // out[i][:] = the vector whose product with a line is element indices[i] of the line's transform: row
 // indices[i] of C, or with `inverse` its column. `out`: r x n f32, contiguous, of any batch; `indices`:
 // contiguous u32, one for each row of each matrix. An index beyond n gives numbers without meaning. n up to
-// 8192. 4 bytes and 8 FLOPs an element, from a table of 8 n bytes: no n x n matrix; error of an element 3 u.
+// 32768. 4 bytes and 8 FLOPs an element, from a table of 8 n bytes: no n x n matrix; error of an element 3 u.
 HERON_API void dct_basis(Graph& graph, const Tensor& indices, const Tensor& out, bool inverse = false,
                          bool guarded = true);
 
