@@ -126,6 +126,14 @@ void unscale(Graph& graph, const DiagonalSystem& system) {
         12.0 * static_cast<double>(count), system.options.guarded, "the only one");
 }
 
+// y as a column for each item; a single row of elements may have any stride.
+Tensor columns_of(const Tensor& y, const Shape& shape) {
+    Tensor columns = y;
+    columns.shape = shape;
+    columns.row_stride = 0;
+    return columns;
+}
+
 // With C = R R^T, the rows of V^T = R^T W: x = (I + V V^T)^-1 t, or for y, V (I + V^T V)^-1 R^-1 y.
 void add_definite(Graph& graph, const DiagonalSystem& system, ScaledSystem scaled) {
     const WoodburyDiagonalOptions& options = system.options;
@@ -150,7 +158,7 @@ void add_definite(Graph& graph, const DiagonalSystem& system, ScaledSystem scale
             y = graph.temporary(DType::f32, column);
             TriangularOptions triangular;
             triangular.guarded = options.guarded;
-            triangular_solve(graph, factor, system.given.reshape(column), y, triangular);
+            triangular_solve(graph, factor, columns_of(system.given, column), y, triangular);
         }
     }
     WoodburyPasses(graph, scaled.window, options.guarded).gram();
@@ -199,7 +207,7 @@ void add_indefinite(Graph& graph, const DiagonalSystem& system, const ScaledSyst
                                 {offsetof(Job, info), info, Access::read},
                                 {offsetof(Job, q), right, Access::write}});
     } else {
-        ldlt_solve(graph, factor_c, system.given.reshape(column), right, {.guarded = options.guarded});
+        ldlt_solve(graph, factor_c, columns_of(system.given, column), right, {.guarded = options.guarded});
     }
     ldlt_solve(graph, factor_b, right, z, {.guarded = options.guarded});
     Job given{};

@@ -259,6 +259,10 @@ protected:
                           [&] { return damped_solution(x32, g32, damping); }),
                     value_bound(condition, static_cast<double>(n)));
         add_damped_residual(results, "woodbury_solution residual", x32, g32, damping, solution.matrix());
+        const Matrix system = damped_system(x32, damping), inverted = inverse.matrix();
+        results.add("inverse residual",
+                    norm1(identity(system) - system * inverted) / (norm1(system) * norm1(inverted)),
+                    10 * std::max(2.0, static_cast<double>(n)) * kEps);
     }
     // X^T X / N + damping I, and (that)^-1 G.
     static Matrix damped_system(const Matrix& x, double damping) {
