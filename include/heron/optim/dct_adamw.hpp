@@ -74,7 +74,7 @@ public:
     const DctAdamWOptions& options() const { return options_; }
 
 private:
-    // Refuses matrices whose shorter side dct() does not take.
+    // Refuses matrices whose shorter side is above 8192.
     void check(const Parameter& parameter) const override;
     std::vector<HyperValue> hyper() const override;
     std::string options_text() const override;

@@ -49,7 +49,7 @@ public:
     const TrionOptions& options() const { return options_; }
 
 private:
-    // Refuses vectors, and matrices whose shorter side dct() does not take.
+    // Refuses vectors, and matrices whose shorter side is above 8192.
     void check(const Parameter& parameter) const override;
     std::vector<HyperValue> hyper() const override;
     std::string options_text() const override;
