@@ -163,11 +163,19 @@ Shampoo4Bit::Shampoo4Bit(const Device& device, const Shampoo4BitOptions& options
     check_option(who, "statistic_rectifications", o.statistic_rectifications, o.statistic_rectifications <= 8,
                  "0 to 8");
     check_option(who, "root_rectifications", o.root_rectifications, o.root_rectifications <= 8, "0 to 8");
-    check_option(who, "block_size", o.block_size, o.block_size >= 1 && o.block_size <= 4096, "1 to 4096");
+    check_option(who, "block_size", o.block_size, o.block_size >= 1, "1 or more");
     check_refresh(who, "statistics", o.statistics);
     check_refresh(who, "roots", o.roots);
     check_option(who, "start_step", o.start_step, o.start_step >= 1 && o.start_step < 0x80000000u,
                  "1 to 2^31 - 1");
+}
+
+void Shampoo4Bit::check(const Parameter& parameter) const {
+    if (parameter.weight.shape.count() == 0) return;
+    const Shape matrix = matrix_shape(parameter.weight.shape);
+    if (matrix.rank() < 2) return;  // without factors
+    for (const std::uint64_t extent : matrix)
+        check_factor_order("Shampoo4Bit", parameter, matrix, extent, options_.block_size);
 }
 
 std::string Shampoo4Bit::options_text() const {

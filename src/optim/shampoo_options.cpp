@@ -100,8 +100,7 @@ Shampoo::Shampoo(const Device& device, const ShampooOptions& options)
                  !has_bases(o) || !iterates(o.root), "eigenvalues or pseudo_inverse");
     check_option("Shampoo", "statistic with eigenbasis", static_cast<int>(o.statistic),
                  !o.eigenbasis || o.statistic == ShampooStatistic::gradient, "gradient");
-    check_option("Shampoo", "block_size", o.block_size, o.block_size >= 1 && o.block_size <= 4096,
-                 "1 to 4096");
+    check_option("Shampoo", "block_size", o.block_size, o.block_size >= 1, "1 or more");
     check_option("Shampoo", "least_order", o.least_order,
                  o.least_order >= 1 && o.least_order <= Shape::kMaxRank, "1 to 8");
     check_refresh("Shampoo", "refresh", o.refresh);
@@ -119,6 +118,7 @@ void Shampoo::check(const Parameter& parameter) const {
     const Shape merged = merge_axes(parameter.weight.shape, options_.block_size, options_.least_order);
     for (std::size_t axis = 0; axis < merged.rank(); ++axis) {
         const double exponent = exponent_of(options_, merged.rank(), axis);
+        if (exponent > 0) check_factor_order("Shampoo", parameter, merged, merged[axis], options_.block_size);
         if (!has_method(options_.root, exponent))
             refuse("Shampoo: parameter " + in_quotes(parameter.name) + ", merged to " + merged.text() +
                    ", needs the exponent " + number_text(exponent) +

@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <span>
+#include <string>
+
+#include "optim/checks.hpp"
 
 namespace heron {
 
@@ -40,6 +43,17 @@ std::vector<TensorBlock> tensor_blocks(const Shape& merged, std::uint64_t larges
         if (a == 0) return blocks;
         block.first[a - 1] += largest;
     }
+}
+
+void check_factor_order(std::string_view optimizer, const Parameter& parameter, const Shape& merged,
+                        std::uint64_t extent, std::uint32_t block_size) {
+    constexpr std::uint64_t kLargest = 4096;
+    const std::uint64_t order = std::min<std::uint64_t>(extent, block_size);
+    if (order > kLargest)
+        refuse(std::string(optimizer) + ": parameter " + in_quotes(parameter.name) + ", merged to " +
+               merged.text() + ", has blocks with " + std::to_string(order) +
+               " rows on an axis; factors take up to " + std::to_string(kLargest) +
+               ": set block_size to that or less");
 }
 
 }  // namespace heron

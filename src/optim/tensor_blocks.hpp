@@ -5,9 +5,11 @@
 
 #include <array>
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "heron/tensor.hpp"
+#include "heron/train.hpp"
 
 namespace heron {
 
@@ -24,5 +26,11 @@ Shape merge_axes(const Shape& shape, std::uint64_t largest, std::uint64_t least_
 
 // Every axis is cut into pieces of `largest`, the last one smaller; blocks in row-major order.
 std::vector<TensorBlock> tensor_blocks(const Shape& merged, std::uint64_t largest);
+
+// Throws (invalid_argument), in the name of `optimizer`, where blocks of a parameter, which it takes for
+// `merged`, are longer than the factors that eigh(), inverse_root() and Householder's qr() take, on an axis
+// of that `extent`.
+void check_factor_order(std::string_view optimizer, const Parameter& parameter, const Shape& merged,
+                        std::uint64_t extent, std::uint32_t block_size);
 
 }  // namespace heron

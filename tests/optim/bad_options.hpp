@@ -125,12 +125,17 @@ std::vector<double> bad_values(std::string_view name) {
     constexpr std::array<std::string_view, 12> kFromOne = {
         "block_size", "bound_rows",       "factor_interval", "interval", "least_order", "max_order",
         "min_axes",   "moments_interval", "stagger",         "steps",    "start_step",  "window"};
-    constexpr std::array<std::string_view, 13> kBounded = {"block",           "block_size",
-                                                           "bound_rows",      "doublings",
-                                                           "interval",        "last",
-                                                           "least_order",     "max_order",
-                                                           "min_axes",        "power_iterations",
-                                                           "quantizer_block", "root_rectifications",
+    constexpr std::array<std::string_view, 12> kBounded = {"block",
+                                                           "bound_rows",
+                                                           "doublings",
+                                                           "interval",
+                                                           "last",
+                                                           "least_order",
+                                                           "max_order",
+                                                           "min_axes",
+                                                           "power_iterations",
+                                                           "quantizer_block",
+                                                           "root_rectifications",
                                                            "window"};
     std::vector<double> values;
     if constexpr (kIsNumber<Member>) {

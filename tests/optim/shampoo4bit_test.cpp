@@ -3,12 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstring>
 #include <filesystem>
 #include <limits>
 
+#include "optim/optimizer_checks.hpp"
 #include "optim/reference_shampoo4bit.hpp"
-#include "optim/training.hpp"
 
 namespace heron::test {
 namespace {
@@ -39,14 +38,7 @@ std::vector<std::pair<std::string, Shampoo4BitOptions>> forms() {
     return {{"eigenvectors", eager()}, {"newton", newton}, {"factor", naive}, {"adamw", adamw}};
 }
 
-class Shampoo4BitTest : public DeviceTest {
-protected:
-    static std::uint32_t failures(const Training& training, const std::string& name) {
-        std::uint32_t count = 0;
-        std::memcpy(&count, training.state_bytes(name).data(), sizeof count);
-        return count;
-    }
-};
+class Shampoo4BitTest : public DeviceTest {};
 
 TEST_P(Shampoo4BitTest, StatesHaveTheBitsThatTheyPromise) {
     const std::uint64_t m = 200, n = 256;
@@ -232,6 +224,19 @@ TEST_P(Shampoo4BitTest, RefusesOptionsOutOfRangeByName) {
     refused("statistics.interval", [](Options& o) { o.statistics.interval = 0; });
     refused("roots.doublings", [](Options& o) { o.roots.doublings = 17; });
     refused("start_step", [](Options& o) { o.start_step = 0; });
+}
+
+// Blocks may be longer than what can be factored, as long as no parameter has such.
+TEST_P(Shampoo4BitTest, RefusesParametersWhoseFactorsAreTooLarge) {
+    Shampoo4BitOptions options = eager();
+    options.block_size = 8192;
+    Training small(device(), shampoo4bit(options), {{.name = "w", .shape = {6, 4}}});
+    small.steps(1, 1);
+    for (const Shape& shape : {Shape{5000, 2}, Shape{2, 50, 100}})
+        expect_refused(
+            [&] { Training training(device(), shampoo4bit(options), {{.name = "w", .shape = shape}}); },
+            {"\"w\"", "5000", "block_size"});
+    Training vector(device(), shampoo4bit(options), {{.name = "w", .shape = {5000}}});
 }
 
 HERON_DEVICE_TESTS(Shampoo4BitTest);

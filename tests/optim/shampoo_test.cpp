@@ -294,7 +294,7 @@ TEST_P(ShampooTest, RefusesOptionsOutOfRangeByName) {
     refused("moment_exponents[2]", [](ShampooOptions& o) { o.moment_exponents[2] = 0; });
     refused("basis_tolerance", [](ShampooOptions& o) { o.basis_tolerance = 1.5f; });
     refused("trace_exponent", [](ShampooOptions& o) { o.trace_exponent = 5; });
-    refused("block_size", [](ShampooOptions& o) { o.block_size = 5000; });
+    refused("block_size", [](ShampooOptions& o) { o.block_size = 0; });
     refused("least_order", [](ShampooOptions& o) { o.least_order = 0; });
     refused("refresh.interval", [](ShampooOptions& o) { o.refresh.interval = 0; });
     refused("refresh.first", [](ShampooOptions& o) { o.refresh.first = 0x80000000u; });
@@ -316,6 +316,30 @@ TEST_P(ShampooTest, RefusesOptionsOutOfRangeByName) {
         o.statistic = ShampooStatistic::whitened;
     });
     refused("root", [](ShampooOptions& o) { o.root = static_cast<ShampooRoot>(9); });
+}
+
+// Blocks may be longer than what can be factored, as long as no parameter has such.
+TEST_P(ShampooTest, RefusesParametersWhoseFactorsAreTooLarge) {
+    ShampooOptions options;
+    options.block_size = 8192;
+    options.epsilon = 1e-2f;
+    Training small(device(), shampoo(options), {{.name = "w", .shape = {5, 4}}});
+    ShampooReference reference(options, Shape{5, 4});
+    reference.states = small.states_of(0);
+    const std::vector<float> before = small.tensor().weight();
+    std::vector<double> expected = doubles(before);
+    small.draw_gradients(1);
+    reference.step(expected, doubles(small.tensor().gradient_values()), 1);
+    small.plan().run();
+    EXPECT_LE(update_error(before, small.tensor().weight(), expected), 1e-4);
+
+    const auto add = [&](const Shape& shape) {
+        Training training(device(), shampoo(options), {{.name = "w", .shape = shape}});
+    };
+    expect_refused([&] { add({5000}); }, {"\"w\"", "5000", "block_size"});
+    expect_refused([&] { add({2, 5000}); }, {"\"w\"", "5000", "block_size"});
+    options.exponents[2] = {0.5, 0.0};
+    add({2, 5000});
 }
 
 // A tensor of three axes takes sixth roots, which Denman-Beavers does not have.

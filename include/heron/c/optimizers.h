@@ -1744,7 +1744,9 @@ typedef struct heron_shampoo_options {
     // Above 0: where B = Q^T X Q with the last basis has at most this share of its norm off its diagonal,
     // eigh()'s basis is not taken, nor any further step of QR, whose columns are sorted all the same. [0, 1].
     float basis_tolerance;
-    uint32_t block_size;  // = 1024; 1..4096
+    // = 1024; 1 or more. Axes that have a factor may be up to 4096 long, merged and cut: add() refuses the
+    // parameter otherwise.
+    uint32_t block_size;
     uint32_t least_order;  // = 2; no merging below so many axes, 1..8
     // Of roots, block by block: in steps that the interval divides, from refresh.first on (0: the interval),
     // and in that one, too. With `stagger` each block in the k-th step after those, first refreshes as well.
@@ -1846,7 +1848,7 @@ typedef struct heron_shampoo4bit_options {
     heron_shampoo4bit_root root;  // = HERON_SHAMPOO4BIT_ROOT_EIGENVECTORS
     uint32_t statistic_rectifications;  // = 1; t1, 0..8
     uint32_t root_rectifications;  // = 4; t2, 0..8
-    uint32_t block_size;  // = 1200; 1..4096
+    uint32_t block_size;  // = 1200; 1 or more; add() refuses sides of blocks above 4096
     // = .interval = 100; In steps that the intervals divide, T1 and T2; with `stagger` in the k-th step after
     // each of these for the k-th block.
     heron_refresh_policy statistics;

@@ -121,8 +121,10 @@ struct ShampooOptions {
     // Above 0: where B = Q^T X Q with the last basis has at most this share of its norm off its diagonal,
     // eigh()'s basis is not taken, nor any further step of QR, whose columns are sorted all the same. [0, 1].
     float basis_tolerance = 0.0f;
-    std::uint32_t block_size = 1024;  // 1..4096
-    std::uint32_t least_order = 2;    // no merging below so many axes, 1..8
+    // 1 or more. Axes that have a factor may be up to 4096 long, merged and cut: add() refuses the parameter
+    // otherwise.
+    std::uint32_t block_size = 1024;
+    std::uint32_t least_order = 2;  // no merging below so many axes, 1..8
     // Of roots, block by block: in steps that the interval divides, from refresh.first on (0: the interval),
     // and in that one, too. With `stagger` each block in the k-th step after those, first refreshes as well.
     // Until all blocks of a parameter have had theirs it takes U; without a graft R = I in those that have
