@@ -43,7 +43,9 @@ void main() {
     float top = largest + shift;
     float relative_floor = p.jobs.job[j].floor;
     float absolute_floor = p.jobs.job[j].absolute_floor;
-    float least = max((rule == FLOOR_CLEAR ? 1.1920929e-7 : relative_floor) * top, absolute_floor);
+    float least = absolute_floor;
+    if (rule != FLOOR_EXACT)
+        least = max((rule == FLOOR_CLEAR ? 1.1920929e-7 : relative_floor) * top, absolute_floor);
     float value = values.v[at + col] + shift;
     float zero = max(relative_floor * max(largest, 0.0), absolute_floor);
     if (rule >= FLOOR_LEVEL && values.v[at + col] <= zero) {
@@ -74,13 +76,18 @@ void main() {
         U32 out_status = p.jobs.job[j].status;
         if (status == STATUS_OK) {
             float lowest = smallest + shift;
+            float margin = least;
+            if (rule == FLOOR_CLEAR)
+                margin *= float(order);
+            if (rule == FLOOR_EXACT)
+                margin = zero;
             if (top < 1.1754944e-38)
                 status = STATUS_SINGULAR;
-            else if (smallest + damping < -(rule == FLOOR_CLEAR ? float(order) * least : least))
+            else if (smallest + damping < -margin)
                 status = STATUS_INDEFINITE;
             else if (rule == FLOOR_DROP && lowest <= least)
                 status = STATUS_RANK_DEFICIENT;
-            else if (lowest < least || shift > damping)
+            else if ((lowest < least && rule != FLOOR_EXACT) || shift > damping)
                 status = STATUS_JITTERED;
         }
         out_status.v[item] = status;

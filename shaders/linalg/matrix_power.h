@@ -33,6 +33,7 @@ const uint FLOOR_SHIFT = 1;
 const uint FLOOR_DROP = 2;
 const uint FLOOR_LEVEL = 3;
 const uint FLOOR_CLEAR = 4;
+const uint FLOOR_EXACT = 5;
 
 const uint POWER_ROWS = 64; // of an invocation
 

@@ -111,6 +111,8 @@ struct FactorRootOptions {
     // Of eigenvalues: level for whiteners that see nothing but what the factor is made of, clear for others,
     // drop for pseudo-inverses.
     SpectrumFloor floor_rule = SpectrumFloor::level;
+    // With eigenvalues: the root of SpectrumFloor::exact is wanted, too.
+    bool exact_later = false;
     // Of drop: eigenvalues up to this times the largest are zero; below n 2^-23 it is that.
     float rank_tolerance = 0;
     float absolute_rank_tolerance = 0;  // and up to this
@@ -118,10 +120,18 @@ struct FactorRootOptions {
     // Not 0: X = c F is scaled by max(tr X, damping.absolute)^-trace_exponent first.
     double trace_exponent = 0;
 };
+// A root that takes the whitener's place later in the step, with take_over(), if its status allows; or none.
+struct LaterRoot {
+    Tensor root, status;
+
+    explicit operator bool() const { return static_cast<bool>(root); }
+};
 // Takes (c F + damping I)^-exponent over as the whitener; c, one f32, corrects the bias of the average. The
 // factor stays as it is. A factor with a basis has its eigenvalues from that, which goes on with them.
-void renew_root(Graph& graph, const KroneckerFactor& factor, const Tensor& correction,
-                const FactorRootOptions& options);
+LaterRoot renew_root(Graph& graph, const KroneckerFactor& factor, const Tensor& correction,
+                     const FactorRootOptions& options);
+// A refresh without a root has been counted before.
+void take_over(Graph& graph, const KroneckerFactor& factor, const LaterRoot& later);
 
 // Takes eigenvectors of c F + epsilon I over in place of a whitener: whiten() then rotates into their basis,
 // map_back() back.

@@ -150,8 +150,8 @@ void inverse_fourth_root(Graph& graph, const Tensor& a, const Tensor& result, co
 
 }  // namespace
 
-void renew_root(Graph& graph, const KroneckerFactor& factor, const Tensor& correction,
-                const FactorRootOptions& options) {
+LaterRoot renew_root(Graph& graph, const KroneckerFactor& factor, const Tensor& correction,
+                     const FactorRootOptions& options) {
     const Damping& damping = options.damping;
     const Tensor corrected =
         corrected_factor(graph, factor, correction, factor.basis ? damping.absolute : 0.0f,
@@ -169,14 +169,31 @@ void renew_root(Graph& graph, const KroneckerFactor& factor, const Tensor& corre
         power.absolute_floor = options.absolute_rank_tolerance;
     }
     // n roundings add up as their squares. More would be safer, but takes eigenvalues out that are there.
-    if (options.floor_rule == SpectrumFloor::clear) power.floor = static_cast<float>(std::sqrt(n) * 0x1p-24);
+    const float zero = static_cast<float>(std::sqrt(n) * 0x1p-24);
+    if (options.floor_rule == SpectrumFloor::clear) power.floor = zero;
+    const auto later_root = [&](const Tensor& values, const Tensor& vectors) -> LaterRoot {
+        if (!options.exact_later) return {};
+        LaterRoot later{temporary_like(graph, corrected), status};
+        MatrixPowerOptions exact = power;
+        exact.floor_rule = SpectrumFloor::exact;
+        exact.floor = zero;
+        // What is on the diagonal already.
+        if (factor.basis) exact.absolute_floor = damping.absolute;
+        exact.status = {};
+        spectrum_power(graph, values, vectors, status, later.root, exact);
+        return later;
+    };
     if (factor.basis) {
         const Eigenpairs pairs = eigenpairs(graph, corrected, factor.basis, options.basis, true);
         spectrum_power(graph, pairs.values, pairs.vectors, pairs.status, root, power);
         take_over(graph, {factor.basis, factor.whitener, factor.failures}, pairs.vectors, root, status);
-        return;
+        return later_root(pairs.values, pairs.vectors);
     }
     const bool iterates = options.root == FactorRoot::iteration;
+    if (options.exact_later) {
+        power.values = graph.temporary(DType::f32, Shape{factor.order()});
+        power.vectors = temporary_like(graph, corrected);
+    }
     const std::uint32_t p =
         iterates ? narrow(static_cast<std::uint64_t>(std::llround(1.0 / options.exponent))) : 0;
     const bool of_squares =
@@ -189,6 +206,13 @@ void renew_root(Graph& graph, const KroneckerFactor& factor, const Tensor& corre
     else
         matrix_power(graph, corrected, root, power);
     take_over(graph, factor, {}, root, status);
+    return later_root(power.values, power.vectors);
+}
+
+void take_over(Graph& graph, const KroneckerFactor& factor, const LaterRoot& later) {
+    const Tensor uncounted = graph.temporary(DType::u32, Shape{1});
+    add_zeros(graph, uncounted, true);
+    take_over(graph, {factor.average, factor.whitener, uncounted}, {}, later.root, later.status);
 }
 
 void renew_basis(Graph& graph, const KroneckerFactor& factor, const Tensor& correction, float epsilon,

@@ -42,7 +42,7 @@ void matrix_power(Graph& graph, const Tensor& a, const Tensor& result, const Mat
     check_number("relative_damping", static_cast<double>(options.relative_damping), false);
     check_number("floor", static_cast<double>(options.floor), false);
     check_number("absolute_floor", static_cast<double>(options.absolute_floor), false);
-    if (!is_enumerator(options.floor_rule, SpectrumFloor::clear))
+    if (!is_enumerator(options.floor_rule, SpectrumFloor::exact))
         refuse("matrix_power", "floor_rule is not one of SpectrumFloor");
     if (options.floor >= 1.0f)
         refuse("matrix_power", "floor is " + std::to_string(options.floor) + "; it must be below 1");

@@ -46,6 +46,15 @@ SpectrumFloor floor_rule_of(const ShampooOptions& options) {
     return options.statistic == ShampooStatistic::whitened ? SpectrumFloor::clear : SpectrumFloor::level;
 }
 
+// Whether the epsilon of a null space is seen: roots outlive the step that renews them, or the next step's
+// statistics are multiplied with them.
+bool has_later_roots(const ShampooOptions& options) {
+    const RefreshPolicy& policy = options.refresh;
+    const bool between = policy.interval > 1 || (policy.growth > 0 && policy.doublings > 0);
+    return options.null_space == ShampooNullSpace::epsilon && !options.eigenbasis &&
+           (between || options.statistic == ShampooStatistic::whitened);
+}
+
 RefreshPolicy policy_of(const ShampooOptions& options) {
     RefreshPolicy policy = options.refresh;
     if (policy.first == 0) policy.first = policy.interval;
@@ -158,8 +167,9 @@ void add_update(StepBuilder& step, const StepBuilder::Item& item, const Tensor& 
     step.graph().add(std::move(operation));
 }
 
-void add_refresh(StepBuilder& step, const ShampooBlock& block, const DampingScales& scales,
-                 const Section& section, const ShampooOptions& options) {
+// The roots that the steps after this one have in place of those now, one an axis; or none.
+std::vector<LaterRoot> add_refresh(StepBuilder& step, const ShampooBlock& block, const DampingScales& scales,
+                                   const Section& section, const ShampooOptions& options) {
     Graph& graph = step.graph();
     Tensor correction = step.hyper();
     correction.byte_offset += offsetof(gpu::ShampooHyper, factor_scale);
@@ -168,9 +178,11 @@ void add_refresh(StepBuilder& step, const ShampooBlock& block, const DampingScal
     FactorRootOptions root{.root = iterates(options.root) ? FactorRoot::iteration : FactorRoot::eigenvalues,
                            .method = method_of(options.root),
                            .floor_rule = floor_rule_of(options),
+                           .exact_later = has_later_roots(options),
                            .rank_tolerance = options.rank_tolerance,
                            .basis = basis,
                            .trace_exponent = options.trace_exponent};
+    std::vector<LaterRoot> later(block.factors.size());
     graph.set_section(section);
     for (std::size_t axis = 0; axis < block.factors.size(); ++axis) {
         if (!block.factors[axis]) continue;
@@ -181,8 +193,18 @@ void add_refresh(StepBuilder& step, const ShampooBlock& block, const DampingScal
         if (options.eigenbasis)
             renew_basis(graph, block.factors[axis], correction, options.epsilon * scale, basis);
         else
-            renew_root(graph, block.factors[axis], correction, root);
+            later[axis] = renew_root(graph, block.factors[axis], correction, root);
     }
+    graph.set_section({});
+    return later;
+}
+
+// ... once the direction is there.
+void take_later_roots(Graph& graph, const ShampooBlock& block, const std::vector<LaterRoot>& later,
+                      const Section& section) {
+    graph.set_section(section);
+    for (std::size_t axis = 0; axis < later.size(); ++axis)
+        if (later[axis]) take_over(graph, block.factors[axis], later[axis]);
     graph.set_section({});
 }
 
@@ -283,7 +305,8 @@ void Shampoo::build(StepBuilder& step) const {
             graph.set_stage("shampoo refresh");
             const Section refresh = refreshes.next();
             start = std::max(start, refresh.next_run(0) + 1);
-            add_refresh(step, block, item.parameter->damping_scale, refresh, o);
+            const std::vector<LaterRoot> later =
+                add_refresh(step, block, item.parameter->damping_scale, refresh, o);
             graph.set_stage("shampoo direction");
             const Tensor p = o.eigenbasis ? adam_in_basis(step, item, block, moments, basis, first, sum, o)
                                           : precondition(graph, block, moments.filtered);
@@ -293,6 +316,7 @@ void Shampoo::build(StepBuilder& step) const {
                 put_block(graph, block, p, direction);
             else
                 direction = p;
+            take_later_roots(graph, block, later, refresh);
         }
         graph.set_stage("shampoo update");
         add_update(step, item, direction, moments.grafted, buffer, start, o);

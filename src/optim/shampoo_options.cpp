@@ -66,7 +66,13 @@ Shampoo::Shampoo(const Device& device, const ShampooOptions& options)
     check_option("Shampoo", "relative_epsilon", o.relative_epsilon, o.relative_epsilon >= 0,
                  "finite and not below 0");
     check_enum("Shampoo", "statistic", o.statistic, ShampooStatistic::whitened);
+    check_enum("Shampoo", "null_space", o.null_space, ShampooNullSpace::epsilon);
+    check_option("Shampoo", "epsilon with null_space epsilon", o.epsilon,
+                 o.null_space == ShampooNullSpace::level || o.epsilon > 0, "above 0");
     check_enum("Shampoo", "root", o.root, ShampooRoot::denman_beavers);
+    check_option("Shampoo", "root with null_space epsilon", static_cast<int>(o.root),
+                 o.null_space == ShampooNullSpace::level || o.root == ShampooRoot::eigenvalues,
+                 "eigenvalues");
     for (const auto& [order, exponents] : o.exponents) {
         const std::string name = "exponents[" + std::to_string(order) + "]";
         check_option("Shampoo", "an order of exponents", order, order >= 1 && order <= Shape::kMaxRank,
@@ -143,7 +149,8 @@ std::string Shampoo::options_text() const {
            " bias_correction=" + number(o.bias_correction) + " epsilon=" + number_text(o.epsilon) +
            " relative_epsilon=" + number_text(o.relative_epsilon) + " statistic=" + number(o.statistic) +
            " exponents=" + exponents + " trace_exponent=" + number_text(o.trace_exponent) +
-           " root=" + number(o.root) + " rank_tolerance=" + number_text(o.rank_tolerance) +
+           " null_space=" + number(o.null_space) + " root=" + number(o.root) +
+           " rank_tolerance=" + number_text(o.rank_tolerance) +
            " absolute_rank_tolerance=" + number_text(o.absolute_rank_tolerance) +
            " eigenbasis=" + number(o.eigenbasis) + " moment_exponents=" + moment_exponents +
            " qr_steps=" + number(o.qr_steps) + " basis_tolerance=" + number_text(o.basis_tolerance) +

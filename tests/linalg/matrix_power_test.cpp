@@ -154,13 +154,16 @@ TEST_P(MatrixPowerTest, DampingAndRulesForSmallEigenvalues) {
     add(graph, {indefinite}, {.exponent = -0.5, .floor = 0.01f});
     add(graph, {deficient}, {.exponent = 0.5, .floor_rule = SpectrumFloor::drop});
     add(graph, {deficient}, {.exponent = -0.5, .floor_rule = SpectrumFloor::drop, .absolute_floor = 0.22f});
-    const SpectrumFloor level = SpectrumFloor::level, clear = SpectrumFloor::clear;
+    const SpectrumFloor level = SpectrumFloor::level, clear = SpectrumFloor::clear,
+                        exact = SpectrumFloor::exact;
     add(graph, {deficient}, {.exponent = -0.5, .floor_rule = level});
     add(graph, {rounded_off}, {.exponent = -0.5, .damping = 0.005f, .floor_rule = level, .floor = 0.01f});
     add(graph, {rounded_off}, {.exponent = -0.5, .damping = 0.1f, .floor_rule = level, .floor = 0.01f});
     add(graph, {rounded_off}, {.exponent = -0.5, .damping = 0.005f, .floor_rule = clear, .floor = 0.01f});
     add(graph, {deficient}, {.exponent = -0.5, .floor_rule = clear});
     add(graph, {with({3})}, {.exponent = -0.5, .floor_rule = level});
+    add(graph, {rounded_off}, {.exponent = -0.5, .damping = 1e-8f, .floor_rule = exact, .floor = 0.01f});
+    add(graph, {deficient}, {.exponent = -0.5, .floor_rule = exact, .floor = 0.01f, .absolute_floor = 1e-6f});
     run(graph);
     const auto inverse_root = [](double x) { return 1 / std::sqrt(x); };
     struct Expected {
@@ -183,6 +186,10 @@ TEST_P(MatrixPowerTest, DampingAndRulesForSmallEigenvalues) {
         {[&](double x) { return inverse_root((x <= floor ? 0.0 : x) + 0.005); }, MatrixStatus::ok},
         {[&](double x) { return inverse_root(x <= 1e-5 ? 0x1p-23 : x); }, MatrixStatus::jittered},
         {[&](double) { return inverse_root(3); }, MatrixStatus::jittered},
+        {[&](double x) { return inverse_root((x <= floor ? 0.0 : x) + static_cast<double>(1e-8f)); },
+         MatrixStatus::ok},
+        {[&](double x) { return inverse_root(x <= floor ? static_cast<double>(1e-6f) : x); },
+         MatrixStatus::ok},
     };
     for (std::size_t i = 0; i < expected.size(); ++i) {
         const Matrix should = reference(added_[i].items[0], expected[i].f), is = result(i);
@@ -249,7 +256,7 @@ TEST_P(MatrixPowerTest, RefusesWhatDoesNotFit) {
             {"result (2x4x4 f32) overlaps", [&] { matrix_power(graph, a, a); }},
             {"exponent is", [&] { matrix_power(graph, a, x, {.exponent = NAN}); }},
             {"damping is -", [&] { matrix_power(graph, a, x, {.damping = -1.0f}); }},
-            {"floor_rule", [&] { matrix_power(graph, a, x, {.floor_rule = static_cast<SpectrumFloor>(5)}); }},
+            {"floor_rule", [&] { matrix_power(graph, a, x, {.floor_rule = static_cast<SpectrumFloor>(6)}); }},
             {"absolute_floor is -", [&] { matrix_power(graph, a, x, {.absolute_floor = -1.0f}); }},
             {"floor is 1", [&] { matrix_power(graph, a, x, {.floor = 1.0f}); }},
             {"2 u32", [&] { matrix_power(graph, a, x, {.status = graph.temporary(DType::u32, {3})}); }},

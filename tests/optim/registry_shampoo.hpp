@@ -27,6 +27,7 @@ inline std::vector<OptimizerCase> shampoo_cases() {
     // Blocks, tensors of three axes, a root in every second step.
     ShampooOptions blocked;
     blocked.epsilon = 1e-2f;
+    blocked.null_space = ShampooNullSpace::epsilon;
     blocked.beta2 = 0.99;
     blocked.block_size = 16;
     blocked.refresh.interval = 2;

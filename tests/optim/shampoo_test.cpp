@@ -259,6 +259,45 @@ TEST_P(ShampooTest, BasesStayWhereTheyDiagonalizeWellEnough) {
     }
 }
 
+// A vector whose factor has rank 2, 4 and 6 of 7 when it is renewed. The steps between take what their
+// gradients have in its null space by epsilon's root, 1e4, and are nearly that alone; level's differ as much
+// as they are long. The reference is the official rule: float64 has eigenvalues of epsilon to 1e-7 there.
+// The update's own rounding is that of an eigenvector, 1e-6 or less of a part that is a good share of the
+// gradient; steps of refreshes, which have nothing there, are as exact.
+TEST_P(ShampooTest, NullSpacesTakeEpsilonsRootBetweenRefreshes) {
+    ShampooOptions options;
+    options.beta2 = 0.999;
+    options.epsilon = 1e-8f;
+    options.refresh.interval = 2;
+    for (const bool by_basis : {false, true})
+        for (const ShampooGraft graft : {ShampooGraft::none, ShampooGraft::adam})
+            for (const ShampooNullSpace null_space : {ShampooNullSpace::level, ShampooNullSpace::epsilon}) {
+                options.graft = graft;
+                options.null_space = null_space;
+                // eigh() again, where the last basis leaves a thousandth of X off its diagonal.
+                options.basis_tolerance = by_basis ? 1e-3f : 0.0f;
+                Training training(device(), shampoo(options), {{.name = "w", .shape = {7}}});
+                ShampooReference reference(options, Shape{7});
+                reference.states = training.states_of(0);
+                const std::vector<float> before(7, 0.0f);  // of steps 1e4 times as long as others
+                for (unsigned step = 1; step <= 8; ++step) {
+                    training.draw_gradients(step);
+                    training.tensor().set_weight(before);
+                    std::vector<double> expected = doubles(before);
+                    reference.step(expected, doubles(training.tensor().gradient_values()), step);
+                    training.plan().run();
+                    const double error = update_error(before, training.tensor().weight(), expected);
+                    const bool between = step == 3 || step == 5 || step == 7;
+                    if (between && null_space == ShampooNullSpace::level) {
+                        EXPECT_GT(error, 0.1) << static_cast<int>(graft) << " step " << step;
+                    } else {
+                        EXPECT_LE(error, 1e-4) << static_cast<int>(graft) << " step " << step;
+                    }
+                }
+                EXPECT_EQ(failures(training, "w.factor0_failures"), 0u);
+            }
+}
+
 TEST_P(ShampooTest, RefreshesWithoutARootKeepTheLastOne) {
     ShampooOptions options;
     options.epsilon = 0;
@@ -306,6 +345,15 @@ TEST_P(ShampooTest, RefusesOptionsOutOfRangeByName) {
     refused("momentum", [](ShampooOptions& o) { o.momentum = 1; });
     refused("dampening", [](ShampooOptions& o) { o.dampening = 2; });
     refused("statistic", [](ShampooOptions& o) { o.statistic = static_cast<ShampooStatistic>(9); });
+    refused("null_space", [](ShampooOptions& o) { o.null_space = static_cast<ShampooNullSpace>(9); });
+    refused("epsilon with null_space", [](ShampooOptions& o) {
+        o.null_space = ShampooNullSpace::epsilon;
+        o.epsilon = 0;
+    });
+    refused("root with null_space", [](ShampooOptions& o) {
+        o.null_space = ShampooNullSpace::epsilon;
+        o.root = ShampooRoot::newton;
+    });
     refused("qr_steps", [](ShampooOptions& o) { o.qr_steps = 65; });
     refused("root with qr_steps", [](ShampooOptions& o) {
         o.qr_steps = 1;

@@ -1665,6 +1665,17 @@ typedef enum heron_shampoo_statistic {
     HERON_SHAMPOO_STATISTIC_MAX_ENUM = 0x7fffffff  // makes it 32 bits wide; no value
 } heron_shampoo_statistic;
 
+// What roots by eigenvalues have in the null space of X where epsilon is less than f32 can tell from zero.
+typedef enum heron_shampoo_null_space {
+    HERON_SHAMPOO_NULL_SPACE_LEVEL = 0,  // the root of the smallest of the other eigenvalues
+    // (epsilon + relative_epsilon times the largest)^-p, as Distributed Shampoo has it in float64, for steps
+    // after the refresh; that of the refresh itself, which has nothing there but rounding, is level's. What
+    // a later gradient has there takes its step over: of a vector, with epsilon = 1e-12, it counts 1e6 times.
+    // Zero ends at sqrt(n) 2^-24 of the largest.
+    HERON_SHAMPOO_NULL_SPACE_EPSILON = 1,
+    HERON_SHAMPOO_NULL_SPACE_MAX_ENUM = 0x7fffffff  // makes it 32 bits wide; no value
+} heron_shampoo_null_space;
+
 typedef enum heron_shampoo_root {
     HERON_SHAMPOO_ROOT_EIGENVALUES = 0,  // matrix_power(): the most accurate, any exponent
     // the null space stays out (rank_tolerance, absolute_rank_tolerance); epsilon is 0
@@ -1717,6 +1728,10 @@ typedef struct heron_shampoo_options {
     // Above 0: X <- X / max(tr X, epsilon)^e before epsilon is added; 0..4. With 0.5 and exponents of 1/2 it
     // is (L kron R / tr L)^(-1/2).
     double trace_exponent;
+    // = HERON_SHAMPOO_NULL_SPACE_LEVEL; Of eigenvalues; epsilon, which is then above 0, costs a second
+    // product for every root. (Distributed Shampoo, matrix_functions.py: the eigenvalues of X + epsilon I,
+    // moved up until the least is epsilon.)
+    heron_shampoo_null_space null_space;
     heron_shampoo_root root;  // = HERON_SHAMPOO_ROOT_EIGENVALUES
     // Of pseudo_inverse: eigenvalues up to this times the largest are zero, [0, 1); below n 2^-23, what f32
     // can tell from zero, it is that. (Distributed Shampoo's rank_rtol.)

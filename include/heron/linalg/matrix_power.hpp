@@ -24,6 +24,9 @@ enum class SpectrumFloor {
     level,
     // The same count as 0, and are damping, at least 2^-23 of the largest. For factors of any vectors.
     clear,
+    // The same count as 0, and are damping, or absolute_floor where that is more, however small: what
+    // A + eps I has where A is exactly singular, which its rounded eigenvalues hide.
+    exact,
 };
 
 struct MatrixPowerOptions {

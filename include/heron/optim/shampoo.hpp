@@ -20,14 +20,15 @@
 // Eigenvalues of X up to n 2^-23 of the largest are what f32 makes of zero, and count as that. Where epsilon
 // is smaller still, they get the root of the smallest of the others: a step in which the roots are renewed
 // has nothing in the null space, so that the root there only magnifies roundings; one in between takes what
-// its gradient has there as it takes the weakest direction known, and not by epsilon^-p. (With whitened
-// statistics zero ends at sqrt(n) 2^-24, and epsilon counts down to 2^-23 of the largest. Methods of
-// ShampooRoot::newton and the like have no floor: take an epsilon or relative_epsilon of 1e-6 or more of the
-// largest.) Gradients below 1e-13 count as zero in factors.
+// its gradient has there as it takes the weakest direction known, or, if `null_space` says so, by epsilon^-p.
+// (With whitened statistics zero ends at sqrt(n) 2^-24, and epsilon counts down to 2^-23 of the largest.
+// Methods of ShampooRoot::newton and the like have no floor: take an epsilon or relative_epsilon of 1e-6 or
+// more of the largest.) Gradients below 1e-13 count as zero in factors.
 //
 // FLOPs of an m x n block: m n (m + n) for the factors and 2 m n (m + n) for P in every step; a refresh has
-// two matrix_power(), or inverse_root(). Bytes (f32), Adam's graft and first moment: 92 m n + 20 (m^2 +
-// n^2), and 8 m n for copies where there are several blocks (whose rows' gaps plans count, too).
+// two matrix_power(), or inverse_root(), and m^3 + n^3 more with ShampooNullSpace::epsilon. Bytes (f32),
+// Adam's graft and first moment: 92 m n + 20 (m^2 + n^2), and 8 m n for copies where there are several blocks
+// (whose rows' gaps plans count, too).
 //
 // State, f32: <parameter>.m (beta1 > 0), .v (grafts with a second moment), .momentum (momentum > 0); for each
 // axis a that is left (from 0) .factor<a> and .factor<a>_whitener (R), those of all blocks one after the
@@ -76,6 +77,16 @@ enum class ShampooStatistic {
     whitened,  // G multiplied by the roots of all other axes, those of the refresh before (KL-Shampoo)
 };
 
+// What roots by eigenvalues have in the null space of X where epsilon is less than f32 can tell from zero.
+enum class ShampooNullSpace {
+    level,  // the root of the smallest of the other eigenvalues
+    // (epsilon + relative_epsilon times the largest)^-p, as Distributed Shampoo has it in float64, for steps
+    // after the refresh; that of the refresh itself, which has nothing there but rounding, is level's. What
+    // a later gradient has there takes its step over: of a vector, with epsilon = 1e-12, it counts 1e6 times.
+    // Zero ends at sqrt(n) 2^-24 of the largest.
+    epsilon,
+};
+
 // Defaults are Distributed Shampoo's but for matrix_order (1 there: a matrix of up to block_size elements
 // becomes a vector), graft (none) and stagger.
 struct ShampooOptions {
@@ -95,6 +106,9 @@ struct ShampooOptions {
     // Above 0: X <- X / max(tr X, epsilon)^e before epsilon is added; 0..4. With 0.5 and exponents of 1/2 it
     // is (L kron R / tr L)^(-1/2).
     double trace_exponent = 0;
+    // Of eigenvalues; epsilon, which is then above 0, costs a second product for every root. (Distributed
+    // Shampoo, matrix_functions.py: the eigenvalues of X + epsilon I, moved up until the least is epsilon.)
+    ShampooNullSpace null_space = ShampooNullSpace::level;
     ShampooRoot root = ShampooRoot::eigenvalues;
     // Of pseudo_inverse: eigenvalues up to this times the largest are zero, [0, 1); below n 2^-23, what f32
     // can tell from zero, it is that. (Distributed Shampoo's rank_rtol.)
