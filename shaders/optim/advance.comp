@@ -80,8 +80,10 @@ float slot_value(HyperSlots slots, SchedulePieces pieces, uint s, uint t, uint s
             return minus_log(positive_uniform(word));
         return float(word >> 8) * 5.9604645e-8 < value ? 0.0 : 1.0;
     }
-    if (kind == SLOT_INVERSE_CORRECTION)
-        return 1.0 / bias_correction(slots.slot[s].log1, slots.slot[s].log1_low, t);
+    if (kind == SLOT_INVERSE_CORRECTION) {
+        uint delay = uint(value);
+        return 1.0 / bias_correction(slots.slot[s].log1, slots.slot[s].log1_low, max(t, delay + 1u) - delay);
+    }
     if (kind == SLOT_CORRECTION_RATIO)
         return sqrt(bias_correction(slots.slot[s].log2, slots.slot[s].log2_low, t)) /
                bias_correction(slots.slot[s].log1, slots.slot[s].log1_low, t);

@@ -22,7 +22,7 @@ struct HyperSlot {
 
 const uint SLOT_CONSTANT = 0;            // value
 const uint SLOT_SCHEDULED = 1;           // value times the schedule's factor
-const uint SLOT_INVERSE_CORRECTION = 2;  // 1 / (1 - beta1^t)
+const uint SLOT_INVERSE_CORRECTION = 2;  // 1 / (1 - beta1^(t - value)), t - value at least 1
 const uint SLOT_CORRECTION_RATIO = 3;    // sqrt(1 - beta2^t) / (1 - beta1^t)
 const uint SLOT_STEP = 4;                // t
 const uint SLOT_FIRST = 5;               // 1 in the first step, then value

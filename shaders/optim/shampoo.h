@@ -11,7 +11,7 @@ HERON_SHARED_BEGIN
 struct ShampooHyper {
     float lr;
     float weight_decay;
-    float moment_scale; // 1 / (1 - beta1^t), or 1
+    float moment_scale; // 1 / (1 - beta1^t), or 1; with SHAMPOO_WAITS here and below t - 1 in place of t, at least 1
     float graft_scale;  // of the graft's second moment: 1 / (1 - beta^t) for Adam, else 1
     float factor_scale; // of the factors: 1 / (1 - beta2^t), or 1
 };
@@ -84,6 +84,7 @@ const uint SHAMPOO_SUM = 8;      // of squares, unweighted
 const uint SHAMPOO_GRAFTS = 16;
 const uint SHAMPOO_MOMENTUM = 32;
 const uint SHAMPOO_NESTEROV = 64;
+const uint SHAMPOO_WAITS = 128;  // m and v stay as they are in the first step
 
 HERON_SHARED_END
 

@@ -6,8 +6,8 @@
 //   G)
 //   v <- v + (1 - beta)(G^2 - v), or v + G^2;   grafted = filtered / (sqrt(d v) + eps)           (SHAMPOO_SQUARES)
 //
-// s = 1 / (1 - beta3 beta1^(t-1)) corrects the bias, d is the graft's. A quotient with a zero below counts as 0. One
-// workgroup takes rounds x workgroup size quads.
+// s = 1 / (1 - beta3 beta1^(t-1)) corrects the bias, d is the graft's. With SHAMPOO_WAITS m and v stay as they are in
+// the first step. A quotient with a zero below counts as 0. One workgroup takes rounds x workgroup size quads.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -49,6 +49,7 @@ void main() {
     ShampooHyperRef hyper = p.jobs.job[j].hyper;
     ShampooHyper h = hyper.h;
     float decay = parameter_decay(j, h.weight_decay);
+    bool waits = (flags & SHAMPOO_WAITS) != 0u && p.control.c.step == 1u;
     // 1 - beta3 beta1^(t-1) = rest + share (1 - beta1^t)
     float correction = h.moment_scale == 1.0 ? 1.0 : 1.0 / (p.jobs.job[j].rest + p.jobs.job[j].share / h.moment_scale);
 
@@ -67,14 +68,16 @@ void main() {
         if ((flags & SHAMPOO_FILTERS) != 0u) {
             vec4 m = load_moment(moment, i, valid);
             f = correction * (m + rate3 * (g - m));
-            store_moment(moment, moment_words, i, valid, m + rate1 * (g - m), draws);
+            if (!waits)
+                store_moment(moment, moment_words, i, valid, m + rate1 * (g - m), draws);
         }
         store_state(filtered, i, valid, f);
         if ((flags & SHAMPOO_SQUARES) != 0u) {
             vec4 v = load_moment(square, i, valid);
             v = (flags & SHAMPOO_SUM) != 0u ? clamp_finite(v - square_rate * v + g * g, DTYPE_F32)
                                             : v + square_rate * (g * g - v);
-            store_moment(square, square_words, i, valid, v, draws >> 16);
+            if (!waits)
+                store_moment(square, square_words, i, valid, v, draws >> 16);
             vec4 divisor = safe_sqrt(v * h.graft_scale) + graft_eps;
             bvec4 defined = greaterThan(divisor, vec4(0.0));
             vec4 u = mix(vec4(0.0), f / mix(vec4(1.0), divisor, defined), defined);

@@ -55,9 +55,9 @@ HyperValue HyperValue::second_order_switch(bool on, const std::optional<MkorSwit
     return result;
 }
 
-HyperValue HyperValue::inverse_correction(double beta) {
+HyperValue HyperValue::inverse_correction(double beta, std::uint32_t delay) {
     if (beta == 0.0) return constant(1.0);
-    HyperValue result;
+    HyperValue result = constant(delay);
     result.slot.kind = gpu::SLOT_INVERSE_CORRECTION;
     set_log(beta, result.slot.log1, result.slot.log1_low);
     return result;

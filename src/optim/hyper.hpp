@@ -29,7 +29,9 @@ struct HyperValue {
     static HyperValue damping_of(float value, const Schedule& schedule);
     // 1 or 0
     static HyperValue second_order_switch(bool on, const std::optional<MkorSwitch>& switching);
-    static HyperValue inverse_correction(double beta);               // 1 / (1 - beta^t)
+    // 1 / (1 - beta^t); of what begins so many steps later: 1 / (1 - beta^(t - delay)), in the first steps
+    // that of an exponent of 1.
+    static HyperValue inverse_correction(double beta, std::uint32_t delay = 0);
     static HyperValue correction_ratio(double beta1, double beta2);  // sqrt(1 - beta2^t) / (1 - beta1^t)
     // value (1 - beta^t) / (1 - beta^(t+1))
     static HyperValue correction_growth(double beta, double value);

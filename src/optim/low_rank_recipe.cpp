@@ -12,9 +12,6 @@ namespace heron {
 
 namespace {
 
-// The first step, and no other within 2^31 - 2.
-constexpr Section kFirstStep{.interval = 0x80000000u, .phase = 0x7ffffffeu, .first = true};
-
 // New bases of a batch, and what its moments make of them.
 void add_refresh(StepBuilder& step, const LowRankRecipe& recipe, const Tensor& gradient,
                  const LowRankBasis& basis, LowRankInner& inner, std::size_t batch) {

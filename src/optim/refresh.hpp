@@ -20,6 +20,9 @@ std::string refresh_text(std::string_view option, const RefreshPolicy& policy);
 // the interval, with it `index` steps later.
 Section refresh_section(const RefreshPolicy& policy, std::uint32_t index, std::uint32_t origin);
 
+// The first step, and no other within 2^31 - 2.
+inline constexpr Section kFirstStep{.interval = 0x80000000u, .phase = 0x7ffffffeu, .first = true};
+
 enum class FirstRefresh {
     by_policy,
     in_first_step,  // of everything, whatever its turn: for what no step can do without

@@ -58,8 +58,12 @@ bool has_later_roots(const ShampooOptions& options) {
 RefreshPolicy policy_of(const ShampooOptions& options) {
     RefreshPolicy policy = options.refresh;
     if (policy.first == 0) policy.first = policy.interval;
+    if (waits(options)) policy.first = std::max(policy.first, 2u);  // eigh() has the first step
     return policy;
 }
+
+// Of all that a parameter's first step leaves out where that is its basis'.
+Section section_of(const ShampooOptions& options) { return waits(options) ? Section{.start = 1} : Section{}; }
 
 // The temporaries of one parameter.
 struct Moments {
@@ -103,6 +107,7 @@ Moments add_moments(StepBuilder& step, const StepBuilder::Item& item, const Sham
         job.flags |= gpu::SHAMPOO_L2;
         StepBuilder::add_parameter_reads(operands, offsetof(Job, parameter), item);
     }
+    if (waits(options)) job.flags |= gpu::SHAMPOO_WAITS;
     if (filters) {
         job.flags |= gpu::SHAMPOO_FILTERS;
         add_moment(operands, offsetof(Job, moment), job.moment, item, m, 0, count);
@@ -254,12 +259,13 @@ std::vector<HyperValue> Shampoo::hyper() const {
         decay = HyperValue::constant(
             o.lr > 0 ? static_cast<double>(o.weight_decay) / static_cast<double>(o.lr) : 0.0);
     const bool corrects = o.bias_correction && o.beta2 < 1 && !o.unweighted_sum;
+    const std::uint32_t delay = waits(o) ? 1 : 0;
     return {HyperValue::lr(o.lr, o.schedule), decay,
-            o.bias_correction ? HyperValue::inverse_correction(o.beta1) : HyperValue::constant(1.0),
+            o.bias_correction ? HyperValue::inverse_correction(o.beta1, delay) : HyperValue::constant(1.0),
             o.graft == ShampooGraft::adam && !o.graft_unweighted_sum
-                ? HyperValue::inverse_correction(o.graft_beta)
+                ? HyperValue::inverse_correction(o.graft_beta, delay)
                 : HyperValue::constant(1.0),
-            corrects ? HyperValue::inverse_correction(o.beta2) : HyperValue::constant(1.0)};
+            corrects ? HyperValue::inverse_correction(o.beta2, delay) : HyperValue::constant(1.0)};
 }
 
 void Shampoo::build(StepBuilder& step) const {
@@ -269,6 +275,9 @@ void Shampoo::build(StepBuilder& step) const {
                         .rate = o.beta2 < 1 && !o.unweighted_sum ? 1.0 - o.beta2 : 1.0,
                         .constant_unit = gpu::SHAMPOO_STATISTIC_UNIT};
     RefreshSchedule refreshes(graph, name(), policy_of(o), 0);
+    ShampooOptions by_eigh = o;  // of first bases
+    by_eigh.qr_steps = 0;
+    by_eigh.basis_tolerance = 0;
     for (const StepBuilder::Item& item : step.items()) {
         graph.set_stage("shampoo moments");
         const Moments moments = add_moments(step, item, o);
@@ -304,10 +313,14 @@ void Shampoo::build(StepBuilder& step) const {
             add_statistics(graph, block, moments.scaled, o.statistic == ShampooStatistic::whitened, sum);
             graph.set_stage("shampoo refresh");
             const Section refresh = refreshes.next();
-            start = std::max(start, refresh.next_run(0) + 1);
-            const std::vector<LaterRoot> later =
-                add_refresh(step, block, item.parameter->damping_scale, refresh, o);
+            const DampingScales& scales = item.parameter->damping_scale;
+            if (waits(o))
+                add_refresh(step, block, scales, kFirstStep, by_eigh);
+            else
+                start = std::max(start, refresh.next_run(0) + 1);
+            const std::vector<LaterRoot> later = add_refresh(step, block, scales, refresh, o);
             graph.set_stage("shampoo direction");
+            graph.set_section(section_of(o));
             const Tensor p = o.eigenbasis ? adam_in_basis(step, item, block, moments, basis, first, sum, o)
                                           : precondition(graph, block, moments.filtered);
             first += block.box.extents.count();
@@ -319,7 +332,9 @@ void Shampoo::build(StepBuilder& step) const {
             take_later_roots(graph, block, later, refresh);
         }
         graph.set_stage("shampoo update");
+        graph.set_section(section_of(o));
         add_update(step, item, direction, moments.grafted, buffer, start, o);
+        graph.set_section({});
     }
 }
 

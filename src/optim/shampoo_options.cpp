@@ -45,6 +45,7 @@ ShampooOptions ShampooOptions::kl() {
 ShampooOptions ShampooOptions::soap() {
     ShampooOptions options;
     options.eigenbasis = true;
+    options.first_basis = ShampooFirstBasis::eigh;
     options.beta1 = 0.95;
     options.beta2 = 0.95;
     options.epsilon = 1e-8f;
@@ -73,6 +74,9 @@ Shampoo::Shampoo(const Device& device, const ShampooOptions& options)
     check_option("Shampoo", "root with null_space epsilon", static_cast<int>(o.root),
                  o.null_space == ShampooNullSpace::level || o.root == ShampooRoot::eigenvalues,
                  "eigenvalues");
+    check_enum("Shampoo", "first_basis", o.first_basis, ShampooFirstBasis::eigh);
+    check_option("Shampoo", "first_basis without eigenbasis", static_cast<int>(o.first_basis),
+                 o.eigenbasis || o.first_basis == ShampooFirstBasis::qr, "qr");
     for (const auto& [order, exponents] : o.exponents) {
         const std::string name = "exponents[" + std::to_string(order) + "]";
         check_option("Shampoo", "an order of exponents", order, order >= 1 && order <= Shape::kMaxRank,
@@ -152,11 +156,12 @@ std::string Shampoo::options_text() const {
            " null_space=" + number(o.null_space) + " root=" + number(o.root) +
            " rank_tolerance=" + number_text(o.rank_tolerance) +
            " absolute_rank_tolerance=" + number_text(o.absolute_rank_tolerance) +
-           " eigenbasis=" + number(o.eigenbasis) + " moment_exponents=" + moment_exponents +
-           " qr_steps=" + number(o.qr_steps) + " basis_tolerance=" + number_text(o.basis_tolerance) +
-           " block_size=" + number(o.block_size) + " least_order=" + number(o.least_order) +
-           refresh_text("refresh", o.refresh) + " graft=" + number(o.graft) +
-           " graft_beta=" + number_text(o.graft_beta) + " graft_eps=" + number_text(o.graft_eps) +
+           " eigenbasis=" + number(o.eigenbasis) + " first_basis=" + number(o.first_basis) +
+           " moment_exponents=" + moment_exponents + " qr_steps=" + number(o.qr_steps) +
+           " basis_tolerance=" + number_text(o.basis_tolerance) + " block_size=" + number(o.block_size) +
+           " least_order=" + number(o.least_order) + refresh_text("refresh", o.refresh) +
+           " graft=" + number(o.graft) + " graft_beta=" + number_text(o.graft_beta) +
+           " graft_eps=" + number_text(o.graft_eps) +
            " graft_unweighted_sum=" + number(o.graft_unweighted_sum) +
            " weight_decay=" + number_text(o.weight_decay) + " decay=" + number(o.decay) +
            " momentum=" + number_text(o.momentum) + " dampening=" + number_text(o.dampening) +

@@ -18,6 +18,9 @@ inline bool has_bases(const ShampooOptions& options) {
     return !options.eigenbasis && (options.qr_steps > 0 || options.basis_tolerance > 0);
 }
 
+// Whether bases of eigenvectors begin in a step of their own, the first.
+inline bool waits(const ShampooOptions& options) { return options.first_basis == ShampooFirstBasis::eigh; }
+
 // p of an axis of a block with `order` axes.
 inline double exponent_of(const ShampooOptions& options, std::size_t order, std::size_t axis) {
     const auto found = options.exponents.find(static_cast<std::uint32_t>(order));

@@ -390,6 +390,7 @@ TEST_P(ShampooGoldenTest, StatesOfBlocksAndUnweightedSums) {
 // SOAP's form with another power of c and columns that are not rotated.
 TEST_P(ShampooGoldenTest, ExponentsAndIgnoredAxesOfBases) {
     ShampooOptions options = ShampooOptions::soap();
+    options.first_basis = ShampooFirstBasis::qr;
     options.lr = 0.0625f;
     options.beta1 = 0.9;
     options.beta2 = 0.9;

@@ -33,10 +33,14 @@ public:
     }
 
     void step(std::vector<double>& w, const std::vector<double>& gradient, std::uint64_t t) override {
-        const double time = static_cast<double>(t), wd = static_cast<double>(o_.weight_decay);
+        const double time = static_cast<double>(t - delay()), wd = static_cast<double>(o_.weight_decay);
         std::vector<double> g = gradient, filtered, grafted;
         if (o_.decay == ShampooDecay::l2)
             for (std::size_t i = 0; i < g.size(); ++i) g[i] += wd * w[i];
+        if (t <= delay()) {
+            first_bases(g);
+            return;
+        }
         filtered = g;
         const double beta3 = o_.beta3 < 0 ? o_.beta1 : o_.beta3;
         if (o_.beta1 > 0) {
@@ -99,7 +103,12 @@ private:
         std::vector<double> values;
     };
 
-    std::uint64_t start() const { return o_.refresh.first > 0 ? o_.refresh.first : o_.refresh.interval; }
+    // Steps that do nothing but make bases.
+    std::uint64_t delay() const { return o_.first_basis == ShampooFirstBasis::eigh ? 1 : 0; }
+    std::uint64_t start() const {
+        const std::uint64_t first = o_.refresh.first > 0 ? o_.refresh.first : o_.refresh.interval;
+        return std::max(first, delay() + 1);
+    }
     // A block's first refresh, from 1; the turns of blocks that are staggered come one after the other.
     std::uint64_t first_refresh(std::size_t block) const {
         std::uint64_t t = start();
@@ -108,6 +117,7 @@ private:
     }
     std::uint64_t last_start() const {
         std::uint64_t last = 0;
+        if (delay() > 0) return last;
         for (std::size_t b = 0; b < blocks_.size(); ++b) last = std::max(last, first_refresh(b));
         return last;
     }
@@ -202,8 +212,23 @@ private:
     double rate() const { return o_.beta2 < 1 && !o_.unweighted_sum ? 1 - o_.beta2 : 1; }
     double correction(std::uint64_t t) const {
         return o_.bias_correction && o_.beta2 < 1 && !o_.unweighted_sum
-                   ? 1 - std::pow(o_.beta2, static_cast<double>(t))
+                   ? 1 - std::pow(o_.beta2, static_cast<double>(t - delay()))
                    : 1;
+    }
+
+    void first_bases(const std::vector<double>& g) {
+        std::vector<std::size_t> at(extents_.size(), 0);
+        for (const Block& block : blocks_)
+            for (std::size_t a = 0; a < extents_.size(); ++a) {
+                const std::uint64_t n = block.extents[a];
+                if (has_factor(a)) {
+                    const Matrix u = unfolded(gather(block, g), a);
+                    const Matrix f = rate() * (u * u.transpose()), q = symmetric_eigen(f).vectors;
+                    std::copy(f.data(), f.data() + n * n, states[name_of(a)].data() + at[a]);
+                    std::copy(q.data(), q.data() + n * n, states[name_of(a) + "_whitener"].data() + at[a]);
+                }
+                at[a] += n * n;
+            }
     }
 
     void renew(const Block& block, const std::vector<double>& g, const std::vector<std::size_t>& at,
@@ -227,9 +252,10 @@ private:
             double* f = states[name_of(a)].data() + at[a];
             for (std::size_t i = 0; i < n * n; ++i) f[i] = o_.beta2 * f[i] + rate() * statistics[a].data()[i];
             if (!due) continue;
-            double* basis = has_bases()
-                                ? state(name_of(a) + "_basis", states[name_of(a)].size()).data() + at[a]
-                                : nullptr;
+            double* basis = nullptr;
+            if (has_bases()) basis = state(name_of(a) + "_basis", states[name_of(a)].size()).data() + at[a];
+            if (o_.eigenbasis && (o_.qr_steps > 0 || o_.basis_tolerance > 0))
+                basis = states[name_of(a) + "_whitener"].data() + at[a];
             const Matrix next =
                 power(matrix_of(std::span<const double>(f, n * n), n, n), exponent(a), t, basis);
             std::copy(next.data(), next.data() + n * n, states[name_of(a) + "_whitener"].data() + at[a]);
@@ -272,7 +298,10 @@ private:
     Matrix power(Matrix f, double p, std::uint64_t t, double* basis) const {
         const double epsilon = static_cast<double>(o_.epsilon);
         f /= correction(t);
-        if (o_.eigenbasis) return symmetric_eigen(f).vectors;
+        if (o_.eigenbasis) {
+            f.diagonal().array() += epsilon;
+            return basis != nullptr ? from_basis(f, basis).vectors : symmetric_eigen(f).vectors;
+        }
         if (o_.trace_exponent > 0) f *= std::pow(std::max(f.trace(), epsilon), -o_.trace_exponent);
         f.diagonal().array() += epsilon;
         const SymmetricEigen eigen = basis != nullptr ? from_basis(f, basis) : symmetric_eigen(f);

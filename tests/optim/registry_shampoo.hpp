@@ -55,6 +55,7 @@ inline std::vector<OptimizerCase> shampoo_cases() {
     // No basis is renewed where eigenvalues are equal, since it would be any: in the first steps of tensors
     // that are compared for a hundred, and in the late steps.
     ShampooOptions basis = ShampooOptions::soap();
+    basis.first_basis = ShampooFirstBasis::qr;
     basis.epsilon = 5e-2f;
     basis.qr_steps = 0;
     basis.moment_exponents[2] = 0.4;

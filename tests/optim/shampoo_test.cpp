@@ -220,6 +220,7 @@ TEST_P(ShampooTest, RankTolerancesTakeSmallEigenvaluesOut) {
 // QR takes no step, of which its sorted columns are left.
 TEST_P(ShampooTest, BasesStayWhereTheyDiagonalizeWellEnough) {
     ShampooOptions options = ShampooOptions::soap();
+    options.first_basis = ShampooFirstBasis::qr;
     options.refresh.interval = 1;
     options.epsilon = 0;
     const std::uint64_t n = 5;
@@ -298,6 +299,42 @@ TEST_P(ShampooTest, NullSpacesTakeEpsilonsRootBetweenRefreshes) {
             }
 }
 
+// SOAP's authors fill the factors with the first gradient, take eigenvectors, and leave all else as it is;
+// their second step is the first of their moments. The matrix is square, so that a single gradient spans both
+// sides and no basis is anybody's choice.
+TEST_P(ShampooTest, FirstBasesByEighHaveAStepOfTheirOwn) {
+    ShampooOptions options = ShampooOptions::soap();
+    options.refresh.interval = 3;
+    options.refresh.stagger = false;
+    options.weight_decay = 0.1f;
+    for (const double momentum : {0.0, 0.9}) {
+        options.momentum = momentum;
+        options.graft = momentum > 0 ? ShampooGraft::adam : ShampooGraft::none;
+        Training training(device(), shampoo(options), {{.name = "w", .shape = {6, 6}}});
+        ShampooReference reference(options, Shape{6, 6});
+        reference.states = training.states_of(0);
+        const std::vector<float> identity = training.state("w.factor0_whitener");
+        for (unsigned step = 1; step <= 8; ++step) {
+            training.draw_gradients(step);
+            const std::vector<float> before = training.tensor().weight();
+            std::vector<double> expected = doubles(before);
+            reference.step(expected, doubles(training.tensor().gradient_values()), step);
+            training.plan().run();
+            if (step > 1) {
+                EXPECT_LE(update_error(before, training.tensor().weight(), expected), 1e-4)
+                    << momentum << " step " << step;
+                continue;
+            }
+            EXPECT_EQ(training.tensor().weight(), before);
+            for (const auto& [name, values] : training.states_of(0)) {
+                if (name.starts_with("factor")) continue;
+                for (const double value : values) EXPECT_EQ(value, 0.0) << name;
+            }
+            EXPECT_NE(training.state("w.factor0_whitener"), identity);
+        }
+    }
+}
+
 TEST_P(ShampooTest, RefreshesWithoutARootKeepTheLastOne) {
     ShampooOptions options;
     options.epsilon = 0;
@@ -354,6 +391,9 @@ TEST_P(ShampooTest, RefusesOptionsOutOfRangeByName) {
         o.null_space = ShampooNullSpace::epsilon;
         o.root = ShampooRoot::newton;
     });
+    refused("first_basis", [](ShampooOptions& o) { o.first_basis = static_cast<ShampooFirstBasis>(9); });
+    refused("first_basis without eigenbasis",
+            [](ShampooOptions& o) { o.first_basis = ShampooFirstBasis::eigh; });
     refused("qr_steps", [](ShampooOptions& o) { o.qr_steps = 65; });
     refused("root with qr_steps", [](ShampooOptions& o) {
         o.qr_steps = 1;

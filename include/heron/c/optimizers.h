@@ -1687,6 +1687,16 @@ typedef enum heron_shampoo_root {
     HERON_SHAMPOO_ROOT_MAX_ENUM = 0x7fffffff  // makes it 32 bits wide; no value
 } heron_shampoo_root;
 
+// How bases of eigenvectors begin.
+typedef enum heron_shampoo_first_basis {
+    // from I, by qr_steps, or, where these are 0, by eigh() (Distributed Shampoo's form)
+    HERON_SHAMPOO_FIRST_BASIS_QR = 0,
+    // By eigh() in the first step, which does nothing else: W, m, v, c and B stay as they are, and
+    // corrections of biases count from the second step on (SOAP's authors').
+    HERON_SHAMPOO_FIRST_BASIS_EIGH = 1,
+    HERON_SHAMPOO_FIRST_BASIS_MAX_ENUM = 0x7fffffff  // makes it 32 bits wide; no value
+} heron_shampoo_first_basis;
+
 typedef enum heron_shampoo_graft {
     HERON_SHAMPOO_GRAFT_NONE = 0,  // P as it is; of blocks before their first refresh Gbar
     HERON_SHAMPOO_GRAFT_SGD = 1,  // U = Gbar
@@ -1749,6 +1759,9 @@ typedef struct heron_shampoo_options {
     // one QR step from the identity a small network's loss was infinite after three steps. Let refresh.first
     // be some steps, or the interval 5 or more.
     bool eigenbasis;
+    // = HERON_SHAMPOO_FIRST_BASIS_QR; Of the eigenbasis. After eigh's the refreshes follow their policy, from
+    // the second step on.
+    heron_shampoo_first_basis first_basis;
     // Of c, in place of the square root's 1/2, for blocks with so many axes; (0, 4].
     // Element k - 1 is of k axes; 0: the default.
     double moment_exponents[HERON_MAX_RANK];
@@ -1800,7 +1813,9 @@ HERON_API heron_result heron_init_shampoo_options_kl(heron_shampoo_options* opti
 static inline heron_result heron_shampoo_options_kl(heron_shampoo_options* options) {
     return heron_init_shampoo_options_kl(options, sizeof *options, HERON_VERSION);
 }
-// SOAP: the eigenbasis, renewed by one step of QR every tenth time; betas of 0.95, no graft.
+// SOAP with its authors' start: the eigenbasis, by eigh() in the first step, renewed by one step of QR
+// every tenth time; betas of 0.95, no graft. As in Distributed Shampoo a refresh comes before c and P of
+// its step, not after them, and c does not follow columns that change places.
 HERON_API heron_result heron_init_shampoo_options_soap(heron_shampoo_options* options, size_t bytes,
                                                        uint32_t version);
 static inline heron_result heron_shampoo_options_soap(heron_shampoo_options* options) {

@@ -87,6 +87,14 @@ enum class ShampooNullSpace {
     epsilon,
 };
 
+// How bases of eigenvectors begin.
+enum class ShampooFirstBasis {
+    qr,  // from I, by qr_steps, or, where these are 0, by eigh() (Distributed Shampoo's form)
+    // By eigh() in the first step, which does nothing else: W, m, v, c and B stay as they are, and
+    // corrections of biases count from the second step on (SOAP's authors').
+    eigh,
+};
+
 // Defaults are Distributed Shampoo's but for matrix_order (1 there: a matrix of up to block_size elements
 // becomes a vector), graft (none) and stagger.
 struct ShampooOptions {
@@ -126,6 +134,8 @@ struct ShampooOptions {
     // one QR step from the identity a small network's loss was infinite after three steps. Let refresh.first
     // be some steps, or the interval 5 or more.
     bool eigenbasis = false;
+    // Of the eigenbasis. After eigh's the refreshes follow their policy, from the second step on.
+    ShampooFirstBasis first_basis = ShampooFirstBasis::qr;
     // Of c, in place of the square root's 1/2, for blocks with so many axes; (0, 4].
     std::map<std::uint32_t, double> moment_exponents;
     // Eigenvectors, of SOAP's form and of the roots eigenvalues and pseudo_inverse. 0: eigh(). Else so many
@@ -162,7 +172,9 @@ struct ShampooOptions {
     HERON_API static ShampooOptions shampoo2();
     // Whitened statistics, beta2 = 0.999, exponents of 1/2, no graft; a refresh in every tenth step.
     HERON_API static ShampooOptions kl();
-    // SOAP: the eigenbasis, renewed by one step of QR every tenth time; betas of 0.95, no graft.
+    // SOAP with its authors' start: the eigenbasis, by eigh() in the first step, renewed by one step of QR
+    // every tenth time; betas of 0.95, no graft. As in Distributed Shampoo a refresh comes before c and P of
+    // its step, not after them, and c does not follow columns that change places.
     HERON_API static ShampooOptions soap();
 };
 
