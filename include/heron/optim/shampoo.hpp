@@ -168,13 +168,23 @@ struct ShampooOptions {
     MomentFormat moments = MomentFormat::f32;
     Schedule schedule;
 
-    // Exponents of 1/2 with scaling by the trace, no graft.
+    // Exponents of 1/2 with scaling by the trace, no graft. Steps of matrices have the same size whatever the
+    // gradient's scale. Blocks of another order keep 1 / (2 k), and the trace scales them, too, as in
+    // Distributed Shampoo: their steps grow as the square root of the gradient's scale. (The paper has
+    // matrices alone: give vectors to options with a trace_exponent of 0, or to another optimizer.)
     HERON_API static ShampooOptions shampoo2();
-    // Whitened statistics, beta2 = 0.999, exponents of 1/2, no graft; a refresh in every tenth step.
+    // KL-Shampoo in Distributed Shampoo's form: whitened statistics, beta2 = 0.999, exponents of 1/2, no
+    // graft; a refresh in every tenth step. The authors' own code (yorkerlin/KL-Methods, kl_opt.py) differs,
+    // and is no option here: R is Q d^-1/2 Q^T, Q a basis as soap()'s, d averages of the squares of G
+    // whitened by the other axes, in that basis, in every step, from 0.1 on; d^-1/2 is at most max(10, min(n,
+    // 4000)); statistics are means over the other axes, not sums; a step has R of the step before, and m
+    // without correction of its bias; betas are 0.9 and 0.98; the first step fills the factors alone. Here R
+    // is I at first and then X's own root, bounded by epsilon alone, the same until the next refresh.
     HERON_API static ShampooOptions kl();
     // SOAP with its authors' start: the eigenbasis, by eigh() in the first step, renewed by one step of QR
-    // every tenth time; betas of 0.95, no graft. As in Distributed Shampoo a refresh comes before c and P of
-    // its step, not after them, and c does not follow columns that change places.
+    // every tenth time; betas of 0.95, no graft. As in Distributed Shampoo, and not in the authors' code, a
+    // refresh comes before c and P of its step, c does not follow columns that change places, and vectors
+    // have a basis, too (unless exponents[1] is {0}).
     HERON_API static ShampooOptions soap();
 };
 
