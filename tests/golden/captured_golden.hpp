@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Golden files of optimizers that take one layer: w.0, b.0; per step its captures a.t, s.t (of micro-batches
 // a.t.k, s.t.k), the gradients g.t, gb.t, and w.t, b.t after the step. Steps run on from w.0; the update of
-// weight and bias is compared at each one.
+// weight and bias is compared at each one, and where the training ends (training_deviation.hpp).
 #pragma once
 
 #include <array>
@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "golden/training_deviation.hpp"
 #include "heron/heron.hpp"
 #include "support/device_fixture.hpp"
 #include "support/golden.hpp"
@@ -145,6 +146,10 @@ protected:
             }
             compare_states(golden, result, setup, label, t, plan);
         }
+        TrainingDeviation deviation;
+        for (const Part& part : parts)
+            deviation.add(golden.tensor(at(part.name, 0)).values, part.last, part.weight->floats());
+        deviation.compare(golden, result, label);
     }
 
 private:

@@ -6,7 +6,8 @@
 // update w.t - w.(t-1) is compared, since weights hide it:
 //   matrix methods   relative Frobenius distance 1e-4 t (1e-3 after ten steps), plus three roundings of W
 //   element-wise     per element 16 u t (|w| + |update| + lr)
-// States: largest error over largest value, ten times what float32 arithmetic costs.
+// A matrix method's training that runs on ends where the file's does, too (training_deviation.hpp). States:
+// largest error over largest value, ten times what float32 arithmetic costs.
 #pragma once
 
 #include <cmath>
@@ -18,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "golden/training_deviation.hpp"
 #include "heron/heron.hpp"
 #include "support/device_fixture.hpp"
 #include "support/golden.hpp"
@@ -46,7 +48,9 @@ struct OptimizerGolden {
     std::map<std::string, std::string> states;
     // Of a matrix method's update in every step; 0: 1e-4 t.
     double update_bound = 0;
-    // Added to it: what the parameter's conditioning allows in step t, relative to the update.
+    // Of the whole training, relative to its way; 0: the file's.
+    double training_bound = 0;
+    // Added to update_bound: what the parameter's conditioning allows in step t, relative to the update.
     std::function<double(const std::string& in_plan, int t)> conditioning;
     // Of each element of step t's update, what it may be where rounding decides it (a sign of what is zero to
     // rounding). An element that alone takes more than half of the bound of all, and of which both values lie
@@ -139,6 +143,12 @@ protected:
                 compare_states(golden, result, setup, label, t, items[i], plan);
             }
         }
+        if (feeds || setup.updates || setup.element_wise) return;
+        TrainingDeviation deviation;
+        for (const Item& item : items)
+            deviation.add(golden.tensor(GoldenCase::tensor_name("w", item.name, 0)).values, item.last,
+                          item.weight->floats());
+        deviation.compare(golden, result, label, setup.training_bound);
     }
 
     // For a state that is defined up to the signs of its columns: gives each the sign with which it is

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "golden/training_deviation.hpp"
 #include "heron/heron.hpp"
 #include "support/device_fixture.hpp"
 #include "support/golden.hpp"
@@ -361,6 +362,9 @@ private:
                        update_bound + rounding);
             if (fed) compare_states(golden, result, plan, sides, t, options);
         }
+        TrainingDeviation deviation;
+        deviation.add(first.values, last, weight.floats());
+        if (!fed) deviation.compare(golden, result, "", update_bound);
     }
 
     static constexpr double kUnit = 0x1p-24;

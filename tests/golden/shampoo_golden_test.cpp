@@ -12,6 +12,7 @@
 #include "golden/optimizer_golden.hpp"
 #include "golden/reference_golden.hpp"
 #include "optim/reference_shampoo.hpp"
+#include "optim/shampoo_options.hpp"
 #include "optim/tensor_blocks.hpp"
 #include "support/polar_reference.hpp"
 
@@ -49,20 +50,31 @@ public:
         const bool whitened = options.statistic == ShampooStatistic::whitened;
         // The deviation is a share of the whole way. Of KL-Shampoo's the first step is most: the statistics
         // after it are magnified by epsilon's root, and the updates made of them have as much more of it as
-        // they are shorter than the way.
+        // they are shorter than the way; up to 1e-3, what an update may be off.
         if (whitened && !std::isnan(deviation))
-            setup.conditioning = [&golden, deviation](const std::string&, int t) {
+            setup.conditioning = [&golden, deviation, bound](const std::string&, int t) {
                 int last = t;
                 while (golden.has_tensor("w." + std::to_string(last + 1))) ++last;
                 const double share = distance(golden, t, t - 1) / distance(golden, last, 0);
-                return share < 1 ? 10 * deviation * (1 / share - 1) : 0.0;
+                return std::max(0.0, std::min(10 * deviation / share, 1e-3) - bound);
             };
         const double factor_bound = whitened ? 4 * bound : bound;  // squares of what roots make
-        setup.compare_state = [&](GoldenResult& into, const Plan& plan, const std::string& state,
-                                  const GoldenTensor& expected, const std::string& name, int t) {
-            return compare_block_state(golden, into, options, {merged, blocks, 0}, plan, state, expected,
-                                       name, t, floored, bound, factor_bound);
+        Blocks all{golden, options, {merged, blocks, 0}, floored, bound, factor_bound, factor_bound, {}};
+        // The file's own eigenvalues of a null space: LAPACK's zeros, n 2^-53 of the largest, beside epsilon,
+        // of which a root of 1/2 has half as much.
+        if (floored && is_deficient(options, blocks[0].extents)) {
+            const double zeros = 0.5 * order * 0x1p-53 * largest / epsilon;
+            setup.conditioning = [zeros](const std::string&, int) { return zeros; };
+            // Roots have a null space that is theirs: they are compared as they are.
+            all.floored = false;
+            all.root_bound = bound + zeros;
+        }
+        setup.prepare = [&](const Plan& plan, const std::string&, const std::string& name, int t) {
+            if (all.has_eigenvalues() && is_refresh(options, t - 1)) all.keep_eigenvalues(plan, name, t - 1);
         };
+        setup.compare_state = [&](GoldenResult& into, const Plan& plan, const std::string& state,
+                                  const GoldenTensor& expected, const std::string& name,
+                                  int t) { return all.compare_state(into, plan, state, expected, name, t); };
         setup.make = [&](const Device& on) { return std::make_unique<Shampoo>(on, options); };
         run_case(golden, result, setup);
     }
@@ -112,6 +124,10 @@ private:
         set_exponents(golden, options);
         set_graft(golden, options);
         set_root(golden, options);
+        // The official rule, where a step, or a statistic, sees the null space of an earlier refresh.
+        if (!options.eigenbasis && options.root == ShampooRoot::eigenvalues && options.epsilon > 0 &&
+            (options.refresh.interval > 1 || options.statistic == ShampooStatistic::whitened))
+            options.null_space = ShampooNullSpace::epsilon;
         if (!golden.is_null("momentum")) {
             options.momentum = golden.number("momentum.momentum");
             options.dampening = golden.number("momentum.dampening", 0.0);
@@ -227,71 +243,145 @@ private:
         }
     };
 
-    // The file's factors are those of the axes that have one; it counts these, or names their axes.
-    static std::size_t axis_of(const GoldenCase& golden, const ShampooOptions& options,
-                               const std::string& block, std::size_t order, std::size_t index, int t) {
-        std::vector<std::size_t> axes;
-        const auto found = options.exponents.find(static_cast<std::uint32_t>(order));
-        for (std::size_t axis = 0; axis < order; ++axis)
-            if (found == options.exponents.end() || found->second[found->second.size() == 1 ? 0 : axis] > 0)
-                axes.push_back(axis);
-        if (axes.empty()) throw std::runtime_error("a factor of a tensor without any");
-        const std::string last = "state." + block + ".factor" + std::to_string(axes.back());
-        if (golden.has_tensor(last + "." + std::to_string(t))) return index;
-        if (index >= axes.size()) throw std::runtime_error("a factor of an axis that is not there");
-        return axes[index];
+    // Step t, from 1, of a policy without stagger and growth.
+    static bool is_refresh(const ShampooOptions& options, int t) {
+        const int interval = static_cast<int>(options.refresh.interval);
+        const int first = options.refresh.first > 0 ? static_cast<int>(options.refresh.first) : interval;
+        return t == first || (t > first && t % interval == 0);
+    }
+    // Whether roots outlive a refresh that has fewer gradients than rank, with epsilon in their null space.
+    static bool is_deficient(const ShampooOptions& options, const Shape& extents) {
+        if (options.null_space != ShampooNullSpace::epsilon) return false;
+        const std::uint64_t gradients =
+            options.refresh.first > 0 ? options.refresh.first : options.refresh.interval;
+        for (std::size_t axis = 0; axis < extents.rank(); ++axis)
+            if (exponent_of(options, extents.rank(), axis) > 0 &&
+                gradients * (extents.count() / extents[axis]) < extents[axis])
+                return true;
+        return false;
     }
 
-    // state.block<b>.<name><axis>. Of a root with a null space: times its factor, which leaves that out.
-    static bool compare_block_state(const GoldenCase& golden, GoldenResult& result,
-                                    const ShampooOptions& options, Place place, const Plan& plan,
-                                    const std::string& state, const GoldenTensor& expected,
-                                    const std::string& name, int t, bool floored, double bound,
-                                    double factor_bound) {
-        const std::size_t dot = state.find('.');
-        if (!state.starts_with("block") || dot == std::string::npos) return false;
-        const std::string kind = state.substr(dot + 1), block = state.substr(0, dot);
-        place.block = std::stoul(block.substr(5));
-        if (place.block >= place.blocks.size()) throw std::runtime_error("there is no " + block);
-        const std::map<std::string, std::string> whole{
-            {"adagrad", "v"}, {"filtered_grad", "m"}, {"momentum_buffer", "momentum"}};
-        if (const auto found = whole.find(kind); found != whole.end()) {
-            result.add(
-                state,
-                maximum_error(place.of_whole(values_of(plan, name + "." + found->second)), expected.values),
-                bound);
+    // The file's states, of all blocks, with their bounds.
+    struct Blocks {
+        const GoldenCase& golden;
+        const ShampooOptions& options;
+        Place place;
+        bool floored;  // roots have a null space that is not the file's
+        double bound, factor_bound, root_bound;
+        // Of the last refresh, by block and axis.
+        std::map<std::pair<std::size_t, std::size_t>, std::vector<double>> eigenvalues;
+
+        // Of steps of QR they are what these make of them.
+        bool has_eigenvalues() const {
+            if (options.qr_steps > 0 || options.basis_tolerance > 0) return false;
+            const std::vector<std::string> names = golden.tensor_names();
+            return std::any_of(names.begin(), names.end(), [](const std::string& name) {
+                return name.find("factor_matrices_eigenvalues") != std::string::npos;
+            });
+        }
+        void keep_eigenvalues(const Plan& plan, const std::string& name, int t) {
+            const std::size_t order = place.merged.rank();
+            for (place.block = 0; place.block < place.blocks.size(); ++place.block)
+                for (std::size_t axis = 0; axis < order; ++axis)
+                    if (exponent_of(options, order, axis) > 0)
+                        eigenvalues[{place.block, axis}] = eigenvalues_of(plan, name, axis, t);
+        }
+
+        // state.block<b>.<name><axis>. Of a root with a null space: times its factor, which leaves that out.
+        bool compare_state(GoldenResult& result, const Plan& plan, const std::string& state,
+                           const GoldenTensor& expected, const std::string& name, int t) {
+            const std::size_t dot = state.find('.');
+            if (!state.starts_with("block") || dot == std::string::npos) return false;
+            const std::string kind = state.substr(dot + 1), block = state.substr(0, dot);
+            place.block = std::stoul(block.substr(5));
+            if (place.block >= place.blocks.size()) throw std::runtime_error("there is no " + block);
+            const std::map<std::string, std::string> whole{
+                {"adagrad", "v"}, {"filtered_grad", "m"}, {"momentum_buffer", "momentum"}};
+            if (const auto found = whole.find(kind); found != whole.end()) {
+                const std::vector<double> values =
+                    place.of_whole(values_of(plan, name + "." + found->second));
+                result.add(state, maximum_error(values, expected.values), bound);
+                return true;
+            }
+            if (kind == "corrected_eigenvalues") {
+                const std::vector<double> moments =
+                    place.of_pool(values_of(plan, name + ".basis_moment"),
+                                  [](const Shape& extents) { return extents.count(); });
+                result.add(state, maximum_error(moments, expected.values), bound);
+                return true;
+            }
+            const std::string index = kind.substr(kind.find_last_not_of("0123456789") + 1);
+            const std::string what = kind.substr(0, kind.size() - index.size());
+            if (what == "factor_matrices_eigenvectors") return true;  // signs are anybody's choice
+            const bool root = what == "inv_factor_matrices", values = what == "factor_matrices_eigenvalues";
+            if ((!root && !values && what != "factor") || index.empty()) return false;
+            const std::size_t axis = axis_of(block, std::stoul(index), t);
+            if (values) {
+                compare_eigenvalues(result, plan, state, expected, name, axis, t);
+                return true;
+            }
+            std::vector<double> computed =
+                pool_of(plan, name + ".factor" + std::to_string(axis) + (root ? "_whitener" : ""), axis);
+            std::vector<double> wanted = expected.values;
+            if (root && floored) {
+                const std::uint64_t n = expected.shape[0];
+                const GoldenTensor of_root =
+                    golden.tensor("state." + block + ".factor" + index + "." + std::to_string(t));
+                const Matrix factor = matrix_of(of_root.values, n, n);
+                const Matrix left = matrix_of(computed, n, n) * factor,
+                             right = matrix_of(wanted, n, n) * factor;
+                computed.assign(left.data(), left.data() + left.size());
+                wanted.assign(right.data(), right.data() + right.size());
+            }
+            result.add(state, maximum_error(computed, wanted), root ? root_bound : factor_bound);
             return true;
         }
-        if (kind == "corrected_eigenvalues") {
-            const std::vector<double> moments =
-                place.of_pool(values_of(plan, name + ".basis_moment"),
-                              [](const Shape& extents) { return extents.count(); });
-            result.add(state, maximum_error(moments, expected.values), bound);
-            return true;
+
+    private:
+        // The file's factors are those of the axes that have one; it counts these, or names their axes.
+        std::size_t axis_of(const std::string& block, std::size_t index, int t) const {
+            std::vector<std::size_t> axes;
+            for (std::size_t axis = 0; axis < place.merged.rank(); ++axis)
+                if (exponent_of(options, place.merged.rank(), axis) > 0) axes.push_back(axis);
+            if (axes.empty()) throw std::runtime_error("a factor of a tensor without any");
+            const std::string last = "state." + block + ".factor" + std::to_string(axes.back());
+            if (golden.has_tensor(last + "." + std::to_string(t))) return index;
+            if (index >= axes.size()) throw std::runtime_error("a factor of an axis that is not there");
+            return axes[index];
         }
-        const std::string index = kind.substr(kind.find_last_not_of("0123456789") + 1);
-        const std::string what = kind.substr(0, kind.size() - index.size());
-        // Temporaries of a root; of SOAP's bases signs are anybody's choice.
-        if (what == "factor_matrices_eigenvectors" || what == "factor_matrices_eigenvalues") return true;
-        const bool root = what == "inv_factor_matrices";
-        if ((!root && what != "factor") || index.empty()) return false;
-        const std::size_t axis = axis_of(golden, options, block, place.merged.rank(), std::stoul(index), t);
-        std::vector<double> computed = place.of_pool(
-            values_of(plan, name + ".factor" + std::to_string(axis) + (root ? "_whitener" : "")),
-            [axis](const Shape& extents) { return extents[axis] * extents[axis]; });
-        std::vector<double> wanted = expected.values;
-        if (root && floored) {
-            const std::uint64_t n = expected.shape[0];
-            const GoldenTensor of_root =
-                golden.tensor("state." + block + ".factor" + index + "." + std::to_string(t));
-            const Matrix factor = matrix_of(of_root.values, n, n);
-            const Matrix left = matrix_of(computed, n, n) * factor, right = matrix_of(wanted, n, n) * factor;
-            computed.assign(left.data(), left.data() + left.size());
-            wanted.assign(right.data(), right.data() + right.size());
+        std::vector<double> pool_of(const Plan& plan, const std::string& state, std::size_t axis) const {
+            return place.of_pool(values_of(plan, state),
+                                 [axis](const Shape& extents) { return extents[axis] * extents[axis]; });
         }
-        result.add(state, maximum_error(computed, wanted), factor_bound);
-        return true;
-    }
+        // Of X + epsilon I after step t, ascending, in float64.
+        std::vector<double> eigenvalues_of(const Plan& plan, const std::string& name, std::size_t axis,
+                                           int t) const {
+            const std::uint64_t n = place.extents()[axis];
+            const double epsilon = static_cast<double>(options.epsilon);
+            Matrix x = matrix_of(pool_of(plan, name + ".factor" + std::to_string(axis), axis), n, n);
+            if (options.bias_correction && options.beta2 < 1 && !options.unweighted_sum)
+                x /= 1 - std::pow(options.beta2, t);
+            if (options.trace_exponent > 0)
+                x *= std::pow(std::max(x.trace(), epsilon), -options.trace_exponent);
+            x.diagonal().array() += epsilon;
+            const Vector values = symmetric_eigen(x).values;
+            return {values.data(), values.data() + values.size()};
+        }
+        // The plan's are those of the last refresh; before the first there is nothing to compare.
+        void compare_eigenvalues(GoldenResult& result, const Plan& plan, const std::string& state,
+                                 const GoldenTensor& expected, const std::string& name, std::size_t axis,
+                                 int t) const {
+            if (!has_eigenvalues()) return;
+            std::vector<double> computed;
+            if (const auto kept = eigenvalues.find({place.block, axis}); kept != eigenvalues.end())
+                computed = kept->second;
+            if (is_refresh(options, t)) computed = eigenvalues_of(plan, name, axis, t);
+            if (computed.empty()) return;
+            std::vector<double> wanted = expected.values;
+            std::sort(wanted.begin(), wanted.end());
+            result.add(state, maximum_error(computed, wanted), bound);
+        }
+    };
     static std::vector<double> values_of(const Plan& plan, const std::string& state) {
         std::vector<float> values(plan.state_view(state).shape.count());
         plan.read_state(state, std::as_writable_bytes(std::span(values)));

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// How far a whole training of a golden file ends from the file's, and how far it may: ten times the file's
+//
+//   float32_deviation = |w'_T - w_T| / |w_T - w_0|
+//
+// w' the reference with inputs, products, eigenvectors and inverses rounded to f32, or 2e-5 where that is
+// more. A training runs on from w_0: of one whose steps begin at the file's weights it says nothing. Nor does
+// a file without that number, or with "nan", where the reference has no root in f32.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "support/golden.hpp"
+
+namespace heron::test {
+
+class TrainingDeviation {
+public:
+    // One of the file's tensors.
+    void add(const std::vector<double>& first, const std::vector<double>& last,
+             const std::vector<float>& computed) {
+        for (std::size_t i = 0; i < computed.size(); ++i) {
+            error_ += std::pow(static_cast<double>(computed[i]) - last.at(i), 2);
+            way_ += std::pow(last[i] - first.at(i), 2);
+        }
+    }
+    // `bound`: in place of the file's, where it is not 0.
+    void compare(const GoldenCase& golden, GoldenResult& result, const std::string& label,
+                 double bound = 0) const {
+        const std::string said = golden.metadata("float32_deviation");
+        if (said.empty() || std::isnan(std::stod(said)) || way_ == 0) return;
+        result.add(label + "the whole training", std::sqrt(error_ / way_),
+                   bound > 0 ? bound : std::max(10 * std::stod(said), 2e-5));
+    }
+
+private:
+    double error_ = 0, way_ = 0;  // squares
+};
+
+}  // namespace heron::test
