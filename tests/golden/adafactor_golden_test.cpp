@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Adafactor against torch.optim and Hugging Face's transformers.
+#include <stdexcept>
+
 #include "golden/optimizer_golden.hpp"
 #include "golden/reference_golden.hpp"
 #include "optim/reference_adafactor.hpp"
@@ -38,10 +40,7 @@ protected:
     }
 
     void run_file(const GoldenCase& golden, GoldenResult& result) {
-        const bool is_torch = golden.name().starts_with("torch");
-        if (!is_torch && !golden.name().starts_with("hf"))
-            throw std::runtime_error("neither torch's nor transformers' form");
-        const AdafactorOptions options = is_torch ? torch(golden) : transformers(golden);
+        const AdafactorOptions options = is_torch(golden) ? torch(golden) : transformers(golden);
         OptimizerGolden setup;
         setup.make = [&](const Device& on) { return std::make_unique<Adafactor>(on, options); };
         setup.states = {{"row_var", "row"},
@@ -55,6 +54,17 @@ protected:
     }
 
 private:
+    // By the file's name, or where that says nothing by what made it.
+    static bool is_torch(const GoldenCase& golden) {
+        if (golden.name().starts_with("torch")) return true;
+        if (golden.name().starts_with("hf")) return false;
+        const std::string source = golden.metadata("source");
+        if (source.find("torch.optim") != std::string::npos) return true;
+        if (source.find("transformers") != std::string::npos) return false;
+        throw std::runtime_error("neither the name nor the source \"" + source +
+                                 "\" is torch's or transformers'");
+    }
+
     static void set_eps(const GoldenCase& golden, AdafactorOptions& options) {
         if (!golden.has("eps")) return;
         const auto [eps1, eps2] = golden.numbers_or_null("eps");
@@ -77,6 +87,22 @@ TEST_P(AdafactorGoldenTest, TransformersBeta1OfZeroIsNotNull) {
                                AdafactorReference(AdafactorOptions::transformers(), {9, 5}));
     EXPECT_TRUE(
         file.passes([&](const GoldenCase& golden, GoldenResult& result) { run_file(golden, result); }));
+}
+
+// A name that says nothing of the form.
+TEST_P(AdafactorGoldenTest, TheSourceTellsTheFormWhereTheNameDoesNot) {
+    const auto passes = [&](AdafactorOptions options, const std::string& hyper, const std::string& source) {
+        options.weight_decay = 0.1f;
+        const ReferenceGolden file(
+            {.name = "heron_adafactor", .hyper = hyper, .shape = {9, 5}, .source = source},
+            AdafactorReference(options, {9, 5}));
+        return file.passes([&](const GoldenCase& golden, GoldenResult& result) { run_file(golden, result); });
+    };
+    const std::string decay = R"({"weight_decay": 0.1})";
+    EXPECT_TRUE(passes({.eps1 = 0x1p-52f}, decay, "torch 2.6.0 torch.optim.Adafactor"));
+    EXPECT_TRUE(
+        passes(AdafactorOptions::transformers(), decay, "huggingface/transformers @1 optimization.py"));
+    EXPECT_FALSE(passes({.eps1 = 0x1p-52f}, decay, "elsewhere"));
 }
 
 HERON_DEVICE_TESTS(AdafactorGoldenTest);

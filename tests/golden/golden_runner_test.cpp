@@ -81,6 +81,22 @@ TEST_F(GoldenRunner, FailsForAMissingHyperparameter) {
     EXPECT_NONFATAL_FAILURE(run_golden("algorithm", "no device", kReadAll), "bound");
 }
 
+TEST_F(GoldenRunner, TakesNullForAbsentWhereThereIsAFallback) {
+    write(R"({"bound": 1e-6, "n": null, "f": null, "t": null, "list": null, "inner": {"n": null}})");
+    run_golden("algorithm", "no device", [](const GoldenCase& golden, GoldenResult& result) {
+        read_all(golden, result);
+        EXPECT_EQ(golden.number("n", 3), 3);
+        EXPECT_EQ(golden.number("inner.n", 4), 4);
+        EXPECT_TRUE(golden.flag("f", true));
+        EXPECT_EQ(golden.text("t", "default"), "default");
+        EXPECT_EQ(golden.numbers("list", {1, 2}), (std::vector<double>{1, 2}));
+        EXPECT_TRUE(golden.is_null("n"));
+        EXPECT_FALSE(golden.has_value("n"));
+        EXPECT_FALSE(golden.has_value("absent"));
+        EXPECT_THROW(golden.number("n"), std::exception);
+    });
+}
+
 TEST_F(GoldenRunner, FailsForAMissingTensor) {
     write("{}");
     EXPECT_NONFATAL_FAILURE(run_golden("algorithm", "no device",

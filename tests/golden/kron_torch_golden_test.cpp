@@ -29,7 +29,7 @@ public:
         options.merge_axes = golden.flag("merge_dims", options.merge_axes);
         for (const char* type : {"mu_dtype", "precond_dtype"}) golden.is_null(type);  // f32 here
         const char* probability = "preconditioner_update_probability";
-        if (golden.has(probability) && !golden.is_null(probability)) {
+        if (golden.has_value(probability)) {
             options.update_probability = static_cast<float>(golden.number(probability));
             options.update_schedule = {};
         }

@@ -56,9 +56,9 @@ protected:
     // ... and its views: more than two axes are a batch of matrices unless "flatten" says otherwise.
     static std::function<MatrixView(const Shape&)> dion_view(const GoldenCase& golden) {
         MatrixView view;
-        if (golden.has("num_heads") && !golden.is_null("num_heads"))
+        if (golden.has_value("num_heads"))
             view.heads = static_cast<std::uint32_t>(golden.number("num_heads"));
-        if (golden.has("split_sizes") && !golden.is_null("split_sizes"))
+        if (golden.has_value("split_sizes"))
             for (const double rows : golden.numbers("split_sizes"))
                 view.row_splits.push_back(static_cast<std::uint64_t>(rows));
         const bool flatten = golden.flag("flatten", false);

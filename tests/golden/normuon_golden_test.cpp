@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 // NorMuon's published forms: the authors' code, microsoft/dion, modded-nanogpt's variance step, the paper.
 #include <algorithm>
+#include <cmath>
 #include <stdexcept>
 
 #include "golden/matrix_golden.hpp"
+#include "golden/reference_golden.hpp"
 #include "graph/graph.hpp"
 #include "optim/line_variance.hpp"
+#include "optim/reference_ortho.hpp"
 
 namespace heron::test {
 namespace {
@@ -13,14 +16,26 @@ namespace {
 class NorMuonGoldenTest : public MatrixGoldenTest {
 protected:
     void run_file(const GoldenCase& golden, GoldenResult& result) {
-        if (golden.name().starts_with("authors")) return run_authors(golden, result);
-        if (golden.name().starts_with("paper")) return run_paper(golden, result);
-        if (golden.name().starts_with("dion")) return run_dion(golden, result);
         if (golden.has_tensor("o.1")) return run_variance(golden, result);
-        throw std::runtime_error("no form is known by this name");
+        const std::string form = form_of(golden);
+        if (form == "authors") return run_authors(golden, result);
+        if (form == "paper") return run_paper(golden, result);
+        return run_dion(golden, result);
     }
 
 private:
+    // By the file's name, or where that says nothing by what made it. (The paper's sources name the authors'
+    // repository, too.)
+    static std::string form_of(const GoldenCase& golden) {
+        for (const char* form : {"authors", "paper", "dion"})
+            if (golden.name().starts_with(form)) return form;
+        const std::string source = golden.metadata("source");
+        if (golden.metadata("kind") == "transcription" || source.find("arXiv") != std::string::npos)
+            return "paper";
+        if (source.find("zichongli5/NorMuon") != std::string::npos) return "authors";
+        if (source.find("microsoft/dion") != std::string::npos) return "dion";
+        throw std::runtime_error("no form is known by this name, nor by the source \"" + source + "\"");
+    }
     static void set_common(const GoldenCase& golden, NorMuonOptions& options) {
         options.lr = static_cast<float>(golden.number("lr", options.lr));
         options.weight_decay = static_cast<float>(golden.number("weight_decay", options.weight_decay));
@@ -109,6 +124,33 @@ private:
 TEST_P(NorMuonGoldenTest, EveryFile) {
     run_golden("normuon", GetParam().name,
                [&](const GoldenCase& golden, GoldenResult& result) { run_file(golden, result); });
+}
+
+// A name that says nothing of the form.
+TEST_P(NorMuonGoldenTest, TheSourceTellsTheFormWhereTheNameDoesNot) {
+    const auto passes = [&](NorMuonOptions options, const std::string& kind, const std::string& source) {
+        options.lr = 0.01f;
+        options.weight_decay = 0.1f;
+        options.momentum = 0.9;
+        options.beta2 = 0.9;
+        const std::string hyper = options.momentum_rule == MomentumRule::ema
+                                      ? R"({"lr": 0.01, "weight_decay": 0.1, "momentum": 0.9, "beta2": 0.9})"
+                                      : R"({"lr": 0.01, "weight_decay": 0.1, "mu": 0.9, "muon_beta2": 0.9})";
+        const double factor = options.shape_factor == ShapeFactor::sqrt_ratio ? std::sqrt(9.0 / 12) : 1.0;
+        const ReferenceGolden file({.name = "heron_normuon",
+                                    .hyper = hyper,
+                                    .shape = {9, 12},
+                                    .states = {{"momentum", "momentum", {9, 12}}, {"v", "v", {9}}},
+                                    .kind = kind,
+                                    .source = source},
+                                   NorMuonReference(options, {{9, 12, factor}}));
+        return file.passes([&](const GoldenCase& golden, GoldenResult& result) { run_file(golden, result); });
+    };
+    EXPECT_TRUE(passes(NorMuonOptions::authors(), "official", "zichongli5/NorMuon @1 normuon.py"));
+    EXPECT_TRUE(passes(NorMuonOptions::dion(), "official", "microsoft/dion @1 dion/normuon.py"));
+    EXPECT_TRUE(passes(NorMuonOptions::paper(), "transcription", "NorMuon, arXiv 2510.05491"));
+    EXPECT_FALSE(passes(NorMuonOptions::paper(), "official", "zichongli5/NorMuon @1 normuon.py"));
+    EXPECT_FALSE(passes(NorMuonOptions::authors(), "official", "elsewhere"));
 }
 
 HERON_DEVICE_TESTS(NorMuonGoldenTest);

@@ -26,6 +26,7 @@ struct ReferenceGoldenSettings {
     std::vector<State> states;  // after every step
     std::vector<State> first;   // before the first one: normal numbers
     std::string kind = "official";
+    std::string source;
     unsigned steps = 4;
     std::uint32_t seed = 1;
 };
@@ -57,7 +58,7 @@ public:
             for (const auto& [name, state, shape] : settings.states)
                 add(std::string("state.").append(name).append(step), shape, reference.states.at(state));
         }
-        write({{"hyper", settings.hyper}, {"kind", settings.kind}});
+        write({{"hyper", settings.hyper}, {"kind", settings.kind}, {"source", settings.source}});
     }
 };
 

@@ -82,19 +82,21 @@ bool GoldenCase::is_null(const std::string& key) const {
 
 double GoldenCase::number(const std::string& key) const { return value(key).get<double>(); }
 
+bool GoldenCase::has_value(const std::string& key) const { return has(key) && !is_null(key); }
+
 double GoldenCase::number(const std::string& key, double fallback) const {
     asked_.insert(key);
-    return has(key) ? number(key) : fallback;
+    return has_value(key) ? number(key) : fallback;
 }
 
 bool GoldenCase::flag(const std::string& key, bool fallback) const {
     asked_.insert(key);
-    return has(key) ? value(key).get<bool>() : fallback;
+    return has_value(key) ? value(key).get<bool>() : fallback;
 }
 
 std::string GoldenCase::text(const std::string& key, const std::string& fallback) const {
     asked_.insert(key);
-    return has(key) ? value(key).get<std::string>() : fallback;
+    return has_value(key) ? value(key).get<std::string>() : fallback;
 }
 
 std::vector<std::string> GoldenCase::texts(const std::string& key) const {
@@ -107,7 +109,7 @@ std::vector<double> GoldenCase::numbers(const std::string& key) const {
 
 std::vector<double> GoldenCase::numbers(const std::string& key, const std::vector<double>& fallback) const {
     asked_.insert(key);
-    return has(key) ? numbers(key) : fallback;
+    return has_value(key) ? numbers(key) : fallback;
 }
 
 std::pair<std::optional<double>, std::optional<double>> GoldenCase::numbers_or_null(

@@ -55,9 +55,10 @@ public:
     std::string metadata(const std::string& key) const;  // "" where there is none: kind, source, notes
 
     // Hyperparameters; those of an object in the file are called "object.name". Those without a fallback fail
-    // when the file lacks them.
+    // when the file lacks them. With one, null is as good as absent: Python's None for a default.
     bool has(const std::string& key) const;
-    bool is_null(const std::string& key) const;  // there, but null
+    bool is_null(const std::string& key) const;    // there, but null
+    bool has_value(const std::string& key) const;  // there, and not null
     double number(const std::string& key) const;
     double number(const std::string& key, double fallback) const;
     bool flag(const std::string& key, bool fallback) const;
