@@ -6,7 +6,8 @@
 // results (three words), which a second pass takes as elements.
 //
 // A state is three words: bits of a sum; of Blue's accumulators (core/reduce.glsl); or a maximum of magnitudes as
-// integers, in which NaN is larger than infinity.
+// integers, in which NaN is larger than infinity. With NORM_POWER a sum of (|x| / M)^p, M the line's maximum from a
+// dispatch before, so that no exponent makes it overflow, and the norm M sum^(1/p).
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -30,12 +31,17 @@ uvec3 combine(uvec3 a, uvec3 b) {
     return floatBitsToUint(uintBitsToFloat(a) + uintBitsToFloat(b));
 }
 
-uvec3 with_element(uvec3 state, float x) {
+// Not pow(), which some drivers have as NaN for 0.
+float to_the_power(float x, float exponent) { return x > 0.0 ? exp2(exponent * log2(x)) : 0.0; }
+
+uvec3 with_element(uvec3 state, float x, float maximum, float exponent) {
     if (KIND == NORM_INFINITY)
         return uvec3(max(state.x, floatBitsToUint(x) & 0x7fffffffu), 0u, 0u);
     vec3 sums = uintBitsToFloat(state);
     if (KIND == NORM_TWO)
         blue_add(sums, x);
+    else if (KIND == NORM_POWER)
+        sums.x += to_the_power(abs(x) / maximum, exponent);
     else
         sums.x += KIND == NORM_SQUARED ? x * x : abs(x);
     return floatBitsToUint(sums);
@@ -49,6 +55,7 @@ void main() {
     group -= p.jobs.job[j].first_group;
     U32 from = p.jobs.job[j].from;
     U32 to = p.jobs.job[j].to;
+    U32 maxima = p.jobs.job[j].maxima;
     uint lines = p.jobs.job[j].lines;
     uint extent = p.jobs.job[j].extent;
     uint line_stride = p.jobs.job[j].line_stride;
@@ -57,6 +64,7 @@ void main() {
     uint line_groups = p.jobs.job[j].line_groups;
     uint chunks = p.jobs.job[j].chunks;
     bool partial = p.jobs.job[j].partial != 0u;
+    float exponent = p.jobs.job[j].exponent;
 
     uint chunk = group % chunks;
     uint line_group = group / chunks % line_groups;
@@ -70,7 +78,10 @@ void main() {
     uint slot = (along ? t / lanes : t % across) * lanes + lane;
 
     uvec3 state = uvec3(0u);
+    float maximum = 1.0;
     if (line < lines) {
+        if (KIND == NORM_POWER)
+            maximum = uintBitsToFloat(maxima.v[item * lines + line]);
         uint begin = item * p.jobs.job[j].item_stride + line * line_stride;
         uint first = chunk * (PER_LANE * lanes) + lane;
         for (uint r0 = 0; r0 < PER_LANE && first + r0 * lanes < extent; r0 += BLOCK) {
@@ -85,7 +96,7 @@ void main() {
                         if (partial)
                             sums[q] = combine(sums[q], uvec3(from.v[3u * at], from.v[3u * at + 1u], from.v[3u * at + 2u]));
                         else
-                            sums[q] = with_element(sums[q], load(from, at, DTYPE_A));
+                            sums[q] = with_element(sums[q], load(from, at, DTYPE_A), maximum, exponent);
                     }
                 }
             }
@@ -111,6 +122,11 @@ void main() {
         to.v[at] = state.x;
         to.v[at + 1u] = state.y;
         to.v[at + 2u] = state.z;
+    } else if (KIND == NORM_POWER) {
+        // Of a line of zeros, and of one that is not finite, the maximum is the norm.
+        bool is_the_norm = maximum == 0.0 || (floatBitsToUint(maximum) & 0x7f800000u) == 0x7f800000u;
+        float root = to_the_power(uintBitsToFloat(state.x), 1.0 / exponent);
+        to.v[result] = floatBitsToUint(is_the_norm ? maximum : maximum * root);
     } else {
         to.v[result] = KIND == NORM_TWO ? floatBitsToUint(blue_norm(uintBitsToFloat(state))) : state.x;
     }

@@ -10,6 +10,7 @@ HERON_SHARED_BEGIN
 struct LineNormsJob {
     U32  from;
     U32  to;
+    U32  maxima;         // NORM_POWER: the largest magnitude of every line, f32; else any address
     uint lines;          // of one item of the batch
     uint extent;         // elements (or partial results) of a line
     uint line_stride;    // elements (or partial results) from line to line
@@ -19,6 +20,8 @@ struct LineNormsJob {
     uint line_groups;    // workgroups across the lines of an item
     uint chunks;         // workgroups along a line; with 1 the result is final
     uint partial;        // 1: `from` holds partial results, three words each
+    float exponent;      // NORM_POWER
+    uint reserved;
     uint first_group;
 };
 
@@ -45,11 +48,12 @@ const uint SCALE_PAIRS = 2;   // an even column shares its word of `to` with the
 const uint SCALE_DIVIDE = 4;  // by max(factor, eps)
 const uint SCALE_ADD = 8;     // ... or by factor + eps
 
-// SPEC_NORM of the norms: heron::NormKind.
+// SPEC_NORM of the norms: heron::NormKind, and powers.
 const uint NORM_TWO = 0;
 const uint NORM_SQUARED = 1;
 const uint NORM_ONE = 2;
 const uint NORM_INFINITY = 3;
+const uint NORM_POWER = 4;
 
 HERON_SHARED_END
 

@@ -16,7 +16,7 @@
 
 namespace heron {
 
-static_assert(sizeof(gpu::LineNormsJob) == 56 && offsetof(gpu::LineNormsJob, first_group) == 52);
+static_assert(sizeof(gpu::LineNormsJob) == 72 && offsetof(gpu::LineNormsJob, first_group) == 68);
 static_assert(sizeof(gpu::ScaleLinesJob) == 72 && offsetof(gpu::ScaleLinesJob, first_group) == 68);
 static_assert(static_cast<std::uint32_t>(NormKind::two) == gpu::NORM_TWO &&
               static_cast<std::uint32_t>(NormKind::squared) == gpu::NORM_SQUARED &&
@@ -39,8 +39,15 @@ void check_kind(std::string_view who, NormKind kind) {
     if (static_cast<std::uint32_t>(kind) > gpu::NORM_INFINITY) refuse(who, "kind is not one of NormKind");
 }
 
-// Checks nothing.
-void add_norms(Graph& graph, Axis axis, const Tensor& x, const Tensor& result, NormKind kind, bool guarded) {
+// gpu::NORM_POWER: the lines' maxima, and the exponent.
+struct Power {
+    Tensor maxima;
+    float exponent = 1;
+};
+
+// Checks nothing. With maxima, `kind` does not matter.
+void add_norms(Graph& graph, Axis axis, const Tensor& x, const Tensor& result, NormKind kind, bool guarded,
+               const Power& power = {}) {
     const bool rows = axis == Axis::rows;
     std::uint64_t lines = lines_of(x, axis), length = rows ? x.cols() : x.rows(), items = x.batch();
     if (lines * items == 0) return;
@@ -60,17 +67,22 @@ void add_norms(Graph& graph, Axis axis, const Tensor& x, const Tensor& result, N
         job.line_groups = narrow(ceil_div(lines, threads / job.lanes));
         job.chunks = narrow(std::max<std::uint64_t>(1, ceil_div(length, kPerLane * job.lanes)));
         job.partial = partial ? 1 : 0;
+        job.exponent = power.exponent;
         last = job.chunks == 1;
         const Tensor to = last ? result : graph.temporary(DType::f32, Shape{items * lines, job.chunks, 3});
-        Operation operation = make_operation(kLineNorms, job,
-                                             {{offsetof(gpu::LineNormsJob, from), from, Access::read},
-                                              {offsetof(gpu::LineNormsJob, to), to, Access::write}},
-                                             items * job.line_groups * job.chunks);
-        operation.constants = {{gpu::SPEC_THREADS, threads},
-                               {gpu::SPEC_NORM, static_cast<std::uint32_t>(kind)},
-                               {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(x.dtype)}};
+        Operation operation = make_operation(
+            kLineNorms, job,
+            {{offsetof(gpu::LineNormsJob, from), from, Access::read},
+             {offsetof(gpu::LineNormsJob, to), to, Access::write},
+             {offsetof(gpu::LineNormsJob, maxima), power.maxima ? power.maxima : from, Access::read}},
+            items * job.line_groups * job.chunks);
+        operation.constants = {
+            {gpu::SPEC_THREADS, threads},
+            {gpu::SPEC_NORM, power.maxima ? gpu::NORM_POWER : static_cast<std::uint32_t>(kind)},
+            {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(x.dtype)}};
         operation.reason = last ? "lines fit a workgroup" : "512 elements a lane, partial results";
-        operation.flops = 2 * static_cast<double>(length) * static_cast<double>(lines * items);
+        operation.flops =
+            (power.maxima ? 6.0 : 2.0) * static_cast<double>(length) * static_cast<double>(lines * items);
         operation.bytes = static_cast<double>(from.span_bytes() + to.span_bytes());
         operation.guarded = guarded;
         graph.add(std::move(operation));
@@ -93,13 +105,31 @@ void check_lines(std::string_view who, const char* name, const Graph& graph, con
                         " f32, one for each " + (axis == Axis::rows ? "row" : "column"));
 }
 
-void norms(std::string_view who, Graph& graph, Axis axis, const Tensor& x, const Tensor& result,
-           NormKind kind, bool guarded) {
-    check_kind(who, kind);
+void check_norms(std::string_view who, const Graph& graph, Axis axis, const Tensor& x, const Tensor& result) {
     check_float_tensor(who, "x", graph, x);
     check_lines(who, "`result`", graph, x, axis, result, false);
     check_no_overlap(who, "`result`", result, "x", x, graph);
+}
+
+void norms(std::string_view who, Graph& graph, Axis axis, const Tensor& x, const Tensor& result,
+           NormKind kind, bool guarded) {
+    check_kind(who, kind);
+    check_norms(who, graph, axis, x, result);
     add_norms(graph, axis, x, result, kind, guarded);
+}
+
+void power_norms(std::string_view who, Graph& graph, Axis axis, const Tensor& x, const Tensor& result,
+                 float exponent, bool guarded) {
+    if (!(exponent > 0))
+        refuse(who, "exponent is " + std::to_string(exponent) + "; it must be above 0, or infinity");
+    check_norms(who, graph, axis, x, result);
+    if (exponent == 1) return add_norms(graph, axis, x, result, NormKind::one, guarded);
+    if (exponent == 2) return add_norms(graph, axis, x, result, NormKind::two, guarded);
+    if (std::isinf(exponent)) return add_norms(graph, axis, x, result, NormKind::infinity, guarded);
+    if (x.batch() * lines_of(x, axis) == 0) return;
+    const Tensor maxima = graph.temporary(DType::f32, Shape{x.batch() * lines_of(x, axis)});
+    add_norms(graph, axis, x, maxima, NormKind::infinity, guarded);
+    add_norms(graph, axis, x, result, NormKind::one, guarded, {maxima, exponent});
 }
 
 void check_scaled(std::string_view who, const Graph& graph, const Tensor& x, const Tensor& out) {
@@ -178,6 +208,13 @@ void row_norms(Graph& graph, const Tensor& x, const Tensor& result, NormKind kin
 }
 void column_norms(Graph& graph, const Tensor& x, const Tensor& result, NormKind kind, bool guarded) {
     norms("column_norms", graph, Axis::columns, x, result, kind, guarded);
+}
+
+void row_power_norms(Graph& graph, const Tensor& x, const Tensor& result, float exponent, bool guarded) {
+    power_norms("row_power_norms", graph, Axis::rows, x, result, exponent, guarded);
+}
+void column_power_norms(Graph& graph, const Tensor& x, const Tensor& result, float exponent, bool guarded) {
+    power_norms("column_power_norms", graph, Axis::columns, x, result, exponent, guarded);
 }
 
 void scale_rows(Graph& graph, const Tensor& x, const Tensor& factors, const Tensor& out, bool guarded) {

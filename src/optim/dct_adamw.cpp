@@ -49,7 +49,7 @@ DctAdamW::DctAdamW(const Device& device, const DctAdamWOptions& options)
     check_option("DctAdamW", "eps", o.eps, o.eps >= 0, "finite and not below 0");
     check_option("DctAdamW", "gap", o.gap, o.gap >= 1 && o.gap <= 0x80000000u, "between 1 and 2^31");
     check_enum("DctAdamW", "vectors", o.vectors, DctVectors::rows);
-    check_enum("DctAdamW", "norm", o.norm, NormKind::infinity);
+    if (!(o.norm > 0)) refuse("DctAdamW: norm is " + number_text(o.norm) + ", must be above 0, or infinity");
     check_option("DctAdamW", "error_bits", o.error_bits,
                  o.error_bits == 32 || (o.error_feedback && (o.error_bits == 4 || o.error_bits == 8)),
                  "32, or with error_feedback 4 or 8");
@@ -77,7 +77,7 @@ std::string DctAdamW::options_text() const {
            " rotate=" + std::to_string(options_.rotate) +
            " error_feedback=" + std::to_string(options_.error_feedback) +
            " vectors=" + std::to_string(static_cast<int>(options_.vectors)) +
-           " norm=" + std::to_string(static_cast<int>(options_.norm)) +
+           " ell_norm=" + number_text(options_.norm) +
            " weighted_norms=" + std::to_string(options_.weighted_norms) +
            " error_bits=" + std::to_string(options_.error_bits) +
            " max_side=" + std::to_string(options_.max_side);
@@ -139,7 +139,7 @@ void DctAdamW::build(StepBuilder& step) const {
             const Tensor coefficients = subspace.coefficients(a);
             const Tensor chosen = graph.temporary(DType::u32, of_slots);
             Tensor weights;
-            if (options_.weighted_norms && options_.norm != NormKind::two) {
+            if (options_.weighted_norms && options_.norm != 2) {
                 weights = norms[batch.short_side()];
                 if (!weights) {
                     const std::vector<float> values = subspace.vector_norms(options_.norm);

@@ -37,39 +37,38 @@ Tensor DctSubspace::coefficients(const Tensor& x) const {
     return result;
 }
 
-void DctSubspace::choose(const Tensor& coefficients, NormKind norm, const Tensor& indices,
+void DctSubspace::choose(const Tensor& coefficients, float exponent, const Tensor& indices,
                          const Tensor& weights) const {
     const Tensor scores = graph_.temporary(DType::f32, Shape{batch_.items, batch_.short_side()});
     if (batch_.tall())
-        column_norms(graph_, coefficients, scores, norm);
+        column_power_norms(graph_, coefficients, scores, exponent);
     else
-        row_norms(graph_, coefficients, scores, norm);
+        row_power_norms(graph_, coefficients, scores, exponent);
     if (weights) scale_columns(graph_, scores, weights, scores);
     top_k(graph_, scores, indices);
 }
 
-std::vector<float> DctSubspace::vector_norms(NormKind norm) const {
+std::vector<float> DctSubspace::vector_norms(float exponent) const {
     const std::uint64_t k = batch_.short_side();
-    // |cos(pi a / (2 k))|, a below 2 k: the period of an element's size.
-    std::vector<double> cosines(2 * k);
+    const bool largest = std::isinf(exponent);
+    const double p = largest ? 1.0 : static_cast<double>(exponent);
+    // |cos(pi a / (2 k))|^p, a below 2 k: the period of an element's size.
+    std::vector<double> powers(2 * k);
     for (std::uint64_t a = 0; a < 2 * k; ++a)
-        cosines[a] =
-            std::abs(std::cos(std::numbers::pi * static_cast<double>(a) / static_cast<double>(2 * k)));
+        powers[a] = std::pow(
+            std::abs(std::cos(std::numbers::pi * static_cast<double>(a) / static_cast<double>(2 * k))), p);
+    const double of_first = std::pow(1.0 / static_cast<double>(k), p / 2),
+                 of_others = std::pow(2.0 / static_cast<double>(k), p / 2);  // rows of Q
     std::vector<float> norms(k);
     for (std::uint64_t vector = 0; vector < k; ++vector) {
-        double sum = 0, squares = 0, largest = 0;
+        double sum = 0;
         for (std::uint64_t element = 0; element < k; ++element) {
             // Element (row, column) of Q.
             const std::uint64_t row = inverse_ ? element : vector, column = inverse_ ? vector : element;
-            const double x = std::sqrt((row == 0 ? 1.0 : 2.0) / static_cast<double>(k)) *
-                             cosines[row * (2 * column + 1) % (2 * k)];
-            sum += x;
-            squares += x * x;
-            largest = std::max(largest, x);
+            const double x = (row == 0 ? of_first : of_others) * powers[row * (2 * column + 1) % (2 * k)];
+            sum = largest ? std::max(sum, x) : sum + x;
         }
-        norms[vector] = static_cast<float>(norm == NormKind::one   ? sum
-                                           : norm == NormKind::two ? std::sqrt(squares)
-                                                                   : largest);
+        norms[vector] = static_cast<float>(std::pow(sum, 1 / p));
     }
     return norms;
 }

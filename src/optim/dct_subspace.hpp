@@ -28,10 +28,11 @@ public:
     Tensor coefficients(const Tensor& x) const;
     // The r vectors whose coefficients have the largest norm, largest first (equal ones: the lower number
     // first), into `indices`, u32, items x r. `weights`, optional, k f32: factors on the norms.
-    void choose(const Tensor& coefficients, NormKind norm, const Tensor& indices,
+    // p-norms, p = `exponent` above 0, infinity too.
+    void choose(const Tensor& coefficients, float exponent, const Tensor& indices,
                 const Tensor& weights = {}) const;
-    // Of the k vectors themselves.
-    std::vector<float> vector_norms(NormKind norm) const;
+    // p-norms of the k vectors themselves.
+    std::vector<float> vector_norms(float exponent) const;
     Tensor select(const Tensor& coefficients, const Tensor& indices) const;
     Tensor basis(const Tensor& indices) const;
     // `selected` of x by products with the basis.

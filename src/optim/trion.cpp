@@ -60,7 +60,7 @@ void Trion::build(StepBuilder& step) const {
             graph.set_stage("trion transform");
             const Tensor coefficients = subspace.coefficients(m);
             graph.set_stage("trion select");
-            subspace.choose(coefficients, NormKind::one, indices);
+            subspace.choose(coefficients, 1.0f, indices);
             const Tensor selected = subspace.select(coefficients, indices);
             const Tensor basis = subspace.basis(indices);
             graph.set_stage("trion feedback");

@@ -52,14 +52,16 @@ public:
             options.vectors = DctVectors::rows;
         else if (similarity != "matmul")
             throw std::runtime_error("sim_type \"" + similarity + "\" is not known to this test");
-        options.weighted_norms = golden.number("ell_norm", 1) < 0;
-        const double norm = std::abs(golden.number("ell_norm", 1));
-        if (norm == 2 && similarity == "matmul")
-            options.norm = NormKind::two;
-        else if (std::isinf(norm) && similarity == "matmul")
-            options.norm = NormKind::infinity;
-        else if (norm != 1 && (similarity == "matmul" || (options.weighted_norms && norm != 2)))
-            throw std::runtime_error("ell_norm " + std::to_string(norm) + " is not known to this test");
+        const double norm = golden.number("ell_norm", 1);
+        options.weighted_norms = norm < 0;
+        // With "makhoul" ell_norm is that of the vectors alone.
+        if (similarity == "matmul")
+            options.norm = static_cast<float>(std::abs(norm));
+        else if (norm == -2)
+            options.weighted_norms = false;  // by 1
+        else if (norm < 0 && norm != -1)
+            throw std::runtime_error("ell_norm " + std::to_string(norm) +
+                                     " with makhoul is not known to this test");
         if (const std::string basis = golden.text("proj", "dct"); basis != "dct")
             throw std::runtime_error("proj \"" + basis + "\" is not known to this test");
         // The authors' 8 bits have the 16 codes of 4.
@@ -182,7 +184,8 @@ TEST_P(DctAdamWGoldenTest, SeveralParametersOfOneFile) {
                               "ef", run);
 }
 
-// What none of the project's files has: negative ell_norm, and 8 bits (in truth 4) of error feedback.
+// What none of the project's files has: other exponents and negative ones of ell_norm, and 8 bits (in truth
+// 4) of error feedback.
 TEST_P(DctAdamWGoldenTest, FilesWithOtherNormsAndCodesOfTheError) {
     const auto passes = [&](const std::string& more, DctAdamWOptions options, std::uint64_t cols) {
         options.rank = 3;
@@ -197,19 +200,25 @@ TEST_P(DctAdamWGoldenTest, FilesWithOtherNormsAndCodesOfTheError) {
             DctAdamWReference(options, shape));
         return file.passes([&](const GoldenCase& golden, GoldenResult& result) { run_file(golden, result); });
     };
-    DctAdamWOptions columns, rows, coded;
+    DctAdamWOptions columns, rows, coded, cubes, roots;
     columns.weighted_norms = rows.weighted_norms = true;
+    cubes.norm = 3;
+    roots.norm = 0.5f;
+    roots.weighted_norms = true;
     rows.vectors = DctVectors::rows;
     coded.error_feedback = true;
     coded.error_bits = 4;
     for (const std::uint64_t cols : {7u, 31u}) {
         EXPECT_TRUE(passes(R"("ell_norm": -1)", columns, cols));
         EXPECT_TRUE(passes(R"("ell_norm": -1, "sim_type": "makhoul")", rows, cols));
+        EXPECT_TRUE(passes(R"("ell_norm": 3)", cubes, cols));
+        EXPECT_TRUE(passes(R"("ell_norm": -0.5)", roots, cols));
         EXPECT_TRUE(passes(R"("use_ef": true, "q_ef": 8)", coded, cols));
         EXPECT_FALSE(passes(R"("use_ef": true, "q_ef": false)", coded, cols));
     }
     EXPECT_FALSE(passes(R"("ell_norm": 1, "sim_type": "makhoul")", rows, 31)) << "weights make a difference";
     EXPECT_FALSE(passes(R"("use_ef": true, "q_ef": 4)", coded, 31)) << "not followed";
+    EXPECT_FALSE(passes(R"("ell_norm": 1)", cubes, 31)) << "the exponent makes a difference";
 }
 
 HERON_DEVICE_TESTS(DctAdamWGoldenTest);

@@ -2,6 +2,10 @@
 // Norms, scaling and normalisation of rows and columns against float64, on every device.
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "linalg/linalg_test.hpp"
 
@@ -160,6 +164,72 @@ TEST_P(NormsTest, NonfiniteElementsReachTheirLinesOnly) {
         }
 }
 
+// The sum's roundings, and those of powers, whose exponents of two are at most 20 p here.
+TEST_P(NormsTest, NormsOfAnyExponentMatchFloat64) {
+    constexpr double kFlushed = 0x1p-126;
+    for (const float exponent :
+         {0.5f, 1.5f, 3.0f, 40.0f, 1.0f, 2.0f, std::numeric_limits<float>::infinity()}) {
+        const double p = static_cast<double>(exponent);
+        const auto should = [&](const Vector& line) {
+            const double largest = line.cwiseAbs().maxCoeff();
+            if (std::isinf(p) || largest == 0) return largest;
+            return largest * std::pow((line.cwiseAbs() / largest).array().pow(p).sum(), 1 / p);
+        };
+        Graph graph(device());
+        std::vector<Placed> xs, rows, cols;
+        Matrix zeros = random_matrix(9, 21, 4);
+        zeros.row(3).setZero();
+        zeros.col(5).setZero();
+        const std::vector<std::pair<std::vector<Matrix>, DType>> cases{
+            {{random_matrix(1, 1, 1)}, DType::f32},
+            {{random_matrix(33, 35, 2), random_matrix(33, 35, 3)}, DType::f32},
+            {{zeros}, DType::f32},
+            {{1e30 * random_matrix(5, 70, 5)}, DType::f32},   // cubes overflow
+            {{1e-30 * random_matrix(5, 70, 6)}, DType::f32},  // cubes underflow
+            {{random_matrix(2, 5000, 7)}, DType::f32},        // partial results
+            {{random_matrix(3000, 3, 8)}, DType::bf16}};
+        for (const auto& [items, dtype] : cases) {
+            xs.push_back(place(graph, items, dtype, dtype == DType::f32 ? 3 : 0));
+            rows.push_back(blank(graph, 1, items.size(), xs.back().rows));
+            cols.push_back(blank(graph, 1, items.size(), xs.back().cols));
+            row_power_norms(graph, xs.back().tensor, rows.back().tensor, exponent);
+            column_power_norms(graph, xs.back().tensor, cols.back().tensor, exponent);
+        }
+        run(graph);
+        for (std::size_t k = 0; k < xs.size(); ++k) {
+            const Matrix rows_are = rows[k].read()[0], cols_are = cols[k].read()[0];
+            for (std::size_t item = 0; item < xs[k].items.size(); ++item) {
+                const auto i = static_cast<Eigen::Index>(item);
+                const Matrix& x = xs[k].items[item];
+                const auto compare = [&](double is, const Vector& line, const char* what) {
+                    const double norm = should(line);
+                    const auto length = static_cast<std::uint64_t>(line.size());
+                    ratio("norm of any exponent", length, std::abs(is - norm),
+                          (1 + 1 / p) * (0x1p-17 + allowed(length, NormKind::one)) * norm + kFlushed,
+                          std::string(what) + ", p = " + std::to_string(p));
+                };
+                for (Eigen::Index r = 0; r < x.rows(); ++r) compare(rows_are(i, r), x.row(r), "row");
+                for (Eigen::Index c = 0; c < x.cols(); ++c) compare(cols_are(i, c), x.col(c), "column");
+            }
+        }
+    }
+}
+
+TEST_P(NormsTest, NonfiniteElementsReachNormsOfAnyExponent) {
+    Graph graph(device());
+    Matrix x = random_matrix(8, 30, 1);
+    x(3, 4) = kNan;
+    x(5, 6) = -kInfinity;
+    const Placed placed = place(graph, {x}), rows = blank(graph, 1, 1, 8);
+    row_power_norms(graph, placed.tensor, rows.tensor, 3.0f);
+    run(graph);
+    const Matrix r = rows.read()[0];
+    for (Eigen::Index i = 0; i < 8; ++i) {
+        EXPECT_EQ(std::isnan(r(0, i)), i == 3);
+        EXPECT_EQ(r(0, i) == kInfinity, i == 5);
+    }
+}
+
 TEST_P(NormsTest, LinesAreScaled) {
     Graph graph(device());
     const Placed x = place(graph, {random_matrix(7, 9, 1), random_matrix(7, 9, 2)}, DType::f32, 2);
@@ -266,6 +336,8 @@ TEST_P(NormsTest, RefuseWhatDoesNotFit) {
               row_norms(graph, rows.reshape({12, 1}), rows);
           }},
          {"not one of", [&] { row_norms(graph, x, rows, static_cast<NormKind>(4)); }},
+         {"exponent is 0", [&] { row_power_norms(graph, x, rows, 0.0f); }},
+         {"15 f32, one for each column", [&] { column_power_norms(graph, x, rows, 3.0f); }},
          {"shapes must agree", [&] { scale_rows(graph, x, rows, rows); }},
          {"one for each column", [&] { scale_columns(graph, x, rows, x); }},
          {"rule is not one of", [&] { normalize_rows(graph, x, x, {.rule = static_cast<NormRule>(2)}); }},

@@ -122,7 +122,7 @@ std::vector<double> bad_values(std::string_view name) {
                                                              "u_probability",
                                                              "update_probability"};
     constexpr std::array<std::string_view, 3> kNegative = {"adafactor_decay", "beta3", "decay"};
-    constexpr std::array<std::string_view, 1> kInfinite = {"norm_threshold"};
+    constexpr std::array<std::string_view, 2> kInfinite = {"norm", "norm_threshold"};
     constexpr std::array<std::string_view, 12> kFromOne = {
         "block_size", "bound_rows",       "factor_interval", "interval", "least_order", "max_order",
         "min_axes",   "moments_interval", "stagger",         "steps",    "start_step",  "window"};

@@ -104,14 +104,18 @@ private:
     std::uint32_t phase_;
 };
 
-// The r columns (or rows) of x with the largest norms, largest first; equal ones in their order.
-inline std::vector<Eigen::Index> largest_lines(const Matrix& x, bool columns, std::size_t r, NormKind kind) {
+// (sum |x|^p)^(1/p), p above 0, infinity too.
+inline double p_norm(const Vector& x, double p) {
+    const double largest = x.cwiseAbs().maxCoeff();
+    if (std::isinf(p) || largest == 0) return largest;
+    return largest * std::pow((x.cwiseAbs() / largest).array().pow(p).sum(), 1 / p);
+}
+
+// The r columns (or rows) of x with the largest p-norms, largest first; equal ones in their order.
+inline std::vector<Eigen::Index> largest_lines(const Matrix& x, bool columns, std::size_t r, double p) {
     const Matrix lines = columns ? Matrix(x.transpose()) : x;
     std::vector<double> scores;
-    for (Eigen::Index i = 0; i < lines.rows(); ++i)
-        scores.push_back(kind == NormKind::one        ? lines.row(i).cwiseAbs().sum()
-                         : kind == NormKind::infinity ? lines.row(i).cwiseAbs().maxCoeff()
-                                                      : lines.row(i).norm());
+    for (Eigen::Index i = 0; i < lines.rows(); ++i) scores.push_back(p_norm(lines.row(i), p));
     std::vector<Eigen::Index> order(scores.size());
     std::iota(order.begin(), order.end(), 0);
     std::stable_sort(order.begin(), order.end(), [&](Eigen::Index a, Eigen::Index b) {
@@ -133,8 +137,7 @@ public:
         Matrix m = matrix_of(momentum, shape.rows, shape.cols);
         const Matrix q = cosine_matrix(shape.short_side());
         const Matrix coefficients = shape.tall() ? Matrix(m * q) : Matrix(q * m);
-        const std::vector<Eigen::Index> chosen =
-            largest_lines(coefficients, shape.tall(), o_.rank, NormKind::one);
+        const std::vector<Eigen::Index> chosen = largest_lines(coefficients, shape.tall(), o_.rank, 1);
         const Eigen::Index r = static_cast<Eigen::Index>(chosen.size());
         Matrix s = shape.tall() ? Matrix(m.rows(), r) : Matrix(r, m.cols());
         Matrix basis(r, q.cols());  // rows
@@ -210,10 +213,9 @@ public:
         if (t == 1 || t % o_.gap == 0) {
             Matrix coefficients = a * q;
             for (Eigen::Index k = 0; o_.weighted_norms && k < q.cols(); ++k)
-                coefficients.col(k) *= o_.norm == NormKind::one   ? q.col(k).cwiseAbs().sum()
-                                       : o_.norm == NormKind::two ? q.col(k).norm()
-                                                                  : q.col(k).cwiseAbs().maxCoeff();
-            std::vector<Eigen::Index> chosen = largest_lines(coefficients, true, r, o_.norm);
+                coefficients.col(k) *= p_norm(q.col(k), static_cast<double>(o_.norm));
+            std::vector<Eigen::Index> chosen =
+                largest_lines(coefficients, true, r, static_cast<double>(o_.norm));
             std::sort(chosen.begin(), chosen.end());
             std::vector<bool> kept(r);
             for (std::size_t slot = 0; slot < r; ++slot) {

@@ -56,6 +56,7 @@ inline std::vector<OptimizerCase> subspace_cases() {
               [](double m, double n) { return std::sqrt(m / n); }),
         trion("trion_products", products, [](double m, double n) { return 0.2 * std::sqrt(std::max(m, n)); }),
         dct_adamw("dct_adamw", {.rank = 3, .lr = 0.01f, .eps = 1e-3f, .weight_decay = 0.1f}),
+        dct_adamw("dct_adamw_cubes", {.rank = 3, .lr = 0.01f, .eps = 1e-3f, .norm = 3.0f}),
         // Steps 2, 1000 and 2^31 choose.
         dct_adamw("dct_adamw_rotate", {.rank = 4,
                                        .lr = 0.01f,

@@ -249,6 +249,8 @@ void compile_structured(const Device& device) {
                 row_norms(w.graph, x(), floats({300}), kind);
                 column_norms(w.graph, x(), floats({500}), kind);
             }
+            row_power_norms(w.graph, x(), floats({300}), 3.0f);
+            column_power_norms(w.graph, x(), floats({500}), 3.0f);
             scale_rows(w.graph, x(), floats({300}), x());
             scale_columns(w.graph, x(), floats({500}), x());
             normalize_rows(w.graph, x(), x());

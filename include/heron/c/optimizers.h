@@ -69,16 +69,6 @@ typedef struct heron_polar_options {
     bool one_workgroup;  // = true; allow the fused kernel for matrices that fit shared memory
 } heron_polar_options;
 
-// --- heron/linalg/norms.hpp
-
-typedef enum heron_norm_kind {
-    HERON_NORM_KIND_TWO = 0,  // Euclidean; neither overflows nor underflows where the result is representable
-    HERON_NORM_KIND_SQUARED = 1,  // its square, a plain sum of squares
-    HERON_NORM_KIND_ONE = 2,  // sum of absolute values
-    HERON_NORM_KIND_INFINITY = 3,  // largest absolute value; exact
-    HERON_NORM_KIND_MAX_ENUM = 0x7fffffff  // makes it 32 bits wide; no value
-} heron_norm_kind;
-
 // --- heron/linalg/structure.hpp
 
 typedef enum heron_structure_kind {
@@ -462,9 +452,12 @@ typedef struct heron_dct_adamw_options {
     bool error_feedback;
     uint32_t error_bits;  // = 32; of an element of E between steps: 4, 8 or 32 (f32)
     heron_dct_vectors vectors;  // = HERON_DCT_VECTORS_COLUMNS
-    heron_norm_kind norm;  // = HERON_NORM_KIND_ONE; of coefficients ("makhoul": always one)
-    // Norms of coefficients are multiplied by the same norm of the vector, which is 1 with
-    // HERON_NORM_KIND_TWO: the authors' negative ell_norm.
+    // = 1.0; p of the norms (sum |x|^p)^(1/p) of coefficients, above 0; infinity: their largest. ("makhoul":
+    // always 1.) Norms beyond f32, which small p come to (many elements, p < 0.1), are infinite, and so
+    // equal.
+    float norm;
+    // Norms of coefficients are multiplied by the same norm of the vector, which is 1 with p = 2: the
+    // authors' negative ell_norm.
     bool weighted_norms;
     uint64_t max_side;  // = 32000; parameters with a side as long as that get AdamW
     heron_schedule schedule;

@@ -27,6 +27,15 @@ HERON_API void row_norms(Graph& graph, const Tensor& x, const Tensor& result, No
 HERON_API void column_norms(Graph& graph, const Tensor& x, const Tensor& result,
                             NormKind kind = NormKind::two, bool guarded = true);
 
+// (sum |x|^p)^(1/p), p = exponent > 0; infinity: the largest |x|. With p = 1, 2 and infinity as above; any
+// other takes two passes over x, the second one for the sum of (|x| / M)^p, M the line's largest |x|, so that
+// a norm overflows only where it is beyond f32. Relative error at most (1 + 1 / p) (2^-17 + 32 u for each
+// factor of 512 in the length), as far as exp2 and log2 are as exact as Vulkan asks; 8 FLOPs an element.
+HERON_API void row_power_norms(Graph& graph, const Tensor& x, const Tensor& result, float exponent,
+                               bool guarded = true);
+HERON_API void column_power_norms(Graph& graph, const Tensor& x, const Tensor& result, float exponent,
+                                  bool guarded = true);
+
 // out = diag(factors) x, or x diag(factors): factors are contiguous f32, one for each row (column) of every
 // matrix, or of one matrix for all of the batch. `out` has the shape of x, any floating-point dtype, and may
 // be x. One rounding, and that to a 16-bit dtype; 1 FLOP an element, x read and `out` written once; one

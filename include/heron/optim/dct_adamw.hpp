@@ -36,7 +36,6 @@
 // (see Trion).
 #pragma once
 
-#include "heron/linalg/norms.hpp"
 #include "heron/train.hpp"
 
 namespace heron {
@@ -59,8 +58,10 @@ struct DctAdamWOptions {
     bool error_feedback = false;
     std::uint32_t error_bits = 32;  // of an element of E between steps: 4, 8 or 32 (f32)
     DctVectors vectors = DctVectors::columns;
-    NormKind norm = NormKind::one;  // of coefficients ("makhoul": always one)
-    // Norms of coefficients are multiplied by the same norm of the vector, which is 1 with NormKind::two: the
+    // p of the norms (sum |x|^p)^(1/p) of coefficients, above 0; infinity: their largest. ("makhoul": always
+    // 1.) Norms beyond f32, which small p come to (many elements, p < 0.1), are infinite, and so equal.
+    float norm = 1.0f;
+    // Norms of coefficients are multiplied by the same norm of the vector, which is 1 with p = 2: the
     // authors' negative ell_norm.
     bool weighted_norms = false;
     std::uint64_t max_side = 32000;  // parameters with a side as long as that get AdamW
