@@ -63,7 +63,9 @@ std::string Conda::options_text() const {
            " eps=" + number_text(options_.eps) + " weight_decay=" + number_text(options_.weight_decay) +
            " gap=" + std::to_string(options_.gap) + " stagger=" + std::to_string(options_.stagger) +
            " scale=" + number_text(options_.scale) +
-           " side=" + std::to_string(static_cast<int>(options_.side));
+           " side=" + std::to_string(static_cast<int>(options_.side)) +
+           // Nothing where it is on: checkpoints from before there was a choice stay good.
+           (options_.bias_correction ? "" : " bias_correction=0");
 }
 
 // gpu::AdamWHyper
@@ -73,6 +75,7 @@ std::vector<HyperValue> Conda::hyper() const {
                         .beta2 = options_.beta2,
                         .eps = options_.eps,
                         .weight_decay = options_.weight_decay,
+                        .bias_correction = options_.bias_correction,
                         .eps_on_uncorrected = true,
                         .schedule = options_.schedule});
 }

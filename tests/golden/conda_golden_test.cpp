@@ -23,6 +23,7 @@ public:
         options.gap = static_cast<std::uint32_t>(golden.number("update_proj_gap", 0));
         options.scale = static_cast<float>(golden.number("scale", options.scale));
         options.side = side_of(golden);
+        options.bias_correction = golden.flag("correct_bias", true);
         OptimizerGolden setup;
         setup.make = [&](const Device& on) { return std::make_unique<Conda>(on, options); };
         setup.element_wise = options.gap == 0;
@@ -130,6 +131,27 @@ TEST_P(CondaGoldenTest, BasesOnTheLeftOfSquareMatrices) {
     EXPECT_TRUE(passes("left"));
     EXPECT_FALSE(passes("std"));
     EXPECT_FALSE(passes("full"));
+}
+
+// correct_bias, of matrices and of vectors.
+TEST_P(CondaGoldenTest, WithoutBiasCorrection) {
+    const CondaOptions options{.lr = 0.01f, .beta2 = 0.99, .bias_correction = false, .gap = 2};
+    for (const Shape& shape : {Shape{6, 10}, Shape{7}}) {
+        const auto passes = [&](const std::string& correct_bias) {
+            const std::string hyper =
+                R"({"lr": 0.01, "betas": [0.9, 0.99], "eps": 1e-8, "update_proj_gap": 2, "correct_bias": )";
+            const ReferenceGolden file({.name = "heron_conda_bias",
+                                        .hyper = hyper + correct_bias + "}",
+                                        .shape = shape,
+                                        .states = {{"m", "m", shape}, {"v", "v", shape}},
+                                        .steps = 3},
+                                       CondaReference(options, shape));
+            return file.passes(
+                [&](const GoldenCase& golden, GoldenResult& result) { run_file(golden, result); });
+        };
+        EXPECT_TRUE(passes("false")) << shape.rank();
+        EXPECT_FALSE(passes("true")) << shape.rank();
+    }
 }
 
 HERON_DEVICE_TESTS(CondaGoldenTest);

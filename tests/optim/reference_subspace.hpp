@@ -74,7 +74,8 @@ public:
         }
         std::vector<double>& v = state("v", projected_g.size());
         const double time = static_cast<double>(t), lr = static_cast<double>(o_.lr) * o_.schedule.factor(t);
-        const double c = std::sqrt(1 - std::pow(o_.beta2, time)) / (1 - std::pow(o_.beta1, time));
+        const double c =
+            o_.bias_correction ? std::sqrt(1 - std::pow(o_.beta2, time)) / (1 - std::pow(o_.beta1, time)) : 1;
         std::vector<double> d(v.size());
         for (std::size_t i = 0; i < v.size(); ++i) {
             v[i] = o_.beta2 * v[i] + (1 - o_.beta2) * projected_g[i] * projected_g[i];

@@ -51,7 +51,8 @@ inline std::vector<OptimizerCase> subspace_cases() {
         // is zero to rounding shows.
         conda("conda",
               {.lr = 0.01f, .beta2 = 0.99, .eps = 0.05f, .weight_decay = 0.1f, .gap = 40, .scale = 0.25f}),
-        conda("conda_longer", {.lr = 0.01f, .eps = 0.05f, .side = CondaSide::longer}),
+        conda("conda_longer",
+              {.lr = 0.01f, .eps = 0.05f, .bias_correction = false, .side = CondaSide::longer}),
         trion("trion", {.rank = 2, .shape_factor = ShapeFactor::sqrt_ratio},
               [](double m, double n) { return std::sqrt(m / n); }),
         trion("trion_products", products, [](double m, double n) { return 0.2 * std::sqrt(std::max(m, n)); }),

@@ -405,6 +405,7 @@ typedef struct heron_conda_options {
     double beta2;  // = 0.999; [0, 1); scripts: 0.99
     float eps;  // = 1e-8; finite, >= 0; beside the root of the uncorrected v
     float weight_decay;  // finite, >= 0; multiplied by lr, and applied after the update
+    bool bias_correction;  // = true; c above; else 1
     // = 2000; Steps between two bases (scripts); the first step takes one in any case. At most 2^31. 0: no
     // basis, plain Adam for every parameter.
     uint32_t gap;

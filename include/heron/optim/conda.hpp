@@ -4,7 +4,7 @@
 // plain Adam, with Conda's order of decay.
 //
 //   m <- m + (1 - b1)(g - m);  every `gap` steps: B = singular vectors of m
-//   v <- v + (1 - b2)((g B)^2 - v);  D = c (m B) / (sqrt(v) + eps),  c = sqrt(1 - b2^t) / (1 - b1^t)
+//   v <- v + (1 - b2)((g B)^2 - v);  D = c (m B) / (sqrt(v) + eps),  c = sqrt(1 - b2^t) / (1 - b1^t), or 1
 //   W <- W - lr scale D B^T;  then W <- (1 - lr wd) W                    wide matrices: B^T g and B D
 //
 // v is not rotated when the basis changes. With CondaSide::longer tall and square matrices have B on the
@@ -18,6 +18,11 @@
 // step: 6 m n k + 19 m n; bytes, with f32 tensors: 72 m n + 12 k^2, 8 m n of them for D B^T, which a product
 // writes and the weights' pass reads (see Trion). A refresh is an svd() (heron/linalg/svd.hpp) of m: about 10
 // k^2 (6 max(m, n) + 4 k) FLOPs.
+//
+// 4 m n of the bytes are the copy of G that the product reads: only the kernels that read a gradient know its
+// dtype, the step's scale and clipping, and the sum of micro-batches. g B and m B are two products: one of
+// doubled rows would read B once instead of twice, k^2 elements fewer, and take a copy of m beside that of G,
+// 2 m n elements more.
 #pragma once
 
 #include "heron/train.hpp"
@@ -33,6 +38,7 @@ struct CondaOptions {
     double beta2 = 0.999;       // [0, 1); scripts: 0.99
     float eps = 1e-8f;          // finite, >= 0; beside the root of the uncorrected v
     float weight_decay = 0.0f;  // finite, >= 0; multiplied by lr, and applied after the update
+    bool bias_correction = true;  // c above; else 1
     // Steps between two bases (scripts); the first step takes one in any case. At most 2^31. 0: no basis,
     // plain Adam for every parameter.
     std::uint32_t gap = 2000;
