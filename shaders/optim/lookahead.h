@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Job of lookahead.comp.
+// Jobs of lookahead.comp and lookahead_momentum.comp.
 #ifndef HERON_OPTIM_LOOKAHEAD_H
 #define HERON_OPTIM_LOOKAHEAD_H
 
+#include "optim/moment.h"
 #include "optim/parameter.h"
 
 HERON_SHARED_BEGIN
@@ -10,17 +11,18 @@ HERON_SHARED_BEGIN
 struct LookaheadJob {
     ParameterOperand parameter;
     F32x4            slow;
-    F32x4            momentum;      // LOOKAHEAD_RESET, LOOKAHEAD_PULLBACK; else any readable bytes
-    F32x4            slow_momentum; // LOOKAHEAD_PULLBACK; else any readable bytes
     ElementRange     range;
     float            alpha;
-    uint             padding;
-    uint             flags;         // LOOKAHEAD_
     uint             first_group;
 };
 
-const uint LOOKAHEAD_RESET = 1;
-const uint LOOKAHEAD_PULLBACK = 2;
+struct LookaheadMomentumJob {
+    MomentOperand momentum;
+    F32x4         slow;
+    ElementRange  range;
+    float         alpha;
+    uint          first_group;
+};
 
 HERON_SHARED_END
 

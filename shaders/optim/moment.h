@@ -25,6 +25,7 @@ struct MomentOperand {
 const uint MOMENT_STREAM = 0xfffffffeu;
 // Added to the parameter: beside the two moments that share the bits of one draw, two more.
 const uint MOMENT_OTHERS = 0x80000000u;
+const uint MOMENT_PULLED = 0x40000000u; // ... and what Lookahead makes of one after the step
 
 const uint MOMENT_BLOCK = 256; // elements that share a scale, of moments in 8 bits
 

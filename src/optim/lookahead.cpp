@@ -1,37 +1,102 @@
 // SPDX-License-Identifier: MIT
-// Lookahead's recipe: the inner optimizer's, then in a section that runs every `steps` steps one operation a
-// parameter. The kernel is shaders/optim/lookahead.comp.
+// Lookahead's recipe: the inner optimizer's, then in a section that runs every `steps` steps one operation
+// for each parameter, and one for its momentum. The kernels are shaders/optim/lookahead.comp and
+// lookahead_momentum.comp.
 #include "heron/optim/lookahead.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "core/enumerator.hpp"
 #include "heron/linalg/reduce.hpp"
 #include "heron/optim/psgd.hpp"
 #include "heron/optim/psgd_lra.hpp"
 #include "heron/spirv/lookahead.hpp"
+#include "heron/spirv/lookahead_momentum.hpp"
+#include "linalg/convert.hpp"
 #include "optim/checks.hpp"
 #include "optim/lookahead.h"
+#include "optim/moments.hpp"
 #include "optim/step_builder.hpp"
 
 namespace heron {
 
 namespace {
 
-static_assert(sizeof(gpu::LookaheadJob) == 112);
+static_assert(sizeof(gpu::LookaheadJob) == 88);
+static_assert(sizeof(gpu::LookaheadMomentumJob) == 56);
 constexpr KernelInfo kLookahead = make_kernel<gpu::LookaheadJob>("lookahead", spirv::lookahead);
+constexpr KernelInfo kLookaheadMomentum =
+    make_kernel<gpu::LookaheadMomentumJob>("lookahead_momentum", spirv::lookahead_momentum);
 
-// The inner optimizer's first moment.
-Tensor momentum_of(const StepBuilder& step, const StepBuilder::Item& item) {
+// The inner optimizer's first moment, in the shape and format that it has.
+MomentState momentum_of(const StepBuilder& step, const StepBuilder::Item& item) {
     for (const char* name : {"momentum", "m"})
-        if (const Tensor momentum = step.find_state(item, name);
-            momentum && momentum.dtype == DType::f32 && momentum.shape == item.weight.shape)
-            return momentum;
-    refuse("Lookahead: the inner optimizer keeps no momentum in f32 of parameter " +
+        if (const Tensor values = step.find_state(item, name))
+            return {values, step.find_state(item, std::string(name) + "_scale")};
+    refuse("Lookahead: the inner optimizer keeps no momentum of parameter " +
            in_quotes(item.parameter->name) +
            ", which LookaheadMomentum::reset and pullback change; use LookaheadMomentum::none");
+}
+
+// What is in the section of the synchronizations.
+void begin_synchronization(StepBuilder& step, const LookaheadOptions& options) {
+    step.graph().set_phase(Phase::step);
+    step.graph().set_stage("lookahead");
+    step.graph().set_section({.interval = options.steps, .phase = options.steps - 1});
+}
+
+void add_synchronization(StepBuilder& step, const StepBuilder::Item& item, const Tensor& slow, float alpha) {
+    using Job = gpu::LookaheadJob;
+    const std::uint64_t count = slow.shape.count();
+    const ElementGrid grid = step.elements(count);
+    Job job{};
+    job.parameter = step.parameter_operand(item);
+    job.range = StepBuilder::range(0, count, grid);
+    job.alpha = alpha;
+    std::vector<Operand> operands{{offsetof(Job, slow), slow, Access::read_write}};
+    StepBuilder::add_parameter(operands, offsetof(Job, parameter), item, 0, count);
+    Operation operation = make_operation(kLookahead, job, std::move(operands), grid.groups);
+    operation.constants = {{gpu::SPEC_THREADS, grid.threads},
+                           step.variant(),
+                           {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(item.weight.dtype)}};
+    operation.reason = step.variant_reason();
+    operation.flops = 3.0 * static_cast<double>(count);
+    operation.bytes = (StepBuilder::parameter_bytes(item) + 8.0) * static_cast<double>(count);
+    step.graph().add(std::move(operation));
+}
+
+void add_pull_back(StepBuilder& step, const StepBuilder::Item& item, const MomentState& momentum,
+                   const Tensor& slow, float alpha) {
+    using Job = gpu::LookaheadMomentumJob;
+    const std::uint64_t count = slow.shape.count();
+    const ElementGrid grid = step.elements(count);
+    Job job{};
+    job.range = StepBuilder::range(0, count, grid);
+    job.alpha = alpha;
+    std::vector<Operand> operands{{offsetof(Job, slow), slow, Access::read_write}};
+    add_moment(operands, offsetof(Job, momentum), job.momentum, item, momentum.values, 0, count);
+    job.momentum.parameter += gpu::MOMENT_PULLED;
+    Operation operation = make_operation(kLookaheadMomentum, job, std::move(operands), grid.groups);
+    operation.constants = {{gpu::SPEC_THREADS, grid.threads}, step.variant()};
+    specialize_moments(operation, momentum.values.dtype);
+    operation.reason = step.variant_reason();
+    operation.flops = 3.0 * static_cast<double>(count);
+    operation.bytes = (momentum.bytes() + 8.0) * static_cast<double>(count);
+    step.graph().add(std::move(operation));
+}
+
+// In every format zeros are a momentum of zero.
+void add_reset(StepBuilder& step, const MomentState& momentum) {
+    for (const Tensor& part : {momentum.values, momentum.scales}) {
+        if (!part || part.shape.count() == 0) continue;
+        Tensor numbers = part;
+        if (part.dtype == DType::u32) numbers.dtype = DType::f32;
+        add_convert(step.graph(), {}, numbers, 0.0f, true);
+    }
 }
 
 }  // namespace
@@ -97,45 +162,28 @@ void Lookahead::build(StepBuilder& step) const {
     const bool resets = options_.momentum == LookaheadMomentum::reset;
     const bool pulls = options_.momentum == LookaheadMomentum::pullback;
     for (const StepBuilder::Item& item : step.items()) {
-        const Shape& shape = item.weight.shape;
-        const std::uint64_t count = shape.count();
-        const Tensor momentum = resets || pulls ? momentum_of(step, item) : Tensor();
-        const Tensor slow = step.state(item, "slow", DType::f32, shape);
-        const Tensor slow_momentum = pulls ? step.state(item, "slow_momentum", DType::f32, shape) : Tensor();
-        if (count == 0) continue;
+        const MomentState momentum = resets || pulls ? momentum_of(step, item) : MomentState();
+        const Tensor slow = step.state(item, "slow", DType::f32, item.weight.shape);
+        Tensor slow_momentum;
+        if (pulls) {
+            if (momentum.values.dtype != DType::f32 && momentum.values.dtype != DType::bf16)
+                refuse(
+                    "Lookahead: the momentum of parameter " + in_quotes(item.parameter->name) +
+                    " is kept in 8 bits, must be f32 or bf16 for LookaheadMomentum::pullback; use reset or "
+                    "none");
+            slow_momentum = step.state(item, "slow_momentum", DType::f32, momentum.values.shape);
+        }
+        if (item.weight.shape.count() == 0) continue;
 
         step.graph().set_section({});
         step.graph().set_phase(Phase::initialize);
         convert(step.graph(), item.weight, slow);
 
-        step.graph().set_phase(Phase::step);
-        step.graph().set_stage("lookahead");
-        step.graph().set_section({.interval = options_.steps, .phase = options_.steps - 1});
-        const ElementGrid grid = step.elements(count);
-        gpu::LookaheadJob job{};
-        job.parameter = step.parameter_operand(item);
-        job.range = StepBuilder::range(0, count, grid);
-        job.alpha = options_.alpha;
-        job.flags = (resets ? gpu::LOOKAHEAD_RESET : 0) | (pulls ? gpu::LOOKAHEAD_PULLBACK : 0);
-        // (A kernel may load from both sides of a branch: no address is null.)
-        std::vector<Operand> operands{
-            {offsetof(gpu::LookaheadJob, slow), slow, Access::read_write},
-            {offsetof(gpu::LookaheadJob, momentum), momentum ? momentum : slow, Access::read_write},
-            {offsetof(gpu::LookaheadJob, slow_momentum), slow_momentum ? slow_momentum : slow,
-             Access::read_write}};
-        StepBuilder::add_parameter(operands, offsetof(gpu::LookaheadJob, parameter), item, 0, count);
-        Operation operation = make_operation(kLookahead, job, std::move(operands), grid.groups);
-        operation.constants = {{gpu::SPEC_THREADS, grid.threads},
-                               step.variant(),
-                               {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(item.weight.dtype)}};
-        operation.reason = step.variant_reason();
-        operation.flops = (pulls ? 6.0 : 3.0) * static_cast<double>(count);
-        operation.bytes = (StepBuilder::parameter_bytes(item) + 8.0 +
-                           (resets  ? 4.0
-                            : pulls ? 16.0
-                                    : 0.0)) *
-                          static_cast<double>(count);
-        step.graph().add(std::move(operation));
+        begin_synchronization(step, options_);
+        add_synchronization(step, item, slow, options_.alpha);
+        if (resets) add_reset(step, momentum);
+        if (pulls && slow_momentum.shape.count() > 0)
+            add_pull_back(step, item, momentum, slow_momentum, options_.alpha);
     }
 }
 

@@ -450,11 +450,11 @@ TEST_P(MomentsTest, WhatNeedsF32IsRefused) {
         options.moments = MomentFormat::block8;
     });
     const auto lookahead = [](const Device& on) {
-        return std::make_unique<Lookahead>(on, maker<Lion>(LionOptions{.moments = kBf16})(on),
-                                           LookaheadOptions{.momentum = LookaheadMomentum::reset});
+        return std::make_unique<Lookahead>(on, maker<Lion>(LionOptions{.moments = MomentFormat::block8})(on),
+                                           LookaheadOptions{.momentum = LookaheadMomentum::pullback});
     };
     expect_refused([&] { Training unused(device(), lookahead, {{.name = "w", .shape = {4}}}); },
-                   {"f32", "\"w\""});
+                   {"8 bits", "f32 or bf16", "\"w\""});
 }
 
 HERON_DEVICE_TESTS(MomentsTest);

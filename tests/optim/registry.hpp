@@ -108,6 +108,9 @@ inline std::vector<OptimizerCase> optimizer_registry() {
                               sgd("", {.lr = 0.1f, .momentum = 0.9, .dampening = 0.1}), "momentum"));
     cases.push_back(lookahead("lookahead_muon", {.steps = 2, .momentum = LookaheadMomentum::reset},
                               muon("", MuonOptions::keller_jordan(), kj), "momentum"));
+    cases.push_back(without_reference(lookahead("lookahead_lion_bf16",
+                                                {.steps = 2, .momentum = LookaheadMomentum::pullback},
+                                                lion("", {.moments = MomentFormat::bf16}), "momentum")));
     // Around one with sections of its own: new bases in steps 1, 4, 7, weights in 2, 4, 6.
     cases.push_back(lookahead("lookahead_conda", {.steps = 2, .alpha = 0.5f},
                               small(conda("", {.lr = 0.01f, .beta2 = 0.99, .eps = 0.05f, .gap = 3})), "m"));

@@ -124,6 +124,7 @@ inline bool takes_product(const Optimizer& optimizer) {
 }
 inline void add_with_product(Optimizer& optimizer, const Parameter& parameter, const TensorView& product) {
     const PsgdInputs inputs{.product = product, .probe = {}, .draws = {}};
+    if (auto* lookahead = dynamic_cast<Lookahead*>(&optimizer)) return lookahead->add(parameter, inputs);
     if (auto* kron = dynamic_cast<PsgdKron*>(&optimizer)) return kron->add(parameter, inputs);
     dynamic_cast<PsgdLra&>(optimizer).add(parameter, inputs);
 }
@@ -155,13 +156,16 @@ public:
     }
     // Gives the parameter to an optimizer, as a layer or with a product where it takes these.
     void add_to(Optimizer& optimizer) {
-        if (takes_product(optimizer)) {
+        auto* lookahead = dynamic_cast<Lookahead*>(&optimizer);
+        if (takes_product(lookahead == nullptr ? optimizer : lookahead->inner())) {
             captures_.emplace_back(optimizer.device(), memory_bytes(DType::f32));
             add_with_product(optimizer, parameter(), captures_.back().view(DType::f32, tensor_.shape));
             return set_captures(gradient_values_);
         }
         auto* layers = dynamic_cast<LayerOptimizer*>(&optimizer);
-        if (layers == nullptr) return optimizer.add(parameter());
+        const bool around_layers =
+            lookahead != nullptr && dynamic_cast<const LayerOptimizer*>(&lookahead->inner()) != nullptr;
+        if (layers == nullptr && !around_layers) return optimizer.add(parameter());
         Layer layer;
         layer.weight = parameter();
         for (const std::size_t axis : {1u, 0u}) {
@@ -172,7 +176,10 @@ public:
             (axis == 1 ? layer.inputs : layer.output_gradients) =
                 captures_.back().view(tensor_.gradient_dtype, shape, tensor_.shift_bytes);
         }
-        layers->add_layer(layer);
+        if (around_layers)
+            lookahead->add_layer(layer);
+        else
+            layers->add_layer(layer);
         set_captures(gradient_values_);
     }
     void set_weight(const std::vector<float>& values) {

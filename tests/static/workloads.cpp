@@ -356,6 +356,9 @@ void compile_steps(const Device& device) {
         compile_step(Adafactor(device));
         compile_step(Adafactor(device, {.beta1 = 0.9}));
         compile_step(Lookahead(device, std::make_unique<AdamW>(device)));
+        for (const MomentFormat moments : {MomentFormat::f32, MomentFormat::bf16})
+            compile_step(Lookahead(device, std::make_unique<Lion>(device, LionOptions{.moments = moments}),
+                                   {.momentum = LookaheadMomentum::pullback}));
         compile_step(Lion(device));
         compile_step(Lion(device, {.moments = MomentFormat::bf16}));
         compile_step(SignSgd(device));

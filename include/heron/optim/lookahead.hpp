@@ -7,16 +7,19 @@
 // The inner optimizer's momentum B (its state called "momentum", or "m"), at the same time:
 //
 //   none      stays
-//   reset     B <- 0
+//   reset     B <- 0, in any format
 //   pullback  B <- alpha B + (1 - alpha) C;  C <- B, the copy that the synchronization before left (first: 0)
 //
-// The authors' code loses C after the first time (it becomes the live buffer itself); here it does not.
+// The authors' code loses C after the first time (it becomes the live buffer itself); here it does not. B is
+// pulled back element by element of what the inner optimizer keeps, f32 or bf16 (rounded stochastically, C
+// not at all), but not block8: coefficients in a basis (DctAdamW, GaLore and its relatives), too, where C has
+// those of the basis that was.
 //
-// State: S in f32, <parameter>.slow, and with pullback C in f32, <parameter>.slow_momentum. S begins as the
-// parameter in Plan::initialize(); to evaluate the slow weights: EvaluationWeights (evaluation.hpp). On top
-// of the inner optimizer's cost 3 FLOPs and 16 bytes an element with f32 tensors, and 4 or 16 bytes for the
-// momentum, every `steps` steps; in the others nothing. StepOptions::ema_decay averages what synchronizations
-// make of W.
+// State: S in f32, <parameter>.slow, and with pullback C in f32, <parameter>.slow_momentum, shaped like B. S
+// begins as the parameter in Plan::initialize(); to evaluate the slow weights: EvaluationWeights
+// (evaluation.hpp). On top of the inner optimizer's cost 3 FLOPs and 16 bytes an element with f32 tensors,
+// every `steps` steps; in the others nothing. Of an element of B as many at the same time with pullback (12
+// bytes in bf16), with reset its bytes. StepOptions::ema_decay averages what synchronizations make of W.
 //
 // The other wrappers, averages of the weights (ema_decay) and accumulation of gradients (accumulate), are
 // StepOptions: they are around all optimizers of a plan, Lookahead among them.
@@ -41,7 +44,7 @@ class HERON_API Lookahead : public Optimizer {
 public:
     // Throws (invalid_argument) naming the option that is out of range, for no inner optimizer, one that is a
     // Lookahead, has parameters or belongs to another device. compile() throws for one without momentum where
-    // that is to be changed.
+    // that is to be changed, and for block8 where it is to be pulled back.
     Lookahead(const Device& device, std::unique_ptr<Optimizer> inner, const LookaheadOptions& options = {});
     ~Lookahead() override;
     const LookaheadOptions& options() const { return options_; }
