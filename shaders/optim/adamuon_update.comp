@@ -59,6 +59,6 @@ void main() {
         vec4 w = load_weight(i, valid);
         vec4 o = load_quad(direction, 4u * q, valid, is_wide(0u, 4u * q, valid), DIRECTION_DTYPE);
         vec4 x = adamuon_direction(o, load_state(moment2, i, valid), eps);
-        update_weight(i, valid, decayed(w, o, decay, flags), scale * x);
+        update_weight(i, valid, decayed(w, o, decay, flags), decayed_update(scale * x, decay, flags));
     }
 }

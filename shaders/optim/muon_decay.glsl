@@ -18,4 +18,9 @@ vec4 decayed(vec4 w, vec4 o, float decay, uint flags) {
     return kept * w;
 }
 
+// What is taken off it: with MUON_DECAY_AFTER the weight decays after its update, and so does the update.
+vec4 decayed_update(vec4 update, float decay, uint flags) {
+    return (flags & MUON_DECAY_AFTER) != 0u ? (1.0 - decay) * clamp_finite(update, DTYPE_F32) : update;
+}
+
 #endif

@@ -87,9 +87,6 @@ void main() {
 #endif
         if ((flags & MUON_SIGN) != 0u)
             o = sign(o);
-        vec4 update = scale * o;
-        if ((flags & MUON_DECAY_AFTER) != 0u)
-            update = (1.0 - decay) * clamp_finite(update, DTYPE_F32);
-        update_weight(i, valid, decayed(w, o, decay, flags), update);
+        update_weight(i, valid, decayed(w, o, decay, flags), decayed_update(scale * o, decay, flags));
     }
 }

@@ -102,7 +102,7 @@ AdaMuon::AdaMuon(const Device& device, const AdaMuonOptions& options)
     check_option("AdaMuon", "eps", o.eps, o.eps >= 1e-18f && o.eps <= 1, "in [1e-18, 1]");
     check_option("AdaMuon", "rms", o.rms, o.rms > 0 && o.rms <= 1e6f, "above 0 and not above 1e6");
     check_enum("AdaMuon", "momentum_rule", o.momentum_rule, MomentumRule::sum);
-    check_enum("AdaMuon", "decay", o.decay, DecayForm::cautious_squared);
+    check_enum("AdaMuon", "decay", o.decay, DecayForm::after);
     check_moments("AdaMuon", o.moments);
     check_orthogonalizer("AdaMuon", o.polar);
 }

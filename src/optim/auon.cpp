@@ -116,7 +116,7 @@ Auon::Auon(const Device& device, const AuonOptions& options) : Optimizer(device,
     check_momentum("Auon", o.momentum);
     check_option("Auon", "gamma", o.gamma, o.gamma >= 0 && o.gamma <= 40, "in [0, 40]");
     check_enum("Auon", "form", o.form, AuonForm::paper);
-    check_enum("Auon", "decay", o.decay, DecayForm::cautious_squared);
+    check_enum("Auon", "decay", o.decay, DecayForm::after);
     check_moments("Auon", o.moments);
     check_orthogonalizer("Auon", o.polar);
 }

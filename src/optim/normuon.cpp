@@ -90,7 +90,7 @@ NorMuon::NorMuon(const Device& device, const NorMuonOptions& options)
     check_enum("NorMuon", "scale", o.scale, NorMuonScale::match_rms);
     check_enum("NorMuon", "momentum_rule", o.momentum_rule, MomentumRule::sum);
     check_enum("NorMuon", "shape_factor", o.shape_factor, ShapeFactor::spectral);
-    check_enum("NorMuon", "decay", o.decay, DecayForm::cautious_squared);
+    check_enum("NorMuon", "decay", o.decay, DecayForm::after);
     check_enum("NorMuon", "conv_factor", o.conv_factor, ConvFactor::kernel);
     if (o.conv_factor == ConvFactor::kernel && o.lines != NorMuonLines::rows)
         refuse("NorMuon: conv_factor is kernel, which takes rows; lines must be rows");

@@ -54,7 +54,7 @@ TEST_P(Dion2Test, BlocksAreMatricesOfTheirOwn) {
         const std::vector<double> before = doubles(training.tensor().weight());
         std::size_t first = 0;
         for (const std::uint64_t height : heights) {
-            references.emplace_back(options, height, 7);
+            references.emplace_back(options, height, 7, sqrt_of_ratio(height, 7));
             expected.emplace_back(before.begin() + first, before.begin() + first + height * 7);
             first += height * 7;
         }
@@ -95,7 +95,7 @@ TEST_P(Dion2Test, LongLinesAreSelectedByTheirNorms) {
                               {{.name = "a", .shape = shape}});
             training.draw_gradients(1);
             std::vector<double> w = doubles(training.tensor().weight());
-            Dion2Reference reference(options, shape[0], shape[1]);
+            Dion2Reference reference(options, shape[0], shape[1], sqrt_of_ratio(shape[0], shape[1]));
             reference.step(w, doubles(training.tensor().gradient_values()), 1);
             training.plan().run();
             EXPECT_TRUE(within(

@@ -110,7 +110,7 @@ TEST_P(OrthoTest, OptionsOutOfRange) {
     normuon("scale", [](NorMuonOptions& o) { o.scale = static_cast<NorMuonScale>(2); });
     normuon("momentum_rule", [](NorMuonOptions& o) { o.momentum_rule = static_cast<MomentumRule>(2); });
     normuon("shape_factor", [](NorMuonOptions& o) { o.shape_factor = static_cast<ShapeFactor>(5); });
-    normuon("decay", [](NorMuonOptions& o) { o.decay = static_cast<DecayForm>(4); });
+    normuon("decay", [](NorMuonOptions& o) { o.decay = static_cast<DecayForm>(5); });
     normuon("conv_factor", [](NorMuonOptions& o) { o.conv_factor = static_cast<ConvFactor>(2); });
     normuon("lines must be rows", [](NorMuonOptions& o) {
         o.conv_factor = ConvFactor::kernel;
@@ -128,7 +128,7 @@ TEST_P(OrthoTest, OptionsOutOfRange) {
     adamuon("eps", [](AdaMuonOptions& o) { o.eps = 0; });
     adamuon("rms", [](AdaMuonOptions& o) { o.rms = 0; });
     adamuon("momentum_rule", [](AdaMuonOptions& o) { o.momentum_rule = static_cast<MomentumRule>(2); });
-    adamuon("decay", [](AdaMuonOptions& o) { o.decay = static_cast<DecayForm>(4); });
+    adamuon("decay", [](AdaMuonOptions& o) { o.decay = static_cast<DecayForm>(5); });
     adamuon("polar.guarded", [](AdaMuonOptions& o) { o.polar.guarded = false; });
 
     const auto auon = [&](const char* option, auto change) {
@@ -139,7 +139,7 @@ TEST_P(OrthoTest, OptionsOutOfRange) {
     auon("weight_decay", [](AuonOptions& o) { o.weight_decay = -1; });
     auon("gamma", [](AuonOptions& o) { o.gamma = 41; });
     auon("form", [](AuonOptions& o) { o.form = static_cast<AuonForm>(2); });
-    auon("decay", [](AuonOptions& o) { o.decay = static_cast<DecayForm>(4); });
+    auon("decay", [](AuonOptions& o) { o.decay = static_cast<DecayForm>(5); });
     auon("polar.guarded", [](AuonOptions& o) { o.polar.guarded = false; });
 
     const auto scion = [&](const char* option, auto change) {

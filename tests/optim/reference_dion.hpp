@@ -6,11 +6,18 @@
 
 namespace heron::test {
 
-// One matrix of rows x cols. The state "q" is what the plan begins with.
+// ShapeFactor::sqrt_ratio, the default of all three.
+inline double sqrt_of_ratio(std::uint64_t rows, std::uint64_t cols) {
+    return std::sqrt(static_cast<double>(rows) / static_cast<double>(cols));
+}
+
+// One matrix of rows x cols, its update times `factor`. The state "q" is what the plan begins with.
 class DionReference : public Reference {
 public:
+    DionReference(const DionOptions& options, std::uint64_t rows, std::uint64_t cols, double factor)
+        : o_(options), rows_(rows), cols_(cols), factor_(factor) {}
     DionReference(const DionOptions& options, std::uint64_t rows, std::uint64_t cols)
-        : o_(options), rows_(rows), cols_(cols) {}
+        : DionReference(options, rows, cols, sqrt_of_ratio(rows, cols)) {}
 
     void step(std::vector<double>& w, const std::vector<double>& g, std::uint64_t t) override {
         std::vector<double>& m = state("momentum", w.size());
@@ -39,24 +46,25 @@ public:
         }
         m.assign(b.data(), b.data() + b.size());
         const double lr = static_cast<double>(o_.lr) * o_.schedule.factor(t);
-        const double factor = std::sqrt(static_cast<double>(rows_) / static_cast<double>(cols_));
         for (std::size_t i = 0; i < w.size(); ++i)
-            w[i] = (1 - lr * static_cast<double>(o_.weight_decay)) * w[i] - lr * factor * update.data()[i];
+            w[i] = (1 - lr * static_cast<double>(o_.weight_decay)) * w[i] - lr * factor_ * update.data()[i];
     }
 
 private:
     DionOptions o_;
     std::uint64_t rows_, cols_;
+    double factor_;
 };
 
 // Dion2 on one matrix, or NorDion2, which takes rows and equalizes them.
 class Dion2Reference : public Reference {
 public:
-    Dion2Reference(const Dion2Options& options, std::uint64_t rows, std::uint64_t cols)
-        : o_(options), rows_(rows), cols_(cols), columns_(rows > cols) {}
-    Dion2Reference(const NorDion2Options& options, std::uint64_t rows, std::uint64_t cols)
+    Dion2Reference(const Dion2Options& options, std::uint64_t rows, std::uint64_t cols, double factor)
+        : o_(options), rows_(rows), cols_(cols), factor_(factor), columns_(rows > cols) {}
+    Dion2Reference(const NorDion2Options& options, std::uint64_t rows, std::uint64_t cols, double factor)
         : rows_(rows),
           cols_(cols),
+          factor_(factor),
           columns_(false),
           equalizes_(true),
           beta2_(options.beta2),
@@ -93,10 +101,9 @@ public:
         Matrix o = polar_reference(taken, o_.polar);
         if (equalizes_) equalize(o, order);
         const double lr = static_cast<double>(o_.lr) * o_.schedule.factor(t);
-        const double factor = std::sqrt(static_cast<double>(rows_) / static_cast<double>(cols_));
         weight *= 1 - lr * static_cast<double>(o_.weight_decay);
         for (std::size_t i = 0; i < order.size(); ++i)
-            weight.row(order[i]) -= lr * factor * o.row(static_cast<Eigen::Index>(i));
+            weight.row(order[i]) -= lr * factor_ * o.row(static_cast<Eigen::Index>(i));
         if (columns_) {
             lines = Matrix(lines.transpose());
             weight = Matrix(weight.transpose());
@@ -120,6 +127,7 @@ private:
 
     Dion2Options o_;
     std::uint64_t rows_, cols_;
+    double factor_;
     bool columns_;
     bool equalizes_ = false;
     double beta2_ = 0, eps_ = 0;

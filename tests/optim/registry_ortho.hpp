@@ -12,6 +12,9 @@ namespace heron::test::registry {
 inline double max_one_sqrt_ratio(double m, double n) { return std::sqrt(std::max(1.0, m / n)); }
 inline double sqrt_ratio(double m, double n) { return std::sqrt(m / n); }
 inline double no_factor(double, double) { return 1.0; }
+inline double factor_of(const Shape& matrix, double (*factor)(double, double)) {
+    return factor(static_cast<double>(matrix[0]), static_cast<double>(matrix[1]));
+}
 
 // One matrix a parameter.
 template <class Algorithm, class AlgorithmReference, class Options>
@@ -20,9 +23,8 @@ OptimizerCase matrix_case(std::string name, const Options& options, double (*fac
             maker<Algorithm>(options),
             variants_of<Algorithm>(options),
             [=](const Shape& shape) {
-                const double m = static_cast<double>(shape[0]), n = static_cast<double>(shape[1]);
                 return std::make_unique<AlgorithmReference>(
-                    options, std::vector<ReferenceBlock>{{shape[0], shape[1], factor(m, n)}});
+                    options, std::vector<ReferenceBlock>{{shape[0], shape[1], factor_of(shape, factor)}});
             },
             false,
             matrix_shapes()};
@@ -98,6 +100,11 @@ inline std::vector<OptimizerCase> ortho_cases() {
     AdaMuonOptions adamuon;  // with products, and without signs
     adamuon.polar.one_workgroup = adamuon.sign = false;
     adamuon.decay = DecayForm::squared;
+    NorMuonOptions normuon_after = NorMuonOptions::paper();
+    AdaMuonOptions adamuon_after = AdaMuonOptions::paper();
+    AuonOptions hybrid_after = AuonOptions::hybrid_code();
+    normuon_after.decay = adamuon_after.decay = hybrid_after.decay = DecayForm::after;
+    normuon_after.weight_decay = adamuon_after.weight_decay = hybrid_after.weight_decay = 0.1f;
     ScionOptions products{.lr = 0.02f, .norm_scale = ScionScale::normalized_max};
     products.polar.one_workgroup = false;
     ScionOptions trust_region = ScionOptions::trust_region(ScionNorm::frobenius, 0.1f, 0.05f);
@@ -112,17 +119,17 @@ inline std::vector<OptimizerCase> ortho_cases() {
                                                [](double m, double n) { return std::sqrt(std::max(m, n)); })),
         matrix_case<NorMuon, NorMuonReference>("normuon", NorMuonOptions(), max_one_sqrt_ratio),
         normuon_authors(),
-        small(matrix_case<NorMuon, NorMuonReference>("normuon_paper", NorMuonOptions::paper(), no_factor)),
+        small(matrix_case<NorMuon, NorMuonReference>("normuon_paper", normuon_after, no_factor)),
         matrix_case<NorMuon, NorMuonReference>("normuon_dion", dion, sqrt_ratio),
         small(matrix_case<NorMuon, NorMuonReference>("normuon_modded", NorMuonOptions::modded(),
                                                      max_one_sqrt_ratio)),
         adamuon_case("adamuon", AdaMuonOptions()),
-        small(adamuon_case("adamuon_paper", AdaMuonOptions::paper())),
+        small(adamuon_case("adamuon_paper", adamuon_after)),
         small(adamuon_case("adamuon_products", adamuon)),
         auon_case("auon", {.lr = 0.1f, .gamma = 4}),
         small(auon_case("auon_constant", {.nesterov = false, .gamma = 0.01f})),
         small(auon_case("auon_paper", AuonOptions::paper())),
-        small(auon_case("hybrid_auon", AuonOptions::hybrid_code())),
+        small(auon_case("hybrid_auon", hybrid_after)),
         small(auon_case("hybrid_auon_paper", AuonOptions::hybrid_paper())),
         scion_case("scion", {.lr = 0.02f, .momentum = 0.9, .scale = 3},
                    {{}, {7}, {256}, {6, 10}, {17, 13}, {200, 33}, {40, 310}}),
