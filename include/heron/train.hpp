@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <initializer_list>
 #include <map>
 #include <memory>
@@ -127,6 +128,12 @@ struct Route {
 // weight address are tied: where one of them is an embedding or a head, all count as embeddings; each is
 // warned about, since an optimizer takes a weight only once.
 HERON_API std::vector<Route> route(std::span<const Parameter> parameters);
+// The same, with the caller's own rule in the place of Parameter::role: what it makes of a parameter's name,
+// shape and role is taken as if it were given, and automatic leaves the parameter to the rules above. Called
+// once for each, in their order; what it throws comes through. Throws (invalid_argument) for an empty rule,
+// and where it returns none of Role.
+using RoleRule = std::function<Role(std::string_view name, const Shape& shape, Role role)>;
+HERON_API std::vector<Route> route_by(std::span<const Parameter> parameters, const RoleRule& rule);
 // The table as text, one line a parameter.
 HERON_API std::string routing_report(std::span<const Route> routes);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -148,6 +149,20 @@ heron_result heron_routing_create(const heron_parameter* parameters, uint32_t co
     return guarded([&] {
         need(routing, "routing");
         *routing = new heron_routing{route(read_parameters(parameters, count))};
+    });
+}
+heron_result heron_routing_create_by(const heron_parameter* parameters, uint32_t count, heron_role_rule rule,
+                                     void* user, heron_routing** routing) {
+    return guarded([&] {
+        need(routing, "routing");
+        if (rule == nullptr) refuse("rule is NULL");
+        const RoleRule of_caller = [=](std::string_view name, const Shape& shape, Role role) {
+            heron_shape of_parameter{};
+            Fill()(of_parameter, shape);
+            return static_cast<Role>(
+                rule(user, std::string(name).c_str(), &of_parameter, static_cast<heron_role>(role)));
+        };
+        *routing = new heron_routing{route_by(read_parameters(parameters, count), of_caller)};
     });
 }
 void heron_routing_destroy(heron_routing* routing) { delete routing; }

@@ -297,6 +297,14 @@ std::vector<Route> route(std::span<const Parameter> parameters) {
     return routes;
 }
 
+std::vector<Route> route_by(std::span<const Parameter> parameters, const RoleRule& rule) {
+    if (!rule) refuse("route_by: the rule is empty");
+    std::vector<Parameter> asked(parameters.begin(), parameters.end());
+    for (Parameter& parameter : asked)
+        parameter.role = rule(parameter.name, parameter.weight.shape, parameter.role);
+    return route(asked);
+}
+
 std::string routing_report(std::span<const Route> routes) {
     std::size_t name_width = 9;
     for (const Route& route : routes) name_width = std::max(name_width, route.name.size());

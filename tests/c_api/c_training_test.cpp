@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <set>
+#include <string_view>
 
 #include "c_api/c_device_test.hpp"
 #include "core/host_device.hpp"
@@ -263,6 +264,33 @@ TEST_P(CTrainingTest, ParametersAreRoutedAndScaled) {
     EXPECT_TRUE(says(
         text_of([&](char* text, std::size_t* bytes) { return heron_routing_report(routing, text, bytes); }),
         "tok_embedding"));
+
+    // By name and shape; the bias is left to the rules.
+    const heron_role_rule rule = [](void* user, const char* name, const heron_shape* shape, heron_role role) {
+        ++*static_cast<int*>(user);
+        EXPECT_EQ(role, HERON_ROLE_AUTOMATIC);
+        if (std::string_view(name) == "layer.weight" && shape->rank == 2 && shape->extents[1] == 8)
+            return HERON_ROLE_INPUT;
+        return shape->rank == 2 ? HERON_ROLE_HIDDEN_MATRIX : role;
+    };
+    int calls = 0;
+    test::OwnedRouting own;
+    HERON_C_OK(heron_routing_create_by(parameters, 3, rule, &calls, own.out()));
+    EXPECT_EQ(calls, 3);
+    const heron_role own_roles[] = {HERON_ROLE_HIDDEN_MATRIX, HERON_ROLE_INPUT, HERON_ROLE_VECTOR};
+    for (std::uint32_t i = 0; i < 3; ++i) {
+        heron_route route;
+        HERON_C_OK(heron_routing_get(own, i, &route));
+        EXPECT_EQ(route.role, own_roles[i]) << route.name;
+    }
+    test::OwnedRouting refused;
+    EXPECT_EQ(heron_routing_create_by(parameters, 3, nullptr, nullptr, refused.out()),
+              HERON_ERROR_INVALID_ARGUMENT);
+    EXPECT_EQ(heron_routing_create_by(
+                  parameters, 3,
+                  [](void*, const char*, const heron_shape*, heron_role) { return HERON_ROLE_MAX_ENUM; },
+                  nullptr, refused.out()),
+              HERON_ERROR_INVALID_ARGUMENT);
 
     heron_width_rules rules;
     HERON_C_OK(heron_width_rules_mup_adam(&rules, 2));

@@ -5,6 +5,9 @@
 #include <cmath>
 #include <limits>
 #include <numbers>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "heron/heron.hpp"
 
@@ -256,6 +259,32 @@ TEST(Routing, MatricesThatLieSideBySideAreWarnedAbout) {
     EXPECT_NE(warning("transformer.h.0.attn.c_attn.weight", {768, 2304}).find("Conv1D"), std::string::npos);
     EXPECT_EQ(warning("transformer.h.0.attn.c_attn.weight", {2304, 768}), "");
     EXPECT_EQ(warning("transformer.h.0.mlp.c_fc.weight", {768, 2304}), "");
+}
+
+// Before the rules, which have what it leaves to them.
+TEST(Routing, AsksTheCallersRule) {
+    const std::vector<Parameter> parameters{named("tok_embedding", {100, 32}), named("mixer.head", {64, 32}),
+                                            named("head", {100, 32}), named("bias", {64}),
+                                            named("first", {64, 784}, Role::input)};
+    std::vector<std::string> asked;
+    const std::vector<Route> routes =
+        route_by(parameters, [&](std::string_view name, const Shape& shape, Role role) {
+            asked.emplace_back(name);
+            if (name.starts_with("mixer.") && shape.rank() == 2) return Role::hidden_matrix;
+            return role;
+        });
+    EXPECT_EQ(asked, (std::vector<std::string>{"tok_embedding", "mixer.head", "head", "bias", "first"}));
+    const Role expected[] = {Role::embedding, Role::hidden_matrix, Role::head, Role::vector, Role::input};
+    for (std::size_t i = 0; i < routes.size(); ++i) EXPECT_EQ(routes[i].role, expected[i]) << routes[i].name;
+    EXPECT_TRUE(routes[1].matrix);
+
+    EXPECT_THROW(route_by(parameters, {}), Error);
+    EXPECT_THROW(
+        route_by(parameters, [](std::string_view, const Shape&, Role) { return static_cast<Role>(42); }),
+        Error);
+    struct Own {};
+    EXPECT_THROW(route_by(parameters, [](std::string_view, const Shape&, Role) -> Role { throw Own(); }),
+                 Own);
 }
 
 TEST(Routing, RefusesARoleThatIsNone) {

@@ -94,6 +94,12 @@ typedef struct heron_route {
 // same weight (tied ones: embeddings, where one of them is an embedding or a head).
 HERON_API heron_result heron_routing_create(const heron_parameter* parameters, uint32_t count,
                                             heron_routing** routing);
+// The caller's own rule in the place of heron_parameter.role: what it makes of a parameter's name, shape and
+// role is taken as if it were given, and HERON_ROLE_AUTOMATIC leaves the parameter to the rules above. Called
+// once for each, in their order, with `user`; its texts and shapes are valid during the call.
+typedef heron_role (*heron_role_rule)(void* user, const char* name, const heron_shape* shape, heron_role role);
+HERON_API heron_result heron_routing_create_by(const heron_parameter* parameters, uint32_t count,
+                                               heron_role_rule rule, void* user, heron_routing** routing);
 HERON_API void heron_routing_destroy(heron_routing* routing);
 HERON_API uint32_t heron_routing_count(const heron_routing* routing);
 HERON_API heron_result heron_routing_get(const heron_routing* routing, uint32_t index, heron_route* route);
