@@ -329,7 +329,10 @@ static inline heron_result heron_width_rules_mup_shampoo(heron_width_rules* opti
     return heron_init_width_rules_mup_shampoo(options, sizeof *options, HERON_VERSION, base);
 }
 // Muon, FISMO, Mousse and Shampoo^2 with HERON_SHAPE_FACTOR_NONE: an update of spectral norm 1 needs sqrt(out
-// / in). With HERON_SHAPE_FACTOR_SQRT_RATIO the step does this by itself: no rule.
+// / in). With HERON_SHAPE_FACTOR_SQRT_RATIO the step does this by itself: no rule. With max_one_sqrt_ratio,
+// Muon's default, hidden matrices need none either: it differs by their ratio of sides, which the width does
+// not change; heads and embeddings have AdamW's. With match_rms and spectral the update's spectral norm grows
+// as width^1/2, which lets AdamW's rates be used, but is no muP: for that hidden_matrix is -0.5.
 HERON_API heron_result heron_init_width_rules_mup_orthogonal(heron_width_rules* options, size_t bytes,
                                                              uint32_t version, double base);
 static inline heron_result heron_width_rules_mup_orthogonal(heron_width_rules* options, double base) {
