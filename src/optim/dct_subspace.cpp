@@ -8,6 +8,7 @@
 #include <string>
 
 #include "heron/linalg/dct.hpp"
+#include "heron/linalg/norms.hpp"
 #include "heron/linalg/product.hpp"
 #include "heron/linalg/select.hpp"
 #include "heron/spirv/basis_slots.hpp"

@@ -12,7 +12,6 @@
 #include <string_view>
 #include <vector>
 
-#include "heron/linalg/norms.hpp"
 #include "optim/subspace.hpp"
 
 namespace heron {

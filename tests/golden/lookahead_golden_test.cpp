@@ -199,9 +199,9 @@ TEST_P(LookaheadGoldenTest, OtherInnerOptimizers) {
     };
     constexpr auto none = LookaheadMomentum::none, reset = LookaheadMomentum::reset,
                    pullback = LookaheadMomentum::pullback;
-    const std::string adam = R"("inner": "adam", "inner_hyper": {"lr": 0.01})",
-                      lion = R"("inner": "lion", "inner_hyper": {"lr": 0.01, "weight_decay": 0.1})",
-                      muon = R"("inner": "muon", "inner_hyper": {"lr": 0.02, "momentum": 0.9})";
+    const std::string of_adam = R"("inner": "adam", "inner_hyper": {"lr": 0.01})",
+                      of_lion = R"("inner": "lion", "inner_hyper": {"lr": 0.01, "weight_decay": 0.1})",
+                      of_muon = R"("inner": "muon", "inner_hyper": {"lr": 0.02, "momentum": 0.9})";
     const auto adam_reference = [] {
         return std::make_unique<AdamWReference>(AdamWOptions{.lr = 0.01f, .weight_decay = 0});
     };
@@ -211,17 +211,18 @@ TEST_P(LookaheadGoldenTest, OtherInnerOptimizers) {
         return std::make_unique<MuonReference>(options,
                                                std::vector<ReferenceBlock>{{9, 5, std::sqrt(9.0 / 5)}});
     };
-    EXPECT_TRUE(passes(adam, adam_reference(), none, "none"));
-    EXPECT_TRUE(passes(adam, adam_reference(), none, "reset"));
-    EXPECT_FALSE(passes(adam, adam_reference(), none, "pullback")) << "the published code fails";
+    EXPECT_TRUE(passes(of_adam, adam_reference(), none, "none"));
+    EXPECT_TRUE(passes(of_adam, adam_reference(), none, "reset"));
+    EXPECT_FALSE(passes(of_adam, adam_reference(), none, "pullback")) << "the published code fails";
     EXPECT_FALSE(
         passes(R"("inner": "adam", "inner_hyper": {"weight_decay": 0.1})", adam_reference(), none, "none"));
-    EXPECT_TRUE(passes(lion, std::make_unique<LionReference>(LionOptions{.lr = 0.01f, .weight_decay = 0.1f}),
-                       none, "none"));
-    EXPECT_TRUE(passes(muon, muon_reference(), none, "none"));
-    EXPECT_TRUE(passes(muon, muon_reference(), reset, "reset"));
-    EXPECT_TRUE(passes(muon, muon_reference(), pullback, "pullback"));
-    EXPECT_FALSE(passes(muon, muon_reference(), none, "reset"));
+    EXPECT_TRUE(passes(of_lion,
+                       std::make_unique<LionReference>(LionOptions{.lr = 0.01f, .weight_decay = 0.1f}), none,
+                       "none"));
+    EXPECT_TRUE(passes(of_muon, muon_reference(), none, "none"));
+    EXPECT_TRUE(passes(of_muon, muon_reference(), reset, "reset"));
+    EXPECT_TRUE(passes(of_muon, muon_reference(), pullback, "pullback"));
+    EXPECT_FALSE(passes(of_muon, muon_reference(), none, "reset"));
 }
 
 HERON_DEVICE_TESTS(LookaheadGoldenTest);

@@ -184,9 +184,9 @@ TEST_P(NormsTest, NormsOfAnyExponentMatchFloat64) {
             {{random_matrix(1, 1, 1)}, DType::f32},
             {{random_matrix(33, 35, 2), random_matrix(33, 35, 3)}, DType::f32},
             {{zeros}, DType::f32},
-            {{1e30 * random_matrix(5, 70, 5)}, DType::f32},   // cubes overflow
-            {{1e-30 * random_matrix(5, 70, 6)}, DType::f32},  // cubes underflow
-            {{random_matrix(2, 5000, 7)}, DType::f32},        // partial results
+            {{Matrix(1e30 * random_matrix(5, 70, 5))}, DType::f32},   // cubes overflow
+            {{Matrix(1e-30 * random_matrix(5, 70, 6))}, DType::f32},  // cubes underflow
+            {{random_matrix(2, 5000, 7)}, DType::f32},                // partial results
             {{random_matrix(3000, 3, 8)}, DType::bf16}};
         for (const auto& [items, dtype] : cases) {
             xs.push_back(place(graph, items, dtype, dtype == DType::f32 ? 3 : 0));
