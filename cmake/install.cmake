@@ -17,6 +17,15 @@ install(DIRECTORY shaders/core DESTINATION ${heron_shader_dir})
 install(FILES shaders/README.md DESTINATION ${heron_shader_dir})
 install(FILES cmake/heron_shader.cmake cmake/embed_spirv.cmake DESTINATION ${heron_cmake_dir})
 
+# A static heron needs its own libraries and the C++ runtime named by whoever links it without the help of a C++ compiler:
+# the runtime and libm of what this compiler links by itself, so libstdc++ or libc++, or nothing for MSVC.
+set(heron_cxx_runtime "")
+if(NOT BUILD_SHARED_LIBS)
+    set(heron_cxx_runtime "${CMAKE_CXX_IMPLICIT_LINK_LIBRARIES}")
+    list(FILTER heron_cxx_runtime INCLUDE REGEX "c\\+\\+|^m$")
+    list(REMOVE_DUPLICATES heron_cxx_runtime)
+endif()
+
 configure_package_config_file(cmake/heronConfig.cmake.in ${CMAKE_CURRENT_BINARY_DIR}/heronConfig.cmake
     INSTALL_DESTINATION ${heron_cmake_dir} PATH_VARS heron_shader_dir)
 write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/heronConfigVersion.cmake
@@ -24,11 +33,15 @@ write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/heronConfigVersion.
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/heronConfig.cmake ${CMAKE_CURRENT_BINARY_DIR}/heronConfigVersion.cmake
     DESTINATION ${heron_cmake_dir})
 
-# A static heron needs its own libraries and the C++ runtime named by whoever links it.
 set(heron_pc_libs "-lheron")
 set(heron_pc_cflags "")
 if(NOT BUILD_SHARED_LIBS)
-    string(APPEND heron_pc_libs " -ldl -lpthread -lstdc++ -lm")
+    foreach(library IN LISTS CMAKE_DL_LIBS CMAKE_THREAD_LIBS_INIT heron_cxx_runtime)
+        if(NOT library MATCHES "^[-/]") # a name, not a flag or a path
+            string(PREPEND library "-l")
+        endif()
+        string(APPEND heron_pc_libs " ${library}")
+    endforeach()
     set(heron_pc_cflags " -DHERON_STATIC")
 endif()
 file(RELATIVE_PATH heron_pc_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
@@ -39,7 +52,7 @@ install(FILES ${CMAKE_CURRENT_BINARY_DIR}/heron.pc DESTINATION ${CMAKE_INSTALL_L
 # `cmake --build build --target package_source`: an archive of the sources, which builds offline like this tree.
 set(CPACK_SOURCE_GENERATOR TGZ)
 set(CPACK_SOURCE_PACKAGE_FILE_NAME heron-${PROJECT_VERSION})
-set(CPACK_SOURCE_IGNORE_FILES "/build/;/\\.git/;/\\.git$;~$")
+set(CPACK_PROJECT_CONFIG_FILE ${PROJECT_SOURCE_DIR}/cmake/source_archive.cmake)
 set(CPACK_PACKAGE_VENDOR Heron)
 set(CPACK_RESOURCE_FILE_LICENSE ${PROJECT_SOURCE_DIR}/LICENSE)
 set(CPACK_VERBATIM_VARIABLES ON)

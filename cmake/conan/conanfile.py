@@ -4,7 +4,7 @@ import os
 import re
 
 from conan import ConanFile
-from conan.tools.build import check_min_cppstd
+from conan.tools.build import check_min_cppstd, stdcpp_library
 from conan.tools.cmake import CMake, CMakeDeps, CMakeToolchain, cmake_layout
 from conan.tools.files import copy, load
 
@@ -66,10 +66,14 @@ class HeronConan(ConanFile):
         CMake(self).install()
 
     def package_info(self):
-        self.cpp_info.set_property("cmake_file_name", "heron")
-        self.cpp_info.set_property("cmake_target_name", "heron::heron")
+        # The installed heronConfig.cmake, which has heron_shader(), instead of a generated one.
+        self.cpp_info.set_property("cmake_find_mode", "none")
+        self.cpp_info.builddirs = [os.path.join("lib", "cmake", "heron")]
         self.cpp_info.libs = ["heron"]
         if not self.options.shared:
             self.cpp_info.defines = ["HERON_STATIC"]
             if self.settings.os in ("Linux", "FreeBSD"):
                 self.cpp_info.system_libs = ["dl", "pthread", "m"]
+            runtime = stdcpp_library(self)  # None for MSVC
+            if runtime:
+                self.cpp_info.system_libs.append(runtime)
