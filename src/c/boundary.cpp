@@ -20,10 +20,7 @@ struct LastError {
 thread_local constinit LastError last_error{};
 
 heron_result keep(heron_result result, std::string_view text, VkResult vk_result = VK_SUCCESS) {
-    std::size_t copied = std::min(text.size(), sizeof last_error.text - 1);
-    // Not within a character of UTF-8.
-    while (copied < text.size() && copied > 0 && (static_cast<unsigned char>(text[copied]) & 0xc0u) == 0x80u)
-        --copied;
+    const std::size_t copied = bytes_that_fit(text, sizeof last_error.text - 1);
     std::memcpy(last_error.text, text.data(), copied);
     last_error.text[copied] = 0;
     last_error.vk_result = vk_result;

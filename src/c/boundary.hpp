@@ -80,13 +80,20 @@ inline std::span<std::byte> need_bytes(void* data, std::size_t bytes, const char
 // Throws (version_mismatch) unless major and minor are the library's.
 void check_header_version(std::uint32_t version);
 
+// How many bytes of a text fit into `room` when no character of UTF-8 is cut.
+inline std::size_t bytes_that_fit(std::string_view text, std::size_t room) {
+    std::size_t fit = std::min(text.size(), room);
+    while (fit < text.size() && fit > 0 && (static_cast<unsigned char>(text[fit]) & 0xc0u) == 0x80u) --fit;
+    return fit;
+}
+
 // A text into the caller's memory, as c/base.h says.
 inline heron_result hand_out(std::string_view text, char* to, std::size_t* bytes) {
     const std::size_t room = need(bytes, "bytes");
     *bytes = text.size() + 1;
     if (to == nullptr) return HERON_SUCCESS;
     if (room == 0) return HERON_INCOMPLETE;
-    const std::size_t copied = std::min(room - 1, text.size());
+    const std::size_t copied = bytes_that_fit(text, room - 1);
     std::memcpy(to, text.data(), copied);
     to[copied] = 0;
     return copied == text.size() ? HERON_SUCCESS : HERON_INCOMPLETE;

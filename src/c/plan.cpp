@@ -64,7 +64,9 @@ private:
 template <class Submit>
 heron_result submit_with(const heron_submit_info* info, std::uint64_t* ticket, const Submit& submit) {
     return guarded([&] {
-        const heron_submit_info c = info == nullptr ? heron_submit_info{} : *info;
+        const heron_submit_info none{};
+        const heron_submit_info& c = info == nullptr ? none : *info;
+        // The header first: of other headers, the struct may be shorter.
         if (info != nullptr) check_header(c.header, sizeof c, "heron_submit_info");
         const Semaphores wait(c.wait, c.wait_count, "heron_submit_info.wait");
         const Semaphores signal(c.signal, c.signal_count, "heron_submit_info.signal");

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <fstream>
 #include <iterator>
+#include <memory>
 #include <new>
 #include <string>
 #include <thread>
@@ -74,6 +75,10 @@ TEST(CResults, TextsAreHandedOutInWholeOrToTheRoomThereIs) {
     EXPECT_STREQ(text, "four");
     bytes = 0;
     EXPECT_EQ(c::hand_out("four", text, &bytes), HERON_INCOMPLETE);
+    bytes = 3;  // room for half of the second character
+    EXPECT_EQ(c::hand_out("a\xc3\xa9", text, &bytes), HERON_INCOMPLETE);
+    EXPECT_EQ(bytes, 4u);
+    EXPECT_STREQ(text, "a");
 }
 
 TEST(CVersions, OtherHeadersAreRefused) {
@@ -112,6 +117,22 @@ TEST(COptions, UninitializedOnesAreRefusedByName) {
         EXPECT_EQ(error.code(), ErrorCode::version_mismatch);
     }
     EXPECT_EQ(heron_slice_budget_init(nullptr), HERON_ERROR_INVALID_ARGUMENT);
+}
+
+// Of headers whose struct is shorter: nothing behind its end is read, which sanitizers see.
+TEST(COptions, HeadersAreCheckedBeforeTheRestIsRead) {
+    const auto older = std::make_unique<heron_struct>(heron_struct{sizeof(heron_struct), HERON_VERSION});
+    EXPECT_EQ(heron_plan_submit(nullptr, reinterpret_cast<const heron_submit_info*>(older.get()), nullptr),
+              HERON_ERROR_VERSION_MISMATCH);
+    heron_device_list* list = nullptr;
+    EXPECT_EQ(heron_device_list_create(reinterpret_cast<const heron_device_options*>(older.get()), &list),
+              HERON_ERROR_VERSION_MISMATCH);
+    float adapted = 0;
+    EXPECT_EQ(heron_adapted_damping(1, -1, -1, reinterpret_cast<const heron_damping_adaptation*>(older.get()),
+                                    &adapted),
+              HERON_ERROR_VERSION_MISMATCH);
+    EXPECT_EQ(heron_scale_learning_rates(nullptr, 0, reinterpret_cast<const heron_width_rules*>(older.get())),
+              HERON_ERROR_VERSION_MISMATCH);
 }
 
 TEST(COptions, DefaultsAreThoseOfCpp) {
