@@ -17,8 +17,8 @@ install(DIRECTORY shaders/core DESTINATION ${heron_shader_dir})
 install(FILES shaders/README.md DESTINATION ${heron_shader_dir})
 install(FILES cmake/heron_shader.cmake cmake/embed_spirv.cmake DESTINATION ${heron_cmake_dir})
 
-# A static heron needs its own libraries and the C++ runtime named by whoever links it without the help of a C++ compiler:
-# the runtime and libm of what this compiler links by itself, so libstdc++ or libc++, or nothing for MSVC.
+# A static heron needs its own libraries and the C++ runtime named by whoever links it without a C++ compiler: of what
+# this one links by itself, the runtime and libm, so libstdc++ or libc++, or nothing for MSVC.
 set(heron_cxx_runtime "")
 if(NOT BUILD_SHARED_LIBS)
     set(heron_cxx_runtime "${CMAKE_CXX_IMPLICIT_LINK_LIBRARIES}")

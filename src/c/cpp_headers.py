@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Reads structs, enumerations, optimizers and functions, with their comments, from the public C++ headers. Knows the
+"""Reads structs, enumerations, classes and functions, with their comments, from the public C++ headers. Knows the
 little of C++ that they use, and refuses the rest."""
 import re
 
-from coverage import CLASSES, NOT_PRESETS
+from coverage import NOT_PRESETS
 
 
 class Refusal(Exception):
@@ -31,11 +31,11 @@ class Enum:
 
 
 class Header:
-    """Structs, enumerations and optimizers of one header, with their comments."""
+    """Structs, enumerations, classes and functions of one header, with their comments."""
 
     def __init__(self, path):
         self.path = path
-        self.structs, self.enums, self.optimizers, self.functions = [], [], [], []
+        self.structs, self.enums, self.classes, self.optimizers, self.functions = [], [], [], [], []
         lines = path.read_text(encoding="utf-8").split("\n")
         start = lines.index("#pragma once")
         self.head = [line[3:] for line in lines[1:start]]
@@ -49,11 +49,14 @@ class Header:
             opening = re.match(r"(struct|enum class) (?:HERON_API )?(\w+)(?: : [\w:]+)? \{(.*)", line)
             optimizer = re.match(r"class HERON_API (\w+) : public (?:Layer)?Optimizer \{", line)
             function = re.match(r"(?:HERON_API|constexpr) [\w:<>,&* ]+?[ &*](\w+)\(", line)
-            known = re.match(r"class (?:HERON_API )?(\w+) ", line)
+            defined = re.match(r"class (?:HERON_API )?(\w+)(?: final)?(?: : [\w:, ]+)? \{$", line)
             if function:
                 self.functions.append(function[1])
-            if known and known[1] in CLASSES:
-                self.functions += self.public_functions(known[1], lines[i:lines.index("};", i)])
+            if defined:
+                self.classes.append(defined[1])
+                self.functions += self.public_functions(defined[1], lines[i:lines.index("};", i)])
+            elif re.match(r"class ", line) and not re.match(r"class \w+;", line):
+                raise Refusal(f"{path}: cannot read '{line}'")
             if optimizer:
                 self.optimizers.append(optimizer[1])
             elif path.parent.name == "optim" and ": public " in line:
@@ -75,15 +78,21 @@ class Header:
             comment = []
 
     def public_functions(self, name, body):
-        """Class::function of each public function that is no operator."""
+        """Class::function of each public function that is neither an operator nor a constructor."""
         found, public = [], False
         for line in body:
             if re.match(r"(public|private|protected):", line):
                 public = line == "public:"
             function = re.match(r"    (?:static |virtual )?(?:const )?[\w:<>,&* ]+?[ &*](\w+)\(", line)
-            if public and function and "operator" not in line and not line.startswith("    return"):
+            if public and function and function[1] != name and not re.match(r"    return|.*\boperator\b", line):
                 found.append(f"{name}::{function[1]}")
         return found
+
+    def struct_functions(self, name, body):
+        """Struct::function of each function of a plain struct's objects that is no operator."""
+        texts = [text.removeprefix("HERON_API ") for text, _, _ in members(body, ";")]
+        functions = [re.match(r"(?!static )[\w:<>*& ]+? (\w+)\(", text) for text in texts]
+        return [f"{name}::{function[1]}" for function in functions if function]
 
     def read_enum(self, name, comment, body):
         enum = Enum(name, comment)

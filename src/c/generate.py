@@ -2,22 +2,29 @@
 # SPDX-License-Identifier: MIT
 """Writes the part of the C API that mirrors C++ options, from the C++ headers: they are the only list of fields.
 
-    src/c/generate.py            writes include/heron/c/{types,optimizers}.h, src/c/{fields,optimizers}.inc and the
-                                 list of all of it for the tests, tests/c_api/list.inc
+    src/c/generate.py            writes include/heron/c/{types,optimizers}.h, src/c/{fields,optimizers}.inc, and for the
+                                 tests the list of all of it, tests/c_api/list.inc, and the layout of structs,
+                                 tests/c_api/layout.inc
     src/c/generate.py --check    writes nothing; fails, naming the file, where one of them is not what it should be
+    src/c/generate.py --unreleased
+                                 writes a layout that differs from what it was in this minor version, too: only as long
+                                 as no release has this version
 
 It reads every public header. What it cannot turn into C it refuses, so that nothing is left out silently: an optimizer,
 option, enumerator or named set of options either has its C counterpart, or stands in a list of coverage.py with the
 reason why not. To add an option or an optimizer: write the C++ header, run this, commit what it writes.
 """
 import argparse
+import collections
 import pathlib
 import re
 import sys
 import textwrap
 
 sys.dont_write_bytecode = True  # no __pycache__ among the sources
-from coverage import BY_HAND, CALLED, COVERED, CREATED_BY_HAND, FILLED, NOT_COVERED, SKIPPED, TYPES, VERSIONED
+from coverage import (BY_HAND, CALLED, CLASSES, COVERED, CREATED_BY_HAND, FILLED, FORMULAS, GRAPH_HEADERS,
+                      GRAPH_OPTIONS, IN_COMMENTS, NOT_COVERED, NOT_PRESETS, PLAIN_CLASSES, SKIPPED, TYPES, VERSIONED)
+import layout
 from cpp_headers import Header, Refusal, split_commas
 
 SCALARS = {"float": "float", "double": "double", "bool": "bool", "int": "int", "std::uint8_t": "uint8_t",
@@ -41,6 +48,7 @@ OPTIMIZERS_HEAD = """\
 // threads at once."""
 FIELDS_HEAD = "// Which field of C belongs to which of C++; included by c/convert.hpp."
 SOURCE_HEAD = "// The functions that are declared beside options; included by c/optimizers.cpp."
+LAYOUT = "tests/c_api/layout.inc"
 LIST_HEAD = "// Structs, and optimizers in their published forms, of the C API; included by tests."
 
 
@@ -91,30 +99,60 @@ class Api:
             for name, _, _ in header.structs:
                 folder = header.path.parent.name
                 public = folder == "optim" or name.endswith("Options") and folder != "linalg"
-                if public and name not in self.order and name not in BY_HAND and header.path.name != "curvature.hpp":
+                if public and name not in self.order and name not in BY_HAND and name not in GRAPH_OPTIONS and (
+                        header.path.name != "curvature.hpp"):
                     raise Refusal(f"{header.path}: {name} has no C counterpart; list it in TYPES or BY_HAND")
         for name, fields in BY_HAND.items():
             there = [field.name for field in self.read(name).fields]
             if there != fields.split():
                 raise Refusal(f"{name} is converted by hand, with the fields {fields.split()}; it has {there}")
-        written = "".join((include / "c" / name).read_text(encoding="utf-8")
-                          for name in ("base.h", "device.h", "plan.h", "schedule.h", "train.h"))
-        self.check_functions(set(re.findall(r"\b(heron_\w+)\(", written)))
+        written = {path.name: path.read_text(encoding="utf-8") for path in sorted((include / "c").glob("*.h"))
+                   if path.name not in ("types.h", "optimizers.h")}
+        declared = set(re.findall(r"\b(heron_\w+)\(", "".join(written.values())))
+        self.operations = {function for path in [*(include / "linalg").glob("*.hpp"), include / "curvature.hpp"]
+                           for function in Header(path).functions}
+        self.by_hand = written
+        self.counterparts = self.check_functions(declared)
+        for name, text in written.items():
+            self.check_comments(name, text)
 
     def check_functions(self, declared):
-        """Each function of a class or namespace that the C API covers is declared in C, too."""
+        """Each function of a class or namespace that the C API covers is declared in C, too, and so is each of several
+        of one name. Returns what they are called there, by the name without the class."""
+        called = {}
         for header in self.headers:
-            if header.path.parent.name == "linalg" or header.path.name in ("graph.hpp", "curvature.hpp"):
-                continue  # operations of graphs
-            for function in header.functions:
+            name = header.path.name
+            if name in GRAPH_HEADERS or header.path.parent.name + "/" in GRAPH_HEADERS:
+                continue
+            for name in header.classes:
+                if name not in CLASSES + PLAIN_CLASSES and name not in header.optimizers:
+                    raise Refusal(f"{header.path}: what is the class {name} in C? See CLASSES")
+            functions = header.functions + [function for name, _, body in header.structs
+                                            for function in header.struct_functions(name, body)]
+            for function, count in collections.Counter(functions).items():
                 owner, _, name = function.rpartition("::")
+                if owner in PLAIN_CLASSES or owner in header.optimizers and name == "options":
+                    continue
                 stem = (c_name(owner) if owner else "heron") + "_"
-                counterparts = {stem + name, stem + "get_" + name}
-                if function in CALLED:
-                    counterparts = {CALLED[function]}
-                if counterparts != {None} and not counterparts & declared:
-                    raise Refusal(f"{header.path}: {function}() has no C counterpart; write "
-                                  f"{sorted(counterparts)[-1]}(), or say in CALLED why there is none")
+                forms = CALLED.get(function, stem + ("get_" if stem + "get_" + name in declared else "") + name)
+                forms = forms if isinstance(forms, tuple) else (forms,)
+                if len(forms) != count:
+                    raise Refusal(f"{header.path}: there are {count} functions {function}(); list the C counterpart of "
+                                  "each in CALLED")
+                for form in forms:
+                    if form is not None and form not in declared:
+                        raise Refusal(f"{header.path}: {function}() has no C counterpart; write {form}(), or say in "
+                                      "CALLED why there is none")
+                if forms[0] is not None:
+                    called.setdefault(name, set()).add(forms[0])
+        return {name: forms.pop() for name, forms in called.items() if len(forms) == 1} | IN_COMMENTS
+
+    def check_comments(self, file, text):
+        """Comments of C name functions of C alone, but for operations of graphs, which are said to be C++."""
+        for line in text.split("\n"):
+            for name in re.findall(r"(?<![\w.])(\w+)\(", line.partition("//")[2]):
+                if not name.startswith("heron_") and name not in FORMULAS and name not in self.operations:
+                    raise Refusal(f"include/heron/c/{file}: a comment names {name}(), which C does not have: {line}")
 
     def read(self, name):
         header, _, comment, body = self.raw[name]
@@ -171,8 +209,8 @@ class Api:
             return ([f"{self.c_type(match[1])} {name}[{match[2]}];"], f"v.array(c.{name}, o.{name});")
         return ([f"{self.c_type(kind)} {name};"], f"v(c.{name}, o.{name});")
 
-    def reword(self, text):
-        """Names of C++ in a comment become those of C."""
+    def reword(self, text, struct=None):
+        """Names of C++ in a comment (of that struct) become those of C."""
         def qualified(match):
             owner, member = match.groups()
             if owner in self.enums and member in [value for value, _ in self.enums[owner].values]:
@@ -180,7 +218,13 @@ class Api:
             if owner in ("Plan", "Device", "Schedule", "Optimizer", "Buffer"):
                 return c_name(owner) + "_" + member
             return c_name(owner) + "." + member if owner in self.structs or owner in BY_HAND else match[0]
+        def call(match):
+            if struct and match[1] in [preset.name for preset in struct.presets]:
+                return f"{c_name(struct.name)}_{match[1]}("
+            return self.counterparts.get(match[1], match[1]) + "("
         text = re.sub(r"\b([A-Z]\w+)::(\w+)", qualified, text)
+        text = re.sub(r"\.then_(\w+)\(", r", heron_schedule_then_\1(", text)
+        text = re.sub(r"(?<![\w.])([a-z]\w+)\(", call, text)
         known = {"EvaluationWeights", *self.enums, *self.structs, *BY_HAND}
         text = re.sub(r"\b[A-Z]\w+Options\b", lambda m: c_name(m[0]) if m[0] in known else m[0], text)
         text = re.sub(r"\b(invalid_argument|corrupt_file|unsupported|internal)\b(?=\))",
@@ -189,14 +233,16 @@ class Api:
         return text.replace("nullopt: ", "without: ").replace("Throws", "Fails").replace("throws", "fails")
 
     def default_text(self, struct, field):
-        text = None if struct in FILLED else field.default
+        text = None if struct.name in FILLED else field.default
         if text in (None, "", "0", "0.0", "0.0f", "false", "nullptr", "VK_NULL_HANDLE") or field.kind == "std::string":
             return ""
-        text = re.sub(r"(?<=[\d.])f\b", "", self.reword(re.sub(r"\s+", " ", text)))
+        if any(re.search(rf"\b{function}\(", text) for _, function in NOT_PRESETS):
+            return f"as {c_name(struct.name)}_init() sets it"
+        text = re.sub(r"(?<=[\d.])f\b|(?<=\d)'(?=\d)", "", self.reword(re.sub(r"\s+", " ", text), struct))
         return "= " + text.replace("{.", ".").replace("}", "").replace("{", "")
 
-    def comment(self, lines, indent=""):
-        text = [self.reword(line) for line in lines]
+    def comment(self, lines, indent="", struct=None):
+        text = [self.reword(line, struct) for line in lines]
         return [indent + "//" + (" " + line if line else "") for line in rewrap(text, COLUMNS - len(indent) - 3)]
 
     def write_enum(self, enum):
@@ -212,14 +258,14 @@ class Api:
         return self.write_enum(self.enums[name]) if name in self.enums else self.write_struct(self.structs[name])
 
     def write_struct(self, struct):
-        out = self.comment(struct.comment)
+        out = self.comment(struct.comment, struct=struct)
         out.append(f"typedef struct {c_name(struct.name)} {{")
         if self.versioned(struct.name):
             out.append(f"    heron_struct header;  // by {c_name(struct.name)}_init()")
         for field in struct.fields:
             declarations, _ = self.declare(field)
-            remark = [self.reword(line) for line in field.comment]
-            default = self.default_text(struct.name, field)
+            remark = [self.reword(line, struct) for line in field.comment]
+            default = self.default_text(struct, field)
             if default:
                 remark[:1] = ["; ".join([default] + remark[:1])]
             if field.kind.startswith("std::map"):
@@ -251,7 +297,7 @@ class Api:
             exported = f"heron_init_{c[6:]}" + (f"_{preset.name}" if preset else "")
             value = f"{name}::{preset.name}({converted})" if preset else f"{name}{{}}"
             if preset:
-                out += self.comment(preset.comment)
+                out += self.comment(preset.comment, struct=struct)
             out += fold(f"HERON_API heron_result {exported}({c}* options, size_t bytes, uint32_t version{declared});")
             out += fold(f"static inline heron_result {inline}({c}* options{declared}) {{")
             out += [f"    return {exported}(options, sizeof *options, HERON_VERSION{arguments});", "}"]
@@ -343,15 +389,21 @@ class Api:
                       for preset in self.structs[name + "Options"].presets if not preset.parameters]
             for value, init in forms if name not in CREATED_BY_HAND else []:
                 tests += fold(f"HERON_C_OPTIMIZER({name}, ({value}), {options}, {init}, {made})")
+        self.check_comments("types.h", "\n".join(types))
+        self.check_comments("optimizers.h", "\n".join(optimizers))
         version = (root / "include" / "heron" / "version.hpp").read_text(encoding="utf-8")
         macros = re.findall(r"^#define HERON_VERSION_\w+ \d+$", version, re.M)
-        return {
+        headers = {
             "include/heron/c/types.h": header_file(TYPES_HEAD, macros + [""], ["heron/c/base.h", "heron/c/schedule.h"],
                                                    types),
             "include/heron/c/optimizers.h": header_file(OPTIMIZERS_HEAD, [], ["heron/c/types.h"], optimizers),
+        }
+        places = layout.table([*self.by_hand.values(), *headers.values()], [macro.split()[2] for macro in macros[:2]])
+        return headers | {
             "src/c/fields.inc": inc_file(FIELDS_HEAD, fields),
             "src/c/optimizers.inc": inc_file(SOURCE_HEAD, source),
             "tests/c_api/list.inc": inc_file(LIST_HEAD, tests),
+            LAYOUT: inc_file(layout.HEAD, places),
         }
 
 
@@ -408,10 +460,21 @@ def inc_file(head, body):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--check", action="store_true", help="write nothing, fail where a file is stale")
+    parser.add_argument("--unreleased", action="store_true", help="change the layout of structs within a version")
     parser.add_argument("--root", type=pathlib.Path, default=pathlib.Path(__file__).resolve().parents[2])
     arguments = parser.parse_args()
+    files = Api(arguments.root).files(arguments.root)
+    frozen = arguments.root / LAYOUT
+    changed = frozen.exists() and layout.broken(frozen.read_text(encoding="utf-8"), files[LAYOUT])
     stale = 0
-    for name, text in Api(arguments.root).files(arguments.root).items():
+    if changed and not arguments.unreleased:
+        refusal = (f"the layout of structs changes within a minor version, it was {changed}: raise "
+                   "HERON_VERSION_MINOR, or, as long as no release has it, run this with --unreleased")
+        if not arguments.check:
+            raise Refusal(refusal)
+        print(refusal, file=sys.stderr)
+        stale += 1
+    for name, text in files.items():
         path = arguments.root / name
         if path.exists() and path.read_text(encoding="utf-8") == text:
             continue

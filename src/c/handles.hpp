@@ -72,3 +72,22 @@ struct heron_metadata {
 struct heron_evaluation_weights {
     heron::EvaluationWeights weights;
 };
+
+struct heron_armijo_search {
+    heron::ArmijoSearch search;
+};
+
+struct heron_levenberg_marquardt {
+    heron::LevenbergMarquardt rule;
+};
+
+struct heron_gradient_damping_rule {
+    heron::GradientDampingRule rule;
+};
+
+struct heron_safetensors_reader {
+    explicit heron_safetensors_reader(heron::SafetensorsReader opened);
+    const heron::SafetensorsReader reader;
+    const heron_metadata metadata;
+    std::vector<heron_file_tensor> tensors;  // of the reader's; in C
+};

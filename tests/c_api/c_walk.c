@@ -56,6 +56,19 @@ static char* description(const heron_plan* plan) {
     return text;
 }
 
+// Other programs read a checkpoint as a file of tensors. `values`: room for those of a layer.
+static void look_into(const char* path, float* values) {
+    heron_safetensors_reader* reader = NULL;
+    OK(heron_safetensors_reader_create(path, NULL, &reader));
+    const heron_file_tensor* weight = heron_safetensors_reader_find(reader, "layers.0.weight");
+    CHECK(weight != NULL && weight->dtype == HERON_FILE_DTYPE_F32 && weight->rank == 2);
+    CHECK(weight->shape[0] == WIDTH && weight->shape[1] == DEPTH);
+    OK(heron_safetensors_reader_read_f32(reader, weight->name, values, weight->count));
+    const heron_metadata* texts = heron_safetensors_reader_metadata(reader);
+    CHECK(strcmp(heron_metadata_find(texts, "note"), "after one step") == 0);
+    heron_safetensors_reader_destroy(reader);
+}
+
 static heron_plan* compiled(const heron_device* device, heron_optimizer* const* optimizers) {
     heron_step_options options;
     OK(heron_step_options_init(&options));
@@ -123,6 +136,7 @@ static void walk(const char* select, const char* path) {
     OK(heron_plan_run(plan));
     const heron_metadata_entry note = {"note", "after one step"};
     OK(heron_save_checkpoint(plan, path, &note, 1));
+    look_into(path, trained);
     for (int i = 0; i < 3; ++i) OK(heron_plan_run(plan));
     OK(heron_buffer_read(of.weights, trained, bytes, 0));
     CHECK(memcmp(trained, values, bytes) != 0);

@@ -10,9 +10,13 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
-def check(root):
-    return subprocess.run([sys.executable, str(ROOT / "src/c/generate.py"), "--check", "--root", str(root)],
+def generate(root, *options):
+    return subprocess.run([sys.executable, str(ROOT / "src/c/generate.py"), "--root", str(root), *options],
                           capture_output=True, text=True, check=False)
+
+
+def check(root):
+    return generate(root, "--check")
 
 
 class GeneratedFiles(unittest.TestCase):
@@ -95,6 +99,49 @@ class Additions(unittest.TestCase):
         self.change("plan.hpp", "    void prewarm();", "    void prewarm();\n    bool warm() const;")
         self.expect_noticed("Plan::warm()")
 
+    def test_class(self):
+        self.change("train.hpp", "class HERON_API Schedule {",
+                    "class HERON_API Watcher {\npublic:\n    bool seen() const;\n};\n\nclass HERON_API Schedule {")
+        self.expect_noticed("Watcher")
+
+    def test_class_that_is_written_otherwise(self):
+        self.change("train.hpp", "class HERON_API Schedule {",
+                    "class Watcher { int seen; };\nclass HERON_API Schedule {")
+        self.expect_noticed("Watcher")
+
+    def test_function_of_one_optimizer(self):
+        self.change("optim/lion.hpp", "    const LionOptions& options()",
+                    "    float rate() const;\n    const LionOptions& options()")
+        self.expect_noticed("Lion::rate()")
+
+    def test_function_of_a_struct(self):
+        self.change("plan.hpp", "struct SliceResult {", "struct SliceResult {\n    bool empty() const;")
+        self.expect_noticed("SliceResult::empty()")
+
+    def test_overload_of_a_function_of_a_class(self):
+        self.change("plan.hpp", "    void prewarm();", "    void prewarm();\n    void prewarm(std::uint32_t threads);")
+        self.expect_noticed("Plan::prewarm()")
+
+    def test_overload_of_a_function(self):
+        self.change("train.hpp", "// Address of the f32",
+                    "HERON_API void set_learning_rate(Plan& plan, float lr);\n// Address of the f32")
+        self.expect_noticed("set_learning_rate()")
+
+    def test_overload_of_one_that_has_several(self):
+        self.change("scaling.hpp", "HERON_API void scale_damping(",
+                    "HERON_API void scale_learning_rates(std::span<Parameter> parameters);\n"
+                    "HERON_API void scale_damping(")
+        self.expect_noticed("3 functions scale_learning_rates()")
+
+    def test_comment_that_names_a_function_of_cpp(self):
+        self.change("train.hpp", "    bool accumulate = false;", "    bool accumulate = false;  // see write_table()")
+        self.expect_noticed("write_table()")
+
+    def test_comment_by_hand_that_names_a_function_of_cpp(self):
+        self.change("c/plan.h", "// Blocking copies of a whole state;",
+                    "// As write_table().\n// Blocking copies of a whole state;")
+        self.expect_noticed("write_table()")
+
     def test_function(self):
         self.change("train.hpp", "// Address of the f32", "HERON_API void stop(Plan& plan);\n// Address of the f32")
         self.expect_noticed("stop()")
@@ -102,6 +149,25 @@ class Additions(unittest.TestCase):
     def test_header(self):
         (self.root / "include/heron/more.hpp").write_text("#pragma once\n", encoding="utf-8")
         self.expect_noticed("more.hpp")
+
+    def test_layout_within_a_minor_version(self):
+        self.change("c/plan.h", "    heron_shape shape;\n} heron_state_entry;",
+                    "    heron_shape shape;\n    uint64_t bytes;\n} heron_state_entry;")
+        self.expect_noticed("HERON_LAYOUT_STRUCT(heron_state_entry, 88)")
+        self.assertNotEqual(generate(self.root).returncode, 0)
+        self.assertEqual(generate(self.root, "--unreleased").returncode, 0)
+        self.assertEqual(check(self.root).returncode, 0)
+
+    def test_order_of_enumerators(self):
+        self.change("optim/moments.hpp", "block8,", "block4,\n    block8,")
+        self.expect_noticed("HERON_LAYOUT_ENUMERATOR(HERON_MOMENT_FORMAT_BLOCK8")
+
+    def test_layout_of_another_minor_version(self):
+        self.change("optim/lion.hpp", "    Schedule schedule;", "    float more = 1.0f;\n    Schedule schedule;")
+        self.assertNotEqual(generate(self.root).returncode, 0)
+        self.change("version.hpp", "#define HERON_VERSION_MINOR 1", "#define HERON_VERSION_MINOR 2")
+        self.assertEqual(generate(self.root).returncode, 0)
+        self.assertEqual(check(self.root).returncode, 0)
 
     def test_version(self):
         self.change("version.hpp", "#define HERON_VERSION_PATCH 0", "#define HERON_VERSION_PATCH 1")

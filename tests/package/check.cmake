@@ -20,7 +20,7 @@ function(run)
     endif()
 endfunction()
 
-# pack(<build> <folder> <sources> <files>): the archive of a build's sources; where it lies unpacked, and its files' names.
+# pack(<build> <folder> <sources> <files>): archives a build's sources; says where they lie unpacked, and their names.
 function(pack build folder sources files)
     file(REMOVE_RECURSE ${folder})
     run(${CPACK} --config ${build}/CPackSourceConfig.cmake -B ${folder})
@@ -98,15 +98,16 @@ elseif(STEP STREQUAL "archive")
     if(NOT packed STREQUAL packed_again)
         message(FATAL_ERROR "packed again from ${sources}, the archive has other files")
     endif()
-    # The whole library would take minutes, and is built by other tests. Of it: that whatever it is made of is there, two
-    # shaders with what they include, and what the headers' users compile.
+    # The whole library would take minutes, and is built by other tests. Of it: that whatever it is made of is there,
+    # two shaders with what they include, and what the headers' users compile.
     if(GENERATOR STREQUAL Ninja)
         run(${offline} ${CMAKE_COMMAND} --build ${build} --target heron -- -n)
         run(${offline} ${CMAKE_COMMAND} --build ${build}
             --target generated/heron/spirv/adamw.hpp generated/heron/spirv/gemm_cpu.hpp)
     endif()
-    run(${CXX} -std=c++20 -fsyntax-only -DHERON_STATIC -I${sources}/include -isystem ${VULKAN} ${SOURCE}/first_use.cpp)
-    run(${CC} -std=c11 -fsyntax-only -DHERON_STATIC -I${sources}/include -isystem ${VULKAN} ${SOURCE}/first_use.c)
+    set(check_syntax -fsyntax-only -DHERON_STATIC -I${sources}/include -isystem ${VULKAN})
+    run(${CXX} -std=c++20 ${check_syntax} ${SOURCE}/first_use.cpp)
+    run(${CC} -std=c11 ${check_syntax} ${SOURCE}/first_use.c)
 elseif(STEP STREQUAL "run")
     run(${CMAKE_COMMAND} -E chdir ${downstream} ./${PROGRAM})
 elseif(STEP STREQUAL "pkg_config")

@@ -83,6 +83,10 @@ typedef struct heron_routing heron_routing;
 typedef struct heron_plan heron_plan;
 typedef struct heron_metadata heron_metadata;
 typedef struct heron_evaluation_weights heron_evaluation_weights;
+typedef struct heron_armijo_search heron_armijo_search;
+typedef struct heron_levenberg_marquardt heron_levenberg_marquardt;
+typedef struct heron_gradient_damping_rule heron_gradient_damping_rule;
+typedef struct heron_safetensors_reader heron_safetensors_reader;
 
 // Texts and bytes that Heron hands out go into the caller's memory: `*bytes` is its size before the call, and
 // what is needed (of texts with the final zero) after it. With NULL for the memory only the need is told;

@@ -548,7 +548,7 @@ typedef struct heron_dion2_options {
     heron_shape_factor shape_factor;  // = HERON_SHAPE_FACTOR_SQRT_RATIO; of the whole matrix
     heron_conv_factor conv_factor;  // = HERON_CONV_FACTOR_MATRIX
     heron_moment_format moments;  // = HERON_MOMENT_FORMAT_F32; of M; f32 or bf16
-    heron_polar_options polar;  // = dion_polar()
+    heron_polar_options polar;  // as heron_dion2_options_init() sets it
     heron_schedule schedule;
 } heron_dion2_options;
 
@@ -852,7 +852,8 @@ typedef struct heron_kron_torch_options {
     // = 1.0; A fit in every 1 / (this times the schedule's factor)-th step, counted from the last one; (0,
     // 1]. The default schedule: 1 for 500 steps, then e^(-0.001 (t - 500)) down to 0.03.
     float update_probability;
-    heron_schedule update_schedule;  // = heron_schedule_constant(1.0, 500).then_exponential(0.030017, 3506)
+    // = heron_schedule_constant(1.0, 500), heron_schedule_then_exponential(0.030017, 3506)
+    heron_schedule update_schedule;
     float balance_probability;  // = 0.01; [0, 1]
     heron_schedule balance_schedule;
     float clip_rms;  // = 1.1; finite, >= 0; 0: none
@@ -1027,8 +1028,8 @@ typedef struct heron_mkor_options {
     double beta1;  // = 0.9; of Adam, [0, 1)
     double beta2;  // = 0.999
     float eps;  // = 1e-8; finite, >= 0
-    bool second_order;  // = true; what set_second_order() changes
-    bool has_switching;  // MKOR-H: for report_loss()
+    bool second_order;  // = true; what heron_plan_set_second_order() changes
+    bool has_switching;  // MKOR-H: for heron_plan_report_loss()
     heron_mkor_switch switching;
     heron_schedule schedule;
 } heron_mkor_options;
@@ -1077,7 +1078,7 @@ typedef struct heron_mousse_options {
     heron_decay_form decay;  // = HERON_DECAY_FORM_DECOUPLED
     heron_shape_factor shape_factor;  // = HERON_SHAPE_FACTOR_SQRT_RATIO
     heron_moment_format moments;  // = HERON_MOMENT_FORMAT_F32; of M
-    // = .coefficients = newton_schulz_coefficients("you5"), .eps = 1e-8; you5, norm + 1e-8
+    // = .coefficients = heron_polar_options_set("you5"), .eps = 1e-8; you5, norm + 1e-8
     heron_polar_options polar;
     heron_schedule schedule;
 } heron_mousse_options;
@@ -1173,8 +1174,8 @@ typedef enum heron_subspace_rule {
 // How a basis moves.
 typedef struct heron_subspace_descent_options {
     heron_subspace_rule rule;  // = HERON_SUBSPACE_RULE_ADAMW
-    // = 1.0 / 200; Finite, >= 0; the schedule of the weights' rate multiplies it (set_learning_rate() does
-    // not). 1 / update_proj_gap in the authors' code.
+    // = 1.0 / 200; Finite, >= 0; the schedule of the weights' rate multiplies it
+    // (heron_plan_set_learning_rate() does not). 1 / update_proj_gap in the authors' code.
     float rate;
     double beta1;  // = 0.9; [0, 1)
     double beta2;  // = 0.999; [0, 1); the authors' Lion: 0.99
@@ -1289,7 +1290,7 @@ typedef struct heron_nordion2_options {
     heron_shape_factor shape_factor;  // = HERON_SHAPE_FACTOR_SQRT_RATIO; of the whole matrix
     heron_conv_factor conv_factor;  // = HERON_CONV_FACTOR_MATRIX
     heron_moment_format moments;  // = HERON_MOMENT_FORMAT_F32; of M; f32 or bf16
-    heron_polar_options polar;  // = heron_dion2_options.dion_polar()
+    heron_polar_options polar;  // as heron_nordion2_options_init() sets it
     heron_schedule schedule;
 } heron_nordion2_options;
 
@@ -1866,7 +1867,7 @@ typedef enum heron_shampoo4bit_root {
 typedef struct heron_shampoo4bit_options {
     heron_struct header;  // by heron_shampoo4bit_options_init()
     heron_shampoo4bit_base base;  // = HERON_SHAMPOO4BIT_BASE_SGD
-    float lr;  // = 0.1; finite, >= 0; AdamW's: 0.001, adamw()
+    float lr;  // = 0.1; finite, >= 0; AdamW's: 0.001, heron_shampoo4bit_options_adamw()
     double momentum;  // = 0.9; mu of SGD, [0, 1)
     bool nesterov;  // of SGD
     double beta1;  // = 0.9; of AdamW, [0, 1)

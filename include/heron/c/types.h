@@ -148,12 +148,12 @@ typedef struct heron_plan_options {
 // Memory for heron_plan_bind. Offsets are multiples of 256 bytes. Of each range the plan uses the first
 // ..._bytes(), which overlap neither those of another range nor an external tensor of the graph.
 typedef struct heron_plan_memory {
-    heron_buffer_range state;  // at least state_bytes(); lives as long as the training
-    // At least workspace_bytes(). Plans that do not run at the same time may share it; a plan runs until the
-    // last slice of its step has finished.
+    heron_buffer_range state;  // at least heron_plan_state_bytes(); lives as long as the training
+    // At least heron_plan_workspace_bytes(). Plans that do not run at the same time may share it; a plan runs
+    // until the last slice of its step has finished.
     heron_buffer_range workspace;
-    heron_buffer_range tables;  // at least table_bytes(); mapped and coherent
-    heron_buffer_range readback;  // at least readback_bytes(); mapped and coherent
+    heron_buffer_range tables;  // at least heron_plan_table_bytes(); mapped and coherent
+    heron_buffer_range readback;  // at least heron_plan_readback_bytes(); mapped and coherent
 } heron_plan_memory;
 
 typedef struct heron_semaphore_value {
@@ -185,8 +185,8 @@ typedef struct heron_slice_result {
     double expected_ns;
 } heron_slice_result;
 
-// An input layer is a matrix of width x data, not a table of words, or a network's first filters: route()
-// knows the latter by their place, the former only has who says so.
+// An input layer is a matrix of width x data, not a table of words, or a network's first filters:
+// heron_routing_create() knows the latter by their place, the former only has who says so.
 typedef enum heron_role {
     HERON_ROLE_AUTOMATIC = 0,
     HERON_ROLE_HIDDEN_MATRIX = 1,
@@ -322,7 +322,8 @@ HERON_API heron_result heron_init_width_rules_mup_adam(heron_width_rules* option
 static inline heron_result heron_width_rules_mup_adam(heron_width_rules* options, double base) {
     return heron_init_width_rules_mup_adam(options, sizeof *options, HERON_VERSION, base);
 }
-// Shampoo without graft, exponents of 1/4 a side. A graft brings its own rule: mup_adam() with Adam's.
+// Shampoo without graft, exponents of 1/4 a side. A graft brings its own rule: heron_width_rules_mup_adam()
+// with Adam's.
 HERON_API heron_result heron_init_width_rules_mup_shampoo(heron_width_rules* options, size_t bytes,
                                                           uint32_t version, double base);
 static inline heron_result heron_width_rules_mup_shampoo(heron_width_rules* options, double base) {
@@ -354,7 +355,7 @@ static inline heron_result heron_width_rules_mup_foof(heron_width_rules* options
 // with Adam, times the width with SGD. SGD's matrices and embeddings grow as width^1/2 where the
 // readout's gradient is scaled like its output (the official code's constraint "to_output_scale"). Input
 // layers count as matrices there: without HERON_ROLE_INPUT. Besides: parameters of residual branches
-// scale_learning_rates(..., depth^-1/2), and make_decay_independent().
+// heron_scale_learning_rates_by(..., depth^-1/2), and heron_make_decay_independent().
 HERON_API heron_result heron_init_width_rules_u_mup_adam(heron_width_rules* options, size_t bytes,
                                                          uint32_t version);
 static inline heron_result heron_width_rules_u_mup_adam(heron_width_rules* options) {
@@ -376,8 +377,9 @@ HERON_API heron_result heron_init_width_rules_dion(heron_width_rules* options, s
 static inline heron_result heron_width_rules_dion(heron_width_rules* options) {
     return heron_init_width_rules_dion(options, sizeof *options, HERON_VERSION);
 }
-// AdamW whose rates follow mup_adam() (arXiv 2510.15262): lambda of matrices grows as sqrt(width), so
-// that singular values, sqrt(lr / lambda) width^0.75, keep the gain of a layer. Give vectors no decay.
+// AdamW whose rates follow heron_width_rules_mup_adam() (arXiv 2510.15262): lambda of matrices grows as
+// sqrt(width), so that singular values, sqrt(lr / lambda) width^0.75, keep the gain of a layer. Give vectors
+// no decay.
 HERON_API heron_result heron_init_width_rules_decay_adamw(heron_width_rules* options, size_t bytes,
                                                           uint32_t version, double base);
 static inline heron_result heron_width_rules_decay_adamw(heron_width_rules* options, double base) {
@@ -473,6 +475,124 @@ typedef struct heron_kfac_clip {
     // parameters' lr_scale are left out.
     float predicted_change;
 } heron_kfac_clip;
+
+// How a search begins: at min(increase alpha, largest), or where the last one ended; goldstein also
+// lengthens.
+typedef enum heron_search_start {
+    HERON_SEARCH_START_INCREASE = 0,
+    HERON_SEARCH_START_CONSERVATIVE = 1,
+    HERON_SEARCH_START_GOLDSTEIN = 2,
+    HERON_SEARCH_START_MAX_ENUM = 0x7fffffff  // makes it 32 bits wide; no value
+} heron_search_start;
+
+// S. Vaswani et al., arXiv 1905.09997, with the constants of EGN.
+typedef struct heron_armijo_options {
+    heron_struct header;  // by heron_armijo_options_init()
+    double largest;  // = 1; the learning rate
+    double aggressiveness;  // = 0.9; in (0, 1): c = 1 - aggressiveness of Armijo's condition
+    double decrease;  // = 0.8; in (0, 1)
+    double increase;  // = 1.5; >= 1
+    uint32_t max_trials;  // = 15; shorter steps; the one after that is taken as it is if its loss is finite
+    heron_search_start start;  // = HERON_SEARCH_START_INCREASE
+} heron_armijo_options;
+
+HERON_API heron_result heron_init_armijo_options(heron_armijo_options* options, size_t bytes,
+                                                 uint32_t version);
+static inline heron_result heron_armijo_options_init(heron_armijo_options* options) {
+    return heron_init_armijo_options(options, sizeof *options, HERON_VERSION);
+}
+
+// Levenberg-Marquardt: lambda by the ratio of the decrease and the model's. EGN's factors; those of the trust
+// region in the same authors' later library are 1.5 and 0.5.
+typedef struct heron_levenberg_marquardt_options {
+    heron_struct header;  // by heron_levenberg_marquardt_options_init()
+    double lambda;  // = 1
+    double raise;  // = 1.01; where the ratio is below `bad`, above `good`
+    double lower;  // = 0.99
+    double bad;  // = 0.25
+    double good;  // = 0.75
+    double smallest;  // = 1e-12
+    double largest;  // = 1e6
+} heron_levenberg_marquardt_options;
+
+HERON_API heron_result heron_init_levenberg_marquardt_options(heron_levenberg_marquardt_options* options,
+                                                              size_t bytes, uint32_t version);
+static inline heron_result heron_levenberg_marquardt_options_init(heron_levenberg_marquardt_options* options) {
+    return heron_init_levenberg_marquardt_options(options, sizeof *options, HERON_VERSION);
+}
+
+// Dampings by the norm of the gradient, for trial loops: step with heron_gradient_damping_rule_lambda(), then
+// tell what came of it.
+typedef enum heron_gradient_damping {
+    // lambda = |g| / gamma; accepted if f - f+ >= |g+|^2 / (8 lambda), then gamma doubles, else it halves.
+    // (A. Semenov,
+    // M. Jaggi, N. Doikov: Gradient-Normalized Smoothness, arXiv 2506.13710, algorithm 1.)
+    HERON_GRADIENT_DAMPING_NORMALIZED_SMOOTHNESS = 0,
+    // lambda = h |g|^power; accepted if g+^T (x - x+) >= |g+|^2 / (4 lambda), then h / 4, else 4 h. (N.
+    // Doikov, K.
+    // Mishchenko, Y. Nesterov: Super-Universal Regularized Newton Method, arXiv 2208.05888.)
+    HERON_GRADIENT_DAMPING_SUPER_UNIVERSAL = 1,
+    // lambda = sqrt(h |g|); accepted if the loss falls, then h / 2, else 2 h.
+    HERON_GRADIENT_DAMPING_SQUARE_ROOT = 2,
+    HERON_GRADIENT_DAMPING_MAX_ENUM = 0x7fffffff  // makes it 32 bits wide; no value
+} heron_gradient_damping;
+
+typedef struct heron_gradient_damping_options {
+    heron_struct header;  // by heron_gradient_damping_options_init()
+    heron_gradient_damping rule;  // = HERON_GRADIENT_DAMPING_NORMALIZED_SMOOTHNESS
+    double initial;  // = 1; gamma, or h
+    double smallest;  // = 1e-9; of gamma after an accepted step (super_universal: of h; the official 1e-5)
+    double epsilon;  // = 1e-8; added to gamma below |g|
+    double power;  // = 1; of |g|, super_universal
+    uint32_t max_trials;  // = 40; the last one is taken if its loss is finite and the system could be solved
+} heron_gradient_damping_options;
+
+HERON_API heron_result heron_init_gradient_damping_options(heron_gradient_damping_options* options,
+                                                           size_t bytes, uint32_t version);
+static inline heron_result heron_gradient_damping_options_init(heron_gradient_damping_options* options) {
+    return heron_init_gradient_damping_options(options, sizeof *options, HERON_VERSION);
+}
+
+// Element types that a state file may hold.
+typedef enum heron_file_dtype {
+    HERON_FILE_DTYPE_F64 = 0,
+    HERON_FILE_DTYPE_F32 = 1,
+    HERON_FILE_DTYPE_F16 = 2,
+    HERON_FILE_DTYPE_BF16 = 3,
+    HERON_FILE_DTYPE_I64 = 4,
+    HERON_FILE_DTYPE_I32 = 5,
+    HERON_FILE_DTYPE_I16 = 6,
+    HERON_FILE_DTYPE_I8 = 7,
+    HERON_FILE_DTYPE_U64 = 8,
+    HERON_FILE_DTYPE_U32 = 9,
+    HERON_FILE_DTYPE_U16 = 10,
+    HERON_FILE_DTYPE_U8 = 11,
+    HERON_FILE_DTYPE_BOOLEAN = 12,
+    HERON_FILE_DTYPE_MAX_ENUM = 0x7fffffff  // makes it 32 bits wide; no value
+} heron_file_dtype;
+
+typedef struct heron_safetensors_limits {
+    heron_struct header;  // by heron_safetensors_limits_init()
+    uint64_t header_bytes;  // = 100000000; a longer header is refused before memory is taken for it
+} heron_safetensors_limits;
+
+HERON_API heron_result heron_init_safetensors_limits(heron_safetensors_limits* options, size_t bytes,
+                                                     uint32_t version);
+static inline heron_result heron_safetensors_limits_init(heron_safetensors_limits* options) {
+    return heron_init_safetensors_limits(options, sizeof *options, HERON_VERSION);
+}
+
+typedef struct heron_safetensors_write_options {
+    heron_struct header;  // by heron_safetensors_write_options_init()
+    // = true; Wait until the file has reached the disk; false survives a killed process, not a power cut.
+    bool sync;
+} heron_safetensors_write_options;
+
+HERON_API heron_result heron_init_safetensors_write_options(heron_safetensors_write_options* options,
+                                                            size_t bytes, uint32_t version);
+static inline heron_result heron_safetensors_write_options_init(heron_safetensors_write_options* options) {
+    return heron_init_safetensors_write_options(options, sizeof *options, HERON_VERSION);
+}
 
 #ifdef __cplusplus
 }
