@@ -37,6 +37,12 @@ FNR == 1 { top = 1 }
     set_in = 0
     if (top == 2) top = 0
     behind = 0
+    # Doxygen takes no comment behind a type.
+    if ($0 ~ /^(enum|struct|class) / && match($0, /  +\/\/ /)) {
+        say("", "///", " " substr($0, RSTART + RLENGTH))
+        print substr($0, 1, RSTART - 1)
+        next
+    }
     if (match($0, /[;,{})\]a-z0-9]  +\/\/ /) && $0 !~ /\/\/ namespace/) {
         at = RSTART + RLENGTH
         behind = at - 2

@@ -20,7 +20,7 @@
 
 namespace heron {
 
-enum class Severity { debug, info, warning, error };
+enum class Severity { debug, info, warning, error };  // of a line of the log
 // Called from the thread that calls Heron. Must not call back into Heron. Silent when empty.
 using LogCallback = std::function<void(Severity, std::string_view)>;
 
@@ -218,7 +218,7 @@ public:
     // One line: which device was taken and why.
     std::string explain() const;
 
-    VkInstance instance() const;
+    VkInstance instance() const;  // handles: created by Heron, or adopted
     VkPhysicalDevice physical_device() const;
     VkDevice handle() const;
     std::uint32_t queue_family() const;

@@ -51,7 +51,7 @@ struct HERON_API Tensor {
     Tensor reshape(const Shape& to) const;
 };
 
-enum class Access : std::uint8_t { read, write, read_write };
+enum class Access : std::uint8_t { read, write, read_write };  // what an operation does with an operand
 
 // Value of a specialization constant; ids are the SPEC_ constants of core/shared.h, or an application's own
 // from 64 on.

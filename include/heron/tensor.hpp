@@ -15,7 +15,7 @@
 
 namespace heron {
 
-enum class DType : std::uint32_t { f32 = 0, f16 = 1, bf16 = 2, u32 = 3 };
+enum class DType : std::uint32_t { f32 = 0, f16 = 1, bf16 = 2, u32 = 3 };  // of elements on the device
 
 HERON_API const char* to_string(DType dtype);  // "f32", ...
 constexpr std::uint64_t bytes_of(DType dtype) { return dtype == DType::f16 || dtype == DType::bf16 ? 2 : 4; }

@@ -10,7 +10,7 @@
 
 namespace heron {
 
-struct Version {
+struct Version {  // as MAJOR.MINOR.PATCH
     int major, minor, patch;
 };
 

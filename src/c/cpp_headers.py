@@ -46,7 +46,8 @@ class Header:
             if line.startswith("//"):
                 comment.append(line[3:])
                 continue
-            opening = re.match(r"(struct|enum class) (?:HERON_API )?(\w+)(?: : [\w:]+)? \{(.*)", line)
+            code, _, behind = line.partition("  // ")
+            opening = re.match(r"(struct|enum class) (?:HERON_API )?(\w+)(?: : [\w:]+)? \{(.*)", code)
             optimizer = re.match(r"class HERON_API (\w+) : public (?:Layer)?Optimizer \{", line)
             function = re.match(r"(?:HERON_API|constexpr) [\w:<>,&* ]+?[ &*](\w+)\(", line)
             defined = re.match(r"class (?:HERON_API )?(\w+)(?: final)?(?: : [\w:, ]+)? \{$", line)
@@ -64,6 +65,8 @@ class Header:
             if opening:
                 kind, name, rest = opening.groups()
                 body = []
+                if behind:
+                    comment.append(behind[0].upper() + behind[1:] + ".")
                 if rest.endswith("};"):
                     body = [part.strip() + "," for part in rest[:-2].split(",") if part.strip()]
                 else:

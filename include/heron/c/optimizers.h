@@ -218,6 +218,7 @@ typedef struct heron_refresh_policy {
 // Adafactor (arXiv 1804.04235) as torch.optim.Adafactor and Hugging Face's transformers have it, any shape.
 // Formulas, state and costs: heron/optim/adafactor.hpp.
 
+// Whose denominators and decay.
 typedef enum heron_adafactor_form {
     HERON_ADAFACTOR_FORM_TORCH = 0,
     HERON_ADAFACTOR_FORM_TRANSFORMERS = 1,
@@ -337,6 +338,7 @@ HERON_API heron_result heron_adamw_create(const heron_device* device, const hero
 // ryyzn9/AuON), Hybrid after Newton-Schulz. For parameters of any number of axes.
 // Formulas, state and costs: heron/optim/auon.hpp.
 
+// The formula of the authors' code or of the paper.
 typedef enum heron_auon_form {
     HERON_AUON_FORM_CODE = 0,
     HERON_AUON_FORM_PAPER = 1,
@@ -663,6 +665,7 @@ typedef enum heron_galore_moments {
     HERON_GALORE_MOMENTS_MAX_ENUM = 0x7fffffff  // makes it 32 bits wide; no value
 } heron_galore_moments;
 
+// What steps in the subspace, and takes vectors.
 typedef enum heron_galore_inner {
     HERON_GALORE_INNER_ADAMW = 0,
     HERON_GALORE_INNER_ADAFACTOR = 1,
@@ -901,6 +904,7 @@ HERON_API heron_result heron_lion_create(const heron_device* device, const heron
 // layers, but another Lookahead.
 // Formulas, state and costs: heron/optim/lookahead.hpp.
 
+// What becomes of it at a synchronization.
 typedef enum heron_lookahead_momentum {
     HERON_LOOKAHEAD_MOMENTUM_NONE = 0,
     HERON_LOOKAHEAD_MOMENTUM_RESET = 1,
@@ -989,6 +993,7 @@ typedef enum heron_mkor_recurrence {
     HERON_MKOR_RECURRENCE_MAX_ENUM = 0x7fffffff  // makes it 32 bits wide; no value
 } heron_mkor_recurrence;
 
+// What takes the preconditioned gradient.
 typedef enum heron_mkor_base {
     HERON_MKOR_BASE_SGD = 0,
     HERON_MKOR_BASE_ADAM = 1,
@@ -1223,6 +1228,7 @@ HERON_API heron_result heron_online_subspace_descent_create(const heron_device* 
 // last s projected gradients, l among them:
 // Formulas, state and costs: heron/optim/natural_galore.hpp.
 
+// Projection of the shorter side, or of both.
 typedef enum heron_natural_galore_form {
     HERON_NATURAL_GALORE_FORM_PAPER = 0,
     HERON_NATURAL_GALORE_FORM_CORE = 1,
@@ -1970,6 +1976,7 @@ HERON_API heron_result heron_init_singd_options(heron_singd_options* options, si
 static inline heron_result heron_singd_options_init(heron_singd_options* options) {
     return heron_init_singd_options(options, sizeof *options, HERON_VERSION);
 }
+// kfac_like, and alpha1 = 0
 HERON_API heron_result heron_init_singd_options_ikfac(heron_singd_options* options, size_t bytes,
                                                       uint32_t version);
 static inline heron_result heron_singd_options_ikfac(heron_singd_options* options) {

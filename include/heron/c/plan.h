@@ -41,6 +41,7 @@ HERON_API heron_result heron_plan_record_initialize(heron_plan* plan, VkCommandB
 // ... or submits it on the device's queue and waits.
 HERON_API heron_result heron_plan_initialize(heron_plan* plan);
 
+// Where an external tensor is from now on.
 typedef struct heron_rebinding {
     const char* name;  // of an external tensor: <parameter>, <parameter>.grad, <weight>.inputs, ...
     heron_tensor_view view;
@@ -71,6 +72,7 @@ HERON_API heron_result heron_plan_record_slice(heron_plan* plan, VkCommandBuffer
 // A step has been begun and not completed; false for NULL.
 HERON_API bool heron_plan_slice_pending(const heron_plan* plan);
 
+// What a submission waits for and signals, and how it is made.
 typedef struct heron_submit_info {
     heron_struct header;  // by heron_submit_info_init()
     uint32_t wait_count;
@@ -132,12 +134,14 @@ HERON_API heron_result heron_plan_hazards(const heron_plan* plan, char* text, si
 
 // --- State
 
+// A tensor that the optimizers keep between steps.
 typedef struct heron_state_entry {
     const char* name;  // belongs to the plan
     heron_dtype dtype;
     heron_shape shape;
 } heron_state_entry;
-HERON_API uint32_t heron_plan_state_count(const heron_plan* plan);
+HERON_API uint32_t heron_plan_state_count(const heron_plan* plan);  // 0 for NULL
+// Fails (HERON_ERROR_INVALID_ARGUMENT) for an index that is not below the count.
 HERON_API heron_result heron_plan_get_state(const heron_plan* plan, uint32_t index, heron_state_entry* entry);
 // Blocking copies of a whole state; no submission that uses the plan may be in flight. Nothing is written into
 // a step that is begun and not complete (HERON_ERROR_INVALID_ARGUMENT).

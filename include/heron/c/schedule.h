@@ -16,6 +16,7 @@ extern "C" {
 
 #define HERON_SCHEDULE_PIECES 8
 
+// How a piece goes from one factor to another.
 typedef enum heron_schedule_kind {
     HERON_SCHEDULE_KIND_CONSTANT = 0,
     HERON_SCHEDULE_KIND_LINEAR = 1,
@@ -24,6 +25,7 @@ typedef enum heron_schedule_kind {
     HERON_SCHEDULE_KIND_MAX_ENUM = 0x7fffffff  // makes it 32 bits wide; no value
 } heron_schedule_kind;
 
+// A part of a schedule.
 typedef struct heron_schedule_piece {
     heron_schedule_kind kind;
     uint32_t steps;  // how long; 0 = for ever

@@ -80,6 +80,7 @@ HERON_API heron_result heron_polar_options_set_express(heron_polar_options* pola
 
 // --- Routing: where each parameter should go
 
+// Where one parameter should go, and why.
 typedef struct heron_route {
     const char* name;  // texts belong to the heron_routing
     heron_role role;   // resolved
@@ -109,13 +110,16 @@ HERON_API heron_result heron_routing_report(const heron_routing* routing, char* 
 // --- Rules for other widths and depths (heron/scaling.hpp). They multiply the parameters' scales, each once,
 // before heron_optimizer_add(); all fail (HERON_ERROR_INVALID_ARGUMENT) before they change any.
 
+// lr_scale by each parameter's role and width; ..._by(): all by one factor.
 HERON_API heron_result heron_scale_learning_rates(heron_parameter* parameters, uint32_t count,
                                                   const heron_width_rules* rules);
 HERON_API heron_result heron_scale_learning_rates_by(heron_parameter* parameters, uint32_t count, double factor);
+// weight_decay_scale by each parameter's role and width.
 HERON_API heron_result heron_scale_weight_decay(heron_parameter* parameters, uint32_t count,
                                                 const heron_width_rules* rules);
 // weight_decay_scale divided by lr_scale: a parameter loses the same share whatever its rate's factor.
 HERON_API heron_result heron_make_decay_independent(heron_parameter* parameters, uint32_t count);
+// damping_scale by each parameter's widths; the numbers were tuned at `base_width`.
 HERON_API heron_result heron_scale_damping(heron_parameter* parameters, uint32_t count, double base_width);
 
 // --- Compilation
@@ -128,6 +132,7 @@ HERON_API heron_result heron_compile(const heron_device* device, heron_optimizer
 
 // --- While it runs
 
+// Read from mapped memory, without a stall: of the last step that the GPU has begun.
 HERON_API heron_result heron_plan_status(const heron_plan* plan, heron_step_status* status);
 // Sets the base learning rate of one optimizer of the plan from the next step that the device begins (a step
 // in flight may see either value). The schedule's factor still multiplies it. Fails

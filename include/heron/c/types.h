@@ -19,6 +19,7 @@
 extern "C" {
 #endif
 
+// Of elements on the device.
 typedef enum heron_dtype {
     HERON_DTYPE_F32 = 0,
     HERON_DTYPE_F16 = 1,
@@ -48,6 +49,7 @@ typedef struct heron_tensor_view {
     uint64_t device;  // heron_device_id() of the device that made the view; 0: not known, and not checked
 } heron_tensor_view;
 
+// Of a line of the log.
 typedef enum heron_severity {
     HERON_SEVERITY_DEBUG = 0,
     HERON_SEVERITY_INFO = 1,

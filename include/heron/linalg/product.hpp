@@ -10,7 +10,7 @@
 
 namespace heron {
 
-enum class Transpose : std::uint32_t { no = 0, yes = 1 };
+enum class Transpose : std::uint32_t { no = 0, yes = 1 };  // whether an operand's transpose takes its place
 
 // Whether the sum over k may be split over workgroups, which costs a second dispatch (a level of the plan).
 enum class SplitK : std::uint32_t {

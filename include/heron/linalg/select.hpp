@@ -9,7 +9,7 @@
 
 namespace heron {
 
-enum class SortOrder : std::uint32_t { ascending = 0, descending = 1 };
+enum class SortOrder : std::uint32_t { ascending = 0, descending = 1 };  // the smallest first, or the largest
 
 // indices[r][i] = column of the i-th element of row r of `keys` in that order; `indices` is u32 of the shape
 // of `keys` (f32, f16 or bf16, with or without gaps between rows). Stable: equal keys keep their order, in

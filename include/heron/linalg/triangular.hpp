@@ -12,7 +12,7 @@ namespace heron {
 
 // Which half of a matrix holds it; the other half is neither read nor trusted.
 enum class Triangle : std::uint32_t { lower = 0, upper = 1 };
-enum class Side : std::uint32_t { left = 0, right = 1 };
+enum class Side : std::uint32_t { left = 0, right = 1 };  // where the triangular matrix stands
 
 struct TriangularOptions {
     Triangle triangle = Triangle::lower;

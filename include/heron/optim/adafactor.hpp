@@ -21,7 +21,7 @@
 
 namespace heron {
 
-enum class AdafactorForm { torch, transformers };
+enum class AdafactorForm { torch, transformers };  // whose denominators and decay
 
 enum class AdafactorRate {
     capped,    // min(lr, 1 / sqrt(t)): torch; with lr = 0.01 the relative step of the paper

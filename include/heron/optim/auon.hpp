@@ -25,7 +25,7 @@
 
 namespace heron {
 
-enum class AuonForm { code, paper };
+enum class AuonForm { code, paper };  // the formula of the authors' code or of the paper
 
 struct AuonOptions {
     float lr = 0.24f;        // finite, >= 0; the authors' code, as are the other defaults

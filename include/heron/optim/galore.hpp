@@ -45,7 +45,7 @@ enum class GaLoreProjection {
     full,  // both: r x r
 };
 
-enum class GaLoreInner { adamw, adafactor, lion };
+enum class GaLoreInner { adamw, adafactor, lion };  // what steps in the subspace, and takes vectors
 
 // What becomes of moments when the basis changes from P to P'.
 enum class GaLoreMoments {

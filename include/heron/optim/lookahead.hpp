@@ -31,7 +31,7 @@ namespace heron {
 
 struct PsgdInputs;  // psgd.hpp
 
-enum class LookaheadMomentum { none, reset, pullback };
+enum class LookaheadMomentum { none, reset, pullback };  // what becomes of it at a synchronization
 
 struct LookaheadOptions {
     std::uint32_t steps = 5;  // >= 1; the authors' code, as all defaults here

@@ -52,7 +52,7 @@ enum class MkorRecurrence {
     printed,
 };
 
-enum class MkorBase { sgd, adam };
+enum class MkorBase { sgd, adam };  // what takes the preconditioned gradient
 
 // When MKOR-H's second order ends. Of the losses since it began, m_k is the mean of the k-th `window`, and
 // f_k = m_(k-1) - m_k its fall. Second order pays while f_k is at least `share` of the first fall that was

@@ -33,7 +33,7 @@
 
 namespace heron {
 
-enum class NaturalGaLoreForm { paper, core };
+enum class NaturalGaLoreForm { paper, core };  // projection of the shorter side, or of both
 
 enum class NaturalGaLoreBasis {
     singular,  // renewed by decompositions, as GaLore's

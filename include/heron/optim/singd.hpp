@@ -63,7 +63,7 @@ struct SingdOptions {
     ConvScaling conv_scaling = ConvScaling::shared;
     Schedule schedule;
 
-    HERON_API static SingdOptions ikfac();
+    HERON_API static SingdOptions ikfac();  // kfac_like, and alpha1 = 0
     // The code of arXiv 2302.09738: dense, lr_cov 2e-4 in the first 101 steps and 2e-3 up to the 500th,
     // weight decay 1e-2 after 20 refreshes, convolutions scaled as alecwangcq's, whose statistics it has.
     //
