@@ -164,6 +164,44 @@ TEST_P(WoodburyTest, SolvesMatchFloat64) {
     }
 }
 
+// Around the sizes of blocks and workgroups, to the largest; in every type, in batches.
+TEST_P(WoodburyTest, LargeWindowsMatchFloat64) {
+    struct Case {
+        std::uint64_t s, items;
+        DType dtype;
+    };
+    for (const Case& c : {Case{128, 3, DType::f32}, Case{256, 2, DType::f16}, Case{257, 2, DType::f32},
+                          Case{512, 1, DType::bf16}, Case{1023, 1, DType::f16}, Case{1024, 1, DType::f32}}) {
+        const std::uint64_t d = c.s + c.s / 2 + 1;
+        Graph graph(device());
+        std::vector<Matrix> u, y, b;
+        for (std::uint64_t item = 0; item < c.items; ++item) {
+            const auto seed = static_cast<unsigned>(10 * c.s + item);
+            Matrix rows = random_matrix(c.s, d, seed);
+            rows.rowwise() += Eigen::RowVectorXd(3 * random_matrix(1, d, seed + 5).row(0));
+            u.push_back(rounded(rows, c.dtype));
+            y.push_back(rounded(random_matrix(c.s, 1, seed + 6), DType::f32));
+            b.push_back(rounded(random_matrix(d, 1, seed + 7), DType::f32));
+        }
+        const float weight = 1.0f / static_cast<float>(c.s), lambda = 0.1f;
+        const WoodburyOptions options{.lambda = lambda, .weight = weight};
+        const PlacedWindow w = window(graph, u, c.dtype);
+        const Placed py = place(graph, y), pb = place(graph, b);
+        const Placed range = blank(graph, c.items, d, 1), solution = blank(graph, c.items, d, 1);
+        window_gram(graph, w.window);
+        woodbury_range(graph, w.window, py.tensor, range.tensor, options);
+        woodbury_solve(graph, w.window, pb.tensor, solution.tensor, options);
+        run(graph);
+        for (std::size_t item = 0; item < c.items; ++item) {
+            const std::string what = std::to_string(c.s) + " rows, " + std::string(to_string(c.dtype));
+            check_range(u[item], static_cast<double>(lambda), static_cast<double>(weight), y[item],
+                        range.read()[item], what);
+            check_solve(u[item], static_cast<double>(lambda), static_cast<double>(weight), b[item],
+                        solution.read()[item], false, what);
+        }
+    }
+}
+
 // The range form keeps its digits where b is in the span of the rows, and the other one cannot.
 TEST_P(WoodburyTest, TheRangeFormKeepsItsDigits) {
     Graph graph(device());
