@@ -6,8 +6,8 @@
 //
 // Members 2 p and 2 p + 1 of N are a pair of opposite signs, s = 1 and -1. Matrices of pair p are W + s sigma
 // / sqrt(r) A_p B_p^T with A_p m x r and B_p n x r of standard normal numbers, other parameters w + s sigma
-// z_p. Noise is never stored: a forward plan and an update plan draw the same, from counters. For a layer y =
-// x W^T of a network:
+// z_p. No noise is kept: a forward plan and an update plan draw the same numbers, from counters, into memory
+// that plans share with whatever else is temporary. For a layer y = x W^T of a network:
 //
 //   forward:  noise = low_rank_noise(graph, population, tensor, m, n, rank);
 //             perturbed_linear(graph, x, weight, noise, sigma, y);  // ...; scores by whatever judges the
