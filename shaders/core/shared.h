@@ -70,7 +70,7 @@ const uint ELEMENTS_SINGLE = 1;  // word by word, an invocation's elements side 
                                  // once, neighbouring invocations side by side
 const uint ELEMENTS_AVERAGE = 2; // parameters have a moving average
 // Of one algorithm:
-const uint SGD_MOMENTUM = 4;      // SignSGD and layers too: there is a momentum
+const uint SGD_MOMENTUM = 4;      // SignSGD, layers and 4-bit Shampoo too: there is a momentum
 const uint ADAMW_AMSGRAD = 8;
 const uint MUON_NORM = 16;       // leaves partial norms of U
 const uint ACCUMULATE_FINITE = 32; // sums of finite gradients stay finite

@@ -4,7 +4,7 @@
 //
 //   S <- S + G, or S + rate1 (G - S);  copy = G
 //
-// One workgroup takes rounds x workgroup size quads.
+// S may be kept in bf16: then exact = S before it is rounded, too. One workgroup takes rounds x workgroup size quads.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/subspace.h"
@@ -14,6 +14,7 @@
 #include "core/half.glsl"
 #include "optim/parameter.glsl"
 #include "optim/gradient.glsl"
+#include "optim/moment.glsl"
 
 void main() {
     if (nothing_to_do())
@@ -27,7 +28,10 @@ void main() {
     uint begin = quad_begin(j, group, rounds);
     begin_gradient(j);
     uint flags = p.jobs.job[j].flags;
-    F32x4 sum = p.jobs.job[j].sum;
+    U32x4 sum = p.jobs.job[j].sum.quads;
+    U32 sum_words = p.jobs.job[j].sum.words;
+    uint parameter = p.jobs.job[j].sum.parameter;
+    F32x4 exact = p.jobs.job[j].exact;
     F32x4 copy = p.jobs.job[j].copy;
     AdamWHyperRef hyper = p.jobs.job[j].hyper;
     float rate = (flags & SUM_EMA) != 0u ? hyper.h.rate1 : 1.0;
@@ -40,9 +44,11 @@ void main() {
         uint i = first + 4u * q;
         vec4 g = load_gradient(i, valid);
         if ((flags & (SUM_PLAIN | SUM_EMA)) != 0u) {
-            vec4 s = load_state(sum, i, valid);
+            vec4 s = load_moment(sum, i, valid);
             vec4 change = (flags & SUM_EMA) != 0u ? rate * (g - s) : g;
-            store_state(sum, i, valid, s + change);
+            store_moment(sum, sum_words, i, valid, s + change, moment_draws(parameter, i));
+            if ((flags & SUM_EXACT) != 0u)
+                store_state(exact, 4u * q, valid, s + change);
         }
         if ((flags & SUM_COPY) != 0u)
             store_state(copy, 4u * q, valid, g);

@@ -5,6 +5,7 @@
 #define HERON_OPTIM_LAYER_H
 
 #include "linalg/factor.h"
+#include "optim/moment.h"
 #include "optim/parameter.h"
 
 HERON_SHARED_BEGIN
@@ -42,7 +43,7 @@ struct LayerUpdateJob {
     ParameterOperand parameter;
     F32              direction;
     F32              factor;     // one float (LAYER_FACTOR)
-    F32x4            momentum;   // SGD_MOMENTUM
+    MomentOperand    momentum;   // SGD_MOMENTUM
     LayerHyperRef    hyper;
     ElementRange     range;
     uint             cols;

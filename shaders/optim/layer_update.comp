@@ -15,6 +15,7 @@
 #include "core/half.glsl"
 #include "optim/parameter.glsl"
 #include "optim/weight.glsl"
+#include "optim/moment.glsl"
 #include "optim/layer_direction.glsl"
 
 vec4 keep_numbers(vec4 x) {
@@ -56,9 +57,10 @@ void main() {
         d = clamp(d, -LARGEST_GRADIENT, LARGEST_GRADIENT);
         vec4 update = d;
         if ((FLAGS & SGD_MOMENTUM) != 0u) {
-            F32x4 momentum = p.jobs.job[j].momentum;
-            vec4 b = h.momentum * load_state(momentum, i, valid) + h.rate * d;
-            store_state(momentum, i, valid, b);
+            U32x4 momentum = p.jobs.job[j].momentum.quads;
+            U32 momentum_words = p.jobs.job[j].momentum.words;
+            vec4 b = h.momentum * load_moment(momentum, i, valid) + h.rate * d;
+            store_moment(momentum, momentum_words, i, valid, b, moment_draws(p.jobs.job[j].momentum.parameter, i));
             update = (flags & LAYER_NESTEROV) != 0u ? d + h.momentum * b : b;
         }
         update_weight(i, valid, decoupled ? kept * w : w, lr * update);

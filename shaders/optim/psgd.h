@@ -4,6 +4,7 @@
 #ifndef HERON_OPTIM_PSGD_H
 #define HERON_OPTIM_PSGD_H
 
+#include "optim/moment.h"
 #include "optim/parameter.h"
 
 HERON_SHARED_BEGIN
@@ -25,7 +26,7 @@ layout(buffer_reference, scalar, buffer_reference_align = 4) readonly buffer Psg
 // psgd_moment.comp: m <- b m + (1 - b) g; x = correction m, or g without momentum.
 struct PsgdMomentJob {
     GradientOperand gradient;
-    F32x4           momentum; // PSGD_MOMENTUM
+    MomentOperand   momentum; // PSGD_MOMENTUM
     F32x4           x;        // PSGD_DIRECTION
     F32             partials; // sums of |g| (PSGD_SUM_GRADIENT) or |x| (PSGD_SUM_DIRECTION), one a workgroup
     PsgdHyperRef    hyper;

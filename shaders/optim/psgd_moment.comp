@@ -15,6 +15,7 @@
 #include "core/reduce.glsl"
 #include "optim/parameter.glsl"
 #include "optim/gradient.glsl"
+#include "optim/moment.glsl"
 
 void main() {
     if (nothing_to_do())
@@ -27,7 +28,9 @@ void main() {
     uint begin = quad_begin(j, group, rounds);
     uint flags = p.jobs.job[j].flags;
     begin_gradient(j);
-    F32x4 momentum = p.jobs.job[j].momentum;
+    U32x4 momentum = p.jobs.job[j].momentum.quads;
+    U32 momentum_words = p.jobs.job[j].momentum.words;
+    uint parameter = p.jobs.job[j].momentum.parameter;
     F32x4 x = p.jobs.job[j].x;
     PsgdHyperRef hyper = p.jobs.job[j].hyper;
     PsgdHyper h = hyper.h;
@@ -51,8 +54,8 @@ void main() {
         vec4 g = load_gradient(i, valid);
         vec4 direction = g;
         if ((flags & PSGD_MOMENTUM) != 0u) {
-            vec4 m = decay * load_state(momentum, i, valid) + rate * g;
-            store_state(momentum, i, valid, m);
+            vec4 m = decay * load_moment(momentum, i, valid) + rate * g;
+            store_moment(momentum, momentum_words, i, valid, m, moment_draws(parameter, i));
             direction = clamp_finite(h.correction * m, DTYPE_F32);
         }
         if ((flags & PSGD_DIRECTION) != 0u)

@@ -3,6 +3,7 @@
 #ifndef HERON_OPTIM_SHAMPOO4BIT_H
 #define HERON_OPTIM_SHAMPOO4BIT_H
 
+#include "optim/moment.h"
 #include "optim/parameter.h"
 
 HERON_SHARED_BEGIN
@@ -90,8 +91,8 @@ struct Shampoo4BitUpdateJob {
     F32              unit;
     F32              gradient_norm;  // of `gradient`
     F32              direction_norm;
-    F32x4            moment1;        // momentum (SHAMPOO4BIT_MOMENTUM), or m (SHAMPOO4BIT_ADAMW)
-    F32x4            moment2;        // SHAMPOO4BIT_ADAMW
+    MomentOperand    moment1;        // momentum (SGD_MOMENTUM), or m (SHAMPOO4BIT_ADAMW)
+    MomentOperand    moment2;        // SHAMPOO4BIT_ADAMW
     Shampoo4BitHyperRef hyper;
     ElementRange     range;
     uint             start;          // before this step the direction is the gradient
@@ -101,10 +102,9 @@ struct Shampoo4BitUpdateJob {
 };
 
 const uint SHAMPOO4BIT_START = 1;
-const uint SHAMPOO4BIT_MOMENTUM = 2;
-const uint SHAMPOO4BIT_NESTEROV = 4;
-const uint SHAMPOO4BIT_ADAMW = 8;
-const uint SHAMPOO4BIT_LAST = 16; // there is no M_k any more
+const uint SHAMPOO4BIT_NESTEROV = 2;
+const uint SHAMPOO4BIT_ADAMW = 4;
+const uint SHAMPOO4BIT_LAST = 8; // there is no M_k any more
 
 HERON_SHARED_END
 

@@ -8,12 +8,15 @@
 // One workgroup takes rounds x workgroup size quads.
 #version 460
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+#define PHILOX_COMPACT
 #include "optim/shampoo4bit.h"
 
 #define JOB Shampoo4BitUpdateJob
 #include "core/kernel.glsl"
 #include "core/half.glsl"
 #include "optim/parameter.glsl"
+#include "optim/moment.glsl"
 #include "optim/weight.glsl"
 
 // Squares, and the momentum's sum, stay in range.
@@ -31,11 +34,11 @@ void main() {
     begin_weight(j);
     uint flags = p.jobs.job[j].flags;
     bool raw = p.control.c.step < p.jobs.job[j].start;
-    bool has_moment = (flags & (SHAMPOO4BIT_ADAMW | SHAMPOO4BIT_MOMENTUM)) != 0u;
     F32x4 gradient = p.jobs.job[j].gradient;
     F32x4 direction = p.jobs.job[j].direction;
-    F32x4 moment1 = p.jobs.job[j].moment1;
-    F32x4 moment2 = p.jobs.job[j].moment2;
+    U32x4 moment1 = p.jobs.job[j].moment1.quads;
+    U32 moment1_words = p.jobs.job[j].moment1.words;
+    uint parameter = p.jobs.job[j].moment1.parameter;
     F32 units = p.jobs.job[j].unit;
     F32 gradient_norms = p.jobs.job[j].gradient_norm;
     F32 direction_norms = p.jobs.job[j].direction_norm;
@@ -69,14 +72,17 @@ void main() {
         g = limited(clamp_finite(g, DTYPE_F32));
         vec4 kept = w;
         vec4 update;
-        vec4 m = vec4(0.0);
-        if (has_moment)
-            m = load_state(moment1, i, valid);
-        if ((flags & SHAMPOO4BIT_ADAMW) != 0u) {
-            vec4 v = load_state(moment2, i, valid);
+        // With a momentum there is no AdamW: a kernel of its own, whose code is shorter.
+        if ((FLAGS & SGD_MOMENTUM) == 0u && (flags & SHAMPOO4BIT_ADAMW) != 0u) {
+            U32x4 moment2 = p.jobs.job[j].moment2.quads;
+            U32 moment2_words = p.jobs.job[j].moment2.words;
+            vec4 m = load_moment(moment1, i, valid);
+            vec4 v = load_moment(moment2, i, valid);
             m = m + h.rate1 * (g - m);
             v = v + h.rate2 * (g * g - v);
-            store_state(moment2, i, valid, v);
+            uvec4 draws = moment_draws(parameter, i);
+            store_moment(moment1, moment1_words, i, valid, m, draws);
+            store_moment(moment2, moment2_words, i, valid, v, draws >> 16);
             vec4 denominator = safe_sqrt(v * h.denominator_scale) + h.eps;
             bvec4 positive = greaterThan(denominator, vec4(0.0));
             vec4 numerator = lr * (m * h.moment_scale);
@@ -85,14 +91,13 @@ void main() {
         } else {
             g = limited(g + clamp_finite(weight_decay * w, DTYPE_F32));
             update = g;
-            if ((flags & SHAMPOO4BIT_MOMENTUM) != 0u) {
-                m = h.momentum * m + g;
+            if ((FLAGS & SGD_MOMENTUM) != 0u) {
+                vec4 m = h.momentum * load_moment(moment1, i, valid) + g;
+                store_moment(moment1, moment1_words, i, valid, m, moment_draws(parameter, i));
                 update = (flags & SHAMPOO4BIT_NESTEROV) != 0u ? g + h.momentum * m : m;
             }
             update *= lr;
         }
-        if (has_moment)
-            store_state(moment1, i, valid, m);
         update_weight(i, valid, kept, update);
     }
 }

@@ -10,7 +10,8 @@ HERON_SHARED_BEGIN
 // gradient_sum.comp
 struct GradientSumJob {
     GradientOperand gradient;
-    F32x4           sum;     // SUM_EMA or SUM_PLAIN; else unused
+    MomentOperand   sum;     // SUM_EMA or SUM_PLAIN; else unused
+    F32x4           exact;   // the sum before it is rounded, as `copy` (SUM_EXACT)
     F32x4           copy;    // the gradient, indexed from the range's first element (SUM_COPY)
     AdamWHyperRef   hyper;   // SUM_EMA
     ElementRange    range;
@@ -21,13 +22,14 @@ struct GradientSumJob {
 const uint SUM_PLAIN = 1; // S <- S + G
 const uint SUM_EMA = 2;   // S <- S + rate1 (G - S)
 const uint SUM_COPY = 4;
+const uint SUM_EXACT = 8;
 
 // subspace_adam.comp
 struct SubspaceAdamJob {
     F32x4         gradient;  // in the basis
     F32x4         direction; // may be the gradient
     F32x4         moment1;
-    F32x4         moment2;
+    MomentOperand moment2;
     U32           since;    // of each slot (ADAM_RESET)
     AdamWHyperRef hyper;
     ElementRange  range;    // of moment2, and with ADAM_MOMENT of moment1; the others begin at its first element

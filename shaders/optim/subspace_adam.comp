@@ -3,7 +3,7 @@
 //
 //   m <- m + r1 (a - m)      v <- v + r2 (a^2 - v)      D = (m s) / (sqrt(v d) + eps)        s, d: see adamw.comp
 //
-// Conda's m comes from elsewhere (without ADAM_MOMENT). A slot is a row or column of a, the coefficients of one vector
+// Conda's m comes from elsewhere (without ADAM_MOMENT), and v may be kept in bf16. A slot is a row or column of a, the coefficients of one vector
 // of the basis; where it holds its vector since this step, its moments begin at 0 (ADAM_RESET). A quotient 0 / 0 counts
 // as 0. One workgroup takes rounds x workgroup size quads.
 #version 460
@@ -14,6 +14,7 @@
 #include "core/kernel.glsl"
 #include "core/half.glsl"
 #include "optim/parameter.glsl"
+#include "optim/moment.glsl"
 
 void main() {
     if (nothing_to_do())
@@ -29,7 +30,9 @@ void main() {
     F32x4 gradient = p.jobs.job[j].gradient;
     F32x4 result = p.jobs.job[j].direction;
     F32x4 moment1 = p.jobs.job[j].moment1;
-    F32x4 moment2 = p.jobs.job[j].moment2;
+    U32x4 moment2 = p.jobs.job[j].moment2.quads;
+    U32 moment2_words = p.jobs.job[j].moment2.words;
+    uint parameter = p.jobs.job[j].moment2.parameter;
     U32 since = p.jobs.job[j].since;
     uint slots = p.jobs.job[j].slots;
     uint item_elements = p.jobs.job[j].item_elements;
@@ -47,7 +50,7 @@ void main() {
         // Products of the largest gradients exceed what can be squared.
         vec4 a = clamp(load_state(gradient, 4u * q, valid), -LARGEST_GRADIENT, LARGEST_GRADIENT);
         vec4 m = load_state(moment1, (flags & ADAM_MOMENT) != 0u ? i : 4u * q, valid);
-        vec4 v = load_state(moment2, i, valid);
+        vec4 v = load_moment(moment2, i, valid);
         if ((flags & ADAM_RESET) != 0u) {
             for (uint k = 0u; k < valid; ++k) {
                 uint e = 4u * q + k;
@@ -63,7 +66,8 @@ void main() {
             store_state(moment1, i, valid, m);
         }
         v = v + h.rate2 * (a * a - v);
-        store_state(moment2, i, valid, v);
+        // The lower halves of the draws are those of Conda's m, in gradient_sum.comp.
+        store_moment(moment2, moment2_words, i, valid, v, moment_draws(parameter, i) >> 16);
         vec4 denominator = safe_sqrt(v * h.denominator_scale) + h.eps;
         bvec4 defined = greaterThan(denominator, vec4(0.0));
         vec4 direction = mix(vec4(0.0), (m * h.moment_scale) / mix(vec4(1.0), denominator, defined), defined);

@@ -13,6 +13,7 @@
 #include "optim/adamw.hpp"
 #include "optim/checks.hpp"
 #include "optim/matrix_update.hpp"
+#include "optim/moments.hpp"
 #include "optim/subspace.hpp"
 
 namespace heron {
@@ -45,6 +46,7 @@ Conda::Conda(const Device& device, const CondaOptions& options)
                  "between 1 and gap");
     check_option("Conda", "scale", o.scale, o.scale >= 0, "finite and not below 0");
     check_enum("Conda", "side", o.side, CondaSide::longer);
+    check_moments("Conda", o.moments, MomentFormat::bf16);
 }
 
 void Conda::check(const Parameter& parameter) const {
@@ -65,7 +67,7 @@ std::string Conda::options_text() const {
            " scale=" + number_text(options_.scale) +
            " side=" + std::to_string(static_cast<int>(options_.side)) +
            // Nothing where it is on: checkpoints from before there was a choice stay good.
-           (options_.bias_correction ? "" : " bias_correction=0");
+           (options_.bias_correction ? "" : " bias_correction=0") + moments_text(options_.moments);
 }
 
 // gpu::AdamWHyper
@@ -86,7 +88,7 @@ void Conda::build(StepBuilder& step) const {
     for (const StepBuilder::Item& item : step.items()) {
         if (options_.gap == 0 || is_vector(*item.parameter)) {
             graph.set_stage("conda adam");
-            add_adamw(step, item, gpu::ADAMW_DECAY_AFTER);
+            add_adamw(step, item, gpu::ADAMW_DECAY_AFTER, false, options_.moments);
             continue;
         }
         const std::vector<MatrixBatch> batches =
@@ -100,8 +102,9 @@ void Conda::build(StepBuilder& step) const {
             basis_count += batch.items * side_of(batch) * batch.short_side();
             moment_count += batch.items * batch.short_side() * batch.short_side();
         }
-        const Tensor m = step.state(item, "m", DType::f32, item.weight.shape);
-        const Tensor v = step.state(item, "v", DType::f32, longer ? Shape{moment_count} : item.weight.shape);
+        const DType dtype = moment_dtype(options_.moments);
+        const Tensor m = step.state(item, "m", dtype, item.weight.shape);
+        const Tensor v = step.state(item, "v", dtype, longer ? Shape{moment_count} : item.weight.shape);
         const Tensor bases = step.state(item, "basis", DType::f32, Shape{basis_count});
         const std::uint64_t phase =
             std::uint64_t{options_.gap} * (turn++ % options_.stagger) / options_.stagger;
@@ -112,9 +115,8 @@ void Conda::build(StepBuilder& step) const {
             const bool right = batch.tall() != longer;
             const Tensor basis = part_of(bases, first_of_basis, Shape{batch.items, side_of(batch), k});
             first_of_basis += basis.shape.count();
-            const Tensor moment = part_of(m, batch.first, batch.shape());
             graph.set_stage("conda momentum");
-            const Tensor gradient = add_gradient_copy(step, item, batch, m, GradientSum::average);
+            const auto [gradient, moment] = add_gradient_average(step, item, batch, m);
             graph.set_stage("conda basis");
             graph.set_section({options_.gap, static_cast<std::uint32_t>(phase), phase != 0});
             const Tensor values = graph.temporary(DType::f32, Shape{batch.items, k});
@@ -129,7 +131,7 @@ void Conda::build(StepBuilder& step) const {
             project(graph, right, moment, basis, moment_in_basis, false);
             graph.set_stage("conda adam");
             add_subspace_adam(
-                step, direction,
+                step, item, direction,
                 {.m = moment_in_basis, .update = false, .v = v, .first = first_of_v, .since = {}}, direction);
             first_of_v += projected.count();
             graph.set_stage("conda project");

@@ -128,7 +128,7 @@ void DctAdamW::build(StepBuilder& step) const {
             graph.set_stage("dct_adamw gradient");
             Tensor a;  // A
             if (error) {
-                add_gradient_sum(step, item, batch, error, GradientSum::plain);
+                add_gradient_sum(step, item, batch, error);
                 a = part_of(error, batch.first, batch.shape());
             } else {
                 a = coded ? add_coded_gradient(step, item, batch, batch_codes)
@@ -166,7 +166,7 @@ void DctAdamW::build(StepBuilder& step) const {
             graph.set_stage("dct_adamw adam");
             const Tensor direction = graph.temporary(DType::f32, selected.shape);
             add_subspace_adam(
-                step, selected,
+                step, item, selected,
                 {.m = m, .v = v, .first = first_moment, .since = since, .slots_are_columns = batch.tall()},
                 direction);
             first_moment += selected.shape.count();

@@ -8,6 +8,7 @@
 
 #include "heron/linalg/reduce.hpp"
 #include "optim/checks.hpp"
+#include "optim/moments.hpp"
 #include "optim/psgd_factors.hpp"
 #include "optim/psgd_step.hpp"
 
@@ -66,6 +67,7 @@ KronTorch::KronTorch(const Device& device, const KronTorchOptions& options)
     check_option("KronTorch", "balance_probability", o.balance_probability,
                  o.balance_probability >= 0 && o.balance_probability <= 1, "in [0, 1]");
     check_option("KronTorch", "clip_rms", o.clip_rms, o.clip_rms >= 0, "finite and not below 0");
+    check_moments("KronTorch", o.moments, MomentFormat::bf16);
 }
 
 void KronTorch::add(Parameter parameter, const TensorView& draws) {
@@ -86,7 +88,7 @@ std::string KronTorch::options_text() const {
            " momentum_into_fit=" + number(o.momentum_into_fit) + " merge_axes=" + number(o.merge_axes) +
            " update_probability=" + number_text(o.update_probability) +
            " balance_probability=" + number_text(o.balance_probability) +
-           " clip_rms=" + number_text(o.clip_rms);
+           " clip_rms=" + number_text(o.clip_rms) + moments_text(o.moments);
 }
 
 // gpu::PsgdHyper and the gates
@@ -126,6 +128,7 @@ void KronTorch::build(StepBuilder& step) const {
         graph.set_stage("kron momentum");
         const PsgdMoment moment = add_psgd_moment(step, item,
                                                   {.momentum = options_.momentum,
+                                                   .moments = options_.moments,
                                                    .correct = true,
                                                    .sums = true,
                                                    .of_gradient = !options_.momentum_into_fit});

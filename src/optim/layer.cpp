@@ -15,13 +15,14 @@
 #include "linalg/integers.hpp"
 #include "optim/checks.hpp"
 #include "optim/layer.h"
+#include "optim/moments.hpp"
 
 namespace heron {
 
 namespace {
 
 static_assert(sizeof(gpu::LayerGradientJob) == 56);
-static_assert(sizeof(gpu::LayerUpdateJob) == 128);
+static_assert(sizeof(gpu::LayerUpdateJob) == 144);
 static_assert(sizeof(gpu::LayerMeanJob) == 32);
 static_assert(sizeof(gpu::LayerRowsJob) == 128);
 
@@ -289,6 +290,7 @@ void check_momentum_step(std::string_view optimizer, const MomentumStep& o) {
     check_option(optimizer, "momentum", o.momentum, o.momentum >= 0 && o.momentum < 1, "in [0, 1)");
     check_option(optimizer, "dampening", o.dampening, o.dampening >= 0 && o.dampening <= 1, "in [0, 1]");
     check_option(optimizer, "weight_decay", o.weight_decay, o.weight_decay >= 0, "finite and not below 0");
+    check_moments(optimizer, o.moments, MomentFormat::bf16);
     if (o.nesterov && o.momentum == 0) refuse(std::string(optimizer) + ": nesterov needs a momentum above 0");
     if (o.nesterov && o.dampening != 0)
         refuse(std::string(optimizer) + ": dampening is " + number_text(o.dampening) +
@@ -299,7 +301,7 @@ std::string momentum_step_text(const MomentumStep& o) {
     return " momentum=" + number_text(o.momentum) + " dampening=" + number_text(o.dampening) +
            " nesterov=" + std::to_string(o.nesterov) + " weight_decay=" + number_text(o.weight_decay) +
            " decoupled_decay=" + std::to_string(o.decoupled_decay) +
-           " decay_from=" + std::to_string(o.decay_from);
+           " decay_from=" + std::to_string(o.decay_from) + moments_text(o.moments);
 }
 
 void add_layer_update(StepBuilder& step, const LayerItem& item, const Tensor& direction, const Tensor& factor,
@@ -307,9 +309,9 @@ void add_layer_update(StepBuilder& step, const LayerItem& item, const Tensor& di
     using Job = gpu::LayerUpdateJob;
     for_each_parameter(item, [&](const StepBuilder::Item& parameter, const Columns& columns) {
         const std::uint64_t count = parameter.weight.shape.count();
-        const Tensor b = momentum.momentum > 0
-                             ? step.state(parameter, "momentum", DType::f32, parameter.weight.shape)
-                             : Tensor();
+        const MomentState b = momentum.momentum > 0
+                                  ? moment_state(step, parameter, "momentum", momentum.moments)
+                                  : MomentState();
         const ElementGrid grid = step.elements(count);
         Job job{};
         job.parameter = step.parameter_operand(parameter);
@@ -323,16 +325,17 @@ void add_layer_update(StepBuilder& step, const LayerItem& item, const Tensor& di
         std::vector<Operand> operands{{offsetof(Job, hyper), step.hyper(), Access::read},
                                       {offsetof(Job, direction), direction, Access::read}};
         if (factor) operands.push_back({offsetof(Job, factor), factor, Access::read});
-        if (b) operands.push_back({offsetof(Job, momentum), b, Access::read_write});
+        if (b) add_moment(operands, offsetof(Job, momentum), job.momentum, parameter, b.values, 0, count);
         StepBuilder::add_parameter(operands, offsetof(Job, parameter), parameter, 0, count);
         Operation operation = make_operation(kUpdate, job, std::move(operands), grid.groups);
         operation.constants = {{gpu::SPEC_THREADS, grid.threads},
                                step.variant(b ? gpu::SGD_MOMENTUM : 0),
                                {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(parameter.weight.dtype)}};
+        if (b) specialize_moments(operation, b.values.dtype);
         operation.reason = step.variant_reason();
         operation.flops = 8.0 * static_cast<double>(count);
-        operation.bytes =
-            (StepBuilder::parameter_bytes(parameter) + 4.0 + (b ? 8.0 : 0.0)) * static_cast<double>(count);
+        operation.bytes = (StepBuilder::parameter_bytes(parameter) + 4.0 + (b ? b.bytes() : 0.0)) *
+                          static_cast<double>(count);
         step.graph().add(std::move(operation));
     });
 }

@@ -97,7 +97,8 @@ std::vector<HyperValue> layer_hyper(float lr, const Schedule& schedule, const Mo
 void check_momentum_step(std::string_view optimizer, const MomentumStep& momentum);
 std::string momentum_step_text(const MomentumStep& momentum);
 // Takes the step with `direction` (over LAYER_UNIT, as layer_gradient() is) times `factor`, one f32, where it
-// is given. States <parameter>.momentum, none without momentum. One level; 24 bytes an element.
+// is given. States <parameter>.momentum in the format that is asked for, none without momentum. One level; 24
+// bytes an element, in bf16 20.
 void add_layer_update(StepBuilder& step, const LayerItem& item, const Tensor& direction, const Tensor& factor,
                       const MomentumStep& momentum);
 

@@ -329,7 +329,7 @@ Tensor LowRankInner::direction(std::size_t batch, const Tensor& low) {
     } else if (m_scale_) {
         add_adam8(batch, low, result);
     } else {
-        add_subspace_adam(step_, low,
+        add_subspace_adam(step_, item_, low,
                           {.m = m_.whole(), .v = v_.whole(), .first = m_.first(batch), .since = {}}, result);
     }
     return result;

@@ -350,6 +350,8 @@ Mkor::Mkor(const Device& device, const MkorOptions& options)
     check_momentum_step("Mkor", o.step);
     if (o.base == MkorBase::adam && o.step.decoupled_decay)
         refuse("Mkor: decoupled_decay is set, which Adam's step here does not have; use SGD");
+    if (o.base == MkorBase::adam && o.step.moments != MomentFormat::f32)
+        refuse("Mkor: moments must be f32 with Adam's step; use SGD");
     check_option("Mkor", "beta1", o.beta1, o.beta1 >= 0 && o.beta1 < 1, "in [0, 1)");
     check_option("Mkor", "beta2", o.beta2, o.beta2 >= 0 && o.beta2 < 1, "in [0, 1)");
     check_option("Mkor", "eps", o.eps, o.eps >= 0, "finite and not below 0");

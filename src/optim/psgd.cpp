@@ -7,6 +7,7 @@
 
 #include "heron/linalg/reduce.hpp"
 #include "optim/checks.hpp"
+#include "optim/moments.hpp"
 #include "optim/psgd_factors.hpp"
 #include "optim/psgd_step.hpp"
 
@@ -95,7 +96,10 @@ private:
                 {},
                 {},
                 {}};
-            part.x = add_psgd_moment(step_, item, {.momentum = options_.momentum, .ramp = true}).x;
+            part.x =
+                add_psgd_moment(step_, item,
+                                {.momentum = options_.momentum, .moments = options_.moments, .ramp = true})
+                    .x;
             const auto found = inputs.find(item.parameter->name);
             const PsgdInputs given = found == inputs.end() ? PsgdInputs() : found->second;
             const auto external = [&](const char* name, const TensorView& view) {
@@ -248,6 +252,7 @@ PsgdKron::PsgdKron(const Device& device, const PsgdKronOptions& options)
     positive("clip_element", o.clip_element);
     positive("clip_norm", o.clip_norm);
     positive("weight_decay", o.weight_decay);
+    check_moments("PsgdKron", o.moments, MomentFormat::bf16);
     check_option("PsgdKron", "fit_first with PsgdFit::hessian", static_cast<int>(o.fit_first),
                  o.fit_first || o.fit != PsgdFit::hessian, "true");
 }
@@ -273,7 +278,8 @@ std::string PsgdKron::options_text() const {
            " balance_probability=" + number_text(o.balance_probability) +
            " fit_first=" + number(o.fit_first) + " bound_rows=" + number(o.bound_rows) +
            " clip_rms=" + number_text(o.clip_rms) + " clip_element=" + number_text(o.clip_element) +
-           " clip_norm=" + number_text(o.clip_norm) + " weight_decay=" + number_text(o.weight_decay);
+           " clip_norm=" + number_text(o.clip_norm) + " weight_decay=" + number_text(o.weight_decay) +
+           moments_text(o.moments);
 }
 
 // gpu::PsgdHyper and the gates

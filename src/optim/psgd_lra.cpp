@@ -18,6 +18,7 @@
 #include "heron/spirv/psgd_lra_update.hpp"
 #include "linalg/integers.hpp"
 #include "optim/checks.hpp"
+#include "optim/moments.hpp"
 #include "optim/psgd_factors.hpp"
 #include "optim/psgd_lra.h"
 #include "optim/psgd_step.hpp"
@@ -118,7 +119,9 @@ private:
     }
     void add_inputs(Part& part, const std::map<std::string, PsgdInputs>& inputs) {
         const StepBuilder::Item& item = *part.item;
-        add_psgd_moment(step_, item, {.momentum = options_.momentum, .ramp = true, .to = of(x_, part)});
+        add_psgd_moment(
+            step_, item,
+            {.momentum = options_.momentum, .moments = options_.moments, .ramp = true, .to = of(x_, part)});
         const auto found = inputs.find(item.parameter->name);
         const PsgdInputs given = found == inputs.end() ? PsgdInputs() : found->second;
         const auto external = [&](const char* name, const TensorView& view) {
@@ -353,6 +356,7 @@ PsgdLra::PsgdLra(const Device& device, const PsgdLraOptions& options)
     positive("clip_element", o.clip_element);
     positive("clip_norm", o.clip_norm);
     positive("weight_decay", o.weight_decay);
+    check_moments("PsgdLra", o.moments, MomentFormat::bf16);
     check_option("PsgdLra", "fit_first with PsgdFit::hessian", static_cast<int>(o.fit_first),
                  o.fit_first || o.fit != PsgdFit::hessian, "true");
 }
@@ -376,7 +380,8 @@ std::string PsgdLra::options_text() const {
            " update_probability=" + number_text(o.update_probability) +
            " u_probability=" + number_text(o.u_probability) + " fit_first=" + number(o.fit_first) +
            " clip_rms=" + number_text(o.clip_rms) + " clip_element=" + number_text(o.clip_element) +
-           " clip_norm=" + number_text(o.clip_norm) + " weight_decay=" + number_text(o.weight_decay);
+           " clip_norm=" + number_text(o.clip_norm) + " weight_decay=" + number_text(o.weight_decay) +
+           moments_text(o.moments);
 }
 
 // gpu::PsgdHyper, the gate, and the choice between U and V

@@ -14,12 +14,13 @@
 #include "heron/spirv/psgd_update.hpp"
 #include "linalg/integers.hpp"
 #include "optim/checks.hpp"
+#include "optim/moments.hpp"
 
 namespace heron {
 
 namespace {
 
-static_assert(sizeof(gpu::PsgdMomentJob) == 72);
+static_assert(sizeof(gpu::PsgdMomentJob) == 88);
 static_assert(sizeof(gpu::PsgdNoiseJob) == 88);
 static_assert(sizeof(gpu::PsgdMomentsJob) == 72);
 static_assert(sizeof(gpu::PsgdUpdateJob) == 128);
@@ -35,11 +36,12 @@ constexpr std::uint64_t kMaxPartials = 512;
 constexpr std::uint32_t kStream = 0x50534744;
 
 void add(StepBuilder& step, Operation operation, const ElementGrid& grid, DType weight, DType gradient,
-         double flops, double bytes, std::uint64_t count) {
+         double flops, double bytes, std::uint64_t count, DType moment = DType::f32) {
     operation.constants = {{gpu::SPEC_THREADS, grid.threads},
                            step.variant(),
                            {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(weight)},
                            {gpu::SPEC_DTYPE_B, static_cast<std::uint32_t>(gradient)}};
+    specialize_moments(operation, moment);
     operation.reason = step.variant_reason();
     operation.flops = flops * static_cast<double>(count);
     operation.bytes = bytes * static_cast<double>(count);
@@ -139,12 +141,12 @@ PsgdMoment add_psgd_moment(StepBuilder& step, const StepBuilder::Item& item, con
     const Shape& shape = item.weight.shape;
     const std::uint64_t count = shape.count();
     const bool has_momentum = rules.momentum > 0;
-    const Tensor m = has_momentum ? step.state(item, "momentum", DType::f32, shape) : Tensor();
+    const MomentState m = has_momentum ? moment_state(step, item, "momentum", rules.moments) : MomentState();
     if (count == 0) return {};
     const ElementGrid grid = step.elements(count, rules.sums ? kMaxPartials : 0);
     PsgdMoment result;
-    const bool keeps = has_momentum && !rules.correct && !rules.to;
-    result.x = keeps ? m : rules.to ? rules.to : graph.temporary(DType::f32, shape);
+    const bool keeps = has_momentum && !rules.correct && !rules.to && rules.moments == MomentFormat::f32;
+    result.x = keeps ? m.values : rules.to ? rules.to : graph.temporary(DType::f32, shape);
     if (rules.sums) result.partials = graph.temporary(DType::f32, Shape{grid.groups});
     Job job{};
     job.range = StepBuilder::range(0, count, grid);
@@ -153,12 +155,13 @@ PsgdMoment add_psgd_moment(StepBuilder& step, const StepBuilder::Item& item, con
                 (rules.sums ? (rules.of_gradient ? gpu::PSGD_SUM_GRADIENT : gpu::PSGD_SUM_DIRECTION) : 0);
     std::vector<Operand> operands{{offsetof(Job, hyper), step.hyper(), Access::read}};
     StepBuilder::add_gradient(operands, offsetof(Job, gradient), item);
-    if (has_momentum) operands.push_back({offsetof(Job, momentum), m, Access::read_write});
+    if (m) add_moment(operands, offsetof(Job, momentum), job.momentum, item, m.values, 0, count);
     if (!keeps) operands.push_back({offsetof(Job, x), result.x, Access::write});
     if (rules.sums) operands.push_back({offsetof(Job, partials), result.partials, Access::write});
     add(step, make_operation(kMoment, job, std::move(operands), grid.groups), grid, item.weight.dtype,
         item.gradient.dtype, 5.0,
-        StepBuilder::gradient_bytes(item) + (has_momentum ? 8.0 : 0.0) + (keeps ? 0.0 : 4.0), count);
+        StepBuilder::gradient_bytes(item) + (m ? m.bytes() : 0.0) + (keeps ? 0.0 : 4.0), count,
+        m ? m.values.dtype : DType::f32);
     return result;
 }
 

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "heron/optim/moments.hpp"
 #include "heron/optim/psgd.hpp"
 #include "optim/hyper.hpp"
 #include "optim/psgd.h"
@@ -70,11 +71,12 @@ struct PsgdMoment {
 };
 struct PsgdMomentRules {
     double momentum = 0;
-    bool ramp = false;         // 1 - 1/t in the first steps
-    bool correct = false;      // by 1 / (1 - momentum^t): x is a temporary
-    bool sums = false;         // partials
-    bool of_gradient = false;  // ... of |g|
-    Tensor to;                 // x, where it is not to be a temporary or the momentum's state
+    MomentFormat moments = MomentFormat::f32;  // or bf16: x is what it was before it is rounded
+    bool ramp = false;                         // 1 - 1/t in the first steps
+    bool correct = false;                      // by 1 / (1 - momentum^t): x is a temporary
+    bool sums = false;                         // partials
+    bool of_gradient = false;                  // ... of |g|
+    Tensor to;  // x, where it is not to be a temporary or the momentum's f32 state
 };
 PsgdMoment add_psgd_moment(StepBuilder& step, const StepBuilder::Item& item, const PsgdMomentRules& rules);
 

@@ -12,6 +12,7 @@
 #include "heron/linalg/two_sided.hpp"
 #include "heron/spirv/shampoo4bit_update.hpp"
 #include "optim/checks.hpp"
+#include "optim/moments.hpp"
 #include "optim/refresh.hpp"
 #include "optim/scaled_gradient.hpp"
 #include "optim/shampoo4bit.h"
@@ -23,7 +24,7 @@ namespace heron {
 
 namespace {
 
-static_assert(sizeof(gpu::Shampoo4BitUpdateJob) == 152);
+static_assert(sizeof(gpu::Shampoo4BitUpdateJob) == 184);
 constexpr KernelInfo kUpdate =
     make_kernel<gpu::Shampoo4BitUpdateJob>("shampoo4bit_update", spirv::shampoo4bit_update);
 
@@ -89,7 +90,7 @@ Tensor precondition(StepBuilder& step, const StepBuilder::Item& item, const Scal
 }
 
 void add_update(StepBuilder& step, const StepBuilder::Item& item, const ScaledGradient& gradient,
-                const Tensor& direction, const Tensor& moment1, const Tensor& moment2,
+                const Tensor& direction, const MomentState& moment1, const MomentState& moment2,
                 const Shampoo4BitOptions& options) {
     using Job = gpu::Shampoo4BitUpdateJob;
     Graph& graph = step.graph();
@@ -106,27 +107,27 @@ void add_update(StepBuilder& step, const StepBuilder::Item& item, const ScaledGr
     job.parameter = step.parameter_operand(item);
     job.range = StepBuilder::range(0, count, grid);
     job.start = options.start_step;
-    job.flags = (is_adamw(options) ? gpu::SHAMPOO4BIT_ADAMW : 0) |
-                (options.nesterov ? gpu::SHAMPOO4BIT_NESTEROV : 0) |
-                (moment1 ? gpu::SHAMPOO4BIT_MOMENTUM : 0);
+    job.flags =
+        (is_adamw(options) ? gpu::SHAMPOO4BIT_ADAMW : 0) | (options.nesterov ? gpu::SHAMPOO4BIT_NESTEROV : 0);
     std::vector<Operand> operands{{offsetof(Job, gradient), gradient.matrix, Access::read},
                                   {offsetof(Job, direction), direction, Access::read},
                                   {offsetof(Job, unit), gradient.unit, Access::read},
                                   {offsetof(Job, gradient_norm), gradient_norm, Access::read},
                                   {offsetof(Job, direction_norm), direction_norm, Access::read},
                                   {offsetof(Job, hyper), step.hyper(), Access::read}};
-    if (moment1) operands.push_back({offsetof(Job, moment1), moment1, Access::read_write});
-    if (moment2) operands.push_back({offsetof(Job, moment2), moment2, Access::read_write});
+    if (moment1) add_moment(operands, offsetof(Job, moment1), job.moment1, item, moment1.values, 0, count);
+    if (moment2) add_moment(operands, offsetof(Job, moment2), job.moment2, item, moment2.values, 0, count);
     StepBuilder::add_parameter(operands, offsetof(Job, parameter), item, 0, count);
     Operation operation = make_operation(kUpdate, job, std::move(operands), grid.groups);
     operation.constants = {{gpu::SPEC_THREADS, grid.threads},
-                           step.variant(),
+                           step.variant(moment1 && !is_adamw(options) ? gpu::SGD_MOMENTUM : 0),
                            {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(item.weight.dtype)}};
+    if (moment1) specialize_moments(operation, moment1.values.dtype);
     operation.reason = step.variant_reason();
     operation.flops = 14.0 * static_cast<double>(count);
-    operation.bytes =
-        (StepBuilder::parameter_bytes(item) + 4.0 + (moment1 ? 8.0 : 0.0) + (moment2 ? 8.0 : 0.0)) *
-        static_cast<double>(count);
+    operation.bytes = (StepBuilder::parameter_bytes(item) + 4.0 + (moment1 ? moment1.bytes() : 0.0) +
+                       (moment2 ? moment2.bytes() : 0.0)) *
+                      static_cast<double>(count);
     graph.add(std::move(operation));
 }
 
@@ -168,6 +169,7 @@ Shampoo4Bit::Shampoo4Bit(const Device& device, const Shampoo4BitOptions& options
     check_refresh(who, "roots", o.roots);
     check_option(who, "start_step", o.start_step, o.start_step >= 1 && o.start_step < 0x80000000u,
                  "1 to 2^31 - 1");
+    check_moments(who, o.moments, MomentFormat::bf16);
 }
 
 void Shampoo4Bit::check(const Parameter& parameter) const {
@@ -191,7 +193,7 @@ std::string Shampoo4Bit::options_text() const {
            " statistic_rectifications=" + number(o.statistic_rectifications) +
            " root_rectifications=" + number(o.root_rectifications) + " block_size=" + number(o.block_size) +
            refresh_text("statistics", o.statistics) + refresh_text("roots", o.roots) +
-           " start_step=" + number(o.start_step);
+           " start_step=" + number(o.start_step) + moments_text(o.moments);
 }
 
 // gpu::Shampoo4BitHyper
@@ -209,12 +211,12 @@ void Shampoo4Bit::build(StepBuilder& step) const {
     Refreshes refreshes{{graph, name() + " statistics", o.statistics, 0},
                         {graph, name() + " roots", o.roots, 0}};
     for (const StepBuilder::Item& item : step.items()) {
-        Tensor moment1, moment2;
+        MomentState moment1, moment2;
         if (is_adamw(o)) {
-            moment1 = step.state(item, "m", DType::f32, item.weight.shape);
-            moment2 = step.state(item, "v", DType::f32, item.weight.shape);
+            moment1 = moment_state(step, item, "m", o.moments);
+            moment2 = moment_state(step, item, "v", o.moments);
         } else if (o.momentum > 0) {
-            moment1 = step.state(item, "momentum", DType::f32, item.weight.shape);
+            moment1 = moment_state(step, item, "momentum", o.moments);
         }
         const std::uint64_t count = item.weight.shape.count();
         if (count == 0) continue;

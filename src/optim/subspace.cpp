@@ -6,20 +6,22 @@
 
 #include "heron/spirv/gradient_sum.hpp"
 #include "heron/spirv/subspace_adam.hpp"
+#include "optim/moments.hpp"
 #include "optim/subspace.h"
 
 namespace heron {
 
 namespace {
 
-static_assert(sizeof(gpu::GradientSumJob) == 64);
-static_assert(sizeof(gpu::SubspaceAdamJob) == 88);
+static_assert(sizeof(gpu::GradientSumJob) == 88);
+static_assert(sizeof(gpu::SubspaceAdamJob) == 104);
 
 constexpr KernelInfo kGradientSum = make_kernel<gpu::GradientSumJob>("gradient_sum", spirv::gradient_sum);
 constexpr KernelInfo kSubspaceAdam = make_kernel<gpu::SubspaceAdamJob>("subspace_adam", spirv::subspace_adam);
 
+// `rule`: gpu::SUM_EMA or SUM_PLAIN, of a sum; `exact` and `copy` may be empty.
 void add_sum(StepBuilder& step, const StepBuilder::Item& item, const MatrixBatch& batch, const Tensor& sum,
-             GradientSum rule, const Tensor& copy) {
+             std::uint32_t rule, const Tensor& exact, const Tensor& copy) {
     using Job = gpu::GradientSumJob;
     const ElementGrid grid = step.elements(batch.count());
     Job job{};
@@ -28,10 +30,14 @@ void add_sum(StepBuilder& step, const StepBuilder::Item& item, const MatrixBatch
     StepBuilder::add_gradient(operands, offsetof(Job, gradient), item, batch.first, batch.count());
     double state_bytes = 0;
     if (sum) {
-        job.flags |= rule == GradientSum::average ? gpu::SUM_EMA : gpu::SUM_PLAIN;
-        StepBuilder::add_part(operands, offsetof(Job, sum), sum, batch.first, batch.count(),
-                              Access::read_write);
-        state_bytes += 8;
+        job.flags |= rule;
+        add_moment(operands, offsetof(Job, sum), job.sum, item, sum, batch.first, batch.count());
+        state_bytes += 2.0 * static_cast<double>(bytes_of(sum.dtype));
+    }
+    if (exact) {
+        job.flags |= gpu::SUM_EXACT;
+        operands.push_back({offsetof(Job, exact), exact, Access::write});
+        state_bytes += 4;
     }
     if (copy) {
         job.flags |= gpu::SUM_COPY;
@@ -42,6 +48,7 @@ void add_sum(StepBuilder& step, const StepBuilder::Item& item, const MatrixBatch
     operation.constants = {{gpu::SPEC_THREADS, grid.threads},
                            step.variant(),
                            {gpu::SPEC_DTYPE_B, static_cast<std::uint32_t>(item.gradient.dtype)}};
+    if (sum) specialize_moments(operation, sum.dtype);
     operation.reason = step.variant_reason();
     const double elements = static_cast<double>(batch.count());
     operation.flops = 4.0 * elements;
@@ -70,19 +77,28 @@ Tensor part_of(const Tensor& whole, std::uint64_t first, const Shape& shape) {
 }
 
 void add_gradient_sum(StepBuilder& step, const StepBuilder::Item& item, const MatrixBatch& batch,
-                      const Tensor& sum, GradientSum rule) {
-    add_sum(step, item, batch, sum, rule, {});
+                      const Tensor& sum) {
+    add_sum(step, item, batch, sum, gpu::SUM_PLAIN, {}, {});
 }
 
-Tensor add_gradient_copy(StepBuilder& step, const StepBuilder::Item& item, const MatrixBatch& batch,
-                         const Tensor& sum, GradientSum rule) {
+Tensor add_gradient_copy(StepBuilder& step, const StepBuilder::Item& item, const MatrixBatch& batch) {
     const Tensor copy = step.graph().temporary(DType::f32, batch.shape());
-    add_sum(step, item, batch, sum, rule, copy);
+    add_sum(step, item, batch, {}, 0, {}, copy);
     return copy;
 }
 
-void add_subspace_adam(StepBuilder& step, const Tensor& gradient, const SubspaceMoments& moments,
-                       const Tensor& direction) {
+AveragedGradient add_gradient_average(StepBuilder& step, const StepBuilder::Item& item,
+                                      const MatrixBatch& batch, const Tensor& moment) {
+    const bool rounded = moment.dtype != DType::f32;
+    const Tensor copy = step.graph().temporary(DType::f32, batch.shape());
+    const Tensor average = rounded ? step.graph().temporary(DType::f32, batch.shape())
+                                   : part_of(moment, batch.first, batch.shape());
+    add_sum(step, item, batch, moment, gpu::SUM_EMA, rounded ? average : Tensor(), copy);
+    return {copy, average};
+}
+
+void add_subspace_adam(StepBuilder& step, const StepBuilder::Item& item, const Tensor& gradient,
+                       const SubspaceMoments& moments, const Tensor& direction) {
     using Job = gpu::SubspaceAdamJob;
     const std::uint64_t count = gradient.shape.count();
     const ElementGrid grid = step.elements(count);
@@ -102,14 +118,16 @@ void add_subspace_adam(StepBuilder& step, const Tensor& gradient, const Subspace
                               Access::read_write);
     else
         operands.push_back({offsetof(Job, moment1), moments.m, Access::read});
-    StepBuilder::add_part(operands, offsetof(Job, moment2), moments.v, moments.first, count,
-                          Access::read_write);
+    add_moment(operands, offsetof(Job, moment2), job.moment2, item, moments.v, moments.first, count);
     if (moments.since) operands.push_back({offsetof(Job, since), moments.since, Access::read});
     Operation operation = make_operation(kSubspaceAdam, job, std::move(operands), grid.groups);
     operation.constants = {{gpu::SPEC_THREADS, grid.threads}, step.variant()};
+    specialize_moments(operation, moments.v.dtype);
     operation.reason = step.variant_reason();
     operation.flops = 12.0 * static_cast<double>(count);
-    operation.bytes = (moments.update ? 24.0 : 20.0) * static_cast<double>(count);
+    operation.bytes =
+        ((moments.update ? 16.0 : 12.0) + 2.0 * static_cast<double>(bytes_of(moments.v.dtype))) *
+        static_cast<double>(count);
     step.graph().add(std::move(operation));
 }
 

@@ -33,28 +33,35 @@ std::vector<MatrixBatch> matrix_batches(std::span<const MatrixBlock> blocks);
 // Elements of a contiguous tensor, from `first`, under another shape.
 Tensor part_of(const Tensor& whole, std::uint64_t first, const Shape& shape);
 
-// `sum` <- `sum` + G, or its moving average with the rate 1 - beta1 of gpu::AdamWHyper; a state with the
-// parameter's elements, or empty. G is the batch's gradient as the step sees it.
-enum class GradientSum { plain, average };
+// `sum` <- `sum` + G; a state with the parameter's elements, f32. G is the batch's gradient as the step sees
+// it.
 void add_gradient_sum(StepBuilder& step, const StepBuilder::Item& item, const MatrixBatch& batch,
-                      const Tensor& sum, GradientSum rule);
-// ... and returns a copy of G in f32.
-Tensor add_gradient_copy(StepBuilder& step, const StepBuilder::Item& item, const MatrixBatch& batch,
-                         const Tensor& sum = {}, GradientSum rule = GradientSum::plain);
+                      const Tensor& sum);
+// A copy of G in f32.
+Tensor add_gradient_copy(StepBuilder& step, const StepBuilder::Item& item, const MatrixBatch& batch);
+// `moment` <- its moving average with G, of the rate 1 - beta1 of gpu::AdamWHyper; a state with the
+// parameter's elements, f32 or bf16.
+struct AveragedGradient {
+    Tensor gradient;  // a copy of G in f32
+    Tensor average;   // f32: of a moment in bf16 what it was before it was rounded
+};
+AveragedGradient add_gradient_average(StepBuilder& step, const StepBuilder::Item& item,
+                                      const MatrixBatch& batch, const Tensor& moment);
 
 // direction = Adam's, without the learning rate, of `gradient` (both contiguous, f32, in the basis, for
-// elements [first, ...) of v; they may be one). The optimizer's hyper struct is gpu::AdamWHyper.
+// elements [first, ...) of v, a state of the item; they may be one). The optimizer's hyper struct is
+// gpu::AdamWHyper.
 struct SubspaceMoments {
     Tensor m;            // like v; or the first moment itself, like `gradient`
     bool update = true;  // m is a state
-    Tensor v;
+    Tensor v;            // f32 or bf16
     std::uint64_t first = 0;
     // Where it is set: u32, one for each slot of each matrix, the step since which it holds its vector;
     // moments of slots that came in this step begin at 0.
     Tensor since;
     bool slots_are_columns = false;
 };
-void add_subspace_adam(StepBuilder& step, const Tensor& gradient, const SubspaceMoments& moments,
-                       const Tensor& direction);
+void add_subspace_adam(StepBuilder& step, const StepBuilder::Item& item, const Tensor& gradient,
+                       const SubspaceMoments& moments, const Tensor& direction);
 
 }  // namespace heron

@@ -56,7 +56,7 @@ void Trion::build(StepBuilder& step) const {
             first_slot += indices.shape.count();
 
             graph.set_stage("trion momentum");
-            add_gradient_sum(step, item, batch, momentum, GradientSum::plain);
+            add_gradient_sum(step, item, batch, momentum);
             graph.set_stage("trion transform");
             const Tensor coefficients = subspace.coefficients(m);
             graph.set_stage("trion select");

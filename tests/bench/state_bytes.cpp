@@ -39,6 +39,8 @@ Row row(std::string name, const Options& options) {
                 Options formatted = options;
                 if constexpr (requires { formatted.moments = format; })
                     formatted.moments = format;
+                else if constexpr (requires { formatted.step.moments = format; })
+                    formatted.step.moments = format;
                 else if constexpr (requires { formatted.moment_bits; }) {
                     if (format == MomentFormat::bf16) return nullptr;
                     if (format == MomentFormat::block8) formatted.moment_bits = 8;
@@ -116,6 +118,7 @@ std::vector<Row> rows() {
         row<Kfac>("K-FAC", KfacOptions()),
         row<Kfac>("EK-FAC", ekfac),
         row<Mkor>("MKOR", MkorOptions()),
+        row<Mkor>("MKOR, Adam", MkorOptions{.base = MkorBase::adam}),
         row<Singd>("SINGD", SingdOptions()),
         row<Singd>("SINGD, diagonal factors", diagonal),
     };

@@ -28,6 +28,21 @@ MuonOptions muon_of_momentum() {
     return options;
 }
 
+// Whose momentum is of the gradient itself: factors are the identity.
+SingdOptions singd_before_refreshes() {
+    SingdOptions options;
+    options.refresh.first = 1000;
+    options.step.moments = kBf16;
+    return options;
+}
+Shampoo4BitOptions shampoo4bit_before_roots(Shampoo4BitBase base) {
+    Shampoo4BitOptions options;
+    options.base = base;
+    options.start_step = 1000;
+    options.moments = kBf16;
+    return options;
+}
+
 std::vector<float> moment(const Training& training, const std::string& name) {
     return decode(training.state_bytes(name), DType::bf16);
 }
@@ -192,12 +207,21 @@ TEST_P(MomentsTest, AStateHasTwoBytesAnElementOrOne) {
         {maker<Lion>(LionOptions{.moments = kBf16}), {{.name = "lion", .shape = {3, 5}}}},
         {maker<Sgd>(SgdOptions{.momentum = 0.9, .moments = kBf16}), {{.name = "sgd", .shape = {3, 5}}}},
         {maker<Muon>(muon_of_momentum()), {{.name = "muon", .shape = {3, 5}}}},
+        {maker<Kfac>(KfacOptions{.step = {.moments = kBf16}}), {{.name = "kfac", .shape = {3, 5}}}},
+        {maker<Mkor>(MkorOptions{.step = {.moments = kBf16}}), {{.name = "mkor", .shape = {3, 5}}}},
+        {maker<PsgdLra>(PsgdLraOptions{.rank = 3, .momentum = 0.9, .moments = kBf16}),
+         {{.name = "psgd", .shape = {3, 5}}}},
+        {maker<Shampoo4Bit>(shampoo4bit_before_roots(Shampoo4BitBase::adamw)),
+         {{.name = "shampoo4bit", .shape = {3, 5}}}},
+        {maker<Conda>(CondaOptions{.moments = kBf16}), {{.name = "conda", .shape = {3, 5}}}},
         {maker<SignSgd>(SignSgdOptions{.moments = MomentFormat::block8}),
          {{.name = "block8", .shape = {3, 100}}}}};
     Training training(device(), groups);
     EXPECT_EQ(training.state_bytes("block8.momentum").size(), 512u);
     EXPECT_EQ(training.state_bytes("block8.momentum_scale").size(), 8u);
-    for (const char* name : {"adamw.m", "adamw.v", "lion.momentum", "sgd.momentum", "muon.momentum"}) {
+    for (const char* name :
+         {"adamw.m", "adamw.v", "lion.momentum", "sgd.momentum", "muon.momentum", "kfac.momentum",
+          "mkor.momentum", "psgd.momentum", "shampoo4bit.m", "shampoo4bit.v", "conda.m", "conda.v"}) {
         EXPECT_EQ(training.plan().state_view(name).dtype, DType::bf16) << name;
         EXPECT_EQ(training.state_bytes(name).size(), 30u) << name;
     }
@@ -219,6 +243,13 @@ TEST_P(MomentsTest, MomentsAreNeighboursOfTheExactOnes) {
         check_averages(on, maker<Mousse>(MousseOptions{.moments = kBf16}), {{"momentum", {0.95, 1.0}}});
         check_averages(on, maker<Fismo>(FismoOptions{.moments = kBf16}), {{"momentum", {0.95, 0.05}}});
         check_averages(on, maker<Shampoo>(ShampooOptions{.beta2 = 0.99, .moments = kBf16}),
+                       {{"m", {0.9, 0.1}}, {"v", {0.999, 0.001}}});
+        check_averages(on, maker<Conda>(CondaOptions{.moments = kBf16}), {{"m", {0.9, 0.1}}});
+        check_averages(on, maker<Singd>(singd_before_refreshes()), {{"momentum", {0.9, 1.0}}});
+        check_averages(on, maker<KronTorch>(KronTorchOptions{.moments = kBf16}), {{"momentum", {0.9, 0.1}}});
+        check_averages(on, maker<Shampoo4Bit>(shampoo4bit_before_roots(Shampoo4BitBase::sgd)),
+                       {{"momentum", {0.9, 1.0}}});
+        check_averages(on, maker<Shampoo4Bit>(shampoo4bit_before_roots(Shampoo4BitBase::adamw)),
                        {{"m", {0.9, 0.1}}, {"v", {0.999, 0.001}}});
     });
 }
@@ -409,6 +440,14 @@ TEST_P(MomentsTest, RepetitionSlicesAndResumptionGiveTheSameBits) {
         {maker<NorDion2>(NorDion2Options{.moments = kBf16}), {{.name = "nordion2", .shape = {9, 7}}}},
         {maker<Shampoo>(ShampooOptions{.momentum = 0.9, .moments = kBf16}),
          {{.name = "shampoo", .shape = {9, 7}}}},
+        {maker<Conda>(CondaOptions{.moments = kBf16}), {{.name = "conda", .shape = {9, 7}}}},
+        {maker<Kfac>(KfacOptions{.step = {.nesterov = true, .moments = kBf16}}),
+         {{.name = "kfac", .shape = {9, 7}}}},
+        {maker<PsgdKron>(PsgdKronOptions{.momentum = 0.9, .moments = kBf16}),
+         {{.name = "psgd", .shape = {9, 7}}}},
+        {maker<KronTorch>(KronTorchOptions{.moments = kBf16}), {{.name = "kron", .shape = {9, 7}}}},
+        {maker<Shampoo4Bit>(Shampoo4BitOptions{.nesterov = true, .moments = kBf16}),
+         {{.name = "shampoo4bit", .shape = {9, 7}}}},
         {maker<RandomScalingSgd>(RandomScalingSgdOptions{.moments = MomentFormat::block8}),
          {{.name = "scaled", .shape = {300}}}},
         {another_scion, {{.name = "scion8", .shape = {30, 13}, .view = {.row_splits = {13, 17}}}}}};
@@ -445,6 +484,22 @@ TEST_P(MomentsTest, WhatNeedsF32IsRefused) {
         device(), "moments", [](Dion2Options& options) { options.moments = MomentFormat::block8; });
     expect_option_refused<Shampoo, ShampooOptions>(
         device(), "moments", [](ShampooOptions& options) { options.moments = MomentFormat::block8; });
+    expect_option_refused<Conda, CondaOptions>(
+        device(), "moments", [](CondaOptions& options) { options.moments = MomentFormat::block8; });
+    expect_option_refused<Kfac, KfacOptions>(
+        device(), "moments", [](KfacOptions& options) { options.step.moments = MomentFormat::block8; });
+    expect_option_refused<Mkor, MkorOptions>(device(), "moments", [](MkorOptions& options) {
+        options.base = MkorBase::adam;
+        options.step.moments = kBf16;
+    });
+    expect_option_refused<PsgdKron, PsgdKronOptions>(
+        device(), "moments", [](PsgdKronOptions& options) { options.moments = MomentFormat::block8; });
+    expect_option_refused<PsgdLra, PsgdLraOptions>(
+        device(), "moments", [](PsgdLraOptions& options) { options.moments = MomentFormat::block8; });
+    expect_option_refused<KronTorch, KronTorchOptions>(
+        device(), "moments", [](KronTorchOptions& options) { options.moments = MomentFormat::block8; });
+    expect_option_refused<Shampoo4Bit, Shampoo4BitOptions>(
+        device(), "moments", [](Shampoo4BitOptions& options) { options.moments = MomentFormat::block8; });
     expect_option_refused<Fismo, FismoOptions>(device(), "moments", [](FismoOptions& options) {
         options.momentum_space = MomentumSpace::whitened;
         options.moments = MomentFormat::block8;

@@ -56,7 +56,10 @@ inline std::vector<OptimizerCase> kfac_cases() {
     KfacOptions batch = pi;
     batch.method = KfacMethod::batch;
     batch.damping_unit = DampingUnit::mean;
-    return {kfac("kfac_batch", batch, {{1, 1}, {1, 9}, {9, 1}, {6, 10}, {17, 13}, {70, 5}}),
+    KfacOptions bf16 = full;
+    bf16.step.moments = MomentFormat::bf16;
+    return {without_reference(kfac("kfac_bf16", bf16, {{1, 1}, {1, 9}, {9, 1}, {6, 10}, {17, 13}})),
+            kfac("kfac_batch", batch, {{1, 1}, {1, 9}, {9, 1}, {6, 10}, {17, 13}, {70, 5}}),
             kfac("kfac", pi, {{1, 1}, {1, 9}, {9, 1}, {6, 10}, {17, 13}, {70, 64}, {3, 140}}),
             kfac("kfac_full", full, {{1, 1}, {1, 9}, {9, 1}, {6, 10}, {17, 13}}),
             kfac("kfac_eigen", eigen, {{1, 1}, {1, 9}, {9, 1}, {6, 10}, {17, 13}, {70, 64}}),

@@ -105,6 +105,10 @@ inline std::vector<OptimizerCase> psgd_cases() {
     PsgdKronOptions newton_eq = newton;
     newton_eq.geometry = PsgdGeometry::eq;
     newton_eq.update_probability = 1.0f;
+    PsgdKronOptions bf16 = whitening;
+    bf16.moments = MomentFormat::bf16;
+    KronTorchOptions triangular_bf16 = triangular;
+    triangular_bf16.moments = MomentFormat::bf16;
     PsgdLraOptions low_rank_newton = PsgdLraOptions::newton();
     low_rank_newton.rank = 3;
     low_rank_newton.momentum = 0.9;
@@ -127,6 +131,9 @@ inline std::vector<OptimizerCase> psgd_cases() {
             kron_torch("kron_torch_diagonal", diagonal, {{}, {70, 3}, {1, 9}, {6, 10}, {17, 13}}),
             psgd_newton("psgd_newton", newton, shapes),
             psgd_newton("psgd_newton_eq", newton_eq, shapes),
+            without_reference(psgd_kron("psgd_kron_bf16", bf16, {{}, {7}, {6, 10}, {17, 13}, {5, 3, 4}})),
+            without_reference(
+                kron_torch("kron_torch_bf16", triangular_bf16, {{}, {70, 3}, {1, 9}, {6, 10}, {17, 13}})),
             psgd_lra("psgd_lra", low_rank),
             psgd_lra("psgd_lra_diagonal", rank_zero),
             psgd_lra("psgd_lra_newton", low_rank_newton)};

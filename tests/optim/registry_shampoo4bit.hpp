@@ -44,7 +44,10 @@ inline std::vector<OptimizerCase> shampoo4bit_cases() {
     quantized.block_size = 16;
     quantized.statistics = quantized.roots = {.interval = 300, .stagger = false};
     quantized.start_step = 2;
-    return {shampoo4bit("shampoo4bit_f32", plain), shampoo4bit("shampoo4bit", quantized)};
+    Shampoo4BitOptions bf16 = quantized;
+    bf16.moments = MomentFormat::bf16;
+    return {shampoo4bit("shampoo4bit_f32", plain), shampoo4bit("shampoo4bit", quantized),
+            without_reference(shampoo4bit("shampoo4bit_bf16", bf16))};
 }
 
 }  // namespace heron::test::registry

@@ -53,6 +53,8 @@ inline std::vector<OptimizerCase> subspace_cases() {
               {.lr = 0.01f, .beta2 = 0.99, .eps = 0.05f, .weight_decay = 0.1f, .gap = 40, .scale = 0.25f}),
         conda("conda_longer",
               {.lr = 0.01f, .eps = 0.05f, .bias_correction = false, .side = CondaSide::longer}),
+        without_reference(
+            conda("conda_bf16", {.lr = 0.01f, .eps = 0.05f, .gap = 3, .moments = MomentFormat::bf16})),
         trion("trion", {.rank = 2, .shape_factor = ShapeFactor::sqrt_ratio},
               [](double m, double n) { return std::sqrt(m / n); }),
         trion("trion_products", products, [](double m, double n) { return 0.2 * std::sqrt(std::max(m, n)); }),

@@ -387,6 +387,7 @@ void compile_steps(const Device& device) {
         compile_step(Dion2(device, {.moments = MomentFormat::bf16}), true);
         compile_step(NorDion2(device), true);
         compile_step(Conda(device, {.gap = 100}));
+        compile_step(Conda(device, {.gap = 100, .moments = MomentFormat::bf16}));
         compile_step(GaLore(
             device, {.rank = 64, .projection = GaLoreProjection::full, .moments = GaLoreMoments::rotate}));
         compile_step(GaLore(device, {.rank = 64, .moment_bits = 8}), true);
@@ -413,6 +414,9 @@ void compile_steps(const Device& device) {
         compile_step(Shampoo(device, soap));
         compile_step(Shampoo4Bit(device, {.least_elements = 4096, .block_size = 256}));
         compile_step(Shampoo4Bit(device, {.root = Shampoo4BitRoot::newton}), true);
+        compile_step(Shampoo4Bit(device, {.moments = MomentFormat::bf16}), true);
+        for (MomentFormat moments : {MomentFormat::f32, MomentFormat::bf16})
+            compile_step(Shampoo4Bit(device, {.base = Shampoo4BitBase::adamw, .moments = moments}), true);
         Shampoo filters(device, {.block_size = 64});
         network.give_filter_to(filters);
         compile(device, {&filters}, {}).prewarm();
@@ -430,6 +434,7 @@ void compile_steps(const Device& device) {
             compile_step(PsgdKron(device, {.geometry = geometry, .momentum = 0.9, .max_skew = 4.0}));
         compile_step(PsgdLra(device, {.momentum = 0.9}));
         compile_step(KronTorch(device));
+        compile_step(KronTorch(device, {.moments = MomentFormat::bf16}));
         compile_step(
             Mfac(device, {.window = 256, .weight_decay = 0.1f, .window_dtype = dtype, .sparse = true}));
         compile_step(Fismo(device), true);
@@ -490,6 +495,7 @@ void compile_layers(const Device& device) {
         }
         for (MkorBase base : {MkorBase::sgd, MkorBase::adam})
             compile_step(Mkor(device, {.factor_dtype = dtype, .base = base}));
+        compile_step(Mkor(device, {.step = {.moments = MomentFormat::bf16}}));
     }
 }
 

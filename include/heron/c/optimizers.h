@@ -182,11 +182,16 @@ typedef enum heron_conv_factor {
 // one of M / 100. A moving average with rate r sums them up as above: better with beta2 = 0.95 than 0.999.
 //
 // Every optimizer with the option has bf16. block8 have all but Dion2 and NorDion2, which change lines of M
-// twice a step, the Shampoos, whose squares may be sums without decay, and FISMO in the whitened space;
-// GaLore has it as moment_bits = 8. A moment <name> is then <name> (u32, four elements a word, whole blocks)
-// and <name>_scale (f32, one a block); a step is along what it was before it is rounded. AMSGrad needs f32,
-// as the largest of noisy numbers is too large. What is no moment is f32: curvature factors and their roots,
-// bases, windows of gradients (M-FAC's has a format of its own), sums over lines.
+// twice a step, the Shampoos, whose squares may be sums without decay, FISMO in the whitened space, and those
+// whose kernels know no blocks: Conda, K-FAC, MKOR, SINGD (heron_momentum_step), PSGD, 4-bit Shampoo. GaLore
+// has it as moment_bits = 8. A moment <name> is then <name> (u32, four elements a word, whole blocks) and
+// <name>_scale (f32, one a block); a step is along what it was before it is rounded. AMSGrad needs f32, as
+// the largest of noisy numbers is too large.
+//
+// Other moments are f32: Dion's and Trion's, which products read and write; those of r columns or rows alone,
+// which are small (DCT-AdamW, whose steps leave over what has codes of its own, Natural GaLore, Online
+// Subspace Descent); MKOR's with Adam, Adafactor's m, M-FAC's momentum. So is what is no moment: curvature
+// factors and their roots, bases, windows of gradients (M-FAC's has a format of its own), sums over lines.
 typedef enum heron_moment_format {
     HERON_MOMENT_FORMAT_F32 = 0,  // 4 bytes an element
     HERON_MOMENT_FORMAT_BF16 = 1,  // 2 bytes an element
@@ -416,6 +421,9 @@ typedef struct heron_conda_options {
     uint32_t stagger;
     float scale;  // = 1.0; finite, >= 0; of the update of matrices (scripts: 0.25)
     heron_conda_side side;  // = HERON_CONDA_SIDE_SHORTER
+    // = HERON_MOMENT_FORMAT_F32; Of m and v; f32 or bf16. Steps and bases are of what they were before they
+    // are rounded: of matrices in bf16 that is 4 bytes an element of workspace.
+    heron_moment_format moments;
     heron_schedule schedule;
 } heron_conda_options;
 
@@ -733,6 +741,7 @@ typedef struct heron_momentum_step {
     float weight_decay;  // finite, >= 0
     bool decoupled_decay;  // W <- (1 - lr wd) W in place of the first formula
     uint32_t decay_from;  // so many steps go by without decay
+    heron_moment_format moments;  // = HERON_MOMENT_FORMAT_F32; of B; f32 or bf16
 } heron_momentum_step;
 
 // How statistics of convolutions (L positions) are scaled; other layers do not notice.
@@ -860,6 +869,8 @@ typedef struct heron_kron_torch_options {
     float balance_probability;  // = 0.01; [0, 1]
     heron_schedule balance_schedule;
     float clip_rms;  // = 1.1; finite, >= 0; 0: none
+    // = HERON_MOMENT_FORMAT_F32; of M; f32 or bf16. X is of what it was before it is rounded
+    heron_moment_format moments;
     heron_schedule schedule;
 } heron_kron_torch_options;
 
@@ -1028,7 +1039,7 @@ typedef struct heron_mkor_options {
     uint32_t warmup_steps;
     heron_dtype factor_dtype;  // = HERON_DTYPE_F32; of the inverses: f32, f16 or bf16; sums are f32
     heron_mkor_base base;  // = HERON_MKOR_BASE_SGD
-    // of SGD; of Adam its weight decay alone, which is coupled as torch.optim.Adam's
+    // Of SGD; of Adam its weight decay alone, coupled as torch.optim.Adam's is, and moments must be f32.
     heron_momentum_step step;
     double beta1;  // = 0.9; of Adam, [0, 1)
     double beta2;  // = 0.999
@@ -1457,6 +1468,9 @@ typedef struct heron_psgd_kron_options {
     float clip_element;  // = 10.0; of elements, after that
     float clip_norm;  // of the norm of all parameters of the optimizer together, in place of clip_rms
     float weight_decay;  // finite, >= 0; decoupled (psgd_torch has none)
+    // = HERON_MOMENT_FORMAT_F32; Of M; f32 or bf16. What is fitted and preconditioned is what M was before it
+    // is rounded: with bf16 4 bytes an element of workspace.
+    heron_moment_format moments;
     heron_schedule schedule;
 } heron_psgd_kron_options;
 
@@ -1507,6 +1521,7 @@ typedef struct heron_psgd_lra_options {
     float clip_element;  // = 10.0
     float clip_norm;
     float weight_decay;
+    heron_moment_format moments;  // = HERON_MOMENT_FORMAT_F32
     heron_schedule schedule;
 } heron_psgd_lra_options;
 
@@ -1895,6 +1910,9 @@ typedef struct heron_shampoo4bit_options {
     heron_refresh_policy statistics;
     heron_refresh_policy roots;  // = .interval = 500
     uint32_t start_step;  // = 1; 1..
+    // = HERON_MOMENT_FORMAT_F32; Of B, or of m and v; f32 or bf16. Steps are along what they were before they
+    // are rounded.
+    heron_moment_format moments;
     heron_schedule schedule;
 } heron_shampoo4bit_options;
 

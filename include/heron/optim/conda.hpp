@@ -13,11 +13,11 @@
 // matrices alone, and has a two-sided form (full) for these, which is not here. A parameter with more than
 // two axes is out x (the rest), or a batch of matrices (MatrixView).
 //
-// State, f32: m, v and B (k x k for each m x n matrix, k = min(m, n)), as above: <parameter>.m, .v, .basis; B
-// goes into checkpoints, so that a resumed training keeps it (the authors' code takes a new one). FLOPs of a
-// step: 6 m n k + 19 m n; bytes, with f32 tensors: 72 m n + 12 k^2, 8 m n of them for D B^T, which a product
-// writes and the weights' pass reads (see Trion). A refresh is an svd() (heron/linalg/svd.hpp) of m: about 10
-// k^2 (6 max(m, n) + 4 k) FLOPs.
+// State: m and v, f32 or bf16, and B, f32 (k x k for each m x n matrix, k = min(m, n)), as above:
+// <parameter>.m, .v, .basis; B goes into checkpoints, so that a resumed training keeps it (the authors' code
+// takes a new one). FLOPs of a step: 6 m n k + 19 m n; bytes, with f32 tensors: 72 m n + 12 k^2, 8 m n of
+// them for D B^T, which a product writes and the weights' pass reads (see Trion). A refresh is an svd()
+// (heron/linalg/svd.hpp) of m: about 10 k^2 (6 max(m, n) + 4 k) FLOPs.
 //
 // 4 m n of the bytes are the copy of G that the product reads: only the kernels that read a gradient know its
 // dtype, the step's scale and clipping, and the sum of micro-batches. g B and m B are two products: one of
@@ -25,6 +25,7 @@
 // 2 m n elements more.
 #pragma once
 
+#include "heron/optim/moments.hpp"
 #include "heron/train.hpp"
 
 namespace heron {
@@ -47,6 +48,9 @@ struct CondaOptions {
     std::uint32_t stagger = 1;
     float scale = 1.0f;  // finite, >= 0; of the update of matrices (scripts: 0.25)
     CondaSide side = CondaSide::shorter;
+    // Of m and v; f32 or bf16. Steps and bases are of what they were before they are rounded: of matrices in
+    // bf16 that is 4 bytes an element of workspace.
+    MomentFormat moments = MomentFormat::f32;
     Schedule schedule;
 };
 

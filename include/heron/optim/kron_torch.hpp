@@ -23,13 +23,15 @@
 // n^2 to 64 rows, by panels more (460 n^2 for 1024 rows). Levels: 19, and 4 ceil(n / 64) with factors of more
 // than 64 rows, whatever the number of tensors.
 //
-// State, f32: <parameter>.momentum; for each axis a that is left, from 0, .Q<a> (d^2, or d of a diagonal).
+// State, f32: <parameter>.momentum (f32 or bf16); for each axis a that is left, from 0, .Q<a> (d^2, or d of a
+// diagonal).
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <string>
 
+#include "heron/optim/moments.hpp"
 #include "heron/optim/psgd.hpp"
 #include "heron/train.hpp"
 
@@ -61,7 +63,8 @@ struct KronTorchOptions {
     Schedule update_schedule = Schedule::constant(1.0f, 500).then_exponential(0.030017f, 3506);
     float balance_probability = 0.01f;  // [0, 1]
     Schedule balance_schedule;
-    float clip_rms = 1.1f;  // finite, >= 0; 0: none
+    float clip_rms = 1.1f;                     // finite, >= 0; 0: none
+    MomentFormat moments = MomentFormat::f32;  // of M; f32 or bf16. X is of what it was before it is rounded
     Schedule schedule;
 };
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "heron/linalg/factor.hpp"
+#include "heron/optim/moments.hpp"
 #include "heron/tensor.hpp"
 #include "heron/train.hpp"
 
@@ -65,12 +66,13 @@ struct Layer {
 //   d <- d + wd W (coupled)      B <- mu B + (1 - dampening) d (first step: d)
 //   W <- W - lr B, or with Nesterov W - lr (d + mu B)
 struct MomentumStep {
-    double momentum = 0.9;         // [0, 1)
-    double dampening = 0.0;        // [0, 1]; must be 0 with Nesterov
-    bool nesterov = false;         // needs momentum > 0
-    float weight_decay = 0.0f;     // finite, >= 0
-    bool decoupled_decay = false;  // W <- (1 - lr wd) W in place of the first formula
-    std::uint32_t decay_from = 0;  // so many steps go by without decay
+    double momentum = 0.9;                     // [0, 1)
+    double dampening = 0.0;                    // [0, 1]; must be 0 with Nesterov
+    bool nesterov = false;                     // needs momentum > 0
+    float weight_decay = 0.0f;                 // finite, >= 0
+    bool decoupled_decay = false;              // W <- (1 - lr wd) W in place of the first formula
+    std::uint32_t decay_from = 0;              // so many steps go by without decay
+    MomentFormat moments = MomentFormat::f32;  // of B; f32 or bf16
 };
 
 // Takes layers. Everything else (embeddings, norms, scalars, layers without captures) belongs to another

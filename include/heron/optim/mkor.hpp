@@ -27,9 +27,10 @@
 // 12 (m^2 + d^2) and the captures once; every step 60 m d and 4 (m^2 + d^2), with Adam 8 m d more.
 //
 // State, f32 unless factor_dtype says otherwise: <weight>.L_inverse, <weight>.R_inverse, with .<group> behind
-// for grouped convolutions, 4 (m^2 + d^2) bytes; <parameter>.momentum, or Adam's .m and .v. A refresh whose
-// v^T P v is negative or not finite leaves P as it is: <weight>.L_inverse_failures and .R_inverse_failures
-// count them, u32. With StepOptions::accumulate the means are states, too: <weight>.input_mean, .output_mean.
+// for grouped convolutions, 4 (m^2 + d^2) bytes; <parameter>.momentum, f32 or bf16 (MomentumStep::moments),
+// or Adam's .m and .v. A refresh whose v^T P v is negative or not finite leaves P as it is:
+// <weight>.L_inverse_failures and .R_inverse_failures count them, u32. With StepOptions::accumulate the means
+// are states, too: <weight>.input_mean, .output_mean.
 #pragma once
 
 #include <cstdint>
@@ -81,7 +82,8 @@ struct MkorOptions {
     std::uint32_t warmup_steps = 0;
     DType factor_dtype = DType::f32;  // of the inverses: f32, f16 or bf16; sums are f32
     MkorBase base = MkorBase::sgd;
-    MomentumStep step;   // of SGD; of Adam its weight decay alone, which is coupled as torch.optim.Adam's
+    // Of SGD; of Adam its weight decay alone, coupled as torch.optim.Adam's is, and moments must be f32.
+    MomentumStep step;
     double beta1 = 0.9;  // of Adam, [0, 1)
     double beta2 = 0.999;
     float eps = 1e-8f;                    // finite, >= 0

@@ -31,13 +31,14 @@
 // of tensors.
 //
 // State, f32: for each axis a that is left, from 0, <parameter>.Q<a> (d^2 or d), .L (one for each axis),
-// .momentum where there is one; .probe with Newton.
+// .momentum where there is one (f32 or bf16); .probe with Newton.
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <string>
 
+#include "heron/optim/moments.hpp"
 #include "heron/train.hpp"
 
 namespace heron {
@@ -95,6 +96,9 @@ struct PsgdKronOptions {
     float clip_element = 10.0f;  // of elements, after that
     float clip_norm = 0.0f;  // of the norm of all parameters of the optimizer together, in place of clip_rms
     float weight_decay = 0.0f;  // finite, >= 0; decoupled (psgd_torch has none)
+    // Of M; f32 or bf16. What is fitted and preconditioned is what M was before it is rounded: with bf16 4
+    // bytes an element of workspace.
+    MomentFormat moments = MomentFormat::f32;
     Schedule schedule;
 
     // KronNewton's: PsgdFit::hessian, lr 0.01, no clipping.

@@ -20,13 +20,14 @@
 //
 // State, f32: <optimizer>.W, N x (2 r + 2), U, V and two columns of work (each parameter's elements are
 // padded to a multiple of four with zeros), .d (N), .L (of d, U and V); <parameter>.momentum where there is
-// one, .probe with Newton.
+// one (f32 or bf16), .probe with Newton.
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <string>
 
+#include "heron/optim/moments.hpp"
 #include "heron/optim/psgd.hpp"
 #include "heron/train.hpp"
 
@@ -56,6 +57,7 @@ struct PsgdLraOptions {
     float clip_element = 10.0f;
     float clip_norm = 0.0f;
     float weight_decay = 0.0f;
+    MomentFormat moments = MomentFormat::f32;
     Schedule schedule;
 
     // LRANewton's: PsgdFit::hessian, lr 0.01, no clipping.

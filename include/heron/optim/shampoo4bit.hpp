@@ -22,16 +22,18 @@
 // FLOPs of an m x n matrix: 2 m n (m + n) in every step; for statistics m n (m + n), and for a side of n
 // (7.7 + 3 t1) n^3; for a root (3 t2 + 1) n^3. Bytes (f32, SGD): 56 m n + 8.6 (m^2 + n^2) in every step.
 //
-// State: <parameter>.momentum (SGD with momentum), .m and .v (AdamW), f32; for both sides a = 0 (rows) and 1,
-// all blocks one after the other: basis<a>_codes and root<a>_codes (u32, linalg/quantize.hpp),
-// basis<a>_absmax, root<a>_absmax, root<a>_diagonal, eigenvalues<a> (f32): of 4 bits about 1.13 n^2 bytes a
-// side in place of 8 n^2. Sides of few elements, and all with bits = 32, are f32: basis<a> (V^T) and root<a>.
+// State: <parameter>.momentum (SGD with momentum), .m and .v (AdamW), f32 or bf16, each 4 or 2 bytes an
+// element; for both sides a = 0 (rows) and 1, all blocks one after the other: basis<a>_codes and
+// root<a>_codes (u32, linalg/quantize.hpp), basis<a>_absmax, root<a>_absmax, root<a>_diagonal, eigenvalues<a>
+// (f32): of 4 bits about 1.13 n^2 bytes a side in place of 8 n^2. Sides of few elements, and all with bits =
+// 32, are f32: basis<a> (V^T) and root<a>.
 // A refresh that is not finite, or of a factor that is zero, keeps what there is; failures<a>, u32, count the
 // roots' for each block.
 #pragma once
 
 #include <cstdint>
 
+#include "heron/optim/moments.hpp"
 #include "heron/optim/refresh.hpp"
 #include "heron/train.hpp"
 
@@ -81,6 +83,8 @@ struct Shampoo4BitOptions {
     RefreshPolicy statistics{.interval = 100};
     RefreshPolicy roots{.interval = 500};
     std::uint32_t start_step = 1;  // 1..
+    // Of B, or of m and v; f32 or bf16. Steps are along what they were before they are rounded.
+    MomentFormat moments = MomentFormat::f32;
     Schedule schedule;
 
     HERON_API static Shampoo4BitOptions adamw();

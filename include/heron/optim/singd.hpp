@@ -28,9 +28,10 @@
 // step 44 m d and 16 (m^2 + d^2), less where a side is long; of structures 60 m d, of diagonals 44 m d.
 //
 // State: <weight>.K, .C and, with alpha1 > 0, .K_momentum, .C_momentum in factor_dtype (with .<group> behind
-// K and C for grouped convolutions), stored elements alone; <parameter>.momentum, f32. Dense, f32: 8 (m^2 +
-// d^2) + 4 m d bytes; diagonal 8 (m + d) + 4 m d. <weight>.K_failures and .C_failures, u32, count refreshes
-// that were not finite, and changed nothing. Elements of factors end at 65504.
+// K and C for grouped convolutions), stored elements alone; <parameter>.momentum, f32 or bf16
+// (MomentumStep::moments). Dense, f32: 8 (m^2 + d^2) + 4 m d bytes; diagonal 8 (m + d) + 4 m d. bf16: 2 m d
+// less. <weight>.K_failures and .C_failures, u32, count refreshes that were not finite, and changed nothing.
+// Elements of factors end at 65504.
 #pragma once
 
 #include <cstdint>
