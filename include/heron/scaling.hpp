@@ -37,10 +37,11 @@ struct WidthRules {
     // Shampoo without graft, exponents of 1/4 a side. A graft brings its own rule: mup_adam() with Adam's.
     static WidthRules mup_shampoo(double base) { return {base, 0.0, 0.5, -0.5, 0.5, 0.5}; }
     // Muon, FISMO, Mousse and Shampoo^2 with ShapeFactor::none: an update of spectral norm 1 needs sqrt(out /
-    // in). With ShapeFactor::sqrt_ratio the step does this by itself: no rule. With max_one_sqrt_ratio, Muon's
-    // default, hidden matrices need none either: it differs by their ratio of sides, which the width does not
-    // change; heads and embeddings have AdamW's. With match_rms and spectral the update's spectral norm grows
-    // as width^1/2, which lets AdamW's rates be used, but is no muP: for that hidden_matrix is -0.5.
+    // in). With ShapeFactor::sqrt_ratio the step does this by itself: no rule. With max_one_sqrt_ratio,
+    // Muon's default, hidden matrices need none either: it differs by their ratio of sides, which the width
+    // does not change; heads and embeddings have AdamW's. With match_rms and spectral the update's spectral
+    // norm grows as width^1/2, which lets AdamW's rates be used, but is no muP: for that hidden_matrix is
+    // -0.5.
     static WidthRules mup_orthogonal(double base) { return {base, 0.0, 0.5, -0.5, 0.5, 0.5}; }
     static WidthRules mup_kfac(double base) { return {base, 0.0, 0.0, 0.0, 0.0, 0.0}; }
     // K-FAC with the inputs' factor alone (FOOF).

@@ -2,16 +2,11 @@
 """What of the C++ API the C API has, and what not, with the reasons: lists for generate.py."""
 
 # Headers whose structs and enumerations have C counterparts, in the order of their dependencies.
-<<<<<<< HEAD
 COVERED = ["tensor.hpp", "device.hpp", "graph.hpp", "plan.hpp", "linalg/polar.hpp", "linalg/factor.hpp",
-           "linalg/structure.hpp", "linalg/woodbury.hpp", "curvature.hpp", "train.hpp", "scaling.hpp"]
-=======
-COVERED = ["tensor.hpp", "device.hpp", "graph.hpp", "plan.hpp", "linalg/polar.hpp", "linalg/norms.hpp",
-           "linalg/factor.hpp", "linalg/structure.hpp", "linalg/woodbury.hpp", "curvature.hpp", "newton.hpp",
-           "state.hpp", "train.hpp", "scaling.hpp"]
+           "linalg/structure.hpp", "linalg/woodbury.hpp", "curvature.hpp", "newton.hpp", "state.hpp", "train.hpp",
+           "scaling.hpp"]
 # Those of them whose functions are operations of graphs, which C does not have.
 GRAPH_HEADERS = ["graph.hpp", "curvature.hpp", "linalg/"]
->>>>>>> cfa4301 (C API: rules of step lengths and dampings, and files of tensors; its structs keep their layout in a minor version)
 # Not in the C API: graphs of one's own operations, and what is built of them. (optim/ is always covered.)
 NOT_COVERED = {
     "heron.hpp": "includes the rest",

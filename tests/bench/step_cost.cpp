@@ -25,7 +25,7 @@ using namespace heron::bench;
 
 constexpr std::uint32_t kFirstStep = 1001, kSteps = 1000;
 // Forms of other optimizers that have other costs.
-constexpr std::string_view kForms[] = {"adamw_bf16", "adamw_block8", "muon_bf16", "lion_bf16",
+constexpr std::string_view kForms[] = {"adamw_bf16", "adamw_block8", "muon_bf16",  "lion_bf16",
                                        "sgd_bf16",   "shampoo2",     "kl_shampoo", "singd_diagonal"};
 constexpr std::uint64_t kSamples = 256;  // of the inputs and output gradients that optimizers of layers read
 

@@ -188,7 +188,7 @@ private:
         Shape shape;
         GuardedBuffer* weight;
         GuardedBuffer* gradient;
-        std::vector<double> last;    // the file's
+        std::vector<double> last;     // the file's
         std::vector<double> average;  // CapturedDirection's m, after the last step
 
         Parameter parameter() const {

@@ -1788,8 +1788,8 @@ typedef struct heron_shampoo_options {
     // Above 0: where B = Q^T X Q with the last basis has at most this share of its norm off its diagonal,
     // eigh()'s basis is not taken, nor any further step of QR, whose columns are sorted all the same. [0, 1].
     float basis_tolerance;
-    // = 1024; 1 or more. Axes that have a factor may be up to 4096 long, merged and cut: add() refuses the
-    // parameter otherwise.
+    // = 1024; 1 or more. Axes that have a factor may be up to 4096 long, merged and cut:
+    // heron_optimizer_add() refuses the parameter otherwise.
     uint32_t block_size;
     uint32_t least_order;  // = 2; no merging below so many axes, 1..8
     // Of roots, block by block: in steps that the interval divides, from refresh.first on (0: the interval),
@@ -1826,13 +1826,13 @@ HERON_API heron_result heron_init_shampoo_options_shampoo2(heron_shampoo_options
 static inline heron_result heron_shampoo_options_shampoo2(heron_shampoo_options* options) {
     return heron_init_shampoo_options_shampoo2(options, sizeof *options, HERON_VERSION);
 }
-// KL-Shampoo in Distributed Shampoo's form: whitened statistics, beta2 = 0.999, exponents of 1/2, no
-// graft; a refresh in every tenth step. The authors' own code (yorkerlin/KL-Methods, kl_opt.py) differs,
-// and is no option here: R is Q d^-1/2 Q^T, Q a basis as soap()'s, d averages of the squares of G
+// KL-Shampoo in Distributed Shampoo's form: whitened statistics, beta2 = 0.999, exponents of 1/2, no graft; a
+// refresh in every tenth step. The authors' own code (yorkerlin/KL-Methods, kl_opt.py) differs, and is no
+// option here: R is Q d^-1/2 Q^T, Q a basis as heron_shampoo_options_soap()'s, d averages of the squares of G
 // whitened by the other axes, in that basis, in every step, from 0.1 on; d^-1/2 is at most max(10, min(n,
-// 4000)); statistics are means over the other axes, not sums; a step has R of the step before, and m
-// without correction of its bias; betas are 0.9 and 0.98; the first step fills the factors alone. Here R
-// is I at first and then X's own root, bounded by epsilon alone, the same until the next refresh.
+// 4000)); statistics are means over the other axes, not sums; a step has R of the step before, and m without
+// correction of its bias; betas are 0.9 and 0.98; the first step fills the factors alone. Here R is I at
+// first and then X's own root, bounded by epsilon alone, the same until the next refresh.
 HERON_API heron_result heron_init_shampoo_options_kl(heron_shampoo_options* options, size_t bytes,
                                                      uint32_t version);
 static inline heron_result heron_shampoo_options_kl(heron_shampoo_options* options) {
@@ -1904,7 +1904,7 @@ typedef struct heron_shampoo4bit_options {
     heron_shampoo4bit_root root;  // = HERON_SHAMPOO4BIT_ROOT_EIGENVECTORS
     uint32_t statistic_rectifications;  // = 1; t1, 0..8
     uint32_t root_rectifications;  // = 4; t2, 0..8
-    uint32_t block_size;  // = 1200; 1 or more; add() refuses sides of blocks above 4096
+    uint32_t block_size;  // = 1200; 1 or more; heron_optimizer_add() refuses sides above 4096
     // = .interval = 100; In steps that the intervals divide, T1 and T2; with `stagger` in the k-th step after
     // each of these for the k-th block.
     heron_refresh_policy statistics;

@@ -83,9 +83,9 @@ HERON_API void woodbury_range(Graph& graph, const Window& window, const Tensor& 
 //
 // Accuracy: the error of woodbury_range() for y = U b, and 50 eps |b|, both over lambda. So digits are lost
 // where A^-1 b is much smaller than b / lambda, that is where b is in the span of the rows. Where |b| <= 4
-// lambda |A^-1 b|, |b - A x| <= 50 eps (|b| + (lambda + |U|_2^2) |x|) with refinement. Where lambda was raised
-// all of this holds for the raised one, and what of b is orthogonal to the rows, b / lambda in x, is as much
-// smaller: look at `damping` where b is not made of the rows.
+// lambda |A^-1 b|, |b - A x| <= 50 eps (|b| + (lambda + |U|_2^2) |x|) with refinement. Where lambda was
+// raised all of this holds for the raised one, and what of b is orthogonal to the rows, b / lambda in x, is
+// as much smaller: look at `damping` where b is not made of the rows.
 HERON_API void woodbury_solve(Graph& graph, const Window& window, const Tensor& b, const Tensor& x,
                               const WoodburyOptions& options = {});
 

@@ -145,8 +145,8 @@ struct ShampooOptions {
     // Above 0: where B = Q^T X Q with the last basis has at most this share of its norm off its diagonal,
     // eigh()'s basis is not taken, nor any further step of QR, whose columns are sorted all the same. [0, 1].
     float basis_tolerance = 0.0f;
-    // 1 or more. Axes that have a factor may be up to 4096 long, merged and cut: add() refuses the parameter
-    // otherwise.
+    // 1 or more. Axes that have a factor may be up to 4096 long, merged and cut: Optimizer::add() refuses the
+    // parameter otherwise.
     std::uint32_t block_size = 1024;
     std::uint32_t least_order = 2;  // no merging below so many axes, 1..8
     // Of roots, block by block: in steps that the interval divides, from refresh.first on (0: the interval),

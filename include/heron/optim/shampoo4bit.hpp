@@ -77,7 +77,7 @@ struct Shampoo4BitOptions {
     Shampoo4BitRoot root = Shampoo4BitRoot::eigenvectors;
     std::uint32_t statistic_rectifications = 1;  // t1, 0..8
     std::uint32_t root_rectifications = 4;       // t2, 0..8
-    std::uint32_t block_size = 1200;             // 1 or more; add() refuses sides of blocks above 4096
+    std::uint32_t block_size = 1200;             // 1 or more; Optimizer::add() refuses sides above 4096
     // In steps that the intervals divide, T1 and T2; with `stagger` in the k-th step after each of these for
     // the k-th block.
     RefreshPolicy statistics{.interval = 100};
