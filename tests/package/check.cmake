@@ -105,7 +105,7 @@ elseif(STEP STREQUAL "archive")
         run(${offline} ${CMAKE_COMMAND} --build ${build}
             --target generated/heron/spirv/adamw.hpp generated/heron/spirv/gemm_cpu.hpp)
     endif()
-    set(check_syntax -fsyntax-only -DHERON_STATIC -I${sources}/include -isystem ${VULKAN})
+    set(check_syntax -fsyntax-only -DHERON_STATIC -I${sources}/include -I${VULKAN})
     run(${CXX} -std=c++20 ${check_syntax} ${SOURCE}/first_use.cpp)
     run(${CC} -std=c11 ${check_syntax} ${SOURCE}/first_use.c)
 elseif(STEP STREQUAL "run")
