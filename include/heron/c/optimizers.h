@@ -1859,6 +1859,7 @@ HERON_API heron_result heron_shampoo_create(const heron_device* device, const he
 // ones.
 // Formulas, state and costs: heron/optim/shampoo4bit.hpp.
 
+// What takes the preconditioned gradient.
 typedef enum heron_shampoo4bit_base {
     HERON_SHAMPOO4BIT_BASE_SGD = 0,
     HERON_SHAMPOO4BIT_BASE_ADAMW = 1,
@@ -1921,6 +1922,7 @@ HERON_API heron_result heron_init_shampoo4bit_options(heron_shampoo4bit_options*
 static inline heron_result heron_shampoo4bit_options_init(heron_shampoo4bit_options* options) {
     return heron_init_shampoo4bit_options(options, sizeof *options, HERON_VERSION);
 }
+// of the base adamw, at its rate, 0.001
 HERON_API heron_result heron_init_shampoo4bit_options_adamw(heron_shampoo4bit_options* options, size_t bytes,
                                                             uint32_t version);
 static inline heron_result heron_shampoo4bit_options_adamw(heron_shampoo4bit_options* options) {

@@ -39,7 +39,7 @@
 
 namespace heron {
 
-enum class Shampoo4BitBase { sgd, adamw };
+enum class Shampoo4BitBase { sgd, adamw };  // what takes the preconditioned gradient
 
 // What of a factor is kept.
 enum class Shampoo4BitStorage {
@@ -87,7 +87,7 @@ struct Shampoo4BitOptions {
     MomentFormat moments = MomentFormat::f32;
     Schedule schedule;
 
-    HERON_API static Shampoo4BitOptions adamw();
+    HERON_API static Shampoo4BitOptions adamw();  // of the base adamw, at its rate, 0.001
 };
 
 class HERON_API Shampoo4Bit : public Optimizer {
