@@ -176,7 +176,11 @@ TEST_F(NeuralTextureProgram, StepHasFewDispatchesForAnyNumberOfLayers) {
     ASSERT_EQ(three.size(), 3u);
     EXPECT_EQ(two[0], 6) << "Muon, with the AdamW of grid, biases and last layer";
     EXPECT_EQ(three[0], 6);
-    for (std::size_t i : {1u, 2u}) EXPECT_LE(three[i], 1.5 * two[i]) << (i == 1 ? "Shampoo" : "FISMO");
+    // Matrices with their refreshes: of the hidden layers and the last one.
+    for (const auto& [counted, matrices] : {std::pair{two, 3}, std::pair{three, 4}}) {
+        EXPECT_LE(counted[1], 64 * matrices) << "Shampoo";
+        EXPECT_LE(counted[2], 16 * matrices) << "FISMO";
+    }
 }
 
 TEST_F(NeuralTextureProgram, ReadsPictures) {
