@@ -1910,7 +1910,7 @@ typedef struct heron_shampoo4bit_options {
     // each of these for the k-th block.
     heron_refresh_policy statistics;
     heron_refresh_policy roots;  // = .interval = 500
-    uint32_t start_step;  // = 1; 1..
+    uint32_t start_step;  // = 1; at least 1
     // = HERON_MOMENT_FORMAT_F32; Of B, or of m and v; f32 or bf16. Steps are along what they were before they
     // are rounded.
     heron_moment_format moments;
@@ -1922,7 +1922,7 @@ HERON_API heron_result heron_init_shampoo4bit_options(heron_shampoo4bit_options*
 static inline heron_result heron_shampoo4bit_options_init(heron_shampoo4bit_options* options) {
     return heron_init_shampoo4bit_options(options, sizeof *options, HERON_VERSION);
 }
-// of the base adamw, at its rate, 0.001
+// on AdamW
 HERON_API heron_result heron_init_shampoo4bit_options_adamw(heron_shampoo4bit_options* options, size_t bytes,
                                                             uint32_t version);
 static inline heron_result heron_shampoo4bit_options_adamw(heron_shampoo4bit_options* options) {

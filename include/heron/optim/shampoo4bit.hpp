@@ -82,12 +82,12 @@ struct Shampoo4BitOptions {
     // the k-th block.
     RefreshPolicy statistics{.interval = 100};
     RefreshPolicy roots{.interval = 500};
-    std::uint32_t start_step = 1;  // 1..
+    std::uint32_t start_step = 1;  // at least 1
     // Of B, or of m and v; f32 or bf16. Steps are along what they were before they are rounded.
     MomentFormat moments = MomentFormat::f32;
     Schedule schedule;
 
-    HERON_API static Shampoo4BitOptions adamw();  // of the base adamw, at its rate, 0.001
+    HERON_API static Shampoo4BitOptions adamw();  // on AdamW
 };
 
 class HERON_API Shampoo4Bit : public Optimizer {
