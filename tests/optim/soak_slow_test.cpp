@@ -72,7 +72,7 @@ TEST_P(SoakTest, TwoThousandEqualStepsOfEveryOptimizerStayFinite) {
     std::uint64_t ticket = 0;
     for (int step = 1; step <= 2000; ++step) {
         ticket = training.plan().submit();
-        if (step % 100 == 0) training.plan().wait(ticket);
+        if (step % 10 == 0) training.plan().wait(ticket);  // well within its time on a busy machine
     }
     EXPECT_EQ(status(training.plan()).step, 2000u);
     EXPECT_EQ(training.nonfinite(), std::vector<std::string>{});
