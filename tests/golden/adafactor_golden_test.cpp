@@ -66,7 +66,7 @@ private:
     }
 
     static void set_eps(const GoldenCase& golden, AdafactorOptions& options) {
-        if (!golden.has("eps")) return;
+        if (!golden.has_value("eps")) return;
         const auto [eps1, eps2] = golden.numbers_or_null("eps");
         if (eps1) options.eps1 = static_cast<float>(*eps1);
         if (eps2) options.eps2 = static_cast<float>(*eps2);

@@ -32,7 +32,10 @@ public:
     }
 
     void run_file(const GoldenCase& golden, GoldenResult& result) {
-        if (golden.metadata("source").find("nordion2") != std::string::npos) {
+        const bool normalizes = golden.metadata("source").find("nordion2") != std::string::npos ||
+                                golden.name().find("nordion2") != std::string::npos ||
+                                golden.has_value("muon_beta2");
+        if (normalizes) {
             NorDion2Options options;
             options.momentum = golden.number("mu", options.momentum);
             options.beta2 = golden.number("muon_beta2", options.beta2);

@@ -90,7 +90,7 @@ private:
         options.beta1 = golden.is_null("beta1") ? 0.0 : golden.number("beta1", 0.0);
         options.adafactor_decay = golden.number("decay_rate", -0.8);
         options.clip_threshold = static_cast<float>(golden.number("clip_threshold", 1.0));
-        if (golden.has("eps")) {
+        if (golden.has_value("eps")) {
             const auto [eps1, eps2] = golden.numbers_or_null("eps");
             if (eps1) options.adafactor_eps = static_cast<float>(*eps1);
             if (eps2) options.adafactor_eps2 = static_cast<float>(*eps2);
