@@ -124,7 +124,7 @@ TEST_F(NeuralTextureProgram, LearnsTheSameInAWindowAndShowsIt) {
         ASSERT_TRUE(may_skip()) << "there is no Xvfb";
         GTEST_SKIP() << "there is no Xvfb (Debian: apt install xvfb)";
     }
-    const std::string arguments = "--size 48 --samples 128 --steps 40 --seed 3";
+    const std::string arguments = "--size 48 --samples 128 --steps 12 --seed 3";
     const XDisplay display(folder_);
     const std::string window = display.environment() + NEURAL_TEXTURE_PROGRAM " --window " + arguments;
     const Outcome shown = run(window + " --close");
@@ -140,7 +140,7 @@ TEST_F(NeuralTextureProgram, LearnsTheSameInAWindowAndShowsIt) {
     };
     EXPECT_EQ(hash(shown), hash(drawn));
 
-    const Picture picture(folder_ / "out" / "muon-40.png");
+    const Picture picture(folder_ / "out" / "muon-12.png");
     ASSERT_EQ(picture.width, 48u);
     ASSERT_GT(picture.colour_count(), 100u);
     const fs::path log = folder_ / "log";
