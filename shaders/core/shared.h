@@ -72,7 +72,7 @@ const uint ELEMENTS_AVERAGE = 2; // parameters have a moving average
 // Of one algorithm:
 const uint SGD_MOMENTUM = 4;      // SignSGD, layers and 4-bit Shampoo too: there is a momentum
 const uint ADAMW_AMSGRAD = 8;
-const uint MUON_NORM = 16;       // leaves partial norms of U
+const uint PARTIAL_NORMS = 16;     // leaves partial norms of what it makes
 const uint ACCUMULATE_FINITE = 32; // sums of finite gradients stay finite
 const uint PRODUCT_C = 64;         // GEMM_HAS_C of every job
 const uint PRODUCT_SYMMETRIC = 128; // GEMM_SYMMETRIC of every job
@@ -99,7 +99,7 @@ inline constexpr std::string_view kRowNames[] = {"matrix", "patches"};
 inline constexpr std::string_view kRankOneNames[] = {"product", "factor", "update"};
 inline constexpr std::string_view kLdltStepNames[] = {"gather", "divide", "scatter"};
 inline constexpr std::string_view kFlagNames[] = {"ELEMENTS_SINGLE", "ELEMENTS_AVERAGE", "SGD_MOMENTUM", "ADAMW_AMSGRAD",
-                                                  "MUON_NORM", "ACCUMULATE_FINITE", "PRODUCT_C", "PRODUCT_SYMMETRIC",
+                                                  "PARTIAL_NORMS", "ACCUMULATE_FINITE", "PRODUCT_C", "PRODUCT_SYMMETRIC",
                                                   "PRODUCT_SQUARES", "MUON_RATED"};
 inline constexpr SpecText kSpecTexts[] = {
     {SPEC_THREADS, "threads"},

@@ -42,8 +42,9 @@ struct Dion2TakeJob {
     U32           indices;   // the selected lines
     U32           positions;
     F32           lines;     // count x cols, or rows x count
+    F32           partials;  // three sums of squares a workgroup (PARTIAL_NORMS)
     Dion2HyperRef hyper;
-    ElementRange  range;
+    ElementRange  range;     // rounds: elements of A for each invocation
     uint          rows;
     uint          cols;
     uint          count;

@@ -27,7 +27,7 @@ struct MuonMomentumJob {
     GradientOperand gradient;
     MomentOperand   momentum; // not in the stateless variant
     F32x4           update;   // U, indexed from the block's first element (without MUON_UNSTORED)
-    F32             partials; // Blue's three sums of U's squares a workgroup (MUON_NORM)
+    F32             partials; // Blue's three sums of U's squares a workgroup (PARTIAL_NORMS)
     MuonHyperRef    hyper;
     ElementRange    range;
     uint            flags;    // MUON_

@@ -56,12 +56,12 @@ void main() {
         vec4 u = muon_direction(m, g, h.momentum, h.rate, flags);
         if ((flags & MUON_UNSTORED) == 0u)
             store_state(update, 4u * q, valid, u);
-        if ((FLAGS & MUON_NORM) != 0u) {
+        if ((FLAGS & PARTIAL_NORMS) != 0u) {
             for (uint k = 0u; k < 4u; ++k)
                 blue_add(sums, u[k]); // components beyond `valid` are zero
         }
     }
-    if ((FLAGS & MUON_NORM) == 0u)
+    if ((FLAGS & PARTIAL_NORMS) == 0u)
         return;
     sums = workgroup_sum(sums);
     if (gl_LocalInvocationID.x == 0u) {

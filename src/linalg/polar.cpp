@@ -71,6 +71,11 @@ Tensor polar_temporary(Graph& graph, const Tensor& like, DType dtype, std::uint6
 
 void polar(Graph& graph, const Tensor& a, const Tensor& out, const PolarOptions& options,
            const Tensor& row_squares) {
+    polar_of_partials(graph, a, {}, out, options, row_squares);
+}
+
+void polar_of_partials(Graph& graph, const Tensor& a, const Tensor& partials, const Tensor& out,
+                       const PolarOptions& options, const Tensor& row_squares) {
     check_polar_options("polar", options);
     check_float_tensor("polar", "a", graph, a);
     check_float_tensor("polar", "out", graph, out);
@@ -106,7 +111,7 @@ void polar(Graph& graph, const Tensor& a, const Tensor& out, const PolarOptions&
                                      : other;
     const Tensor first = count % 2 == 0 ? spare : other;
     const Tensor second = count % 2 == 0 ? other : spare;
-    add_polar_normalize(graph, a, first, options);
+    add_polar_normalize(graph, a, partials ? partials : add_polar_norm(graph, a, options), first, options);
     PolarIterates x(first, second, out, count, row_squares);
     add_polar_iterations(graph, form, x, options);
 }

@@ -22,6 +22,11 @@ inline constexpr double kMaxPolarNormFactor = 0x1p20;
 // Throws (invalid_argument) naming the option, with `prefix` before it.
 void check_polar_options(std::string_view who, const PolarOptions& options, const std::string& prefix = {});
 
+// polar() where the kernel that has made `a` left `partials`, as of add_polar_norm(): `a` is read once less.
+// Not needed where one workgroup takes a matrix; without them it is polar().
+void polar_of_partials(Graph& graph, const Tensor& a, const Tensor& partials, const Tensor& out,
+                       const PolarOptions& options, const Tensor& row_squares);
+
 // --- What the pieces share.
 
 // Elements from one item of a batch to the next.
@@ -65,7 +70,13 @@ void add_polar_workgroup(Graph& graph, const Tensor& x, const Tensor& result, st
                          const PolarOptions& options, const Tensor& row_squares);
 
 // --- polar_normalize.cpp: x = a / (norm of a, by the options' rule).
-void add_polar_normalize(Graph& graph, const Tensor& a, const Tensor& x, const PolarOptions& options);
+
+// The squares of each matrix in parts, by Blue's sums (core/reduce.glsl): f32, batch() x parts x 3. The parts
+// of a matrix are added up by each workgroup of what follows: some hundreds at most (kMaxNormPartials).
+Tensor add_polar_norm(Graph& graph, const Tensor& a, const PolarOptions& options);
+void add_polar_normalize(Graph& graph, const Tensor& a, const Tensor& partials, const Tensor& x,
+                         const PolarOptions& options);
+inline constexpr std::uint64_t kMaxNormPartials = 512;
 
 // --- polar_iterate.cpp: the iterations as matrix products.
 

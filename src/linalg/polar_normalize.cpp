@@ -23,44 +23,47 @@ constexpr KernelInfo kNorm = make_kernel<gpu::PolarNormJob>("polar_norm", spirv:
 constexpr KernelInfo kNormalize =
     make_kernel<gpu::PolarNormalizeJob>("polar_normalize", spirv::polar_normalize);
 
+// One subgroup's worth on CPU drivers, where a workgroup barrier costs as much as hundreds of elements.
+std::uint32_t threads_on(const Graph& graph) { return graph.device().capabilities().cpu ? 16 : 128; }
+
 }  // namespace
 
-void add_polar_normalize(Graph& graph, const Tensor& a, const Tensor& x, const PolarOptions& options) {
-    // One subgroup's worth on CPU drivers, where a workgroup barrier costs as much as hundreds of elements.
-    const std::uint32_t threads = graph.device().capabilities().cpu ? 16 : 128;
+Tensor add_polar_norm(Graph& graph, const Tensor& a, const PolarOptions& options) {
     const std::uint64_t count = a.rows() * a.cols();
-    const std::uint64_t norm_groups = std::clamp<std::uint64_t>(count / 16384, 1, 256);
-    const Tensor partials = graph.temporary(DType::f32, Shape{a.batch(), norm_groups, 3});
+    const std::uint64_t groups = std::clamp<std::uint64_t>(count / 16384, 1, 256);
+    Tensor partials = graph.temporary(DType::f32, Shape{a.batch(), groups, 3});
+    gpu::PolarNormJob job{};
+    job.cols = narrow(a.cols());
+    job.count = narrow(count);
+    job.x_stride = narrow(a.stride());
+    job.x_item = narrow(item_of(a));
+    job.groups_per_item = narrow(groups);
+    Operation operation = make_operation(kNorm, job,
+                                         {{offsetof(gpu::PolarNormJob, x), a, Access::read},
+                                          {offsetof(gpu::PolarNormJob, partials), partials, Access::write}},
+                                         a.batch() * groups);
+    operation.constants = {{gpu::SPEC_THREADS, threads_on(graph)},
+                           {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(a.dtype)}};
+    operation.reason = "the only implementation";
+    operation.flops = 2.0 * static_cast<double>(a.shape.count());
+    operation.bytes = static_cast<double>(a.span_bytes());
+    operation.guarded = options.guarded;
+    graph.add(std::move(operation));
+    return partials;
+}
 
-    gpu::PolarNormJob norm{};
-    norm.cols = narrow(a.cols());
-    norm.count = narrow(count);
-    norm.x_stride = narrow(a.stride());
-    norm.x_item = narrow(item_of(a));
-    norm.groups_per_item = narrow(norm_groups);
-    Operation norm_operation =
-        make_operation(kNorm, norm,
-                       {{offsetof(gpu::PolarNormJob, x), a, Access::read},
-                        {offsetof(gpu::PolarNormJob, partials), partials, Access::write}},
-                       a.batch() * norm_groups);
-    norm_operation.constants = {{gpu::SPEC_THREADS, threads},
-                                {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(a.dtype)}};
-    norm_operation.reason = "the only implementation";
-    norm_operation.flops = 2.0 * static_cast<double>(a.shape.count());
-    norm_operation.bytes = static_cast<double>(a.span_bytes());
-    norm_operation.guarded = options.guarded;
-    graph.add(std::move(norm_operation));
-
+void add_polar_normalize(Graph& graph, const Tensor& a, const Tensor& partials, const Tensor& x,
+                         const PolarOptions& options) {
     const std::uint64_t pairs = a.rows() * ceil_div(a.cols(), 2);
     const std::uint64_t groups = std::clamp<std::uint64_t>(pairs / 2048, 1, 65536);
     gpu::PolarNormalizeJob job{};
-    job.cols = norm.cols;
-    job.count = norm.count;
-    job.x_stride = norm.x_stride;
-    job.x_item = norm.x_item;
+    job.cols = narrow(a.cols());
+    job.count = narrow(a.rows() * a.cols());
+    job.x_stride = narrow(a.stride());
+    job.x_item = narrow(item_of(a));
     job.result_stride = narrow(x.stride());
     job.result_item = narrow(item_of(x));
-    job.partials_per_item = narrow(norm_groups);
+    job.partials_per_item = narrow(partials.shape.count() / (3 * a.batch()));
     job.groups_per_item = narrow(groups);
     job.flags = (options.norm_rule == NormRule::clamped ? gpu::POLAR_CLAMPED : 0) |
                 (options.status ? gpu::POLAR_STATUS : 0);
@@ -72,7 +75,7 @@ void add_polar_normalize(Graph& graph, const Tensor& a, const Tensor& x, const P
     if (options.status)
         operands.push_back({offsetof(gpu::PolarNormalizeJob, status), options.status, Access::write});
     Operation operation = make_operation(kNormalize, job, std::move(operands), a.batch() * groups);
-    operation.constants = {{gpu::SPEC_THREADS, threads},
+    operation.constants = {{gpu::SPEC_THREADS, threads_on(graph)},
                            {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(a.dtype)},
                            {gpu::SPEC_DTYPE_D, static_cast<std::uint32_t>(x.dtype)}};
     operation.reason = "the only implementation";

@@ -14,6 +14,7 @@
 #include "heron/spirv/dion2_take.hpp"
 #include "heron/spirv/dion2_update.hpp"
 #include "linalg/integers.hpp"
+#include "linalg/polar.hpp"
 #include "optim/dion2.h"
 #include "optim/moments.hpp"
 
@@ -22,7 +23,7 @@ namespace heron {
 namespace {
 
 static_assert(sizeof(gpu::Dion2MomentumJob) == 96);
-static_assert(sizeof(gpu::Dion2TakeJob) == 96);
+static_assert(sizeof(gpu::Dion2TakeJob) == 104);
 static_assert(sizeof(gpu::Dion2UpdateJob) == 128);
 
 constexpr KernelInfo kMomentum = make_kernel<gpu::Dion2MomentumJob>("dion2_momentum", spirv::dion2_momentum);
@@ -82,15 +83,23 @@ Tensor add_momentum(StepBuilder& step, const StepBuilder::Item& item, const Tens
     return norms;
 }
 
-void add_take(StepBuilder& step, const StepBuilder::Item& item, const Tensor& momentum,
-              const MatrixBlock& block, const SelectedLines& lines) {
+// Returns the squares of what was taken in parts, groups x 3, for polar_of_partials(); none unless
+// `with_norms`.
+Tensor add_take(StepBuilder& step, const StepBuilder::Item& item, const Tensor& momentum,
+                const MatrixBlock& block, const SelectedLines& lines, bool with_norms) {
     using Job = gpu::Dion2TakeJob;
     const bool cpu = step.device().capabilities().cpu;
     const std::uint32_t threads = threads_of(step.device().capabilities(), cpu ? 8 : 128);
-    const std::uint32_t per_thread = cpu ? 128 : 4;
+    const std::uint64_t elements = lines.factor.shape.count();
+    const std::uint64_t rounds =
+        std::max<std::uint64_t>(cpu ? 128 : 4, ceil_div(elements, kMaxNormPartials * threads));
+    const std::uint64_t groups = ceil_div(elements, rounds * threads);
+    Tensor partials;
+    if (with_norms) partials = step.graph().temporary(DType::f32, Shape{groups, 3});
     Job job{};
     job.range.first = narrow(block.first);
     job.range.count = narrow(block.count());
+    job.range.rounds = narrow(rounds);
     job.rows = narrow(block.rows);
     job.cols = narrow(block.cols);
     job.count = narrow(lines.count);
@@ -99,18 +108,18 @@ void add_take(StepBuilder& step, const StepBuilder::Item& item, const Tensor& mo
                                   {offsetof(Job, positions), lines.positions, Access::read_write},
                                   {offsetof(Job, lines), lines.factor, Access::write},
                                   {offsetof(Job, hyper), step.hyper(), Access::read}};
+    if (with_norms) operands.push_back({offsetof(Job, partials), partials, Access::write});
     add_moment(operands, offsetof(Job, momentum), job.momentum, item, momentum, block.first, block.count());
-    const std::uint64_t elements = lines.factor.shape.count();
-    Operation operation = make_operation(kTake, job, std::move(operands),
-                                         ceil_div(elements, std::uint64_t{threads} * per_thread));
-    operation.constants = {{gpu::SPEC_THREADS, threads}, {gpu::SPEC_PER_THREAD, per_thread}, step.variant()};
+    Operation operation = make_operation(kTake, job, std::move(operands), groups);
+    operation.constants = {{gpu::SPEC_THREADS, threads}, step.variant(with_norms ? gpu::PARTIAL_NORMS : 0)};
     specialize_moments(operation, momentum.dtype);
-    operation.reason = "the only one";
-    operation.flops = static_cast<double>(elements);
+    operation.reason = with_norms ? "leaves partial norms" : "one workgroup takes the norm";
+    operation.flops = (with_norms ? 3.0 : 1.0) * static_cast<double>(elements);
     operation.bytes =
         (4.0 + 2.0 * static_cast<double>(bytes_of(momentum.dtype))) * static_cast<double>(elements) +
         8.0 * static_cast<double>(lines.count);
     step.graph().add(std::move(operation));
+    return partials;
 }
 
 }  // namespace
@@ -135,9 +144,11 @@ SelectedLines add_selected_lines(StepBuilder& step, const StepBuilder::Item& ite
     const Tensor norms = add_momentum(step, item, momentum, block, columns, lines.positions);
     graph.set_stage(std::string(stage) + " selection");
     top_k(graph, norms, lines.indices);
-    add_take(step, item, momentum, block, lines);
+    const bool fits =
+        polar_fits_one_workgroup(step.device(), lines.factor.rows(), lines.factor.cols(), options);
+    const Tensor partials = add_take(step, item, momentum, block, lines, !fits);
     graph.set_stage(std::string(stage) + " polar");
-    polar(graph, lines.factor, lines.factor, options, row_squares);
+    polar_of_partials(graph, lines.factor, partials, lines.factor, options, row_squares);
     return lines;
 }
 

@@ -38,10 +38,6 @@ constexpr KernelInfo kNormalize = make_kernel<gpu::MuonNormalizeJob>("muon_norma
 constexpr KernelInfo kNormalizeStateless =
     make_kernel<gpu::MuonNormalizeJob>("muon_normalize_stateless", spirv::muon_normalize_stateless);
 
-// Every workgroup of muon_normalize adds up the partial norms of its block: few enough not to count against
-// its elements. (And for one workgroup of combine_norms().)
-constexpr std::uint64_t kMaxNormPartials = 512;
-
 // Adds the operations of one block.
 class BlockRecipe {
 public:
@@ -151,7 +147,7 @@ private:
         Operation operation =
             make_operation(momentum_ ? kMomentum : kMomentumStateless, job, std::move(operands), grid.groups);
         operation.constants = {{gpu::SPEC_THREADS, grid.threads},
-                               step_.variant(partials ? gpu::MUON_NORM : 0),
+                               step_.variant(partials ? gpu::PARTIAL_NORMS : 0),
                                {gpu::SPEC_DTYPE_B, gradient_dtype()}};
         if (momentum_) specialize_moments(operation, momentum_.dtype);
         operation.reason = reason;

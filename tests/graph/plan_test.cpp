@@ -137,7 +137,7 @@ TEST_P(PlanTest, DescribeTellsEveryReasonOfADispatchOnce) {
 TEST(SpecTextTest, NamesEveryDTypeAsTheLibraryDoes) {
     for (std::uint32_t value = 0; value < std::size(gpu::kDTypeNames); ++value)
         EXPECT_EQ(gpu::kDTypeNames[value], to_string(static_cast<DType>(value)));
-    EXPECT_EQ(gpu::kFlagNames[std::countr_zero(gpu::MUON_NORM)], "MUON_NORM");
+    EXPECT_EQ(gpu::kFlagNames[std::countr_zero(gpu::PARTIAL_NORMS)], "PARTIAL_NORMS");
     EXPECT_EQ(gpu::kFlagNames[std::countr_zero(gpu::ADAMW_AMSGRAD)], "ADAMW_AMSGRAD");
 }
 

@@ -9,11 +9,11 @@
 // selected accumulates. With a fraction of 1 it is Muon with the decay of the momentum after its use.
 //
 // A parameter with more than two axes is out x (the rest), or a batch of matrices (MatrixView::batch).
-// State: M, as large as the parameter, <parameter>.momentum. FLOPs: T (3 s^2 K + s^3) + 6 m n, K the
-// long side; bytes: 20.25 m n + 28 s K + T (20 s K + 24 s^2) with f32 tensors. For K above 7/3 s (with the
-// default fraction that is every matrix) polar() takes the Gram form, and describe() prints its cost: with
-// T = 5 9 s^2 K + 11 s^3 + 6 m n FLOPs, and T / 2 (rounded up) in place of T passes over s K. What one
-// workgroup holds takes the standard form, and one pass.
+// State: M, as large as the parameter, <parameter>.momentum. FLOPs: T (3 s^2 K + s^3) + 6 m n, K the long
+// side; bytes: 20.25 m n + 24 s K + T (20 s K + 24 s^2) with f32 tensors: what takes the lines leaves their
+// squares, so that nothing is read for the norm. For K above 7/3 s (with the default fraction that is every
+// matrix) polar() takes the Gram form: with T = 5 9 s^2 K + 11 s^3 + 6 m n FLOPs, 52 s K + 200 s^2 in place
+// of the last term's bytes. What one workgroup holds takes the standard form, and none of those bytes.
 #pragma once
 
 #include "heron/linalg.hpp"

@@ -9,7 +9,7 @@
 // T (3 k^2 K + k^3) + 15 m n; bytes, with f32 tensors: 36 m n + T (20 m n + 24 k^2). A matrix that one
 // workgroup holds: 36 m n bytes in all. 12 m n of them are the update's, a pass of its own: the last product
 // a X + B X has X for what a product adds, not W. Less for K above 7/3 k, where polar() takes the Gram form:
-// with T = 5 9 k^2 K + 11 k^3 FLOPs, and T / 2 (rounded up) in place of T passes over m n.
+// with T = 5 9 k^2 K + 11 k^3 FLOPs, and 52 m n + 200 k^2 bytes, in place of T's terms.
 #pragma once
 
 #include "heron/linalg.hpp"

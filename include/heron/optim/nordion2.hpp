@@ -10,11 +10,11 @@
 // s = max(1, ceil(fraction m)). A parameter with more than two axes is out x (the rest), or a batch of
 // matrices (MatrixView::batch). State, f32: M, <parameter>.momentum, and v, <parameter>.v, one element a row.
 // FLOPs: T (3 k^2 K + k^3) + 6 m n + 3 s n, k and K the short and the long side of A, s x n; bytes, with f32
-// tensors: 20.25 m n + 28 s n + T (20 s n + 24 k^2), as Dion2's on rows, since the last product leaves the
+// tensors: 20.25 m n + 24 s n + T (20 s n + 24 k^2), as Dion2's on rows, since the last product leaves the
 // squares of O's rows (s n / 8 on GPUs, for a sum of every 64 columns). For K above 7/3 k (with the default
-// fraction every matrix but those of 1.7 to 9.3 times as many rows as columns) polar() takes the Gram form,
-// and describe() prints its cost: with T = 5 9 k^2 K + 11 k^3 + 6 m n + 3 s n FLOPs, and T / 2 (rounded up)
-// in place of T passes over s n. What one workgroup holds takes the standard form, and one pass.
+// fraction every matrix but those of 1.7 to 9.3 times as many rows as columns) polar() takes the Gram form:
+// with T = 5 9 k^2 K + 11 k^3 + 6 m n + 3 s n FLOPs, 52 s n + 200 k^2 in place of the last term's bytes. What
+// one workgroup holds takes the standard form, and none of those bytes.
 #pragma once
 
 #include "heron/optim/dion2.hpp"

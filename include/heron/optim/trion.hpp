@@ -15,13 +15,15 @@
 //
 // State: M, f32, as large as the parameter, <parameter>.momentum, and the chosen r numbers of each matrix,
 // <parameter>.indices, largest first. FLOPs, with K = max(m, n): 2.5 m n log2 k (2 m n k by products) + 4 m n
-// r + T (3 r^2 K + r^3), which describe() prints for K up to 7/3 r, and for what one workgroup holds; above
-// that polar() takes the Gram form, with T = 5 9 r^2 K + 11 r^3 in place of the last term. Bytes: 48 m n with
-// f32 tensors, and what is r wide. 8 m n of them are the update matrix, which a product writes and the
-// weights' pass reads. A product could end in W itself, as beta W + alpha s P^T, for 8 m n bytes in place of
-// 16; but its alpha and beta are fixed when the plan is made, and the learning rate is the device's
-// (schedules, set_learning_rate()); 1 - lr wd, rounded to f32, loses small decays (3 % of 1e-6); and master
-// copies, averages, 16-bit weights and what stops at the largest number are that pass's.
+// r + T (3 r^2 K + r^3). Bytes, with f32 tensors: 48 m n + r (28 K + 12 k) + T (20 r K + 24 r^2), and 4 k^2
+// for a transform by products. Above K = 7/3 r polar() takes the Gram form: with T = 5 9 r^2 K + 11 r^3 and
+// 52 r K + 200 r^2 in place of T's terms; what one workgroup holds has none of those bytes, and 4 r K fewer.
+//
+// 8 m n bytes are the update matrix, which a product writes and the weights' pass reads. A product could end
+// in W itself, as beta W + alpha s P^T, for 8 m n bytes in place of 16; but its alpha and beta are fixed when
+// the plan is made, and the learning rate is the device's (schedules, set_learning_rate()); 1 - lr wd,
+// rounded to f32, loses small decays (3 % of 1e-6); and master copies, averages, 16-bit weights and what
+// stops at the largest number are that pass's.
 #pragma once
 
 #include "heron/linalg/polar.hpp"
