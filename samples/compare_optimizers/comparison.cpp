@@ -272,7 +272,7 @@ void set_target(TaskResult& result, const ComparisonSettings& settings) {
         for (const Standing& standing : result.standings) {
             if (!standing.refusal.empty()) continue;
             losses.push_back(standing.validation_loss);
-            if (standing.optimizer->name == "adamw" && std::isfinite(standing.validation_loss)) {
+            if (standing.optimizer->name == kReference && std::isfinite(standing.validation_loss)) {
                 losses = {standing.validation_loss};
                 break;
             }

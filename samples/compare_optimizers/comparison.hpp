@@ -12,6 +12,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "compare_optimizers/journal.hpp"
@@ -19,6 +20,9 @@
 #include "support/progress.hpp"
 
 namespace samples {
+
+// Whom the others are compared with: its last loss is the target.
+inline constexpr std::string_view kReference = "adamw";
 
 struct ComparisonSettings {
     std::vector<const NamedOptimizer*> optimizers;

@@ -7,18 +7,19 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
+#include <iterator>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "support/chart.hpp"
+#include "support/optimizers.hpp"
 
 namespace samples {
 
 namespace {
 
-// As many as two rounds of chart_colour() tell apart, solid and dashed.
-constexpr std::size_t kColours = 6, kMostColoured = 2 * kColours;
-constexpr const char* kPale = "#c9ced6";
+constexpr std::size_t kInFront = 12;  // the others are pale
 constexpr double kWidth = 1120, kLeft = 70, kTop = 106, kHeight = 330, kLegendTop = kTop + kHeight + 78;
 constexpr double kMostSeconds = 4;  // of the median, that the axis of time shows
 
@@ -37,9 +38,15 @@ double top_of(const TaskResult& result) {
     return std::min(*std::ranges::max_element(losses), 1.5 * middle);
 }
 
-Line style_of(std::size_t place) {
-    if (place >= kMostColoured) return {.colour = kPale, .width = 1.2};
-    return {.colour = chart_colour(place % kColours), .dashes = place < kColours ? "" : "7 4"};
+// An optimizer's own, by its place in the table of all, forms of others last: the colours in turn, and after
+// each round of them other dashes.
+Line style_of(const NamedOptimizer& optimizer) {
+    constexpr const char* kDashes[] = {"", "8 4", "2 3", "10 3 2 3", "18 5"};
+    const auto before = [&optimizer](const NamedOptimizer& other) {
+        return other.form == optimizer.form ? &other < &optimizer : optimizer.form;
+    };
+    const auto place = static_cast<std::size_t>(std::ranges::count_if(named_optimizers(), before));
+    return {.colour = chart_colour(place), .dashes = kDashes[place / kChartColours % std::size(kDashes)]};
 }
 
 struct LegendEntry {
@@ -62,10 +69,8 @@ std::string legend(const std::vector<LegendEntry>& entries, double& bottom) {
         const double x = kLeft + width * static_cast<double>(i / rows);
         const double y = kLegendTop + kRow * static_cast<double>(i % rows);
         svg += fmt::format(
-            "<line x1='{0:.1f}' y1='{1}' x2='{2:.1f}' y2='{1}' stroke='{3}' stroke-width='{4}' "
-            "stroke-dasharray='{5}'/><text x='{6:.1f}' y='{7}'>{8}</text>\n",
-            x, y, x + kSample, style.colour, style.width, style.dashes, x + kSample + kGap, y + 4,
-            svg_text(entries[i].text));
+            "<line x1='{0:.1f}' y1='{1}' x2='{2:.1f}' y2='{1}' {3}/><text x='{4:.1f}' y='{5}'>{6}</text>\n",
+            x, y, x + kSample, stroke_of(style), x + kSample + kGap, y + 4, svg_text(entries[i].text));
     }
     return svg;
 }
@@ -95,9 +100,18 @@ void write_curves(const std::filesystem::path& path, const TaskResult& result, c
 
     std::vector<std::string> curves;
     std::vector<LegendEntry> entries;
+    std::string on_top;
     for (const Standing* standing : shown) {
-        const LegendEntry entry{style_of(curves.size()), fmt::format("{}: {:.3f}", standing->optimizer->name,
-                                                                     standing->validation_loss)};
+        const NamedOptimizer& optimizer = *standing->optimizer;
+        const bool reference = optimizer.name == kReference;
+        LegendEntry entry{style_of(optimizer),
+                          fmt::format("{}: {:.3f}", optimizer.name, standing->validation_loss)};
+        if (reference) {
+            entry.style.width = 3.4;
+        } else if (entries.size() >= kInFront) {
+            entry.style.width = 1.2;
+            entry.style.opacity = 0.45;
+        }
         Line line = entry.style, timed = entry.style;
         for (const Standing::Point& point : standing->curve) {
             line.points.push_back({double(point.step), point.loss});
@@ -105,11 +119,16 @@ void write_curves(const std::filesystem::path& path, const TaskResult& result, c
                 timed.points.push_back({standing->seconds(point.step), point.loss});
         }
         // A viewer shows the title of the curve that the mouse is on.
-        curves.push_back(fmt::format("<g><title>{}</title>\n{}{}</g>\n", svg_text(entry.text),
-                                     by_step.draw(line), by_time.draw(timed)));
-        entries.push_back(entry);
+        std::string curve = fmt::format("<g><title>{}</title>\n{}{}</g>\n", svg_text(entry.text),
+                                        by_step.draw(line), by_time.draw(timed));
+        if (reference)
+            on_top = std::move(curve);
+        else
+            curves.push_back(std::move(curve));
+        entries.push_back(std::move(entry));
     }
-    std::ranges::reverse(curves);  // the best on top
+    std::ranges::reverse(curves);  // the best in front of the others
+    curves.push_back(on_top);
     if (result.target > losses.low && result.target < losses.high) {
         Line target{.colour = "#1d2126", .dashes = "1 4", .width = 1.4};
         entries.push_back({target, fmt::format("target: {:.3f}", result.target)});

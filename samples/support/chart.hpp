@@ -9,7 +9,9 @@
 
 namespace samples {
 
-// Distinct also for colour-blind eyes; one a line, in order.
+// So many colours; the first six distinct also for colour-blind eyes. One a line, in order, then from the
+// beginning.
+inline constexpr std::size_t kChartColours = 12;
 const char* chart_colour(std::size_t line);
 
 struct Point {
@@ -24,7 +26,10 @@ struct Line {
     bool markers = false;
     std::string dashes = {};  // as SVG's stroke-dasharray; empty: solid
     double width = 2.2;
+    double opacity = 1;
 };
+// The attributes of its stroke, as Panel::draw() has them; for legends.
+std::string stroke_of(const Line& line);
 
 struct Axis {
     double low;
@@ -57,7 +62,8 @@ private:
 
 // Text for use between tags.
 std::string svg_text(const std::string& text);
-// The whole picture: title and subtitle at the top, `body` below.
+// The whole picture: title and subtitle at the top, `body` below. They take as many lines as they need; by
+// those beyond one each, `body` moves down and the picture becomes higher than `height`.
 std::string svg_picture(double width, double height, const std::string& title, const std::string& subtitle,
                         const std::string& body);
 // Throws heron::Error (io) naming the file that cannot be written.
