@@ -70,7 +70,8 @@ std::string markdown_table(const Row& head, const std::vector<Row>& rows) {
     return text;
 }
 
-// All tasks in one table, the best at the top: by the sum of their places.
+// All tasks in one table, the best at the top: by the sum of their places. Bytes of state, which hang on the
+// shapes of the parameters, are the first task's.
 std::string summary(std::span<const TaskResult> results) {
     Row head{"optimizer"};
     std::map<std::string, Row> rows;
@@ -91,12 +92,12 @@ std::string summary(std::span<const TaskResult> results) {
             row.push_back(milliseconds(s.optimizer_seconds));
         }
     }
-    head.push_back("state B/parameter");
+    head.push_back(fmt::format("{}: state B/parameter", results.front().task->name));
     std::vector<Row> ordered;
     for (auto& [name, row] : rows) {
         row.resize(head.size() - 1, "-");
         for (const Standing& s : results.front().standings)
-            if (s.optimizer->name == name) row.push_back(number(s.state_bytes, 2));
+            if (s.optimizer->name == name && s.refusal.empty()) row.push_back(number(s.state_bytes, 2));
         row.resize(head.size(), "-");
         ordered.push_back(row);
     }

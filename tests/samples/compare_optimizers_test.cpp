@@ -108,6 +108,8 @@ TEST_F(CompareOptimizers, TunesRatesAndLeavesTablesCurvesAndFigures) {
             rows += line.starts_with(optimizer);
         EXPECT_EQ(rows, 2u) << outcome.text;
     }
+    // Both tasks in one table: whose state it is stands there.
+    EXPECT_EQ(lines_with(page, " | fashion_mnist: state B/parameter |").size(), 1u) << page;
     EXPECT_EQ(lines_with(outcome.text, "Lowest validation loss: ").size(), 2u) << outcome.text;
     EXPECT_GE(lines_with(outcome.text, " left").size(), 6u) << outcome.text;
 }
