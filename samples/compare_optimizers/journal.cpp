@@ -3,9 +3,12 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <cstdlib>
 #include <sstream>
 #include <stdexcept>
+#include <system_error>
+#include <utility>
 
 #include "support/bad_input.hpp"
 
@@ -31,18 +34,28 @@ public:
         if (*end != '\0') throw std::runtime_error("'" + word + "' is no number");
         return value;
     }
-    template <class Integer>
-    Integer count() {
-        return static_cast<Integer>(number());
+    template <class Unsigned>
+    Unsigned count() {
+        const std::string word = text();
+        const char* const last = word.data() + word.size();
+        Unsigned value = 0;
+        const auto [end, error] = std::from_chars(word.data(), last, value);
+        if (error != std::errc() || end != last) throw std::runtime_error("'" + word + "' is no count");
+        return value;
+    }
+    void finish() {
+        std::string word;
+        if (stream_ >> word) throw std::runtime_error("the line goes on with '" + word + "'");
     }
 
 private:
     std::istringstream stream_;
 };
 
+// All numbers so that they are read as they were.
 std::string text_of(const std::string& task, const Trial& trial) {
     std::string text =
-        fmt::format("trial {} {} {:.9g} {} {} {} {:.9g} {:.9g} {:.9g} {} {} {}", task,
+        fmt::format("trial {} {} {:.9g} {} {} {} {:.17g} {:.17g} {:.17g} {} {} {}", task,
                     trial.settings.optimizer->name, trial.settings.lr, trial.settings.seed,
                     trial.settings.steps, trial.diverged ? 1 : 0, trial.step_seconds, trial.optimizer_seconds,
                     trial.evaluation_seconds, trial.state_bytes, trial.parameters, trial.losses.size());
@@ -59,7 +72,7 @@ Trial trial_of(Words& words, const NamedOptimizer& optimizer) {
     trial.settings.lr = static_cast<float>(words.number());
     trial.settings.seed = words.count<std::uint32_t>();
     trial.settings.steps = words.count<std::uint32_t>();
-    trial.diverged = words.count<int>() != 0;
+    trial.diverged = words.count<std::uint32_t>() != 0;
     trial.step_seconds = words.number();
     trial.optimizer_seconds = words.number();
     trial.evaluation_seconds = words.number();
@@ -75,6 +88,7 @@ Trial trial_of(Words& words, const NamedOptimizer& optimizer) {
         trial.validations.push_back(validation);
     }
     if (trial.validations.empty()) throw std::runtime_error("a trial has no evaluation");
+    words.finish();
     return trial;
 }
 
@@ -82,19 +96,22 @@ Trial trial_of(Words& words, const NamedOptimizer& optimizer) {
 
 Journal::Journal(const std::filesystem::path& file, bool resume, const std::string& comparison)
     : path_(file) {
-    if (resume) {
-        std::ostringstream text;
-        text << std::ifstream(file, std::ios::binary).rdbuf();
-        read(text.str(), comparison);
+    if (!resume) {
+        file_.open(file, std::ios::binary | std::ios::trunc);
+        write_line("comparison " + comparison);
+        return;
     }
-    file_.open(file, std::ios::binary | std::ios::trunc);
-    write_line("comparison " + comparison);
-    for (const auto& [task, steps] : steps_) write_line(fmt::format("steps {} {}", task, steps));
-    for (const Entry& entry : entries_) write_line(text_of(entry.task, entry.trial));
+    std::ostringstream text;
+    text << std::ifstream(file, std::ios::binary).rdbuf();
+    const std::size_t whole = read(text.str(), comparison);
+    std::error_code failed;
+    std::filesystem::resize_file(file, whole, failed);
+    file_.open(file, std::ios::binary | std::ios::app);
+    if (failed || !file_.good()) refuse_to_write();
 }
 
-void Journal::read(const std::string& text, const std::string& comparison) {
-    const auto refuse = [&](const std::string& reason) {
+std::size_t Journal::read(const std::string& text, const std::string& comparison) {
+    const auto refuse = [this](const std::string& reason) {
         throw BadInput("--resume: " + path_.string() + ": " + reason);
     };
     std::size_t begin = 0;
@@ -103,34 +120,48 @@ void Journal::read(const std::string& text, const std::string& comparison) {
         if (end == std::string::npos) break;  // cut off
         const std::string line = text.substr(begin, end - begin);
         begin = end + 1;
+        if (number == 1) {
+            if (line != "comparison " + comparison)
+                refuse("holds another comparison (" + line + "), this one is: " + comparison);
+            continue;
+        }
         try {
-            Words words(line);
-            const std::string kind = words.text();
-            if (number == 1) {
-                if (line != "comparison " + comparison)
-                    refuse("holds another comparison (" + line + "), this one is: " + comparison);
-            } else if (kind == "steps") {
-                const std::string task = words.text();
-                steps_[task] = words.count<std::uint32_t>();
-            } else if (kind == "trial") {
-                const std::string task = words.text(), name = words.text();
-                if (const NamedOptimizer* optimizer = find_optimizer(name))
-                    entries_.push_back({task, trial_of(words, *optimizer)});
-            } else {
-                throw std::runtime_error("'" + kind + "' is no kind of line");
-            }
+            read_line(line);
         } catch (const std::runtime_error& error) {
-            if (dynamic_cast<const BadInput*>(&error) != nullptr) throw;
             refuse(fmt::format("line {}: {}", number, error.what()));
         }
     }
-    if (begin == 0 || text.empty()) refuse("there is nothing to go on with");
+    if (begin == 0) refuse("there is nothing to go on with; leave out --resume");
+    return begin;
 }
+
+void Journal::read_line(const std::string& line) {
+    Words words(line);
+    const std::string kind = words.text(), task = words.text();
+    if (kind == "steps") {
+        const auto steps = words.count<std::uint32_t>();
+        words.finish();
+        if (steps_.emplace(task, steps).first->second != steps)
+            throw std::runtime_error("there are other steps of " + task + " before it");
+    } else if (kind == "trial") {
+        const NamedOptimizer* optimizer = find_optimizer(words.text());
+        if (!optimizer) return;
+        Trial trial = trial_of(words, *optimizer);
+        if (const auto steps = steps_.find(task);
+            steps == steps_.end() || steps->second != trial.settings.steps)
+            throw std::runtime_error("the trial has other steps than " + task);
+        entries_.push_back({task, std::move(trial)});
+    } else {
+        throw std::runtime_error("'" + kind + "' is no kind of line");
+    }
+}
+
+void Journal::refuse_to_write() const { throw BadInput("--out: " + path_.string() + " cannot be written"); }
 
 void Journal::write_line(const std::string& line) {
     file_ << line << "\n";
     file_.flush();
-    if (!file_.good()) throw BadInput("--out: " + path_.string() + " cannot be written");
+    if (!file_.good()) refuse_to_write();
 }
 
 std::optional<std::uint32_t> Journal::steps(const Task& task) const {

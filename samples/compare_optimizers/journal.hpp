@@ -5,8 +5,12 @@
 //   comparison <what trials depend on beside their own settings>
 //   steps <task> <steps of each of its trials>
 //   trial <task> <optimizer> <lr> <seed> <figures>
+//
+// A line that does not end is of no use. What is in the file stays there as it is: going on is as safe as
+// beginning. Of a trial that is there twice the first one counts; one of an unknown optimizer is let be.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <filesystem>
@@ -21,8 +25,8 @@ namespace samples {
 
 class Journal {
 public:
-    // Begins the file anew, or with `resume` keeps what is in it; a line that was cut off is dropped. Throws
-    // BadInput for a file of another `comparison`, and one that cannot be written.
+    // Begins the file anew, or with `resume` goes on behind its last whole line. Throws BadInput for a file
+    // of another `comparison`, one with a line that no comparison writes, and one that cannot be written.
     Journal(const std::filesystem::path& file, bool resume, const std::string& comparison);
 
     std::optional<std::uint32_t> steps(const Task& task) const;
@@ -39,7 +43,10 @@ private:
         Trial trial;
     };
 
-    void read(const std::string& text, const std::string& comparison);
+    // Returns the bytes of all whole lines.
+    std::size_t read(const std::string& text, const std::string& comparison);
+    void read_line(const std::string& line);
+    [[noreturn]] void refuse_to_write() const;
     void write_line(const std::string& line);
 
     std::filesystem::path path_;

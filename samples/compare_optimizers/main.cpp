@@ -6,10 +6,13 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
+#include <initializer_list>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -251,10 +254,28 @@ std::string method_text(const ComparisonSettings& settings) {
         settings.seeds == 1 ? "seed" : "seeds");
 }
 
-// What a journal's trials have in common.
-std::string journal_text(const std::string& device, const std::vector<const Task*>& tasks) {
+// FNV-1a, of one after the other.
+std::uint64_t fingerprint(std::initializer_list<std::span<const std::uint8_t>> parts) {
+    std::uint64_t hash = 0xcbf29ce484222325;
+    for (const std::span<const std::uint8_t> part : parts)
+        for (const std::uint8_t byte : part) hash = (hash ^ byte) * 0x100000001b3;
+    return hash;
+}
+
+// What a journal's trials have in common: tasks of the same name and size may have other data.
+std::string journal_text(const std::string& device, const std::vector<const Task*>& tasks,
+                         const Preset& preset, const std::optional<DataSet>& data,
+                         const std::optional<Corpus>& corpus) {
     std::string text = device;
     for (const Task* task : tasks) text += "; " + task->name + ": " + task->text();
+    if (data)
+        text += fmt::format(
+            "; images {:016x}, {} for validation",
+            fingerprint({data->train.pixels, data->train.labels, data->test.pixels, data->test.labels}),
+            preset.image.validation);
+    if (corpus)
+        text += fmt::format("; characters {:016x}, {} windows for validation",
+                            fingerprint({corpus->train, corpus->validation}), preset.text.validation);
     return text;
 }
 
@@ -299,7 +320,7 @@ int run(const Options& options, const std::string& command) {
     };
     Progress progress;
     Journal journal(fs::path(options.out) / "comparison.runs", options.resume,
-                    journal_text(device_text, pointers));
+                    journal_text(device_text, pointers, preset, data, corpus));
     const std::vector<TaskResult> results = compare(device, pointers, settings, journal, progress, report);
     progress.clear();
     bool good = true;

@@ -166,6 +166,102 @@ TEST_F(CompareOptimizers, GoesOnWhereItWasCutOff) {
     EXPECT_EQ(compare(arguments + "--resume").code, 2);
 }
 
+// Of the table of a page with one task; columns of times, which differ from run to run, are left out.
+std::vector<std::string> rows_without_times(const std::string& page) {
+    std::vector<std::string> rows;
+    for (const std::string& line : lines_with(page, "| ")) {
+        std::istringstream cells(line);
+        std::string row;
+        int column = 0;  // the first one is what is before the row
+        for (std::string cell; std::getline(cells, cell, '|'); ++column)
+            if (column != 4 && column != 9 && column != 10) row += cell + "|";
+        rows.push_back(row);
+    }
+    return rows;
+}
+
+// The same table, and with nothing cut off the same page, wherever the journal ends.
+TEST_F(CompareOptimizers, KeepsItsTableWhereverItsJournalEnds) {
+    const std::string arguments =
+        "--tasks text --optimizers sgd,adamw --lr adamw=0.01 --factors 0.5,1 --seeds 2 ";
+    ASSERT_EQ(compare(arguments).code, 0);
+    const fs::path journal = folder_ / "out" / "comparison.runs", page = folder_ / "out" / "comparison.md",
+                   csv = folder_ / "out" / "comparison.csv";
+    const std::string lines = text_of(journal), whole_page = text_of(page), whole_csv = text_of(csv);
+    const std::vector<std::string> rows = rows_without_times(whole_page);
+    ASSERT_EQ(rows.size(), 4u) << whole_page;  // with head and rule
+    const std::size_t trials = lines_with(lines, "trial ").size();
+    ASSERT_GE(trials, 6u) << lines;
+    const std::size_t steps = lines.find("\nsteps ") + 1, first = lines.find("\ntrial ") + 1;
+    const std::size_t second = lines.find("\ntrial ", first) + 1;
+    ASSERT_EQ(lines.back(), '\n');
+    for (const auto& [cut, what] :
+         std::map<std::size_t, std::string>{{steps, "before the steps"},
+                                            {steps + 7, "within the steps' task"},
+                                            {first - 2, "within the steps' number"},
+                                            {second, "after the first trial"},
+                                            {second + 3, "within the second one's first word"},
+                                            {lines.size() - 2, "within the last number"},
+                                            {lines.size() - 1, "before the last line's end"}}) {
+        SCOPED_TRACE(what);
+        std::ofstream(journal, std::ios::binary) << lines.substr(0, cut);
+        const Outcome outcome = compare(arguments + "--resume");
+        ASSERT_EQ(outcome.code, 0) << outcome.text;
+        EXPECT_EQ(rows_without_times(text_of(page)), rows);
+        const std::string resumed = text_of(journal);
+        EXPECT_TRUE(resumed.starts_with(lines.substr(0, lines.substr(0, cut).rfind('\n') + 1)));
+        EXPECT_EQ(lines_with(resumed, "trial ").size(), trials);
+    }
+
+    // Nothing cut off, and one trial twice: nothing is run again, so that times are the same, too.
+    const std::string last = lines.substr(lines.rfind('\n', lines.size() - 2) + 1);
+    for (const std::string& kept : {lines, lines + last}) {
+        std::ofstream(journal, std::ios::binary) << kept;
+        const Outcome outcome = compare(arguments + "--resume");
+        ASSERT_EQ(outcome.code, 0) << outcome.text;
+        std::string resumed = text_of(page);
+        const std::string option = " --resume";
+        ASSERT_NE(resumed.find(option), std::string::npos);
+        resumed.erase(resumed.find(option), option.size());
+        EXPECT_EQ(resumed, whole_page);
+        EXPECT_EQ(text_of(csv), whole_csv);
+        EXPECT_EQ(text_of(journal), kept);
+    }
+}
+
+TEST_F(CompareOptimizers, RefusesAJournalThatIsNotItsOwn) {
+    const std::string arguments = "--tasks text --optimizers sgd --lr sgd=0.2 ";
+    ASSERT_EQ(compare(arguments).code, 0);
+    const fs::path journal = folder_ / "out" / "comparison.runs";
+    const std::string lines = text_of(journal);
+    const std::string trial = lines.substr(lines.find("\ntrial ") + 1);
+    const auto refusal = [&](const std::string& kept) {
+        std::ofstream(journal, std::ios::binary) << kept;
+        const Outcome outcome = compare(arguments + "--resume");
+        EXPECT_EQ(outcome.code, 2) << outcome.text;
+        EXPECT_EQ(text_of(journal), kept);  // as it was
+        return outcome.text;
+    };
+    const auto expect = [&](const std::string& kept, const std::string& words) {
+        const std::string text = refusal(kept);
+        EXPECT_NE(text.find(words), std::string::npos) << text;
+    };
+    expect(lines.substr(0, 20), "nothing to go on with");  // within the first line
+    expect(lines + "steps text 21\n", "line 4: there are other steps of text");
+    expect(lines + "nonsense text 1\n", "line 4: 'nonsense' is no kind of line");
+    expect(lines + trial.substr(0, trial.size() / 2) + "\n", "line 4: ");
+    expect(lines + trial.substr(0, trial.size() - 1) + " 1\n", "line 4: the line goes on with '1'");
+    expect(lines + "trial text sgd 0.1 1 20 0 1 1 1 8 8 -1\n", "line 4: '-1' is no count");
+    expect(lines + "trial text sgd 0.1 1 20 0 1 1 1 8 8 1e99\n", "line 4: '1e99' is no count");
+    expect(lines + "trial other sgd" + trial.substr(trial.find(" 0.2")), "line 4: the trial has other steps");
+
+    // Another text of the same name and length.
+    std::string text = text_of(folder_ / "text.txt");
+    text.replace(text.find("fish"), 4, "hens");
+    std::ofstream(folder_ / "text.txt", std::ios::binary) << text;
+    expect(lines, "holds another comparison");
+}
+
 TEST_F(CompareOptimizers, MakesRunsShorterForABudget) {
     const Outcome outcome =
         compare("--tasks text --optimizers sgd --lr sgd=0.2 --steps 100000 --budget 0.05");
