@@ -5,12 +5,13 @@
 //   w.0, b.0   a.t, s.t (of micro-batches a.t.k, s.t.k)   g.t, gb.t   w.t, b.t   state.A.t, state.G.t
 //
 // Bound of updates and factors: ten times what rounding to f32 costs the file's own author, not less than
-// 2e-5, and three roundings of the weight.
+// 2e-5, and three roundings of the weight. The training ends where the file's does (training_deviation.hpp).
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
 
 #include "golden/captured_golden.hpp"
+#include "golden/training_deviation.hpp"
 
 namespace heron::test {
 namespace {
@@ -211,6 +212,10 @@ private:
                     bound);
             }
         }
+        TrainingDeviation deviation;
+        for (const Trained& item : trained)
+            deviation.add(golden.tensor(item.name + ".0").values, item.last, item.weight->floats());
+        deviation.compare(golden, result, "");
     }
 
     // The update of [W, b], which is one matrix, against the file's, and against what it says was
