@@ -59,6 +59,11 @@ struct PolarOptions {
 // last triple (deepseekv4, cubic5 and you5 have a fixed length). "aol" is not one of them: it is made for
 // another norm, and with Frobenius' leads singular values to -1.084. Throws (invalid_argument) for unknown
 // names, listing the known ones.
+//
+// The interval of "cans" ends at 1 exactly; it wants a norm_factor of at least 1.01. Of a matrix of rank one
+// it makes 1.005, but 2.6 where the norm is 1e-5 too small, and more than f32 holds where it is 0.4 % too
+// small, as 16-bit iterates may find it. Optimizers refuse less; polar() takes it, as the published code
+// does.
 HERON_API std::vector<NewtonSchulzCoefficients> newton_schulz_coefficients(std::string_view name,
                                                                            std::uint32_t steps = 0);
 // Polar Express coefficients by the generator of arXiv 2505.16932 (float64, on the host): lower bound l in
