@@ -6,14 +6,14 @@
 //
 // Members 2 p and 2 p + 1 of N are a pair of opposite signs, s = 1 and -1. Matrices of pair p are W + s sigma
 // / sqrt(r) A_p B_p^T with A_p m x r and B_p n x r of standard normal numbers, other parameters w + s sigma
-// z_p. No noise is kept: a forward plan and an update plan draw the same numbers, from counters, into memory
-// that plans share with whatever else is temporary. For a layer y = x W^T of a network:
+// z_p. No noise is kept: a forward plan draws its numbers where it needs them, an update plan the same ones,
+// from counters, into memory that plans share with whatever else is temporary. For a layer y = x W^T of a
+// network:
 //
-//   forward:  noise = low_rank_noise(graph, population, tensor, m, n, rank);
-//             perturbed_linear(graph, x, weight, noise, sigma, y);  // ...; scores by whatever judges the
-//             members
+//   forward:  perturbed_linear(graph, x, weight, DrawnNoise{population, tensor, rank}, sigma, y);
+//             // ...; scores by whatever judges the members
 //   update:   shape_fitness(graph, scores, fitness);
-//             noise = low_rank_noise(...);                          // the same numbers again
+//             noise = low_rank_noise(graph, population, tensor, m, n, rank);  // the same numbers
 //             evolution_gradient(graph, fitness, noise, sigma, gradient);
 //   then the optimizer's step, and advance_counter() of the epoch
 //
@@ -61,10 +61,29 @@ HERON_API LowRankNoise low_rank_noise(Graph& graph, const Population& population
 HERON_API Tensor full_noise(Graph& graph, const Population& population, std::uint32_t tensor,
                             std::uint64_t elements, bool guarded = true);
 
+// The noise of parameter `tensor`, as low_rank_noise() has it, which is in no memory.
+struct DrawnNoise {
+    Population population;
+    std::uint32_t tensor = 0;
+    std::uint32_t rank = 1;
+};
+
 // y_i = x_i W^T + s_i sigma / sqrt(r) (x_i B_p) A_p^T for all members at once. x N x t x n, or t x n where
-// all of them see the same; W m x n; f32, f16 or bf16; y N x t x m f32; x and y without gaps. 2 N t (m n + r
-// (m + n)) FLOPs, with x shared 4 t m n + N t r (n + 2 m) of them; y is written and read once more than W's
-// product alone would, since each pair has a matrix of its own for that part.
+// all of them see the same; W m x n; f32, f16 or bf16; y N x t x m f32; x and y without gaps.
+//
+// Two dispatches, whatever N is: x W^T of all members as one gemm(), and what the noise adds, by a kernel
+// that draws B_p and A_p a piece at a time into shared memory, with the bits of low_rank_noise(). The second
+// is one for all layers that do not wait for one another. 2 N t (m n + r (m + n)) FLOPs, with x shared 2 t m
+// n + N t r (n + 2 m), and 20 N r (m + n) of drawing for every 32 rows of a pair. Bytes, of an f32 x: x twice
+// and y three times, 8 N t n + 12 N t m; with x shared y once, 4 N t m. One kernel for both would save 8 N t
+// m of them (none with x shared), 8 bytes for 2 n FLOPs, and have none of gemm()'s: with tiles of both
+// operands in registers there is no room for the noise, and where matrices are multiplied in hardware no way
+// to it. Error: gemm()'s, and in what is added sums of n and r terms in f32. Ranks above 32 and n above 16384
+// have their noise in memory, as below: some devices bound the rounds of loops.
+HERON_API void perturbed_linear(Graph& graph, const Tensor& x, const Tensor& weight, const DrawnNoise& noise,
+                                float sigma, const Tensor& y, bool guarded = true);
+// The same with noise in memory, of any origin: three products and a pass of signs. Bytes beyond those above:
+// the noise's, read, and 16 N t r.
 HERON_API void perturbed_linear(Graph& graph, const Tensor& x, const Tensor& weight,
                                 const LowRankNoise& noise, float sigma, const Tensor& y, bool guarded = true);
 // members = w + s sigma z: w elements of f32, f16 or bf16; noise of full_noise(); members N x elements f32.

@@ -114,26 +114,23 @@ heron::Plan evolution_plan(const heron::Device& device, const BinaryNetwork& net
     const auto temporary = [&](const Shape& shape) { return graph.temporary(DType::f32, shape); };
 
     graph.set_stage("noise");
-    const heron::LowRankNoise noise1 =
-        heron::low_rank_noise(graph, population, 0, hidden, network.inputs, s.rank, false);
-    const heron::LowRankNoise noise2 =
-        heron::low_rank_noise(graph, population, 1, classes, hidden, s.rank, false);
     const Tensor z1 = heron::full_noise(graph, population, 2, hidden, false);
     const Tensor z2 = heron::full_noise(graph, population, 3, classes, false);
 
     graph.set_stage("forward");
-    const auto layer = [&](const Tensor& x, const Tensor& weight, const heron::LowRankNoise& noise,
-                           const Tensor& bias, const Tensor& z, bool binary) {
+    const auto layer = [&](const Tensor& x, const Tensor& weight, std::uint32_t tensor, const Tensor& bias,
+                           const Tensor& z, bool binary) {
         const Tensor y = temporary({members, rows, weight.rows()});
         const Tensor biases = temporary({members, weight.rows()});
+        const heron::DrawnNoise noise{population, tensor, s.rank};
         heron::perturbed_linear(graph, x, weight, noise, s.sigma, y, false);
         heron::perturbed_copies(graph, bias, z, s.sigma, biases, false);
         add_threshold(graph, y, biases, binary);
         return y;
     };
     const Tensor x = graph.external("images", batch.images.view(DType::f32, {rows, network.inputs}));
-    const Tensor h = layer(x, w.w1, noise1, w.b1, z1, true);
-    const Tensor logits = layer(h, w.w2, noise2, w.b2, z2, false);
+    const Tensor h = layer(x, w.w1, 0, w.b1, z1, true);
+    const Tensor logits = layer(h, w.w2, 1, w.b2, z2, false);
     const Tensor row_result = temporary({members * rows, 2});
     // The gradient by the logits is what ordinary training would go on from; nothing here reads it.
     softmax_loss(graph, {.logits = logits.reshape({members * rows, classes}),
@@ -150,6 +147,10 @@ heron::Plan evolution_plan(const heron::Device& device, const BinaryNetwork& net
     heron::sum(graph, losses.reshape({members, rows, 1}), scores, false);
 
     graph.set_stage("gradients");
+    const heron::LowRankNoise noise1 =
+        heron::low_rank_noise(graph, population, 0, hidden, network.inputs, s.rank, false);
+    const heron::LowRankNoise noise2 =
+        heron::low_rank_noise(graph, population, 1, classes, hidden, s.rank, false);
     const Tensor fitness = temporary({members});
     heron::shape_fitness(graph, scores, fitness, {.guarded = false});
     const heron::EvolutionGradientOptions plain{.guarded = false};

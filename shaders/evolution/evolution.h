@@ -13,23 +13,56 @@ const uint EVOLUTION_NUMBERS = 4;  // those differences alone
 const uint EVOLUTION_BASELINE = 8;
 const uint EVOLUTION_SHARED = 16;  // members of a pair have the same numbers
 
-struct EvolutionNoiseJob {
-    F32  a; // pairs rank x rows
-    F32  b; // pairs rank x cols
-    U32  epoch;
+// Which numbers a parameter's noise is, beside the epoch.
+struct EvolutionDraw {
     uint seed;
     uint seed_high;
     uint tensor;
-    uint rows;
-    uint cols;
-    uint rank;
-    uint pairs;
     uint reuse;
-    uint group;  // members whose first two have no noise; 0: all have
-    uint groups; // workgroups of a pair
-    uint reserved;
-    uint first_group;
+    uint group; // members whose first two have no noise; 0: all have
 };
+
+struct EvolutionNoiseJob {
+    F32           a; // pairs rank x rows
+    F32           b; // pairs rank x cols
+    U32           epoch;
+    EvolutionDraw draw;
+    uint          rows;
+    uint          cols;
+    uint          rank;
+    uint          groups; // workgroups of a pair
+    uint          first_group;
+};
+
+// evolution_linear.comp: x is rows x cols for each pair (with EVOLUTION_SHARED one for all of them), W width x cols.
+struct EvolutionLinearJob {
+    U32           x;
+    F32           base; // x W^T: y itself, or with EVOLUTION_SHARED what all members have
+    F32           y;
+    U32           epoch;
+    EvolutionDraw draw;
+    uint          width;
+    uint          cols;
+    uint          rank;
+    uint          rows;
+    uint          steps;         // rows of a member
+    uint          flags;
+    float         scale;
+    uint          block_rows;    // of a workgroup: a multiple of 4, block_rows rank at most EVOLUTION_SUMS
+    uint          row_blocks;    // of a pair
+    uint          column_blocks; // of EVOLUTION_COLUMNS columns of y
+    uint          first_group;
+};
+
+// What evolution_linear.comp has shared memory for, 13,440 bytes, and how far its loops go: lavapipe ends all loops of
+// an invocation after 65,535 rounds, and these limits keep to 50,000.
+const uint EVOLUTION_THREADS = 128;
+const uint EVOLUTION_ROWS = 32;
+const uint EVOLUTION_SUMS = 256;
+const uint EVOLUTION_DRAWN = 2048; // numbers at a time
+const uint EVOLUTION_RANK = 32;
+const uint EVOLUTION_INPUTS = 16384; // columns of x
+const uint EVOLUTION_COLUMNS = 8192; // of y, of a workgroup
 
 struct EvolutionCopyJob {
     U32   w;

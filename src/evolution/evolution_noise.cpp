@@ -15,7 +15,7 @@
 
 namespace heron {
 
-static_assert(sizeof(gpu::EvolutionNoiseJob) == 72);
+static_assert(sizeof(gpu::EvolutionNoiseJob) == 64);
 
 namespace {
 
@@ -42,15 +42,10 @@ void add_noise(Graph& graph, const Population& population, std::uint32_t tensor,
     const std::uint32_t threads = graph.device().capabilities().cpu ? 32 : 64;
     const std::uint64_t elements = (rows + cols) * noise.rank, pairs = population.members / 2;
     Job job{};
-    job.seed = static_cast<std::uint32_t>(population.seed);
-    job.seed_high = static_cast<std::uint32_t>(population.seed >> 32);
-    job.tensor = tensor;
+    job.draw = draw_of(population, tensor);
     job.rows = narrow(rows);
     job.cols = narrow(cols);
     job.rank = noise.rank;
-    job.pairs = narrow(pairs);
-    job.reuse = population.noise_reuse;
-    job.group = population.baseline_group;
     job.groups = narrow(ceil_div(ceil_div(elements, 4), threads));
     std::vector<Operand> operands{{offsetof(Job, b), noise.b, Access::write},
                                   {offsetof(Job, epoch), population.epoch, Access::read}};
@@ -80,13 +75,25 @@ NoiseSizes check_low_rank(std::string_view who, const Graph& graph, const LowRan
     return {noise.a.rows() / noise.rank, noise.a.cols(), noise.b.cols()};
 }
 
+void check_drawn(const char* who, const Graph& graph, const Population& population, std::uint64_t rows,
+                 std::uint64_t cols, std::uint32_t rank) {
+    if (rank == 0 || rows == 0 || cols == 0 || rows > kMaxMembers || cols > kMaxMembers || rank > kMaxMembers)
+        refuse(who, "the matrix is " + std::to_string(rows) + "x" + std::to_string(cols) + ", the rank " +
+                        std::to_string(rank) + "; all of them must be 1 to " + std::to_string(kMaxMembers));
+    check_population(who, graph, population, (rows + cols) * rank);
+}
+
+gpu::EvolutionDraw draw_of(const Population& population, std::uint32_t tensor) {
+    return {.seed = static_cast<std::uint32_t>(population.seed),
+            .seed_high = static_cast<std::uint32_t>(population.seed >> 32),
+            .tensor = tensor,
+            .reuse = population.noise_reuse,
+            .group = population.baseline_group};
+}
+
 LowRankNoise low_rank_noise(Graph& graph, const Population& population, std::uint32_t tensor,
                             std::uint64_t rows, std::uint64_t cols, std::uint32_t rank, bool guarded) {
-    constexpr const char* kWho = "low_rank_noise";
-    if (rank == 0 || rows == 0 || cols == 0 || rows > kMaxMembers || cols > kMaxMembers || rank > kMaxMembers)
-        refuse(kWho, "the matrix is " + std::to_string(rows) + "x" + std::to_string(cols) + ", the rank " +
-                         std::to_string(rank) + "; all of them must be 1 to " + std::to_string(kMaxMembers));
-    check_population(kWho, graph, population, (rows + cols) * rank);
+    check_drawn("low_rank_noise", graph, population, rows, cols, rank);
     const std::uint64_t columns = std::uint64_t{population.members} / 2 * rank;
     const LowRankNoise noise{graph.temporary(DType::f32, Shape{columns, rows}),
                              graph.temporary(DType::f32, Shape{columns, cols}), rank};

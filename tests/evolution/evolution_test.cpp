@@ -134,6 +134,92 @@ TEST_P(EvolutionTest, MembersComputeWithTheirOwnWeights) {
         }
 }
 
+// With the noise that the update draws, in matrices of their own: x (W + s sigma / sqrt(r) A B^T)^T. Rows,
+// numbers and columns that fill several workgroups and pieces, ranks that have their noise in memory.
+TEST_P(EvolutionTest, MembersDrawTheNoiseOfTheUpdate) {
+    struct Case {
+        std::uint32_t members;
+        std::uint64_t steps, m, n;
+        std::uint32_t r;
+        DType x = DType::f32, w = DType::f32;
+        bool shared = false;
+        std::uint32_t baseline = 0;
+    };
+    for (bool gpu_variants : {false, true})
+        for (const Case& c : {Case{2, 1, 1, 1, 1}, Case{6, 5, 7, 11, 2, DType::f32, DType::f32, true},
+                              Case{4, 3, 6, 10, 3}, Case{8, 17, 33, 70, 5, DType::f16, DType::bf16},
+                              Case{4, 70, 129, 257, 8, DType::bf16, DType::f16, true},
+                              Case{4, 1, 40, 2085, 1}, Case{4, 1, 2100, 40, 1}, Case{2, 2, 8200, 3, 4},
+                              Case{8, 3, 9, 12, 7, DType::f32, DType::f32, false, 4},
+                              Case{8, 3, 9, 12, 6, DType::f32, DType::f32, true, 8}, Case{4, 9, 65, 33, 32},
+                              Case{4, 2, 5, 6, 40}}) {
+            Graph graph(gpu_variants ? smallest_gpu() : device());
+            Population p = population(graph, c.members, 5);
+            p.baseline_group = c.baseline;
+            std::vector<Matrix> inputs;
+            for (std::uint64_t i = 0; i < (c.shared ? 1 : c.members); ++i)
+                inputs.push_back(random_matrix(c.steps, c.n, i));
+            const Placed x = place(graph, inputs, c.x), w = place(graph, {random_matrix(c.m, c.n, 900)}, c.w);
+            const Placed y = blank(graph, c.members, c.steps, c.m);
+            const std::uint64_t columns = c.members / 2 * c.r;
+            const Placed a = blank(graph, 1, columns, c.m), b = blank(graph, 1, columns, c.n);
+            const float sigma = 0.3f;
+            const DrawnNoise drawn{p, 11, c.r};
+            perturbed_linear(graph, x.tensor, w.tensor, drawn, sigma, y.tensor);
+            const LowRankNoise noise = low_rank_noise(graph, p, 11, c.m, c.n, c.r);
+            convert(graph, noise.a, a.tensor);
+            convert(graph, noise.b, b.tensor);
+            run(graph);
+            const std::vector<Matrix> got = y.read();
+            const Matrix all_a = a.read()[0], all_b = b.read()[0];
+            for (std::uint64_t i = 0; i < c.members; ++i) {
+                const auto first = static_cast<Eigen::Index>(i / 2 * c.r), r = static_cast<Eigen::Index>(c.r);
+                const Matrix ap = all_a.middleRows(first, r), bp = all_b.middleRows(first, r);
+                const double scale = sigma / std::sqrt(static_cast<double>(c.r));
+                const Matrix own = w.items[0] + (i % 2 == 0 ? scale : -scale) * (ap.transpose() * bp);
+                const Matrix& xi = x.items[c.shared ? 0 : i];
+                const double size = xi.norm() * (w.items[0].norm() + scale * ap.norm() * bp.norm());
+                // Sums of n and of r terms, and a rounding each of the scale, of z, of its product with the
+                // scale, of y and of the base.
+                const double terms =
+                    std::sqrt(static_cast<double>(c.n)) + std::sqrt(static_cast<double>(c.r)) + 5;
+                ratio("layer with drawn noise", std::max({c.steps, c.m, c.n}),
+                      (got[i] - xi * own.transpose()).norm(), 3 * kUnit * terms * size,
+                      "member " + std::to_string(i) + " of rank " + std::to_string(c.r));
+            }
+        }
+}
+
+// Rows of the identity pick numbers of B. With W = 0, sigma = 1 and rank 1 nothing else is rounded than each
+// product with a number of A, once; members of a pair are of opposite signs.
+TEST_P(EvolutionTest, LayersAndUpdatesDrawTheSameBits) {
+    for (bool gpu_variants : {false, true}) {
+        Graph graph(gpu_variants ? smallest_gpu() : device());
+        const Population p = population(graph, 6, 3);
+        const std::uint64_t m = 131, n = 70;
+        const auto square = static_cast<Eigen::Index>(n);
+        const Matrix identity = Matrix::Identity(square, square);
+        const Matrix zero = Matrix::Zero(static_cast<Eigen::Index>(m), square);
+        const Placed x = place(graph, {identity}), w = place(graph, {zero});
+        const Placed y = blank(graph, 6, n, m), a = blank(graph, 1, 3, m), b = blank(graph, 1, 3, n);
+        const DrawnNoise drawn{p, 2};
+        perturbed_linear(graph, x.tensor, w.tensor, drawn, 1, y.tensor);
+        const LowRankNoise noise = low_rank_noise(graph, p, 2, m, n);
+        convert(graph, noise.a, a.tensor);
+        convert(graph, noise.b, b.tensor);
+        run(graph);
+        const std::vector<Matrix> got = y.read();
+        const Matrix all_a = a.read()[0], all_b = b.read()[0];
+        for (Eigen::Index pair = 0; pair < 3; ++pair) {
+            const auto even = static_cast<std::size_t>(2 * pair);
+            const Matrix products = all_b.row(pair).transpose() * all_a.row(pair);
+            const Matrix expected = rounded(products, DType::f32);
+            EXPECT_TRUE(got[even] == expected) << pair;
+            EXPECT_TRUE(got[even + 1] == -expected) << pair;
+        }
+    }
+}
+
 TEST_P(EvolutionTest, FitnessIsRelativeToTheOthers) {
     Graph graph(device());
     struct Case {
@@ -251,13 +337,16 @@ TEST_P(EvolutionTest, TheSameBitsEveryTimeAndInPieces) {
         const Population p = population(graph, 32, 7);
         const Placed x = place(graph, std::vector<Matrix>(32, random_matrix(5, 40, 1))),
                      w = place(graph, {random_matrix(30, 40, 2)}), y = blank(graph, 32, 5, 30),
-                     gradient = blank(graph, 1, 30, 40), scores = place(graph, {random_matrix(1, 32, 3)});
+                     drawn_y = blank(graph, 32, 5, 30), gradient = blank(graph, 1, 30, 40),
+                     scores = place(graph, {random_matrix(1, 32, 3)});
         const LowRankNoise noise = low_rank_noise(graph, p, 1, 30, 40, 2);
+        const DrawnNoise drawn{p, 1, 2};
         const Tensor fitness = graph.temporary(DType::f32, Shape{32});
         perturbed_linear(graph, x.tensor, w.tensor, noise, 0.1f, y.tensor);
+        perturbed_linear(graph, x.tensor, w.tensor, drawn, 0.1f, drawn_y.tensor);
         shape_fitness(graph, scores.tensor.reshape(Shape{32}), fitness);
         evolution_gradient(graph, fitness, noise, 0.1f, gradient.tensor);
-        return std::vector<GuardedBuffer*>{y.buffer, gradient.buffer};
+        return std::vector<GuardedBuffer*>{y.buffer, drawn_y.buffer, gradient.buffer};
     });
 }
 
@@ -274,6 +363,13 @@ TEST_P(EvolutionTest, RefusesWhatDoesNotFit) {
         Population changed = p;
         change(changed);
         return [&graph, changed] { low_rank_noise(graph, changed, 0, 6, 10); };
+    };
+    const auto linear = [&](const Tensor& in, const Tensor& weight, const Tensor& out, std::uint32_t rank,
+                            float sigma) {
+        return [&graph, p, in, weight, out, rank, sigma] {
+            const DrawnNoise with{p, 0, rank};
+            perturbed_linear(graph, in, weight, with, sigma, out);
+        };
     };
     expect_refusals(
         graph,
@@ -292,6 +388,12 @@ TEST_P(EvolutionTest, RefusesWhatDoesNotFit) {
          {"x is", [&] { perturbed_linear(graph, y, w, noise, 1, y); }},
          {"the weight is", [&] { perturbed_linear(graph, x, matrix(10, 6), noise, 1, y); }},
          {"y is", [&] { perturbed_linear(graph, x, w, noise, 1, x); }},
+         {"perturbed_linear: the matrix is 6x10, the rank 0", linear(x, w, y, 0, 1)},
+         {"perturbed_linear: sigma is -1", linear(x, w, y, 1, -1)},
+         {"the weight is", linear(x, x, y, 1, 1)},
+         {"x is", linear(x, matrix(6, 11), y, 1, 1)},
+         {"y is", linear(x, matrix(7, 10), y, 40, 1)},
+         {"y is", linear(blank(graph, 2, 3, 10).tensor.reshape(Shape{6, 10}), w, y, 1, 1)},
          {"`members`", [&] { perturbed_copies(graph, vector(6), matrix(2, 6), 1, vector(12)); }},
          {"a column for each", [&] { perturbed_copies(graph, vector(6), matrix(2, 5), 1, vector(24)); }},
          {"group is 5", [&] { shape_fitness(graph, vector(12), vector(12), {.group = 5}); }},

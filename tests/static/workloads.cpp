@@ -225,6 +225,9 @@ void compile_evolution(const Device& device) {
             const Tensor fitness = w.tensor(DType::f32, {members});
             perturbed_linear(w.graph, w.tensor(dtype, {members, t, n}), w.tensor(dtype, {m, n}), noise, 0.1f,
                              w.tensor(DType::f32, {members, t, m}));
+            const DrawnNoise drawn{population, 0, 4};
+            perturbed_linear(w.graph, w.tensor(dtype, {members, t, n}), w.tensor(dtype, {m, n}), drawn, 0.1f,
+                             w.tensor(DType::f32, {members, t, m}));
             perturbed_copies(w.graph, w.tensor(dtype, {m}), full, 0.1f, w.tensor(DType::f32, {members, m}));
             shape_fitness(w.graph, w.tensor(DType::f32, {members}), fitness);
             evolution_gradient(w.graph, fitness, noise, 0.1f, w.tensor(dtype, {m, n}));
