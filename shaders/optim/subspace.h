@@ -28,10 +28,10 @@ const uint SUM_EXACT = 8;
 struct SubspaceAdamJob {
     F32x4         gradient;  // in the basis
     F32x4         direction; // may be the gradient
-    F32x4         moment1;
-    MomentOperand moment2;
     U32           since;    // of each slot (ADAM_RESET)
     AdamWHyperRef hyper;
+    MomentOperand moment1;  // without ADAM_MOMENT `quads` alone
+    MomentOperand moment2;
     ElementRange  range;    // of moment2, and with ADAM_MOMENT of moment1; the others begin at its first element
     uint          slots;    // of one matrix (ADAM_RESET)
     uint          item_elements;

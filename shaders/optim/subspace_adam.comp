@@ -3,9 +3,9 @@
 //
 //   m <- m + r1 (a - m)      v <- v + r2 (a^2 - v)      D = (m s) / (sqrt(v d) + eps)        s, d: see adamw.comp
 //
-// Conda's m comes from elsewhere (without ADAM_MOMENT), and v may be kept in bf16. A slot is a row or column of a, the coefficients of one vector
-// of the basis; where it holds its vector since this step, its moments begin at 0 (ADAM_RESET). A quotient 0 / 0 counts
-// as 0. One workgroup takes rounds x workgroup size quads.
+// Conda's m comes from elsewhere (without ADAM_MOMENT), in f32; states may be kept in bf16. A slot is a row or column
+// of a, the coefficients of one vector of the basis; where it holds its vector since this step, its moments begin at 0
+// (ADAM_RESET). A quotient 0 / 0 counts as 0. One workgroup takes rounds x workgroup size quads.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/subspace.h"
@@ -15,6 +15,8 @@
 #include "core/half.glsl"
 #include "optim/parameter.glsl"
 #include "optim/moment.glsl"
+
+layout(constant_id = SPEC_DTYPE_A) const uint FIRST_DTYPE = DTYPE_F32; // of m; as a state that of all moments
 
 void main() {
     if (nothing_to_do())
@@ -29,7 +31,8 @@ void main() {
     uint flags = p.jobs.job[j].flags;
     F32x4 gradient = p.jobs.job[j].gradient;
     F32x4 result = p.jobs.job[j].direction;
-    F32x4 moment1 = p.jobs.job[j].moment1;
+    U32x4 moment1 = p.jobs.job[j].moment1.quads;
+    U32 moment1_words = p.jobs.job[j].moment1.words;
     U32x4 moment2 = p.jobs.job[j].moment2.quads;
     U32 moment2_words = p.jobs.job[j].moment2.words;
     uint parameter = p.jobs.job[j].moment2.parameter;
@@ -49,7 +52,8 @@ void main() {
         uint i = first + 4u * q;
         // Products of the largest gradients exceed what can be squared.
         vec4 a = clamp(load_state(gradient, 4u * q, valid), -LARGEST_GRADIENT, LARGEST_GRADIENT);
-        vec4 m = load_state(moment1, (flags & ADAM_MOMENT) != 0u ? i : 4u * q, valid);
+        uint at = (flags & ADAM_MOMENT) != 0u ? i : 4u * q;
+        vec4 m = load_quad(moment1, at, valid, is_wide(0u, at, valid), FIRST_DTYPE);
         vec4 v = load_moment(moment2, i, valid);
         if ((flags & ADAM_RESET) != 0u) {
             for (uint k = 0u; k < valid; ++k) {
@@ -61,13 +65,14 @@ void main() {
                 }
             }
         }
+        // The lower halves of the draws are m's: here, and in gradient_sum.comp Conda's.
+        uvec4 draws = moment_draws(parameter, i);
         if ((flags & ADAM_MOMENT) != 0u) {
             m = m + h.rate1 * (a - m);
-            store_state(moment1, i, valid, m);
+            store_moment(moment1, moment1_words, i, valid, m, draws);
         }
         v = v + h.rate2 * (a * a - v);
-        // The lower halves of the draws are those of Conda's m, in gradient_sum.comp.
-        store_moment(moment2, moment2_words, i, valid, v, moment_draws(parameter, i) >> 16);
+        store_moment(moment2, moment2_words, i, valid, v, draws >> 16);
         vec4 denominator = safe_sqrt(v * h.denominator_scale) + h.eps;
         bvec4 defined = greaterThan(denominator, vec4(0.0));
         vec4 direction = mix(vec4(0.0), (m * h.moment_scale) / mix(vec4(1.0), denominator, defined), defined);

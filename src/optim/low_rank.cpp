@@ -304,8 +304,9 @@ LowRankInner::LowRankInner(StepBuilder& step, const StepBuilder::Item& item,
         v_scale_ = LowRankState(step, item, "v_scale", scales);
         return;
     }
-    if (!adafactor || options.adafactor.beta1 > 0) m_ = LowRankState(step, item, "m", shapes);
-    if (options.inner == GaLoreInner::adamw) v_ = LowRankState(step, item, "v", shapes);
+    const DType dtype = moment_dtype(options.moment_bits == 16 ? MomentFormat::bf16 : MomentFormat::f32);
+    if (!adafactor || options.adafactor.beta1 > 0) m_ = LowRankState(step, item, "m", shapes, dtype);
+    if (options.inner == GaLoreInner::adamw) v_ = LowRankState(step, item, "v", shapes, dtype);
     if (!adafactor) return;
     rate_ = add_adafactor_rate(step, item, options.adafactor);
     std::vector<Shape> rows, cols;
@@ -350,6 +351,7 @@ std::vector<Operand> LowRankInner::operands(Job& job, std::size_t batch, const T
 void LowRankInner::add(Operation operation, const ElementGrid& grid, std::uint64_t count, double flops,
                        double bytes) {
     operation.constants = {{gpu::SPEC_THREADS, grid.threads}, step_.variant()};
+    if (!m_scale_) specialize_moments(operation, m_.whole().dtype);
     operation.reason = m_scale_ ? "one workgroup a block" : step_.variant_reason();
     operation.flops = flops * static_cast<double>(count);
     operation.bytes = bytes * static_cast<double>(count);
@@ -367,7 +369,7 @@ void LowRankInner::add_lion_direction(std::size_t batch, const Tensor& low, cons
     else
         add_moment(all, offsetof(Job, momentum), job.momentum, item_, m_.whole(), m_.first(batch), count);
     add(make_operation(m_scale_ ? kLion8 : kLion, job, std::move(all), grid.groups), grid, count, 6.0,
-        m_scale_ ? 14.0 : 16.0);
+        m_scale_ ? 14.0 : 8.0 + 2.0 * static_cast<double>(bytes_of(m_.whole().dtype)));
 }
 
 void LowRankInner::add_adam8(std::size_t batch, const Tensor& low, const Tensor& result) {

@@ -67,7 +67,7 @@ private:
 struct LowRankInnerOptions {
     GaLoreInner inner = GaLoreInner::adamw;
     AdafactorOptions adafactor;      // of GaLoreInner::adafactor
-    std::uint32_t moment_bits = 32;  // not of GaLoreInner::adafactor
+    std::uint32_t moment_bits = 32;  // 8 and 16 not of GaLoreInner::adafactor
     float scale = 1.0f;
 };
 // The hyper struct of an optimizer whose moments live in few dimensions begins with these: gpu::AdamWHyper,

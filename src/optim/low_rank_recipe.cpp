@@ -117,10 +117,10 @@ void check_low_rank(std::string_view optimizer, const LowRankRecipe& recipe) {
     const bool adafactor = recipe.inner.inner == GaLoreInner::adafactor;
     const bool rotates = recipe.moments == GaLoreMoments::rotate;
     const std::uint32_t bits = recipe.inner.moment_bits;
-    check_option(optimizer, "moment_bits", bits, bits == 8 || bits == 32, "8 or 32");
-    if (bits == 8 && (adafactor || rotates))
-        refuse(std::string(optimizer) +
-               ": moment_bits is 8, which is for AdamW and Lion with GaLoreMoments::keep");
+    check_option(optimizer, "moment_bits", bits, bits == 8 || bits == 16 || bits == 32, "8, 16 or 32");
+    if (bits != 32 && (adafactor || rotates))
+        refuse(std::string(optimizer) + ": moment_bits is " + std::to_string(bits) +
+               ", which is for AdamW and Lion with GaLoreMoments::keep");
     if (adafactor && rotates)
         refuse(std::string(optimizer) +
                ": Adafactor's factored moment cannot be rotated, use GaLoreMoments::keep");

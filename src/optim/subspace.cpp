@@ -14,7 +14,7 @@ namespace heron {
 namespace {
 
 static_assert(sizeof(gpu::GradientSumJob) == 88);
-static_assert(sizeof(gpu::SubspaceAdamJob) == 104);
+static_assert(sizeof(gpu::SubspaceAdamJob) == 120);
 
 constexpr KernelInfo kGradientSum = make_kernel<gpu::GradientSumJob>("gradient_sum", spirv::gradient_sum);
 constexpr KernelInfo kSubspaceAdam = make_kernel<gpu::SubspaceAdamJob>("subspace_adam", spirv::subspace_adam);
@@ -114,20 +114,23 @@ void add_subspace_adam(StepBuilder& step, const StepBuilder::Item& item, const T
                                   {offsetof(Job, direction), direction, Access::write},
                                   {offsetof(Job, hyper), step.hyper(), Access::read}};
     if (moments.update)
-        StepBuilder::add_part(operands, offsetof(Job, moment1), moments.m, moments.first, count,
-                              Access::read_write);
+        add_moment(operands, offsetof(Job, moment1), job.moment1, item, moments.m, moments.first, count);
     else
-        operands.push_back({offsetof(Job, moment1), moments.m, Access::read});
+        operands.push_back(
+            {offsetof(Job, moment1) + offsetof(gpu::MomentOperand, quads), moments.m, Access::read});
     add_moment(operands, offsetof(Job, moment2), job.moment2, item, moments.v, moments.first, count);
     if (moments.since) operands.push_back({offsetof(Job, since), moments.since, Access::read});
     Operation operation = make_operation(kSubspaceAdam, job, std::move(operands), grid.groups);
     operation.constants = {{gpu::SPEC_THREADS, grid.threads}, step.variant()};
     specialize_moments(operation, moments.v.dtype);
+    if (moments.m.dtype != DType::f32)
+        operation.constants.push_back({gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(moments.m.dtype)});
     operation.reason = step.variant_reason();
     operation.flops = 12.0 * static_cast<double>(count);
-    operation.bytes =
-        ((moments.update ? 16.0 : 12.0) + 2.0 * static_cast<double>(bytes_of(moments.v.dtype))) *
-        static_cast<double>(count);
+    const double m_bytes = static_cast<double>(bytes_of(moments.m.dtype));
+    operation.bytes = (8.0 + (moments.update ? 2.0 : 1.0) * m_bytes +
+                       2.0 * static_cast<double>(bytes_of(moments.v.dtype))) *
+                      static_cast<double>(count);
     step.graph().add(std::move(operation));
 }
 

@@ -52,7 +52,7 @@ AveragedGradient add_gradient_average(StepBuilder& step, const StepBuilder::Item
 // elements [first, ...) of v, a state of the item; they may be one). The optimizer's hyper struct is
 // gpu::AdamWHyper.
 struct SubspaceMoments {
-    Tensor m;            // like v; or the first moment itself, like `gradient`
+    Tensor m;            // like v, of its dtype; or the first moment itself, like `gradient`
     bool update = true;  // m is a state
     Tensor v;            // f32 or bf16
     std::uint64_t first = 0;

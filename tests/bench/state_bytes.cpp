@@ -42,7 +42,7 @@ Row row(std::string name, const Options& options) {
                 else if constexpr (requires { formatted.step.moments = format; })
                     formatted.step.moments = format;
                 else if constexpr (requires { formatted.moment_bits; }) {
-                    if (format == MomentFormat::bf16) return nullptr;
+                    if (format == MomentFormat::bf16) formatted.moment_bits = 16;
                     if (format == MomentFormat::block8) formatted.moment_bits = 8;
                 } else if (format != MomentFormat::f32)
                     return nullptr;

@@ -9,6 +9,7 @@
 #include "optim/optimizer_checks.hpp"
 #include "optim/reference.hpp"
 #include "optim/reference_elementwise.hpp"
+#include "optim/reference_low_rank.hpp"
 
 namespace heron::test {
 namespace {
@@ -173,6 +174,39 @@ protected:
             }
         }
     }
+    // Moments of the gradient's projection on the basis that the first step has found; a step is along what
+    // they were before they are rounded. An odd number of them.
+    void check_low_rank(Device& on, GaLoreInner inner) {
+        const GaLoreOptions options{
+            .rank = 3, .lr = 0.01f, .beta2 = 0.99, .eps = 0.05f, .moment_bits = 16, .inner = inner};
+        const Shape shape{67, 11};
+        Training training(on, maker<GaLore>(options), {{.name = "w", .shape = shape}});
+        training.steps(1, 1);
+        GaLoreReference reference(options, shape);
+        reference.states["right"] = doubles(training.state("w.right"));
+        std::vector<std::string> names{"m"};
+        if (inner == GaLoreInner::adamw) names.emplace_back("v");
+        for (unsigned t = 2; t <= 4; ++t) {
+            training.draw_gradients(t);
+            const std::vector<float> before = training.tensor().weight();
+            for (const std::string& name : names)
+                reference.states[name] = doubles(moment(training, "w." + name));
+            std::vector<double> w = doubles(before);
+            reference.step(w, doubles(training.tensor().gradient_values()), t);
+            training.plan().run();
+            for (const std::string& name : names) {
+                SCOPED_TRACE(name);
+                // Projections are sums of eleven products.
+                EXPECT_TRUE(within(moment(training, "w." + name), reference.states[name], [&](std::size_t i) {
+                    return 0x1p-7 * std::abs(reference.states[name][i]) + 64 * kU;
+                }));
+            }
+            // (Lion's are signs, of numbers that may be zero to rounding.)
+            if (inner == GaLoreInner::adamw) {
+                EXPECT_LE(update_error(before, training.tensor().weight(), w), 1e-4);
+            }
+        }
+    }
     // U is what is kept, not what it was before it was rounded: the norm has to be that of what it divides.
     void check_muon(Device& on, bool one_workgroup) {
         MuonOptions options = muon_of_momentum();
@@ -214,14 +248,15 @@ TEST_P(MomentsTest, AStateHasTwoBytesAnElementOrOne) {
         {maker<Shampoo4Bit>(shampoo4bit_before_roots(Shampoo4BitBase::adamw)),
          {{.name = "shampoo4bit", .shape = {3, 5}}}},
         {maker<Conda>(CondaOptions{.moments = kBf16}), {{.name = "conda", .shape = {3, 5}}}},
+        {maker<GaLore>(GaLoreOptions{.moment_bits = 16}), {{.name = "galore", .shape = {3, 5}}}},
         {maker<SignSgd>(SignSgdOptions{.moments = MomentFormat::block8}),
          {{.name = "block8", .shape = {3, 100}}}}};
     Training training(device(), groups);
     EXPECT_EQ(training.state_bytes("block8.momentum").size(), 512u);
     EXPECT_EQ(training.state_bytes("block8.momentum_scale").size(), 8u);
-    for (const char* name :
-         {"adamw.m", "adamw.v", "lion.momentum", "sgd.momentum", "muon.momentum", "kfac.momentum",
-          "mkor.momentum", "psgd.momentum", "shampoo4bit.m", "shampoo4bit.v", "conda.m", "conda.v"}) {
+    for (const char* name : {"adamw.m", "adamw.v", "lion.momentum", "sgd.momentum", "muon.momentum",
+                             "kfac.momentum", "mkor.momentum", "psgd.momentum", "shampoo4bit.m",
+                             "shampoo4bit.v", "conda.m", "conda.v", "galore.m", "galore.v"}) {
         EXPECT_EQ(training.plan().state_view(name).dtype, DType::bf16) << name;
         EXPECT_EQ(training.state_bytes(name).size(), 30u) << name;
     }
@@ -245,6 +280,8 @@ TEST_P(MomentsTest, MomentsAreNeighboursOfTheExactOnes) {
         check_averages(on, maker<Shampoo>(ShampooOptions{.beta2 = 0.99, .moments = kBf16}),
                        {{"m", {0.9, 0.1}}, {"v", {0.999, 0.001}}});
         check_averages(on, maker<Conda>(CondaOptions{.moments = kBf16}), {{"m", {0.9, 0.1}}});
+        check_low_rank(on, GaLoreInner::adamw);
+        check_low_rank(on, GaLoreInner::lion);
         check_averages(on, maker<Singd>(singd_before_refreshes()), {{"momentum", {0.9, 1.0}}});
         check_averages(on, maker<KronTorch>(KronTorchOptions{.moments = kBf16}), {{"momentum", {0.9, 0.1}}});
         check_averages(on, maker<Shampoo4Bit>(shampoo4bit_before_roots(Shampoo4BitBase::sgd)),

@@ -467,7 +467,9 @@ TEST_P(SubspaceTest, RefusesWhatDoesNotFit) {
            [&] { OnlineSubspaceDescent(device(), {.inner = GaLoreInner::adafactor, .moment_bits = 8}); });
     expect("NaturalGaLore: moment_bits is 8",
            [&] { NaturalGaLore(device(), {.moments = GaLoreMoments::rotate, .moment_bits = 8}); });
-    expect("moment_bits is 16", [&] { GaLore(device(), {.moment_bits = 16}); });
+    expect("moment_bits is 4", [&] { GaLore(device(), {.moment_bits = 4}); });
+    expect("moment_bits is 16",
+           [&] { GaLore(device(), {.moments = GaLoreMoments::rotate, .moment_bits = 16}); });
     expect("moment_bits is 8",
            [&] { GaLore(device(), {.moment_bits = 8, .inner = GaLoreInner::adafactor}); });
     expect("adafactor_eps2 is -1", [&] { GaLore(device(), {.adafactor_eps2 = -1.0f}); });

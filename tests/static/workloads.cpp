@@ -396,6 +396,8 @@ void compile_steps(const Device& device) {
         compile_step(GaLore(device, {.rank = 64, .moment_bits = 8}), true);
         compile_step(GaLore(device, {.rank = 64, .iterations = 2, .inner = GaLoreInner::lion}), true);
         compile_step(GaLore(device, {.rank = 64, .moment_bits = 8, .inner = GaLoreInner::lion}), true);
+        compile_step(GaLore(device, {.rank = 64, .moment_bits = 16}), true);
+        compile_step(GaLore(device, {.rank = 64, .moment_bits = 16, .inner = GaLoreInner::lion}), true);
         compile_step(GaLore(device, {.rank = 64, .inner = GaLoreInner::adafactor, .scale_parameter = true}),
                      true);
         compile_step(NaturalGaLore(device, {.rank = 64, .history = 8}), true);

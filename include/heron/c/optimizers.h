@@ -183,15 +183,15 @@ typedef enum heron_conv_factor {
 //
 // Every optimizer with the option has bf16. block8 have all but Dion2 and NorDion2, which change lines of M
 // twice a step, the Shampoos, whose squares may be sums without decay, FISMO in the whitened space, and those
-// whose kernels know no blocks: Conda, K-FAC, MKOR, SINGD (heron_momentum_step), PSGD, 4-bit Shampoo. GaLore
-// has it as moment_bits = 8. A moment <name> is then <name> (u32, four elements a word, whole blocks) and
-// <name>_scale (f32, one a block); a step is along what it was before it is rounded. AMSGrad needs f32, as
-// the largest of noisy numbers is too large.
+// whose kernels know no blocks: Conda, K-FAC, MKOR, SINGD (heron_momentum_step), PSGD, 4-bit Shampoo. GaLore,
+// Natural GaLore and Online Subspace Descent have both, as moment_bits = 16 and 8. A moment <name> is in
+// block8 <name> (u32, four elements a word, whole blocks) and <name>_scale (f32, one a block); a step is
+// along what it was before it is rounded. AMSGrad needs f32, as the largest of noisy numbers is too large.
 //
-// Other moments are f32: Dion's and Trion's, which products read and write; those of r columns or rows alone,
-// which are small (DCT-AdamW, whose steps leave over what has codes of its own, Natural GaLore, Online
-// Subspace Descent); MKOR's with Adam, Adafactor's m, M-FAC's momentum. So is what is no moment: curvature
-// factors and their roots, bases, windows of gradients (M-FAC's has a format of its own), sums over lines.
+// Other moments are f32: Dion's and Trion's, which products read and write; DCT-AdamW's, of r columns or rows
+// alone, whose steps leave over what has codes of its own; those of bases (Online Subspace Descent); MKOR's
+// with Adam, Adafactor's m, M-FAC's momentum. So is what is no moment: curvature factors and their roots,
+// bases, windows of gradients (M-FAC's has a format of its own), sums over lines.
 typedef enum heron_moment_format {
     HERON_MOMENT_FORMAT_F32 = 0,  // 4 bytes an element
     HERON_MOMENT_FORMAT_BF16 = 1,  // 2 bytes an element
@@ -702,9 +702,9 @@ typedef struct heron_galore_options {
     // where the spectrum falls.
     uint32_t iterations;
     heron_galore_moments moments;  // = HERON_GALORE_MOMENTS_KEEP
-    // = 32; Of AdamW's and Lion's moments of matrices: 32, or 8 (the authors' AdamW8bit),
-    // HERON_MOMENT_FORMAT_BLOCK8 of heron/optim/moments.hpp. Not with rotate. Vectors, which are few, keep
-    // f32.
+    // = 32; Of AdamW's and Lion's moments of matrices: 32, or of heron/optim/moments.hpp 16,
+    // HERON_MOMENT_FORMAT_BF16, or 8 (the authors' AdamW8bit), HERON_MOMENT_FORMAT_BLOCK8. Not with rotate.
+    // Vectors, which are few, keep f32.
     uint32_t moment_bits;
     heron_galore_inner inner;  // = HERON_GALORE_INNER_ADAMW
     // Adafactor's, in the form of transformers. The first two, scale_parameter and relative_step, are off in

@@ -23,11 +23,11 @@
 // A parameter with more than two axes is out x (the rest), or a batch of matrices (MatrixView).
 //
 // State, f32, for an m x n matrix with its basis of the shorter side k, the longer one l: <parameter>.left or
-// .right, k x r; .m and .v, l x r each (8 bits: .m, .v and a 64th of that as .m_scale, .v_scale; lion: .m
-// alone; adafactor: .row, .col, l + r, and .m with beta1). FLOPs of a step: 4 m n r + 12 l r; bytes, with f32
-// tensors: 28 m n + 32 l r; 8 m n of them for N P^T, which a product writes and the weights' pass reads (see
-// Trion). A refresh is an svd() (heron/linalg/svd.hpp) of G: about 10 k^2 (6 l + 4 k) FLOPs; with
-// `iterations` a truncated_svd(): 4 m n r an iteration, and orthonormalisations of l x r.
+// .right, k x r; .m and .v, l x r each (16 bits: bf16; 8 bits: .m, .v and a 64th of that as .m_scale,
+// .v_scale; lion: .m alone; adafactor: .row, .col, l + r, and .m with beta1). FLOPs of a step: 4 m n r + 12 l
+// r; bytes, with f32 tensors: 28 m n + 32 l r; 8 m n of them for N P^T, which a product writes and the
+// weights' pass reads (see Trion). A refresh is an svd() (heron/linalg/svd.hpp) of G: about 10 k^2 (6 l + 4
+// k) FLOPs; with `iterations` a truncated_svd(): 4 m n r an iteration, and orthonormalisations of l x r.
 #pragma once
 
 #include "heron/optim/adafactor.hpp"
@@ -73,8 +73,8 @@ struct GaLoreOptions {
     // where the spectrum falls.
     std::uint32_t iterations = 0;
     GaLoreMoments moments = GaLoreMoments::keep;
-    // Of AdamW's and Lion's moments of matrices: 32, or 8 (the authors' AdamW8bit), MomentFormat::block8 of
-    // heron/optim/moments.hpp. Not with rotate. Vectors, which are few, keep f32.
+    // Of AdamW's and Lion's moments of matrices: 32, or of heron/optim/moments.hpp 16, MomentFormat::bf16, or
+    // 8 (the authors' AdamW8bit), MomentFormat::block8. Not with rotate. Vectors, which are few, keep f32.
     std::uint32_t moment_bits = 32;
     GaLoreInner inner = GaLoreInner::adamw;
     // Adafactor's, in the form of transformers. The first two, scale_parameter and relative_step, are off in

@@ -19,15 +19,15 @@ namespace heron {
 //
 // Every optimizer with the option has bf16. block8 have all but Dion2 and NorDion2, which change lines of M
 // twice a step, the Shampoos, whose squares may be sums without decay, FISMO in the whitened space, and
-// those whose kernels know no blocks: Conda, K-FAC, MKOR, SINGD (MomentumStep), PSGD, 4-bit Shampoo. GaLore
-// has it as moment_bits = 8. A moment <name> is then <name> (u32, four elements a word, whole blocks) and
-// <name>_scale (f32, one a block); a step is along what it was before it is rounded. AMSGrad needs f32, as
-// the largest of noisy numbers is too large.
+// those whose kernels know no blocks: Conda, K-FAC, MKOR, SINGD (MomentumStep), PSGD, 4-bit Shampoo. GaLore,
+// Natural GaLore and Online Subspace Descent have both, as moment_bits = 16 and 8. A moment <name> is in
+// block8 <name> (u32, four elements a word, whole blocks) and <name>_scale (f32, one a block); a step is
+// along what it was before it is rounded. AMSGrad needs f32, as the largest of noisy numbers is too large.
 //
-// Other moments are f32: Dion's and Trion's, which products read and write; those of r columns or rows alone,
-// which are small (DCT-AdamW, whose steps leave over what has codes of its own, Natural GaLore, Online
-// Subspace Descent); MKOR's with Adam, Adafactor's m, M-FAC's momentum. So is what is no moment: curvature
-// factors and their roots, bases, windows of gradients (M-FAC's has a format of its own), sums over lines.
+// Other moments are f32: Dion's and Trion's, which products read and write; DCT-AdamW's, of r columns or rows
+// alone, whose steps leave over what has codes of its own; those of bases (Online Subspace Descent); MKOR's
+// with Adam, Adafactor's m, M-FAC's momentum. So is what is no moment: curvature factors and their roots,
+// bases, windows of gradients (M-FAC's has a format of its own), sums over lines.
 enum class MomentFormat {
     f32,     // 4 bytes an element
     bf16,    // 2 bytes an element
