@@ -10,22 +10,13 @@ namespace heron {
 namespace {
 
 LowRankRecipe recipe_of(const GaLoreOptions& o) {
+    const LowRankRates rates = low_rank_rates(o);
     return {.name = "galore",
             .rank = o.rank,
             .projection = o.projection,
-            .rates = {o.lr, o.beta1, o.beta2, o.eps, o.weight_decay, o.bias_correction, o.schedule},
+            .rates = rates,
             .inner = {.inner = o.inner,
-                      .adafactor = {.lr = o.lr,
-                                    .form = AdafactorForm::transformers,
-                                    .rate = o.adafactor_rate,
-                                    .scale_parameter = o.scale_parameter,
-                                    .decay = o.adafactor_decay,
-                                    .beta1 = o.beta1,
-                                    .eps1 = o.adafactor_eps,
-                                    .eps2 = o.adafactor_eps2,
-                                    .clip_threshold = o.clip_threshold,
-                                    .weight_decay = o.weight_decay,
-                                    .schedule = o.schedule},
+                      .adafactor = low_rank_adafactor(rates, o),
                       .moment_bits = o.moment_bits,
                       .scale = o.scale},
             .refresh = o.refresh,

@@ -86,17 +86,16 @@ void build_parameter(StepBuilder& step, const LowRankRecipe& recipe, const StepB
 
 }  // namespace
 
-AdafactorOptions low_rank_adafactor(const LowRankRates& rates) {
-    const GaLoreOptions defaults;
+AdafactorOptions low_rank_adafactor(const LowRankRates& rates, const GaLoreOptions& options) {
     return {.lr = rates.lr,
             .form = AdafactorForm::transformers,
-            .rate = defaults.adafactor_rate,
-            .scale_parameter = defaults.scale_parameter,
-            .decay = defaults.adafactor_decay,
+            .rate = options.adafactor_rate,
+            .scale_parameter = options.scale_parameter,
+            .decay = options.adafactor_decay,
             .beta1 = rates.beta1,
-            .eps1 = defaults.adafactor_eps,
-            .eps2 = defaults.adafactor_eps2,
-            .clip_threshold = defaults.clip_threshold,
+            .eps1 = options.adafactor_eps,
+            .eps2 = options.adafactor_eps2,
+            .clip_threshold = options.clip_threshold,
             .weight_decay = rates.weight_decay,
             .schedule = rates.schedule};
 }

@@ -31,8 +31,14 @@ struct LowRankRecipe {
     SubspaceDescentOptions descent;
 };
 
-// Adafactor inside of an optimizer that has no options for it: GaLoreOptions' defaults.
-AdafactorOptions low_rank_adafactor(const LowRankRates& rates);
+// Of the options that all of them have.
+template <class Options>
+LowRankRates low_rank_rates(const Options& o) {
+    return {o.lr, o.beta1, o.beta2, o.eps, o.weight_decay, o.bias_correction, o.schedule};
+}
+// Adafactor inside, with GaLoreOptions' members of it: their defaults for optimizers that have no such
+// options.
+AdafactorOptions low_rank_adafactor(const LowRankRates& rates, const GaLoreOptions& options = {});
 
 // What all of them refuse.
 void check_low_rank(std::string_view optimizer, const LowRankRecipe& recipe);

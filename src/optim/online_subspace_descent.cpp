@@ -9,7 +9,7 @@ namespace heron {
 namespace {
 
 LowRankRecipe recipe_of(const OnlineSubspaceDescentOptions& o) {
-    const LowRankRates rates{o.lr, o.beta1, o.beta2, o.eps, o.weight_decay, o.bias_correction, o.schedule};
+    const LowRankRates rates = low_rank_rates(o);
     return {.name = "online_subspace_descent",
             .rank = o.rank,
             .projection = o.projection,
