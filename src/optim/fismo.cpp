@@ -194,7 +194,7 @@ Fismo::Fismo(const Device& device, const FismoOptions& options)
     check_option("Fismo", "max_order", o.max_order, o.max_order >= 1 && o.max_order <= largest,
                  "1 to 8192, with symmetric whitening to 4096");
     check_enum("Fismo", "shape_factor", o.shape_factor, ShapeFactor::spectral);
-    check_enum("Fismo", "decay", o.decay, DecayForm::cautious);
+    check_enum("Fismo", "decay", o.decay, DecayForm::after);
     check_moments("Fismo", o.moments,
                   o.momentum_space == MomentumSpace::gradient ? MomentFormat::block8 : MomentFormat::bf16);
     check_orthogonalizer("Fismo", o.polar);

@@ -82,7 +82,7 @@ Mousse::Mousse(const Device& device, const MousseOptions& options)
     check_option("Mousse", "max_order", o.max_order, o.max_order >= 1 && o.max_order <= 4096, "1 to 4096");
     check_enum("Mousse", "sides", o.sides, MousseSides::right);
     check_enum("Mousse", "shape_factor", o.shape_factor, ShapeFactor::spectral);
-    check_enum("Mousse", "decay", o.decay, DecayForm::cautious);
+    check_enum("Mousse", "decay", o.decay, DecayForm::after);
     check_moments("Mousse", o.moments);
     check_orthogonalizer("Mousse", o.polar);
 }

@@ -183,6 +183,10 @@ TEST_P(FismoTest, EveryViewIsItsBlocks) {
         }
 }
 
+TEST_P(FismoTest, WeightsDecayInEveryForm) {
+    expect_every_decay<Fismo, FismoReference>(device(), FismoOptions());
+}
+
 TEST_P(FismoTest, StaggeredRefreshesSpreadOverTheInterval) {
     FismoOptions options;
     options.refresh.interval = 3;
@@ -297,6 +301,7 @@ TEST_P(FismoTest, RefusesOptionsOutOfRangeByName) {
     refused("factor_decay", [](FismoOptions& o) { o.factor_decay = 1; });
     refused("damping", [](FismoOptions& o) { o.damping = std::numeric_limits<float>::infinity(); });
     refused("weight_decay", [](FismoOptions& o) { o.weight_decay = -1; });
+    refused("decay", [](FismoOptions& o) { o.decay = static_cast<DecayForm>(5); });
     refused("refresh.interval", [](FismoOptions& o) { o.refresh.interval = 0; });
     refused("max_order", [](FismoOptions& o) { o.max_order = 0; });
     refused("max_order", [](FismoOptions& o) {

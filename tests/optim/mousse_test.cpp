@@ -86,16 +86,15 @@ TEST_P(MousseTest, OneSideAloneHasNoStateOfTheOther) {
         EXPECT_EQ(training.states_of(0).count(other), 0u);
         EXPECT_EQ(training.states_of(0).count(sides == MousseSides::left ? "L" : "R"), 1u);
         MousseReference reference(options, 9, 6, std::sqrt(9.0 / 6));
-        for (unsigned step = 1; step <= 3; ++step) {
-            training.draw_gradients(step);
-            const std::vector<float> before = training.tensor().weight();
-            std::vector<double> expected = doubles(before);
-            reference.step(expected, doubles(training.tensor().gradient_values()), step);
-            training.plan().run();
-            EXPECT_LE(update_error(before, training.tensor().weight(), expected), 1e-4)
-                << "without " << other << ", step " << step;
-        }
+        SCOPED_TRACE("without " + other);
+        expect_steps(training, reference, 3);
     }
+}
+
+TEST_P(MousseTest, WeightsDecayInEveryForm) {
+    MousseOptions options;
+    options.damping = 1e-3f;
+    expect_every_decay<Mousse, MousseReference>(device(), options);
 }
 
 // A gradient of two columns leaves L a null space, of which f32 makes anything up to n u of the largest
@@ -129,6 +128,7 @@ TEST_P(MousseTest, RefusesOptionsOutOfRangeByName) {
     refused("exponent", [](MousseOptions& o) { o.exponent = 0; });
     refused("damping", [](MousseOptions& o) { o.damping = -1; });
     refused("weight_decay", [](MousseOptions& o) { o.weight_decay = -1; });
+    refused("decay", [](MousseOptions& o) { o.decay = static_cast<DecayForm>(5); });
     refused("refresh.interval", [](MousseOptions& o) { o.refresh.interval = 0; });
     refused("max_order", [](MousseOptions& o) { o.max_order = 5000; });
     refused("sides", [](MousseOptions& o) { o.sides = static_cast<MousseSides>(9); });

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -52,6 +53,36 @@ inline double update_error(std::span<const float> before, std::span<const float>
         update += std::pow(expected[i] - before[i], 2);
     }
     return std::sqrt(error / update);
+}
+
+// Steps of the first tensor, with other gradients each, against a float64 reference of it.
+template <class Algorithm>
+void expect_steps(Training& training, Algorithm& reference, unsigned steps) {
+    for (unsigned step = 1; step <= steps; ++step) {
+        training.draw_gradients(step);
+        const std::vector<float> before = training.tensor().weight();
+        std::vector<double> expected = doubles(before);
+        reference.step(expected, doubles(training.tensor().gradient_values()), step);
+        training.plan().run();
+        EXPECT_LE(update_error(before, training.tensor().weight(), expected), 1e-4) << "step " << step;
+    }
+}
+
+// Every DecayForm of an algorithm for matrices, large enough to tell them from each other.
+template <class Algorithm, class Float64, class Options>
+void expect_every_decay(Device& device, Options options) {
+    options.lr = 0.5f;
+    options.weight_decay = 0.8f;
+    options.shape_factor = ShapeFactor::none;
+    for (const DecayForm decay : {DecayForm::decoupled, DecayForm::cautious, DecayForm::squared,
+                                  DecayForm::cautious_squared, DecayForm::after}) {
+        SCOPED_TRACE("decay " + std::to_string(static_cast<int>(decay)));
+        options.decay = decay;
+        Training training(device, [&](const Device& on) { return std::make_unique<Algorithm>(on, options); },
+                          {{.name = "w", .shape = {9, 6}}});
+        Float64 reference(options, 9, 6, 1.0);
+        expect_steps(training, reference, 3);
+    }
 }
 
 // Refreshes in every step, of a fresh training of w, 8 x 6, with two factors: one without a root is counted,

@@ -98,6 +98,16 @@ struct ReferenceBlock {
     double factor;  // on the update
 };
 
+// A weight after a step that takes `update` off it, along `direction`, with decay in that form.
+inline double matrix_step(double w, double direction, double update, double lr, double weight_decay,
+                          DecayForm form) {
+    const bool cautious = form == DecayForm::cautious || form == DecayForm::cautious_squared;
+    const bool squared = form == DecayForm::squared || form == DecayForm::cautious_squared;
+    const double kept = 1 - lr * (squared ? lr : 1.0) * weight_decay;
+    if (form == DecayForm::after) return kept * (w - update);
+    return (!cautious || w * direction >= 0 ? kept : 1.0) * w - update;
+}
+
 class MuonReference : public Reference {
 public:
     MuonReference(const MuonOptions& options, std::vector<ReferenceBlock> blocks)
@@ -113,22 +123,14 @@ public:
             m[i] = momentum * m[i] + rate * g[i];
             u[i] = o_.nesterov ? rate * g[i] + momentum * m[i] : m[i];
         }
-        const bool cautious = o_.decay == DecayForm::cautious || o_.decay == DecayForm::cautious_squared;
-        const bool squared = o_.decay == DecayForm::squared || o_.decay == DecayForm::cautious_squared;
-        const double decay = lr * (squared ? lr : 1.0) * static_cast<double>(o_.weight_decay);
+        const double decay = static_cast<double>(o_.weight_decay);
         std::size_t first = 0;
         for (const ReferenceBlock& block : blocks_) {
             const std::size_t count = block.rows * block.cols;
             const std::vector<double> o = direction({u.data() + first, count}, block, first, w.size());
             for (std::size_t i = 0; i < count; ++i) {
-                double& wi = w[first + i];
-                if (o_.decay == DecayForm::after) {
-                    wi = (1 - decay) * (wi - lr * block.factor * o[i]);
-                    continue;
-                }
-                const bool decays = !cautious || wi * o[i] >= 0;
-                wi = (decays ? 1 - decay : 1) * wi -
-                     lr * block.factor * static_cast<double>(o_.extra_scale) * o[i];
+                const double update = lr * block.factor * static_cast<double>(o_.extra_scale) * o[i];
+                w[first + i] = matrix_step(w[first + i], o[i], update, lr, decay, o_.decay);
             }
             first += count;
         }

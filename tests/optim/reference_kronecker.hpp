@@ -54,8 +54,8 @@ public:
         const double lr = static_cast<double>(o_.lr) * o_.schedule.factor(t);
         for (std::size_t i = 0; i < w.size(); ++i) {
             const double d_i = d.data()[i];
-            const bool decays = o_.decay == DecayForm::decoupled || w[i] * d_i >= 0;
-            w[i] = (decays ? 1 - lr * static_cast<double>(o_.weight_decay) : 1) * w[i] - lr * factor_ * d_i;
+            w[i] = matrix_step(w[i], d_i, lr * factor_ * d_i, lr, static_cast<double>(o_.weight_decay),
+                               o_.decay);
         }
     }
 
@@ -133,8 +133,8 @@ public:
         const double lr = static_cast<double>(o_.lr) * o_.schedule.factor(t);
         for (std::size_t i = 0; i < w.size(); ++i) {
             const double d_i = d.data()[i];
-            const bool decays = o_.decay == DecayForm::decoupled || w[i] * d_i >= 0;
-            w[i] = (decays ? 1 - lr * static_cast<double>(o_.weight_decay) : 1) * w[i] - lr * factor_ * d_i;
+            w[i] = matrix_step(w[i], d_i, lr * factor_ * d_i, lr, static_cast<double>(o_.weight_decay),
+                               o_.decay);
         }
     }
 

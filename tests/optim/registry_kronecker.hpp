@@ -76,6 +76,8 @@ inline std::vector<OptimizerCase> kronecker_cases() {
     weak.exponent = 0.125;
     weak.graft = true;
     weak.refresh.stagger = false;
+    weak.decay = DecayForm::after;
+    weak.weight_decay = 0.1f;
     MousseOptions lazy_mousse;
     lazy_mousse.refresh.stagger = false;
     lazy_mousse.nesterov = true;
@@ -83,6 +85,7 @@ inline std::vector<OptimizerCase> kronecker_cases() {
     lazy_mousse.damping = 1e-4f;
     MousseOptions mousse_block8 = lazy_mousse;
     mousse_block8.moments = MomentFormat::block8;
+    mousse_block8.decay = DecayForm::squared;
     std::vector<OptimizerCase> cases{fismo("fismo", lazy),
                                      fismo("fismo_paper", FismoOptions::paper()),
                                      fismo("fismo_whitened", turning),
