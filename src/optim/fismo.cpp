@@ -32,6 +32,17 @@ WhitenerForm form_of(Whitening whitening) {
 
 std::uint32_t flags_of(const FismoOptions& options) { return options.nesterov ? gpu::MUON_NESTEROV : 0; }
 
+// FLOPs of a block's refresh, about.
+double refresh_flops(const MatrixBlock& block, const FismoOptions& options) {
+    const auto side = [&](std::uint64_t order, std::uint64_t other) {
+        if (order > options.max_order) return 0.0;
+        const double n = static_cast<double>(order);
+        const double root = options.whitening == Whitening::cholesky ? 1.0 : 30.0;
+        return n * n * (2 * static_cast<double>(other) + root * n);
+    };
+    return side(block.rows, block.cols) + side(block.cols, block.rows);
+}
+
 // One matrix of a parameter with its factors.
 class BlockRecipe {
 public:
@@ -225,7 +236,12 @@ std::vector<HyperValue> Fismo::hyper() const {
 }
 
 void Fismo::build(StepBuilder& step) const {
-    RefreshSchedule refreshes(step.graph(), name(), options_.refresh, 1);
+    std::vector<double> flops;
+    for (const StepBuilder::Item& item : step.items())
+        for (const MatrixBlock& block : matrix_blocks("Fismo", *item.parameter, options_.shape_factor))
+            flops.push_back(refresh_flops(block, options_));
+    RefreshSchedule refreshes(step.graph(), name(), options_.refresh, 1,
+                              refresh_turns(options_.refresh, flops));
     for (const StepBuilder::Item& item : step.items()) {
         const Momentum momentum(step, item, options_.moments, flags_of(options_), "fismo");
         const std::vector<MatrixBlock> blocks =

@@ -36,6 +36,15 @@ RefreshPolicy policy_of(const KfacOptions& options) {
     return policy;
 }
 
+// FLOPs of a layer's refresh, about.
+double refresh_flops(const LayerShape& shape, const KfacOptions& options) {
+    const auto side = [&](std::uint64_t order) {
+        const double n = static_cast<double>(order);
+        return options.method == KfacMethod::inverse ? 2 * n * n * n : eigen_flops(order);
+    };
+    return static_cast<double>(shape.groups) * (side(shape.m) + side(shape.order));
+}
+
 class LayerRecipe {
 public:
     LayerRecipe(StepBuilder& step, const LayerItem& item, const Section& refresh, const KfacOptions& options)
@@ -302,7 +311,11 @@ KfacClip kfac_clip(const Plan& plan, std::string_view optimizer) {
 void Kfac::build(StepBuilder& step) const {
     const std::vector<LayerItem> items = layer_items(step, *this, options_.conv_scaling);
     std::vector<LayerDirection> directions;
-    RefreshSchedule refreshes(step.graph(), name(), policy_of(options_), 1);
+    std::vector<double> flops;
+    for (const LayerItem& item : items)
+        if (item.shape.m > 0 && item.shape.order > 0) flops.push_back(refresh_flops(item.shape, options_));
+    RefreshSchedule refreshes(step.graph(), name(), policy_of(options_), 1,
+                              refresh_turns(policy_of(options_), flops));
     for (const LayerItem& item : items) {
         if (item.shape.m == 0 || item.shape.order == 0) continue;
         directions.push_back(LayerRecipe(step, item, refreshes.next(), options_).build());

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "optim/low_rank_recipe.hpp"
 
+#include <algorithm>
 #include <optional>
+#include <vector>
 
 #include "heron/linalg/reduce.hpp"
 #include "optim/checks.hpp"
@@ -26,6 +28,19 @@ void add_refresh(StepBuilder& step, const LowRankRecipe& recipe, const Tensor& g
     inner.rotate(batch, basis, next);
     if (next.left) convert(graph, next.left, basis.left);
     if (next.right) convert(graph, next.right, basis.right);
+}
+
+// FLOPs of a parameter's new bases, about.
+double refresh_flops(const Parameter& parameter, const LowRankRecipe& recipe) {
+    double flops = 0;
+    for (const MatrixBatch& batch : low_rank_batches(recipe.name, parameter)) {
+        const double k = static_cast<double>(batch.short_side()), l = static_cast<double>(batch.long_side());
+        const double rank = std::min(static_cast<double>(recipe.rank), k);
+        const double one = recipe.iterations > 0 ? 4 * k * l * rank * static_cast<double>(recipe.iterations)
+                                                 : 10 * k * k * (6 * l + 4 * k);
+        flops += static_cast<double>(batch.items) * one;
+    }
+    return flops;
 }
 
 void build_parameter(StepBuilder& step, const LowRankRecipe& recipe, const StepBuilder::Item& item,
@@ -136,8 +151,13 @@ std::vector<HyperValue> low_rank_hyper(const LowRankRecipe& recipe) {
 
 void build_low_rank(StepBuilder& step, const LowRankRecipe& recipe) {
     std::optional<RefreshSchedule> refreshes;
-    if (recipe.rank > 0 && !recipe.descends)
-        refreshes.emplace(step.graph(), recipe.name, recipe.refresh, 1, FirstRefresh::in_first_step);
+    if (recipe.rank > 0 && !recipe.descends) {
+        std::vector<double> flops;
+        for (const StepBuilder::Item& item : step.items())
+            if (!is_vector(*item.parameter)) flops.push_back(refresh_flops(*item.parameter, recipe));
+        refreshes.emplace(step.graph(), recipe.name, recipe.refresh, 1, refresh_turns(recipe.refresh, flops),
+                          FirstRefresh::in_first_step);
+    }
     for (const StepBuilder::Item& item : step.items()) {
         if (recipe.rank == 0 || is_vector(*item.parameter)) {
             step.graph().set_stage(recipe.name + " full rank");

@@ -94,6 +94,13 @@ double loss_terms(const LayerItem& item) {
     return item.layer->patches ? samples : samples * positions;
 }
 
+// FLOPs of a layer's refresh, about.
+double refresh_flops(const LayerShape& shape) {
+    const double m = static_cast<double>(shape.m), n = static_cast<double>(shape.order),
+                 rows = static_cast<double>(shape.samples) * static_cast<double>(shape.positions);
+    return static_cast<double>(shape.groups) * (8 * (m * m + n * n) + rows * (m + n));
+}
+
 class LayerRecipe {
 public:
     LayerRecipe(StepBuilder& step, const LayerItem& item, const Section& turns, const MkorOptions& options)
@@ -384,8 +391,13 @@ std::vector<HyperValue> Mkor::hyper() const {
 }
 
 void Mkor::build(StepBuilder& step) const {
-    RefreshSchedule refreshes(step.graph(), name(), options_.refresh, 1);
-    for (const LayerItem& item : layer_items(step, *this, ConvScaling::shared))
+    const std::vector<LayerItem> items = layer_items(step, *this, ConvScaling::shared);
+    std::vector<double> flops;
+    for (const LayerItem& item : items)
+        if (item.shape.m > 0 && item.shape.order > 0) flops.push_back(refresh_flops(item.shape));
+    RefreshSchedule refreshes(step.graph(), name(), options_.refresh, 1,
+                              refresh_turns(options_.refresh, flops));
+    for (const LayerItem& item : items)
         if (item.shape.m > 0 && item.shape.order > 0)
             LayerRecipe(step, item, refreshes.next(), options_).build();
 }

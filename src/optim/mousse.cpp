@@ -111,7 +111,16 @@ std::vector<HyperValue> Mousse::hyper() const {
 }
 
 void Mousse::build(StepBuilder& step) const {
-    RefreshSchedule refreshes(step.graph(), name(), options_.refresh, 1);
+    const auto has_factor = [&](std::uint64_t order, MousseSides without) {
+        return order <= options_.max_order && options_.sides != without;
+    };
+    std::vector<double> flops;
+    for (const StepBuilder::Item& item : step.items())
+        for (const MatrixBlock& block : matrix_blocks("Mousse", *item.parameter, options_.shape_factor))
+            flops.push_back((has_factor(block.rows, MousseSides::right) ? eigen_flops(block.rows) : 0.0) +
+                            (has_factor(block.cols, MousseSides::left) ? eigen_flops(block.cols) : 0.0));
+    RefreshSchedule refreshes(step.graph(), name(), options_.refresh, 1,
+                              refresh_turns(options_.refresh, flops));
     for (const StepBuilder::Item& item : step.items()) {
         const Momentum momentum(step, item, options_.moments, flags_of(options_), "mousse");
         const std::vector<MatrixBlock> blocks =
@@ -119,8 +128,7 @@ void Mousse::build(StepBuilder& step) const {
         const auto factors = [&](const char* name, std::uint64_t MatrixBlock::*side, MousseSides without) {
             std::vector<std::uint64_t> orders;
             for (const MatrixBlock& block : blocks)
-                orders.push_back(block.*side <= options_.max_order && options_.sides != without ? block.*side
-                                                                                                : 0);
+                orders.push_back(has_factor(block.*side, without) ? block.*side : 0);
             return make_factors(step.graph(), item.parameter->name + "." + name, orders, FactorStart::zero);
         };
         const std::vector<KroneckerFactor> l = factors("L", &MatrixBlock::rows, MousseSides::right),

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "optim/refresh.hpp"
 
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
 #include "graph/graph.hpp"
 #include "optim/checks.hpp"
 
@@ -17,6 +21,8 @@ void check_refresh(std::string_view optimizer, std::string_view option, const Re
     check_option(optimizer, name + ".growth", policy.growth, policy.growth < 0x80000000u, "below 2^31");
     check_option(optimizer, name + ".doublings", policy.doublings, policy.doublings <= 16, "0 to 16");
     check_option(optimizer, name + ".first", policy.first, policy.first < 0x80000000u, "below 2^31");
+    check_option(optimizer, name + ".turn_flops", policy.turn_flops, policy.turn_flops >= 0,
+                 "finite and not below 0");
 }
 
 std::string refresh_text(std::string_view option, const RefreshPolicy& policy) {
@@ -26,10 +32,40 @@ std::string refresh_text(std::string_view option, const RefreshPolicy& policy) {
         text += name + ".growth=" + std::to_string(policy.growth) + name +
                 ".doublings=" + std::to_string(policy.doublings);
     return text + name + ".stagger=" + std::to_string(policy.stagger) + name +
-           ".first=" + std::to_string(policy.first);
+           ".first=" + std::to_string(policy.first) + name + ".turn_flops=" + number_text(policy.turn_flops);
 }
 
-Section refresh_section(const RefreshPolicy& policy, std::uint32_t index, std::uint32_t origin) {
+std::vector<std::uint32_t> refresh_turns(const RefreshPolicy& policy, std::span<const double> flops) {
+    std::vector<std::uint32_t> turns(flops.size(), 0);
+    if (!policy.stagger || flops.empty()) return turns;
+    std::vector<std::uint32_t> order(flops.size());
+    std::iota(order.begin(), order.end(), 0u);
+    if (policy.turn_flops == 0.0f) return order;
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::uint32_t a, std::uint32_t b) { return flops[a] > flops[b]; });
+    const double room = std::max(static_cast<double>(policy.turn_flops), flops[order.front()]);
+    const std::uint64_t most = refresh_section(policy, 0, 0).interval_at(0xffffffffu);
+    std::vector<double> loads;  // of the turns
+    for (const std::uint32_t matrix : order) {
+        auto turn = std::find_if(loads.begin(), loads.end(),
+                                 [&](double load) { return load + flops[matrix] <= room; });
+        if (turn == loads.end() && loads.size() < most)
+            turn = loads.insert(loads.end(), 0.0);
+        else if (turn == loads.end())
+            turn = std::min_element(loads.begin(), loads.end());
+        *turn += flops[matrix];
+        turns[matrix] = static_cast<std::uint32_t>(turn - loads.begin());
+    }
+    return turns;
+}
+
+double eigen_flops(std::uint64_t order) {
+    constexpr std::uint64_t kSmall = 64;  // what one workgroup does on every device
+    const double n = static_cast<double>(order);
+    return (order <= kSmall ? 90.0 : 10.0) * n * n * n;
+}
+
+Section refresh_section(const RefreshPolicy& policy, std::uint32_t turn, std::uint32_t origin) {
     Section section;
     section.interval = policy.interval;
     if (policy.growth > 0) {
@@ -39,20 +75,25 @@ Section refresh_section(const RefreshPolicy& policy, std::uint32_t index, std::u
     // Sections count from 0. The longest interval is a multiple of all others: one phase suits them all.
     const std::uint64_t longest = section.interval_at(0xffffffffu);
     section.phase =
-        static_cast<std::uint32_t>(((policy.stagger ? index : 0) % longest + origin + longest - 1) % longest);
+        static_cast<std::uint32_t>(((policy.stagger ? turn : 0) % longest + origin + longest - 1) % longest);
     section.start = policy.first > 0 ? policy.first - 1 : 0;
     section.first = policy.first > 0 && !policy.stagger;
     return section;
 }
 
 RefreshSchedule::RefreshSchedule(Graph& graph, std::string_view what, const RefreshPolicy& policy,
-                                 std::uint32_t origin, FirstRefresh first)
-    : graph_(graph), place_(graph.impl().refreshes.size()), policy_(policy), origin_(origin), first_(first) {
+                                 std::uint32_t origin, std::vector<std::uint32_t> turns, FirstRefresh first)
+    : graph_(graph),
+      place_(graph.impl().refreshes.size()),
+      policy_(policy),
+      origin_(origin),
+      turns_(std::move(turns)),
+      first_(first) {
     graph.impl().refreshes.push_back({std::string(what), {}});
 }
 
 Section RefreshSchedule::next() {
-    Section section = refresh_section(policy_, index_++, origin_);
+    Section section = refresh_section(policy_, turns_.at(index_++), origin_);
     if (first_ == FirstRefresh::in_first_step) {
         section.start = 0;
         section.first = true;

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "heron/graph.hpp"
 #include "heron/optim/refresh.hpp"
@@ -16,9 +18,15 @@ namespace heron {
 void check_refresh(std::string_view optimizer, std::string_view option, const RefreshPolicy& policy);
 // " refresh=10 refresh.growth=..." for Optimizer::options_text().
 std::string refresh_text(std::string_view option, const RefreshPolicy& policy);
-// Of the matrix number `index`. Without stagger it is renewed in the steps (from 1) that are `origin` modulo
-// the interval, with it `index` steps later.
-Section refresh_section(const RefreshPolicy& policy, std::uint32_t index, std::uint32_t origin);
+// The turn of each matrix, from 0, by what its refresh takes: see RefreshPolicy::turn_flops. All 0 without
+// stagger.
+std::vector<std::uint32_t> refresh_turns(const RefreshPolicy& policy, std::span<const double> flops);
+// FLOPs, about, of a root or basis of `order` rows by eigh(), small ones by Jacobi's method.
+double eigen_flops(std::uint64_t order);
+
+// Of a matrix. Without stagger it is renewed in the steps (from 1) that are `origin` modulo the interval,
+// with it `turn` steps later.
+Section refresh_section(const RefreshPolicy& policy, std::uint32_t turn, std::uint32_t origin);
 
 // The first step, and no other within 2^31 - 2.
 inline constexpr Section kFirstStep{.interval = 0x80000000u, .phase = 0x7ffffffeu, .first = true};
@@ -31,16 +39,18 @@ enum class FirstRefresh {
 // Gives an optimizer's matrices their sections, one after the other, and notes them for Plan::describe().
 class RefreshSchedule {
 public:
-    // `what`: whose refreshes they are.
+    // `what`: whose refreshes they are. `turns`: refresh_turns() of all that next() is called for.
     RefreshSchedule(Graph& graph, std::string_view what, const RefreshPolicy& policy, std::uint32_t origin,
-                    FirstRefresh first = FirstRefresh::by_policy);
+                    std::vector<std::uint32_t> turns, FirstRefresh first = FirstRefresh::by_policy);
     Section next();
 
 private:
     Graph& graph_;
     std::size_t place_;  // of its turns in the graph
     RefreshPolicy policy_;
-    std::uint32_t origin_, index_ = 0;
+    std::uint32_t origin_;
+    std::vector<std::uint32_t> turns_;
+    std::size_t index_ = 0;
     FirstRefresh first_;
 };
 

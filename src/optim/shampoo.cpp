@@ -172,6 +172,20 @@ void add_update(StepBuilder& step, const StepBuilder::Item& item, const Tensor& 
     step.graph().add(std::move(operation));
 }
 
+// FLOPs of the refresh of a block with these extents, about.
+double refresh_flops(const Shape& extents, const ShampooOptions& options) {
+    double flops = 0;
+    for (std::size_t axis = 0; axis < extents.rank(); ++axis) {
+        if (!(exponent_of(options, extents.rank(), axis) > 0)) continue;
+        const double n = static_cast<double>(extents[axis]);
+        if (iterates(options.root) && !options.eigenbasis)
+            flops += 30 * n * n * n;
+        else
+            flops += options.qr_steps > 0 ? 8 * n * n * n * options.qr_steps : eigen_flops(extents[axis]);
+    }
+    return flops;
+}
+
 // The roots that the steps after this one have in place of those now, one an axis; or none.
 std::vector<LaterRoot> add_refresh(StepBuilder& step, const ShampooBlock& block, const DampingScales& scales,
                                    const Section& section, const ShampooOptions& options) {
@@ -274,7 +288,12 @@ void Shampoo::build(StepBuilder& step) const {
     const FactorSum sum{.decay = o.beta2,
                         .rate = o.beta2 < 1 && !o.unweighted_sum ? 1.0 - o.beta2 : 1.0,
                         .constant_unit = gpu::SHAMPOO_STATISTIC_UNIT};
-    RefreshSchedule refreshes(graph, name(), policy_of(o), 0);
+    std::vector<double> flops;
+    for (const StepBuilder::Item& item : step.items())
+        for (const TensorBlock& box :
+             tensor_blocks(merge_axes(item.weight.shape, o.block_size, o.least_order), o.block_size))
+            flops.push_back(refresh_flops(box.extents, o));
+    RefreshSchedule refreshes(graph, name(), policy_of(o), 0, refresh_turns(policy_of(o), flops));
     ShampooOptions by_eigh = o;  // of first bases
     by_eigh.qr_steps = 0;
     by_eigh.basis_tolerance = 0;

@@ -4,6 +4,7 @@
 #include "heron/optim/shampoo4bit.hpp"
 
 #include <cstddef>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -51,6 +52,31 @@ Tensor block_of(const Tensor& whole, const TensorBlock& block) {
 struct Refreshes {
     RefreshSchedule statistics, roots;
 };
+
+// FLOPs of both refreshes of a block, about.
+double refresh_flops(const Shape& extents, const Shampoo4BitOptions& options) {
+    const double m = static_cast<double>(extents[0]), n = static_cast<double>(extents[1]);
+    const double root =
+        options.root == Shampoo4BitRoot::newton ? 84.0 : 3.0 * options.root_rectifications + 1;
+    return m * n * (m + n) + (7.7 + 3.0 * options.statistic_rectifications + root) * (m * m * m + n * n * n);
+}
+
+// A block has one turn in both intervals: its roots are made of statistics of the same step where the one
+// interval divides the other.
+std::vector<std::uint32_t> turns_of(std::span<const StepBuilder::Item> items,
+                                    const Shampoo4BitOptions& options) {
+    std::vector<double> flops;
+    for (const StepBuilder::Item& item : items) {
+        if (item.weight.shape.count() == 0) continue;
+        const Shape matrix = matrix_shape(item.weight.shape);
+        if (matrix.rank() == 1) continue;
+        for (const TensorBlock& block : tensor_blocks(matrix, options.block_size))
+            flops.push_back(refresh_flops(block.extents, options));
+    }
+    const RefreshPolicy &statistics = options.statistics, &roots = options.roots;
+    const bool by_roots = roots.stagger && (!statistics.stagger || roots.interval >= statistics.interval);
+    return refresh_turns(by_roots ? roots : statistics, flops);
+}
 
 Tensor precondition(StepBuilder& step, const StepBuilder::Item& item, const ScaledGradient& gradient,
                     Refreshes& refreshes, const Shampoo4BitOptions& options) {
@@ -208,8 +234,9 @@ std::vector<HyperValue> Shampoo4Bit::hyper() const {
 void Shampoo4Bit::build(StepBuilder& step) const {
     const Shampoo4BitOptions& o = options_;
     Graph& graph = step.graph();
-    Refreshes refreshes{{graph, name() + " statistics", o.statistics, 0},
-                        {graph, name() + " roots", o.roots, 0}};
+    const std::vector<std::uint32_t> turns = turns_of(step.items(), o);
+    Refreshes refreshes{{graph, name() + " statistics", o.statistics, 0, turns},
+                        {graph, name() + " roots", o.roots, 0, turns}};
     for (const StepBuilder::Item& item : step.items()) {
         MomentState moment1, moment2;
         if (is_adamw(o)) {

@@ -25,6 +25,14 @@ struct Side {
     FactorCurvature curvature;
 };
 
+// FLOPs of the refresh of one of a layer's factors, about.
+double refresh_flops(const LayerShape& shape, const MatrixStructure& structure, std::uint64_t order) {
+    const double n = static_cast<double>(order),
+                 stored = static_cast<double>(stored_shape(resolved(structure, order), order).count()),
+                 rows = static_cast<double>(shape.samples) * static_cast<double>(shape.positions);
+    return static_cast<double>(shape.groups) * (2 * rows * stored + 6 * stored * stored / n);
+}
+
 // One group of a layer: the whole of it, but for grouped convolutions.
 class GroupRecipe {
 public:
@@ -192,8 +200,14 @@ std::vector<HyperValue> Singd::hyper() const {
 
 void Singd::build(StepBuilder& step) const {
     Graph& graph = step.graph();
-    RefreshSchedule refreshes(graph, name(), options_.refresh, 1);
-    for (const LayerItem& item : layer_items(step, *this, options_.conv_scaling)) {
+    const std::vector<LayerItem> items = layer_items(step, *this, options_.conv_scaling);
+    std::vector<double> flops;
+    for (const LayerItem& item : items)
+        if (item.shape.m > 0 && item.shape.order > 0)
+            flops.push_back(refresh_flops(item.shape, options_.inputs, item.shape.order) +
+                            refresh_flops(item.shape, options_.outputs, item.shape.m));
+    RefreshSchedule refreshes(graph, name(), options_.refresh, 1, refresh_turns(options_.refresh, flops));
+    for (const LayerItem& item : items) {
         if (item.shape.m == 0 || item.shape.order == 0) continue;
         std::vector<GroupRecipe> groups;
         for (std::uint64_t g = 0; g < item.shape.groups; ++g) groups.emplace_back(step, item, g, options_);

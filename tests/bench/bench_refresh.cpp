@@ -146,7 +146,7 @@ void run(Device& device, const Settings& settings, int repeats) {
         parameters.push_back(parameter);
     }
     const auto policy = [&](bool stagger) {
-        return RefreshPolicy{.interval = settings.interval, .stagger = stagger};
+        return RefreshPolicy{.interval = settings.interval, .stagger = stagger, .turn_flops = 0};
     };
     compare(device, "shampoo", parameters, settings, repeats, [&](bool stagger) {
         return std::make_unique<Shampoo>(

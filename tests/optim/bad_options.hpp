@@ -50,17 +50,16 @@ struct BadOption {
     X(moments_interval) X(momentum) X(momentum_into_fit) X(momentum_rule) X(momentum_schedule)              \
     X(momentum_space) X(mu) X(nesterov) X(norm) X(norm_factor) X(norm_rule) X(norm_scale)                   \
     X(norm_threshold) X(normalize_lr_cov) X(null_space) X(one_workgroup) X(orthogonality) X(outputs)        \
-    X(oversample) X(patience) X(polar) X(power_iterations) X(precision) X(preconditioner_lr)                \
-    X(projection) X(qr) X(qr_steps) X(quantizer_block) X(rank) X(rank_fraction) X(rank_multiple)            \
-    X(rank_tolerance) X(rate) X(recurrence) X(refinement) X(refresh) X(relative_epsilon) X(rescale_rule)    \
-    X(restarts) X(rms) X(root) X(root_rectifications) X(roots) X(rotate) X(rule) X(scale)                   \
-    X(scale_in_place) X(scale_parameter) X(scales) X(schedule) X(second_order) X(shape_factor)              \
-    X(shape_scaling) X(share) X(side) X(sides) X(sign) X(smoothness_decay) X(sparse) X(stagger)             \
-    X(start_step) X(statistic) X(statistic_rectifications) X(statistic_scale) X(statistics) X(status)       \
-    X(step) X(steps) X(storage) X(switching) X(trace_exponent) X(transpose) X(u_probability)                \
-    X(u_schedule) X(unweighted_sum) X(update_probability) X(update_schedule) X(variance_rule) X(vectors)    \
-    X(warm_factors) X(warmup_steps) X(weight_decay) X(weighted_norms) X(whitening) X(window)                \
-    X(window_dtype)
+    X(oversample) X(patience) X(polar) X(power_iterations) X(precision) X(preconditioner_lr) X(projection)  \
+    X(qr) X(qr_steps) X(quantizer_block) X(rank) X(rank_fraction) X(rank_multiple) X(rank_tolerance)        \
+    X(rate) X(recurrence) X(refinement) X(refresh) X(relative_epsilon) X(rescale_rule) X(restarts) X(rms)   \
+    X(root) X(root_rectifications) X(roots) X(rotate) X(rule) X(scale) X(scale_in_place)                    \
+    X(scale_parameter) X(scales) X(schedule) X(second_order) X(shape_factor) X(shape_scaling) X(share)      \
+    X(side) X(sides) X(sign) X(smoothness_decay) X(sparse) X(stagger) X(start_step) X(statistic)            \
+    X(statistic_rectifications) X(statistic_scale) X(statistics) X(status) X(step) X(steps) X(storage)      \
+    X(switching) X(trace_exponent) X(transpose) X(turn_flops) X(u_probability) X(u_schedule)                \
+    X(unweighted_sum) X(update_probability) X(update_schedule) X(variance_rule) X(vectors) X(warm_factors)  \
+    X(warmup_steps) X(weight_decay) X(weighted_norms) X(whitening) X(window) X(window_dtype)
 // clang-format on
 
 namespace option_checks {

@@ -153,7 +153,8 @@ TEST_P(FismoTest, EveryViewIsItsBlocks) {
             SCOPED_TRACE(view.name);
             FismoOptions options;
             options.momentum_space = space;
-            options.refresh.interval = 2;  // staggered: every other block begins with the second step
+            // Staggered: every other block begins with the second step.
+            options.refresh = {.interval = 2, .turn_flops = 0};
             options.max_order = 64;
             options.weight_decay = 0.1f;
             Training training(device(), fismo(options),
@@ -189,7 +190,7 @@ TEST_P(FismoTest, WeightsDecayInEveryForm) {
 
 TEST_P(FismoTest, StaggeredRefreshesSpreadOverTheInterval) {
     FismoOptions options;
-    options.refresh.interval = 3;
+    options.refresh = {.interval = 3, .turn_flops = 0};
     std::vector<TestTensor> tensors;
     for (int i = 0; i < 4; ++i) tensors.push_back({.name = "w" + std::to_string(i), .shape = {6, 5}});
     Training training(device(), fismo(options), tensors);

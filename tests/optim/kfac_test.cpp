@@ -339,7 +339,7 @@ TEST_P(KfacTest, IntervalsAndStaggerSayWhenFactorsAndInversesMove) {
     options.factor_interval = 2;
     std::vector<LayerCase> cases{layers_of_every_kind()[0], layers_of_every_kind()[1]};
     for (const bool stagger : {false, true}) {
-        options.refresh = {.interval = 3, .stagger = stagger};
+        options.refresh = {.interval = 3, .stagger = stagger, .turn_flops = 0};
         Plan plan = plan_of(cases, options);
         for (unsigned k = 0; k < 7; ++k) {
             for (TestLayer& layer : layers_) layer.draw(20 * k);
@@ -364,7 +364,7 @@ TEST_P(KfacTest, LayersTakeTheirGradientsUntilTheirFirstTurns) {
     for (const KfacMethod method : {KfacMethod::inverse, KfacMethod::eigen, KfacMethod::ekfac}) {
         SCOPED_TRACE(static_cast<int>(method));
         KfacOptions options = options_of(method);
-        options.refresh = {.interval = 4};
+        options.refresh = {.interval = 4, .turn_flops = 0};
         options.step.momentum = 0;
         options.kl_clip.reset();
         Plan plan = plan_of({layers_of_every_kind()[0], layers_of_every_kind()[1]}, options);

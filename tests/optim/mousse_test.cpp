@@ -44,7 +44,7 @@ TEST_P(MousseTest, UpdatesHaveTheSizeOfThePolarFactor) {
 
 TEST_P(MousseTest, BlocksAreMatricesOfTheirOwnWithStaggeredRefreshes) {
     MousseOptions options;
-    options.refresh.interval = 2;
+    options.refresh = {.interval = 2, .turn_flops = 0};
     options.max_order = 12;
     const std::vector<ReferenceBlock> blocks{{16, 7, std::sqrt(16.0 / 7)}, {9, 7, std::sqrt(9.0 / 7)}};
     Training training(device(), mousse(options),

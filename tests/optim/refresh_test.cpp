@@ -5,6 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
+#include <numeric>
+#include <random>
 
 #include "optim/training.hpp"
 
@@ -87,6 +90,49 @@ TEST(RefreshPolicy, GrowingIntervalsDoubleAndKeepTheMatricesApart) {
     EXPECT_EQ(late.interval_at(0xfffffffeu), 655360000u);
 }
 
+using Turns = std::vector<std::uint32_t>;
+
+TEST(RefreshPolicy, SmallMatricesShareATurn) {
+    const RefreshPolicy policy{.interval = 10, .turn_flops = 3};
+    EXPECT_EQ(refresh_turns(policy, std::vector<double>(3, 1)), (Turns{0, 0, 0}));
+    EXPECT_EQ(refresh_turns(policy, std::vector<double>(7, 1)), (Turns{0, 0, 0, 1, 1, 1, 2}));
+    // Beside one that is dearer than all others together these have one turn, too.
+    EXPECT_EQ(refresh_turns(policy, std::vector<double>{2, 2, 100, 2, 2, 2}), (Turns{1, 1, 0, 1, 1, 1}));
+    // Into the first turn with room, the dearest first.
+    const std::vector<double> several{1000, 1, 1, 1, 999, 500, 500};
+    EXPECT_EQ(refresh_turns(policy, several), (Turns{0, 1, 3, 3, 1, 2, 2}));
+    EXPECT_EQ(refresh_turns({.interval = 10}, several), Turns(7, 0));
+    EXPECT_EQ(refresh_turns({.interval = 10, .turn_flops = 0}, several), (Turns{0, 1, 2, 3, 4, 5, 6}));
+    EXPECT_EQ(refresh_turns({.interval = 10, .stagger = false, .turn_flops = 0}, several), Turns(7, 0));
+    EXPECT_EQ(refresh_turns(policy, {}), Turns());
+}
+
+// No turn takes more than the room that there is, or, where the interval is too short for that, its part of
+// all and one matrix. With growth the longest interval counts.
+TEST(RefreshPolicy, NoTurnTakesMoreThanItsShare) {
+    std::mt19937 random(7);
+    for (const std::size_t count : {1u, 5u, 40u, 300u})
+        for (const std::uint32_t interval : {1u, 3u, 25u})
+            for (const std::uint32_t growth : {0u, 1u}) {
+                std::vector<double> flops;
+                for (std::size_t k = 0; k < count; ++k)
+                    flops.push_back(static_cast<double>(1 + random() % 1000));
+                const RefreshPolicy policy{.interval = interval, .growth = growth, .turn_flops = 700};
+                const std::uint32_t most = interval << (growth > 0 ? policy.doublings : 0);
+                std::vector<double> loads(most, 0);
+                const Turns turns = refresh_turns(policy, flops);
+                ASSERT_EQ(turns.size(), count);
+                for (std::size_t k = 0; k < count; ++k) {
+                    ASSERT_LT(turns[k], most);
+                    loads[turns[k]] += flops[k];
+                }
+                const double dearest = *std::ranges::max_element(flops),
+                             all = std::accumulate(flops.begin(), flops.end(), 0.0);
+                EXPECT_LE(*std::ranges::max_element(loads), std::max(700.0, all / most + dearest))
+                    << count << " in " << interval;
+            }
+}
+
 class RefreshTest : public DeviceTest {
 protected:
     // Runs the optimizer and says in which steps each tensor's state changes.
@@ -118,7 +164,7 @@ protected:
 
 // What the GPU runs is what Section::runs says, whole and in slices, for every optimizer that has a policy.
 TEST_P(RefreshTest, StatesChangeInTheStepsOfTheirTurns) {
-    const RefreshPolicy policy{.interval = 2, .growth = 4, .doublings = 1};
+    const RefreshPolicy policy{.interval = 2, .growth = 4, .doublings = 1, .turn_flops = 0};
     const auto expected = [&](const RefreshPolicy& p, std::uint32_t origin, std::uint32_t steps) {
         std::vector<Steps> result;
         for (std::uint32_t k = 0; k < 4; ++k)
@@ -174,12 +220,46 @@ TEST_P(RefreshTest, StatesChangeInTheStepsOfTheirTurns) {
     }
 }
 
+// Small matrices have their refreshes in the same dispatches, as many as without stagger; and where one is
+// dearer than all of them, they share the step after its.
+TEST_P(RefreshTest, SmallMatricesAreRenewedTogether) {
+    std::vector<TestTensor> tensors{{.name = "big", .shape = {40, 30}}};
+    for (const char* name : {"a", "b", "c", "d"}) tensors.push_back({.name = name, .shape = {6, 5}});
+    const auto training = [&](const RefreshPolicy& policy) {
+        return Training(
+            device(),
+            [&](const Device& on) { return std::make_unique<Fismo>(on, FismoOptions{.refresh = policy}); },
+            tensors);
+    };
+    Training apart = training({.interval = 4, .turn_flops = 1});
+    const std::uint32_t dispatches = apart.plan().dispatch_count();
+    EXPECT_LT(dispatches, training({.interval = 8, .turn_flops = 0}).plan().dispatch_count());
+    EXPECT_EQ(training({.interval = 4}).plan().dispatch_count(),
+              training({.interval = 4, .stagger = false}).plan().dispatch_count());
+
+    const Plan& plan = apart.plan();
+    EXPECT_GT(plan.cost(1).flops, plan.cost(2).flops);
+    EXPECT_GT(plan.cost(2).flops, plan.flops());
+    EXPECT_EQ(plan.cost(3).flops, plan.flops());
+    EXPECT_EQ(plan.cost(5).flops, plan.cost(1).flops);
+    for (unsigned step = 1; step <= 9; ++step) {
+        std::vector<std::vector<float>> before;
+        for (const TestTensor& tensor : tensors) before.push_back(apart.state(tensor.name + ".P"));
+        apart.steps(step, 1);
+        for (std::size_t i = 0; i < tensors.size(); ++i)
+            EXPECT_EQ(apart.state(tensors[i].name + ".P") != before[i], step % 4 == (i == 0 ? 1u : 2u))
+                << tensors[i].name << " in step " << step;
+    }
+}
+
 TEST_P(RefreshTest, DescriptionsSayWhenAStageRuns) {
     Training training(
         device(),
         [](const Device& on) {
             return std::make_unique<Fismo>(
-                on, FismoOptions{.refresh = {.interval = 5, .growth = 100, .doublings = 3, .first = 7}});
+                on,
+                FismoOptions{
+                    .refresh = {.interval = 5, .growth = 100, .doublings = 3, .first = 7, .turn_flops = 0}});
         },
         {{.name = "a", .shape = {3, 4}}, {.name = "b", .shape = {3, 4}}});
     const std::string text = training.plan().describe();
@@ -208,7 +288,8 @@ TEST_P(RefreshTest, DescriptionsSayHowRefreshesAreSpread) {
         EXPECT_NE(text.find(wanted), std::string::npos) << text;
     };
     const std::string together = describe({.interval = 3, .stagger = false}),
-                      staggered = describe({.interval = 3}), long_interval = describe({.interval = 100}),
+                      staggered = describe({.interval = 3, .turn_flops = 0}),
+                      long_interval = describe({.interval = 100, .turn_flops = 0}),
                       always = describe({.stagger = false});
     expect(together, "  refreshes of kfac: 5 in 3 steps, 5 in step 0 of them; all in step 0\n");
     expect(together, ", first in step 0\n");
@@ -236,6 +317,8 @@ TEST(RefreshPolicy, RefusesWhatIsOutOfRangeByName) {
     refused("refresh.growth", {.growth = 0x80000000u});
     refused("refresh.doublings is 17", {.doublings = 17});
     refused("refresh.first", {.first = 0x80000000u});
+    refused("refresh.turn_flops", {.turn_flops = -1});
+    refused("refresh.turn_flops", {.turn_flops = std::numeric_limits<float>::infinity()});
     check_refresh("Some", "refresh", {.interval = 10000, .growth = 1, .doublings = 16, .first = 1});
 }
 

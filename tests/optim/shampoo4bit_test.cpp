@@ -160,8 +160,8 @@ TEST_P(Shampoo4BitTest, BlocksTakeTurns) {
     Shampoo4BitOptions options = eager();
     options.bits = 32;
     options.block_size = 4;
-    options.statistics.interval = 2;
-    options.roots.interval = 3;
+    options.statistics = {.interval = 2, .turn_flops = 0};
+    options.roots = {.interval = 3, .turn_flops = 0};
     const std::vector<Shape> shapes{{5, 4}, {7}, {3, 6}};
     const std::uint64_t first_block[] = {0, 2, 2};
     Training training(device(), shampoo4bit(options),

@@ -41,8 +41,7 @@ class ShampooTest : public DeviceTest {};
 // blocks have one. Without stagger all in the fourth step.
 TEST_P(ShampooTest, RefreshesBeginAtTheStartAndTakeTurns) {
     ShampooOptions options;
-    options.refresh.interval = 3;
-    options.refresh.first = 4;
+    options.refresh = {.interval = 3, .first = 4, .turn_flops = 0};
     options.epsilon = 1e-2f;
     options.beta2 = 0.9;
     options.exponents[2] = {0.5, 0.0};

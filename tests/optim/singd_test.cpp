@@ -188,7 +188,7 @@ TEST_P(SingdTest, RefreshesThatAreNotFiniteAreDroppedAndCounted) {
 
 TEST_P(SingdTest, IntervalAndStaggerSayWhenFactorsMove) {
     SingdOptions options = options_of({}, {});
-    options.refresh.interval = 3;
+    options.refresh = {.interval = 3, .turn_flops = 0};
     for (const bool stagger : {false, true}) {
         options.refresh.stagger = stagger;
         const std::vector<LayerCase> cases{layers_of_every_kind()[0], layers_of_every_kind()[1]};

@@ -158,7 +158,7 @@ TEST_P(SubspaceTest, CondaTakesNewBasesInTurns) {
 
 TEST_P(SubspaceTest, GaLoreTakesNewBasesInTurns) {
     const GaLoreOptions options{
-        .rank = 2, .lr = 0.01f, .eps = 0.05f, .refresh = {.interval = 3, .stagger = true}};
+        .rank = 2, .lr = 0.01f, .eps = 0.05f, .refresh = {.interval = 3, .stagger = true, .turn_flops = 0}};
     const std::vector<Shape> shapes{{6, 10}, {9, 4}};
     Training training(device(), [&](const Device& on) { return std::make_unique<GaLore>(on, options); },
                       {{.name = "w0", .shape = shapes[0]}, {.name = "w1", .shape = shapes[1]}});

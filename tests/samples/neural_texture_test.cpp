@@ -153,9 +153,8 @@ TEST_F(NeuralTextureProgram, LearnsTheSameInAWindowAndShowsIt) {
     EXPECT_EQ(wrong, "") << text_of(log);
 }
 
-// All matrices take part in the same dispatches, so that Muon's do not grow in number with the layers'.
-// Shampoo and FISMO renew parameters in turns: another layer has recorded dispatches of its own, which run in
-// its turn.
+// All matrices take part in the same dispatches, those of refreshes too, since so small ones share a turn:
+// their number does not grow with the layers'.
 TEST_F(NeuralTextureProgram, StepHasFewDispatchesForAnyNumberOfLayers) {
     const std::string arguments =
         "--size 24 --samples 64 --steps 1 --optimizers muon,shampoo,fismo --layers ";
@@ -172,15 +171,11 @@ TEST_F(NeuralTextureProgram, StepHasFewDispatchesForAnyNumberOfLayers) {
     };
     const std::vector<int> two = counts("2");
     ASSERT_EQ(two.size(), 3u);
-    const std::vector<int> three = counts("3");
-    ASSERT_EQ(three.size(), 3u);
     EXPECT_EQ(two[0], 6) << "Muon, with the AdamW of grid, biases and last layer";
-    EXPECT_EQ(three[0], 6);
-    // Matrices with their refreshes: of the hidden layers and the last one.
-    for (const auto& [counted, matrices] : {std::pair{two, 3}, std::pair{three, 4}}) {
-        EXPECT_LE(counted[1], 64 * matrices) << "Shampoo";
-        EXPECT_LE(counted[2], 16 * matrices) << "FISMO";
-    }
+    // With turns of their own there were 174 and 42.
+    EXPECT_LT(two[1], 174) << "Shampoo";
+    EXPECT_LT(two[2], 42) << "FISMO";
+    EXPECT_EQ(counts("3"), two);
 }
 
 TEST_F(NeuralTextureProgram, ReadsPictures) {

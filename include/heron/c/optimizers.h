@@ -207,8 +207,8 @@ typedef struct heron_refresh_policy {
     // training goes on, this often (0..16).
     uint32_t growth;
     uint32_t doublings;  // = 4
-    // = true; The optimizer's matrix (or layer) number k takes its turn k steps later than the first: no step
-    // carries all of them, while the interval is as long as there are matrices. That goes for first
+    // = true; The optimizer's matrices (or layers) take turns: the interval's first step is the first turn,
+    // the one after it the second, and no step carries more than its share (turn_flops). That goes for first
     // refreshes, too: until its own, a matrix has what the optimizer begins with (the identity, or what it
     // grafts).
     bool stagger;
@@ -216,6 +216,14 @@ typedef struct heron_refresh_policy {
     // matrix's first refresh; without it everything is renewed in this step, whatever the interval says. 0:
     // the first turn is the first refresh, unless the optimizer says otherwise.
     uint32_t first;
+    // = 3e8; How matrices are dealt to the turns; FLOPs, finite, >= 0. The dearest first, each joins the
+    // first turn that then takes no more than this, or than the dearest matrix alone; else it begins the next
+    // turn; and where the interval (with growth the longest) has no more, it joins the turn that takes least:
+    // none then takes more than its part of all and one matrix. Costs are estimates, from shapes and options.
+    // The default is six matrices of 64 x 64 with roots by eigenvalues: what a GPU does side by side, whereas
+    // each turn has dispatches of its own. 0: matrix number k has its turn k steps after the first, whatever
+    // it takes.
+    float turn_flops;
 } heron_refresh_policy;
 
 // --- Adafactor
@@ -619,7 +627,7 @@ typedef struct heron_fismo_options {
     bool graft;  // The update S_P O S_Q^T gets the norm of O: steps are as long as Muon's.
     heron_momentum_space momentum_space;  // = HERON_MOMENTUM_SPACE_GRADIENT
     // = .interval = 10; Of factors, matrix by matrix: in the first step and every 10th from there on, with
-    // `stagger` the k-th matrix k steps later; until its turn the identity stands for them.
+    // `stagger` as much later as the matrix's turn is; until then the identity stands for them.
     heron_refresh_policy refresh;
     // = 4096; A side with more rows or columns has the identity as its factor. 1..8192; symmetric: ..4096.
     uint32_t max_order;
@@ -1087,7 +1095,7 @@ typedef struct heron_mousse_options {
     // gradients before it (the official code with LR_correction off).
     bool scale_in_place;
     // = .interval = 10; Of S_L and S_R, matrix by matrix: in the first step and every 10th from there on,
-    // with `stagger` the k-th matrix k steps later; until its turn the identity stands for them.
+    // with `stagger` as much later as the matrix's turn is; until then the identity stands for them.
     heron_refresh_policy refresh;
     uint32_t max_order;  // = 4096; sides with more rows or columns have no factor; 1..4096
     float weight_decay;  // = 0.01; finite, >= 0; multiplied by lr
@@ -1793,9 +1801,9 @@ typedef struct heron_shampoo_options {
     uint32_t block_size;
     uint32_t least_order;  // = 2; no merging below so many axes, 1..8
     // Of roots, block by block: in steps that the interval divides, from refresh.first on (0: the interval),
-    // and in that one, too. With `stagger` each block in the k-th step after those, first refreshes as well.
-    // Until all blocks of a parameter have had theirs it takes U; without a graft R = I in those that have
-    // not.
+    // and in that one, too. With `stagger` as many steps after those as the block's turn is, first refreshes
+    // as well. Until all blocks of a parameter have had theirs it takes U; without a graft R = I in those
+    // that have not.
     heron_refresh_policy refresh;
     heron_shampoo_graft graft;  // = HERON_SHAMPOO_GRAFT_ADAM
     double graft_beta;  // = 0.999; [0, 1); of Adam and RMSProp
@@ -1906,8 +1914,8 @@ typedef struct heron_shampoo4bit_options {
     uint32_t statistic_rectifications;  // = 1; t1, 0..8
     uint32_t root_rectifications;  // = 4; t2, 0..8
     uint32_t block_size;  // = 1200; 1 or more; heron_optimizer_add() refuses sides above 4096
-    // = .interval = 100; In steps that the intervals divide, T1 and T2; with `stagger` in the k-th step after
-    // each of these for the k-th block.
+    // = .interval = 100; In steps that the intervals divide, T1 and T2; with `stagger` as many steps after
+    // each of these as the block's turn is, the same in both: that of the longer interval.
     heron_refresh_policy statistics;
     heron_refresh_policy roots;  // = .interval = 500
     uint32_t start_step;  // = 1; at least 1

@@ -73,8 +73,8 @@ struct FismoOptions {
     // The update S_P O S_Q^T gets the norm of O: steps are as long as Muon's.
     bool graft = false;
     MomentumSpace momentum_space = MomentumSpace::gradient;
-    // Of factors, matrix by matrix: in the first step and every 10th from there on, with `stagger` the k-th
-    // matrix k steps later; until its turn the identity stands for them.
+    // Of factors, matrix by matrix: in the first step and every 10th from there on, with `stagger` as much
+    // later as the matrix's turn is; until then the identity stands for them.
     RefreshPolicy refresh{.interval = 10};
     // A side with more rows or columns has the identity as its factor. 1..8192; symmetric: ..4096.
     std::uint32_t max_order = 4096;

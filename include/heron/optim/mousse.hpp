@@ -51,8 +51,8 @@ struct MousseOptions {
     // A refresh scales L and R themselves to a mean eigenvalue of 1, so that they forget the size of
     // gradients before it (the official code with LR_correction off).
     bool scale_in_place = false;
-    // Of S_L and S_R, matrix by matrix: in the first step and every 10th from there on, with `stagger` the
-    // k-th matrix k steps later; until its turn the identity stands for them.
+    // Of S_L and S_R, matrix by matrix: in the first step and every 10th from there on, with `stagger` as
+    // much later as the matrix's turn is; until then the identity stands for them.
     RefreshPolicy refresh{.interval = 10};
     std::uint32_t max_order = 4096;  // sides with more rows or columns have no factor; 1..4096
     float weight_decay = 0.01f;      // finite, >= 0; multiplied by lr

@@ -150,9 +150,9 @@ struct ShampooOptions {
     std::uint32_t block_size = 1024;
     std::uint32_t least_order = 2;  // no merging below so many axes, 1..8
     // Of roots, block by block: in steps that the interval divides, from refresh.first on (0: the interval),
-    // and in that one, too. With `stagger` each block in the k-th step after those, first refreshes as well.
-    // Until all blocks of a parameter have had theirs it takes U; without a graft R = I in those that have
-    // not.
+    // and in that one, too. With `stagger` as many steps after those as the block's turn is, first refreshes
+    // as well. Until all blocks of a parameter have had theirs it takes U; without a graft R = I in those
+    // that have not.
     RefreshPolicy refresh;
     ShampooGraft graft = ShampooGraft::adam;
     double graft_beta = 0.999;  // [0, 1); of Adam and RMSProp

@@ -78,8 +78,8 @@ struct Shampoo4BitOptions {
     std::uint32_t statistic_rectifications = 1;  // t1, 0..8
     std::uint32_t root_rectifications = 4;       // t2, 0..8
     std::uint32_t block_size = 1200;             // 1 or more; Optimizer::add() refuses sides above 4096
-    // In steps that the intervals divide, T1 and T2; with `stagger` in the k-th step after each of these for
-    // the k-th block.
+    // In steps that the intervals divide, T1 and T2; with `stagger` as many steps after each of these as the
+    // block's turn is, the same in both: that of the longer interval.
     RefreshPolicy statistics{.interval = 100};
     RefreshPolicy roots{.interval = 500};
     std::uint32_t start_step = 1;  // at least 1
