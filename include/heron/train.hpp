@@ -154,7 +154,8 @@ public:
     // the algorithm cannot take.
     void add(Parameter parameter);
     std::span<const Parameter> parameters() const { return parameters_; }
-    // Unique in a plan; for set_learning_rate(), checkpoints and errors. The class's name, unless set.
+    // Unique in a plan; for set_learning_rate(), checkpoints and errors; and what is drawn for a whole
+    // optimizer (in which steps PSGD fits) is drawn by it. The class's name, unless set.
     const std::string& name() const { return name_; }
     void set_name(std::string name) { name_ = std::move(name); }
     const Device& device() const { return *device_; }

@@ -72,10 +72,10 @@ float slot_value(HyperSlots slots, SchedulePieces pieces, uint s, uint t, uint s
             return (before + 1.0) * value >= 0.9999995 ? 0.0 : before + 1.0;
     }
     if (kind == SLOT_EXPONENTIAL || kind == SLOT_CHANCE) {
-        // Of the seed and the step alone: the same after a resumption. Chances draw from counters of their own, whereas
-        // the exponential number is that of all optimizers of the plan.
-        uint counter = kind == SLOT_CHANCE ? 1u + s : 0u;
-        uint word = philox(uvec4(counter, t, STEP_DRAW_STREAM, STEP_DRAW_STREAM), uvec2(seed, 0u)).x;
+        // Of the seed and the step alone: the same after a resumption. Chances have draws of their own, whereas the
+        // exponential number is that of all optimizers of the plan.
+        uint draws = kind == SLOT_CHANCE ? slots.slot[s].draws : STEP_DRAW_STREAM;
+        uint word = philox(uvec4(0u, t, draws, STEP_DRAW_STREAM), uvec2(seed, 0u)).x;
         if (kind == SLOT_EXPONENTIAL)
             return minus_log(positive_uniform(word));
         return float(word >> 8) * 5.9604645e-8 < value ? 0.0 : 1.0;

@@ -18,6 +18,7 @@ struct HyperSlot {
     float log2_low;
     uint  first_piece; // of the schedule
     uint  piece_count; // 0: factor 1
+    uint  draws;       // SLOT_CHANCE: where its draws are
 };
 
 const uint SLOT_CONSTANT = 0;            // value
@@ -34,7 +35,8 @@ const uint SLOT_COMPLEMENT = 9;          // 1 - value times the schedule's facto
 const uint SLOT_CHANCE = 10;             // 0 with a probability of value times the schedule's factor, else 1
 const uint SLOT_COUNTED = 11;            // 0 in every n-th step, n = 1 / that, else the steps since; kept from step to step
 
-// Where in the space of random numbers (linalg/philox.glsl) a step's draws lie: counter (0, step, this, this).
+// Where in the space of random numbers (linalg/philox.glsl) a step's draws lie: counter (0, step, this, this), those of
+// chances (0, step, HyperSlot::draws, this).
 const uint STEP_DRAW_STREAM = 0xffffffffu;
 
 struct SchedulePiece {

@@ -15,12 +15,12 @@
 #include <utility>
 #include <vector>
 
-#include "core/hash.hpp"
 #include "heron/linalg.hpp"
 #include "heron/spirv/dion_basis.hpp"
 #include "optim/checks.hpp"
 #include "optim/dion.h"
 #include "optim/dion_orthonormalize.hpp"
+#include "optim/draw_key.hpp"
 #include "optim/matrix_update.hpp"
 #include "optim/momentum_polar.hpp"
 #include "optim/step_builder.hpp"
@@ -54,17 +54,13 @@ std::uint64_t rank_of(const DionOptions& options, std::uint64_t shorter) {
 std::vector<DionBlock> dion_blocks(const Parameter& parameter, const DionOptions& options) {
     std::vector<DionBlock> blocks;
     std::uint64_t first = 0;
-    // Of the name, so that draws depend neither on groups nor on the order of parameters.
-    const std::uint64_t name = hash_of(std::as_bytes(std::span(parameter.name)));
     for (const MatrixBlock& block :
          matrix_blocks("Dion", parameter, options.shape_factor, options.conv_factor)) {
         const bool transposed = options.transpose && block.rows < block.cols;
         const std::uint64_t p = transposed ? block.cols : block.rows;
         const std::uint64_t q = transposed ? block.rows : block.cols;
         const std::uint64_t r = rank_of(options, std::min(p, q));
-        blocks.push_back(
-            {block, transposed, p, q, r, first,
-             static_cast<std::uint32_t>(name ^ (name >> 32)) + static_cast<std::uint32_t>(blocks.size())});
+        blocks.push_back({block, transposed, p, q, r, first, draw_key(parameter.name, blocks.size())});
         first += q * r;
     }
     return blocks;

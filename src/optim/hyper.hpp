@@ -41,8 +41,9 @@ struct HyperValue {
     static HyperValue step();                          // t
     static HyperValue after_first(double value);       // 1 in the first step, then value
     // Gates (Section::gate, StepBuilder::gate()): 0 where they are open. With that probability, times the
-    // schedule's factor, drawn for each gate in each step; and in every n-th step, n = 1 / (value times the
-    // factor), counted from the last one on.
+    // schedule's factor, drawn in each step for each gate (draw_key() of the optimizer's name and the gate's
+    // number among its chances); and in every n-th step, n = 1 / (value times the factor), counted from the
+    // last one on.
     static HyperValue chance(float probability, const Schedule& schedule);
     static HyperValue counted(float value, const Schedule& schedule);
 };

@@ -9,7 +9,6 @@
 #include <string>
 #include <utility>
 
-#include "core/hash.hpp"
 #include "heron/linalg.hpp"
 #include "heron/spirv/low_rank_adam8.hpp"
 #include "heron/spirv/low_rank_basis.hpp"
@@ -21,6 +20,7 @@
 #include "optim/adafactor.hpp"
 #include "optim/adamw.hpp"
 #include "optim/checks.hpp"
+#include "optim/draw_key.hpp"
 #include "optim/lion.hpp"
 #include "optim/low_rank.h"
 #include "optim/matrix_update.hpp"
@@ -172,8 +172,7 @@ LowRankState::LowRankState(StepBuilder& step, const StepBuilder::Item& item, std
 }
 
 std::uint32_t low_rank_tensor(const StepBuilder::Item& item, std::size_t batch) {
-    const std::uint64_t hash = hash_of(std::as_bytes(std::span(item.parameter->name)));
-    return narrow(hash ^ (hash >> 32)) + narrow(batch);
+    return draw_key(item.parameter->name, batch);
 }
 
 std::vector<LowRankBasis> add_low_rank_bases(StepBuilder& step, const StepBuilder::Item& item,

@@ -18,6 +18,7 @@
 #include "heron/spirv/shampoo4bit_values.hpp"
 #include "heron/spirv/shampoo4bit_weights.hpp"
 #include "linalg/integers.hpp"
+#include "optim/draw_key.hpp"
 #include "optim/shampoo4bit.h"
 
 namespace heron {
@@ -173,7 +174,7 @@ void newton_root(Graph& graph, const QuantizedFactor& factor, const Tensor& a, c
                  errors = graph.temporary(DType::u32, Shape{gpu::SHAMPOO4BIT_ERRORS}),
                  active = graph.temporary(DType::u32, Shape{1});
     power_iteration(graph, a, factor.vector, value, {.iterations = kPowerIterations, .mix = 0.0f});
-    fill_random(graph, factor.vector, {.tensor = factor.vector.id, .stream = factor.draws});
+    fill_random(graph, factor.vector, {.tensor = factor.draws});
     {
         using Job = gpu::Shampoo4BitRidgeJob;
         Job job{};
@@ -269,7 +270,7 @@ std::vector<QuantizedFactor> make_quantized_factors(Graph& graph, const std::str
         factor.root = roots.take(n, factor.form);
         if (eigen) factor.eigenvalues = eigenvalues.take(Shape{n});
         if (iterate) factor.vector = vectors.take(Shape{n, 1});
-        factor.draws = static_cast<std::uint32_t>(&factor - factors.data());
+        factor.draws = draw_key(named("vector"), static_cast<std::uint64_t>(&factor - factors.data()));
         factor.failures = failures.take(Shape{1});
         QuantizeOptions start = factor.form;
         start.guarded = false;

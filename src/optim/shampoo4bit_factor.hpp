@@ -19,7 +19,7 @@ struct QuantizedFactor {
     Tensor eigenvalues;     // f32; empty where the factor itself is kept
     QuantizedMatrix root;
     Tensor vector;            // the next start of the power iteration, f32; empty without
-    std::uint32_t draws = 0;  // the stream that it is drawn from
+    std::uint32_t draws = 0;  // draw_key() of that
     Tensor failures;          // one u32
 };
 

@@ -6,12 +6,13 @@
 #include <utility>
 
 #include "graph/graph.hpp"
+#include "optim/draw_key.hpp"
 #include "optim/mkor_switch.hpp"
 #include "optim/step_checks.hpp"
 
 namespace heron {
 
-static_assert(sizeof(gpu::HyperSlot) == 32);
+static_assert(sizeof(gpu::HyperSlot) == 36);
 static_assert(sizeof(gpu::SchedulePiece) == 24);
 static_assert(static_cast<std::uint32_t>(Schedule::Kind::exponential) == gpu::SCHEDULE_EXPONENTIAL);
 
@@ -87,10 +88,12 @@ void StepBuilder::make_slots() {
     std::vector<gpu::SchedulePiece> pieces;
     for (const Optimizer* optimizer : optimizers_) {
         all_values_.push_back(optimizer->hyper());
+        std::uint32_t chances = 0;
         for (const HyperValue& value : all_values_.back()) {
             gpu::HyperSlot slot = value.slot;
             slot.first_piece = static_cast<std::uint32_t>(pieces.size());
             slot.piece_count = static_cast<std::uint32_t>(value.schedule.pieces().size());
+            if (slot.kind == gpu::SLOT_CHANCE) slot.draws = draw_key(optimizer->name(), chances++);
             for (const Schedule::Piece& piece : value.schedule.pieces()) {
                 const bool exponential = piece.kind == Schedule::Kind::exponential;
                 pieces.push_back(

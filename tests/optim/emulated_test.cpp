@@ -79,7 +79,7 @@ TEST_P(EmulatedTest, EverySubgroupSizeAndLimitTrainsAlike) {
     }
 }
 
-// All in one plan, with the kernels of GPUs: one step matches float64 where there is a reference for that.
+// All in one plan, with the kernels of GPUs: one step matches float64 where there is a reference.
 TEST_P(EmulatedTest, EveryOptimizerStepsWithTheSmallestLimits) {
     Emulation emulation;
     emulation.shared_memory_bytes = 16384;
@@ -99,9 +99,10 @@ TEST_P(EmulatedTest, EveryOptimizerStepsWithTheSmallestLimits) {
         std::vector<std::unique_ptr<Reference>> references;
         for (std::size_t i = 0; i < registry.size(); ++i) {
             before.push_back(training.tensor(i).weight());
-            const bool known = registry[i].reference && !registry[i].has_chances;
-            references.push_back(known ? registry[i].reference(shape) : nullptr);
-            if (references[i]) references[i]->states = training.states_of(i);
+            references.push_back(registry[i].reference ? registry[i].reference(shape) : nullptr);
+            if (!references[i]) continue;
+            references[i]->states = training.states_of(i);
+            references[i]->optimizer = registry[i].name;
         }
         training.draw_gradients(3);
         training.plan().run();

@@ -32,9 +32,6 @@ struct OptimizerCase {
     // Values of a state, by its name after the parameter's, that a training might come to; none, or not set:
     // any positive numbers will do.
     std::function<std::vector<float>(const std::string&, const Shape&)> late_state{};
-    // Chances are drawn by the place of an optimizer's numbers in the plan: the reference knows those of one
-    // that has the plan alone.
-    bool has_chances = false;
 };
 
 namespace registry {

@@ -253,6 +253,34 @@ TEST_P(PsgdTest, LevelsDoNotGrowWithTheNumberOfTensors) {
     }
 }
 
+TEST_P(PsgdTest, FitsInTheSameStepsBesideOthers) {
+    const PsgdKronOptions options{
+        .initial_scale = 1.0f, .update_probability = 0.5f, .balance_probability = 0.0f};
+    const auto kron = [&](const char* name) {
+        return Training::Group{[options, name](const Device& on) {
+                                   auto optimizer = std::make_unique<PsgdKron>(on, options);
+                                   optimizer->set_name(name);
+                                   return optimizer;
+                               },
+                               {{.name = name, .shape = {5, 4}}}};
+    };
+    Training alone(device(), std::vector<Training::Group>{kron("one")}),
+        beside(device(), std::vector<Training::Group>{kron("other"), kron("one")});
+    std::string fits, fits_beside, others;
+    for (unsigned t = 1; t <= 12; ++t) {
+        const std::vector<float> before[] = {alone.state("one.Q0"), beside.state("one.Q0"),
+                                             beside.state("other.Q0")};
+        alone.steps(t, 1);
+        beside.steps(t, 1);
+        fits += alone.state("one.Q0") == before[0] ? '-' : 'Q';
+        fits_beside += beside.state("one.Q0") == before[1] ? '-' : 'Q';
+        others += beside.state("other.Q0") == before[2] ? '-' : 'Q';
+        EXPECT_EQ(fits.back(), chance_draw("one", 0, t) < 0.5 ? 'Q' : '-') << t;
+    }
+    EXPECT_EQ(fits_beside, fits);
+    EXPECT_NE(others, fits);
+}
+
 // A product that is not finite drops the fit, and neither the step nor the factors.
 TEST_P(PsgdTest, ABadProductLeavesFactorsAsTheyAre) {
     PsgdKronOptions options = PsgdKronOptions::newton();

@@ -24,6 +24,9 @@ public:
 
     // By the names that they have in a plan, after the parameter's.
     std::map<std::string, std::vector<double>> states;
+    // The name of its optimizer in the plan, where that has chances; the class's own until a test says
+    // another.
+    std::string optimizer;
 
 protected:
     std::vector<double>& state(const std::string& name, std::size_t count) {

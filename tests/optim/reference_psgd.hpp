@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "optim/chance_draw.hpp"
 #include "optim/reference.hpp"
 #include "optim/training.hpp"
 #include "support/philox.hpp"
@@ -25,10 +26,6 @@ public:
     virtual std::vector<double> vectors(std::uint64_t t, std::size_t factor, std::size_t block,
                                         std::size_t count) = 0;
 };
-
-inline double uniform_draw(std::uint32_t slot, std::uint64_t t) {
-    return (philox({1 + slot, static_cast<std::uint32_t>(t), ~0u, ~0u}, 0, 0)[0] >> 8) * 0x1p-24;
-}
 
 // Normal numbers of the library, with seed 0, of the first parameter of this size.
 inline std::vector<double> library_normals(std::uint32_t stream, std::size_t elements, std::uint64_t t,
@@ -175,6 +172,7 @@ public:
     // Draws of the library unless others are given.
     PsgdReference(const PsgdKronOptions& options, const Shape& shape, std::shared_ptr<PsgdDraws> draws = {})
         : o_(options), draws_(std::move(draws)) {
+        optimizer = "psgd_kron";
         for (const std::uint64_t d : shape)
             if (d != 1) f_.extents.push_back(d);
         if (f_.extents.empty()) f_.extents = {1};
@@ -227,8 +225,8 @@ public:
 
 private:
     bool fits_p() const { return o_.geometry == PsgdGeometry::pro4p || o_.geometry == PsgdGeometry::quad4p; }
-    static bool open(float probability, const Schedule& schedule, std::uint32_t slot, std::uint64_t t) {
-        return uniform_draw(slot, t) < static_cast<double>(probability) * schedule.factor(t);
+    bool open(float probability, const Schedule& schedule, std::uint32_t chance, std::uint64_t t) const {
+        return chance_draw(optimizer, chance, t) < static_cast<double>(probability) * schedule.factor(t);
     }
 
     void clip(std::vector<double>& d) const {
@@ -267,12 +265,12 @@ private:
     }
 
     void fit(const std::vector<double>& y, std::uint64_t t) {
-        if (open(o_.update_probability, o_.update_schedule, 5, t) ||
+        if (open(o_.update_probability, o_.update_schedule, 0, t) ||
             (t == 1 && o_.fit == PsgdFit::hessian && o_.initial_scale == 0)) {
             if (o_.geometry == PsgdGeometry::qep) f_.balance();
             fit_factors(y, t);
         }
-        if (o_.geometry != PsgdGeometry::qep && open(o_.balance_probability, o_.balance_schedule, 6, t))
+        if (o_.geometry != PsgdGeometry::qep && open(o_.balance_probability, o_.balance_schedule, 1, t))
             f_.balance();
     }
 
@@ -390,6 +388,7 @@ class KronTorchReference : public KronReference {
 public:
     KronTorchReference(const KronTorchOptions& options, const Shape& shape)
         : o_(options), decays_(shape.rank() >= 2) {
+        optimizer = "kron_torch";
         f_.extents.assign(shape.begin(), shape.end());
         if (f_.extents.empty()) f_.extents = {1};
         if (o_.merge_axes && f_.extents.size() > 2) {
@@ -427,7 +426,8 @@ public:
                 x[i] = m[i] / (1 - std::pow(o_.momentum, static_cast<double>(t)));
             }
         }
-        if (uniform_draw(6, t) < static_cast<double>(o_.balance_probability) * o_.balance_schedule.factor(t))
+        if (chance_draw(optimizer, 0, t) <
+            static_cast<double>(o_.balance_probability) * o_.balance_schedule.factor(t))
             f_.balance();
         const double probability = static_cast<double>(o_.update_probability) * o_.update_schedule.factor(t);
         if (static_cast<double>(++since_) * probability > 0.9999999) {

@@ -28,8 +28,7 @@ inline OptimizerCase psgd_kron(std::string name, const PsgdKronOptions& options,
             [=](const Shape& shape) { return std::make_unique<PsgdReference>(options, shape); },
             false,
             std::move(shapes),
-            late_factor,
-            options.update_probability < 1};
+            late_factor};
 }
 
 inline OptimizerCase psgd_newton(std::string name, const PsgdKronOptions& options,

@@ -10,11 +10,11 @@
 
 #include "graph/hazards.hpp"
 #include "graph/plan.hpp"
+#include "optim/chance_draw.hpp"
 #include "optim/hyper.hpp"
 #include "optim/reference.hpp"
 #include "optim/step_builder.hpp"
 #include "optim/training.hpp"
-#include "support/philox.hpp"
 #include "support/vulkan_proxy.hpp"
 
 namespace heron::test {
@@ -176,8 +176,7 @@ TEST_P(SectionTest, GatesOpenByChanceByCountAndInTheFirstStep) {
     const auto step = [&](Training& on, unsigned t) {
         on.steps(t, 1);
         expected[0] += t == 1 || t == 3 ? 1 : 0;
-        for (std::uint32_t slot : {1u, 2u})
-            expected[slot] += (philox({1 + slot, t, ~0u, ~0u}, 0, 0)[0] >> 8) * 0x1p-24 < 0.5 ? 1 : 0;
+        for (std::uint32_t gate : {1u, 2u}) expected[gate] += chance_draw("gated", gate, t) < 0.5 ? 1 : 0;
         if (++since * 0.3 >= 1) {
             since = 0;
             expected[3] += 1;
@@ -195,13 +194,39 @@ TEST_P(SectionTest, GatesOpenByChanceByCountAndInTheFirstStep) {
         }
         step(training, t);
     }
-    EXPECT_NE(expected[1], expected[2]);
     save_checkpoint(training.plan(), file);
     Training resumed(device(), make, {{.name = "w", .shape = {2, 3}}});
     load_checkpoint(resumed.plan(), file);
     for (unsigned t = 11; t <= 16; ++t) step(resumed, t);
+    EXPECT_NE(expected[1], expected[2]);
     std::filesystem::remove(file);
     EXPECT_NE(training.plan().describe().find("gate"), std::string::npos);
+}
+
+// Chances are drawn by the optimizer's name, whatever stands before it in the plan.
+TEST_P(SectionTest, ChancesAreTheSameBesideOtherOptimizers) {
+    const std::vector<HyperValue> gates{HyperValue::chance(0.5f, {}), HyperValue::chance(0.5f, {})};
+    const auto gated = [&](const char* name) {
+        return Training::Group{[&gates, name](const Device& on) {
+                                   auto optimizer = std::make_unique<Gated>(on, gates);
+                                   optimizer->set_name(name);
+                                   return optimizer;
+                               },
+                               {{.name = name, .shape = {2, 3}}}};
+    };
+    Training alone(device(), std::vector<Training::Group>{gated("one")}),
+        beside(device(), std::vector<Training::Group>{gated("other"), gated("one")});
+    bool differ = false;
+    for (unsigned t = 1; t <= 12; ++t) {
+        alone.steps(t, 1);
+        beside.steps(t, 1);
+        for (const char* gate : {".count0", ".count1"}) {
+            const std::string name = std::string("one") + gate, other = std::string("other") + gate;
+            EXPECT_EQ(beside.state(name), alone.state(name)) << gate << ", step " << t;
+            differ = differ || beside.state(other) != beside.state(name);
+        }
+    }
+    EXPECT_TRUE(differ);
 }
 
 TEST_P(SectionTest, ARefreshIsALongChainOfDispatches) {
