@@ -16,7 +16,7 @@ struct MomentOperand {
     U32x4 quads;
     U32   words;     // the same address
 #endif
-    uint  parameter; // its index in the plan, for random numbers
+    uint  parameter; // a number of its own, for random numbers
     uint  padding;
 };
 

@@ -67,7 +67,7 @@ inline MomentState moment_state(StepBuilder& step, const StepBuilder::Item& item
 inline void add_moment(std::vector<Operand>& operands, std::uint32_t field, gpu::MomentOperand& operand,
                        const StepBuilder::Item& item, const Tensor& state, std::uint64_t first,
                        std::uint64_t count) {
-    operand.parameter = item.index;
+    operand.parameter = item.draws;
     for (const std::size_t member :
          {offsetof(gpu::MomentOperand, quads), offsetof(gpu::MomentOperand, words)})
         StepBuilder::add_part(operands, field + static_cast<std::uint32_t>(member), state, first, count,
@@ -79,7 +79,7 @@ inline void add_block8(std::vector<Operand>& operands, std::uint32_t field, gpu:
                        const StepBuilder::Item& item, const MomentState& state) {
     constexpr std::uint32_t codes = offsetof(gpu::MomentOperand, quads),
                             scales = offsetof(gpu::MomentOperand, words);
-    operand.parameter = item.index;
+    operand.parameter = item.draws;
     operands.push_back({field + codes, state.values, Access::read_write});
     operands.push_back({field + scales, state.scales, Access::read_write});
 }

@@ -98,7 +98,7 @@ Moments add_moments(StepBuilder& step, const StepBuilder::Item& item, const Sham
     job.square_rate =
         options.graft == ShampooGraft::adagrad ? 0.0f : static_cast<float>(1.0 - options.graft_beta);
     job.graft_eps = options.graft_eps;
-    job.moment.parameter = item.index;
+    job.moment.parameter = item.draws;
     std::vector<Operand> operands{{offsetof(Job, scaled), result.scaled, Access::write},
                                   {offsetof(Job, filtered), result.filtered, Access::write},
                                   {offsetof(Job, hyper), step.hyper(), Access::read}};

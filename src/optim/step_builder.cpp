@@ -63,7 +63,7 @@ void StepBuilder::make_items() {
                       graph_.external(parameter.name + ".grad", parameter.gradient),
                       {},
                       {},
-                      static_cast<std::uint32_t>(layout_.parameters.size())};
+                      draw_key(parameter.name)};
             const Shape& shape = parameter.weight.shape;
             if (options_.master_weights && parameter.weight.dtype != DType::f32)
                 item.master = state(item, "master", DType::f32, shape);

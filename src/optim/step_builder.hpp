@@ -42,7 +42,7 @@ public:
         Tensor gradient;      // the caller's, or the sum of micro-batches (f32)
         Tensor master;        // empty where the step works on the weight itself
         Tensor average;       // empty without an average
-        std::uint32_t index;  // among all parameters of the plan
+        std::uint32_t draws;  // draw_key() of the parameter
     };
 
     // Checks everything, then builds and compiles the step.

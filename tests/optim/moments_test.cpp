@@ -352,6 +352,21 @@ TEST_P(MomentsTest, RoundingIsUnbiasedAndDrawnAnewForEveryElementStepAndTensor) 
                         deviation(kEqual));
 }
 
+// Roundings are drawn by the parameter's name, whatever stands before it in the plan.
+TEST_P(MomentsTest, RoundingIsTheSameBesideOtherParameters) {
+    constexpr std::size_t kCount = 1000;
+    const MakeOptimizer make = maker<Sgd>(SgdOptions{.momentum = 0.5, .moments = kBf16});
+    const TestTensor w{.name = "w", .shape = {kCount}}, other{.name = "other", .shape = {kCount}};
+    Training alone(device(), make, {w}), beside(device(), make, {other, w});
+    const std::vector<float> gradient = normal_values(kCount, 1);
+    alone.tensor().set_gradient(gradient);
+    for (const std::size_t i : {0u, 1u}) beside.tensor(i).set_gradient(gradient);
+    alone.plan().run();
+    beside.plan().run();
+    EXPECT_EQ(moment(beside, "w.momentum"), moment(alone, "w.momentum"));
+    EXPECT_NE(moment(beside, "other.momentum"), moment(alone, "w.momentum"));
+}
+
 // v <- 0.999 v moves v by a quarter of a unit in the last place: rounding to nearest would leave it at 1.
 TEST_P(MomentsTest, StepsBelowHalfAUnitAreNotLost) {
     constexpr std::size_t kCount = 4096;

@@ -172,8 +172,8 @@ typedef enum heron_conv_factor {
 // expectation is x, and steps far below half a unit in the last place are not lost (Gupta et al., arXiv
 // 1502.02551; Zamirai et al., arXiv 2010.06192). The error is below 2^-7 |x|, its standard deviation at most
 // 2^-8 |x|, and a moving average with rate r collects at most 2^-8 |x| sqrt(1 / (2 r)) of it. Draws are from
-// Philox 4x32-10 with the step's seed, by step, parameter and element: the same bits in every repetition,
-// resumption and division into slices.
+// Philox 4x32-10 with the step's seed, by step, the parameter's name and element: the same bits in every
+// repetition, resumption and division into slices, whatever else the plan has.
 //
 // block8 (as Dettmers et al., arXiv 2110.02861, with another map, and rounded as bf16 is): 256 neighbouring
 // elements share an f32 scale, the largest of them, M. |m| is one of 128 levels (k / 127)^2 M, v one of 256
