@@ -9,6 +9,7 @@
 #include "optim/checks.hpp"
 #include "optim/moments.hpp"
 #include "optim/psgd_factors.hpp"
+#include "optim/psgd_options.hpp"
 #include "optim/psgd_step.hpp"
 
 namespace heron {
@@ -44,7 +45,7 @@ struct Part {
     std::vector<PsgdFactor> factors;
     std::uint32_t ordinal;
     Tensor x;
-    Tensor product, probe, draws;  // external, or a state
+    PsgdInputTensors inputs;
     Tensor direction;
 };
 
@@ -93,31 +94,17 @@ private:
                 ordinals[i],
                 {},
                 {},
-                {},
-                {},
                 {}};
             part.x =
                 add_psgd_moment(step_, item,
                                 {.momentum = options_.momentum, .moments = options_.moments, .ramp = true})
                     .x;
-            const auto found = inputs.find(item.parameter->name);
-            const PsgdInputs given = found == inputs.end() ? PsgdInputs() : found->second;
-            const auto external = [&](const char* name, const TensorView& view) {
-                return view.address == 0 ? Tensor()
-                                         : graph_.external(item.parameter->name + "." + name, view);
-            };
+            const PsgdInputs given = psgd_inputs(inputs, *item.parameter);
             if (given.draws.address != 0)
                 check_psgd_draws(step_.device(), "PsgdKron: parameter " + in_quotes(item.parameter->name),
                                  given.draws, shape.count() + psgd_bound_draws(part.factors, rules_));
-            part.draws = external("draws", given.draws);
-            if (newton_) {
-                part.product = external("product", given.product);
-                part.probe = external("probe", given.probe);
-                if (!part.probe) {
-                    part.probe = step_.state(item, "probe", DType::f32, shape);
-                    drawn_probes_.push_back(parts_.size());
-                }
-            }
+            part.inputs = add_psgd_inputs(step_, item, given, options_.fit);
+            if (part.inputs.own_probe) drawn_probes_.push_back(parts_.size());
             parts_.push_back(std::move(part));
         }
     }
@@ -142,7 +129,7 @@ private:
         PsgdMoments moments{graph_.temporary(DType::f32, Shape{parts_.size(), 2}), options_.damping, 0,
                             rules_.fits_p()};
         for (std::size_t i = 0; i < parts_.size(); ++i) {
-            const PsgdMomentInput input{parts_[i].item, parts_[i].product, parts_[i].probe};
+            const PsgdMomentInput input{parts_[i].item, parts_[i].inputs.product, parts_[i].inputs.probe};
             add_psgd_moments(step_, {&input, 1}, moments.moments.row_range(i, 1));
             if (newton_) moments.probes += parts_[i].item->weight.shape.count();
         }
@@ -152,9 +139,10 @@ private:
 
     void draw_probes(Phase phase) {
         graph_.set_phase(phase);
-        for (const std::size_t i : drawn_probes_)
-            fill_psgd_draws(graph_, parts_[i].probe, parts_[i].probe.shape.count(), PsgdPurpose::probe,
-                            parts_[i].ordinal);
+        for (const std::size_t i : drawn_probes_) {
+            const Tensor& probe = parts_[i].inputs.probe;
+            fill_psgd_draws(graph_, probe, probe.shape.count(), PsgdPurpose::probe, parts_[i].ordinal);
+        }
         graph_.set_phase(Phase::step);
     }
 
@@ -174,16 +162,13 @@ private:
     void fit(const Part& part) {
         const std::uint64_t count = part.item->weight.shape.count();
         const std::uint64_t bounds = psgd_bound_draws(part.factors, rules_);
-        const Tensor draws =
-            part.draws ? part.draws : add_psgd_draws(step_, *part.item, count + bounds, part.ordinal);
+        const Tensor draws = part.inputs.draws
+                                 ? part.inputs.draws
+                                 : add_psgd_draws(step_, *part.item, count + bounds, part.ordinal);
         const Tensor z = psgd_part(draws, 0, Shape{count});
-        PsgdNoise noise{.z = z, .damping = options_.damping};
-        if (newton_)
-            noise.raw = part.product;
-        else if (options_.fit == PsgdFit::momentum || options_.momentum == 0)
-            noise.y = part.x;
-        const Tensor h = add_psgd_noise(step_, *part.item, noise);
-        Tensor probe = part.probe;
+        const Tensor h =
+            add_psgd_noise(step_, *part.item, psgd_noise(options_, z, part.inputs.product, part.x));
+        Tensor probe = part.inputs.probe;
         if (!newton_ && options_.geometry == PsgdGeometry::eq) probe = z;
         fit_psgd_factors(graph_, part.factors, h, probe,
                          bounds > 0 ? psgd_part(draws, count, Shape{bounds}) : Tensor(), rules_);
@@ -214,47 +199,18 @@ private:
 
 }  // namespace
 
-PsgdKronOptions PsgdKronOptions::newton() {
-    PsgdKronOptions options;
-    options.lr = 0.01f;
-    options.fit = PsgdFit::hessian;
-    options.clip_rms = options.clip_element = 0;
-    return options;
-}
+PsgdKronOptions PsgdKronOptions::newton() { return psgd_newton<PsgdKronOptions>(); }
 
 PsgdKron::PsgdKron(const Device& device, const PsgdKronOptions& options)
     : Optimizer(device, "psgd_kron"), options_(options) {
     const PsgdKronOptions& o = options;
-    const auto positive = [](const char* name, float value) {
-        check_option("PsgdKron", name, value, value >= 0, "finite and not below 0");
-    };
-    positive("lr", o.lr);
-    check_enum("PsgdKron", "fit", o.fit, PsgdFit::hessian);
+    check_psgd_options("PsgdKron", o);
     check_enum("PsgdKron", "geometry", o.geometry, PsgdGeometry::quad4p);
-    check_option("PsgdKron", "momentum", o.momentum, o.momentum >= 0 && o.momentum < 1, "in [0, 1)");
-    check_option("PsgdKron", "momentum with PsgdFit::momentum", o.momentum,
-                 o.fit != PsgdFit::momentum || o.momentum > 0, "above 0");
-    check_option("PsgdKron", "preconditioner_lr", o.preconditioner_lr,
-                 o.preconditioner_lr > 0 && o.preconditioner_lr <= 1, "in (0, 1]");
-    check_option("PsgdKron", "smoothness_decay", o.smoothness_decay,
-                 o.smoothness_decay >= 0 && o.smoothness_decay < 1, "in [0, 1)");
-    positive("damping", o.damping);
-    positive("initial_scale", o.initial_scale);
     check_option("PsgdKron", "max_order", o.max_order, o.max_order >= 1 && o.max_order <= 8192, "1 to 8192");
     check_option("PsgdKron", "max_skew", o.max_skew, o.max_skew >= 0, "finite and not below 0");
-    check_option("PsgdKron", "update_probability", o.update_probability,
-                 o.update_probability >= 0 && o.update_probability <= 1, "in [0, 1]");
-    check_option("PsgdKron", "balance_probability", o.balance_probability,
-                 o.balance_probability >= 0 && o.balance_probability <= 1, "in [0, 1]");
+    check_psgd_chance("PsgdKron", "balance_probability", o.balance_probability);
     check_option("PsgdKron", "bound_rows", o.bound_rows, o.bound_rows >= 1 && o.bound_rows <= 128,
                  "1 to 128");
-    positive("clip_rms", o.clip_rms);
-    positive("clip_element", o.clip_element);
-    positive("clip_norm", o.clip_norm);
-    positive("weight_decay", o.weight_decay);
-    check_moments("PsgdKron", o.moments, MomentFormat::bf16);
-    check_option("PsgdKron", "fit_first with PsgdFit::hessian", static_cast<int>(o.fit_first),
-                 o.fit_first || o.fit != PsgdFit::hessian, "true");
 }
 
 void PsgdKron::check(const Parameter& parameter) const {
@@ -269,28 +225,14 @@ void PsgdKron::add(Parameter parameter, const PsgdInputs& inputs) {
 std::string PsgdKron::options_text() const {
     const PsgdKronOptions& o = options_;
     const auto number = [](auto value) { return std::to_string(static_cast<std::uint32_t>(value)); };
-    return "psgd_kron fit=" + number(o.fit) + " geometry=" + number(o.geometry) +
-           " momentum=" + number_text(o.momentum) + " preconditioner_lr=" + number_text(o.preconditioner_lr) +
-           " smoothness_decay=" + number_text(o.smoothness_decay) + " damping=" + number_text(o.damping) +
-           " initial_scale=" + number_text(o.initial_scale) + " max_order=" + number(o.max_order) +
+    return "psgd_kron geometry=" + number(o.geometry) + " max_order=" + number(o.max_order) +
            " max_skew=" + number_text(o.max_skew) +
-           " update_probability=" + number_text(o.update_probability) +
            " balance_probability=" + number_text(o.balance_probability) +
-           " fit_first=" + number(o.fit_first) + " bound_rows=" + number(o.bound_rows) +
-           " clip_rms=" + number_text(o.clip_rms) + " clip_element=" + number_text(o.clip_element) +
-           " clip_norm=" + number_text(o.clip_norm) + " weight_decay=" + number_text(o.weight_decay) +
-           moments_text(o.moments);
+           " bound_rows=" + number(o.bound_rows) + psgd_options_text(o);
 }
 
-// gpu::PsgdHyper and the gates
 std::vector<HyperValue> PsgdKron::hyper() const {
-    return {HyperValue::lr(options_.lr, options_.schedule),
-            HyperValue::constant(options_.weight_decay),
-            HyperValue::constant(options_.momentum),
-            HyperValue::constant(1.0 - options_.momentum),
-            HyperValue::constant(1.0),
-            HyperValue::chance(options_.update_probability, options_.update_schedule),
-            HyperValue::chance(options_.balance_probability, options_.balance_schedule)};
+    return psgd_hyper(options_, HyperValue::chance(options_.balance_probability, options_.balance_schedule));
 }
 
 void PsgdKron::build(StepBuilder& step) const { Recipe(step, options_, inputs_).build(); }

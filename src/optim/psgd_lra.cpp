@@ -21,6 +21,7 @@
 #include "optim/moments.hpp"
 #include "optim/psgd_factors.hpp"
 #include "optim/psgd_lra.h"
+#include "optim/psgd_options.hpp"
 #include "optim/psgd_step.hpp"
 
 namespace heron {
@@ -49,7 +50,7 @@ struct Part {
     const StepBuilder::Item* item;
     std::uint64_t first;
     std::uint32_t ordinal;
-    Tensor product, probe, draws;
+    PsgdInputTensors inputs;
     std::uint64_t count() const { return item->weight.shape.count(); }
 };
 
@@ -68,7 +69,7 @@ public:
         for (std::size_t i = 0; i < step.items().size(); ++i) {
             const StepBuilder::Item& item = step.items()[i];
             if (item.weight.shape.count() == 0) continue;
-            parts_.push_back({&item, rows_, ordinals[i], {}, {}, {}});
+            parts_.push_back({&item, rows_, ordinals[i], {}});
             elements_ += item.weight.shape.count();
             rows_ += (item.weight.shape.count() + 3) / 4 * 4;
         }
@@ -122,18 +123,8 @@ private:
         add_psgd_moment(
             step_, item,
             {.momentum = options_.momentum, .moments = options_.moments, .ramp = true, .to = of(x_, part)});
-        const auto found = inputs.find(item.parameter->name);
-        const PsgdInputs given = found == inputs.end() ? PsgdInputs() : found->second;
-        const auto external = [&](const char* name, const TensorView& view) {
-            return view.address == 0 ? Tensor() : graph_.external(item.parameter->name + "." + name, view);
-        };
-        part.draws = external("draws", given.draws);
-        if (!newton_) return;
-        part.product = external("product", given.product);
-        part.probe = external("probe", given.probe);
-        if (part.probe) return;
-        part.probe = step_.state(item, "probe", DType::f32, item.weight.shape);
-        drawn_.push_back({part.probe, part.ordinal});
+        part.inputs = add_psgd_inputs(step_, item, psgd_inputs(inputs, *item.parameter), options_.fit);
+        if (part.inputs.own_probe) drawn_.push_back({part.inputs.probe, part.ordinal});
     }
 
     void draw_probes() {
@@ -154,7 +145,7 @@ private:
         PsgdMoments moments{graph_.temporary(DType::f32, Shape{1, 2}), options_.damping,
                             newton_ ? elements_ : 0, false};
         std::vector<PsgdMomentInput> inputs;
-        for (const Part& part : parts_) inputs.push_back({part.item, part.product, part.probe});
+        for (const Part& part : parts_) inputs.push_back({part.item, part.inputs.product, part.inputs.probe});
         add_psgd_moments(step_, inputs, moments.moments);
         start_psgd_factors(graph_, {&d, 1}, moments);
         graph_.set_section({});
@@ -256,15 +247,12 @@ private:
         graph_.set_stage("psgd fit");
         graph_.set_section(fit_);
         for (const Part& part : parts_) {
-            const Tensor z =
-                part.draws ? part.draws : add_psgd_draws(step_, *part.item, part.count(), part.ordinal);
-            PsgdNoise noise{.z = z, .damping = options_.damping};
-            if (newton_)
-                noise.raw = part.product;
-            else if (options_.fit == PsgdFit::momentum || options_.momentum == 0)
-                noise.y = of(x_, part);
-            const Tensor h = add_psgd_noise(step_, *part.item, noise);
-            add_columns(part, h, newton_ ? part.probe : z);
+            const Tensor z = part.inputs.draws
+                                 ? part.inputs.draws
+                                 : add_psgd_draws(step_, *part.item, part.count(), part.ordinal);
+            const Tensor h =
+                add_psgd_noise(step_, *part.item, psgd_noise(options_, z, part.inputs.product, of(x_, part)));
+            add_columns(part, h, newton_ ? part.inputs.probe : z);
         }
         const Tensor small = add_small(0);
         const ElementGrid grid = grid_of(rows_, kMaxPartials);
@@ -321,44 +309,13 @@ private:
 
 }  // namespace
 
-PsgdLraOptions PsgdLraOptions::newton() {
-    PsgdLraOptions options;
-    options.lr = 0.01f;
-    options.fit = PsgdFit::hessian;
-    options.clip_rms = options.clip_element = 0;
-    return options;
-}
+PsgdLraOptions PsgdLraOptions::newton() { return psgd_newton<PsgdLraOptions>(); }
 
 PsgdLra::PsgdLra(const Device& device, const PsgdLraOptions& options)
     : Optimizer(device, "psgd_lra"), options_(options) {
-    const PsgdLraOptions& o = options;
-    const auto positive = [](const char* name, float value) {
-        check_option("PsgdLra", name, value, value >= 0, "finite and not below 0");
-    };
-    const auto chance = [](const char* name, float value) {
-        check_option("PsgdLra", name, value, value >= 0 && value <= 1, "in [0, 1]");
-    };
-    positive("lr", o.lr);
-    check_enum("PsgdLra", "fit", o.fit, PsgdFit::hessian);
-    check_option("PsgdLra", "rank", o.rank, o.rank <= gpu::LRA_MAX_RANK, "at most 64");
-    check_option("PsgdLra", "momentum", o.momentum, o.momentum >= 0 && o.momentum < 1, "in [0, 1)");
-    check_option("PsgdLra", "momentum with PsgdFit::momentum", o.momentum,
-                 o.fit != PsgdFit::momentum || o.momentum > 0, "above 0");
-    check_option("PsgdLra", "preconditioner_lr", o.preconditioner_lr,
-                 o.preconditioner_lr > 0 && o.preconditioner_lr <= 1, "in (0, 1]");
-    check_option("PsgdLra", "smoothness_decay", o.smoothness_decay,
-                 o.smoothness_decay >= 0 && o.smoothness_decay < 1, "in [0, 1)");
-    positive("damping", o.damping);
-    positive("initial_scale", o.initial_scale);
-    chance("update_probability", o.update_probability);
-    chance("u_probability", o.u_probability);
-    positive("clip_rms", o.clip_rms);
-    positive("clip_element", o.clip_element);
-    positive("clip_norm", o.clip_norm);
-    positive("weight_decay", o.weight_decay);
-    check_moments("PsgdLra", o.moments, MomentFormat::bf16);
-    check_option("PsgdLra", "fit_first with PsgdFit::hessian", static_cast<int>(o.fit_first),
-                 o.fit_first || o.fit != PsgdFit::hessian, "true");
+    check_psgd_options("PsgdLra", options);
+    check_option("PsgdLra", "rank", options.rank, options.rank <= gpu::LRA_MAX_RANK, "at most 64");
+    check_psgd_chance("PsgdLra", "u_probability", options.u_probability);
 }
 
 void PsgdLra::check(const Parameter& parameter) const {
@@ -371,28 +328,13 @@ void PsgdLra::add(Parameter parameter, const PsgdInputs& inputs) {
 }
 
 std::string PsgdLra::options_text() const {
-    const PsgdLraOptions& o = options_;
-    const auto number = [](auto value) { return std::to_string(static_cast<std::uint32_t>(value)); };
-    return "psgd_lra fit=" + number(o.fit) + " rank=" + number(o.rank) +
-           " momentum=" + number_text(o.momentum) + " preconditioner_lr=" + number_text(o.preconditioner_lr) +
-           " smoothness_decay=" + number_text(o.smoothness_decay) + " damping=" + number_text(o.damping) +
-           " initial_scale=" + number_text(o.initial_scale) +
-           " update_probability=" + number_text(o.update_probability) +
-           " u_probability=" + number_text(o.u_probability) + " fit_first=" + number(o.fit_first) +
-           " clip_rms=" + number_text(o.clip_rms) + " clip_element=" + number_text(o.clip_element) +
-           " clip_norm=" + number_text(o.clip_norm) + " weight_decay=" + number_text(o.weight_decay) +
-           moments_text(o.moments);
+    return "psgd_lra rank=" + std::to_string(options_.rank) +
+           " u_probability=" + number_text(options_.u_probability) + psgd_options_text(options_);
 }
 
-// gpu::PsgdHyper, the gate, and the choice between U and V
+// The second gate is the choice between U and V.
 std::vector<HyperValue> PsgdLra::hyper() const {
-    return {HyperValue::lr(options_.lr, options_.schedule),
-            HyperValue::constant(options_.weight_decay),
-            HyperValue::constant(options_.momentum),
-            HyperValue::constant(1.0 - options_.momentum),
-            HyperValue::constant(1.0),
-            HyperValue::chance(options_.update_probability, options_.update_schedule),
-            HyperValue::chance(options_.u_probability, options_.u_schedule)};
+    return psgd_hyper(options_, HyperValue::chance(options_.u_probability, options_.u_schedule));
 }
 
 void PsgdLra::build(StepBuilder& step) const { Recipe(step, options_, inputs_, name()).build(); }

@@ -135,6 +135,26 @@ void check_psgd_inputs(const Device& device, const std::string& optimizer, const
     if (inputs.draws.address != 0) check_psgd_draws(device, who, inputs.draws, shape.count());
 }
 
+PsgdInputs psgd_inputs(const std::map<std::string, PsgdInputs>& inputs, const Parameter& parameter) {
+    const auto found = inputs.find(parameter.name);
+    return found == inputs.end() ? PsgdInputs() : found->second;
+}
+
+PsgdInputTensors add_psgd_inputs(StepBuilder& step, const StepBuilder::Item& item, const PsgdInputs& given,
+                                 PsgdFit fit) {
+    const auto external = [&](const char* name, const TensorView& view) {
+        return view.address == 0 ? Tensor() : step.graph().external(item.parameter->name + "." + name, view);
+    };
+    PsgdInputTensors tensors;
+    tensors.draws = external("draws", given.draws);
+    if (fit != PsgdFit::hessian) return tensors;
+    tensors.product = external("product", given.product);
+    tensors.probe = external("probe", given.probe);
+    tensors.own_probe = !tensors.probe;
+    if (tensors.own_probe) tensors.probe = step.state(item, "probe", DType::f32, item.weight.shape);
+    return tensors;
+}
+
 PsgdMoment add_psgd_moment(StepBuilder& step, const StepBuilder::Item& item, const PsgdMomentRules& rules) {
     using Job = gpu::PsgdMomentJob;
     Graph& graph = step.graph();

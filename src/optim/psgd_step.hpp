@@ -64,6 +64,17 @@ void add_with_inputs(const Optimizer& optimizer, const std::string& who, Paramet
                      const PsgdInputs& inputs, std::map<std::string, PsgdInputs>& kept,
                      const std::function<void(Parameter)>& add);
 
+// What the application gives for a parameter: nothing where it gave nothing.
+PsgdInputs psgd_inputs(const std::map<std::string, PsgdInputs>& inputs, const Parameter& parameter);
+// ... as tensors of the graph.
+struct PsgdInputTensors {
+    Tensor product, probe;   // of PsgdFit::hessian
+    Tensor draws;            // empty: the library's
+    bool own_probe = false;  // the state <parameter>.probe, which the recipe draws
+};
+PsgdInputTensors add_psgd_inputs(StepBuilder& step, const StepBuilder::Item& item, const PsgdInputs& given,
+                                 PsgdFit fit);
+
 // The momentum, and what is to be preconditioned, f32.
 struct PsgdMoment {
     Tensor x;
