@@ -92,19 +92,14 @@ void store_temporary(U32x4 x, uint i, uint valid, vec4 quad, uint dtype) {
         x.v[w >> 2][(w & 3u) + 1u] = to_word(quad.zw, dtype);
 }
 
-// The tensor's own dtype, rounded to nearest even.
-vec4 round_to(vec4 quad, uint dtype) {
-    if (dtype == DTYPE_F32)
-        return quad;
-    return vec4(from_word(to_word(quad.xy, dtype), dtype), from_word(to_word(quad.zw, dtype), dtype));
-}
-
 // `words` is the same address: a word of two 16-bit elements may be shared with another job of the same dispatch.
-void store_quad(U32x4 x, U32 words, uint i, uint valid, bool wide, vec4 quad, uint dtype) {
+// Returns what it has stored: rounded to the tensor's own dtype, to nearest even. (Converted once, whichever way it is
+// stored and for the caller: conversions to 16 bits are much of an optimizer's code.)
+vec4 store_quad(U32x4 x, U32 words, uint i, uint valid, bool wide, vec4 quad, uint dtype) {
     if (dtype == DTYPE_F32) {
         if (wide) {
             x.v[i >> 2] = floatBitsToUint(quad);
-            return;
+            return quad;
         }
         words.v[i] = floatBitsToUint(quad.x);
         if (valid > 1u)
@@ -113,13 +108,17 @@ void store_quad(U32x4 x, U32 words, uint i, uint valid, bool wide, vec4 quad, ui
             words.v[i + 2u] = floatBitsToUint(quad.z);
         if (valid > 3u)
             words.v[i + 3u] = floatBitsToUint(quad.w);
-    } else if ((i & 1u) == 0u && valid == 4u) {
-        words.v[i >> 1] = to_word(quad.xy, dtype);
-        words.v[(i >> 1) + 1u] = to_word(quad.zw, dtype);
-    } else {
-        for (uint k = 0; k < valid; ++k)
-            store(words, i + k, quad[k], dtype);
+        return quad;
     }
+    uvec2 pairs = uvec2(to_word(quad.xy, dtype), to_word(quad.zw, dtype));
+    if ((i & 1u) == 0u && valid == 4u) {
+        words.v[i >> 1] = pairs.x;
+        words.v[(i >> 1) + 1u] = pairs.y;
+    } else {
+        for (uint k = 0u; k < valid; ++k)
+            store_bits(words, i + k, ((k < 2u ? pairs.x : pairs.y) >> ((k & 1u) << 4)) & 0xffffu, dtype);
+    }
+    return vec4(from_word(pairs.x, dtype), from_word(pairs.y, dtype));
 }
 
 // sqrt may be computed as x * inversesqrt(x), which is NaN at 0 and, where subnormals are flushed, wrong below 2^-126.

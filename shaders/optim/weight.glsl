@@ -41,39 +41,39 @@ float parameter_decay(uint j, float weight_decay) {
     return clamp_finite(weight_decay * p.jobs.job[j].parameter.weight_decay_scale);
 }
 
-void store_weight(uint i, uint valid, vec4 value) {
-    store_quad(weight_address, weight_words, i, valid, is_wide(weight_low, i, valid), value, WEIGHT_DTYPE);
-    if (WEIGHT_DTYPE != DTYPE_F32 && (weight_flags & PARAMETER_MASTER) != 0u)
+// Returns what the step goes on with, and averages are of: the master copy, or the parameter as it was rounded.
+vec4 store_weight(uint i, uint valid, vec4 value) {
+    bool wide = is_wide(weight_low, i, valid);
+    vec4 stored = store_quad(weight_address, weight_words, i, valid, wide, value, WEIGHT_DTYPE);
+    if (WEIGHT_DTYPE != DTYPE_F32 && (weight_flags & PARAMETER_MASTER) != 0u) {
         store_state(weight_master, i, valid, value);
+        stored = value;
+    }
+    return stored;
 }
 
 vec4 keep_nan(vec4 x, vec4 otherwise) {
     return mix(otherwise, x, greaterThan(floatBitsToUint(x) & 0x7fffffffu, uvec4(0x7f800000u)));
 }
 
-// What the step goes on with: the master copy, or the parameter as it was rounded. Averages are of it.
-vec4 kept_weight(vec4 value) { return (weight_flags & PARAMETER_MASTER) != 0u ? value : round_to(value, WEIGHT_DTYPE); }
-
 // w <- decayed - update, each cut to the range of f32 (no inf - inf), their difference to that of the parameter's type.
 // Only a weight that was NaN makes `decayed` NaN; it stays so, for the caller to see.
 void update_weight(uint i, uint valid, vec4 decayed, vec4 update) {
     vec4 value = clamp_finite(clamp_finite(decayed, DTYPE_F32) - clamp_finite(update, DTYPE_F32), WEIGHT_DTYPE);
-    value = keep_nan(decayed, value);
-    store_weight(i, valid, value);
+    vec4 kept = store_weight(i, valid, keep_nan(decayed, value));
     if ((FLAGS & ELEMENTS_AVERAGE) != 0u) {
         vec4 old = load_state(weight_average, i, valid);
-        store_state(weight_average, i, valid, old + weight_average_rate * clamp_finite(kept_weight(value) - old, DTYPE_F32));
+        store_state(weight_average, i, valid, old + weight_average_rate * clamp_finite(kept - old, DTYPE_F32));
     }
 }
 
 // For what comes after an optimizer in the same step: w <- value, within the range of its type, where update_weight()
 // left `before`. The average moves as if that had left `value`.
 void replace_weight(uint i, uint valid, vec4 before, vec4 value) {
-    value = keep_nan(before, value);
-    store_weight(i, valid, value);
+    vec4 kept = store_weight(i, valid, keep_nan(before, value));
     if ((FLAGS & ELEMENTS_AVERAGE) != 0u) {
         vec4 average = load_state(weight_average, i, valid);
-        vec4 change = weight_average_rate * clamp_finite(kept_weight(value) - before, DTYPE_F32);
+        vec4 change = weight_average_rate * clamp_finite(kept - before, DTYPE_F32);
         store_state(weight_average, i, valid, clamp_finite(average + change, DTYPE_F32));
     }
 }
