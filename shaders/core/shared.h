@@ -69,8 +69,9 @@ const uint ELEMENTS_SINGLE = 1;  // word by word, an invocation's elements side 
                                  // word of every invocation and run both sides of a branch); without it 16 bytes at
                                  // once, neighbouring invocations side by side
 const uint ELEMENTS_AVERAGE = 2; // parameters have a moving average
+const uint GRADIENT_READY = 1024; // the gradient is as the step sees it, or a direction: it is not scaled and clipped
 // Of one algorithm:
-const uint SGD_MOMENTUM = 4;      // SignSGD, layers and 4-bit Shampoo too: there is a momentum
+const uint SGD_MOMENTUM = 4;      // SignSGD and layers too: there is a momentum
 const uint ADAMW_AMSGRAD = 8;
 const uint PARTIAL_NORMS = 16;     // leaves partial norms of what it makes
 const uint ACCUMULATE_FINITE = 32; // sums of finite gradients stay finite
@@ -100,7 +101,7 @@ inline constexpr std::string_view kRankOneNames[] = {"product", "factor", "updat
 inline constexpr std::string_view kLdltStepNames[] = {"gather", "divide", "scatter"};
 inline constexpr std::string_view kFlagNames[] = {"ELEMENTS_SINGLE", "ELEMENTS_AVERAGE", "SGD_MOMENTUM", "ADAMW_AMSGRAD",
                                                   "PARTIAL_NORMS", "ACCUMULATE_FINITE", "PRODUCT_C", "PRODUCT_SYMMETRIC",
-                                                  "PRODUCT_SQUARES", "MUON_RATED"};
+                                                  "PRODUCT_SQUARES", "MUON_RATED", "GRADIENT_READY"};
 inline constexpr SpecText kSpecTexts[] = {
     {SPEC_THREADS, "threads"},
     {SPEC_DTYPE_A, "A", kDTypeNames},

@@ -54,7 +54,6 @@ const uint ADAFACTOR_SCALED = 2;       // the rate is multiplied by the weights'
 const uint ADAFACTOR_TRANSFORMERS = 4; // decays by the scaled rate
 const uint ADAFACTOR_CAPPED = 8;
 const uint ADAFACTOR_WARMUP = 16;
-const uint ADAFACTOR_DIRECTION = 32;   // "gradient" is f32 and as the step sees it, "weight" becomes the x of adafactor_update
 
 // adafactor_sums.comp
 struct AdafactorSumsJob {
@@ -117,7 +116,7 @@ struct AdafactorUpdateJob {
     F32                updates;
     F32                weights;
     F32x4              moment1;   // SGD_MOMENTUM
-    F32                rate;      // a, one float (ADAFACTOR_DIRECTION)
+    F32                rate;      // a, one float (GRADIENT_READY)
     AdafactorHyperRef  hyper;
     AdafactorTiles     tiles;
     ElementRange       range;

@@ -23,7 +23,6 @@ void main() {
     uint j = find_job(group);
     begin_tile(j, group);
     begin_gradient(j);
-    begin_direction_gradient();
 
     vec3 sums = vec3(0.0);
     for (uint q = 0u; q < tile_item_rounds; ++q) {

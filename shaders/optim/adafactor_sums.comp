@@ -40,7 +40,6 @@ void main() {
     uint j = find_job(group);
     begin_tile(j, group);
     begin_gradient(j);
-    begin_direction_gradient();
     begin_weight(j);
     F32 row_sums = p.jobs.job[j].row_sums;
     F32 col_sums = p.jobs.job[j].col_sums;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Which rows and columns of which item an invocation has (optim/adafactor.h). The includer's job struct has the member
-// `AdafactorTiles tiles`; it has included optim/gradient.glsl. begin_tile() comes first, and begin_item_round() for
-// each round of items; they have to run in all invocations of the workgroup alike.
+// `AdafactorTiles tiles`. begin_tile() comes first, and begin_item_round() for each round of items; they have to run in
+// all invocations of the workgroup alike.
 #ifndef HERON_OPTIM_ADAFACTOR_TILE_GLSL
 #define HERON_OPTIM_ADAFACTOR_TILE_GLSL
 
@@ -46,14 +46,6 @@ void begin_tile(uint j, uint group) {
     tile_valid_cols = tile_col < tile_cols ? min(4u, tile_cols - tile_col) : 0u;
     tile_col = min(tile_col, tile_cols - 1u);
     begin_item_round(0u);
-}
-
-// After begin_gradient().
-void begin_direction_gradient() {
-    if ((tile_flags & ADAFACTOR_DIRECTION) != 0u) {
-        gradient_factor = 1.0;
-        gradient_limit = LARGEST_GRADIENT;
-    }
 }
 
 bool is_vector() { return (tile_flags & ADAFACTOR_VECTOR) != 0u; }

@@ -5,8 +5,8 @@
 //   x = a U / max(1, RMS(U) / clip), or m <- beta1 m + (1 - beta1) x and x = m
 //   w <- (1 - lr wd) w - x, or (1 - a wd) w - x
 //
-// ADAFACTOR_DIRECTION: x itself is the result, and a is given. One workgroup a tile (optim/adafactor.h); each combines
-// the tiles' partial sums by itself, in the same order.
+// GRADIENT_READY: x itself is the result, in the weight's place, and a is given. One workgroup a tile
+// (optim/adafactor.h); each combines the tiles' partial sums by itself, in the same order.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -25,12 +25,10 @@
 #include "optim/adafactor_direction.glsl"
 #include "optim/adafactor_rate.glsl"
 
-// The invocation's share of Blue's sums of all tiles.
-vec3 tile_sums(F32 partials, uint tiles) {
-    vec3 sums = vec3(0.0);
-    for (uint k = gl_LocalInvocationID.x; k < tiles; k += gl_WorkGroupSize.x)
-        sums = blue_combine(sums, vec3(partials.v[3u * k], partials.v[3u * k + 1u], partials.v[3u * k + 2u]));
-    return sums;
+const bool ONLY_DIRECTION = (FLAGS & GRADIENT_READY) != 0u;
+
+vec3 tile_sums(F32 partials, uint tile) {
+    return vec3(partials.v[3u * tile], partials.v[3u * tile + 1u], partials.v[3u * tile + 2u]);
 }
 
 void main() {
@@ -40,7 +38,6 @@ void main() {
     uint j = find_job(group);
     begin_tile(j, group);
     begin_gradient(j);
-    begin_direction_gradient();
     begin_weight(j);
     AdafactorHyperRef hyper = p.jobs.job[j].hyper;
     AdafactorHyper h = hyper.h;
@@ -51,11 +48,12 @@ void main() {
     float inverse_count = p.jobs.job[j].inverse_count;
     F32 updates = p.jobs.job[j].updates;
     F32 weights = p.jobs.job[j].weights;
-    vec3 update_sums = tile_sums(updates, tiles);
-    vec3 weight_sums = tile_sums(weights, tiles);
     float update_size = 0.0, weight_size = 0.0; // root mean squares
     [[dont_unroll]] for (uint which = 0u; which < 2u; ++which) {
-        vec2 scaled = blue_scaled(workgroup_sum(which == 0u ? update_sums : weight_sums));
+        vec3 sums = vec3(0.0);
+        for (uint k = gl_LocalInvocationID.x; k < tiles; k += gl_WorkGroupSize.x)
+            sums = blue_combine(sums, which == 0u ? tile_sums(updates, k) : tile_sums(weights, k));
+        vec2 scaled = blue_scaled(workgroup_sum(sums));
         float size = clamp_finite(scaled.x * safe_sqrt(vec4(scaled.y * inverse_count)).x);
         if (which == 0u)
             update_size = size;
@@ -66,7 +64,7 @@ void main() {
     float lr = parameter_lr(j, h.lr);
     float rate = parameter_lr(j, adafactor_rate(h, tile_flags, p.jobs.job[j].eps2, weight_size));
     F32 given = p.jobs.job[j].rate;
-    if ((tile_flags & ADAFACTOR_DIRECTION) != 0u)
+    if (ONLY_DIRECTION)
         rate = given.v[0];
     float decay_rate = (tile_flags & ADAFACTOR_TRANSFORMERS) != 0u ? rate : lr;
     float kept = clamp_finite(1.0 - decay_rate * parameter_decay(j, h.weight_decay));
@@ -89,7 +87,7 @@ void main() {
                     x = clamp_finite(x, DTYPE_F32);
                     store_state(moment1, i, valid, x);
                 }
-                if ((tile_flags & ADAFACTOR_DIRECTION) != 0u)
+                if (ONLY_DIRECTION)
                     store_weight(i, valid, x);
                 else
                     update_weight(i, valid, kept * w, x);

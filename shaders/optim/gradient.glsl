@@ -14,8 +14,9 @@ float gradient_limit;
 void begin_gradient(uint j) {
     gradient_address = p.jobs.job[j].gradient.address;
     gradient_low = p.jobs.job[j].gradient.low;
-    gradient_factor = p.control.c.gradient_scale;
-    gradient_limit = p.control.c.clip_value;
+    bool ready = (FLAGS & GRADIENT_READY) != 0u;
+    gradient_factor = ready ? 1.0 : p.control.c.gradient_scale;
+    gradient_limit = ready ? LARGEST_GRADIENT : p.control.c.clip_value;
 }
 
 // As the caller wrote it.

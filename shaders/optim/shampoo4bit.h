@@ -1,31 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Jobs and hyperparameters of 4-bit Shampoo's kernels. A job is one side of a block, or one parameter (the update).
+// Jobs of 4-bit Shampoo's kernels. A job is one side of a block, or one parameter (the graft).
 #ifndef HERON_OPTIM_SHAMPOO4BIT_H
 #define HERON_OPTIM_SHAMPOO4BIT_H
 
-#include "optim/moment.h"
 #include "optim/parameter.h"
 
 HERON_SHARED_BEGIN
-
-struct Shampoo4BitHyper {
-    float lr;
-    float weight_decay;
-    float momentum;          // of SGD
-    float rate1;             // of AdamW: 1 - beta1
-    float rate2;             // 1 - beta2
-    float eps;
-    float moment_scale;      // 1 / (1 - beta1^t)
-    float denominator_scale; // 1 / (1 - beta2^t)
-};
-
-#ifdef __cplusplus
-using Shampoo4BitHyperRef = std::uint64_t;
-#else
-layout(buffer_reference, scalar, buffer_reference_align = 4) readonly buffer Shampoo4BitHyperRef {
-    Shampoo4BitHyper h;
-};
-#endif
 
 // shampoo4bit_values.comp
 struct Shampoo4BitValuesJob {
@@ -83,28 +63,20 @@ struct Shampoo4BitNewtonJob {
 const uint SHAMPOO4BIT_ITERATIONS = 10;
 const uint SHAMPOO4BIT_ERRORS = 12;
 
-// shampoo4bit_update.comp
-struct Shampoo4BitUpdateJob {
-    ParameterOperand parameter;
-    F32x4            gradient;       // in units of `unit`
-    F32x4            direction;      // X_L G X_R, in the same
-    F32              unit;
-    F32              gradient_norm;  // of `gradient`
-    F32              direction_norm;
-    MomentOperand    moment1;        // momentum (SGD_MOMENTUM), or m (SHAMPOO4BIT_ADAMW)
-    MomentOperand    moment2;        // SHAMPOO4BIT_ADAMW
-    Shampoo4BitHyperRef hyper;
-    ElementRange     range;
-    uint             start;          // before this step the direction is the gradient
-    uint             flags;          // SHAMPOO4BIT_
-    uint             padding;
-    uint             first_group;
+// shampoo4bit_graft.comp
+struct Shampoo4BitGraftJob {
+    F32x4        gradient;       // in units of `unit`
+    F32x4        direction;      // X_L G X_R, in the same; of a vector the gradient itself
+    F32          unit;
+    F32          gradient_norm;  // of `gradient`
+    F32          direction_norm;
+    ElementRange range;
+    uint         start;          // before this step the direction is the gradient
+    uint         first_group;
 };
 
 const uint SHAMPOO4BIT_START = 1;
-const uint SHAMPOO4BIT_NESTEROV = 2;
-const uint SHAMPOO4BIT_ADAMW = 4;
-const uint SHAMPOO4BIT_LAST = 8; // there is no M_k any more
+const uint SHAMPOO4BIT_LAST = 2; // there is no M_k any more
 
 HERON_SHARED_END
 

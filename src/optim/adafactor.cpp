@@ -168,14 +168,14 @@ public:
                     const Tensor& direction)
         : step_(step),
           options_(options),
-          item_{item.parameter, direction, gradient, {}, {}},
+          item_{item.parameter, direction, gradient, {}, {}, item.index, true},
           only_direction_(true),
           layout_(step.device(), direction.shape),
           row_(states.row),
           col_(states.col),
           moment_(states.moment),
           rate_(rate) {
-        layout_.tiles.flags = form_flags() | gpu::ADAFACTOR_DIRECTION;
+        layout_.tiles.flags = form_flags();
     }
 
     void build() {
@@ -218,7 +218,7 @@ private:
     }
     std::vector<SpecConstant> constants(std::uint32_t bits = 0) const {
         return {{gpu::SPEC_THREADS, layout_.tune.threads},
-                step_.variant(bits),
+                step_.variant(item_, bits),
                 {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(item_.weight.dtype)},
                 {gpu::SPEC_DTYPE_B, static_cast<std::uint32_t>(item_.gradient.dtype)}};
     }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The recipe of stochastic gradient descent: one operation a parameter. The kernel is shaders/optim/sgd.comp.
-#include "heron/optim/sgd.hpp"
+#include "optim/sgd.hpp"
 
 #include <cstddef>
+#include <utility>
 
 #include "heron/spirv/sgd.hpp"
 #include "heron/spirv/sgd_block8.hpp"
@@ -40,26 +41,30 @@ std::string Sgd::options_text() const {
            " decoupled_decay=" + std::to_string(options_.decoupled_decay) + moments_text(options_.moments);
 }
 
-// gpu::SgdHyper
-std::vector<HyperValue> Sgd::hyper() const {
-    return {HyperValue::lr(options_.lr, options_.schedule), HyperValue::constant(options_.momentum),
-            HyperValue::after_first(1.0 - options_.dampening), HyperValue::constant(options_.weight_decay)};
+std::vector<HyperValue> sgd_hyper(const SgdOptions& o) {
+    return {HyperValue::lr(o.lr, o.schedule), HyperValue::constant(o.momentum),
+            HyperValue::after_first(1.0 - o.dampening), HyperValue::constant(o.weight_decay)};
 }
+
+void add_sgd(StepBuilder& step, const StepBuilder::Item& item, const SgdOptions& options) {
+    using Job = gpu::SgdJob;
+    const bool has_momentum = options.momentum > 0;
+    const MomentState b =
+        has_momentum ? moment_state(step, item, "momentum", options.moments) : MomentState();
+    if (item.weight.shape.count() == 0) return;
+    auto elements = element_job<Job>(step, item);
+    elements.job.flags =
+        (options.nesterov ? gpu::SGD_NESTEROV : 0) | (options.decoupled_decay ? gpu::SGD_DECOUPLED : 0);
+    if (b) elements.add_moment(&Job::momentum, offsetof(Job, momentum), step, item, b);
+    add_element_job(step, item, kSgd, std::move(elements), has_momentum ? gpu::SGD_MOMENTUM : 0, 6.0,
+                    b ? b.bytes() : 0.0);
+}
+
+std::vector<HyperValue> Sgd::hyper() const { return sgd_hyper(options_); }
 
 void Sgd::build(StepBuilder& step) const {
     step.graph().set_stage("sgd");
-    const bool has_momentum = options_.momentum > 0;
-    for (const StepBuilder::Item& item : step.items()) {
-        const MomentState b =
-            has_momentum ? moment_state(step, item, "momentum", options_.moments) : MomentState();
-        if (item.weight.shape.count() == 0) continue;
-        auto elements = element_job<gpu::SgdJob>(step, item);
-        elements.job.flags =
-            (options_.nesterov ? gpu::SGD_NESTEROV : 0) | (options_.decoupled_decay ? gpu::SGD_DECOUPLED : 0);
-        if (b) elements.add_moment(&gpu::SgdJob::momentum, offsetof(gpu::SgdJob, momentum), step, item, b);
-        add_element_job(step, item, kSgd, std::move(elements), has_momentum ? gpu::SGD_MOMENTUM : 0, 6.0,
-                        b ? b.bytes() : 0.0);
-    }
+    for (const StepBuilder::Item& item : step.items()) add_sgd(step, item, options_);
 }
 
 }  // namespace heron

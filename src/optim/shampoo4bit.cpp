@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // 4-bit Shampoo's recipe: the gradient in units of its size (scaled_gradient.hpp), factors
-// (shampoo4bit_factor.hpp), products with the roots, update (shampoo4bit_update.comp).
+// (shampoo4bit_factor.hpp), products with the roots, their size (shampoo4bit_graft.comp); SGD's or AdamW's
+// kernel takes the step.
 #include "heron/optim/shampoo4bit.hpp"
 
 #include <cstddef>
@@ -11,11 +12,13 @@
 
 #include "heron/linalg/reduce.hpp"
 #include "heron/linalg/two_sided.hpp"
-#include "heron/spirv/shampoo4bit_update.hpp"
+#include "heron/spirv/shampoo4bit_graft.hpp"
+#include "optim/adamw.hpp"
 #include "optim/checks.hpp"
 #include "optim/moments.hpp"
 #include "optim/refresh.hpp"
 #include "optim/scaled_gradient.hpp"
+#include "optim/sgd.hpp"
 #include "optim/shampoo4bit.h"
 #include "optim/shampoo4bit_factor.hpp"
 #include "optim/step_builder.hpp"
@@ -25,11 +28,30 @@ namespace heron {
 
 namespace {
 
-static_assert(sizeof(gpu::Shampoo4BitUpdateJob) == 184);
-constexpr KernelInfo kUpdate =
-    make_kernel<gpu::Shampoo4BitUpdateJob>("shampoo4bit_update", spirv::shampoo4bit_update);
+static_assert(sizeof(gpu::Shampoo4BitGraftJob) == 64);
+constexpr KernelInfo kGraft =
+    make_kernel<gpu::Shampoo4BitGraftJob>("shampoo4bit_graft", spirv::shampoo4bit_graft);
 
 bool is_adamw(const Shampoo4BitOptions& options) { return options.base == Shampoo4BitBase::adamw; }
+
+AdamWOptions adamw_options(const Shampoo4BitOptions& o) {
+    return {.lr = o.lr,
+            .beta1 = o.beta1,
+            .beta2 = o.beta2,
+            .eps = o.eps,
+            .weight_decay = o.weight_decay,
+            .moments = o.moments,
+            .schedule = o.schedule};
+}
+
+SgdOptions sgd_options(const Shampoo4BitOptions& o) {
+    return {.lr = o.lr,
+            .momentum = o.momentum,
+            .nesterov = o.nesterov,
+            .weight_decay = o.weight_decay,
+            .moments = o.moments,
+            .schedule = o.schedule};
+}
 
 // Without axes of length 1: a vector, or the first axis and all others.
 Shape matrix_shape(const Shape& shape) {
@@ -115,45 +137,36 @@ Tensor precondition(StepBuilder& step, const StepBuilder::Item& item, const Scal
     return direction;
 }
 
-void add_update(StepBuilder& step, const StepBuilder::Item& item, const ScaledGradient& gradient,
-                const Tensor& direction, const MomentState& moment1, const MomentState& moment2,
-                const Shampoo4BitOptions& options) {
-    using Job = gpu::Shampoo4BitUpdateJob;
+// The direction (of a vector the gradient itself) gets the gradient's size, or the gradient's place.
+void graft_direction(StepBuilder& step, const ScaledGradient& gradient, const Tensor& direction,
+                     std::uint32_t start_step) {
+    using Job = gpu::Shampoo4BitGraftJob;
     Graph& graph = step.graph();
-    const std::uint64_t count = item.weight.shape.count();
+    const bool is_gradient = direction.id == gradient.matrix.id;
     const Tensor gradient_norm = graph.temporary(DType::f32, Shape{1});
     frobenius_norm(graph, gradient.matrix, gradient_norm);
     Tensor direction_norm = gradient_norm;
-    if (direction.id != gradient.matrix.id) {
+    if (!is_gradient) {
         direction_norm = graph.temporary(DType::f32, Shape{1});
         frobenius_norm(graph, direction, direction_norm);
     }
+    const std::uint64_t count = direction.shape.count();
     const ElementGrid grid = step.elements(count);
     Job job{};
-    job.parameter = step.parameter_operand(item);
     job.range = StepBuilder::range(0, count, grid);
-    job.start = options.start_step;
-    job.flags =
-        (is_adamw(options) ? gpu::SHAMPOO4BIT_ADAMW : 0) | (options.nesterov ? gpu::SHAMPOO4BIT_NESTEROV : 0);
-    std::vector<Operand> operands{{offsetof(Job, gradient), gradient.matrix, Access::read},
-                                  {offsetof(Job, direction), direction, Access::read},
-                                  {offsetof(Job, unit), gradient.unit, Access::read},
-                                  {offsetof(Job, gradient_norm), gradient_norm, Access::read},
-                                  {offsetof(Job, direction_norm), direction_norm, Access::read},
-                                  {offsetof(Job, hyper), step.hyper(), Access::read}};
-    if (moment1) add_moment(operands, offsetof(Job, moment1), job.moment1, item, moment1.values, 0, count);
-    if (moment2) add_moment(operands, offsetof(Job, moment2), job.moment2, item, moment2.values, 0, count);
-    StepBuilder::add_parameter(operands, offsetof(Job, parameter), item, 0, count);
-    Operation operation = make_operation(kUpdate, job, std::move(operands), grid.groups);
-    operation.constants = {{gpu::SPEC_THREADS, grid.threads},
-                           step.variant(moment1 && !is_adamw(options) ? gpu::SGD_MOMENTUM : 0),
-                           {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(item.weight.dtype)}};
-    if (moment1) specialize_moments(operation, moment1.values.dtype);
+    job.start = start_step;
+    Operation operation = make_operation(
+        kGraft, job,
+        {{offsetof(Job, gradient), gradient.matrix, is_gradient ? Access::read_write : Access::read},
+         {offsetof(Job, direction), direction, Access::read_write},
+         {offsetof(Job, unit), gradient.unit, Access::read},
+         {offsetof(Job, gradient_norm), gradient_norm, Access::read},
+         {offsetof(Job, direction_norm), direction_norm, Access::read}},
+        grid.groups);
+    operation.constants = {{gpu::SPEC_THREADS, grid.threads}, step.variant()};
     operation.reason = step.variant_reason();
-    operation.flops = 14.0 * static_cast<double>(count);
-    operation.bytes = (StepBuilder::parameter_bytes(item) + 4.0 + (moment1 ? moment1.bytes() : 0.0) +
-                       (moment2 ? moment2.bytes() : 0.0)) *
-                      static_cast<double>(count);
+    operation.flops = 2.0 * static_cast<double>(count);
+    operation.bytes = 8.0 * static_cast<double>(count);
     graph.add(std::move(operation));
 }
 
@@ -222,13 +235,8 @@ std::string Shampoo4Bit::options_text() const {
            " start_step=" + number(o.start_step) + moments_text(o.moments);
 }
 
-// gpu::Shampoo4BitHyper
 std::vector<HyperValue> Shampoo4Bit::hyper() const {
-    const Shampoo4BitOptions& o = options_;
-    return {HyperValue::lr(o.lr, o.schedule),        HyperValue::constant(o.weight_decay),
-            HyperValue::constant(o.momentum),        HyperValue::constant(1.0 - o.beta1),
-            HyperValue::constant(1.0 - o.beta2),     HyperValue::constant(o.eps),
-            HyperValue::inverse_correction(o.beta1), HyperValue::inverse_correction(o.beta2)};
+    return is_adamw(options_) ? adamw_hyper(adamw_options(options_)) : sgd_hyper(sgd_options(options_));
 }
 
 void Shampoo4Bit::build(StepBuilder& step) const {
@@ -238,23 +246,22 @@ void Shampoo4Bit::build(StepBuilder& step) const {
     Refreshes refreshes{{graph, name() + " statistics", o.statistics, 0, turns},
                         {graph, name() + " roots", o.roots, 0, turns}};
     for (const StepBuilder::Item& item : step.items()) {
-        MomentState moment1, moment2;
-        if (is_adamw(o)) {
-            moment1 = moment_state(step, item, "m", o.moments);
-            moment2 = moment_state(step, item, "v", o.moments);
-        } else if (o.momentum > 0) {
-            moment1 = moment_state(step, item, "momentum", o.moments);
+        StepBuilder::Item grafted = item;
+        if (const std::uint64_t count = item.weight.shape.count(); count > 0) {
+            const Shape matrix = matrix_shape(item.weight.shape);
+            const bool vector = matrix.rank() == 1;
+            graph.set_stage("shampoo4bit gradient");
+            const ScaledGradient gradient =
+                scaled_gradient(step, item, {0, vector ? 1 : matrix[0], vector ? count : matrix[1], 1.0});
+            grafted.gradient = vector ? gradient.matrix : precondition(step, item, gradient, refreshes, o);
+            grafted.gradient_ready = true;
+            graph.set_stage("shampoo4bit update");
+            graft_direction(step, gradient, grafted.gradient, o.start_step);
         }
-        const std::uint64_t count = item.weight.shape.count();
-        if (count == 0) continue;
-        const Shape matrix = matrix_shape(item.weight.shape);
-        const bool vector = matrix.rank() == 1;
-        graph.set_stage("shampoo4bit gradient");
-        const ScaledGradient gradient =
-            scaled_gradient(step, item, {0, vector ? 1 : matrix[0], vector ? count : matrix[1], 1.0});
-        const Tensor direction = vector ? gradient.matrix : precondition(step, item, gradient, refreshes, o);
-        graph.set_stage("shampoo4bit update");
-        add_update(step, item, gradient, direction, moment1, moment2, o);
+        if (is_adamw(o))
+            add_adamw(step, grafted, 0, false, o.moments);
+        else
+            add_sgd(step, grafted, sgd_options(o));
     }
 }
 

@@ -43,6 +43,8 @@ public:
         Tensor master;        // empty where the step works on the weight itself
         Tensor average;       // empty without an average
         std::uint32_t draws;  // draw_key() of the parameter
+        // The gradient is f32 and as the step sees it, or a direction: it is not scaled and clipped again.
+        bool gradient_ready = false;
     };
 
     // Checks everything, then builds and compiles the step.
@@ -66,6 +68,10 @@ public:
     // SPEC_FLAGS of an element-wise kernel: ELEMENTS_ bits for this device and step, and the algorithm's
     // own `bits`.
     SpecConstant variant(std::uint32_t bits = 0) const;
+    // The same for a kernel that reads the item's gradient.
+    SpecConstant variant(const Item& item, std::uint32_t bits = 0) const {
+        return variant(bits | (item.gradient_ready ? gpu::GRADIENT_READY : 0));
+    }
     std::string_view variant_reason() const;
     // At most `max_groups` workgroups (0: as many as suit the device) for `count` elements.
     ElementGrid elements(std::uint64_t count, std::uint64_t max_groups = 0) const;

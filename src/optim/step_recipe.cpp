@@ -124,7 +124,7 @@ void StepBuilder::add_element_wise(Operation operation, const Item& item, const 
                                    std::uint32_t bits, double flops, double state_bytes) {
     operation.constants.insert(operation.constants.begin(),
                                {{gpu::SPEC_THREADS, grid.threads},
-                                variant(bits),
+                                variant(item, bits),
                                 {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(item.weight.dtype)},
                                 {gpu::SPEC_DTYPE_B, static_cast<std::uint32_t>(item.gradient.dtype)}});
     operation.reason = variant_reason();

@@ -92,9 +92,6 @@ const Known kKnown[] = {
      "43 KB: matrices and vectors, an average and a momentum in one kernel, with divisions and roots that "
      "are "
      "dozens of instructions of 16 bytes"},
-    {"NVIDIA", "shampoo4bit_update", kCode,
-     "34 KB for weights in f16 with an average and two moments in bf16, each with its draws and its way to "
-     "addresses that are no multiples of 16; its other variants are below"},
     {"NVIDIA", "factor_tiled", kCode,
      "44 KB for patches of images, whose elements each have a place and bounds of their own (matrices: 32 "
      "KB); "

@@ -20,7 +20,7 @@
 // not symmetric, and codes depend on signs.
 //
 // FLOPs of an m x n matrix: 2 m n (m + n) in every step; for statistics m n (m + n), and for a side of n
-// (7.7 + 3 t1) n^3; for a root (3 t2 + 1) n^3. Bytes (f32, SGD): 56 m n + 8.6 (m^2 + n^2) in every step.
+// (7.7 + 3 t1) n^3; for a root (3 t2 + 1) n^3. Bytes (f32, SGD): 64 m n + 8.6 (m^2 + n^2) in every step.
 //
 // State: <parameter>.momentum (SGD with momentum), .m and .v (AdamW), f32 or bf16, each 4 or 2 bytes an
 // element; for both sides a = 0 (rows) and 1, all blocks one after the other: basis<a>_codes and
