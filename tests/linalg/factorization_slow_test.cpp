@@ -94,17 +94,24 @@ TEST_P(FactorizationSlowTest, OrthogonalFactors) {
     }
 }
 
-TEST_P(FactorizationSlowTest, IndefiniteFactors) {
+TEST_P(FactorizationSlowTest, IndefiniteFactorsAndSolutions) {
     for (std::uint64_t n : {1000u, 4096u}) {
         Matrix a = random_matrix(n, n, n);
         a = rounded(a + Matrix(a.transpose()), DType::f32);
-        const Matrix x = probe(n);
+        const Matrix x = probe(n), b = rounded(random_matrix(n, 4, 3), DType::f32);
         Graph graph(device());
-        const Placed pa = place(graph, {a}), l = blank(graph, 1, n, n), d = blank(graph, 1, n, 2);
-        const Words permutation = words(graph, n), status = words(graph, 1);
-        ldlt(graph, pa.tensor, {l.tensor, d.tensor, permutation.tensor}, {.status = status.tensor});
+        const Placed pa = place(graph, {a}), pb = place(graph, {b}), l = blank(graph, 1, n, n),
+                     d = blank(graph, 1, n, 2), solution = blank(graph, 1, n, 4);
+        const Words permutation = words(graph, n), status = words(graph, 1), solved = words(graph, 1);
+        const LdltFactor ldl{l.tensor, d.tensor, permutation.tensor};
+        ldlt(graph, pa.tensor, ldl, {.status = status.tensor});
+        ldlt_solve(graph, ldl, pb.tensor, solution.tensor, {.status = solved.tensor});
         run_patiently(graph);
         EXPECT_EQ(status.statuses()[0], "ok");
+        EXPECT_EQ(solved.statuses()[0], "ok");
+        const Matrix y = solution.read()[0];
+        ratio("ldlt_solve", a, (a * y - b).norm(),
+              10 * static_cast<double>(n) * kUnit * (a.norm() * y.norm() + b.norm()), std::to_string(n));
         const Matrix factor = l.read()[0], blocks = d.read()[0];
         const std::vector<std::uint32_t> order = permutation.words();
         const Matrix px = factor.transpose() * x;
