@@ -3,6 +3,7 @@
 #include "linalg/checks.hpp"
 
 #include <cmath>
+#include <cstddef>
 
 #include "core/number_text.hpp"
 #include "graph/graph.hpp"
@@ -100,6 +101,9 @@ bool same_place(const Graph& graph, const Tensor& a, const Tensor& b) {
 
 void check_no_overlap(std::string_view operation, std::string_view output, const Tensor& written,
                       std::string_view input, const Tensor& read, const Graph& graph) {
+    const std::size_t objects = graph.impl().objects.size();
+    if (written.id >= objects) refuse(operation, std::string(output) + " belongs to another graph");
+    if (read.id >= objects) refuse(operation, std::string(input) + " belongs to another graph");
     if (overlap(graph, written, read))
         refuse(operation, std::string(output) + " (" + text(written) + ") overlaps " + std::string(input) +
                               " (" + text(read) +

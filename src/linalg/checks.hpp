@@ -49,7 +49,8 @@ bool overlap(const Graph& graph, const Tensor& a, const Tensor& b);
 // The same elements in the same places.
 bool same_place(const Graph& graph, const Tensor& a, const Tensor& b);
 
-// An output may not touch an input (except where it may be the same tensor, which the caller has tested).
+// Both are of this graph, and an output may not touch an input (except where it may be the same tensor, which
+// the caller has tested).
 void check_no_overlap(std::string_view operation, std::string_view output, const Tensor& written,
                       std::string_view input, const Tensor& read, const Graph& graph);
 

@@ -108,6 +108,7 @@ void check(const Graph& graph, const Tensor& a, const Tensor& factor, const Chol
             check_no_overlap(who, name, *extra, "A", a, graph);
             check_no_overlap(who, name, *extra, "the factor", factor, graph);
         }
+    if (options.status && used) check_no_overlap(who, "jitter_used", used, "status", options.status, graph);
 }
 
 // On CPU drivers one subgroup does a matrix, or a block, else one workgroup.

@@ -88,6 +88,8 @@ void check(const Graph& graph, const Tensor& a, const Tensor& x, const InverseRo
         if (options.square_root)
             check_no_overlap(who, name, *extra, "the square root", options.square_root, graph);
         if (options.guess) check_no_overlap(who, name, *extra, "the guess", options.guess, graph);
+        for (const auto& [other_name, other] : extras)
+            if (other != extra && *other) check_no_overlap(who, name, *extra, other_name, *other, graph);
     }
 }
 

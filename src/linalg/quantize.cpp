@@ -136,9 +136,14 @@ void quantize(Graph& graph, const Tensor& x, const QuantizedMatrix& to, const Qu
     const bool turned = options.transpose == Transpose::yes;
     const std::uint64_t rows = turned ? x.cols() : x.rows(), cols = turned ? x.rows() : x.cols();
     check(who, graph, x, rows, cols, to, options);
-    check_status_tensor(who, graph, options.status, 1, {{"codes", to.codes}, {"absmax", to.absmax}});
+    check_status_tensor(who, graph, options.status, 1,
+                        {{"codes", to.codes}, {"absmax", to.absmax}, {"diagonal", to.diagonal}});
     check_status_tensor(who, graph, options.failures, 1,
-                        {{"codes", to.codes}, {"absmax", to.absmax}, {"status", options.status}});
+                        {{"codes", to.codes},
+                         {"absmax", to.absmax},
+                         {"diagonal", to.diagonal},
+                         {"x", x},
+                         {"status", options.status}});
     if (options.failures && !options.status) refuse(who, "failures are counted by `status`, which is empty");
     store_matrix(graph, x, to, options);
 }

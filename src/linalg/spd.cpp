@@ -3,6 +3,11 @@
 // products.
 #include "heron/linalg/spd.hpp"
 
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+
 #include "linalg/checks.hpp"
 
 namespace heron {
@@ -26,6 +31,15 @@ void check_system(std::string_view who, const Graph& graph, std::string_view nam
                         std::to_string(a.rows()) + " rows");
     check_no_overlap(who, "X", x, name, a, graph);
     if (!same_place(graph, x, b)) check_no_overlap(who, "X", x, "B", b, graph);
+}
+
+// What cholesky() reports may not lie where the other steps read and write.
+void check_reports(std::string_view who, const Graph& graph, const CholeskyOptions& options,
+                   std::uint64_t items, std::initializer_list<NamedTensor> others) {
+    check_status_tensor(who, graph, options.status, items, others);
+    if (!options.jitter_used) return;
+    for (const NamedTensor& other : others)
+        check_no_overlap(who, "jitter_used", options.jitter_used, other.name, other.tensor, graph);
 }
 
 }  // namespace
@@ -54,10 +68,7 @@ void spd_solve(Graph& graph, const Tensor& a, const Tensor& b, const Tensor& x,
     check_system(who, graph, "A", a, b, x);
     if (a.batch() != b.batch())
         refuse(who, "A is " + text(a) + ", B is " + text(b) + "; give one A for each item of B");
-    check_status_tensor(who, graph, options.status, a.batch());
-    if (options.status)
-        for (const Tensor* other : {&b, &x})
-            check_no_overlap(who, "status", options.status, other == &b ? "B" : "X", *other, graph);
+    check_reports(who, graph, options, a.batch(), {{"B", b}, {"X", x}});
     const Tensor factor = graph.temporary(DType::f32, a.shape);
     cholesky(graph, a, factor, options);
     cholesky_solve(graph, factor, b, x, {.triangle = options.triangle, .guarded = options.guarded});
@@ -71,8 +82,7 @@ void spd_inverse(Graph& graph, const Tensor& a, const Tensor& x, const CholeskyO
     if (x.dtype != DType::f32) refuse(who, "X is " + text(x) + "; its elements must be f32");
     if (a.shape != x.shape) refuse(who, "A is " + text(a) + ", X is " + text(x) + "; shapes must agree");
     if (!same_place(graph, x, a)) check_no_overlap(who, "X", x, "A", a, graph);
-    check_status_tensor(who, graph, options.status, a.batch());
-    if (options.status) check_no_overlap(who, "status", options.status, "X", x, graph);
+    check_reports(who, graph, options, a.batch(), {{"X", x}});
     const Tensor factor = graph.temporary(DType::f32, a.shape);
     const Tensor inverse = graph.temporary(DType::f32, a.shape);
     cholesky(graph, a, factor, options);

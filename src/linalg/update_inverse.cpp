@@ -28,6 +28,7 @@ void update_inverse(Graph& graph, const Tensor& p, const Tensor& u, const Update
                         "; both must be positive and finite");
     check_status_tensor(who, graph, options.status, items, {{"P", p}, {"U", u}});
     if (p.shape.count() == 0 || k == 0) {
+        add_convert(graph, p, p, 1.0f / options.gamma, options.guarded);
         add_zeros(graph, options.status, options.guarded);
         return;
     }

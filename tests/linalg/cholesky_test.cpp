@@ -342,6 +342,12 @@ TEST_P(CholeskyTest, RefusesWhatDoesNotFitAndAddsNothing) {
             {"overlaps A", [&] { cholesky(graph, two.row_range(0, 4), two.row_range(2, 4)); }},
             {"1 u32, one for each matrix", [&] { cholesky(graph, a, l, {.status = twice}); }},
             {"1 f32, one for each matrix", [&] { cholesky(graph, a, l, {.jitter_used = two}); }},
+            {"jitter_used (1 f32) overlaps status",
+             [&] {
+                 Tensor word = one;
+                 word.dtype = DType::u32;
+                 cholesky(graph, a, l, {.status = word, .jitter_used = one});
+             }},
             {"at most 8", [&] { cholesky(graph, a, l, {.jitter = {.retries = 9, .absolute = 1.0f}}); }},
             {"one of them positive", [&] { cholesky(graph, a, l, {.jitter = {.retries = 1}}); }},
             {"not negative", [&] { cholesky(graph, a, l, {.jitter = {.retries = 1, .absolute = -1.0f}}); }},

@@ -609,6 +609,11 @@ TEST_P(InverseRootTest, RefusesWhatDoesNotFitAndAddsNothing) {
             {"status", with({.status = tensor({2}, DType::u32)})},
             {"residual", with({.residual = tensor({1}, DType::u32)})},
             {"iterations_used", with({.iterations_used = tensor({1})})},
+            {"status (1 u32) overlaps iterations_used",
+             [&] {
+                 const Tensor word = tensor({1}, DType::u32);
+                 inverse_root(graph, a, x, {.status = word, .iterations_used = word});
+             }},
         });
     inverse_root(graph, tensor({0, 0}), tensor({0, 0}));
     EXPECT_EQ(graph.compile({}).dispatch_count(), 0u);

@@ -260,6 +260,12 @@ TEST_P(MatrixPowerTest, RefusesWhatDoesNotFit) {
             {"absolute_floor is -", [&] { matrix_power(graph, a, x, {.absolute_floor = -1.0f}); }},
             {"floor is 1", [&] { matrix_power(graph, a, x, {.floor = 1.0f}); }},
             {"2 u32", [&] { matrix_power(graph, a, x, {.status = graph.temporary(DType::u32, {3})}); }},
+            {"belongs to another graph",
+             [&] {
+                 Tensor foreign = x;
+                 foreign.id = 4000;
+                 matrix_power(graph, a, x, {.values = foreign});
+             }},
             {"basis is",
              [&] {
                  matrix_power(graph, a, x, {.basis = graph.temporary(DType::f32, {4, 4})});

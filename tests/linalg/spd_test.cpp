@@ -192,6 +192,16 @@ TEST_P(SpdTest, RefusesWhatDoesNotFitAndAddsNothing) {
                  spd_solve(graph, a, tensor({4, 4}), a);
              }},
             {"1 u32", [&] { spd_solve(graph, a, b, x, {.status = tensor({2}, DType::u32)}); }},
+            {"jitter_used (1x1 f32) overlaps X",
+             [&] {
+                 const Tensor one = tensor({1, 1});
+                 spd_solve(graph, tensor({1, 1}), tensor({1, 1}), one, {.jitter_used = one});
+             }},
+            {"jitter_used (1x1 f32) overlaps X",
+             [&] {
+                 const Tensor one = tensor({1, 1});
+                 spd_inverse(graph, tensor({1, 1}), one, {.jitter_used = one});
+             }},
             {"at most 8", [&] { spd_solve(graph, a, b, x, {.jitter = {.retries = 9}}); }},
             {"X is empty", [&] { spd_inverse(graph, a, {}); }},
             {"shapes must agree",

@@ -577,6 +577,18 @@ TEST_P(WoodburyTest, InversesAreUpdated) {
     }
 }
 
+TEST_P(WoodburyTest, AnUpdateWithoutColumnsDividesByGamma) {
+    const Matrix p = rounded(random_matrix(5, 5, 1), DType::f32);
+    Graph graph(device());
+    const Placed pp = place(graph, {p}, DType::f32, 3);
+    const Words status = words(graph, 1);
+    update_inverse(graph, pp.tensor, graph.temporary(DType::f32, {5, 0}),
+                   {.gamma = 0.5f, .status = status.tensor});
+    run(graph);
+    EXPECT_EQ(status.statuses()[0], "ok");
+    EXPECT_EQ(pp.read()[0], 2 * p);
+}
+
 TEST_P(WoodburyTest, UpdatesThatCannotBeAreLeftOut) {
     const std::uint64_t n = 12, k = 3;
     Matrix p = spd_matrix(n, 10, 1);
