@@ -7,9 +7,10 @@
 // always f32; operands are f32, f16 or bf16, which needs no 16-bit feature of the device, except where an
 // operation says otherwise. All functions throw heron::Error (invalid_argument) for shapes, dtypes or
 // overlaps that do not fit, naming the operand, and add nothing then; an implementation that is forced by
-// name and cannot run is unsupported. An empty result (no rows or no columns) adds nothing; an empty sum
-// (inner dimension 0) gives beta C. Nothing here waits for the host: what cannot be computed is reported by
-// MatrixStatus.
+// name and cannot run is unsupported. From its first to its last element a tensor may have 2^32 - 1 (shaders
+// count in 32 bits), and begins at a multiple of 4 bytes. An empty result (no rows or no columns) adds
+// nothing; an empty sum (inner dimension 0) gives beta C. Nothing here waits for the host: what cannot be
+// computed is reported by MatrixStatus, and matrices of a batch never touch each other.
 //
 // Threads: a function changes its graph, which one thread uses at a time; on graphs of their own they run at
 // the same time, also for one device. What takes a Device alone may be called from any thread.

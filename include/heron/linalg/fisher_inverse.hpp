@@ -47,21 +47,23 @@ struct FisherInverseOptions {
     Tensor status;
     bool guarded = true;
 };
-// Y, from gradients as rows: m x d; f32, f16 or bf16, apart from Y. 2 d m^2 FLOPs and m^3 / 3 for each block,
-// workspace 4 m^2 bytes for each block. Levels: 3, and those of cholesky() and triangular_solve() of m rows.
+// Y, from gradients as rows: m x d; f32, f16 or bf16, apart from Y. 2 d m^2 FLOPs and m^3 / 3 for each block;
+// bytes: gradients and Y once, and those of syrk() and triangular_solve(); workspace 4 m^2 bytes for each
+// block. Levels: 3, and those of cholesky() and triangular_solve() of m rows.
 HERON_API void fisher_inverse(Graph& graph, const Tensor& gradients, const FisherInverse& inverse,
                               const FisherInverseOptions& options = {});
 
-// result = F^-1 x, d f32 each, contiguous, apart. 4 m d FLOPs; reads Y twice.
+// result = F^-1 x, d f32 each, contiguous, apart. 4 m d FLOPs; reads Y twice. An element of x that is not
+// finite reaches all of its block.
 HERON_API void fisher_product(Graph& graph, const FisherInverse& inverse, const Tensor& x,
                               const Tensor& result, bool guarded = true);
 
-// The diagonal of F^-1, d f32: within [2^-23, 1] / damping. Reads Y once.
+// The diagonal of F^-1, d f32: within [2^-23, 1] / damping. 2 m d FLOPs; reads Y once.
 HERON_API void fisher_diagonal(Graph& graph, const FisherInverse& inverse, const Tensor& result,
                                bool guarded = true);
 
 // result[k] = element (pairs[k][0], pairs[k][1]) of F^-1; pairs n x 2 u32, result n f32. 0 between blocks,
-// and for indices beyond d. 2 m FLOPs each.
+// and for indices beyond d. 2 m FLOPs and 8 m bytes each.
 HERON_API void fisher_elements(Graph& graph, const FisherInverse& inverse, const Tensor& pairs,
                                const Tensor& result, bool guarded = true);
 
@@ -72,16 +74,19 @@ HERON_API void fisher_elements(Graph& graph, const FisherInverse& inverse, const
 // and its blocks are of weights that are still there: gather_columns() of gradients and weights by their
 // indices, and tensors of that many coordinates, do as it does.
 
-// scores = w^2 / (2 [F^-1]_jj), infinite for those that are pruned already; d f32.
+// scores = w^2 / (2 [F^-1]_jj), infinite for those that are pruned already; d f32. Costs fisher_diagonal()
+// and 8 d bytes more.
 HERON_API void pruning_scores(Graph& graph, const FisherInverse& inverse, const Tensor& weights,
                               const Tensor& kept, const Tensor& scores, bool guarded = true);
 
-// kept becomes 0 for the `count` smallest scores, of equal ones for the first. count is at most as many.
+// kept becomes 0 for the `count` smallest scores, of equal ones for the first; NaN is larger than any. count
+// is at most as many. Costs top_k() of all scores and 8 bytes for each of them that goes.
 HERON_API void prune_smallest(Graph& graph, const Tensor& scores, const Tensor& kept, std::uint64_t count,
                               bool guarded = true);
 
 // w <- w + F^-1 z, z = -w / [F^-1]_jj where kept is 0, else 0 (interactions between them are left out, as in
-// the code); then w = 0 exactly where kept is 0, also for weights that earlier rounds have pruned.
+// the code); then w = 0 exactly where kept is 0, also for weights that earlier rounds have pruned. Costs
+// fisher_diagonal(), fisher_product() and 24 d bytes more.
 HERON_API void prune_weights(Graph& graph, const FisherInverse& inverse, const Tensor& kept,
                              const Tensor& weights, bool guarded = true);
 

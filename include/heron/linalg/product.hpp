@@ -57,10 +57,14 @@ struct GemmOptions {
 // f32), and where the sum is split (into pieces of 1024 to 32768 terms; workspace for D in f32 of each).
 // Matrix units, which multiply f16 by f16 where the device has them, and bf16 by bf16 where a variant asks
 // for it, may round their sums to the precision of the operands: u = 2^-11 or 2^-8 there.
+// A NaN or an infinity reaches what is made of it: its row of D from op(A), its column from op(B) (where D is
+// symmetric, their mirror images too), its element from C. Sums beyond f32's range, and results beyond that
+// of a 16-bit D, are infinite. alpha = 0 reads neither A nor B.
 HERON_API void gemm(Graph& graph, const Tensor& a, const Tensor& b, const Tensor& c, const Tensor& d,
                     const GemmOptions& options = {});
 
-// D = alpha op(A) op(A)^T + beta C, symmetric, both halves stored. transpose_b is ignored.
+// D = alpha op(A) op(A)^T + beta C, symmetric, both halves stored. transpose_b is ignored. Half of gemm()'s
+// FLOPs, its accuracy, bytes and levels.
 HERON_API void syrk(Graph& graph, const Tensor& a, const Tensor& c, const Tensor& d,
                     const GemmOptions& options = {});
 

@@ -36,7 +36,7 @@ HERON_API void sherman_morrison(Graph& graph, const Tensor& p, const Tensor& u, 
 // The rotations are found first, the factor is changed by a second dispatch if all of them exist. L is left
 // as it is when A - v v^T is not positive definite to f32 accuracy (indefinite), when a diagonal element is
 // not positive (singular), and when the input is not finite or its squares overflow (nonfinite). 6 n^2 FLOPs
-// (half of them for finding out), 10 n^2 bytes, one workgroup a matrix for the first dispatch. Backward error
+// (half of them for finding out), 6 n^2 bytes, one workgroup a matrix for the first dispatch. Backward error
 // of an update |L'L'^T - (A + v v^T)| <= 8 n u (|A| + |v|^2); of a downdate as much, over 1 - |L^-1 v|^2.
 HERON_API void cholesky_update(Graph& graph, const Tensor& l, const Tensor& v, const Tensor& status = {},
                                bool guarded = true);
@@ -50,8 +50,8 @@ HERON_API void cholesky_downdate(Graph& graph, const Tensor& l, const Tensor& v,
 // diagonal.
 //
 // Deletes the row (an update of what is below it, which cannot fail) and inserts the new one (a solve and a
-// downdate). Conditions, limits and failures as above. 12 n^2 FLOPs. Errors add up slowly (1e-6 relative
-// after 400 replacements of 32 x 32); refactorise once in a turn of the window.
+// downdate). Conditions, limits and failures as above. 12 n^2 FLOPs, 6 n^2 bytes. Errors add up slowly (1e-6
+// relative after 400 replacements of 32 x 32); refactorise once in a turn of the window.
 HERON_API void cholesky_replace_row(Graph& graph, const Tensor& l, const Tensor& row, const Tensor& column,
                                     const Tensor& status = {}, bool guarded = true);
 

@@ -25,7 +25,8 @@ struct Window {
 
 // gram and exponents from `rows`, which are as they are (normalized = false). In f32, sums of at most 1024
 // products (while d <= 4 million) added in a fixed tree: |error| <= 64 u |u_i| |u_j|. s^2 d FLOPs; reads
-// s / 8 times the rows.
+// s / 8 times the rows. A row that is not finite makes the systems of its window nonfinite, as long as it is
+// there (window_push(), too); the other windows do not notice.
 HERON_API void window_gram(Graph& graph, const Window& window, bool guarded = true);
 
 struct WindowPushOptions {
@@ -35,7 +36,8 @@ struct WindowPushOptions {
 };
 // Puts a gradient (d elements for each window; f32, f16 or bf16) into row `slot` (one u32, a state; 0 at
 // first), then slot = (slot + 1) mod s. A row and a column of the Gram matrix are made from the rows as
-// stored: it is never older than one turn. 4 levels; 2 s d FLOPs; reads the rows once.
+// stored: it is never older than one turn, and as accurate as window_gram()'s. Rows of a 16-bit window are
+// rounded once. 4 levels; 2 s d FLOPs; reads the rows once.
 HERON_API void window_push(Graph& graph, const Window& window, const Tensor& gradient, const Tensor& slot,
                            const WindowPushOptions& options = {});
 
@@ -102,13 +104,17 @@ struct WoodburyDiagonalOptions {
 // empty; b and x d elements, for each item of a batch, contiguous. Through V = D^(-1/2) U R with C = R R^T,
 // and I + V^T V. D that is not positive counts as not finite. s^2 d FLOPs and, without C, half as many again
 // with it; workspace 8 s d bytes and 28 s^2, for each item.
+//
+// Residual, A the matrix and kappa its condition number, eps = 2^-23: |b - A x|_2 <= 50 eps (|b|_2 +
+// min(kappa, 100) |A|_2 |x|_2).
 HERON_API void woodbury_diagonal(Graph& graph, const Tensor& diagonal, const Tensor& u, const Tensor& c,
                                  const Tensor& b, const Tensor& x,
                                  const WoodburyDiagonalOptions& options = {});
 // x = (D + U C U^T)^-1 U y = D^-1 U (I + C U^T D^-1 U)^-1 y, y s f32 for each item, contiguous: for b = U y
 // the accurate form, as woodbury_range() is (woodbury_diagonal() loses a factor |b| / (D |x|) there). Through
-// V as above, from R^-1 y, or C^-1 y where ldlt() factors: C's condition number costs digits, there itself,
-// else its root. Shapes, rules and cost as above, less one pass over U; y may not overlap x.
+// V as above, from R^-1 y, or C^-1 y where ldlt() factors: C's condition number costs digits, there itself
+// (it multiplies |b|_2 in the residual above), else its root. Shapes, rules and cost as above, less one pass
+// over U; y may not overlap x.
 HERON_API void woodbury_diagonal_range(Graph& graph, const Tensor& diagonal, const Tensor& u, const Tensor& c,
                                        const Tensor& y, const Tensor& x,
                                        const WoodburyDiagonalOptions& options = {});
@@ -121,9 +127,11 @@ struct UpdateInverseOptions {
 };
 // P <- (gamma P^-1 + beta U U^T)^-1, in place: P symmetric positive definite, n x n f32, and exactly
 // symmetric afterwards if it was before; U n x k f32, a batch as P is. P <- (P - W W^T) / gamma, W = P U
-// L^-T, L L^T = U^T P U + (gamma / beta) I. 3 n^2 k + 2 n k^2 FLOPs; 5 levels and those of cholesky() and
-// triangular_solve() of k rows. Errors grow by about 1 / gamma in each step in directions that no U visits:
-// renew P now and then.
+// L^-T, L L^T = U^T P U + (gamma / beta) I; with k = 0 P / gamma. 3 n^2 k + 2 n k^2 FLOPs; 12 n^2 + 28 n k
+// bytes; 5 levels and those of cholesky() and triangular_solve() of k rows.
+//
+// |error|_F <= (n + 10) u kappa |P|_F / gamma, kappa the larger condition number of P and of that k x k
+// matrix. Errors grow by about 1 / gamma in each step in directions that no U visits: renew P now and then.
 HERON_API void update_inverse(Graph& graph, const Tensor& p, const Tensor& u,
                               const UpdateInverseOptions& options = {});
 
