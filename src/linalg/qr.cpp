@@ -15,6 +15,7 @@
 #include "heron/spirv/qr_status.hpp"
 #include "linalg/blocks.hpp"
 #include "linalg/checks.hpp"
+#include "linalg/cholesky.hpp"
 #include "linalg/integers.hpp"
 #include "linalg/qr.h"
 #include "linalg/reduce.hpp"
@@ -58,6 +59,9 @@ void check(const Graph& graph, const Tensor& a, const Tensor& q, const Tensor& r
     if (options.method == QrMethod::householder && a.rows() > kMostRowsOfHouseholder)
         refuse(who, "A is " + text(a) + "; Householder's method takes at most " +
                         std::to_string(kMostRowsOfHouseholder) + " rows, use QrMethod::cholesky");
+    if (const std::uint64_t largest = max_cholesky_rows(graph.device()); a.cols() > largest)
+        refuse(who, "A is " + text(a) + "; at most " + std::to_string(largest) +
+                        " columns are possible, as cholesky() has them as rows");
     if (options.passes < 2 || options.passes > 4)
         refuse(who, "passes is " + std::to_string(options.passes) + "; it must be 2, 3 or 4");
     if (!same_place(graph, a, q)) check_no_overlap(who, "Q", q, "A", a, graph);

@@ -6,6 +6,7 @@
 #include "heron/linalg/cholesky.hpp"
 #include "heron/linalg/product.hpp"
 #include "linalg/checks.hpp"
+#include "linalg/cholesky.hpp"
 #include "linalg/convert.hpp"
 #include "linalg/woodbury.hpp"
 
@@ -21,6 +22,9 @@ void update_inverse(Graph& graph, const Tensor& p, const Tensor& u, const Update
     if (u.dtype != DType::f32 || u.rows() != n || u.batch() != items)
         refuse(who, "U is " + text(u) + ", P is " + text(p) + "; it must be f32 with " + std::to_string(n) +
                         " rows for each item");
+    if (const std::uint64_t largest = max_cholesky_rows(graph.device()); k > largest)
+        refuse(who, "U is " + text(u) + "; at most " + std::to_string(largest) +
+                        " columns are possible, as cholesky() has them as rows");
     check_no_overlap(who, "P", p, "U", u, graph);
     if (!is_positive(options.gamma) || !is_positive(options.beta) ||
         !is_positive(options.gamma / options.beta))

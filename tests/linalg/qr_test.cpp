@@ -327,6 +327,12 @@ TEST_P(QrTest, RefusesWhatDoesNotFitAndAddsNothing) {
                     [&] {
                         qr(graph, tensor({4097, 4}), tensor({4097, 4}), r, {.method = QrMethod::householder});
                     }},
+                   {device().capabilities().cpu ? "at most 8192 columns" : "at most",
+                    [&] {
+                        const std::uint64_t many = device().capabilities().cpu ? 8193 : 65536;
+                        const Tensor large = tensor({many, many});
+                        qr(graph, large, large, tensor({many, many}));
+                    }},
                    {"2, 3 or 4", [&] { qr(graph, a, q, r, {.passes = 1}); }},
                    {"overlaps A", [&] { qr(graph, a, q, a.row_range(1, 4)); }},
                    {"1 u32", [&] { qr(graph, a, q, r, {.status = tensor({2}, DType::u32)}); }},

@@ -699,6 +699,10 @@ TEST_P(WoodburyTest, RefusesWhatDoesNotFitAndAddsNothing) {
              }},
             {"must be square", [&] { update_inverse(graph, u, u); }},
             {"8 rows", [&] { update_inverse(graph, p, c); }},
+            {device().capabilities().cpu ? "at most 8192 columns" : "at most 65535 columns",
+             [&] {
+                 update_inverse(graph, p, tensor({8, 65536}));
+             }},
             {"gamma", [&] { update_inverse(graph, p, u, {.gamma = 0}); }},
             {"beta", [&] { update_inverse(graph, p, u, {.beta = -1}); }},
         });

@@ -30,9 +30,9 @@ struct QrOptions {
     bool guarded = true;
 };
 
-// A = Q R, thin: A m x n with m >= n, Q m x n with orthonormal columns, R n x n upper triangular with zeros
-// below; for each matrix of the batch. A f32, f16 or bf16; Q and R f32. Q may be A (in place); otherwise they
-// may not overlap.
+// A = Q R, thin: A m x n with m >= n (n no larger than cholesky() takes it), Q m x n with orthonormal
+// columns, R n x n upper triangular with zeros below; for each matrix of the batch. A f32, f16 or bf16; Q and
+// R f32. Q may be A (in place); otherwise they may not overlap.
 //
 // householder: up to 32 columns one workgroup does a whole matrix, in one dispatch for all of a level; above,
 // panels of 32 columns and products (compact WY), 5 ceil(n / 32) + 3 levels. 4 m n^2 - 4/3 n^3 FLOPs.

@@ -126,9 +126,9 @@ struct UpdateInverseOptions {
     bool guarded = true;
 };
 // P <- (gamma P^-1 + beta U U^T)^-1, in place: P symmetric positive definite, n x n f32, and exactly
-// symmetric afterwards if it was before; U n x k f32, a batch as P is. P <- (P - W W^T) / gamma, W = P U
-// L^-T, L L^T = U^T P U + (gamma / beta) I; with k = 0 P / gamma. 3 n^2 k + 2 n k^2 FLOPs; 12 n^2 + 28 n k
-// bytes; 5 levels and those of cholesky() and triangular_solve() of k rows.
+// symmetric afterwards if it was before; U n x k f32, a batch as P is, k no more than cholesky() takes rows.
+// P <- (P - W W^T) / gamma, W = P U L^-T, L L^T = U^T P U + (gamma / beta) I; with k = 0 P / gamma. 3 n^2 k +
+// 2 n k^2 FLOPs; 12 n^2 + 28 n k bytes; 5 levels and those of cholesky() and triangular_solve() of k rows.
 //
 // |error|_F <= (n + 10) u kappa |P|_F / gamma, kappa the larger condition number of P and of that k x k
 // matrix. Errors grow by about 1 / gamma in each step in directions that no U visits: renew P now and then.
