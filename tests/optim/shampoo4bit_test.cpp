@@ -70,6 +70,32 @@ TEST_P(Shampoo4BitTest, StatesHaveTheBitsThatTheyPromise) {
     EXPECT_GT(bytes(32), squares * 8);
 }
 
+// Before it preconditions it is SGD or AdamW, to the bit: gradients are scaled and clipped once.
+TEST_P(Shampoo4BitTest, BeforeItsStartItIsItsBase) {
+    StepOptions step;
+    step.clip_norm = 1.0f;
+    step.loss_scale.initial = 256.0f;
+    const auto weights = [&](const MakeOptimizer& make) {
+        Training training(device(), make, {{.name = "a", .shape = {9, 14}}, {.name = "b", .shape = {5}}},
+                          step);
+        training.steps(1, 3);
+        return std::vector<std::vector<float>>{training.tensor(0).weight(), training.tensor(1).weight()};
+    };
+    Shampoo4BitOptions sgd, adamw = Shampoo4BitOptions::adamw();
+    sgd.nesterov = true;
+    sgd.weight_decay = adamw.weight_decay = 0.1f;
+    sgd.start_step = adamw.start_step = 4;
+    EXPECT_EQ(
+        weights(shampoo4bit(sgd)), weights([&](const Device& on) {
+            return std::make_unique<Sgd>(
+                on,
+                SgdOptions{.lr = sgd.lr, .momentum = sgd.momentum, .nesterov = true, .weight_decay = 0.1f});
+        }));
+    EXPECT_EQ(weights(shampoo4bit(adamw)), weights([&](const Device& on) {
+                  return std::make_unique<AdamW>(on, AdamWOptions{.lr = adamw.lr, .weight_decay = 0.1f});
+              }));
+}
+
 // Four bits for the bases and the roots move the direction by a tenth or two, not more; without
 // rectification, more.
 TEST_P(Shampoo4BitTest, QuantisedDirectionsAreCloseToThoseOfF32) {
