@@ -168,7 +168,7 @@ public:
                     const Tensor& direction)
         : step_(step),
           options_(options),
-          item_{item.parameter, direction, gradient, {}, {}, item.index, true},
+          item_{item.parameter, direction, gradient, {}, {}, item.draws, true},
           only_direction_(true),
           layout_(step.device(), direction.shape),
           row_(states.row),

@@ -20,20 +20,21 @@
 namespace heron::test {
 namespace {
 
-// Rounding to tiles, norms, partial sums, indices.
-constexpr double kMore = 0.1;
+// Of rounding to tiles, norms, partial sums and indices, which headers leave out; they round up, too.
+constexpr double kLess = 0.05, kMore = 0.1;
 
 struct Cost {
     double flops = 0, bytes = 0;
     friend Cost operator+(const Cost& x, const Cost& y) { return {x.flops + y.flops, x.bytes + y.bytes}; }
 };
 
-// Without what CPU drivers pay for products by packed panels: each operand written and read once more.
-// Headers speak of operands.
+// Of what runs in every step, without what CPU drivers pay for products by packed panels: each operand
+// written and read once more. Headers speak of operands, and of refreshes apart.
 Cost cost_of(const Plan& plan) {
     Cost cost;
     for (const Node& node : plan.impl().graph.nodes)
-        if (node.phase == Phase::step && std::string_view(node.operation.kernel->name) != "gemm_pack")
+        if (node.phase == Phase::step && node.section.every_step() &&
+            std::string_view(node.operation.kernel->name) != "gemm_pack")
             cost = cost + Cost{node.operation.flops, node.operation.bytes};
     return cost;
 }
@@ -71,7 +72,7 @@ struct Matrix {
     Cost transform() const { return {2 * elements() * k(), 4 * k() * k()}; }
     Cost dion(double fraction) const {
         const double r = std::ceil(fraction * k());
-        const Cost products{8 * elements() * r, 44 * elements() + 4 * r * (4 * K() + 8 * k())};
+        const Cost products{(8 * r + 10) * elements(), 44 * elements() + 4 * r * (4 * K() + 8 * k())};
         Graph graph(device);
         const auto rank = static_cast<std::uint64_t>(r), side = static_cast<std::uint64_t>(K());
         const Tensor y = graph.state("y", DType::f32, Shape{side, rank}),
@@ -161,9 +162,9 @@ TEST_P(CostTest, HeadersSayWhatPlansState) {
             const Cost stated = cost_of(training.plan());
             const Cost claimed = claim.cost({device(), rows, cols});
             const double flops = stated.flops / claimed.flops, bytes = stated.bytes / claimed.bytes;
-            EXPECT_TRUE(flops >= 0.99 && flops <= 1 + kMore)
+            EXPECT_TRUE(flops >= 1 - kLess && flops <= 1 + kMore)
                 << claim.name << ' ' << shape.text() << ": FLOPs are " << flops << " of what the header says";
-            EXPECT_TRUE(bytes >= 0.99 && bytes <= 1 + kMore)
+            EXPECT_TRUE(bytes >= 1 - kLess && bytes <= 1 + kMore)
                 << claim.name << ' ' << shape.text() << ": bytes are " << bytes << " of what the header says";
         }
 }
