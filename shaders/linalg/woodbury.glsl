@@ -23,6 +23,12 @@ float woodbury_scale(float x, int e) {
     return y;
 }
 
+// Whether x is a positive normal number: by its bits, since devices may take subnormal numbers for zeros.
+bool woodbury_is_positive(float x) {
+    uint bits = floatBitsToUint(x);
+    return bits >= 0x00800000u && bits < 0x7f800000u;
+}
+
 // Row of the newest gradient: the one before the next slot.
 uint woodbury_newest(uint slot, uint rows) {
     uint next = min(slot, rows - 1);

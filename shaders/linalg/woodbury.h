@@ -24,6 +24,7 @@ const uint WOODBURY_FINAL = 512;      // results are scaled back
 const uint WOODBURY_HAS_EARLIER = 1024;
 const uint WOODBURY_HAS_C = 2048;
 const uint WOODBURY_AVERAGE = 4096;   // lambda is multiplied by the number of rows that are not zero
+const uint WOODBURY_DEVICE_LAMBDA = 8192;
 
 const uint WOODBURY_TILE = 8; // rows a workgroup multiplies
 
@@ -147,11 +148,12 @@ struct WoodburySystemJob {
     F32   b;
     F32   factors;
     U32   info;
+    F32   device_lambda; // with WOODBURY_DEVICE_LAMBDA
     uint  rows;
     uint  groups;
-    float lambda;
+    float lambda;        // or a factor on the device's
+    uint  lambda_item;   // elements between the device's lambdas of two windows; 0: one for all
     uint  flags;
-    uint  reserved;
     uint  first_group;
 };
 

@@ -28,11 +28,19 @@ void main() {
     U32 info = p.jobs.job[j].info;
     uint rows = p.jobs.job[j].rows;
     uint groups = p.jobs.job[j].groups;
-    float lambda = p.jobs.job[j].lambda;
     bool normalized = (p.jobs.job[j].flags & WOODBURY_NORMALIZED) != 0;
     uint item = group / groups;
     group -= item * groups;
     uint t = gl_LocalInvocationID.x;
+    precise float lambda = p.jobs.job[j].lambda;
+    bool usable = true;
+    if ((p.jobs.job[j].flags & WOODBURY_DEVICE_LAMBDA) != 0) {
+        F32 device_lambda = p.jobs.job[j].device_lambda;
+        float given = device_lambda.v[item * p.jobs.job[j].lambda_item];
+        lambda = lambda * given;
+        usable = woodbury_is_positive(given) && woodbury_is_positive(lambda);
+        lambda = usable ? lambda : 1.0; // for a system that nobody solves
+    }
 
     if (t == 0)
         largest = woodbury_exponent(sqrt(lambda));
@@ -79,7 +87,8 @@ void main() {
         uint at = item * WOODBURY_INFO_WORDS;
         info.v[at + WOODBURY_EXPONENT] = uint(e);
         info.v[at + WOODBURY_LAMBDA] = floatBitsToUint(has_c ? 1.0 : used);
-        info.v[at + WOODBURY_VERDICT] = sums.z > 0.0 ? STATUS_NONFINITE : raised ? STATUS_JITTERED : STATUS_OK;
+        bool nonfinite = sums.z > 0.0 || !usable;
+        info.v[at + WOODBURY_VERDICT] = nonfinite ? STATUS_NONFINITE : raised ? STATUS_JITTERED : STATUS_OK;
         info.v[at + WOODBURY_REFINED] = 0;
         info.v[at + WOODBURY_COUNT] = floatBitsToUint(rows_there);
     }

@@ -58,9 +58,14 @@ public:
     // Partial sums of U' v for each chunk; with `slot`, of the window's own newest row.
     Tensor dots(const Tensor& v, const Tensor& factors, const Tensor& info, const Tensor& slot,
                 std::uint32_t extra_flags);
+    // The host's lambda; or the device's, one or one for each window, and a factor on it.
+    struct Lambda {
+        float factor;
+        Tensor device = {};
+    };
     // b = U' U'^T + lambda' I, or U U^T + C.
-    void system(float lambda, const Tensor& c, const Tensor& b, const Tensor& factors, const Tensor& info,
-                bool average_rows = false);
+    void system(const Lambda& lambda, const Tensor& c, const Tensor& b, const Tensor& factors,
+                const Tensor& info, bool average_rows = false);
     // One step on the small system, by its job's mode.
     void small_step(const gpu::WoodburySolveJob& job, std::vector<Operand> operands);
     struct Combine {

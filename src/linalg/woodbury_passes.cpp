@@ -28,7 +28,7 @@ static_assert(sizeof(gpu::WoodburyGramSumJob) == 32);
 static_assert(sizeof(gpu::WoodburyStoreJob) == 80);
 static_assert(sizeof(gpu::WoodburyDotsJob) == 96);
 static_assert(sizeof(gpu::WoodburyRowJob) == 48);
-static_assert(sizeof(gpu::WoodburySystemJob) == 72);
+static_assert(sizeof(gpu::WoodburySystemJob) == 80);
 static_assert(sizeof(gpu::WoodburySolveJob) == 112);
 static_assert(sizeof(gpu::WoodburyCombineJob) == 96);
 
@@ -217,21 +217,24 @@ void WoodburyPasses::push(const Tensor& g, const Tensor& slot, const Tensor& new
         over_words(s_ * (chunks() + 2), s_ * chunks()), "one workgroup for each window; the only one");
 }
 
-void WoodburyPasses::system(float lambda, const Tensor& c, const Tensor& b, const Tensor& factors,
+void WoodburyPasses::system(const Lambda& lambda, const Tensor& c, const Tensor& b, const Tensor& factors,
                             const Tensor& info, bool average_rows) {
     const std::uint32_t rows_per_group = 16;
     using Job = gpu::WoodburySystemJob;
     Job job{};
     job.rows = narrow(s_);
     job.groups = narrow(ceil_div(s_, rows_per_group));
-    job.lambda = lambda;
-    job.flags = flags() | (c ? gpu::WOODBURY_HAS_C : 0) | (average_rows ? gpu::WOODBURY_AVERAGE : 0);
+    job.lambda = lambda.factor;
+    job.lambda_item = lambda.device && lambda.device.shape.count() > 1 ? 1 : 0;
+    job.flags = flags() | (c ? gpu::WOODBURY_HAS_C : 0) | (average_rows ? gpu::WOODBURY_AVERAGE : 0) |
+                (lambda.device ? gpu::WOODBURY_DEVICE_LAMBDA : 0);
     std::vector<Operand> operands{{offsetof(Job, gram), window_.gram, Access::read},
                                   {offsetof(Job, exponents), window_.exponents, Access::read},
                                   {offsetof(Job, b), b, Access::write},
                                   {offsetof(Job, factors), factors, Access::write},
                                   {offsetof(Job, info), info, Access::write}};
     if (c) operands.push_back({offsetof(Job, c), c, Access::read});
+    if (lambda.device) operands.push_back({offsetof(Job, device_lambda), lambda.device, Access::read});
     add(make_operation(kSystem, job, std::move(operands), items_ * job.groups),
         {{gpu::SPEC_THREADS, threads()}, {gpu::SPEC_PER_THREAD, rows_per_group}},
         over_words(s_ * (s_ * (c ? 3 : 2) + 2), s_ * s_ * (c ? 2 : 1)),

@@ -25,17 +25,29 @@ void check_solve(std::string_view who, const Graph& graph, const Window& window,
     check_apart(who, graph, "x", x, window);
     check_no_overlap(who, "x", x, given.name, given.tensor, graph);
     check_enumerator(who, options.refinement, Refinement::always, "refinement is not one of Refinement");
-    if (!is_positive(options.lambda) || !is_positive(options.weight) ||
-        !is_positive(options.lambda / options.weight))
-        refuse(who, "lambda is " + std::to_string(options.lambda) + ", the weight " +
-                        std::to_string(options.weight) + "; both must be positive and finite");
+    const Tensor& device_lambda = options.device_lambda;
+    if (device_lambda) {
+        check_elements(who, "device_lambda", graph, device_lambda,
+                       device_lambda.shape.count() == 1 ? 1 : items, ElementKind::f32);
+        check_no_overlap(who, "x", x, "device_lambda", device_lambda, graph);
+    }
+    const bool fits = device_lambda ? is_positive(options.weight) && is_positive(1.0f / options.weight)
+                                    : is_positive(options.lambda) && is_positive(options.weight) &&
+                                          is_positive(options.lambda / options.weight);
+    if (!fits)
+        refuse(who, "lambda is " + (device_lambda ? "the device's" : std::to_string(options.lambda)) +
+                        ", the weight " + std::to_string(options.weight) +
+                        "; both must be positive and finite");
     if (options.damping) check_elements(who, "damping", graph, options.damping, items, ElementKind::f32);
-    check_status_tensor(who, graph, options.status, items, {given, {"x", x}, {"damping", options.damping}});
+    check_status_tensor(who, graph, options.status, items,
+                        {given, {"x", x}, {"damping", options.damping}, {"device_lambda", device_lambda}});
     if (options.status) check_apart(who, graph, "status", options.status, window);
     if (!options.damping) return;
     check_apart(who, graph, "damping", options.damping, window);
     check_no_overlap(who, "damping", options.damping, given.name, given.tensor, graph);
     check_no_overlap(who, "damping", options.damping, "x", x, graph);
+    if (device_lambda)
+        check_no_overlap(who, "damping", options.damping, "device_lambda", device_lambda, graph);
 }
 
 // What describe() says of every operation of a solve.
@@ -59,7 +71,9 @@ public:
         factors = graph.temporary(DType::f32, Shape{items, s});
         info = graph.temporary(DType::u32, Shape{items, gpu::WOODBURY_INFO_WORDS});
         q = graph.temporary(DType::f32, Shape{items, s});
-        passes.system(options.lambda / options.weight, {}, b_, factors, info, options.average_rows);
+        const WoodburyPasses::Lambda lambda{(options.device_lambda ? 1.0f : options.lambda) / options.weight,
+                                            options.device_lambda};
+        passes.system(lambda, {}, b_, factors, info, options.average_rows);
 
         const Tensor factor = graph.temporary(DType::f32, square);
         inverse_ = graph.temporary(DType::f32, square);

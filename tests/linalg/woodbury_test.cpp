@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Woodbury solves, gradient windows and updated inverses against float64, on every device.
 
+#include <bit>
+
 #include "linalg/linalg_test.hpp"
 
 namespace heron::test {
@@ -77,6 +79,12 @@ protected:
         const Matrix r = b - (lambda * x + weight * u.transpose() * (u * x));
         ratio("residual of the subtractive form", u, r.norm(),
               50 * kEps32 * (b.norm() + (lambda + weight * norm * norm) * x.norm()), what);
+    }
+    // Lambdas for device_lambda.
+    Words numbers(Graph& graph, const std::vector<float>& values) {
+        std::vector<std::uint32_t> bits;
+        for (float value : values) bits.push_back(std::bit_cast<std::uint32_t>(value));
+        return words(graph, Shape{values.size()}, bits, DType::f32);
     }
     static Matrix column(const Matrix& x) { return Eigen::Map<const Matrix>(x.data(), x.size(), 1); }
 };
@@ -503,6 +511,160 @@ TEST_P(WoodburyTest, DampingIsRaisedFourTimes) {
     }
 }
 
+TEST_P(WoodburyTest, ALambdaOfTheDeviceGivesTheBitsOfTheHosts) {
+    const std::uint64_t s = 6, d = 200, items = 2;
+    const std::vector<Matrix> y(items, random_matrix(s, 1, 3)), b(items, random_matrix(d, 1, 4));
+    Matrix partly_full = random_matrix(s, d, 2);
+    partly_full.row(2).setZero();
+    for (float weight : {1.0f, 0.25f})  // lambda over it is exact, as is lambda times its reciprocal
+        for (bool average : {false, true}) {
+            Graph graph(device());
+            const PlacedWindow w = window(graph, {random_matrix(s, d, 1), partly_full});
+            const Placed py = place(graph, y), pb = place(graph, b);
+            const float lambda = 0.03f;
+            const Words one = numbers(graph, {lambda}), each = numbers(graph, {lambda, lambda});
+            window_gram(graph, w.window);
+            std::vector<Placed> x;
+            for (const Tensor& given : {Tensor{}, one.tensor, each.tensor}) {
+                const WoodburyOptions options{
+                    .lambda = given ? 7.0f : lambda,  // the host's counts for nothing
+                    .device_lambda = given,
+                    .weight = weight,
+                    .average_rows = average};
+                x.push_back(blank(graph, items, d, 1));
+                woodbury_range(graph, w.window, py.tensor, x.back().tensor, options);
+                x.push_back(blank(graph, items, d, 1));
+                woodbury_solve(graph, w.window, pb.tensor, x.back().tensor, options);
+            }
+            run(graph);
+            for (std::size_t i = 2; i < x.size(); ++i)
+                for (std::size_t item = 0; item < items; ++item)
+                    EXPECT_EQ(x[i].read()[item], x[i % 2].read()[item])
+                        << i << " weight " << weight << " average " << average;
+        }
+}
+
+// One plan, whatever becomes of lambda; windows of several workgroups, each with its own.
+TEST_P(WoodburyTest, ALambdaOfTheDeviceMayChangeFromStepToStep) {
+    for (bool gpu_variants : {false, true}) {
+        Graph graph(gpu_variants ? smallest_gpu() : device());
+        const std::uint64_t s = 40, d = 301, items = 3;
+        const float weight = 1.0f / 40;
+        std::vector<Matrix> u, y, b;
+        for (std::uint64_t item = 0; item < items; ++item) {
+            u.push_back(rounded(random_matrix(s, d, item), DType::f32));
+            y.push_back(rounded(random_matrix(s, 1, 10 + item), DType::f32));
+            b.push_back(rounded(random_matrix(d, 1, 20 + item), DType::f32));
+        }
+        const PlacedWindow w = window(graph, u);
+        const Placed py = place(graph, y), pb = place(graph, b);
+        const Placed range = blank(graph, items, d, 1), solution = blank(graph, items, d, 1);
+        const Words lambdas = words(graph, items, DType::f32), status = words(graph, items),
+                    damping = words(graph, items, DType::f32);
+        window_gram(graph, w.window);
+        woodbury_range(graph, w.window, py.tensor, range.tensor,
+                       {.device_lambda = lambdas.tensor,
+                        .weight = weight,
+                        .status = status.tensor,
+                        .damping = damping.tensor});
+        woodbury_solve(graph, w.window, pb.tensor, solution.tensor,
+                       {.device_lambda = lambdas.tensor, .weight = weight});
+        Plan plan = graph.compile({});
+        plan.allocate();
+        EXPECT_TRUE(plan.hazards().empty());
+        const std::vector<std::vector<float>> steps{
+            {0.5f, 1e-3f, 1000.0f}, {1e-3f, 1000.0f, 0.5f}, {2.0f, 2.0f, 1e-9f}};
+        for (const std::vector<float>& step : steps) {
+            lambdas.buffer->write(step);
+            plan.run();
+            for (std::size_t item = 0; item < items; ++item) {
+                const auto wanted = static_cast<double>(step[item]), weighted = static_cast<double>(weight);
+                const double least = 4 * kEps32 * weighted * u[item].squaredNorm();
+                const double lambda = std::max(wanted, least);
+                const std::string what = "lambda " + std::to_string(step[item]);
+                EXPECT_EQ(status.statuses()[item], wanted < least ? "jittered" : "ok") << what;
+                // Of a raised one the errors are those of the Gram matrix, and of the sum of its diagonal.
+                ratio("damping by the device", u[item],
+                      std::abs(static_cast<double>(damping.floats()[item]) - lambda),
+                      static_cast<double>(64 + s) * kUnit * lambda, what);
+                check_range(u[item], lambda, weighted, y[item], range.read()[item], what);
+                check_solve(u[item], lambda, weighted, b[item], solution.read()[item], true, what);
+            }
+        }
+    }
+}
+
+TEST_P(WoodburyTest, LambdasOfTheDeviceThatCannotBeAreNamedAndStayAlone) {
+    constexpr float kLargest = std::numeric_limits<float>::max(),
+                    kSmallest = std::numeric_limits<float>::min();
+    const auto nan = static_cast<float>(kNan), infinity = static_cast<float>(kInfinity);
+    struct Case {
+        float weight;
+        std::vector<float> lambdas;
+        std::vector<std::string> statuses;
+    };
+    const std::vector<Case> cases{
+        {1.0f,
+         {0.5f, nan, infinity, -infinity, 0.0f, -0.0f, -0.5f, 0x1p-130f, -kLargest, kSmallest, 0.5f},
+         {"ok", "nonfinite", "nonfinite", "nonfinite", "nonfinite", "nonfinite", "nonfinite", "nonfinite",
+          "nonfinite", "jittered", "ok"}},
+        // Over the weight beyond the largest number, and below the smallest.
+        {0x1p-100f, {0x1p-20f, 0x1p60f, 0x1p-20f}, {"ok", "nonfinite", "ok"}},
+        {0x1p100f, {0x1p110f, 0x1p-60f, 0x1p110f}, {"ok", "nonfinite", "ok"}},
+    };
+    const std::uint64_t s = 5, d = 60;
+    const Matrix u = rounded(random_matrix(s, d, 1), DType::f32),
+                 y = rounded(random_matrix(s, 1, 2), DType::f32),
+                 b = rounded(random_matrix(d, 1, 3), DType::f32);
+    for (const Case& c : cases) {
+        const std::size_t items = c.lambdas.size();
+        Graph graph(device());
+        const PlacedWindow w = window(graph, std::vector<Matrix>(items, u)), alone = window(graph, {u});
+        const Placed py = place(graph, std::vector<Matrix>(items, y)), one_y = place(graph, {y}),
+                     pb = place(graph, std::vector<Matrix>(items, b)), one_b = place(graph, {b});
+        const Placed range = blank(graph, items, d, 1), solution = blank(graph, items, d, 1),
+                     lonely_range = blank(graph, 1, d, 1), lonely_solution = blank(graph, 1, d, 1);
+        const Words status = words(graph, items), damping = words(graph, items, DType::f32),
+                    solve_status = words(graph, items), solve_damping = words(graph, items, DType::f32);
+        const Words lambdas = numbers(graph, c.lambdas);
+        window_gram(graph, w.window);
+        window_gram(graph, alone.window);
+        WoodburyOptions options{.device_lambda = lambdas.tensor, .weight = c.weight};
+        options.refinement = Refinement::always;  // its passes have to know of failures, too
+        options.status = status.tensor;
+        options.damping = damping.tensor;
+        woodbury_range(graph, w.window, py.tensor, range.tensor, options);
+        options.status = solve_status.tensor;
+        options.damping = solve_damping.tensor;
+        woodbury_solve(graph, w.window, pb.tensor, solution.tensor, options);
+        const WoodburyOptions host{
+            .lambda = c.lambdas[0], .weight = c.weight, .refinement = Refinement::always};
+        woodbury_range(graph, alone.window, one_y.tensor, lonely_range.tensor, host);
+        woodbury_solve(graph, alone.window, one_b.tensor, lonely_solution.tensor, host);
+        run(graph);
+        EXPECT_EQ(status.statuses(), c.statuses) << c.weight;
+        EXPECT_EQ(solve_status.statuses(), c.statuses) << c.weight;
+        EXPECT_EQ(solve_damping.floats(), damping.floats()) << c.weight;
+        for (std::size_t item = 0; item < items; ++item) {
+            const std::string what = std::to_string(item) + " of weight " + std::to_string(c.weight);
+            if (c.statuses[item] == "nonfinite") {
+                EXPECT_EQ(range.read()[item], Matrix::Zero(d, 1)) << what;
+                EXPECT_EQ(solution.read()[item], Matrix::Zero(d, 1)) << what;
+                EXPECT_EQ(damping.floats()[item], 0.0f) << what;
+            } else if (c.statuses[item] == "ok") {
+                EXPECT_EQ(range.read()[item], lonely_range.read()[0]) << what;
+                EXPECT_EQ(solution.read()[item], lonely_solution.read()[0]) << what;
+                EXPECT_EQ(damping.floats()[item], c.lambdas[item]) << what;
+            } else {
+                const auto raised = static_cast<double>(damping.floats()[item]);
+                EXPECT_NEAR(raised, 4 * kEps32 * u.squaredNorm(), 1e-6 * raised) << what;
+                check_range(u, raised, 1, y, range.read()[item], what);
+                check_solve(u, raised, 1, b, solution.read()[item], true, what);
+            }
+        }
+    }
+}
+
 TEST_P(WoodburyTest, DiagonalFailuresAreNamed) {
     const std::uint64_t s = 3, d = 20;
     const Matrix u = rounded(random_matrix(d, s, 1), DType::f32),
@@ -666,6 +828,24 @@ TEST_P(WoodburyTest, RefusesWhatDoesNotFitAndAddsNothing) {
             {"the weight", [&] { woodbury_range(graph, window, y, x, {.weight = -1}); }},
             {"status", [&] { woodbury_range(graph, window, y, x, {.status = tensor({2}, DType::u32)}); }},
             {"damping", [&] { woodbury_range(graph, window, y, x, {.damping = tensor({2})}); }},
+            {"device_lambda is 2 f32",
+             [&] { woodbury_range(graph, window, y, x, {.device_lambda = tensor({2})}); }},
+            {"device_lambda is 1 u32",
+             [&] { woodbury_range(graph, window, y, x, {.device_lambda = tensor({1}, DType::u32)}); }},
+            {"device_lambda is 1 f16",
+             [&] { woodbury_solve(graph, window, b, x, {.device_lambda = tensor({1}, DType::f16)}); }},
+            {"lambda is the device's, the weight 0",
+             [&] { woodbury_range(graph, window, y, x, {.device_lambda = one, .weight = 0}); }},
+            {"x (8 f32) overlaps device_lambda",
+             [&] {
+                 Tensor first = x;  // of the result
+                 first.shape = Shape{1};
+                 woodbury_solve(graph, window, b, x, {.device_lambda = first});
+             }},
+            {"status (1 u32) overlaps device_lambda",
+             [&] { woodbury_range(graph, window, y, x, {.device_lambda = one, .status = word_of(one)}); }},
+            {"damping (1 f32) overlaps device_lambda",
+             [&] { woodbury_range(graph, window, y, x, {.device_lambda = one, .damping = one}); }},
             {"overlaps", [&] { woodbury_solve(graph, window, b, b); }},
             {"status (1 u32) overlaps y",
              [&] { woodbury_range(graph, window, y, x, {.status = word_of(y)}); }},

@@ -51,14 +51,18 @@ enum class Refinement : std::uint32_t {
 
 struct WoodburyOptions {
     float lambda = 1e-3f;  // > 0
-    float weight = 1.0f;   // > 0: A = lambda I + weight U^T U, 1 / s for an average
+    // Optional, one f32 on the device for all windows or one for each, contiguous, in place of that: read in
+    // every step, so that damping adapts without a new plan. Where it, or it over the weight, is not a
+    // positive normal number, that window counts as nonfinite.
+    Tensor device_lambda;
+    float weight = 1.0f;  // > 0: A = lambda I + weight U^T U, 1 / s for an average
     // The weight is divided by the number of rows that are not zero: an average of what is there in windows
     // that are not full.
     bool average_rows = false;
     Refinement refinement = Refinement::automatic;
     // Optional, one for each window, contiguous. u32: ok; jittered: right for the damping that is reported;
     // indefinite: still not positive definite with ten thousand times more, x is U^T y or b (the plain
-    // gradient); nonfinite: x is zero.
+    // gradient); nonfinite, the Gram matrix or the device's lambda: x is zero.
     Tensor status;
     Tensor damping;  // f32: lambda as used; 0 for those that failed
     bool guarded = true;
