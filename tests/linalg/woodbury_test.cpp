@@ -665,6 +665,66 @@ TEST_P(WoodburyTest, LambdasOfTheDeviceThatCannotBeAreNamedAndStayAlone) {
     }
 }
 
+// x = (damping I + U^T U)^-1 b and not that times damping / lambda, which is 1400 here, and 2e7 below.
+TEST_P(WoodburyTest, ARaisedLambdaIsSolvedForAsAWhole) {
+    const std::uint64_t s = 5, d = 60;
+    const Matrix u = rounded(100 * random_matrix(s, d, 1), DType::f32),
+                 b = rounded(random_matrix(d, 1, 3), DType::f32);
+    Graph graph(device());
+    const PlacedWindow w = window(graph, {u});
+    const Placed pb = place(graph, {b}), x = blank(graph, 1, d, 1);
+    const Words status = words(graph, 1), damping = words(graph, 1, DType::f32);
+    const float lambda = 1e-3f;
+    window_gram(graph, w.window);
+    woodbury_solve(graph, w.window, pb.tensor, x.tensor,
+                   {.lambda = lambda,
+                    .refinement = Refinement::always,
+                    .status = status.tensor,
+                    .damping = damping.tensor});
+
+    // Where Cholesky breaks down: with a Gram matrix of its own (see DampingIsRaisedFourTimes), and rows
+    // below 1.
+    const Matrix v = rounded(0.2 * random_matrix(4, d, 5), DType::f32);
+    Matrix k = Matrix::Identity(4, 4);
+    const double unit = 4 * kEps32 * 4;
+    k(0, 1) = k(1, 0) = 1 + 0.5e4 * unit;
+    k = rounded(k, DType::f32);
+    const PlacedWindow broken = window(graph, {v});
+    broken.gram.buffer->write_bytes(encode({k}, DType::f32, 4));
+    const Placed broken_x = blank(graph, 1, d, 1);
+    const Words broken_status = words(graph, 1), broken_damping = words(graph, 1, DType::f32);
+    woodbury_solve(graph, broken.window, pb.tensor, broken_x.tensor,
+                   {.lambda = 1e-9f,
+                    .refinement = Refinement::never,
+                    .status = broken_status.tensor,
+                    .damping = broken_damping.tensor});
+    run(graph);
+
+    EXPECT_EQ(status.statuses()[0], "jittered");
+    const auto used = static_cast<double>(damping.floats()[0]);
+    check_solve(u, used, 1, b, x.read()[0], true, "raised");
+    // And what it lacks for the lambda that was asked for.
+    const double norm = spectral_norm(u), asked = static_cast<double>(lambda);
+    const Matrix solution = x.read()[0];
+    ratio(
+        "residual for the lambda that was asked for", u,
+        (b - (asked * solution + u.transpose() * (u * solution))).norm(),
+        (used - asked) * solution.norm() + 50 * kEps32 * (b.norm() + (used + norm * norm) * solution.norm()),
+        "raised");
+
+    EXPECT_EQ(broken_status.statuses()[0], "jittered");
+    const auto added = static_cast<double>(broken_damping.floats()[0]);
+    EXPECT_NEAR(added, unit * (1 + 1e4), 1e-3 * added);
+    const Matrix y = v * b, system = k + added * Matrix::Identity(4, 4);
+    const Matrix q = solve_symmetric(system, y);
+    // The residual of the small system times its inverse, and the subtraction, as in check_solve().
+    const double error_of_q =
+        20 * kEps32 * 2 * (y.norm() + system.norm() * q.norm()) * spectral_norm(inverse(system));
+    ratio("subtractive form, Cholesky broken down", v,
+          (broken_x.read()[0] - (b - v.transpose() * q) / added).norm(),
+          (spectral_norm(v) * error_of_q + 50 * kEps32 * b.norm()) / added, "raised");
+}
+
 TEST_P(WoodburyTest, DiagonalFailuresAreNamed) {
     const std::uint64_t s = 3, d = 20;
     const Matrix u = rounded(random_matrix(d, s, 1), DType::f32),

@@ -89,9 +89,14 @@ HERON_API void woodbury_range(Graph& graph, const Window& window, const Tensor& 
 //
 // Accuracy: the error of woodbury_range() for y = U b, and 50 eps |b|, both over lambda. So digits are lost
 // where A^-1 b is much smaller than b / lambda, that is where b is in the span of the rows. Where |b| <= 4
-// lambda |A^-1 b|, |b - A x| <= 50 eps (|b| + (lambda + |U|_2^2) |x|) with refinement. Where lambda was
-// raised all of this holds for the raised one, and what of b is orthogonal to the rows, b / lambda in x, is
-// as much smaller: look at `damping` where b is not made of the rows.
+// lambda |A^-1 b|, |b - A x| <= 50 eps (|b| + (lambda + |U|_2^2) |x|) with refinement.
+//
+// Where lambda was raised (jittered), x is (damping I + U^T U)^-1 b, and all of this holds for `damping` in
+// place of lambda: what of b is orthogonal to the rows is b / damping in x. So for any b the residual for the
+// lambda that was asked for has (damping - lambda) |x| more, which is of the size of A's rounding errors as
+// long as Cholesky has not broken down. Over the lambda that was asked for, b - U^T z would be x damping /
+// lambda: right for what is orthogonal to the rows, but too long by that factor in their span, with a
+// residual as large as that. A caller whose b has nothing there may scale x so.
 HERON_API void woodbury_solve(Graph& graph, const Window& window, const Tensor& b, const Tensor& x,
                               const WoodburyOptions& options = {});
 
