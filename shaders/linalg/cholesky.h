@@ -12,6 +12,7 @@ const uint CHOLESKY_HAS_STATUS = 2;
 const uint CHOLESKY_HAS_JITTER = 4;
 const uint CHOLESKY_IS_BLOCK = 8;     // of a larger matrix; CPU drivers only
 const uint CHOLESKY_ONE_TRIANGLE = 16; // of W: what is on and above its diagonal
+const uint CHOLESKY_HAS_ACTIVE = 32;   // matrices whose word is 0 are left as they are
 
 const uint CHOLESKY_LARGEST_SMALL = 88; // rows whose triangle and diagonal fit 16 KiB
 const uint CHOLESKY_LARGEST_CPU = 128;  // rows that fit the memory of a CPU driver's subgroup
@@ -30,6 +31,7 @@ struct CholeskyJob {
     F32   jitter; // valid with CHOLESKY_HAS_JITTER
     F32   diagonal; // of the block; valid with CHOLESKY_IS_BLOCK, as what is named state
     U32   states;
+    U32   active_items; // valid with CHOLESKY_HAS_ACTIVE
     uint  n;
     uint  a_first; // element
     uint  a_stride;
@@ -56,6 +58,7 @@ struct CholeskyStartJob {
     F32  w;        // items of n rows of n elements
     F32  diagonal; // items of n elements
     U32  nonfinite; // for each item, zero before; then 1 where something is not finite
+    U32  active_items;
     uint n;
     uint a_stride;
     uint a_item;
@@ -72,6 +75,7 @@ struct CholeskyPanelJob {
     F32   l;
     F32   diagonal;
     U32   states;
+    U32   active_items;
     uint  n;
     uint  l_row; // elements from a row of the lower factor to the next, also where it is stored as its transpose
     uint  l_col;
@@ -84,7 +88,7 @@ struct CholeskyPanelJob {
     float relative;
     float tolerance;
     uint  groups; // workgroups of one item
-    uint  reserved;
+    uint  flags;
     uint  first_group;
 };
 
@@ -96,6 +100,7 @@ struct CholeskyFinishJob {
     U32   nonfinite; // for each item
     U32   status;
     F32   jitter;
+    U32   active_items;
     uint  n;
     uint  l_stride;
     uint  l_item;

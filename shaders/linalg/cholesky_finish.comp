@@ -7,6 +7,7 @@
 #include "linalg/status.h"
 #define JOB CholeskyFinishJob
 #include "core/kernel.glsl"
+#include "linalg/cholesky_active.glsl"
 
 layout(constant_id = SPEC_PER_THREAD) const uint PER_THREAD = 4;
 
@@ -28,6 +29,8 @@ void main() {
     bool upper = (flags & CHOLESKY_UPPER) != 0;
     uint item = group / groups;
     group -= item * groups;
+    if (is_inactive(j, item))
+        return;
 
     bool finite = nonfinite.v[item] == 0;
     uint used = 0; // the attempt that succeeded

@@ -26,10 +26,10 @@
 
 namespace heron {
 
-static_assert(sizeof(gpu::CholeskyJob) == 120);
-static_assert(sizeof(gpu::CholeskyStartJob) == 56);
-static_assert(sizeof(gpu::CholeskyPanelJob) == 88);
-static_assert(sizeof(gpu::CholeskyFinishJob) == 88);
+static_assert(sizeof(gpu::CholeskyJob) == 128);
+static_assert(sizeof(gpu::CholeskyStartJob) == 64);
+static_assert(sizeof(gpu::CholeskyPanelJob) == 96);
+static_assert(sizeof(gpu::CholeskyFinishJob) == 96);
 static_assert(sizeof(gpu::LogDeterminantJob) == 32);
 
 namespace {
@@ -111,6 +111,15 @@ void check(const Graph& graph, const Tensor& a, const Tensor& factor, const Chol
     if (options.status && used) check_no_overlap(who, "jitter_used", used, "status", options.status, graph);
 }
 
+// The matrices that are factored: all, or those of `active`. (Results of the others are read later.)
+Access written(const Tensor& active) { return active ? Access::read_write : Access::write; }
+template <class Job>
+void add_active(Job& job, std::vector<Operand>& operands, const Tensor& active) {
+    if (!active) return;
+    job.flags |= gpu::CHOLESKY_HAS_ACTIVE;
+    operands.push_back({offsetof(Job, active_items), active, Access::read});
+}
+
 // On CPU drivers one subgroup does a matrix, or a block, else one workgroup.
 Operation one_workgroup_operation(const Device& device, gpu::CholeskyJob& job, std::vector<Operand> operands,
                                   DType dtype, std::uint64_t items, const CholeskyOptions& options) {
@@ -129,7 +138,8 @@ Operation one_workgroup_operation(const Device& device, gpu::CholeskyJob& job, s
     return operation;
 }
 
-void add_small(Graph& graph, const Tensor& a, const Tensor& factor, const CholeskyOptions& options) {
+void add_small(Graph& graph, const Tensor& a, const Tensor& factor, const CholeskyOptions& options,
+               const Tensor& active) {
     gpu::CholeskyJob job{};
     job.n = narrow(a.rows());
     job.a_stride = narrow(a.stride());
@@ -139,11 +149,12 @@ void add_small(Graph& graph, const Tensor& a, const Tensor& factor, const Choles
     job.flags = flags_of(options);
     job.tolerance = pivot_tolerance(a.rows());
     std::vector<Operand> operands{{offsetof(gpu::CholeskyJob, a), a, Access::read},
-                                  {offsetof(gpu::CholeskyJob, l), factor, Access::write}};
+                                  {offsetof(gpu::CholeskyJob, l), factor, written(active)}};
     if (options.status)
-        operands.push_back({offsetof(gpu::CholeskyJob, status), options.status, Access::write});
+        operands.push_back({offsetof(gpu::CholeskyJob, status), options.status, written(active)});
     if (options.jitter_used)
-        operands.push_back({offsetof(gpu::CholeskyJob, jitter), options.jitter_used, Access::write});
+        operands.push_back({offsetof(gpu::CholeskyJob, jitter), options.jitter_used, written(active)});
+    add_active(job, operands, active);
     Operation operation =
         one_workgroup_operation(graph.device(), job, std::move(operands), a.dtype, a.batch(), options);
     operation.reason =
@@ -154,16 +165,19 @@ void add_small(Graph& graph, const Tensor& a, const Tensor& factor, const Choles
 // The blocked form: its temporaries, and the operations on them.
 class BlockedCholesky {
 public:
-    BlockedCholesky(Graph& graph, const Tensor& a, const Tensor& factor, const CholeskyOptions& options)
+    BlockedCholesky(Graph& graph, const Tensor& a, const Tensor& factor, const CholeskyOptions& options,
+                    const Tensor& active)
         : graph_(graph),
           a_(a),
           factor_(factor),
+          active_(active),
           options_(options),
           n_(a.rows()),
           items_(a.batch()),
           panels_(ceil_div(n_, kPanelWidth)),
           attempts_(options.jitter.retries + 1),
-          cpu_(cpu_subgroup(graph.device()) != 0),
+          // Not with `active`, which the products of its panels leave out and their divisions would not.
+          cpu_(cpu_subgroup(graph.device()) != 0 && !active),
           upper_(options.triangle == Triangle::upper) {
         w_ = graph.temporary(DType::f32, Shape{items_, n_, n_});
         diagonal_ = graph.temporary(DType::f32, Shape{items_, n_});
@@ -212,13 +226,14 @@ private:
         job.a_stride = narrow(a_.stride());
         job.a_item = item_stride(a_);
         job.flags = flags_of(options_) | (one_triangle ? gpu::CHOLESKY_ONE_TRIANGLE : 0);
+        std::vector<Operand> operands{
+            {offsetof(gpu::CholeskyStartJob, a), a_, Access::read},
+            {offsetof(gpu::CholeskyStartJob, w), w, Access::write},
+            {offsetof(gpu::CholeskyStartJob, diagonal), diagonal_, Access::write},
+            {offsetof(gpu::CholeskyStartJob, nonfinite), nonfinite_, Access::read_write}};
+        add_active(job, operands, active_);
         Operation operation =
-            make_operation(kStart, job,
-                           {{offsetof(gpu::CholeskyStartJob, a), a_, Access::read},
-                            {offsetof(gpu::CholeskyStartJob, w), w, Access::write},
-                            {offsetof(gpu::CholeskyStartJob, diagonal), diagonal_, Access::write},
-                            {offsetof(gpu::CholeskyStartJob, nonfinite), nonfinite_, Access::read_write}},
-                           items_ * side * (side + 1) / 2);
+            make_operation(kStart, job, std::move(operands), items_ * side * (side + 1) / 2);
         operation.bytes = static_cast<double>(a_.span_bytes() + w.span_bytes());
         add_operation(std::move(operation),
                       {{gpu::SPEC_THREADS, cpu_ ? 8u : 128u},
@@ -242,15 +257,14 @@ private:
         job.relative = options_.jitter.relative * power;
         job.tolerance = pivot_tolerance(n_);
         job.groups = narrow(std::max<std::uint64_t>(1, ceil_div(below, gpu::CHOLESKY_PANEL_ROWS)));
-        Operation operation =
-            make_operation(kPanel, job,
-                           {{offsetof(gpu::CholeskyPanelJob, w), w, Access::read},
-                            {offsetof(gpu::CholeskyPanelJob, l), factor_,
-                             begin == first ? Access::write : Access::read_write},
-                            {offsetof(gpu::CholeskyPanelJob, diagonal), diagonal_, Access::read},
-                            {offsetof(gpu::CholeskyPanelJob, states), states_,
-                             first == 0 && attempt == 0 ? Access::write : Access::read_write}},
-                           items_ * job.groups);
+        std::vector<Operand> operands{{offsetof(gpu::CholeskyPanelJob, w), w, Access::read},
+                                      {offsetof(gpu::CholeskyPanelJob, l), factor_,
+                                       begin == first ? written(active_) : Access::read_write},
+                                      {offsetof(gpu::CholeskyPanelJob, diagonal), diagonal_, Access::read},
+                                      {offsetof(gpu::CholeskyPanelJob, states), states_,
+                                       first == 0 && attempt == 0 ? Access::write : Access::read_write}};
+        add_active(job, operands, active_);
+        Operation operation = make_operation(kPanel, job, std::move(operands), items_ * job.groups);
         const double inner = static_cast<double>(first - begin) + kPanelWidth / 2.0;
         const double rows =
             static_cast<double>(below + kPanelWidth * job.groups) * static_cast<double>(items_);
@@ -339,6 +353,11 @@ private:
             const Tensor columns =
                 upper_ ? block(l, begin, end, width, rest) : block(l, end, begin, rest, width);
             const Tensor w = block(w_.batch_item(item), end, end, rest, rest);
+            if (active_) {
+                gemm_options.active = active_.reshape(Shape{items_});
+                gemm_options.active.byte_offset += item * sizeof(std::uint32_t);
+                gemm_options.active.shape = Shape{1};
+            }
             syrk(graph_, columns, w, w, gemm_options);
         }
     }
@@ -356,15 +375,16 @@ private:
         job.relative = options_.jitter.relative;
         job.groups = narrow(ceil_div(n_, rows_per_group));
         std::vector<Operand> operands{
-            {offsetof(gpu::CholeskyFinishJob, l), factor_, Access::write},
+            {offsetof(gpu::CholeskyFinishJob, l), factor_, written(active_)},
             {offsetof(gpu::CholeskyFinishJob, diagonal), diagonal_, Access::read},
             {offsetof(gpu::CholeskyFinishJob, states), states_, Access::read},
             {offsetof(gpu::CholeskyFinishJob, nonfinite), nonfinite_, Access::read}};
         if (options_.status)
-            operands.push_back({offsetof(gpu::CholeskyFinishJob, status), options_.status, Access::write});
+            operands.push_back({offsetof(gpu::CholeskyFinishJob, status), options_.status, written(active_)});
         if (options_.jitter_used)
             operands.push_back(
-                {offsetof(gpu::CholeskyFinishJob, jitter), options_.jitter_used, Access::write});
+                {offsetof(gpu::CholeskyFinishJob, jitter), options_.jitter_used, written(active_)});
+        add_active(job, operands, active_);
         Operation operation = make_operation(kFinish, job, std::move(operands), items_ * job.groups);
         operation.bytes = static_cast<double>(factor_.span_bytes()) / 2;
         add_operation(std::move(operation),
@@ -373,13 +393,27 @@ private:
     }
 
     Graph& graph_;
-    const Tensor a_, factor_;
+    const Tensor a_, factor_, active_;
     const CholeskyOptions& options_;
     const std::uint64_t n_, items_, panels_;
     const std::uint32_t attempts_;
     const bool cpu_, upper_;
     Tensor w_, diagonal_, states_, nonfinite_;
 };
+
+void add_factorisation(Graph& graph, const Tensor& a, const Tensor& factor, const CholeskyOptions& options,
+                       const Tensor& active) {
+    if (cholesky_fits_one_workgroup(graph.device(), a.rows(), options)) {
+        add_small(graph, a, factor, options, active);
+        return;
+    }
+    const Purpose purpose(
+        graph, "cholesky in panels: " + (options.one_workgroup
+                                             ? "above " + std::to_string(largest_small(graph.device())) +
+                                                   " rows, what one workgroup takes"
+                                             : std::string("one workgroup is switched off")));
+    BlockedCholesky(graph, a, factor, options, active).add();
+}
 
 }  // namespace
 
@@ -393,17 +427,12 @@ bool cholesky_fits_one_workgroup(const Device& device, std::uint64_t n, const Ch
 
 void cholesky(Graph& graph, const Tensor& a, const Tensor& factor, const CholeskyOptions& options) {
     check(graph, a, factor, options);
-    if (a.batch() == 0) return;
-    if (cholesky_fits_one_workgroup(graph.device(), a.rows(), options)) {
-        add_small(graph, a, factor, options);
-    } else {
-        const Purpose purpose(
-            graph, "cholesky in panels: " + (options.one_workgroup
-                                                 ? "above " + std::to_string(largest_small(graph.device())) +
-                                                       " rows, what one workgroup takes"
-                                                 : std::string("one workgroup is switched off")));
-        BlockedCholesky(graph, a, factor, options).add();
-    }
+    if (a.batch() > 0) add_factorisation(graph, a, factor, options, {});
+}
+
+void add_active_cholesky(Graph& graph, const Tensor& active, const Tensor& a, const Tensor& factor,
+                         const CholeskyOptions& options) {
+    add_factorisation(graph, a, factor, options, active);
 }
 
 void log_determinant(Graph& graph, const Tensor& factor, const Tensor& result, bool guarded) {
