@@ -25,8 +25,10 @@ const uint WOODBURY_HAS_EARLIER = 1024;
 const uint WOODBURY_HAS_C = 2048;
 const uint WOODBURY_AVERAGE = 4096;   // lambda is multiplied by the number of rows that are not zero
 const uint WOODBURY_DEVICE_LAMBDA = 8192;
+const uint WOODBURY_KEPT = 16384;     // the system and its factor are kept from step to step
 
 const uint WOODBURY_TILE = 8; // rows a workgroup multiplies
+const uint WOODBURY_SYSTEM_ROWS = 16; // rows of a system a workgroup makes
 
 // What is known of each system: words.
 const uint WOODBURY_EXPONENT = 0;
@@ -35,6 +37,14 @@ const uint WOODBURY_VERDICT = 2; // of STATUS_: OK and JITTERED are solved, the 
 const uint WOODBURY_REFINED = 3; // 1: refinement goes on
 const uint WOODBURY_COUNT = 4;   // float, what lambda was multiplied by
 const uint WOODBURY_INFO_WORDS = 5;
+
+// What is known of each kept factor: words (heron::WindowFactor::counts).
+const uint WOODBURY_KNOWN = 0;      // 1: it is the kept system's
+const uint WOODBURY_KNOWN_EXPONENT = 1;
+const uint WOODBURY_REPLACED = 2;   // rows, since it was made
+const uint WOODBURY_MADE = 3;       // how often
+const uint WOODBURY_BROKEN_DOWN = 4; // replacements that failed
+const uint WOODBURY_KEPT_WORDS = 5;
 
 // woodbury_max.comp: the largest |u| (bits of a float) of each chunk of each row; with WOODBURY_OWN_ROW, the next slot.
 struct WoodburyMaxJob {
@@ -149,6 +159,8 @@ struct WoodburySystemJob {
     F32   factors;
     U32   info;
     F32   device_lambda; // with WOODBURY_DEVICE_LAMBDA
+    U32   kept;          // with WOODBURY_KEPT, as the next one; then b is what it was before
+    U32   changes;       // for each row how many of its elements are not what they were, and the last of them
     uint  rows;
     uint  groups;
     float lambda;        // or a factor on the device's
@@ -157,7 +169,29 @@ struct WoodburySystemJob {
     uint  first_group;
 };
 
-// woodbury_solve.comp: q = B^-1 r, given the inverse of the Cholesky factor, and what becomes of the system.
+// woodbury_keep.comp: what becomes of kept factors.
+struct WoodburyKeepJob {
+    F32  b;
+    U32  changes;
+    U32  kept;
+    U32  info;
+    U32  row;         // the one that is replaced; beyond the last one for none
+    F32  column;      // of B, that takes its place
+    U32  replacement; // status
+    U32  anew;        // 1: the factor is made anew
+    U32  status;      // of that
+    F32  jitter;
+    uint rows;
+    uint mode;
+    uint reserved;
+    uint first_group;
+};
+const uint WOODBURY_KEEP_CHOOSE = 0; // row, column, anew, from what has changed
+const uint WOODBURY_KEEP_JUDGE = 1;  // anew, from what became of the replacement
+const uint WOODBURY_KEEP_NOTE = 2;   // whether there is a factor now
+
+// woodbury_solve.comp: q = B^-1 r, given the inverse of the Cholesky factor (with WOODBURY_KEPT the factor itself), and
+// what becomes of the system.
 struct WoodburySolveJob {
     F32  b;
     F32  inverse;

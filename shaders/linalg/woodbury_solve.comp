@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The small systems of gradient windows: q = B^-1 r = T^T (T r), T the inverse of B's Cholesky factor, one workgroup a
 // system. What r is depends on the mode (woodbury.h). Errors that an explicit inverse makes are what refinement
-// removes.
+// removes. With WOODBURY_KEPT `inverse` is the factor L itself, for which substitution is s^2: L h = r, L^T q = h.
 //
 // The first solution also decides what becomes of a system. Not positive definite, all jitter included: q = y, and the
 // result becomes U^T y, or b: the plain gradient. Not finite: zeros.
@@ -79,6 +79,31 @@ void main() {
     if (mode == WOODBURY_SOLVE_SUM || mode == WOODBURY_SOLVE_GIVEN || !solved) {
         for (uint i = t; i < rows; i += threads)
             q.v[first + min(i, last)] = verdict == STATUS_NONFINITE ? 0.0 : right[min(i, last)];
+    } else if ((flags & WOODBURY_KEPT) != 0) {
+        // A column at a time; nobody writes what is divided.
+        for (uint k = 0; k < rows; ++k) {
+            uint col = min(k, last);
+            float x = right[col] / inverse.v[(first + col) * rows + col];
+            for (uint i = col + 1 + t; i < rows; i += threads)
+                right[min(i, last)] -= inverse.v[(first + min(i, last)) * rows + col] * x;
+            if (t == 0)
+                half_way[col] = x;
+            barrier();
+        }
+        for (uint k = 0; k < rows; ++k) {
+            uint row = last - min(k, last);
+            float x = half_way[row] / inverse.v[(first + row) * rows + row];
+            for (uint i = t; i < row; i += threads)
+                half_way[min(i, last)] -= inverse.v[(first + row) * rows + min(i, last)] * x;
+            if (t == 0)
+                right[row] = x;
+            barrier();
+        }
+        for (uint i = t; i < rows; i += threads) {
+            uint row = first + min(i, last);
+            float before = mode == WOODBURY_SOLVE_REFINE ? q.v[row] : 0.0;
+            q.v[row] = before + right[min(i, last)];
+        }
     } else {
         for (uint i = t; i < rows; i += threads) {
             uint row = min(i, last);
@@ -108,6 +133,8 @@ void main() {
         uint row = first + min(i, last);
         float diagonal = b.v[row * rows + min(i, last)];
         float reciprocal_pivot = inverse.v[row * rows + min(i, last)];
+        if ((flags & WOODBURY_KEPT) != 0)
+            reciprocal_pivot = 1.0 / reciprocal_pivot;
         largest = max(largest, diagonal);
         most = max(most, diagonal > added ? reciprocal_pivot * reciprocal_pivot : 0.0);
     }

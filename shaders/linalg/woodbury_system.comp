@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The small system of gradient windows: B = U' U'^T + lambda' I with lambda' at least 4 eps tr(U' U'^T), below which it
-// would drown in the rounding errors of the Gram matrix; or B = U U^T + C. A workgroup does PER_THREAD rows, and finds
-// the scale for itself.
+// would drown in the rounding errors of the Gram matrix; or B = U U^T + C. A workgroup does WOODBURY_SYSTEM_ROWS rows,
+// and finds the scale for itself. A kept system tells what has changed in it: the scale stays where it can, and the
+// least lambda' is a power of two, lest every row changes them, and with them all elements.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #define REDUCE_WORKGROUP
@@ -11,9 +12,9 @@
 #include "core/kernel.glsl"
 #include "linalg/woodbury.glsl"
 
-layout(constant_id = SPEC_PER_THREAD) const uint PER_THREAD = 4;
-
 shared int largest;
+shared uint changed[WOODBURY_SYSTEM_ROWS];    // elements of each row
+shared uint changed_at[WOODBURY_SYSTEM_ROWS]; // the last of them
 
 void main() {
     if (nothing_to_do())
@@ -44,6 +45,10 @@ void main() {
 
     if (t == 0)
         largest = woodbury_exponent(sqrt(lambda));
+    for (uint r = t; r < WOODBURY_SYSTEM_ROWS; r += gl_WorkGroupSize.x) {
+        changed[r] = 0;
+        changed_at[r] = 0;
+    }
     barrier();
     int highest = -126;
     for (uint i = t; i < rows; i += gl_WorkGroupSize.x)
@@ -53,6 +58,13 @@ void main() {
     bool has_c = (p.jobs.job[j].flags & WOODBURY_HAS_C) != 0;
     F32 added = p.jobs.job[j].c;
     int e = has_c ? 0 : largest;
+    bool keeps = (p.jobs.job[j].flags & WOODBURY_KEPT) != 0;
+    if (keeps) {
+        U32 kept = p.jobs.job[j].kept;
+        int before = int(kept.v[item * WOODBURY_KEPT_WORDS + WOODBURY_KNOWN_EXPONENT]);
+        if (kept.v[item * WOODBURY_KEPT_WORDS + WOODBURY_KNOWN] != 0 && before >= e && before <= e + 4)
+            e = before;
+    }
     vec3 sums = vec3(0.0); // trace, rows that are not zero, elements of the diagonal that are not finite
     for (uint i = t; i < rows; i += gl_WorkGroupSize.x) {
         uint row = item * rows + min(i, rows - 1);
@@ -65,11 +77,13 @@ void main() {
     float rows_there = (p.jobs.job[j].flags & WOODBURY_AVERAGE) != 0 ? max(sums.y, 1.0) : 1.0;
     float wanted = rows_there * woodbury_scale(lambda, -2 * e);
     float least = 4.0 * 1.1920929e-7 * sums.x;
+    if (keeps && least > 0.0)
+        least = power_of_two(woodbury_exponent(least));
     bool raised = wanted < least && !has_c;
     float used = has_c ? 0.0 : raised ? least : wanted;
 
-    for (uint r = 0; r < PER_THREAD; ++r) {
-        uint row = group * PER_THREAD + r;
+    for (uint r = 0; r < WOODBURY_SYSTEM_ROWS; ++r) {
+        uint row = group * WOODBURY_SYSTEM_ROWS + r;
         uint end = row < rows ? rows : 0;
         int row_e = int(exponents.v[item * rows + min(row, rows - 1)]);
         for (uint i = t; i < end; i += gl_WorkGroupSize.x) {
@@ -78,10 +92,27 @@ void main() {
             float value = woodbury_scale(gram.v[at], row_e + int(exponents.v[item * rows + col]) - 2 * e);
             if (has_c)
                 value += added.v[at];
-            b.v[at] = row == col ? value + used : value;
+            if (row == col)
+                value += used;
+            if (keeps && floatBitsToUint(b.v[at]) != floatBitsToUint(value)) {
+                atomicAdd(changed[r], 1);
+                atomicMax(changed_at[r], col);
+            }
+            b.v[at] = value;
         }
         if (row < rows && t == 0)
             factors.v[item * rows + row] = power_of_two(clamp(normalized ? row_e - e : -e, -127, 126));
+    }
+    barrier();
+    if (keeps) {
+        U32 changes = p.jobs.job[j].changes;
+        for (uint r = t; r < WOODBURY_SYSTEM_ROWS; r += gl_WorkGroupSize.x) {
+            uint row = group * WOODBURY_SYSTEM_ROWS + r;
+            if (row < rows) {
+                changes.v[2 * (item * rows + row)] = changed[r];
+                changes.v[2 * (item * rows + row) + 1] = changed_at[r];
+            }
+        }
     }
     if (group == 0 && t == 0) {
         uint at = item * WOODBURY_INFO_WORDS;

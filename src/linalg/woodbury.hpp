@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The pieces of the Woodbury solves, one source file each: checks and windows (woodbury_window.cpp), passes
-// over long rows (woodbury_passes.cpp), range and subtractive solves (woodbury_solve.cpp), diagonal plus low
-// rank (woodbury_diagonal.cpp). The operations themselves are public: heron/linalg/woodbury.hpp.
+// over long rows (woodbury_passes.cpp), kept factors (woodbury_kept.cpp), range and subtractive solves
+// (woodbury_solve.cpp), diagonal plus low rank (woodbury_diagonal.cpp). The operations themselves are public:
+// heron/linalg/woodbury.hpp.
 #pragma once
 
 #include <cmath>
@@ -10,7 +11,9 @@
 #include <string_view>
 #include <vector>
 
+#include "heron/linalg/cholesky.hpp"
 #include "heron/linalg/woodbury.hpp"
+#include "linalg/checks.hpp"
 #include "linalg/integers.hpp"
 #include "linalg/woodbury.h"
 
@@ -63,9 +66,15 @@ public:
         float factor;
         Tensor device = {};
     };
+    struct System {
+        Tensor c, b, factors, info;
+        bool average_rows = false;
+        Tensor kept, changes;  // b is kept, with these words, and what has changed in it is told
+    };
     // b = U' U'^T + lambda' I, or U U^T + C.
-    void system(const Lambda& lambda, const Tensor& c, const Tensor& b, const Tensor& factors,
-                const Tensor& info, bool average_rows = false);
+    void system(const Lambda& lambda, const System& tensors);
+    // One step of what becomes of a kept factor, by its mode.
+    void keep_step(std::uint32_t mode, std::vector<Operand> operands);
     // One step on the small system, by its job's mode.
     void small_step(const gpu::WoodburySolveJob& job, std::vector<Operand> operands);
     struct Combine {
@@ -94,6 +103,19 @@ private:
     const bool guarded_, cpu_;
     const std::uint64_t items_, s_, d_, tiles_;
 };
+
+// --- woodbury_kept.cpp
+
+void check_kept(std::string_view who, const Graph& graph, const Window& window, const NamedTensor& given,
+                const Tensor& x, const WoodburyOptions& options);
+
+struct KeptSystem {
+    Tensor b, factor;  // matrices for each window
+    Tensor counts, changes, info;
+};
+// The factor after system(): as it is, with a row replaced, or made anew with `options`, whose status and
+// jitter are ok and 0 else.
+void add_kept_factor(WoodburyPasses& passes, const KeptSystem& kept, const CholeskyOptions& options);
 
 // --- woodbury_solve.cpp
 

@@ -193,7 +193,7 @@ void add_indefinite(Graph& graph, const DiagonalSystem& system, const ScaledSyst
     ldlt(graph, c, factor_c, {.status = status_c, .guarded = options.guarded});
     add_ldlt_inverse(graph, factor_c, inverse, options.guarded);
     passes.gram();
-    passes.system({1.0f}, inverse, b, factors, info);
+    passes.system({1.0f}, {.c = inverse, .b = b, .factors = factors, .info = info});
     ldlt(graph, b, factor_b, {.status = status_b, .guarded = options.guarded});
     const Tensor right = f32(column), z = f32(column), q = f32(Shape{items, s});
     using Job = gpu::WoodburySolveJob;

@@ -9,6 +9,7 @@
 #include "heron/spirv/woodbury_exponents.hpp"
 #include "heron/spirv/woodbury_gram.hpp"
 #include "heron/spirv/woodbury_gram_sum.hpp"
+#include "heron/spirv/woodbury_keep.hpp"
 #include "heron/spirv/woodbury_max.hpp"
 #include "heron/spirv/woodbury_row.hpp"
 #include "heron/spirv/woodbury_solve.hpp"
@@ -28,7 +29,8 @@ static_assert(sizeof(gpu::WoodburyGramSumJob) == 32);
 static_assert(sizeof(gpu::WoodburyStoreJob) == 80);
 static_assert(sizeof(gpu::WoodburyDotsJob) == 96);
 static_assert(sizeof(gpu::WoodburyRowJob) == 48);
-static_assert(sizeof(gpu::WoodburySystemJob) == 80);
+static_assert(sizeof(gpu::WoodburySystemJob) == 96);
+static_assert(sizeof(gpu::WoodburyKeepJob) == 96);
 static_assert(sizeof(gpu::WoodburySolveJob) == 112);
 static_assert(sizeof(gpu::WoodburyCombineJob) == 96);
 
@@ -44,6 +46,7 @@ constexpr KernelInfo kStore = make_kernel<gpu::WoodburyStoreJob>("woodbury_store
 constexpr KernelInfo kDots = make_kernel<gpu::WoodburyDotsJob>("woodbury_dots", spirv::woodbury_dots);
 constexpr KernelInfo kRow = make_kernel<gpu::WoodburyRowJob>("woodbury_row", spirv::woodbury_row);
 constexpr KernelInfo kSystem = make_kernel<gpu::WoodburySystemJob>("woodbury_system", spirv::woodbury_system);
+constexpr KernelInfo kKeep = make_kernel<gpu::WoodburyKeepJob>("woodbury_keep", spirv::woodbury_keep);
 constexpr KernelInfo kSolve = make_kernel<gpu::WoodburySolveJob>("woodbury_solve", spirv::woodbury_solve);
 constexpr KernelInfo kCombine =
     make_kernel<gpu::WoodburyCombineJob>("woodbury_combine", spirv::woodbury_combine);
@@ -217,28 +220,43 @@ void WoodburyPasses::push(const Tensor& g, const Tensor& slot, const Tensor& new
         over_words(s_ * (chunks() + 2), s_ * chunks()), "one workgroup for each window; the only one");
 }
 
-void WoodburyPasses::system(const Lambda& lambda, const Tensor& c, const Tensor& b, const Tensor& factors,
-                            const Tensor& info, bool average_rows) {
-    const std::uint32_t rows_per_group = 16;
+void WoodburyPasses::system(const Lambda& lambda, const System& tensors) {
     using Job = gpu::WoodburySystemJob;
+    const bool has_c = static_cast<bool>(tensors.c), keeps = static_cast<bool>(tensors.kept);
     Job job{};
     job.rows = narrow(s_);
-    job.groups = narrow(ceil_div(s_, rows_per_group));
+    job.groups = narrow(ceil_div(s_, gpu::WOODBURY_SYSTEM_ROWS));
     job.lambda = lambda.factor;
     job.lambda_item = lambda.device && lambda.device.shape.count() > 1 ? 1 : 0;
-    job.flags = flags() | (c ? gpu::WOODBURY_HAS_C : 0) | (average_rows ? gpu::WOODBURY_AVERAGE : 0) |
-                (lambda.device ? gpu::WOODBURY_DEVICE_LAMBDA : 0);
+    job.flags = flags() | (has_c ? gpu::WOODBURY_HAS_C : 0) |
+                (tensors.average_rows ? gpu::WOODBURY_AVERAGE : 0) |
+                (lambda.device ? gpu::WOODBURY_DEVICE_LAMBDA : 0) | (keeps ? gpu::WOODBURY_KEPT : 0);
     std::vector<Operand> operands{{offsetof(Job, gram), window_.gram, Access::read},
                                   {offsetof(Job, exponents), window_.exponents, Access::read},
-                                  {offsetof(Job, b), b, Access::write},
-                                  {offsetof(Job, factors), factors, Access::write},
-                                  {offsetof(Job, info), info, Access::write}};
-    if (c) operands.push_back({offsetof(Job, c), c, Access::read});
+                                  {offsetof(Job, b), tensors.b, keeps ? Access::read_write : Access::write},
+                                  {offsetof(Job, factors), tensors.factors, Access::write},
+                                  {offsetof(Job, info), tensors.info, Access::write}};
+    if (has_c) operands.push_back({offsetof(Job, c), tensors.c, Access::read});
     if (lambda.device) operands.push_back({offsetof(Job, device_lambda), lambda.device, Access::read});
+    if (keeps) {
+        operands.push_back({offsetof(Job, kept), tensors.kept, Access::read});
+        operands.push_back({offsetof(Job, changes), tensors.changes, Access::write});
+    }
     add(make_operation(kSystem, job, std::move(operands), items_ * job.groups),
-        {{gpu::SPEC_THREADS, threads()}, {gpu::SPEC_PER_THREAD, rows_per_group}},
-        over_words(s_ * (s_ * (c ? 3 : 2) + 2), s_ * s_ * (c ? 2 : 1)),
+        {{gpu::SPEC_THREADS, threads()}},
+        over_words(s_ * (s_ * (has_c || keeps ? 3 : 2) + 2), s_ * s_ * (has_c ? 2 : 1)),
         "16 rows of the small system a workgroup");
+}
+
+void WoodburyPasses::keep_step(std::uint32_t mode, std::vector<Operand> operands) {
+    gpu::WoodburyKeepJob job{};
+    job.rows = narrow(s_);
+    job.mode = mode;
+    const bool looks = mode == gpu::WOODBURY_KEEP_CHOOSE;
+    add(make_operation(kKeep, job, std::move(operands), items_),
+        {{gpu::SPEC_THREADS, looks && s_ > 64 ? 128 : threads()}},
+        over_words(gpu::WOODBURY_KEPT_WORDS + (looks ? 4 * s_ : 0), looks ? 3 * s_ : 1),
+        looks ? "what of the small system has changed" : "whether its factor is made anew");
 }
 
 void WoodburyPasses::small_step(const gpu::WoodburySolveJob& job, std::vector<Operand> operands) {

@@ -42,6 +42,8 @@ void check_solve(std::string_view who, const Graph& graph, const Window& window,
     check_status_tensor(who, graph, options.status, items,
                         {given, {"x", x}, {"damping", options.damping}, {"device_lambda", device_lambda}});
     if (options.status) check_apart(who, graph, "status", options.status, window);
+    const WindowFactor& kept = options.kept;
+    if (kept.factor || kept.system || kept.counts) check_kept(who, graph, window, given, x, options);
     if (!options.damping) return;
     check_apart(who, graph, "damping", options.damping, window);
     check_no_overlap(who, "damping", options.damping, given.name, given.tensor, graph);
@@ -52,10 +54,12 @@ void check_solve(std::string_view who, const Graph& graph, const Window& window,
 
 // What describe() says of every operation of a solve.
 std::string purpose_of(const char* form, const WoodburyOptions& options) {
-    return std::string(form) + (options.refinement == Refinement::never ? ", not refined"
-                                : options.refinement == Refinement::always
-                                    ? ", refined"
-                                    : ", refined where the small system is ill-conditioned");
+    return std::string(form) +
+           (options.refinement == Refinement::never ? ", not refined"
+            : options.refinement == Refinement::always
+                ? ", refined"
+                : ", refined where the small system is ill-conditioned") +
+           (options.kept.factor ? ", with a factor that is kept" : "");
 }
 
 class SmallSystem {
@@ -67,16 +71,22 @@ public:
         Graph& graph = passes.graph();
         const std::uint64_t items = passes.items(), s = passes.s();
         const Shape square{items, s, s};
-        b_ = graph.temporary(DType::f32, square);
+        const WindowFactor& kept = options.kept;
+        const bool keeps = static_cast<bool>(kept.factor);
+        b_ = keeps ? kept.system.reshape(square) : graph.temporary(DType::f32, square);
+        const Tensor factor = keeps ? kept.factor.reshape(square) : graph.temporary(DType::f32, square);
         factors = graph.temporary(DType::f32, Shape{items, s});
         info = graph.temporary(DType::u32, Shape{items, gpu::WOODBURY_INFO_WORDS});
         q = graph.temporary(DType::f32, Shape{items, s});
         const WoodburyPasses::Lambda lambda{(options.device_lambda ? 1.0f : options.lambda) / options.weight,
                                             options.device_lambda};
-        passes.system(lambda, {}, b_, factors, info, options.average_rows);
-
-        const Tensor factor = graph.temporary(DType::f32, square);
-        inverse_ = graph.temporary(DType::f32, square);
+        const Tensor changes = keeps ? graph.temporary(DType::u32, Shape{items, s, 2}) : Tensor{};
+        passes.system(lambda, {.b = b_,
+                               .factors = factors,
+                               .info = info,
+                               .average_rows = options.average_rows,
+                               .kept = kept.counts,
+                               .changes = changes});
         status_ = graph.temporary(DType::u32, Shape{items});
         jitter_ = graph.temporary(DType::f32, Shape{items});
         CholeskyOptions cholesky_options;
@@ -85,6 +95,12 @@ public:
         cholesky_options.status = status_;
         cholesky_options.jitter_used = jitter_;
         cholesky_options.guarded = options.guarded;
+        if (keeps) {
+            inverse_ = factor;
+            add_kept_factor(passes, {b_, factor, kept.counts, changes, info}, cholesky_options);
+            return;
+        }
+        inverse_ = graph.temporary(DType::f32, square);
         cholesky(graph, b_, factor, cholesky_options);
         TriangularInverseOptions inverse_options;
         inverse_options.guarded = options.guarded;
@@ -98,7 +114,8 @@ public:
         job.rows = narrow(passes_.s());
         job.chunks = narrow(passes_.chunks());
         job.mode = mode;
-        job.flags = extra_flags | (y ? gpu::WOODBURY_HAS_Y : 0);
+        job.flags =
+            extra_flags | (y ? gpu::WOODBURY_HAS_Y : 0) | (options_.kept.factor ? gpu::WOODBURY_KEPT : 0);
         job.weight = options_.weight;
         using Job = gpu::WoodburySolveJob;
         std::vector<Operand> operands{
@@ -137,7 +154,7 @@ private:
     WoodburyPasses& passes_;
     const WoodburyOptions& options_;
     const Tensor earlier_;
-    Tensor b_, inverse_, status_, jitter_;
+    Tensor b_, inverse_, status_, jitter_;  // inverse_ of the factor; where that is kept, the factor itself
 };
 
 }  // namespace

@@ -159,6 +159,8 @@ void compile_woodbury(const Device& device) {
             window_gram(w.graph, window);
             window_push(w.graph, window, w.tensor(dtype, {d}), w.tensor(DType::u32, {1}));
             woodbury_range(w.graph, window, floats({s}), floats({d}));
+            woodbury_range(w.graph, window, floats({s}), floats({d}),
+                           {.kept = {floats({s, s}), floats({s, s}), w.tensor(DType::u32, {5})}});
             woodbury_solve(w.graph, window, w.tensor(dtype, {d}), floats({d}));
             woodbury_diagonal(w.graph, floats({d}), w.tensor(dtype, {d, s}), floats({s, s}), floats({d}),
                               floats({d}), {.positive_definite = false});
