@@ -18,9 +18,9 @@ find_package(Threads REQUIRED)
 find_path(HERON_VULKAN_INCLUDE_DIR vulkan/vulkan_core.h)
 heron_need(HERON_VULKAN_INCLUDE_DIR "Vulkan headers, vulkan/vulkan_core.h" libvulkan-dev)
 
-# Debian's volk is two files without a CMake package.
-find_path(HERON_VOLK_INCLUDE_DIR NAMES volk.h PATH_SUFFIXES volk)
-find_file(HERON_VOLK_SOURCE NAMES volk.c HINTS ${HERON_VOLK_INCLUDE_DIR} PATH_SUFFIXES include volk)
+# Debian's volk is two files without a CMake package; the Vulkan SDK has them in a folder Volk.
+find_path(HERON_VOLK_INCLUDE_DIR NAMES volk.h PATH_SUFFIXES volk Volk)
+find_file(HERON_VOLK_SOURCE NAMES volk.c HINTS ${HERON_VOLK_INCLUDE_DIR} PATH_SUFFIXES include volk Volk include/Volk)
 heron_need(HERON_VOLK_INCLUDE_DIR "volk.h" libvulkan-volk-dev)
 heron_need(HERON_VOLK_SOURCE "volk.c" libvulkan-volk-dev)
 
@@ -60,6 +60,18 @@ if(HERON_MISSING)
     list(JOIN HERON_MISSING_PACKAGES " " HERON_MISSING_PACKAGES)
     message(FATAL_ERROR "Heron cannot be built, these are missing:${HERON_MISSING}\n"
         "On Debian:  apt install ${HERON_MISSING_PACKAGES}")
+endif()
+
+# Where a host keeps headers of libraries, it keeps its C library's, which a cross compiler would take for its own.
+if(CMAKE_CROSSCOMPILING)
+    get_target_property(heron_json_include nlohmann_json::nlohmann_json INTERFACE_INCLUDE_DIRECTORIES)
+    foreach(folder IN LISTS HERON_VULKAN_INCLUDE_DIR HERON_VOLK_INCLUDE_DIR heron_json_include)
+        if(folder STREQUAL "/usr/include" AND NOT folder IN_LIST CMAKE_CXX_IMPLICIT_INCLUDE_DIRECTORIES)
+            message(FATAL_ERROR "Heron is compiled for ${CMAKE_SYSTEM_NAME}, but headers were found in this machine's "
+                "${folder}: put volk.h, volk.c and nlohmann-json into a folder of their own, and name that in "
+                "CMAKE_PREFIX_PATH")
+        endif()
+    endforeach()
 endif()
 
 # --- What newer toolchains add. Each is needed twice: the compiler must know the GLSL extension, the headers the structs.

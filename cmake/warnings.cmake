@@ -18,6 +18,9 @@ function(heron_target_defaults target)
         VISIBILITY_INLINES_HIDDEN ON
         POSITION_INDEPENDENT_CODE ON) # a static heron may end up in somebody's plug-in
     target_compile_features(${target} PRIVATE cxx_std_20)
+    if(WIN32) # windows.h defines max and min otherwise
+        target_compile_definitions(${target} PRIVATE NOMINMAX WIN32_LEAN_AND_MEAN)
+    endif()
     if(MSVC)
         target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:/W4>)
     else()

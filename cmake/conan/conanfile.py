@@ -8,6 +8,8 @@ from conan.tools.build import check_min_cppstd, stdcpp_library
 from conan.tools.cmake import CMake, CMakeDeps, CMakeToolchain, cmake_layout
 from conan.tools.files import copy, load
 
+required_conan_version = ">=2.1"
+
 
 class HeronConan(ConanFile):
     name = "heron"
@@ -38,13 +40,15 @@ class HeronConan(ConanFile):
         check_min_cppstd(self, 20)
 
     def requirements(self):
-        self.requires("vulkan-headers/[>=1.3.239]", transitive_headers=True)
-        self.requires("volk/[>=1.3.239]")
-        self.requires("nlohmann_json/[>=3.11]")
+        # It brings the Vulkan headers of its own version, which Heron's headers include. Its sources are compiled into
+        # Heron, under other names: nobody links it.
+        self.requires("volk/[>=1.3.239 <2]", transitive_headers=True, libs=False)
+        self.requires("nlohmann_json/[>=3.11 <4]")
 
     def build_requirements(self):
-        self.tool_requires("glslang/[>=12]")
-        self.tool_requires("spirv-tools/[>=1.3.239]")
+        # ConanCenter numbers them as the Vulkan SDK does; versions of 11 and 2021 there are older.
+        self.tool_requires("glslang/[>=1.3.239 <2]")
+        self.tool_requires("spirv-tools/[>=1.3.239 <2]")
 
     def generate(self):
         CMakeDeps(self).generate()
@@ -52,7 +56,7 @@ class HeronConan(ConanFile):
         for part in ("TESTS", "SAMPLES", "BENCH"):
             toolchain.cache_variables[f"HERON_BUILD_{part}"] = False
         for dependency in ("vulkan-headers", "volk"):
-            include = self.dependencies[dependency].cpp_info.includedirs[0]
+            include = self.dependencies[dependency].cpp_info.aggregated_components().includedirs[0]
             toolchain.cache_variables[f"HERON_{dependency.split('-')[0].upper()}_INCLUDE_DIR"] = include
         toolchain.generate()
 
