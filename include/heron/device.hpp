@@ -147,6 +147,9 @@ struct AdoptedDevice {
     VkInstance instance = VK_NULL_HANDLE;
     VkPhysicalDevice physical_device = VK_NULL_HANDLE;
     VkDevice device = VK_NULL_HANDLE;
+    // Of the queues that execute what Heron records; it must have compute. Heron's own arenas make buffers of
+    // sharing mode EXCLUSIVE, for this family alone: a plan that several families execute takes its memory
+    // from DeviceOptions::memory or Plan::bind(), CONCURRENT for all of them.
     std::uint32_t queue_family = 0;
     // Optional: without it Heron submits nothing by itself, so record_initialize(), record() and
     // SubmitInfo::submit remain, but no Plan::initialize(), save(), load(), read_state(), checkpoints, and no

@@ -59,6 +59,9 @@ typedef struct heron_adopted_device {
     VkInstance instance;
     VkPhysicalDevice physical_device;
     VkDevice device;
+    // Of the queues that execute what Heron records; it must have compute. Heron's own arenas make buffers of
+    // sharing mode EXCLUSIVE, for this family alone: a plan that several families execute takes its memory from
+    // heron_device_options.memory or heron_plan_bind(), CONCURRENT for all of them.
     uint32_t queue_family;
     // May be VK_NULL_HANDLE: then Heron submits nothing by itself, so that heron_plan_record_initialize(),
     // heron_plan_record() and heron_submit_info.submit remain, but no heron_plan_initialize(), files, states, and
