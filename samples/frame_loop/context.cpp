@@ -47,7 +47,8 @@ VkBool32 VKAPI_PTR Context::on_message(VkDebugUtilsMessageSeverityFlagBitsEXT,
     return VK_FALSE;
 }
 
-Context::Context(std::uint32_t physical_device_index, bool validation) : get_(samples::open_vulkan()) {
+Context::Context(PFN_vkGetInstanceProcAddr get, std::uint32_t physical_device_index, bool validation)
+    : get_(get) {
     create_instance(validation);
     const auto& fi = instance_functions_ = samples::InstanceFunctions(get_, instance_);
     std::uint32_t count = 0;

@@ -26,9 +26,9 @@ struct Timeline {
 
 class Context {
 public:
-    // Throws samples::BadInput where the device has no graphics queue, or validation is wanted and the layer
-    // is not installed.
-    Context(std::uint32_t physical_device_index, bool validation);
+    // `get`: of samples::open_vulkan(), but for tests. Throws samples::BadInput where the device has no
+    // graphics queue, or validation is wanted and the layer is not installed.
+    Context(PFN_vkGetInstanceProcAddr get, std::uint32_t physical_device_index, bool validation);
     Context(const Context&) = delete;
     Context& operator=(const Context&) = delete;
     ~Context();

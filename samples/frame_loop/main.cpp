@@ -93,7 +93,7 @@ int run(const Options& options) {
     const std::uint32_t index = samples::create_device(options.device).info().index;
 
     const HostAllocator host;
-    const Context context(index, options.validation);
+    const Context context(samples::open_vulkan(), index, options.validation);
     std::vector<LoopResult> results;
     std::string head;
     {
