@@ -19,5 +19,11 @@ need() {
         --no-install-recommends "${@:2}"; } >"$log" 2>&1 || { tail -n 40 "$log" && return 1; }
 }
 
+# lavapipe_only: programs see Mesa's CPU driver alone, where what is looked for is on the host's side.
+lavapipe_only() {
+    VK_DRIVER_FILES=$(find /usr/share/vulkan/icd.d -name 'lvp_icd*64*.json' -o -name 'lvp_icd.json' | head -n 1)
+    export VK_DRIVER_FILES
+}
+
 # cpp_files: the project's own C++ files.
 cpp_files() { git ls-files '*.cpp' '*.hpp'; }

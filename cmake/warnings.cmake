@@ -4,6 +4,10 @@
 if(HERON_SANITIZE)
     string(REPLACE ";" "," heron_sanitizers "${HERON_SANITIZE}")
     string(REPLACE "+" "," heron_sanitizers "${heron_sanitizers}")
+    if(heron_sanitizers MATCHES "thread" AND heron_sanitizers MATCHES "address|leak|memory")
+        message(FATAL_ERROR "HERON_SANITIZE=${HERON_SANITIZE}: thread does not go together with address, leak or "
+            "memory; give it a build of its own")
+    endif()
     # For the whole project: a program of which only a part is instrumented does not link. Lines are enough for a stack.
     add_compile_options(-fsanitize=${heron_sanitizers} -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g1)
     add_link_options(-fsanitize=${heron_sanitizers})

@@ -11,12 +11,13 @@ Usage: tests/run.sh [options] [-- CMake arguments]
   device found: the real GPUs, Mesa's lavapipe and SwiftShader.
 
   --label REGEX     only tests with such a label: unit, device, golden, slow, sample, engine, c_api, fuzz,
-                    package
+                    package, threads
   --exclude REGEX   no tests with such a label
+  --target NAME     build only this: a test, or thread_tests, which are all with the label threads
   --build-dir DIR   where to build (default: build/tests, or build/tests-debug, ...)
   --jobs N          parallel compilers and tests (default: number of processors)
   --debug           Debug instead of Release
-  --sanitize LIST   sanitizers, e.g. address,undefined; implies --debug
+  --sanitize LIST   sanitizers, e.g. address,undefined, or thread in a build of its own; implies --debug
   --werror          warnings are errors
   --no-install      never install, never download: fail or do without
   --install-only    stop after the installation
@@ -37,12 +38,14 @@ fail() {
 }
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-label='' exclude='' build='' jobs=$(nproc 2>/dev/null || echo 2) type=Release sanitize='' werror=OFF install=1 install_only=0 cpu_only=0
+label='' exclude='' target=all build='' jobs=$(nproc 2>/dev/null || echo 2) type=Release sanitize='' werror=OFF
+install=1 install_only=0 cpu_only=0
 while [ $# -gt 0 ]; do
     case $1 in
-    --label | --exclude | --build-dir | --jobs | --sanitize) [ $# -ge 2 ] || fail "$1 needs a value" ;;&
+    --label | --exclude | --target | --build-dir | --jobs | --sanitize) [ $# -ge 2 ] || fail "$1 needs a value" ;;&
     --label) label=$2 && shift ;;
     --exclude) exclude=$2 && shift ;;
+    --target) target=$2 && shift ;;
     --build-dir) build=$2 && shift ;;
     --jobs) jobs=$2 && shift ;;
     --sanitize) sanitize=${2//,/;} type=Debug && shift ;;
@@ -195,6 +198,7 @@ list_drivers
 export HERON_GOLDEN_DIR=${HERON_GOLDEN_DIR:-$root/tests/golden/data}
 export LSAN_OPTIONS=${LSAN_OPTIONS:-suppressions=$root/tests/support/lsan.supp:print_suppressions=0}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
+export TSAN_OPTIONS=${TSAN_OPTIONS:-suppressions=$root/tests/support/tsan.supp:second_deadlock_stack=1}
 
 launcher=()
 if command -v ccache >/dev/null; then
@@ -212,9 +216,9 @@ rm -f "$configure_log"
 
 say "building ($jobs jobs)"
 if [ -t 1 ]; then
-    cmake --build "$build" --parallel "$jobs" || fail "the build failed"
+    cmake --build "$build" --parallel "$jobs" --target "$target" || fail "the build failed"
 else
-    quietly "the build" cmake --build "$build" --parallel "$jobs"
+    quietly "the build" cmake --build "$build" --parallel "$jobs" --target "$target"
 fi
 
 # A driver that the loader cannot use vanishes without a word, and its tests with it: show who is there.
