@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "decay.h"
+#include "every_device.hpp"
 #include "heron/spirv/decay.hpp"
 
 namespace {
@@ -28,10 +29,7 @@ void add_decay(heron::Graph& graph, const heron::Tensor& x, std::uint32_t count,
     graph.add(std::move(operation));
 }
 
-}  // namespace
-
-int main() {
-    const heron::Device device = heron::Device::create();
+bool works(const heron::Device& device) {
     heron::Graph graph(device);
     // Powers of two, so that every product is exact.
     const std::vector<std::uint32_t> counts{1, 63, 64, 1000};
@@ -58,5 +56,9 @@ int main() {
             if (values[i] != factors[t] * factors[t] * static_cast<float>(i + 1)) ++wrong;
     }
     std::printf("%d wrong\n", wrong);
-    return wrong == 0 ? 0 : 1;
+    return wrong == 0;
 }
+
+}  // namespace
+
+int main() { return on_every_device(works); }
