@@ -2,8 +2,7 @@
 // Everything of the C API (C11). What it offers is the C++ API's: devices, buffers, every optimizer, groups and
 // routing, schedules, plans, states, checkpoints, files of tensors, rules of step lengths and dampings, errors and
 // logs. In C++ only are, because they take a graph of one's own operations, whose recipes and kernels are C++:
-// heron/graph.hpp, linalg.hpp, curvature.hpp, aggregate.hpp, evolution.hpp and the steps of newton.hpp; and, because
-// their callbacks throw, streams of tensors (stream_safetensors() and FillChunk of heron/state.hpp).
+// heron/graph.hpp, linalg.hpp, curvature.hpp, aggregate.hpp, evolution.hpp and the steps of newton.hpp.
 //
 //   heron_muon_options options;
 //   heron_muon_options_init(&options);        // all defaults

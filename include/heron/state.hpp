@@ -130,7 +130,7 @@ struct FileTensorSource {
 };
 
 struct SafetensorsWriteOptions {
-    std::uint64_t chunk_bytes = 4 << 20;  // multiple of 8; the longest chunk asked of a FillChunk
+    std::uint64_t chunk_bytes = 4 << 20;  // multiple of 8; the longest chunk that a fill is asked for
     // Wait until the file has reached the disk; false survives a killed process, not a power cut.
     bool sync = true;
 };

@@ -49,8 +49,8 @@ BY_HAND = {
 }
 # Options of operations of graphs, in headers that the C API has for something else.
 GRAPH_OPTIONS = ["GaussNewtonOptions", "AverageDirectionOptions", "NewtonUpdateOptions", "DampedStepOptions"]
-# Fields that have no meaning outside of a graph of one's own, or without callbacks that only C++ has.
-SKIPPED = {("PolarOptions", "status"), ("PolarOptions", "guarded"), ("SafetensorsWriteOptions", "chunk_bytes")}
+# Fields that have no meaning outside of a graph of one's own.
+SKIPPED = {("PolarOptions", "status"), ("PolarOptions", "guarded")}
 # Static functions of options that are not named sets of these options.
 NOT_PRESETS = {("Dion2Options", "dion_polar")}  # what heron_dion2_options_init() sets
 # Optimizers whose constructor takes more than a device and options.
@@ -92,7 +92,6 @@ CALLED = {
     "SafetensorsReader::tensors": "heron_safetensors_reader_tensor",
     "SafetensorsReader::tensor": "heron_safetensors_reader_find",  # NULL in place of an exception
     "SafetensorsReader::read": ("heron_safetensors_reader_read", "heron_safetensors_reader_read_part"),
-    "stream_safetensors": None,  # into streams of C++; heron_write_safetensors() writes files
     "file_dtype": None,  # four of the numbers
     "to_string": None,  # of enumerators, which C has as numbers; heron_result_text() for those of errors
     "bytes_of": None,  # 1, 2, 4 or 8

@@ -50,9 +50,30 @@ heron_result read_scalar(Value* value, const Load& load) {
 
 FileTensorSource read_source(const heron_file_tensor_source& c) {
     const std::span<const std::uint64_t> shape = need_list(c.shape, c.rank, "heron_file_tensor_source.shape");
-    return FileTensorSource::borrow(std::string(need_text(c.name, "heron_file_tensor_source.name")),
-                                    enum_of<FileDType>(c.dtype), {shape.begin(), shape.end()},
-                                    need_bytes(c.data, c.bytes, "heron_file_tensor_source.data"));
+    std::string name(need_text(c.name, "heron_file_tensor_source.name"));
+    if (c.fill == nullptr)
+        return FileTensorSource::borrow(std::move(name), enum_of<FileDType>(c.dtype),
+                                        {shape.begin(), shape.end()},
+                                        need_bytes(c.data, c.bytes, "heron_file_tensor_source.data"));
+    if (c.data != nullptr || c.bytes != 0)
+        refuse(name + ": heron_file_tensor_source has data or bytes beside fill; give the one or the other");
+    FileTensorSource read;
+    read.dtype = enum_of<FileDType>(c.dtype);
+    read.shape.assign(shape.begin(), shape.end());
+    read.fill = [fill = c.fill, user = c.fill_user, name](std::uint64_t offset, std::span<std::byte> chunk) {
+        if (!fill(user, offset, chunk.data(), chunk.size()))
+            throw Error(ErrorCode::io, name + ": heron_file_tensor_source.fill gave up at byte " +
+                                           std::to_string(offset) + "; the old file is untouched");
+    };
+    read.name = std::move(name);
+    return read;
+}
+
+std::vector<FileTensorSource> read_sources(const heron_file_tensor_source* tensors, std::uint32_t count) {
+    std::vector<FileTensorSource> sources;
+    for (const heron_file_tensor_source& tensor : need_list(tensors, count, "tensors"))
+        sources.push_back(read_source(tensor));
+    return sources;
 }
 
 }  // namespace
@@ -143,10 +164,22 @@ heron_result heron_write_safetensors(const char* path, const heron_file_tensor_s
                                      uint32_t metadata_count,
                                      const heron_safetensors_write_options* options) {
     return guarded([&] {
-        std::vector<FileTensorSource> sources;
-        for (const heron_file_tensor_source& tensor : need_list(tensors, tensor_count, "tensors"))
-            sources.push_back(read_source(tensor));
-        write_safetensors(path_of(path), sources, read_metadata(metadata, metadata_count),
-                          read_options(options));
+        write_safetensors(path_of(path), read_sources(tensors, tensor_count),
+                          read_metadata(metadata, metadata_count), read_options(options));
+    });
+}
+heron_result heron_stream_safetensors(bool (*sink)(void* user, const void* data, size_t bytes), void* user,
+                                      const heron_file_tensor_source* tensors, uint32_t tensor_count,
+                                      const heron_metadata_entry* metadata, uint32_t metadata_count,
+                                      const heron_safetensors_write_options* options) {
+    return guarded([&] {
+        if (sink == nullptr) refuse("sink is NULL");
+        const auto give = [&](std::span<const std::byte> piece) {
+            if (!sink(user, piece.data(), piece.size()))
+                throw Error(ErrorCode::io, "heron_stream_safetensors: sink gave up on a piece of " +
+                                               std::to_string(piece.size()) + " bytes");
+        };
+        stream_safetensors(give, read_sources(tensors, tensor_count), read_metadata(metadata, metadata_count),
+                           read_options(options));
     });
 }

@@ -124,6 +124,85 @@ TEST_F(CState, MisfitsAreRefusedAndChangeNothing) {
     heron_safetensors_reader_destroy(refused);
 }
 
+// A ramp that is computed while it is written, as if it came from somewhere else.
+struct Ramp {
+    std::vector<std::uint64_t> offsets;
+    std::uint64_t end = ~std::uint64_t{0};  // from which byte on it fails
+
+    static bool fill(void* self, std::uint64_t offset, void* chunk, std::size_t bytes) {
+        auto& ramp = *static_cast<Ramp*>(self);
+        ramp.offsets.push_back(offset);
+        if (offset >= ramp.end) return false;
+        for (std::size_t at = 0; at < bytes; at += sizeof(float)) {
+            const auto value = static_cast<float>((offset + at) / sizeof(float));
+            std::memcpy(static_cast<char*>(chunk) + at, &value, sizeof value);
+        }
+        return true;
+    }
+};
+
+TEST_F(CState, TensorsMayBeFilledChunkByChunk) {
+    constexpr std::uint64_t kCount = 100;
+    heron_safetensors_write_options options;
+    ASSERT_EQ(heron_safetensors_write_options_init(&options), HERON_SUCCESS);
+    EXPECT_EQ(options.chunk_bytes, SafetensorsWriteOptions{}.chunk_bytes);
+    options.chunk_bytes = 64;
+    Ramp ramp;
+    heron_file_tensor_source source{};
+    source.name = "ramp";
+    source.dtype = HERON_FILE_DTYPE_F32;
+    source.rank = 1;
+    source.shape = &kCount;
+    source.fill = Ramp::fill;
+    source.fill_user = &ramp;
+    const auto write = [&] {
+        return heron_write_safetensors(path_.c_str(), &source, 1, nullptr, 0, &options);
+    };
+
+    ramp.end = 128;
+    EXPECT_EQ(write(), HERON_ERROR_IO);
+    EXPECT_NE(std::string(heron_last_error()).find("ramp: "), std::string::npos) << heron_last_error();
+    EXPECT_EQ(ramp.offsets, (std::vector<std::uint64_t>{0, 64, 128}));
+    EXPECT_EQ(SafetensorsReader(std::filesystem::path(path_)).tensors().size(), 2u) << "the old file";
+
+    ramp = {};
+    source.data = kMatrix.data();
+    EXPECT_EQ(write(), HERON_ERROR_INVALID_ARGUMENT);
+    source.data = nullptr;
+    EXPECT_EQ(ramp.offsets.size(), 0u);
+
+    ASSERT_EQ(write(), HERON_SUCCESS) << heron_last_error();
+    EXPECT_EQ(ramp.offsets, (std::vector<std::uint64_t>{0, 64, 128, 192, 256, 320, 384}));
+    const std::vector<float> values = SafetensorsReader(std::filesystem::path(path_)).read_f32("ramp");
+    ASSERT_EQ(values.size(), kCount);
+    for (std::size_t i = 0; i < kCount; ++i) EXPECT_EQ(values[i], static_cast<float>(i));
+}
+
+TEST_F(CState, StreamsHaveTheBytesOfFiles) {
+    const heron_file_tensor_source sources[] = {
+        {"fc.bias", HERON_FILE_DTYPE_I64, 0, nullptr, kStep.data(), sizeof kStep},
+        {"b", HERON_FILE_DTYPE_I64, 0, nullptr, kStep.data(), sizeof kStep}};
+    const heron_metadata_entry note = {"note", "streamed"};
+    ASSERT_EQ(heron_write_safetensors(path_.c_str(), sources, 2, &note, 1, nullptr), HERON_SUCCESS);
+    std::ifstream file(path_, std::ios::binary);
+    const std::string expected{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+
+    std::string streamed;
+    const auto append = [](void* user, const void* data, std::size_t bytes) {
+        static_cast<std::string*>(user)->append(static_cast<const char*>(data), bytes);
+        return true;
+    };
+    ASSERT_EQ(heron_stream_safetensors(append, &streamed, sources, 2, &note, 1, nullptr), HERON_SUCCESS)
+        << heron_last_error();
+    EXPECT_EQ(streamed, expected);
+
+    const auto full = [](void*, const void*, std::size_t) { return false; };
+    EXPECT_EQ(heron_stream_safetensors(full, nullptr, sources, 2, &note, 1, nullptr), HERON_ERROR_IO);
+    EXPECT_NE(std::string(heron_last_error()).find("sink"), std::string::npos) << heron_last_error();
+    EXPECT_EQ(heron_stream_safetensors(nullptr, nullptr, sources, 2, &note, 1, nullptr),
+              HERON_ERROR_INVALID_ARGUMENT);
+}
+
 TEST_F(CState, FilesInMemoryAreReadUnderTheirLabel) {
     std::ifstream file(path_, std::ios::binary);
     const std::string bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};

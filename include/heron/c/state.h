@@ -83,6 +83,12 @@ typedef struct heron_file_tensor_source {
     const uint64_t* shape;  // `rank` extents, outermost first
     const void* data;       // row-major and little-endian
     size_t bytes;           // what dtype and shape make (HERON_ERROR_INVALID_ARGUMENT)
+    // Not NULL, in the place of data and bytes: for tensors that are not in host memory as a whole. Puts the
+    // tensor's bytes from `offset` into `chunk`, `bytes` of them. Called from the thread that writes, with ascending
+    // offsets, multiples of heron_safetensors_write_options.chunk_bytes. False ends the call (HERON_ERROR_IO), and
+    // leaves the old file as it was.
+    bool (*fill)(void* user, uint64_t offset, void* chunk, size_t bytes);
+    void* fill_user;  // passed to it
 } heron_file_tensor_source;
 
 // Writes `path` so that at every moment, whatever ends the process, it is the old file or the new one,
@@ -93,6 +99,12 @@ HERON_API heron_result heron_write_safetensors(const char* path, const heron_fil
                                                uint32_t tensor_count, const heron_metadata_entry* metadata,
                                                uint32_t metadata_count,
                                                const heron_safetensors_write_options* options);
+// Gives the same bytes to `sink`, piece by piece in order: for archives, networks, memory. False from it ends the call
+// (HERON_ERROR_IO). `user` is passed to it.
+HERON_API heron_result heron_stream_safetensors(bool (*sink)(void* user, const void* data, size_t bytes), void* user,
+                                                const heron_file_tensor_source* tensors, uint32_t tensor_count,
+                                                const heron_metadata_entry* metadata, uint32_t metadata_count,
+                                                const heron_safetensors_write_options* options);
 
 #ifdef __cplusplus
 }

@@ -586,6 +586,7 @@ static inline heron_result heron_safetensors_limits_init(heron_safetensors_limit
 
 typedef struct heron_safetensors_write_options {
     heron_struct header;  // by heron_safetensors_write_options_init()
+    uint64_t chunk_bytes;  // = 4 << 20; multiple of 8; the longest chunk that a fill is asked for
     // = true; Wait until the file has reached the disk; false survives a killed process, not a power cut.
     bool sync;
 } heron_safetensors_write_options;
