@@ -25,5 +25,8 @@ lavapipe_only() {
     export VK_DRIVER_FILES
 }
 
+# shader_targets: of what `ninja -t targets all` lists, the targets that make shaders.
+shader_targets() { grep -oE '^[a-z_0-9]+_shaders_[0-9a-f]{8}' | sort -u; }
+
 # cpp_files: the project's own C++ files.
 cpp_files() { git ls-files '*.cpp' '*.hpp'; }
