@@ -147,10 +147,11 @@ struct AdoptedDevice {
     VkInstance instance = VK_NULL_HANDLE;
     VkPhysicalDevice physical_device = VK_NULL_HANDLE;
     VkDevice device = VK_NULL_HANDLE;
-    // Of the queues that execute what Heron records; it must have compute. Heron's own arenas make buffers of
-    // sharing mode EXCLUSIVE, for this family alone: a plan that several families execute takes its memory
-    // from DeviceOptions::memory or Plan::bind(), CONCURRENT for all of them.
-    std::uint32_t queue_family = 0;
+    std::uint32_t queue_family = 0;  // of the queues that execute what Heron records; it must have compute
+    // Others that execute plans, too, such as graphics beside async compute: the buffers of Heron's arenas
+    // are CONCURRENT for all of them. Without any they are EXCLUSIVE, for queue_family. (Memory of callbacks
+    // and of Plan::bind() is as the caller makes it.)
+    std::span<const std::uint32_t> other_queue_families;
     // Optional: without it Heron submits nothing by itself, so record_initialize(), record() and
     // SubmitInfo::submit remain, but no Plan::initialize(), save(), load(), read_state(), checkpoints, and no
     // Buffer::read() or write() of memory that the host does not see. For these, give a queue, and lock_queue

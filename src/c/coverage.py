@@ -38,8 +38,8 @@ BY_HAND = {
     "MemoryCallbacks": "allocate free",
     "DeviceOptions": "select disable log memory allocator pipeline_cache get_instance_proc_addr instance_layers "
                      "instance_extensions debug_names header_major header_minor",
-    "AdoptedDevice": "get_instance_proc_addr instance physical_device device queue_family queue api_version "
-                     "enabled_features enabled_extensions pipeline_cache lock_queue unlock_queue",
+    "AdoptedDevice": "get_instance_proc_addr instance physical_device device queue_family other_queue_families queue "
+                     "api_version enabled_features enabled_extensions pipeline_cache lock_queue unlock_queue",
     "SubmitInfo": "wait signal submit",
     "DispatchTiming": "stage kernel ns",
     "Route": "name role matrix reason warning",

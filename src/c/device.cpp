@@ -77,6 +77,8 @@ AdoptedDevice read_adopted(const heron_adopted_device* handles) {
     read.physical_device = c.physical_device;
     read.device = c.device;
     read.queue_family = c.queue_family;
+    read.other_queue_families =
+        need_list(c.other_queue_families, c.other_queue_family_count, "other_queue_families");
     read.queue = c.queue;
     read.api_version = c.api_version;
     read.enabled_features = c.enabled_features;

@@ -34,6 +34,8 @@ struct Device::Impl {
     VkDevice device = VK_NULL_HANDLE;
     VkQueue queue = VK_NULL_HANDLE;
     std::uint32_t queue_family = 0;
+    // That share Heron's buffers, queue_family among them; empty for a device of Heron's own.
+    std::vector<std::uint32_t> queue_families;
     bool owns_device = false;
     const VkAllocationCallbacks* allocator = nullptr;
 

@@ -61,6 +61,14 @@ Device Device::adopt(const AdoptedDevice& handles, const DeviceOptions& options)
     refuse((probe.queue_families[handles.queue_family].queueFlags & VK_QUEUE_COMPUTE_BIT) == 0,
            "queue family " + std::to_string(handles.queue_family) +
                " has no compute; choose one with VK_QUEUE_COMPUTE_BIT");
+    impl->queue_families = {handles.queue_family};
+    for (const std::uint32_t family : handles.other_queue_families) {
+        refuse(family >= probe.queue_families.size(), "other_queue_families has " + std::to_string(family) +
+                                                          ", the device has " +
+                                                          std::to_string(probe.queue_families.size()));
+        auto& families = impl->queue_families;
+        if (std::find(families.begin(), families.end(), family) == families.end()) families.push_back(family);
+    }
 
     const Features features = read_features(handles.enabled_features);
     const std::string missing = missing_baseline(features);

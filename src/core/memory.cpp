@@ -255,6 +255,12 @@ std::unique_ptr<Memory::Block> Memory::create_block(MemoryKind kind, VkDeviceSiz
     buffer_info.size = buffer_bytes;
     buffer_info.usage = kBufferUsage;
     buffer_info.sharingMode = VK_SHARING_MODE_EXCLUSIVE;
+    const std::vector<std::uint32_t>& families = device_.queue_families;
+    if (families.size() > 1) {
+        buffer_info.sharingMode = VK_SHARING_MODE_CONCURRENT;
+        buffer_info.queueFamilyIndexCount = static_cast<std::uint32_t>(families.size());
+        buffer_info.pQueueFamilyIndices = families.data();
+    }
     device_.check(vk.CreateBuffer(device_.device, &buffer_info, device_.allocator, &block->buffer),
                   "vkCreateBuffer", what);
     VkMemoryRequirements requirements{};

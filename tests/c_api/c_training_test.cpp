@@ -231,6 +231,12 @@ TEST_P(CTrainingTest, AnEnginesDeviceIsAdopted) {
     EXPECT_EQ(heron_device_adopt(&handles, &options, adopted.out()), HERON_ERROR_INVALID_ARGUMENT);
     handles.unlock_queue = [](void*) {};
     handles.queue_user = &locks;
+    const std::uint32_t families[] = {engine.adopted.queue_family, 77};
+    handles.other_queue_families = families;
+    handles.other_queue_family_count = 2;
+    EXPECT_EQ(heron_device_adopt(&handles, &options, adopted.out()), HERON_ERROR_INVALID_ARGUMENT);
+    EXPECT_TRUE(says(heron_last_error(), "other_queue_families has 77")) << heron_last_error();
+    handles.other_queue_family_count = 1;  // its own, once more
     HERON_C_OK(heron_device_adopt(&handles, &options, adopted.out()));
     EXPECT_EQ(heron_device_handle(adopted), engine.device);
     OwnedBuffer buffer;

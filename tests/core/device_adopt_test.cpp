@@ -105,6 +105,9 @@ TEST_P(DeviceAdoptTest, RefusesWrongHandlesByName) {
     refused(kWrong, ": device is null", [](AdoptedDevice& d) { d.device = VK_NULL_HANDLE; });
     refused(kWrong, "FeatureChain", [](AdoptedDevice& d) { d.enabled_features = nullptr; });
     refused(kWrong, "queue_family is 77", [](AdoptedDevice& d) { d.queue_family = 77; });
+    const std::uint32_t families[] = {host.adopted.queue_family, 77};
+    refused(kWrong, "other_queue_families has 77",
+            [&](AdoptedDevice& d) { d.other_queue_families = families; });
     refused(kWrong, "lock_queue", [](AdoptedDevice& d) { d.lock_queue = [] {}; });
     refused(ErrorCode::unsupported, "1.2.0", [](AdoptedDevice& d) { d.api_version = VK_API_VERSION_1_2; });
     const char* const null_name[] = {nullptr};

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string>
 #include <vector>
 
 #include "engine/second_queue.hpp"
@@ -100,6 +101,31 @@ TEST_P(AsyncQueueTest, EveryModeKeepsToTheFamiliesOfItsQueues) {
         EXPECT_EQ(context.validation_messages(), 0u);
     }
     EXPECT_EQ(queues.misuse(), "");
+}
+
+// The renderer brings its own memory; an engine that does not has Heron's arenas.
+TEST_P(AsyncQueueTest, ArenasAreSharedByTheFamiliesThatHeronIsToldOf) {
+    constexpr std::uint64_t kCount = 64;
+    for (const bool told : {false, true}) {
+        SecondQueue queues(heron::test::plain_entry(), SecondPlace::own_family, LateQueue::second);
+        {
+            const Context context(queues.entry(), GetParam().index, heron::test::validation_enabled());
+            const std::uint32_t graphics = context.graphics().family;
+            heron::AdoptedDevice handles = context.handles();
+            if (told) handles.other_queue_families = {&graphics, 1};
+            const heron::Device device = heron::Device::adopt(handles);
+            const heron::Buffer values =
+                device.create_buffer(2 * kCount * sizeof(float), heron::MemoryKind::upload);
+            heron::AdamW adamw(device);
+            adamw.add({"weight", values.view(heron::DType::f32, {kCount}),
+                       values.view(heron::DType::f32, {kCount}, kCount * sizeof(float))});
+            heron::Plan plan = heron::compile(device, {&adamw});
+            plan.allocate();
+            EXPECT_EQ(context.validation_messages(), 0u);
+        }
+        const bool complains = queues.misuse().find("does not share") != std::string::npos;
+        EXPECT_EQ(complains, !told) << queues.misuse();
+    }
 }
 
 // Of a batch: the first value that it waits for, or signals; 0 where there is none.

@@ -59,10 +59,12 @@ typedef struct heron_adopted_device {
     VkInstance instance;
     VkPhysicalDevice physical_device;
     VkDevice device;
-    // Of the queues that execute what Heron records; it must have compute. Heron's own arenas make buffers of
-    // sharing mode EXCLUSIVE, for this family alone: a plan that several families execute takes its memory from
-    // heron_device_options.memory or heron_plan_bind(), CONCURRENT for all of them.
-    uint32_t queue_family;
+    uint32_t queue_family;  // of the queues that execute what Heron records; it must have compute
+    // Others that execute plans, too, such as graphics beside async compute: the buffers of Heron's arenas are
+    // CONCURRENT for all of them. Without any they are EXCLUSIVE, for queue_family. (Memory of callbacks and of
+    // heron_plan_bind() is as the caller makes it.)
+    uint32_t other_queue_family_count;
+    const uint32_t* other_queue_families;
     // May be VK_NULL_HANDLE: then Heron submits nothing by itself, so that heron_plan_record_initialize(),
     // heron_plan_record() and heron_submit_info.submit remain, but no heron_plan_initialize(), files, states, and
     // no heron_buffer_read() or heron_buffer_write() of memory that the host does not see.
