@@ -10,6 +10,8 @@
 
 namespace heron {
 
+static_assert(WindowFactor::kCounts == gpu::WOODBURY_KEPT_WORDS);
+
 void check_kept(std::string_view who, const Graph& graph, const Window& window, const NamedTensor& given,
                 const Tensor& x, const WoodburyOptions& options) {
     const WindowFactor& kept = options.kept;

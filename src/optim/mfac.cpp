@@ -54,6 +54,7 @@ struct Block {
     std::uint64_t elements = 0;
     std::vector<Part> parts;
     Window window;
+    WindowFactor factor;  // empty where it is not kept
     Tensor slot, newest, gradient, direction, status, used;
 
     void add(const StepBuilder::Item& item) {
@@ -104,7 +105,8 @@ public:
                             .average_rows = !whole,
                             .refinement = options_.refinement,
                             .status = block.status,
-                            .damping = block.used});
+                            .damping = block.used,
+                            .kept = block.factor});
         }
         graph_.set_stage("mfac update");
         every_part([&](const Block& block, const Part& part) { add_update(block, part); });
@@ -128,6 +130,10 @@ private:
                         .gram = state("gram", DType::f32, Shape{m, m}),
                         .exponents = state("exponents", DType::u32, Shape{m}),
                         .normalized = options_.window_dtype != DType::f32};
+        if (options_.keep_factor)
+            block.factor = {.factor = state("factor", DType::f32, Shape{m, m}),
+                            .system = state("system", DType::f32, Shape{m, m}),
+                            .counts = state("factor_counts", DType::u32, Shape{WindowFactor::kCounts})};
         block.slot = state("slot", DType::u32, Shape{1});
         block.status = state("status", DType::u32, Shape{1});
         block.used = state("damping", DType::f32, Shape{1});
@@ -239,7 +245,7 @@ std::string Mfac::options_text() const {
            " momentum=" + number_text(o.momentum) + " weight_decay=" + number_text(o.weight_decay) +
            " blocks=" + number(o.blocks) + " average=" + number(o.average) +
            " window_dtype=" + number(o.window_dtype) + " sparse=" + number(o.sparse) +
-           " refinement=" + number(o.refinement);
+           " keep_factor=" + number(o.keep_factor) + " refinement=" + number(o.refinement);
 }
 
 // gpu::MfacHyper

@@ -28,12 +28,9 @@ inline double raised_damping(const MfacWindow& window) {
 // residual that woodbury_range() promises.
 inline double window_debt(const MfacWindow& window, const std::vector<double>& exact, double damping) {
     const double moved = frobenius_error(window.direction(damping), exact);
-    const Matrix system = window.system(damping), inverted = inverse(system);
-    if (spectral_norm(system) * spectral_norm(inverted) <= 1e4) return moved;
-    const double m = static_cast<double>(system.rows());
-    const double q = inverted.col(window.slot()).norm();
-    return moved +
-           20 * 0x1p-23 * m * (1 + system.norm() * q) / (2 * std::sqrt(damping) * euclidean_norm(exact));
+    const Matrix system = window.system(damping);
+    if (spectral_norm(system) * spectral_norm(inverse(system)) <= 1e4) return moved;
+    return moved + window.direction_error(damping) / euclidean_norm(exact);
 }
 
 }  // namespace heron::test

@@ -44,10 +44,10 @@ struct BadOption {
     X(factor_interval) X(first) X(first_basis) X(fit) X(fit_first) X(form) X(fraction) X(gamma) X(gap)      \
     X(geometry) X(graft) X(graft_beta) X(graft_eps) X(graft_unweighted_sum) X(growth) X(guarded)            \
     X(history) X(history_dtype) X(hybrid) X(initial_scale) X(inner) X(inputs) X(interval) X(iterations)     \
-    X(kernel) X(kfac_like) X(kind) X(kl_clip) X(kl_clip_lr) X(lambda) X(last) X(least_elements)             \
-    X(least_order) X(lines) X(lr) X(lr_cov) X(lr_cov_schedule) X(max_order) X(max_side) X(max_skew)         \
-    X(memory) X(merge_axes) X(method) X(min_axes) X(moment_bits) X(moment_exponents) X(moments)             \
-    X(moments_interval) X(momentum) X(momentum_into_fit) X(momentum_rule) X(momentum_schedule)              \
+    X(keep_factor) X(kernel) X(kfac_like) X(kind) X(kl_clip) X(kl_clip_lr) X(lambda) X(last)                \
+    X(least_elements) X(least_order) X(lines) X(lr) X(lr_cov) X(lr_cov_schedule) X(max_order) X(max_side)   \
+    X(max_skew) X(memory) X(merge_axes) X(method) X(min_axes) X(moment_bits) X(moment_exponents)            \
+    X(moments) X(moments_interval) X(momentum) X(momentum_into_fit) X(momentum_rule) X(momentum_schedule)   \
     X(momentum_space) X(mu) X(nesterov) X(norm) X(norm_factor) X(norm_rule) X(norm_scale)                   \
     X(norm_threshold) X(normalize_lr_cov) X(null_space) X(one_workgroup) X(orthogonality) X(outputs)        \
     X(oversample) X(patience) X(polar) X(power_iterations) X(precision) X(preconditioner_lr) X(projection)  \

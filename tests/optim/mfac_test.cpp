@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
-// M-FAC: windows of layers and of whole models against float64, 16-bit windows, sparse parameters, what a
-// step reports, what is refused.
+// M-FAC: windows of layers and of whole models against float64, 16-bit windows, sparse parameters, factors
+// that are kept, what a step reports, what is refused.
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
+#include <filesystem>
 #include <memory>
 
 #include "optim/optimizer_checks.hpp"
@@ -13,6 +16,23 @@
 
 namespace heron::test {
 namespace {
+
+// WindowFactor::counts: whether there is a factor, the exponent of the system's scale, rows replaced since it
+// was made, how often it was made, replacements that broke down.
+using Counts = std::array<std::uint32_t, WindowFactor::kCounts>;
+
+// Gradients whose largest elements are 1: the scale of the small system stays, and with it all of the system
+// but a row and its column.
+void draw_unit_gradients(Training& training, unsigned step) {
+    training.draw_gradients(step);
+    for (std::size_t i = 0; i < training.size(); ++i) {
+        std::vector<float> gradient = training.tensor(i).gradient_values();
+        float largest = 0;
+        for (const float g : gradient) largest = std::max(largest, std::abs(g));
+        for (float& g : gradient) g /= largest;
+        training.tensor(i).set_gradient(gradient);
+    }
+}
 
 class MfacTest : public DeviceTest {
 protected:
@@ -193,6 +213,79 @@ TEST_P(MfacTest, SparseElementsStayOutOfTheWindow) {
     for (std::size_t i = 1; i < after.size(); i += 3) EXPECT_EQ(after[i], 0.0f) << i;
 }
 
+// A step replaces a row; the factor is made anew after m of them. While MfacAverage::filled adds a damping
+// for each row that comes, all steps make it anew.
+TEST_P(MfacTest, KeptFactorsTurnWithTheWindow) {
+    constexpr std::uint32_t kWindow = 5;
+    for (const MfacAverage average : {MfacAverage::window, MfacAverage::filled})
+        for (const DType dtype : {DType::f32, DType::bf16}) {
+            const bool fills = average == MfacAverage::filled;
+            SCOPED_TRACE(std::string(to_string(dtype)) + (fills ? ", filled" : ""));
+            MfacOptions options{.lr = 1.0f, .window = kWindow, .damping = 1e-2f};
+            options.average = average;
+            options.window_dtype = dtype;
+            options.keep_factor = true;
+            Training training(device(), make(options), {{.name = "a", .shape = {37}}});
+            const double damping = static_cast<double>(options.damping);
+            MfacWindow reference(kWindow, 37, damping, fills);
+            for (std::uint32_t step = 0; step <= 3 * kWindow; ++step) {
+                draw_unit_gradients(training, step + 1);
+                training.tensor().set_weight(std::vector<float>(37, 0.0f));
+                training.plan().run();
+                std::vector<double> row;
+                for (const float g : training.tensor().gradient_values())
+                    row.push_back(static_cast<double>(rounded(static_cast<double>(g), dtype)));
+                const std::vector<double> expected = reference.push(row),
+                                          w = doubles(training.tensor().weight());
+                double error = 0, size = 0;
+                for (std::size_t i = 0; i < w.size(); ++i) {
+                    error += std::pow(w[i] + expected[i], 2);
+                    size += std::pow(expected[i], 2);
+                }
+                // What the small system's solution owes, and the sum of m products for each element.
+                EXPECT_LE(std::sqrt(error), reference.direction_error(damping) + 0x1p-22 * std::sqrt(size))
+                    << "step " << step;
+                // Steps before the window is full, and those since.
+                const std::uint32_t before = fills ? std::min(step, kWindow - 1) : 0, since = step - before;
+                const Counts expected_counts{1, 0, since % (kWindow + 1), before + since / (kWindow + 1) + 1,
+                                             0};
+                EXPECT_EQ(read<Counts>(training.plan(), "mfac.factor_counts"), expected_counts)
+                    << "step " << step;
+            }
+        }
+}
+
+// A factor with replaced rows has other bits than one made of the same system: a file has to bring it.
+TEST_P(MfacTest, KeptFactorsAreResumed) {
+    const std::filesystem::path file = std::filesystem::temp_directory_path() /
+                                       ("heron_mfac_" + std::to_string(GetParam().index) + ".safetensors");
+    const std::vector<TestTensor> tensors{{.name = "a", .shape = {37}}, {.name = "b", .shape = {6, 5}}};
+    MfacOptions options{.lr = 0.1f, .window = 4, .damping = 1e-2f, .blocks = MfacBlocks::layer};
+    options.keep_factor = true;
+    const auto run = [](Training& training, const std::vector<unsigned>& steps) {
+        for (const unsigned step : steps) {
+            draw_unit_gradients(training, step);
+            training.plan().run();
+        }
+    };
+    Training whole(device(), make(options), tensors);
+    run(whole, {1, 2, 3});
+    save_checkpoint(whole.plan(), file);
+    run(whole, {4, 5});
+    Training resumed(device(), make(options), tensors, {}, 50);
+    load_checkpoint(resumed.plan(), file);
+    run(resumed, {4, 5});
+    EXPECT_TRUE(resumed.bits() == whole.bits());
+    for (const char* name : {"a.factor_counts", "b.factor_counts"})
+        EXPECT_EQ(read<Counts>(resumed.plan(), name), (Counts{1, 0, 4, 1, 0})) << name;
+
+    // Not one of a training that keeps none.
+    options.keep_factor = false;
+    Training other(device(), make(options), tensors);
+    expect_refused([&] { load_checkpoint(other.plan(), file); }, {"another plan", "keep_factor"});
+    std::filesystem::remove(file);
+}
+
 // Dampings that drown, windows that are not finite.
 TEST_P(MfacTest, ReportsWhatItSolvedWith) {
     const std::vector<TestTensor> tensors{{.name = "a", .shape = {40}}};
@@ -205,6 +298,15 @@ TEST_P(MfacTest, ReportsWhatItSolvedWith) {
               static_cast<std::uint32_t>(MatrixStatus::jittered));
     EXPECT_NEAR(read<float>(training.plan(), "mfac.damping"), 0x1p-21 * trace, 1e-4 * 0x1p-21 * trace);
 
+    options.keep_factor = true;
+    Training kept(device(), make(options), tensors);
+    kept.steps(1, 1);
+    EXPECT_EQ(read<std::uint32_t>(kept.plan(), "mfac.status"),
+              static_cast<std::uint32_t>(MatrixStatus::jittered));
+    EXPECT_EQ(static_cast<double>(read<float>(kept.plan(), "mfac.damping")),
+              std::exp2(std::ceil(std::log2(0x1p-21 * trace))));
+
+    options.keep_factor = false;
     options.damping = 0.5f;
     Training plain(device(), make(options), tensors);
     plain.steps(1, 1);

@@ -2,6 +2,7 @@
 // M-FAC in float64: the inverse Fisher matrix of a window by a solve of its Gram matrix.
 #pragma once
 
+#include <cmath>
 #include <vector>
 
 #include "support/matrix.hpp"
@@ -25,10 +26,16 @@ public:
     }
     // The same with another damping, as a device may have raised it.
     std::vector<double> direction(double lambda = 0) const {
-        Matrix unit = Matrix::Zero(rows_.rows(), 1);
-        unit(slot_, 0) = 1;
-        const Matrix x = rows_.transpose() * solve_symmetric(system(lambda > 0 ? lambda : lambda_), unit);
+        const Matrix x = rows_.transpose() * coefficients(lambda > 0 ? lambda : lambda_);
         return {x.data(), x.data() + x.size()};
+    }
+    // How far the residual that woodbury_range() promises lets a direction be off in norm: the largest
+    // singular value of U^T (lambda I + U U^T / m)^-1 is no more than sqrt(m) / (2 sqrt(lambda)), and m
+    // residuals of one size are sqrt(m) times that in norm.
+    double direction_error(double lambda) const {
+        const double m = static_cast<double>(rows_.rows());
+        return 20 * 0x1p-23 * m * (1 + system(lambda).norm() * coefficients(lambda).norm()) /
+               (2 * std::sqrt(lambda));
     }
     // lambda I + U U^T / m.
     Matrix system(double lambda) const {
@@ -44,6 +51,13 @@ public:
     double lambda() const { return lambda_; }
 
 private:
+    // Of the rows in the direction.
+    Matrix coefficients(double lambda) const {
+        Matrix unit = Matrix::Zero(rows_.rows(), 1);
+        unit(slot_, 0) = 1;
+        return solve_symmetric(system(lambda), unit);
+    }
+
     Matrix rows_;
     double lambda_;
     bool average_filled_;

@@ -18,12 +18,20 @@ inline std::vector<OptimizerCase> mfac_cases() {
     options.average = MfacAverage::filled;
     options.window_dtype = DType::bf16;
     options.sparse = true;
-    return {{"mfac",
-             maker<Mfac>(options),
-             variants_of<Mfac>(options),
-             nullptr,
-             false,
-             {{7}, {5}, {6, 10}, {3, 7}, {4, 5}}}};
+    const auto entry = [](std::string name, const MfacOptions& with) {
+        return OptimizerCase{std::move(name),
+                             maker<Mfac>(with),
+                             variants_of<Mfac>(with),
+                             nullptr,
+                             false,
+                             {{7}, {5}, {6, 10}, {3, 7}, {4, 5}}};
+    };
+    MfacOptions kept = options;
+    kept.blocks = MfacBlocks::layer;
+    kept.average = MfacAverage::window;
+    kept.window_dtype = DType::f32;
+    kept.keep_factor = true;
+    return {entry("mfac", options), entry("mfac_kept", kept)};
 }
 
 }  // namespace heron::test::registry

@@ -981,6 +981,9 @@ typedef struct heron_mfac_options {
     // Elements that are exactly zero when heron_plan_initialize() runs never move, and are not part of the
     // window (code: sparse; for pruned networks).
     bool sparse;
+    // The Cholesky factor of the small system is a state in which a step replaces a row. Without it a step
+    // depends on nothing but the window, and a damping is raised no further than it has to be.
+    bool keep_factor;
     // = HERON_REFINEMENT_AUTOMATIC; Of the small system, through the window; see woodbury.hpp.
     heron_refinement refinement;
     heron_schedule schedule;

@@ -52,9 +52,11 @@ enum class Refinement : std::uint32_t {
 // What a solve may keep of a window's small system for the next one: its Cholesky factor. Three states of the
 // caller's, all zero at first; nobody else writes them.
 struct WindowFactor {
+    // Words of `counts`.
+    static constexpr std::uint64_t kCounts = 5;
     Tensor factor;  // s x s f32 for each window, contiguous, lower triangular
     Tensor system;  // s x s f32 for each, contiguous: what it is the factor of
-    // 5 u32 for each, contiguous: 1 where there is a factor; the exponent of the system's scale; rows
+    // kCounts u32 for each, contiguous: 1 where there is a factor; the exponent of the system's scale; rows
     // replaced since the factor was made; how often it was made; replacements that broke down.
     Tensor counts;
 };

@@ -9,7 +9,8 @@
 // g is a row of the window, so u = U^T (damping I + U U^T / m)^-1 e, e its unit vector
 // (heron/linalg/woodbury.hpp: woodbury_range()). In exact arithmetic that is what the paper's recurrences
 // give; these, and every form that subtracts, lose the digits of |g| / (damping |u|), with the default
-// damping most of f32's. The Gram matrix gets one new row and column a step, and is factored anew.
+// damping most of f32's. The Gram matrix gets one new row and column a step, and is factored anew, or its
+// factor is changed there (MfacOptions::keep_factor).
 //
 // While the window fills, rows of zeros stand for gradients that are still to come: the first step is
 // g / (damping + |g|^2 / m), far longer than later ones. MfacAverage::filled, or a schedule that begins with
@@ -20,15 +21,29 @@
 // 40 d with f32 tensors (48 d with momentum). Levels: 9, refinement's 3, and those of cholesky() and
 // triangular_inverse() of m rows, whatever the number of parameters and blocks.
 //
+// With keep_factor a step that replaces one row takes 14 m^2 FLOPs in place of 2/3 m^3 (fewer from a window
+// of 22 on, 48 times fewer with 1024), for the small system 22 m^2 bytes in place of 48 m^2 (a window of 256)
+// or 84 m^2 (1024), and 3 levels in place of triangular_inverse()'s. But they are chains, of some 3 m steps
+// of one workgroup for each window, where a factorization is products. So it pays for long windows of short
+// gradients (by FLOPs the passes over the window are as much work from d = m^2 / 6 on), first of all on CPU
+// drivers; bench_linalg times both (window_step). The factor is made anew, m^3 / 3 FLOPs, in the first step,
+// in every (m + 1)th after that, and where more than a row of the small system changes: where a gradient's
+// largest element passes the power of two by which the system is scaled, or leaves the window with all others
+// 16 times below it; where a raised damping comes to another power of two; and with MfacAverage::filled in
+// all steps until the window is full, since then the damping goes with its rows. Residuals keep the bound of
+// woodbury_range(): rows that are replaced take their errors with them.
+//
 // State: <optimizer>.window (m x d, each parameter padded to a multiple of four), .gram (m x m, f32),
 // .exponents (m, u32), .slot (u32), .status (u32, MatrixStatus of the last step) and .damping (f32, what it
-// was solved with); with MfacBlocks::layer all of them for every parameter, <parameter>.window and so on;
-// <parameter>.momentum (f32) where there is momentum, <parameter>.kept (a word for four elements) with
+// was solved with); with keep_factor .factor and .system (m x m, f32), .factor_counts (5 u32,
+// WindowFactor::counts); with MfacBlocks::layer all of them for every parameter, <parameter>.window and so
+// on; <parameter>.momentum (f32) where there is momentum, <parameter>.kept (a word for four elements) with
 // `sparse`.
 //
 // What a step reports in .status (Plan::read_state): ok. jittered: the damping was raised, to what .damping
-// says, because it drowned in the rounding errors of f32 (below 2^-21 of the window's mean |g|^2), or because
-// the factorization broke down. indefinite: it did with ten thousand times more; the step is the plain
+// says, because it drowned in the rounding errors of f32 (below 2^-21 of the window's mean |g|^2; with
+// keep_factor that number over the weight of a row, 1 / m, is rounded up to a power of two), or because the
+// factorization broke down. indefinite: it did with ten thousand times more; the step is the plain
 // gradient's. nonfinite: there is a NaN or an infinity in the window; there is no step, until m steps later
 // it has left. (StepOptions::skip_nonfinite keeps them out.)
 #pragma once
@@ -65,6 +80,9 @@ struct MfacOptions {
     // Elements that are exactly zero when Plan::initialize() runs never move, and are not part of the window
     // (code: sparse; for pruned networks).
     bool sparse = false;
+    // The Cholesky factor of the small system is a state in which a step replaces a row. Without it a step
+    // depends on nothing but the window, and a damping is raised no further than it has to be.
+    bool keep_factor = false;
     // Of the small system, through the window; see woodbury.hpp.
     Refinement refinement = Refinement::automatic;
     Schedule schedule;
