@@ -23,7 +23,7 @@ LowRankRecipe recipe_of(const NaturalGaLoreOptions& o) {
         .refresh = o.refresh,
         .iterations = o.iterations,
         .moments = o.moments,
-        .window = {o.history, o.lambda, o.history_dtype},
+        .window = {o.history, o.lambda, o.history_dtype, o.keep_factor},
         .descends = o.basis == NaturalGaLoreBasis::descent,
         .descent = o.descent};
 }
@@ -56,6 +56,7 @@ std::string NaturalGaLore::options_text() const {
                        " form=" + std::to_string(static_cast<int>(o.form)) +
                        " history=" + std::to_string(o.history) + " lambda=" + number_text(o.lambda) +
                        " history_dtype=" + std::to_string(static_cast<int>(o.history_dtype)) +
+                       " keep_factor=" + std::to_string(o.keep_factor) +
                        " moments=" + std::to_string(static_cast<int>(o.moments)) +
                        " moment_bits=" + std::to_string(o.moment_bits) +
                        " inner=" + std::to_string(static_cast<int>(o.inner)) +

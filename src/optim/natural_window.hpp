@@ -11,10 +11,11 @@ struct NaturalWindowOptions {
     std::uint32_t history = 0;  // 0: none
     float lambda = 1e-3f;
     DType dtype = DType::f32;
+    bool keep_factor = false;
 };
 
-// The windows of one parameter; states <parameter>.history, .gram, .exponents, .slot, .status and
-// .damping.
+// The windows of one parameter; states <parameter>.history, .gram, .exponents, .slot, .status and .damping;
+// where factors are kept .factor, .system and .factor_counts, too.
 class NaturalWindow {
 public:
     NaturalWindow(StepBuilder& step, const StepBuilder::Item& item, const NaturalWindowOptions& options,
@@ -27,6 +28,7 @@ private:
     Graph& graph_;
     const NaturalWindowOptions& options_;
     LowRankState rows_, gram_, exponents_, slot_, status_, damping_;
+    LowRankState factor_, system_, factor_counts_;  // empty where factors are not kept
 };
 
 }  // namespace heron

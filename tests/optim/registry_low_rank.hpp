@@ -2,6 +2,10 @@
 // GaLore and its relatives for the shared tests.
 #pragma once
 
+#include <algorithm>
+#include <array>
+#include <string_view>
+
 #include "optim/optimizer_case.hpp"
 #include "optim/reference_low_rank.hpp"
 
@@ -38,8 +42,11 @@ inline OptimizerCase natural_galore(std::string name, const NaturalGaLoreOptions
             false, low_rank_shapes(),
             // A history that is empty: rows, products and exponents belong together. And nothing reported.
             [](const std::string& state, const Shape& shape) {
-                const bool is_history = state == "history" || state == "gram" || state == "exponents" ||
-                                        state == "slot" || state == "status" || state == "damping";
+                constexpr std::array<std::string_view, 9> kOfHistory = {"history", "gram",   "exponents",
+                                                                        "slot",    "status", "damping",
+                                                                        "factor",  "system", "factor_counts"};
+                const bool is_history =
+                    std::find(kOfHistory.begin(), kOfHistory.end(), state) != kOfHistory.end();
                 return std::vector<float>(is_history ? shape.count() : 0, 0.0f);
             }};
 }
@@ -103,7 +110,8 @@ inline std::vector<OptimizerCase> low_rank_cases() {
                                                  .history = 2,
                                                  .lambda = 0.1f,
                                                  .refresh = {.interval = 30, .stagger = false},
-                                                 .moments = GaLoreMoments::rotate}),
+                                                 .moments = GaLoreMoments::rotate,
+                                                 .keep_factor = true}),
         without_reference(natural_galore(
             "natural_galore_8bit", {.rank = 3, .lr = 0.01f, .eps = 0.05f, .history = 3, .moment_bits = 8})),
         without_reference(natural_galore(

@@ -306,6 +306,34 @@ TEST_P(SubspaceTest, NaturalGaLoreKeepsItsHistoryInSixteenBits) {
     }
 }
 
+// A refresh leaves the history where it is, and each matrix of a batch has a factor of its own. (The root of
+// this lambda is above all gradients, so that the scale of the systems, 2^4, stays.)
+TEST_P(SubspaceTest, NaturalGaLoreKeepsItsFactorsThroughRefreshes) {
+    constexpr std::uint32_t kHistory = 3;
+    const auto start = [&](bool keeps) {
+        NaturalGaLoreOptions options{.rank = 2, .lr = 0.01f, .eps = 0.05f, .history = kHistory};
+        options.lambda = 200.0f;
+        options.refresh = {.interval = 2, .stagger = false};
+        options.keep_factor = keeps;
+        return std::make_unique<Training>(
+            device(), [=](const Device& on) { return std::make_unique<NaturalGaLore>(on, options); },
+            std::vector<TestTensor>{{.name = "w", .shape = {3, 5, 9}, .view = {.batch = true}}});
+    };
+    const std::unique_ptr<Training> kept = start(true), plain = start(false);
+    const std::vector<float> before = plain->tensor().weight();
+    for (std::uint32_t step = 0; step <= 3 * kHistory; ++step) {
+        kept->steps(step + 1, 1);
+        plain->steps(step + 1, 1);
+        std::vector<std::uint32_t> counts(3 * WindowFactor::kCounts), expected;
+        kept->plan().read_state("w.factor_counts", std::as_writable_bytes(std::span(counts)));
+        for (int item = 0; item < 3; ++item)
+            for (const std::uint32_t count : {1u, 4u, step % (kHistory + 1), step / (kHistory + 1) + 1, 0u})
+                expected.push_back(count);
+        EXPECT_EQ(counts, expected) << "step " << step;
+        expect_update(before, kept->tensor().weight(), doubles(plain->tensor().weight()));
+    }
+}
+
 TEST_P(SubspaceTest, NaturalGaLoreReportsWhatItSolvedWith) {
     const auto start = [&](float lambda) {
         return std::make_unique<Training>(

@@ -1288,6 +1288,9 @@ typedef struct heron_natural_galore_options {
     uint32_t moment_bits;  // = 32; as heron_galore_options.moment_bits
     // = HERON_GALORE_INNER_ADAMW; Adafactor has the options that heron_galore_options has by default.
     heron_galore_inner inner;
+    // The Cholesky factor of H^T H + lambda I is a state in which a step replaces a row, and a lambda that is
+    // raised becomes a power of two.
+    bool keep_factor;
     heron_schedule schedule;
 } heron_natural_galore_options;
 

@@ -7,8 +7,8 @@
 //
 // in the second form, which loses no digits (heron/linalg/woodbury.hpp, woodbury_range; the released code
 // computes the difference of two nearly equal vectors). Rows of the history stay in the coordinates of the
-// basis in which they came. The rest is GaLore's (heron/optim/galore.hpp), with AdamW; vectors get AdamW
-// itself.
+// basis in which they came, so H^T H is not changed by a refresh. The rest is GaLore's
+// (heron/optim/galore.hpp), with AdamW; vectors get AdamW itself.
 //
 //   paper   projection on the shorter side
 //   core    on both sides, to r x r, as the released code does it (Tucker factors of a matrix are its
@@ -17,9 +17,15 @@
 //
 // State, f32: GaLore's; <parameter>.history, s times the projected gradient (with s = 20 ten times Adam's
 // moments), .gram s x s, .exponents s, .slot; .status (u32) and .damping (f32) of the last solve, one for
-// each matrix of a batch. FLOPs: GaLore's, and 4 s l r + 2 s^3 / 3; bytes: GaLore's, and
+// each matrix of a batch; with keep_factor .factor and .system s x s and .factor_counts (5 u32,
+// WindowFactor::counts) for each, too. FLOPs: GaLore's, and 4 s l r + 2 s^3 / 3; bytes: GaLore's, and
 // 8 s l r + 12 l r, twice the first where a solve is refined (half of it with a 16-bit history); l r is r^2
 // in the core form.
+//
+// With keep_factor 14 s^2 FLOPs take the place of 2 s^3 / 3 in steps that change no more of H^T H + lambda I
+// than a row and its column: all but the first, every (s + 1)th after it, and those in which the scale of the
+// system or a lambda that is raised comes to another power of two. That is no less work with the default
+// history, and pays for long ones of small gradients, as in heron/optim/mfac.hpp.
 //
 // What a step reports in .status (Plan::read_state), a MatrixStatus: ok; jittered: lambda was raised, to what
 // .damping says, which happens where it is below 4.8e-7 of the sum of squares of the history, as with the
@@ -63,6 +69,9 @@ struct NaturalGaLoreOptions {
     std::uint32_t moment_bits = 32;                            // as GaLoreOptions::moment_bits
     // Adafactor has the options that GaLoreOptions has by default.
     GaLoreInner inner = GaLoreInner::adamw;
+    // The Cholesky factor of H^T H + lambda I is a state in which a step replaces a row, and a lambda that is
+    // raised becomes a power of two.
+    bool keep_factor = false;
     Schedule schedule;
 };
 
