@@ -107,8 +107,10 @@ struct Request {
         return result;
     }
     // What a step of M-FAC does with its window: a new row, and the solve for it. Without refinement, whose
-    // passes over the rows would count where they have nothing to do.
-    void window_step(DType dtype) const {
+    // passes over the rows would count where they have nothing to do. (So do the bytes of a factorization
+    // where its factor is kept.) The damping is of the size of a row's square: it sets the scale of the small
+    // system and is never raised, so that a step changes one row of it.
+    void window_step(DType dtype, bool keeps) const {
         Window window{.rows = make(size.rows, size.cols, dtype),
                       .gram = make(size.rows, size.rows),
                       .exponents = list(size.rows, DType::u32)};
@@ -116,10 +118,18 @@ struct Request {
         convert(graph, in, window.rows);
         window_gram(graph, window);
         graph.set_phase(Phase::step);
-        const Tensor newest = list(size.rows);
-        window_push(graph, window, random(1, size.cols), graph.state("slot", DType::u32, {1}),
-                    {.newest = newest});
-        woodbury_range(graph, window, newest, list(size.cols), {.refinement = Refinement::never});
+        const Tensor gradient = list(size.cols), newest = list(size.rows),
+                     counter = graph.state("counter", DType::u32, {1});
+        fill_random(graph, gradient, {.control = false, .counter = counter, .scale = 0.01f});
+        advance_counter(graph, counter);
+        window_push(graph, window, gradient, graph.state("slot", DType::u32, {1}), {.newest = newest});
+        WoodburyOptions options{.lambda = 0.1f * static_cast<float>(size.cols),
+                                .refinement = Refinement::never};
+        if (keeps)
+            options.kept = {.factor = make(size.rows, size.rows),
+                            .system = make(size.rows, size.rows),
+                            .counts = list(WindowFactor::kCounts, DType::u32)};
+        woodbury_range(graph, window, newest, list(size.cols), options);
     }
 };
 
@@ -148,11 +158,13 @@ const std::vector<Size> kSmallSquares{{32, 64, 64}, {8, 128, 128}, {1, 256, 256}
 const std::vector<Size> kTall{{8, 256, 64}, {1, 1024, 256}};
 const std::vector<Size> kLong{{1, 2048, 2048}};
 const std::vector<Size> kWindow{{1, 32, 131072}};  // gradients, elements; so the next two
-const std::vector<Size> kLongWindow{{1, 256, 131072}};
+// Most of the work is passes over the rows; of the next two it is the small system.
+const std::vector<Size> kLongWindow{{1, 256, 131072}, {1, 256, 8192}, {1, 1024, 8192}};
 const std::vector<Size> kFisher{{1, 64, 131072}};
 const std::vector<Size> kPolar{{32, 64, 64}, {1, 256, 1024}, {1, 512, 512}};
 
 double window_step_flops(double s, double d) { return 4 * s * d + 2 * s * s * s / 3; }
+double kept_window_step_flops(double s, double d) { return 4 * s * d + 14 * s * s; }
 double newton_schulz_flops(double m, double n) { return 5 * (4 * m * m * n + 2 * m * m * m); }
 
 const std::vector<Primitive>& primitives() {
@@ -347,9 +359,13 @@ const std::vector<Primitive>& primitives() {
          },
          kCopy},
         {"window_step", Input::random, kLongWindow, window_step_flops,
-         [](const Request& r) { r.window_step(DType::f32); }, kCopy},
+         [](const Request& r) { r.window_step(DType::f32, false); }, kCopy},
         {"window_step_bf16", Input::random, kLongWindow, window_step_flops,
-         [](const Request& r) { r.window_step(DType::bf16); }, kCopy},
+         [](const Request& r) { r.window_step(DType::bf16, false); }, kCopy},
+        {"window_step_kept", Input::random, kLongWindow, kept_window_step_flops,
+         [](const Request& r) { r.window_step(DType::f32, true); }, kCopy},
+        {"window_step_kept_bf16", Input::random, kLongWindow, kept_window_step_flops,
+         [](const Request& r) { r.window_step(DType::bf16, true); }, kCopy},
         {"woodbury_range", Input::random, kWindow,
          [](double s, double d) { return 2 * s * d + 2 * s * s * s / 3; },
          [](const Request& r) {
