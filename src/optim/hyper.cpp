@@ -3,6 +3,8 @@
 
 #include <cmath>
 
+#include "optim/draw_key.hpp"
+
 namespace heron {
 
 namespace {
@@ -99,9 +101,10 @@ HyperValue HyperValue::step() {
     return result;
 }
 
-HyperValue HyperValue::chance(float probability, const Schedule& schedule) {
+HyperValue HyperValue::chance(std::string_view optimizer, float probability, const Schedule& schedule) {
     HyperValue result = scheduled(probability, schedule);
     result.slot.kind = gpu::SLOT_CHANCE;
+    result.slot.draws = draw_key(optimizer);
     return result;
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <optional>
+#include <string_view>
 
 #include "heron/optim/mkor.hpp"
 #include "heron/train.hpp"
@@ -41,10 +42,10 @@ struct HyperValue {
     static HyperValue step();                          // t
     static HyperValue after_first(double value);       // 1 in the first step, then value
     // Gates (Section::gate, StepBuilder::gate()): 0 where they are open. With that probability, times the
-    // schedule's factor, drawn in each step for each gate (draw_key() of the optimizer's name and the gate's
-    // number among its chances); and in every n-th step, n = 1 / (value times the factor), counted from the
-    // last one on.
-    static HyperValue chance(float probability, const Schedule& schedule);
+    // schedule's factor, drawn in each step for each gate (draw_key() of the optimizer's own name, whatever
+    // is wrapped around it, and the gate's number among its chances); and in every n-th step, n = 1 / (value
+    // times the factor), counted from the last one on.
+    static HyperValue chance(std::string_view optimizer, float probability, const Schedule& schedule);
     static HyperValue counted(float value, const Schedule& schedule);
 };
 

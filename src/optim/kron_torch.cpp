@@ -99,7 +99,7 @@ std::vector<HyperValue> KronTorch::hyper() const {
             HyperValue::constant(1.0 - options_.momentum),
             HyperValue::inverse_correction(options_.momentum),
             HyperValue::counted(options_.update_probability, options_.update_schedule),
-            HyperValue::chance(options_.balance_probability, options_.balance_schedule)};
+            HyperValue::chance(name(), options_.balance_probability, options_.balance_schedule)};
 }
 
 void KronTorch::build(StepBuilder& step) const {

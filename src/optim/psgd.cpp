@@ -232,7 +232,8 @@ std::string PsgdKron::options_text() const {
 }
 
 std::vector<HyperValue> PsgdKron::hyper() const {
-    return psgd_hyper(options_, HyperValue::chance(options_.balance_probability, options_.balance_schedule));
+    return psgd_hyper(name(), options_,
+                      HyperValue::chance(name(), options_.balance_probability, options_.balance_schedule));
 }
 
 void PsgdKron::build(StepBuilder& step) const { Recipe(step, options_, inputs_).build(); }

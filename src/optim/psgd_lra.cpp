@@ -334,7 +334,8 @@ std::string PsgdLra::options_text() const {
 
 // The second gate is the choice between U and V.
 std::vector<HyperValue> PsgdLra::hyper() const {
-    return psgd_hyper(options_, HyperValue::chance(options_.u_probability, options_.u_schedule));
+    return psgd_hyper(name(), options_,
+                      HyperValue::chance(name(), options_.u_probability, options_.u_schedule));
 }
 
 void PsgdLra::build(StepBuilder& step) const { Recipe(step, options_, inputs_, name()).build(); }

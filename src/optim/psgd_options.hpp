@@ -70,13 +70,13 @@ std::string psgd_options_text(const Options& o) {
 
 // gpu::PsgdHyper, the gate of fits (kPsgdFitGate), and `second` (kPsgdBalanceGate).
 template <class Options>
-std::vector<HyperValue> psgd_hyper(const Options& o, const HyperValue& second) {
+std::vector<HyperValue> psgd_hyper(std::string_view optimizer, const Options& o, const HyperValue& second) {
     return {HyperValue::lr(o.lr, o.schedule),
             HyperValue::constant(o.weight_decay),
             HyperValue::constant(o.momentum),
             HyperValue::constant(1.0 - o.momentum),
             HyperValue::constant(1.0),
-            HyperValue::chance(o.update_probability, o.update_schedule),
+            HyperValue::chance(optimizer, o.update_probability, o.update_schedule),
             second};
 }
 

@@ -93,7 +93,7 @@ void StepBuilder::make_slots() {
             gpu::HyperSlot slot = value.slot;
             slot.first_piece = static_cast<std::uint32_t>(pieces.size());
             slot.piece_count = static_cast<std::uint32_t>(value.schedule.pieces().size());
-            if (slot.kind == gpu::SLOT_CHANCE) slot.draws = draw_key(optimizer->name(), chances++);
+            if (slot.kind == gpu::SLOT_CHANCE) slot.draws += chances++;
             for (const Schedule::Piece& piece : value.schedule.pieces()) {
                 const bool exponential = piece.kind == Schedule::Kind::exponential;
                 pieces.push_back(

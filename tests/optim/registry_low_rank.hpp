@@ -148,8 +148,9 @@ inline std::vector<OptimizerCase> low_rank_cases() {
                                                    .moment_bits = 8,
                                                    .iterations = 0,
                                                    .descent = {.rule = SubspaceRule::lion, .rate = 1e-3f}})),
-        without_reference(online_subspace_descent("online_subspace_descent_16bit",
-                                                  {.rank = 3, .lr = 0.01f, .eps = 0.05f, .moment_bits = 16})),
+        without_reference(online_subspace_descent(
+            "online_subspace_descent_16bit",
+            {.rank = 3, .lr = 0.01f, .eps = 0.05f, .moment_bits = 16, .iterations = 0})),
         without_reference(online_subspace_descent(
             "online_subspace_descent_random",
             {.rank = 3, .lr = 0.01f, .descent = {.rule = SubspaceRule::random, .interval = 2}})),
