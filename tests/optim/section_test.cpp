@@ -164,9 +164,9 @@ class SectionTest : public DeviceTest {};
 TEST_P(SectionTest, GatesOpenByChanceByCountAndInTheFirstStep) {
     const Schedule third = Schedule::constant(0.3f, 40);
     const std::vector<HyperValue> gates{
-        HyperValue::chance(1.0f, Schedule::sequence(std::vector{1.0f, 0.0f, 1.0f, 0.0f})),
-        HyperValue::chance(0.5f, {}), HyperValue::chance(0.5f, {}), HyperValue::counted(1.0f, third),
-        HyperValue::chance(0.0f, {})};
+        HyperValue::chance("gated", 1.0f, Schedule::sequence(std::vector{1.0f, 0.0f, 1.0f, 0.0f})),
+        HyperValue::chance("gated", 0.5f, {}), HyperValue::chance("gated", 0.5f, {}),
+        HyperValue::counted(1.0f, third), HyperValue::chance("gated", 0.0f, {})};
     const MakeOptimizer make = [&](const Device& on) { return std::make_unique<Gated>(on, gates); };
     const std::filesystem::path file = std::filesystem::temp_directory_path() /
                                        ("heron_gates_" + std::to_string(GetParam().index) + ".safetensors");
@@ -205,10 +205,10 @@ TEST_P(SectionTest, GatesOpenByChanceByCountAndInTheFirstStep) {
 
 // Chances are drawn by the optimizer's name, whatever stands before it in the plan.
 TEST_P(SectionTest, ChancesAreTheSameBesideOtherOptimizers) {
-    const std::vector<HyperValue> gates{HyperValue::chance(0.5f, {}), HyperValue::chance(0.5f, {})};
-    const auto gated = [&](const char* name) {
-        return Training::Group{[&gates, name](const Device& on) {
-                                   auto optimizer = std::make_unique<Gated>(on, gates);
+    const auto gated = [](const char* name) {
+        return Training::Group{[name](const Device& on) {
+                                   const HyperValue gate = HyperValue::chance(name, 0.5f, {});
+                                   auto optimizer = std::make_unique<Gated>(on, std::vector{gate, gate});
                                    optimizer->set_name(name);
                                    return optimizer;
                                },
