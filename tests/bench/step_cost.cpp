@@ -5,8 +5,8 @@
 //
 // FLOPs and bytes are what plans state of the steps 1001 to 2000 (mean; and the step with most), for one
 // square hidden matrix, with the options of the samples' table of optimizers, and some forms that it does
-// not have (kMore). Times are the mean of some
-// steps, refreshes included where their interval divides them, from submission to completion.
+// not have (kMore). Times are the mean of some steps, refreshes included where their interval divides them,
+// from submission to completion. A dash: the device cannot hold the plan.
 #include <algorithm>
 #include <cstdio>
 #include <memory>
@@ -117,7 +117,7 @@ public:
     }
 
     void measure(const samples::NamedOptimizer& named) {
-        std::vector<Cost> costs;
+        std::vector<std::optional<Cost>> costs;
         for (const std::uint64_t n : sizes_) {
             Parameter parameter;
             parameter.name = "blocks.0.fc.weight";
@@ -138,12 +138,19 @@ public:
                                           .patches = {}}}});
             std::vector<const Optimizer*> pointers;
             for (const auto& optimizer : optimizers) pointers.push_back(optimizer.get());
-            Plan plan = compile(device_, pointers);
-            Cost cost = cost_of(plan, static_cast<double>(n * n));
-            if (std::ranges::find(timed_, n) != timed_.end()) cost.ms = time_of(plan);
-            costs.push_back(cost);
-            std::cerr << named.name << " " << n << (cost.ms ? ": " + std::to_string(*cost.ms) + " ms" : "")
-                      << "\n";
+            try {
+                Plan plan = compile(device_, pointers);
+                Cost cost = cost_of(plan, static_cast<double>(n * n));
+                if (std::ranges::find(timed_, n) != timed_.end()) cost.ms = time_of(plan);
+                costs.emplace_back(cost);
+                std::cerr << named.name << " " << n
+                          << (cost.ms ? ": " + std::to_string(*cost.ms) + " ms" : "") << "\n";
+            } catch (const Error& error) {  // a window of gradients that no buffer of the device holds
+                if (error.code() != ErrorCode::unsupported && error.code() != ErrorCode::out_of_device_memory)
+                    throw;
+                costs.emplace_back();
+                std::cerr << named.name << " " << n << ": " << error.what() << "\n";
+            }
         }
         rows_.push_back({std::string(named.name), costs});
     }
@@ -157,10 +164,14 @@ public:
             print_head(timed_);
             for (const Row& row : rows_) {
                 std::printf("| %s |", row.name.c_str());
-                for (std::size_t i = 0; i < sizes_.size(); ++i)
-                    if (row.costs[i].ms)
-                        std::printf(" %.4g (%.2f) |", *row.costs[i].ms,
-                                    *row.costs[i].ms / *muon->costs[i].ms);
+                for (std::size_t i = 0; i < sizes_.size(); ++i) {
+                    if (std::ranges::find(timed_, sizes_[i]) == timed_.end()) continue;
+                    if (row.costs[i])
+                        std::printf(" %.4g (%.2f) |", *row.costs[i]->ms,
+                                    *row.costs[i]->ms / *muon->costs[i]->ms);
+                    else
+                        std::printf(" - |");
+                }
                 std::printf("\n");
             }
         }
@@ -169,7 +180,7 @@ public:
 private:
     struct Row {
         std::string name;
-        std::vector<Cost> costs;
+        std::vector<std::optional<Cost>> costs;  // empty: the device cannot hold the plan
     };
     static constexpr Column kColumns[] = {
         {"State", "Bytes of state for each element of the matrix, which is f32; forms name other moments.",
@@ -189,13 +200,16 @@ private:
         for (std::size_t i = 0; i < sizes.size(); ++i) std::printf(" --: |");
         std::printf("\n");
     }
-    void print_column(const Column& column, const std::vector<Cost>& muon) const {
+    void print_column(const Column& column, const std::vector<std::optional<Cost>>& muon) const {
         std::printf("\n## %s\n\n%s\n\n", column.title, column.what);
         print_head(sizes_);
         for (const Row& row : rows_) {
             std::printf("| %s |", row.name.c_str());
             for (std::size_t i = 0; i < sizes_.size(); ++i)
-                std::printf(column.format, column.value(row.costs[i], muon[i]));
+                if (row.costs[i])
+                    std::printf(column.format, column.value(*row.costs[i], muon[i].value()));
+                else
+                    std::printf(" - |");
             std::printf("\n");
         }
     }
