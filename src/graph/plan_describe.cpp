@@ -247,13 +247,18 @@ std::string Plan::describe() const {
             if (!node.section.every_step()) text += ", " + section_text(node.section);
             const std::string constants = constants_text(node.operation.constants);
             if (!constants.empty()) text += ", constants " + constants;
-            std::vector<std::string_view> reasons;  // jobs of one kernel and variant may have several
+            std::vector<std::string_view> clauses;  // jobs of one kernel and variant may share some
             for (const std::uint32_t job : batch.nodes) {
-                const std::string_view reason = plan.graph.nodes[job].operation.reason;
-                if (!reason.empty() && std::find(reasons.begin(), reasons.end(), reason) == reasons.end())
-                    reasons.push_back(reason);
+                std::string_view rest = plan.graph.nodes[job].operation.reason;
+                while (!rest.empty()) {
+                    const std::size_t end = std::min(rest.find("; "), rest.size());
+                    const std::string_view clause = rest.substr(0, end);
+                    if (std::find(clauses.begin(), clauses.end(), clause) == clauses.end())
+                        clauses.push_back(clause);
+                    rest.remove_prefix(std::min(end + 2, rest.size()));
+                }
             }
-            for (const std::string_view reason : reasons) text.append("; ").append(reason);
+            for (const std::string_view clause : clauses) text.append("; ").append(clause);
             text += "\n";
         }
         if (phase == Phase::step) text += sections_text(plan.graph);
