@@ -91,16 +91,17 @@ TEST_P(PlanTest, DescribeSaysWhatSpecializationConstantsMean) {
     operation.constants = {{gpu::SPEC_THREADS, 64},
                            {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(DType::bf16)},
                            {gpu::SPEC_DTYPE_D, 9},
-                           {gpu::SPEC_FLAGS, gpu::ELEMENTS_AVERAGE | gpu::ADAMW_AMSGRAD | 1024},
+                           {gpu::SPEC_FLAGS, gpu::ELEMENTS_AVERAGE | gpu::ADAMW_AMSGRAD | (1u << 31)},
                            {gpu::SPEC_REDUCTION, gpu::REDUCE_NONFINITE},
                            {77, 5}};
     graph.add(operation);
     operation.constants = {{gpu::SPEC_FLAGS, gpu::SGD_MOMENTUM | gpu::ELEMENTS_SINGLE}};
     graph.add(operation);
     const std::string text = graph.compile({}).describe();
-    for (const char* words : {"constants threads=64 A=bf16 D=9 ELEMENTS_AVERAGE ADAMW_AMSGRAD flags=1024 "
-                              "reduction=nonfinite 77=5\n",
-                              "constants ELEMENTS_SINGLE SGD_MOMENTUM\n"})
+    for (const char* words :
+         {"constants threads=64 A=bf16 D=9 ELEMENTS_AVERAGE ADAMW_AMSGRAD flags=2147483648 "
+          "reduction=nonfinite 77=5\n",
+          "constants ELEMENTS_SINGLE SGD_MOMENTUM\n"})
         EXPECT_NE(text.find(words), std::string::npos) << text;
 }
 
