@@ -13,7 +13,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Of training between two frames.
+// Of training between two frames, at the least. Where a picture takes longer, as on CPU drivers, the training
+// gets as long: else the window would show every step and spend its time on drawing.
 constexpr double kFrameSeconds = 0.05;
 // Pixels of the window's longer side, at the least.
 constexpr std::uint32_t kExtent = 512;
@@ -31,19 +32,23 @@ void learn_in_window(const Image& truth, const samples::TextureShape& shape,
     samples::TexturePicture picture(window.device(), training.texture(), window.width(), window.height(),
                                     window.order());
     const std::string& name = window.device().info().name;
-    std::uint32_t steps = 1;  // a frame
-    bool shown = false;       // the last step's picture
+    std::uint32_t steps = 1;   // a frame
+    double frame_seconds = 0;  // that the last picture took
+    bool shown = false;        // the last step's picture
     while (window.open() && !(settings.close && shown)) {
         const std::uint32_t left = training_settings.steps - training.done();
         if (left > 0) {
             const double before = training.seconds();
             training.run(std::min(steps, left));
             const double seconds = training.seconds() - before;
-            steps = static_cast<std::uint32_t>(std::clamp(steps * kFrameSeconds / seconds, 1.0, 64.0));
+            const double wanted = std::max(kFrameSeconds, frame_seconds);
+            steps = static_cast<std::uint32_t>(std::clamp(steps * wanted / seconds, 1.0, 64.0));
         }
         if (!shown) {
+            const Clock::time_point begin = Clock::now();
             picture.draw();
             window.show(picture.pixels());
+            frame_seconds = std::chrono::duration<double>(Clock::now() - begin).count();
             window.set_title(fmt::format("{}: step {} of {}, loss {:.5f} ({})",
                                          training_settings.optimizer->name, training.done(),
                                          training_settings.steps, training.loss(), name));
