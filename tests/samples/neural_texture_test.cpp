@@ -172,9 +172,9 @@ TEST_F(NeuralTextureProgram, StepHasFewDispatchesForAnyNumberOfLayers) {
     const std::vector<int> two = counts("2");
     ASSERT_EQ(two.size(), 3u);
     EXPECT_EQ(two[0], 6) << "Muon, with the AdamW of grid, biases and last layer";
-    // With turns of their own there were 174 and 42.
-    EXPECT_LT(two[1], 174) << "Shampoo";
-    EXPECT_LT(two[2], 42) << "FISMO";
+    // 46, and 24 to 31 by device; with turns of their own the matrices had 174 and 42.
+    EXPECT_LT(two[1], 64) << "Shampoo";
+    EXPECT_LT(two[2], 40) << "FISMO";
     EXPECT_EQ(counts("3"), two);
 }
 
