@@ -73,6 +73,7 @@ bool is_on(const Json& line, const char* device) {
 bool is_lavapipe(const Json& line) { return is_on(line, "llvmpipe"); }
 bool is_swiftshader(const Json& line) { return is_on(line, "SwiftShader"); }
 bool is_hardware(const Json& line) { return !is_lavapipe(line) && !is_swiftshader(line); }
+bool is_any(const Json&) { return true; }
 
 // One product of squares, 512 to 2048, by the kernel that Heron chooses.
 bool is_square_product(const Json& line) {
@@ -93,6 +94,11 @@ bool is_large_step(const Json& line) {
 }
 bool is_large_adamw(const Json& line) {
     return is_large_step(line) && line.value("case", "") == "adamw 1 tensors";
+}
+// A refresh in every step, of a large matrix; its peer is Muon.
+bool is_large_fismo(const Json& line) {
+    const std::string name = line.value("case", "");
+    return is_step(line) && (name == "fismo 1024" || name == "fismo 2048");
 }
 bool is_large_update(const Json& line) {
     return is_large_adamw(line) ||
@@ -118,6 +124,8 @@ constexpr Goal kGoals[] = {
      is_large_adamw, "triad_ratio", Bound::least, 0.3},
     {is_lavapipe, "steps: their time over that of their kernels and 6 us a dispatch", is_step, "step_bound",
      Bound::most, 1.15},
+    {is_any, "FISMO with a refresh in every step, 1024 and 2048: Muon's time over its", is_large_fismo,
+     "peer_ratio", Bound::least, 0.625},
     {is_swiftshader, "f32 product of 512: a shader without tiles' time over its own", is_product_512,
      "naive_ratio", Bound::least, 4},
     {is_hardware, "AdamW and SGD of 16.7 million parameters: a copy's time over theirs", is_large_update,
