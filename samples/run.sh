@@ -238,7 +238,7 @@ if [ $help = 1 ]; then
         [ ! -x "$program" ] || exec "$program" --list-devices
         printf '  (known once the sample is built: samples/run.sh --list-devices builds it and lists them)\n'
         ;;
-    first_step | c_first_step | c_adopted_device)
+    first_step | gauss_newton | c_first_step | c_adopted_device)
         printf '\n%s has no options.\n' "$sample"
         ;;
     *)
