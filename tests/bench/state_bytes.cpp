@@ -84,6 +84,7 @@ std::vector<Row> rows() {
         row<NorMuon>("NorMuon", NorMuonOptions()),
         row<AdaMuon>("AdaMuon", AdaMuonOptions()),
         row<Auon>("AuON", AuonOptions()),
+        row<Auon>("Hybrid-AuON", AuonOptions::hybrid_code()),
         row<Scion>("Scion", ScionOptions()),
         row<Scion>("Scion, momentum", ScionOptions{.momentum = 0.9}),
         row<Dion>("Dion, rank 1/4", DionOptions{.rank_fraction = 0.25}),
@@ -105,6 +106,7 @@ std::vector<Row> rows() {
                            NaturalGaLoreOptions{.history_dtype = DType::f16}),
         row<OnlineSubspaceDescent>("Online Subspace Descent, rank 128", OnlineSubspaceDescentOptions()),
         row<Shampoo>("Shampoo, Adam's graft", ShampooOptions()),
+        row<Shampoo>("Shampoo^2", ShampooOptions::shampoo2()),
         row<Shampoo>("SOAP", ShampooOptions::soap()),
         row<Shampoo>("KL-Shampoo", ShampooOptions::kl()),
         row<Shampoo4Bit>("4-bit Shampoo on SGD", Shampoo4BitOptions()),
@@ -121,6 +123,8 @@ std::vector<Row> rows() {
         row<Mkor>("MKOR, Adam", MkorOptions{.base = MkorBase::adam}),
         row<Singd>("SINGD", SingdOptions()),
         row<Singd>("SINGD, diagonal factors", diagonal),
+        row<Singd>("IKFAC", SingdOptions::ikfac()),
+        row<Singd>("INGD", SingdOptions::ingd()),
     };
 }
 
