@@ -165,9 +165,12 @@ TEST_P(KnownSpectrumSlowTest, CholeskyQr) {
     }
 }
 
-// The largest roots that there are. A condition number of 4 keeps the iterations few: minutes, on two cores.
+// The largest roots that there are. A condition number of 4 keeps the iterations few: minutes, on two cores,
+// where products have packed panels; a quarter of an hour elsewhere.
 TEST_P(KnownSpectrumSlowTest, RootsInversesAndFactorsOf4096Rows) {
     if (!is_lavapipe()) GTEST_SKIP() << "lavapipe alone: it ends loops after a number of rounds";
+    if (!device().capabilities().subgroup_size_control)
+        GTEST_SKIP() << "products of this driver are too slow";
     const std::uint64_t n = 4096;
     const double size = static_cast<double>(n), condition = 4.0;
     const Known known(mixed, geometric(n, condition));
