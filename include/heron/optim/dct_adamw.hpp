@@ -31,9 +31,9 @@
 // of the vectors, .indices; with rotation the step since which each has its slot, .since; with error
 // feedback E, f32, as large as the parameter, .error, or its codes, .error_codes, and .error_ranges, 8 bytes
 // a row. FLOPs: 2.5 m n log2 k (2 m n k by products) every `gap` steps, 2 m n r (+ 2 m n r with error
-// feedback, or with gap > 1) + 12 K r; bytes, with f32 tensors: 36 m n + r (36 K + 8 k), and 4 k^2 for a transform by
-// products; with error feedback 48 m n (52 + b / 4 in b bits) and r (4 K + 4 k) more; 8 m n of them for
-// u P^T, which a product writes and the weights' pass reads (see Trion).
+// feedback, or with gap > 1) + 12 K r; bytes, with f32 tensors: 36 m n + r (36 K + 8 k), and 4 k^2 for a
+// transform by products; with error feedback 48 m n (52 + b / 4 in b bits) and r (4 K + 4 k) more; 8 m n of
+// them for u P^T, which a product writes and the weights' pass reads (see Trion).
 #pragma once
 
 #include "heron/train.hpp"

@@ -11,9 +11,9 @@
 // A parameter with more than two axes is out x (the rest), or a batch of matrices (MatrixView::batch).
 // State, f32: M, <parameter>.momentum, and Q, <parameter>.q: q r elements a matrix. Q is drawn from N(0, 1)
 // by Plan::initialize(), from StepOptions::seed and the parameter's name. With momentum of zeros P is zero
-// and Q keeps its directions. FLOPs: 8 m n r + 10 m n, 4 m n r more for each further power iteration, and those
-// of the QR method; bytes: 44 m n + 4 r (4 p + 8 q) and those of the QR method, with f32 tensors; 8 m n of them for
-// P Q^T, which a product writes and the weights' pass reads (see Trion).
+// and Q keeps its directions. FLOPs: 8 m n r + 10 m n, 4 m n r more for each further power iteration, and
+// those of the QR method; bytes: 44 m n + 4 r (4 p + 8 q) and those of the QR method, with f32 tensors; 8 m n
+// of them for P Q^T, which a product writes and the weights' pass reads (see Trion).
 //
 // There is no MomentFormat: M is written last by a product, B - (1 - mu) P R^T, which rounds to nearest, and
 // what error feedback collects is far below half a unit of bf16. To round it stochastically would take a pass
