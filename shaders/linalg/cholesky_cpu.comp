@@ -25,7 +25,7 @@
 #include "core/kernel.glsl"
 #include "core/half.glsl"
 #include "core/reduce.glsl"
-#include "linalg/cholesky_active.glsl"
+#include "linalg/active.glsl"
 #include "linalg/cholesky_root.glsl"
 
 layout(constant_id = SPEC_DTYPE_A) const uint DTYPE_A = DTYPE_F32;
@@ -100,7 +100,7 @@ void main() {
     uint group = workgroup_index();
     uint j = find_job(group);
     uint item = group - p.jobs.job[j].first_group;
-    if (is_inactive(j, item))
+    if (is_inactive(j, item, CHOLESKY_HAS_ACTIVE))
         return;
     U32 a = p.jobs.job[j].a;
     F32 l = p.jobs.job[j].l;

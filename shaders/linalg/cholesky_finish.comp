@@ -7,7 +7,7 @@
 #include "linalg/status.h"
 #define JOB CholeskyFinishJob
 #include "core/kernel.glsl"
-#include "linalg/cholesky_active.glsl"
+#include "linalg/active.glsl"
 
 layout(constant_id = SPEC_PER_THREAD) const uint PER_THREAD = 4;
 
@@ -29,7 +29,7 @@ void main() {
     bool upper = (flags & CHOLESKY_UPPER) != 0;
     uint item = group / groups;
     group -= item * groups;
-    if (is_inactive(j, item))
+    if (is_inactive(j, item, CHOLESKY_HAS_ACTIVE))
         return;
 
     bool finite = nonfinite.v[item] == 0;

@@ -17,7 +17,7 @@
 #define JOB CholeskyPanelJob
 #include "core/kernel.glsl"
 #include "core/reduce.glsl"
-#include "linalg/cholesky_active.glsl"
+#include "linalg/active.glsl"
 
 const uint B = CHOLESKY_PANEL;
 const uint ROWS = CHOLESKY_PANEL_ROWS;
@@ -49,7 +49,7 @@ void main() {
     uint groups = p.jobs.job[j].groups;
     uint item = group / groups;
     group -= item * groups;
-    if (is_inactive(j, item))
+    if (is_inactive(j, item, CHOLESKY_HAS_ACTIVE))
         return;
     uint l_row = p.jobs.job[j].l_row;
     uint l_col = p.jobs.job[j].l_col;

@@ -11,7 +11,7 @@
 #include "core/half.glsl"
 #include "core/reduce.glsl"
 #include "core/tile.glsl"
-#include "linalg/cholesky_active.glsl"
+#include "linalg/active.glsl"
 
 layout(constant_id = SPEC_DTYPE_A) const uint DTYPE_A = DTYPE_F32;
 
@@ -34,7 +34,7 @@ void main() {
     uint groups = side * (side + 1) / 2;
     bool upper = (p.jobs.job[j].flags & CHOLESKY_UPPER) != 0;
     uint item = group / groups;
-    if (is_inactive(j, item))
+    if (is_inactive(j, item, CHOLESKY_HAS_ACTIVE))
         return;
     uint a_stride = p.jobs.job[j].a_stride;
     uint a_base = item * p.jobs.job[j].a_item;

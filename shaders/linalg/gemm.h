@@ -44,7 +44,7 @@ struct GemmJob {
 const uint GEMM_HAS_C = 1;     // beta != 0
 const uint GEMM_SYMMETRIC = 2; // only tiles on or above the diagonal; what is above it is stored below it too
 const uint GEMM_D_PAIRS = 4;   // elements of D with an even column share a word with the next one, in every row
-const uint GEMM_ACTIVE = 8;    // items whose word of `active_items` is 0 are left as they are (linalg/gemm_active.glsl)
+const uint GEMM_ACTIVE = 8;    // items whose word of `active_items` is 0 are left as they are (linalg/active.glsl)
 // gemm_tiled_16bit: rows of the operand are k, and they all begin at a multiple of 16 bytes.
 const uint GEMM_A_FOURS = 16;
 const uint GEMM_B_FOURS = 64;

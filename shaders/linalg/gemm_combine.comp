@@ -10,7 +10,7 @@
 #include "core/kernel.glsl"
 #include "core/half.glsl"
 #include "core/tile.glsl"
-#include "linalg/gemm_active.glsl"
+#include "linalg/active.glsl"
 
 layout(constant_id = SPEC_DTYPE_C) const uint DTYPE_C = DTYPE_F32;
 layout(constant_id = SPEC_DTYPE_D) const uint DTYPE_D = DTYPE_F32;
@@ -43,7 +43,7 @@ void main() {
         uint col = e % row_pairs * 2;
         uint row = e / row_pairs % m;
         uint item = e / row_pairs / m;
-        if (is_inactive(j, item))
+        if (is_inactive(j, item, GEMM_ACTIVE))
             continue;
         // Of a symmetric result, what lies below the diagonal comes from above it.
         bool keep0 = !(symmetric && col < row);

@@ -35,7 +35,7 @@
 #include "core/kernel.glsl"
 #include "core/half.glsl"
 #include "core/tile.glsl"
-#include "linalg/gemm_active.glsl"
+#include "linalg/active.glsl"
 #include "linalg/gemm_coopmat.glsl"
 
 layout(constant_id = SPEC_SUBGROUP) const uint SUBGROUP = 32;
@@ -98,7 +98,7 @@ void main() {
     bool symmetric = (flags & GEMM_SYMMETRIC) != 0;
 
     uint item = group / tiles;
-    if (is_inactive(j, item))
+    if (is_inactive(j, item, GEMM_ACTIVE))
         return;
     uint t = group - item * tiles;
     uvec2 tile;

@@ -28,7 +28,7 @@
 #include "core/kernel.glsl"
 #include "core/half.glsl"
 #include "core/tile.glsl"
-#include "linalg/gemm_active.glsl"
+#include "linalg/active.glsl"
 #include "linalg/gemm_coopmat.glsl"
 
 layout(buffer_reference, scalar, buffer_reference_align = 16) readonly buffer Halves { float16_t v[]; };
@@ -74,7 +74,7 @@ void main() {
     bool symmetric = (flags & GEMM_SYMMETRIC) != 0;
 
     uint item = group / tiles;
-    if (is_inactive(j, item))
+    if (is_inactive(j, item, GEMM_ACTIVE))
         return;
     uint t = group - item * tiles;
     uvec2 tile;

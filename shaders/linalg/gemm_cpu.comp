@@ -21,7 +21,7 @@
 #include "core/kernel.glsl"
 #include "core/half.glsl"
 #include "core/tile.glsl"
-#include "linalg/gemm_active.glsl"
+#include "linalg/active.glsl"
 
 layout(constant_id = SPEC_DTYPE_A) const uint DTYPE_A = DTYPE_F32;
 layout(constant_id = SPEC_DTYPE_B) const uint DTYPE_B = DTYPE_F32;
@@ -66,7 +66,7 @@ void main() {
     bool symmetric = (flags & GEMM_SYMMETRIC) != 0;
 
     uint item = group / tiles;
-    if (is_inactive(j, item))
+    if (is_inactive(j, item, GEMM_ACTIVE))
         return;
     uint t = group - item * tiles;
     uvec2 tile;

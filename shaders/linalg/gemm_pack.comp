@@ -10,7 +10,7 @@
 #define JOB GemmPackJob
 #include "core/kernel.glsl"
 #include "core/half.glsl"
-#include "linalg/gemm_active.glsl"
+#include "linalg/active.glsl"
 
 layout(constant_id = SPEC_DTYPE_A) const uint DTYPE_A = DTYPE_F32;
 
@@ -37,7 +37,7 @@ void main() {
     uint panel = group / chunks; // of all items
     uint k0 = (group - panel * chunks) * PACK_CHUNK;
     uint item = panel / panels_item;
-    if (is_inactive(j, item))
+    if (is_inactive(j, item, GEMM_ACTIVE))
         return;
     uint line0 = (panel - item * panels_item) * width;
     uint from = item * p.jobs.job[j].x_batch;

@@ -22,7 +22,7 @@
 #include "core/kernel.glsl"
 #include "core/half.glsl"
 #include "core/tile.glsl"
-#include "linalg/gemm_active.glsl"
+#include "linalg/active.glsl"
 
 layout(constant_id = SPEC_DTYPE_C) const uint DTYPE_C = DTYPE_F32;
 layout(constant_id = SPEC_DTYPE_D) const uint DTYPE_D = DTYPE_F32;
@@ -97,7 +97,7 @@ void main() {
     const bool symmetric = (FLAGS & PRODUCT_SYMMETRIC) != 0;
 
     uint item = group / tiles;
-    if (is_inactive(j, item))
+    if (is_inactive(j, item, GEMM_ACTIVE))
         return;
     uint t = group - item * tiles;
     uvec2 tile = symmetric ? triangle_tile(t, p.jobs.job[j].tiles_n)

@@ -24,7 +24,7 @@
 #include "core/kernel.glsl"
 #include "core/half.glsl"
 #include "core/tile.glsl"
-#include "linalg/gemm_active.glsl"
+#include "linalg/active.glsl"
 
 layout(constant_id = SPEC_DTYPE_A) const uint DTYPE_A = DTYPE_F32;
 layout(constant_id = SPEC_DTYPE_B) const uint DTYPE_B = DTYPE_F32;
@@ -118,7 +118,7 @@ void main() {
     uint item = group * items_group + slot;
     bool busy = slot < items_group && item < items;
     item = min(item, items - 1);
-    busy = busy && !is_inactive(j, item);
+    busy = busy && !is_inactive(j, item, GEMM_ACTIVE);
 
     uint begin_a = slot * lines;
     uint begin_b = begin_a + blocks_m * 4;

@@ -30,7 +30,7 @@
 #include "core/kernel.glsl"
 #include "core/half.glsl"
 #include "core/tile.glsl"
-#include "linalg/gemm_active.glsl"
+#include "linalg/active.glsl"
 
 layout(constant_id = SPEC_DTYPE_A) const uint DTYPE_A = DTYPE_F16;
 layout(constant_id = SPEC_DTYPE_B) const uint DTYPE_B = DTYPE_F16;
@@ -149,7 +149,7 @@ void main() {
     uint tiles = p.jobs.job[j].tiles;
 
     uint item = group / tiles;
-    if (is_inactive(j, item))
+    if (is_inactive(j, item, GEMM_ACTIVE))
         return;
     uint t = group - item * tiles;
     uvec2 tile = (flags & GEMM_SYMMETRIC) != 0 ? triangle_tile(t, p.jobs.job[j].tiles_n)
