@@ -41,6 +41,28 @@ protected:
         f.tensors = {f.factor.tensor, f.system.tensor, f.words.tensor};
         return f;
     }
+    // Windows into each of which a step puts a row of `g`; x = U^T q for that row, with lambda = 1/2.
+    struct Turning {
+        PlacedWindow w;
+        Placed g;
+        Words status;
+        Placed x;
+        PlacedFactor f;
+    };
+    Turning turning(Graph& graph, std::uint64_t s, std::uint64_t d, std::uint64_t items) {
+        Turning t{window(graph, std::vector<Matrix>(items, Matrix::Zero(s, d))),
+                  place(graph, std::vector<Matrix>(items, Matrix::Zero(1, d))), words(graph, items),
+                  blank(graph, items, d, 1), factor(graph, items, s)};
+        const Words slot = words(graph, Shape{1}, {0u});
+        const Placed newest = blank(graph, items, 1, s);
+        window_push(graph, t.w.window, t.g.tensor, slot.tensor, {.newest = newest.tensor});
+        woodbury_range(graph, t.w.window, newest.tensor, t.x.tensor,
+                       {.lambda = 0.5f,
+                        .refinement = Refinement::always,
+                        .status = t.status.tensor,
+                        .kept = t.f.tensors});
+        return t;
+    }
     // The system is that of the rows (in units of 4^exponent), and the factor is its, but for the errors of
     // an update and a downdate for each row that has been replaced (heron/linalg/update.hpp).
     void check_factor(const PlacedFactor& f, const Matrix& u, double lambda, std::size_t item,
@@ -250,15 +272,7 @@ TEST_P(WindowFactorTest, TwoRowsAtOnceAreFactoredAnew) {
 TEST_P(WindowFactorTest, ReplacementsThatBreakDownAreCountedAndMadeAnew) {
     Graph graph(device());
     const std::uint64_t s = 5, d = 80, items = 2;
-    const PlacedWindow w = window(graph, std::vector<Matrix>(items, Matrix::Zero(s, d)));
-    const Placed g = place(graph, std::vector<Matrix>(items, Matrix::Zero(1, d)));
-    const Words slot = words(graph, Shape{1}, {0u}), status = words(graph, items);
-    const Placed newest = blank(graph, items, 1, s), x = blank(graph, items, d, 1);
-    const PlacedFactor f = factor(graph, items, s);
-    window_push(graph, w.window, g.tensor, slot.tensor, {.newest = newest.tensor});
-    woodbury_range(
-        graph, w.window, newest.tensor, x.tensor,
-        {.lambda = 0.5f, .refinement = Refinement::always, .status = status.tensor, .kept = f.tensors});
+    const auto [w, g, status, x, f] = turning(graph, s, d, items);
     Plan plan = graph.compile({});
     plan.allocate();
     EXPECT_TRUE(plan.hazards().empty());
@@ -290,15 +304,7 @@ TEST_P(WindowFactorTest, ReplacementsThatBreakDownAreCountedAndMadeAnew) {
 TEST_P(WindowFactorTest, RowsThatAreNotFiniteAreNamedUntilTheyLeave) {
     Graph graph(device());
     const std::uint64_t s = 3, d = 50, items = 2;
-    const PlacedWindow w = window(graph, std::vector<Matrix>(items, Matrix::Zero(s, d)));
-    const Placed g = place(graph, std::vector<Matrix>(items, Matrix::Zero(1, d)));
-    const Words slot = words(graph, Shape{1}, {0u}), status = words(graph, items);
-    const Placed newest = blank(graph, items, 1, s), x = blank(graph, items, d, 1);
-    const PlacedFactor f = factor(graph, items, s);
-    window_push(graph, w.window, g.tensor, slot.tensor, {.newest = newest.tensor});
-    woodbury_range(
-        graph, w.window, newest.tensor, x.tensor,
-        {.lambda = 0.5f, .refinement = Refinement::always, .status = status.tensor, .kept = f.tensors});
+    const auto [w, g, status, x, f] = turning(graph, s, d, items);
     Plan plan = graph.compile({});
     plan.allocate();
     EXPECT_TRUE(plan.hazards().empty());

@@ -21,7 +21,7 @@ namespace heron::test {
 namespace {
 
 // Of rounding to tiles, norms, partial sums and indices, which headers leave out; they round up, too.
-constexpr double kLess = 0.05, kMore = 0.1;
+constexpr double kLess = 0.02, kMore = 0.1;
 
 struct Cost {
     double flops = 0, bytes = 0;
