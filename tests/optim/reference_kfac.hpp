@@ -24,9 +24,9 @@ public:
         const std::uint64_t k = t - 1;
         double decay = o_.factor_decay * o_.factor_decay_schedule.factor(t);
         if (o_.method != KfacMethod::batch && k % o_.factor_interval == 0) {
+            const std::uint64_t renewals = k / o_.factor_interval + 1;
             double of_factors = decay;
-            if (o_.warm_factors)
-                of_factors = std::min(decay, 1 - 1 / static_cast<double>(k / o_.factor_interval + 1));
+            if (o_.warm_factors) of_factors = std::min(decay, 1 - 1 / static_cast<double>(renewals));
             // The loss is a mean over the batch.
             keep("A", of_factors * get("A", cols_, cols_) + (1 - of_factors) * a.transpose() * a / count);
             keep("S", of_factors * get("S", rows_, rows_) + (1 - of_factors) * count * s.transpose() * s);

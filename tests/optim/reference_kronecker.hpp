@@ -141,7 +141,7 @@ public:
 private:
     Matrix whitener(const std::string& name, const Matrix& statistic, bool refreshes) {
         const auto n = static_cast<std::uint64_t>(statistic.rows());
-        const Matrix identity = Matrix::Identity(statistic.rows(), statistic.rows());
+        Matrix identity = Matrix::Identity(statistic.rows(), statistic.rows());
         std::vector<double>& kept = states[name + "_whitener"];
         if (kept.empty()) kept.assign(identity.data(), identity.data() + identity.size());
         const MousseSides other = name == "L" ? MousseSides::right : MousseSides::left;

@@ -287,7 +287,8 @@ private:
         std::vector<double>& l = state("L", f_.extents.size());
         for (std::size_t a = 0; a < f_.extents.size(); ++a) {
             const bool own = o_.geometry == PsgdGeometry::qep;
-            const double rest = static_cast<double>(f_.count() / f_.extents[a]);
+            const std::uint64_t others = f_.count() / f_.extents[a];
+            const double rest = static_cast<double>(others);
             const Matrix& q = f_.q[a];
             const Matrix t1 = f_.gram(own ? f_.apply(x, a, false) : x, a);
             Matrix t2 = f_.dense[a] ? Matrix(rest * Matrix::Identity(q.rows(), q.rows()))

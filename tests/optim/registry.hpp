@@ -47,7 +47,7 @@ inline OptimizerCase sgd(std::string name, const SgdOptions& options) {
 }
 
 inline OptimizerCase muon(std::string name, const MuonOptions& options,
-                          std::function<double(double, double)> factor) {
+                          const std::function<double(double, double)>& factor) {
     return {std::move(name),
             maker<Muon>(options),
             variants_of<Muon>(options),

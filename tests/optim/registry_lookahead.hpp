@@ -9,7 +9,7 @@
 namespace heron::test::registry {
 
 inline OptimizerCase lookahead(std::string name, const LookaheadOptions& options, const OptimizerCase& inner,
-                               std::string momentum) {
+                               const std::string& momentum) {
     return {std::move(name),
             [=](const Device& on) { return std::make_unique<Lookahead>(on, inner.make(on), options); },
             {[=](const Device& on, float value) {

@@ -17,7 +17,7 @@ inline OptimizerCase conda(std::string name, const CondaOptions& options) {
 }
 
 inline OptimizerCase trion(std::string name, const TrionOptions& options,
-                           std::function<double(double, double)> factor) {
+                           const std::function<double(double, double)>& factor) {
     return {std::move(name),
             maker<Trion>(options),
             variants_of<Trion>(options),
