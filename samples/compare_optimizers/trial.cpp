@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 #include <memory>
+#include <optional>
 
 #include "support/step_commands.hpp"
 #include "support/vulkan_api.hpp"
@@ -50,6 +51,7 @@ public:
                                  .layers = training_->layers()};
         request.routes = heron::route(request.parameters);
         const Optimizers optimizers = settings.optimizer->create(request);
+        listeners_.emplace(optimizers);
         std::vector<const heron::Optimizer*> pointers;
         for (const auto& optimizer : optimizers) pointers.push_back(optimizer.get());
         optimizer_ = heron::compile(device, pointers, {.name = "optimizer", .seed = settings.seed});
@@ -86,6 +88,8 @@ private:
         const Evaluation result = training_->evaluate();
         trial_.evaluation_seconds = std::chrono::duration<double>(Clock::now() - start).count();
         trial_.validations.push_back({done(), result});
+        // Here, and not behind each submission, whose lengths follow the clock.
+        for (; reported_ < done(); ++reported_) listeners_->report(optimizer_, trial_.losses[reported_]);
         if (!std::isfinite(result.loss)) trial_.diverged = true;
     }
 
@@ -125,6 +129,8 @@ private:
     DeviceFunctions vk_;
     std::unique_ptr<Training> training_;
     heron::Plan optimizer_;
+    std::optional<LossListeners> listeners_;
+    std::uint32_t reported_ = 0;  // losses, to listeners
     std::unique_ptr<StepCommands> commands_;
     Trial trial_;
     std::vector<double> pass_seconds_;  // of whole steps where the device has no timestamps

@@ -141,6 +141,10 @@ private:
                 submitted += in_flight[slot];
             }
         }
+        // Here, and not in collect(): where submissions end, the clock decides.
+        const LossListeners listeners(optimizers_);
+        for (const Curve::Step& step : std::span(curve_.steps).last(training_.batches))
+            listeners.report(optimizer_, step.loss);
     }
 
     // Takes the results of `count` steps that have finished.

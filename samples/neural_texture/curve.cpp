@@ -31,7 +31,8 @@ void write_psnr_svg(const std::filesystem::path& path, std::span<const Curve> cu
                     const std::string& title, const std::string& subtitle) {
     constexpr double kLeft[] = {70, 600};
     constexpr double kWidth = 430, kHeight = 290;
-    constexpr std::size_t kNames = 4;  // in a row of a legend
+    constexpr std::size_t kNames = 4;  // in a row of a legend, so far apart:
+    constexpr double kPitch = 120;
     double last_step = 1, last_second = 1e-3, highest = 0, lowest = 1e9;
     for (const Curve& curve : curves) {
         last_step = std::max(last_step, double(curve.points.back().step));
@@ -61,7 +62,7 @@ void write_psnr_svg(const std::filesystem::path& path, std::span<const Curve> cu
         const double decibels_then[] = {curves[r].points.back().psnr, curves[r].psnr_after(time)};
         const std::size_t row = r / kNames;
         for (std::size_t panel = 0; panel < 2; ++panel) {
-            const double x = kLeft[panel] + kWidth / kNames * static_cast<double>(r % kNames);
+            const double x = kLeft[panel] + kPitch * static_cast<double>(r % kNames);
             const double y = 82 + 18 * static_cast<double>(row);
             svg += fmt::format(
                 "<line x1='{}' y1='{}' x2='{}' y2='{}' stroke='{}' stroke-width='3'/>"

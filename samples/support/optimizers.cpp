@@ -125,15 +125,19 @@ Optimizers kfac(const OptimizerRequest& request, heron::KfacMethod method) {
     return by_layers<heron::Kfac>(request, options);
 }
 
-Optimizers singd(const OptimizerRequest& request, heron::StructureKind structure) {
-    heron::SingdOptions options;
-    options.inputs.kind = options.outputs.kind = structure;
+Optimizers singd(const OptimizerRequest& request, heron::SingdOptions options) {
     // Factors that begin at the identity have far to go in a short training.
     options.lr_cov = 0.5f;
     options.normalize_lr_cov = true;
     options.damping = 1e-2;
     options.refresh.interval = 2;
     return by_layers<heron::Singd>(request, options);
+}
+
+heron::SingdOptions structured(heron::StructureKind structure) {
+    heron::SingdOptions options;
+    options.inputs.kind = options.outputs.kind = structure;
+    return options;
 }
 
 constexpr NamedOptimizer kOptimizers[] = {
@@ -263,7 +267,7 @@ constexpr NamedOptimizer kOptimizers[] = {
      }},
     {"shampoo", "Shampoo with Adam's graft for everything", 0.02f, false, false,
      [](const OptimizerRequest& request) { return shampoo(request, {.beta2 = 0.999, .graft_eps = 1e-8f}); }},
-    {"shampoo2", "Shampoo^2", 0.01f, false, true,
+    {"shampoo2", "Shampoo^2 for everything", 0.01f, false, false,
      [](const OptimizerRequest& request) { return shampoo(request, heron::ShampooOptions::shampoo2()); }},
     {"shampoo4bit", "4-bit Shampoo on AdamW for everything", 0.01f, false, false,
      [](const OptimizerRequest& request) {
@@ -275,7 +279,7 @@ constexpr NamedOptimizer kOptimizers[] = {
          options.roots = {.interval = kRefresh};
          return whole<heron::Shampoo4Bit>(request, options);
      }},
-    {"kl_shampoo", "KL-Shampoo", 0.01f, false, true,
+    {"kl_shampoo", "KL-Shampoo for everything", 0.01f, false, false,
      [](const OptimizerRequest& request) { return shampoo(request, heron::ShampooOptions::kl()); }},
     {"soap", "SOAP for everything", 0.02f, false, false,
      [](const OptimizerRequest& request) {
@@ -321,10 +325,36 @@ constexpr NamedOptimizer kOptimizers[] = {
     {"mkor", "MKOR for the layers, AdamW for what belongs to none", 0.08f, false, false,
      [](const OptimizerRequest& request) { return by_layers<heron::Mkor>(request, heron::MkorOptions()); },
      true},
+    {"mkor_h", "MKOR-H: MKOR until its losses fall too slowly, then SGD", 0.08f, false, false,
+     [](const OptimizerRequest& request) {
+         heron::MkorOptions options;
+         options.switching = {.window = 10};
+         return by_layers<heron::Mkor>(request, options);
+     },
+     true},
     {"singd", "SINGD for the layers, AdamW for what belongs to none", 5e-3f, false, false,
-     [](const OptimizerRequest& request) { return singd(request, heron::StructureKind::dense); }, true},
+     [](const OptimizerRequest& request) { return singd(request, {}); }, true},
     {"singd_diagonal", "SINGD with diagonal factors", 5e-3f, false, true,
-     [](const OptimizerRequest& request) { return singd(request, heron::StructureKind::diagonal); }, true},
+     [](const OptimizerRequest& request) {
+         return singd(request, structured(heron::StructureKind::diagonal));
+     },
+     true},
+    {"ikfac", "IKFAC for the layers, AdamW for what belongs to none", 0.1f, false, false,
+     [](const OptimizerRequest& request) {
+         // lr_cov stays at 0.01: times the largest eigenvalue of a mean of images it is near 2, where steps
+         // of the factors begin to grow.
+         heron::SingdOptions options = heron::SingdOptions::ikfac();
+         options.damping = 0.1;  // of each factor alone, as sqrt(damping) is of K-FAC's
+         options.refresh.interval = 2;
+         return by_layers<heron::Singd>(request, options);
+     },
+     true},
+    {"ingd", "INGD as in its authors' code, whose factors move little in the first 500 steps", 0.05f, false,
+     true,
+     [](const OptimizerRequest& request) {
+         return by_layers<heron::Singd>(request, heron::SingdOptions::ingd());
+     },
+     true},
     {"amsgrad", "AMSGrad for everything", 0.01f, false, true,
      [](const OptimizerRequest& request) {
          return whole<heron::AdamW>(request,
@@ -378,6 +408,17 @@ constexpr NamedOptimizer kOptimizers[] = {
 }  // namespace
 
 std::span<const NamedOptimizer> named_optimizers() { return kOptimizers; }
+
+LossListeners::LossListeners(const Optimizers& optimizers) {
+    for (const auto& optimizer : optimizers) {
+        const auto* mkor = dynamic_cast<const heron::Mkor*>(optimizer.get());
+        if (mkor && mkor->options().switching) names_.push_back(mkor->name());
+    }
+}
+
+void LossListeners::report(heron::Plan& plan, double loss) const {
+    for (const std::string& name : names_) heron::report_loss(plan, name, loss);
+}
 
 const NamedOptimizer* find_optimizer(std::string_view name) {
     for (const NamedOptimizer& optimizer : kOptimizers)

@@ -35,6 +35,18 @@ struct NamedOptimizer {
     bool layers = false;  // needs OptimizerRequest::layers
 };
 
+// What has to hear the losses of the training: MKOR-H, which ends its second order by them.
+class LossListeners {
+public:
+    explicit LossListeners(const Optimizers& optimizers);
+    // Of each step in turn, `plan` having the optimizers. To train the same bits again, report in the same
+    // steps: what a report changes begins with the next step that is submitted.
+    void report(heron::Plan& plan, double loss) const;
+
+private:
+    std::vector<std::string> names_;
+};
+
 std::span<const NamedOptimizer> named_optimizers();
 // nullptr when there is none.
 const NamedOptimizer* find_optimizer(std::string_view name);

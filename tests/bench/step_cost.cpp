@@ -25,17 +25,9 @@ using namespace heron::bench;
 
 constexpr std::uint32_t kFirstStep = 1001, kSteps = 1000;
 // Forms of other optimizers that have other costs.
-constexpr std::string_view kForms[] = {"adamw_bf16", "adamw_block8", "muon_bf16",  "lion_bf16",
-                                       "sgd_bf16",   "shampoo2",     "kl_shampoo", "singd_diagonal"};
+constexpr std::string_view kForms[] = {"adamw_bf16", "adamw_block8",   "muon_bf16", "lion_bf16",
+                                       "sgd_bf16",   "singd_diagonal", "ingd"};
 constexpr std::uint64_t kSamples = 256;  // of the inputs and output gradients that optimizers of layers read
-
-samples::Optimizers singd(const samples::OptimizerRequest& request, const SingdOptions& options) {
-    auto optimizer = std::make_unique<Singd>(request.device, options);
-    for (const Layer& layer : request.layers) optimizer->add_layer(layer);
-    samples::Optimizers result;
-    result.push_back(std::move(optimizer));
-    return result;
-}
 
 // Gradients stand for products with the Hessian.
 samples::Optimizers psgd(const samples::OptimizerRequest& request, const PsgdKronOptions& options) {
@@ -57,10 +49,6 @@ samples::Optimizers psgd_by(const samples::OptimizerRequest& request) {
 
 // What the samples have no use for. (PSGD's first geometry is psgd_kron's.)
 constexpr samples::NamedOptimizer kMore[] = {
-    {"ikfac", "IKFAC", 5e-3f, false, false,
-     [](const samples::OptimizerRequest& request) { return singd(request, SingdOptions::ikfac()); }, true},
-    {"ingd", "INGD", 5e-3f, false, false,
-     [](const samples::OptimizerRequest& request) { return singd(request, SingdOptions::ingd()); }, true},
     {"psgd_newton", "PSGD by Hessian-vector products", 0.03f, false, false,
      [](const samples::OptimizerRequest& request) { return psgd(request, PsgdKronOptions::newton()); }},
     {"psgd_kron_qeq", "PSGD, QEQ", 0.03f, false, false, psgd_by<PsgdGeometry::qeq>},

@@ -44,8 +44,8 @@
 // says, because it drowned in the rounding errors of f32 (below 2^-21 of the window's mean |g|^2; with
 // keep_factor that number over the weight of a row, 1 / m, is rounded up to a power of two), or because the
 // factorization broke down. indefinite: it did with ten thousand times more; the step is the plain
-// gradient's. nonfinite: there is a NaN or an infinity in the window; there is no step, until m steps later
-// it has left. (StepOptions::skip_nonfinite keeps them out.)
+// gradient's. nonfinite: the window has a NaN; no step, until m steps later it has left. Infinite gradients
+// enter as +- 1.3e19, on most devices NaN too: jittered. (StepOptions::skip_nonfinite keeps both out.)
 #pragma once
 
 #include <cstdint>

@@ -30,8 +30,8 @@
 // What a step reports in .status (Plan::read_state), a MatrixStatus: ok; jittered: lambda was raised, to what
 // .damping says, which happens where it is below 4.8e-7 of the sum of squares of the history, as with the
 // default and gradients of a norm above some 45 together; indefinite: the step took the projected gradient as
-// it is; nonfinite: the history has numbers that are not finite, and Adam sees zeros until they have left
-// it, after s steps at most. (StepOptions::skip_nonfinite, the default, keeps them out of it.)
+// it is; nonfinite: the history has a NaN, and Adam sees zeros until it has left, after s steps at most.
+// Infinite gradients enter as +- 1.3e19, on most devices NaN too, unless skipped, as is the default.
 #pragma once
 
 #include "heron/optim/galore.hpp"
