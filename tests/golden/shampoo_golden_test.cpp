@@ -2,6 +2,8 @@
 // Shampoo, Shampoo^2 and KL-Shampoo against Distributed Shampoo.
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <limits>
 #include <map>
 #include <numeric>
 #include <stdexcept>
@@ -103,7 +105,10 @@ private:
         options.unweighted_sum = golden.flag("drop_weighting_factor_on_gsquare", false);
         options.bias_correction = golden.flag("use_bias_correction", true);
         options.epsilon = static_cast<float>(golden.number("epsilon"));
-        options.block_size = static_cast<std::uint32_t>(golden.number("max_preconditioner_dim"));
+        // Infinity, which is null here, merges all and cuts nothing.
+        options.block_size = golden.is_null("max_preconditioner_dim")
+                                 ? std::numeric_limits<std::uint32_t>::max()
+                                 : static_cast<std::uint32_t>(golden.number("max_preconditioner_dim"));
         options.least_order = static_cast<std::uint32_t>(golden.number("target_parameter_dimensionality"));
         options.refresh.interval = static_cast<std::uint32_t>(golden.number("precondition_frequency"));
         options.refresh.stagger = false;
