@@ -5,8 +5,9 @@
 //
 // FLOPs and bytes are what plans state of the steps 1001 to 2000 (mean; and the step with most), for one
 // square hidden matrix, with the options of the samples' table of optimizers, and some forms that it does
-// not have (kMore). Times are the mean of some steps, refreshes included where their interval divides them,
-// from submission to completion. A dash: the device cannot hold the plan.
+// not have (kMore). Times are the mean of --repeats steps, from submission to completion: 20 of them, the
+// interval of most refreshes there, or a multiple have as many of these as a training. A dash: the device
+// cannot hold the plan.
 #include <algorithm>
 #include <cstdio>
 #include <memory>
@@ -147,8 +148,10 @@ public:
         const auto muon = std::ranges::find(rows_, std::string("muon"), &Row::name);
         for (const Column& column : kColumns) print_column(column, muon->costs);
         if (!timed_.empty()) {
-            std::printf("\n## Time\n\nMilliseconds of a step, the mean of %d; in brackets over Muon's.\n\n",
-                        steps_);
+            std::printf(
+                "\n## Time\n\nMilliseconds of a step, the mean of steps %d to %d of a training, with what "
+                "these renew and no other refresh; in brackets over Muon's.\n\n",
+                kWarmUps + 1, kWarmUps + steps_);
             print_head(timed_);
             for (const Row& row : rows_) {
                 std::printf("| %s |", row.name.c_str());
