@@ -21,8 +21,8 @@
 // only the shorter side of a matrix that is not square has a matrix. bound() is a lower estimate of the
 // spectral norm, by a power iteration from `bound_rows` random vectors.
 //
-// Differences to psgd_torch: whether a step fits is drawn once for all parameters, and so is, apart from
-// that, whether it balances; a fit whose numbers are not finite leaves that factor as it is.
+// Differences to psgd_torch: whether a step balances is drawn once for all parameters, whether it fits or not
+// (drawn once there, too); a fit whose numbers are not finite leaves that factor as it is.
 //
 // FLOPs of an n x n matrix: 8 n^3 to precondition. A fit has 10 n^3 for P h and T1, and for the change 4 n^3
 // (QEQ, QEP, EQ), 8 n^3 (QUAD) or 12 n^3 (Q0.5EQ1.5; PRO4P up to 124 n^3); a bound 256 n^2 (two, with
