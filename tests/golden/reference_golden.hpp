@@ -25,6 +25,7 @@ struct ReferenceGoldenSettings {
     Shape shape;
     std::vector<State> states;  // after every step
     std::vector<State> first;   // before the first one: normal numbers
+    std::vector<State> next;    // after the last one, under the number of the step that would follow
     std::string kind = "official";
     std::string source;
     unsigned steps = 4;
@@ -58,6 +59,9 @@ public:
             for (const auto& [name, state, shape] : settings.states)
                 add(std::string("state.").append(name).append(step), shape, reference.states.at(state));
         }
+        const std::string after = "." + std::to_string(settings.steps + 1);
+        for (const auto& [name, state, shape] : settings.next)
+            add(std::string("state.").append(name).append(after), shape, reference.states.at(state));
         write({{"hyper", settings.hyper}, {"kind", settings.kind}, {"source", settings.source}});
     }
 };
