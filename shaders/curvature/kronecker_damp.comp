@@ -2,14 +2,13 @@
 // Kronecker factors f_i (up to three of one product) with damping on their diagonals, all of them in one dispatch. nu_i
 // is the mean of f_i's diagonal, c the geometric mean of the nu_i.
 //
-//   l = damping and its scale, times the product of traces (DAMPING_TRACE), times the product of the nu_i
-//   (DAMPING_MEAN)
-//   SPLIT_FULL            f_i + l_i I, l_i with f_i's own trace or mean
-//   SPLIT_PI              f_i + d nu_i I,        d = l^(1/k') / c^(k/k'), k' factors of k being larger than 1 x 1;
-//   those that
-//   SPLIT_PI_NORMALIZED   c (f_i / nu_i + d I)   are 1 x 1 are not damped
+//   l = damping and its scale, times the product of traces (DAMPING_TRACE) or of the nu_i (DAMPING_MEAN)
 //
-// For two factors d nu_A = sqrt(l nu_A / nu_S). Where a nu_i is zero all f_i become l^(1/k) I (l: damping as it is).
+//   SPLIT_FULL            f_i + l_i I, l_i with f_i's own trace or mean
+//   SPLIT_PI              f_i + d nu_i I,        d = l^(1/k') / c^(k/k')
+//   SPLIT_PI_NORMALIZED   c (f_i / nu_i + d I)
+//
+// k' of the k factors are larger than 1 x 1; the others are not damped. For two factors d nu_A = sqrt(l nu_A / nu_S). Where a nu_i is zero all f_i become l^(1/k) I (l: damping as it is).
 // Every workgroup adds up the traces by itself, in the same order, and takes rounds x workgroup size elements.
 #version 460
 #extension GL_GOOGLE_include_directive : require

@@ -3,7 +3,7 @@
 //
 //   N = sigma (t H + damping u Pi(K^T K) - I),   candidate = N + alpha m
 //
-// H is given over the square of a unit (1 / loss scale). // t and u are the mean diagonal elements of the other side's
+// H is given over the square of a unit (1 / loss scale). t and u are the mean diagonal elements of the other side's
 // H and Pi(K^T K), or 1 (STRUCTURED_KFAC_LIKE). Leaves the largest absolute value of each workgroup, NaN above all.
 // Every workgroup adds up both traces by itself, in the same order, and takes rounds x workgroup size elements.
 #version 460

@@ -2,8 +2,10 @@
 // Moves U, V and d, in one dispatch; a workgroup has LRA_ROWS rows, which it reads before it writes them. mu: rates.
 //
 //   U <- U A - mu_U (a (S^T V^T a)^T - b (S^T V^T b)^T)
-//   V <- V B - mu_V ((a + V U^T a)(U^T a)^T - (b + V U^T b)(U^T b)^T)       V U^T a = (V before) beta, V U^T b = (V
-//   before) gamma d <- d - mu_d (P h . h - v . P^-1 v) . d
+//   V <- V B - mu_V ((a + V U^T a)(U^T a)^T - (b + V U^T b)(U^T b)^T)
+//   d <- d - mu_d (P h . h - v . P^-1 v) . d
+//
+// V U^T a is (V before) beta, V U^T b (V before) gamma.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/psgd_lra.h"

@@ -2,12 +2,11 @@
 // The end of a power iteration, and what a factor is changed by; all factors in one dispatch, a workgroup each.
 //
 //   bound = f max over vectors |after| / |before|
-//   statistic:  ell = bound + shift (a diagonal factor: the largest partial maximum);  L <- max(decay L + (1 - decay)
-//   ell,
-//               ell);  change = rate f / L, shift = rate shift / L
+//   statistic:  ell = bound + shift (a diagonal factor: the largest partial maximum)
+//               L <- max(decay L + (1 - decay) ell, ell);  change = rate f / L, shift = rate shift / L
 //   rotation (R = N f / bound):  t1 = tr R Q, t2 = tr R R Q;  a = largest, or min(-t1 / t2, largest) where t2 < 0
-//     cubic:    t3 = tr R R R Q;  a = min((-t2 - sqrt(t2^2 - 1.5 t1 t3)) / (0.75 t3), largest), 0 unless t1 > 0 and
-//     t3 < 0
+//     cubic:    t3 = tr R R R Q;  a = min((-t2 - sqrt(t2^2 - 1.5 t1 t3)) / (0.75 t3), largest)
+//               and 0 unless t1 > 0 and t3 < 0
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "optim/psgd.h"

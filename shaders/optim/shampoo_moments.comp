@@ -2,9 +2,9 @@
 // What Shampoo preconditions, and what it grafts; all parameters in one dispatch:
 //
 //   G <- G + wd W (SHAMPOO_L2)
-//   filtered = s (m + (1 - beta3)(G - m)), m before the step;   m <- m + (1 - beta1)(G - m)      (SHAMPOO_FILTERS; else
-//   G)
-//   v <- v + (1 - beta)(G^2 - v), or v + G^2;   grafted = filtered / (sqrt(d v) + eps)           (SHAMPOO_SQUARES)
+//   filtered = s (m + (1 - beta3)(G - m)), m before the step;   m <- m + (1 - beta1)(G - m)   (SHAMPOO_FILTERS)
+//   filtered = G                                                                              (without it)
+//   v <- v + (1 - beta)(G^2 - v), or v + G^2;   grafted = filtered / (sqrt(d v) + eps)        (SHAMPOO_SQUARES)
 //
 // s = 1 / (1 - beta3 beta1^(t-1)) corrects the bias, d is the graft's. With SHAMPOO_WAITS m and v stay as they are in
 // the first step. A quotient with a zero below counts as 0. One workgroup takes rounds x workgroup size quads.

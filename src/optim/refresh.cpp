@@ -11,15 +11,17 @@
 namespace heron {
 
 namespace {
-constexpr std::uint32_t kLongest = 10000;
+constexpr std::uint32_t kLongest = 1u << 30;
 }
 
 void check_refresh(std::string_view optimizer, std::string_view option, const RefreshPolicy& policy) {
     const std::string name(option);
-    check_option(optimizer, name + ".interval", policy.interval,
-                 policy.interval >= 1 && policy.interval <= kLongest, "1 to 10000");
     check_option(optimizer, name + ".growth", policy.growth, policy.growth < 0x80000000u, "below 2^31");
     check_option(optimizer, name + ".doublings", policy.doublings, policy.doublings <= 16, "0 to 16");
+    const std::uint64_t doublings = policy.growth > 0 ? policy.doublings : 0;
+    check_option(optimizer, name + ".interval", policy.interval,
+                 policy.interval >= 1 && std::uint64_t{policy.interval} << doublings <= kLongest,
+                 "1 to 2^30, doublings included");
     check_option(optimizer, name + ".first", policy.first, policy.first < 0x80000000u, "below 2^31");
     check_option(optimizer, name + ".turn_flops", policy.turn_flops, policy.turn_flops >= 0,
                  "finite and not below 0");

@@ -277,7 +277,10 @@ TEST_P(BadInputTest, OptionsOutOfRangeOfKfac) {
     refused([&] { Kfac(d, {.factor_decay_schedule = Schedule::constant(2)}); },
             {"Kfac", "factor_decay_schedule"});
     refused([&] { Kfac(d, {.factor_interval = 0}); }, {"Kfac", "factor_interval"});
-    refused([&] { Kfac(d, {.refresh = {.interval = 10001}}); }, {"Kfac", "refresh.interval", "10001"});
+    refused([&] { Kfac(d, {.refresh = {.interval = 0x40000001}}); },
+            {"Kfac", "refresh.interval", "1073741825"});
+    refused([&] { Kfac(d, {.refresh = {.interval = 0x10000001, .growth = 9, .doublings = 2}}); },
+            {"Kfac", "refresh.interval", "268435457"});
     refused([&] { Kfac(d, {.moments_interval = 0}); }, {"Kfac", "moments_interval"});
     refused([&] { Kfac(d, {.kl_clip = 0.0f}); }, {"Kfac", "kl_clip", "above 0"});
     refused([&] { Kfac(d, {.kl_clip_lr = kNan}); }, {"Kfac", "kl_clip_lr"});
@@ -305,7 +308,8 @@ TEST_P(BadInputTest, OptionsOutOfRangeOfSingdAndMkor) {
     EXPECT_NO_THROW(Mkor(d, {.norm_threshold = kInfinity}));
     refused([&] { Mkor(d, {.blend = 1.5}); }, {"Mkor", "blend"});
     refused([&] { Mkor(d, {.clip = 0.0f}); }, {"Mkor", "clip"});
-    refused([&] { Mkor(d, {.refresh = {.interval = 10001}}); }, {"Mkor", "refresh.interval", "10001"});
+    refused([&] { Mkor(d, {.refresh = {.interval = 0x40000001}}); },
+            {"Mkor", "refresh.interval", "1073741825"});
     refused([&] { Mkor(d, {.factor_dtype = DType::u32}); }, {"Mkor", "factor_dtype"});
     refused([&] { Mkor(d, {.base = static_cast<MkorBase>(2)}); }, {"Mkor", "base"});
     refused([&] { Mkor(d, {.base = MkorBase::adam, .step = {.decoupled_decay = true}}); },

@@ -204,6 +204,17 @@ TEST_F(FashionMnist, TrainsWithEveryOptimizer) {
         EXPECT_FALSE(lines_with(text_of(folder_ / "out" / "curves.csv"), name + ",").empty()) << name;
 }
 
+// MKOR-H hears of the losses at the end of each epoch, and is MKOR until they fall too slowly.
+TEST_F(FashionMnist, MkorHEndsItsSecondOrderByTheLosses) {
+    for (const bool long_enough : {false, true}) {
+        const Outcome outcome =
+            train("--optimizer mkor,mkor_h --batch 20 --epochs " + std::string(long_enough ? "4" : "1"));
+        const auto weights = lines_with(outcome.text, "weights ");
+        ASSERT_EQ(weights.size(), 2u) << outcome.text;
+        EXPECT_EQ(weights[0] != weights[1], long_enough) << outcome.text;
+    }
+}
+
 // Layers whose optimizers read what the passes leave behind, with convolutions among them.
 TEST_F(FashionMnist, LearnsConvolutionsFromCaptures) {
     const Outcome outcome = train("--filters 4,8 --optimizer kfac,mkor,singd");

@@ -16,7 +16,7 @@
 namespace heron {
 
 struct RefreshPolicy {
-    std::uint32_t interval = 1;  // steps between two refreshes of a matrix; 1..10000
+    std::uint32_t interval = 1;  // steps between two refreshes of a matrix; 1..2^30, doubled, too
     // Above 0: the interval doubles after every so many steps, since curvature changes less and less as a
     // training goes on, this often (0..16).
     std::uint32_t growth = 0;
