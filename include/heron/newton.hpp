@@ -163,8 +163,8 @@ public:
     explicit LevenbergMarquardt(const LevenbergMarquardtOptions& options = {});
     double lambda() const { return lambda_; }
     // change: loss after the step minus loss before; slope and curvature of the step from
-    // gauss_newton_model(). Returns the ratio of change and slope + curvature / 2. Where that is not a
-    // number, lambda is raised.
+    // gauss_newton_model(). Returns the ratio of change and slope + curvature / 2, below 0 where the loss
+    // rose: a step that a caller may take back. Where it is not a number, lambda is raised.
     double update(double change, double slope, double curvature);
 
 private:
@@ -175,12 +175,10 @@ private:
 // Dampings by the norm of the gradient, for trial loops: step with lambda(), then tell what came of it.
 enum class GradientDamping : std::uint32_t {
     // lambda = |g| / gamma; accepted if f - f+ >= |g+|^2 / (8 lambda), then gamma doubles, else it halves.
-    // (A. Semenov,
-    // M. Jaggi, N. Doikov: Gradient-Normalized Smoothness, arXiv 2506.13710, algorithm 1.)
+    // (Semenov, Jaggi and Doikov, arXiv 2506.13710, algorithm 1.)
     normalized_smoothness,
-    // lambda = h |g|^power; accepted if g+^T (x - x+) >= |g+|^2 / (4 lambda), then h / 4, else 4 h. (N.
-    // Doikov, K.
-    // Mishchenko, Y. Nesterov: Super-Universal Regularized Newton Method, arXiv 2208.05888.)
+    // lambda = h |g|^power; accepted if g+^T (x - x+) >= |g+|^2 / (4 lambda), then h / 4, else 4 h.
+    // (Doikov, Mishchenko and Nesterov, arXiv 2208.05888.)
     super_universal,
     // lambda = sqrt(h |g|); accepted if the loss falls, then h / 2, else 2 h.
     square_root,
@@ -214,7 +212,6 @@ public:
 
 private:
     void reject();
-    bool is_radius() const { return options_.rule == GradientDamping::normalized_smoothness; }
     GradientDampingOptions options_;
     Point at_;
     double radius_;

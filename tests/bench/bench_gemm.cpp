@@ -4,8 +4,9 @@
 // One line of JSON a case: the shapes of tests/cases/gemm_cases.hpp with each variant that the device can
 // run, plain and transposed, the symmetric product X X^T of the squares, and a batch. The peer is OpenBLAS's
 // sgemm (null where the library is not installed; peer_core: the processor that it chose its kernels for),
-// which is a yardstick for CPU drivers only; `plain_ratio` of a symmetric product is the full product's time
-// over its own, `naive_ratio` the time of a shader without tiles over that of the chosen kernel.
+// which is a yardstick for CPU drivers only; `plain_ratio` of a symmetric product is the time of
+// X times X^T as a full product over its own, `naive_ratio` the time of a shader without tiles over that of
+// the chosen kernel.
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -160,15 +161,14 @@ void run(const Device& device, const Options& options) {
                          nullptr);
                 continue;
             }
-            const Sample plain =
-                run_case(device, {.size = size, .dtype = dtype}, variant, sgemm, options, nullptr);
+            run_case(device, {.size = size, .dtype = dtype}, variant, sgemm, options, nullptr);
             if (!variant.empty() && options.variant.empty()) continue;
-            run_case(device, {.size = size, .transposed_b = true, .dtype = dtype}, variant, sgemm, options,
-                     nullptr);
+            const Sample transposed = run_case(device, {.size = size, .transposed_b = true, .dtype = dtype},
+                                               variant, sgemm, options, nullptr);
             run_case(device, {.size = size, .dtype = DType::f16}, variant, sgemm, options, nullptr);
             if (size.m == size.n)
                 run_case(device, {.size = size, .symmetric = true, .dtype = dtype}, variant, sgemm, options,
-                         &plain);
+                         &transposed);
             if (size.m * size.n * size.k <= 128 * 128 * 128)
                 run_case(device, {.size = size, .batch = 64, .dtype = dtype}, variant, sgemm, options,
                          nullptr);
