@@ -45,7 +45,9 @@ void main() {
     uint ks = min(PACK_CHUNK, padded_k - k0);
     uint lane = gl_LocalInvocationID.x;
 
-    // Invocations lie along the fast axis, the other one is unrolled; PANEL_STEP and all widths are multiples of four.
+    // Invocations lie along the fast axis, the other one is unrolled; PANEL_STEP and all widths are multiples of four. What
+    // a cache line has is read at once: lines of another k, often a power of two apart, would push it out. (lavapipe 26.1,
+    // 512 x 512: 2.0 ms the other way round, 1.2 ms this way.)
     bool along_k = x_k == 1;
     uint fast_count = along_k ? ks : width;
     uint slow_count = along_k ? width : ks;
@@ -55,8 +57,8 @@ void main() {
     uint x_slow = along_k ? x_line : x_k;
     from += line0 * x_line + k0 * x_k;
     to += k0 * width;
-    for (uint fast = lane; fast < fast_count; fast += LANES)
-        for (uint slow4 = 0; slow4 < slow_count; slow4 += 4)
+    for (uint slow4 = 0; slow4 < slow_count; slow4 += 4)
+        for (uint fast = lane; fast < fast_count; fast += LANES)
             [[unroll]] for (uint u = 0; u < 4; ++u) {
                 uint slow = slow4 + u;
                 float value = 0.0;
