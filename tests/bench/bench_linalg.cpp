@@ -387,6 +387,15 @@ const std::vector<Primitive>& primitives() {
                                r.random(1, r.size.rows), r.list(r.size.rows));
          },
          kCopy},
+        {"woodbury_diagonal_range",
+         Input::random,
+         {{1, 65536, 32}},
+         [](double d, double s) { return s * s * d + 2 * s * d; },
+         [](const Request& r) {
+             woodbury_diagonal_range(r.graph, r.random(1, r.size.rows, Distribution::exponential), r.in, {},
+                                     r.random(1, r.size.cols), r.list(r.size.rows));
+         },
+         kCopy},
         {"fisher_inverse", Input::random, kFisher,
          [](double m, double d) { return 2 * d * m * m + d / 128 * m * m * m / 3; },
          [](const Request& r) { fisher_inverse(r.graph, r.one_matrix(), r.new_fisher()); }, kCopy},
@@ -429,6 +438,10 @@ const std::vector<Primitive>& primitives() {
          [](const Request& r) { row_norms(r.graph, r.in, r.list(r.size.rows)); }, kCopy},
         {"column_norms", Input::random, kLong, no_flops,
          [](const Request& r) { column_norms(r.graph, r.in, r.list(r.size.cols)); }, kCopy},
+        {"row_power_norms", Input::random, kLong, no_flops,
+         [](const Request& r) { row_power_norms(r.graph, r.in, r.list(r.size.rows), 3.0f); }, kCopy},
+        {"column_power_norms", Input::random, kLong, no_flops,
+         [](const Request& r) { column_power_norms(r.graph, r.in, r.list(r.size.cols), 3.0f); }, kCopy},
         {"normalize_rows", Input::random, kLong, no_flops,
          [](const Request& r) { normalize_rows(r.graph, r.in, r.make(r.size.rows, r.size.cols)); }, kCopy},
         {"normalize_columns", Input::random, kLong, no_flops,
