@@ -1105,7 +1105,7 @@ typedef struct heron_mousse_options {
     heron_decay_form decay;  // = HERON_DECAY_FORM_DECOUPLED
     heron_shape_factor shape_factor;  // = HERON_SHAPE_FACTOR_SQRT_RATIO
     heron_moment_format moments;  // = HERON_MOMENT_FORMAT_F32; of M
-    // = .coefficients = heron_polar_options_set("you5"), .eps = 1e-8, .status = ; you5, norm + 1e-8
+    // = .coefficients = heron_polar_options_set("you5"), .eps = 1e-8; you5, norm + 1e-8
     heron_polar_options polar;
     heron_schedule schedule;
 } heron_mousse_options;

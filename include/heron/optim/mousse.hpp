@@ -60,7 +60,7 @@ struct MousseOptions {
     ShapeFactor shape_factor = ShapeFactor::sqrt_ratio;
     MomentFormat moments = MomentFormat::f32;  // of M
     // you5, norm + 1e-8
-    PolarOptions polar{.coefficients = newton_schulz_coefficients("you5"), .eps = 1e-8, .status = {}};
+    PolarOptions polar{.coefficients = newton_schulz_coefficients("you5"), .eps = 1e-8};
     Schedule schedule;
 };
 
