@@ -79,25 +79,28 @@ struct PhaseCost {
 };
 
 // "2 each in steps 0-1, 1 in step 4": how many matrices have their turn in which steps of an interval.
-std::string turns_text(const std::vector<std::uint32_t>& counts) {
+std::string turns_text(const std::map<std::uint32_t, std::uint32_t>& counts) {
     constexpr int kMostRanges = 8;
     std::string text;
     int ranges = 0;
-    for (std::size_t begin = 0, end = 0; begin < counts.size(); begin = end) {
-        while (end < counts.size() && counts[end] == counts[begin]) ++end;
-        if (counts[begin] == 0) continue;
+    for (auto begin = counts.begin(); begin != counts.end();) {
+        std::uint32_t last = begin->first;
+        auto end = std::next(begin);
+        for (; end != counts.end() && end->first == last + 1 && end->second == begin->second; ++end)
+            last = end->first;
         if (ranges++ == kMostRanges) return text + ", ...";
-        const bool one = end - begin == 1;
-        text += (text.empty() ? "" : ", ") + std::to_string(counts[begin]);
-        text += (one ? " in step " : " each in steps ") + std::to_string(begin);
-        if (!one) text += "-" + std::to_string(end - 1);
+        const bool one = last == begin->first;
+        text += (text.empty() ? "" : ", ") + std::to_string(begin->second);
+        text += (one ? " in step " : " each in steps ") + std::to_string(begin->first);
+        if (!one) text += "-" + std::to_string(last);
+        begin = end;
     }
     return text;
 }
 
 std::string refreshes_text(const RefreshTurns& turns) {
-    const Section& any = turns.sections.front();  // of one policy: they differ in their phases alone
-    std::vector<std::uint32_t> counts(any.interval, 0);
+    const Section& any = turns.sections.front();    // of one policy: they differ in their phases alone
+    std::map<std::uint32_t, std::uint32_t> counts;  // by steps of an interval
     for (const Section& section : turns.sections) ++counts[section.phase % any.interval];
     std::string text = "  refreshes of " + turns.what + ": " + std::to_string(turns.sections.size());
     if (any.interval == 1)

@@ -290,12 +290,14 @@ TEST_P(RefreshTest, DescriptionsSayHowRefreshesAreSpread) {
     const std::string together = describe({.interval = 3, .stagger = false}),
                       staggered = describe({.interval = 3, .turn_flops = 0}),
                       long_interval = describe({.interval = 100, .turn_flops = 0}),
+                      hardly_ever = describe({.interval = 1u << 30, .turn_flops = 0}),
                       always = describe({.stagger = false});
     expect(together, "  refreshes of kfac: 5 in 3 steps, 5 in step 0 of them; all in step 0\n");
     expect(together, ", first in step 0\n");
     expect(staggered, "  refreshes of kfac: 5 in 3 steps, 2 each in steps 0-1, 1 in step 2 of them\n");
     expect(staggered, ", first in step 0\n");
     expect(long_interval, "  refreshes of kfac: 5 in 100 steps, 1 each in steps 0-4 of them\n");
+    expect(hardly_ever, "  refreshes of kfac: 5 in 1073741824 steps, 1 each in steps 0-4 of them\n");
     expect(always, "  refreshes of kfac: 5 in every step\n");
     EXPECT_EQ(always.find("a step takes at most"), std::string::npos);
     // Two layers' refreshes against five.
@@ -313,13 +315,15 @@ TEST(RefreshPolicy, RefusesWhatIsOutOfRangeByName) {
         }
     };
     refused("refresh.interval is 0", {.interval = 0});
-    refused("refresh.interval is 10001", {.interval = 10001});
+    refused("refresh.interval is 1073741825", {.interval = (1u << 30) + 1});
+    refused("refresh.interval is 16385", {.interval = (1u << 14) + 1, .growth = 1, .doublings = 16});
     refused("refresh.growth", {.growth = 0x80000000u});
     refused("refresh.doublings is 17", {.doublings = 17});
     refused("refresh.first", {.first = 0x80000000u});
     refused("refresh.turn_flops", {.turn_flops = -1});
     refused("refresh.turn_flops", {.turn_flops = std::numeric_limits<float>::infinity()});
-    check_refresh("Some", "refresh", {.interval = 10000, .growth = 1, .doublings = 16, .first = 1});
+    check_refresh("Some", "refresh", {.interval = 1u << 14, .growth = 1, .doublings = 16, .first = 1});
+    check_refresh("Some", "refresh", {.interval = 1u << 30});
 }
 
 HERON_DEVICE_TESTS(RefreshTest);
