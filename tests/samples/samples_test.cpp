@@ -208,7 +208,7 @@ TEST_F(FashionMnist, TrainsWithEveryOptimizer) {
 TEST_F(FashionMnist, MkorHEndsItsSecondOrderByTheLosses) {
     for (const bool long_enough : {false, true}) {
         const Outcome outcome =
-            train("--optimizer mkor,mkor_h --batch 20 --epochs " + std::string(long_enough ? "4" : "1"));
+            train("--optimizer mkor,mkor_h --batch 20 --epochs " + std::string(long_enough ? "10" : "1"));
         const auto weights = lines_with(outcome.text, "weights ");
         ASSERT_EQ(weights.size(), 2u) << outcome.text;
         EXPECT_EQ(weights[0] != weights[1], long_enough) << outcome.text;
