@@ -8,7 +8,8 @@
 //   SPLIT_PI              f_i + d nu_i I,        d = l^(1/k') / c^(k/k')
 //   SPLIT_PI_NORMALIZED   c (f_i / nu_i + d I)
 //
-// k' of the k factors are larger than 1 x 1; the others are not damped. For two factors d nu_A = sqrt(l nu_A / nu_S). Where a nu_i is zero all f_i become l^(1/k) I (l: damping as it is).
+// k' of the k factors are larger than 1 x 1; the others are not damped. For two factors d nu_A = sqrt(l nu_A / nu_S).
+// Where a nu_i is zero all f_i become l^(1/k) I (l: damping as it is).
 // Every workgroup adds up the traces by itself, in the same order, and takes rounds x workgroup size elements.
 #version 460
 #extension GL_GOOGLE_include_directive : require

@@ -45,9 +45,9 @@ void main() {
     uint ks = min(PACK_CHUNK, padded_k - k0);
     uint lane = gl_LocalInvocationID.x;
 
-    // Invocations lie along the fast axis, the other one is unrolled; PANEL_STEP and all widths are multiples of four. What
-    // a cache line has is read at once: lines of another k, often a power of two apart, would push it out. (lavapipe 26.1,
-    // 512 x 512: 2.0 ms the other way round, 1.2 ms this way.)
+    // Invocations lie along the fast axis, the other one is unrolled; PANEL_STEP and all widths are multiples of four.
+    // What a cache line has is read at once: lines of another k, often a power of two apart, would push it out. (lavapipe
+    // 26.1, 512 x 512: 2.0 ms the other way round, 1.2 ms this way.)
     bool along_k = x_k == 1;
     uint fast_count = along_k ? ks : width;
     uint slow_count = along_k ? width : ks;
