@@ -175,12 +175,10 @@ private:
 // Dampings by the norm of the gradient, for trial loops: step with lambda(), then tell what came of it.
 enum class GradientDamping : std::uint32_t {
     // lambda = |g| / gamma; accepted if f - f+ >= |g+|^2 / (8 lambda), then gamma doubles, else it halves.
-    // (A. Semenov,
-    // M. Jaggi, N. Doikov: Gradient-Normalized Smoothness, arXiv 2506.13710, algorithm 1.)
+    // (A. Semenov, M. Jaggi, N. Doikov: Gradient-Normalized Smoothness, arXiv 2506.13710, algorithm 1.)
     normalized_smoothness,
-    // lambda = h |g|^power; accepted if g+^T (x - x+) >= |g+|^2 / (4 lambda), then h / 4, else 4 h. (N.
-    // Doikov, K.
-    // Mishchenko, Y. Nesterov: Super-Universal Regularized Newton Method, arXiv 2208.05888.)
+    // lambda = h |g|^power; accepted if g+^T (x - x+) >= |g+|^2 / (4 lambda), then h / 4, else 4 h.
+    // (N. Doikov, K. Mishchenko, Y. Nesterov: Super-Universal Regularized Newton Method, arXiv 2208.05888.)
     super_universal,
     // lambda = sqrt(h |g|); accepted if the loss falls, then h / 2, else 2 h.
     square_root,
@@ -214,7 +212,6 @@ public:
 
 private:
     void reject();
-    bool is_radius() const { return options_.rule == GradientDamping::normalized_smoothness; }
     GradientDampingOptions options_;
     Point at_;
     double radius_;

@@ -68,6 +68,7 @@ const uint REDUCE_NONFINITE = 2;
 const uint ELEMENTS_SINGLE = 1;  // word by word, an invocation's elements side by side (CPU drivers, which pay for every
                                  // word of every invocation and run both sides of a branch); without it 16 bytes at
                                  // once, neighbouring invocations side by side
+const uint ELEMENTS_ROWS = 2048; // besides: neighbouring invocations side by side, and loads from addresses that all share
 const uint ELEMENTS_AVERAGE = 2; // parameters have a moving average
 const uint GRADIENT_READY = 1024; // the gradient is as the step sees it, or a direction: it is not scaled and clipped
 // Of one algorithm:
@@ -101,7 +102,7 @@ inline constexpr std::string_view kRankOneNames[] = {"product", "factor", "updat
 inline constexpr std::string_view kLdltStepNames[] = {"gather", "divide", "scatter"};
 inline constexpr std::string_view kFlagNames[] = {"ELEMENTS_SINGLE", "ELEMENTS_AVERAGE", "SGD_MOMENTUM", "ADAMW_AMSGRAD",
                                                   "PARTIAL_NORMS", "ACCUMULATE_FINITE", "PRODUCT_C", "PRODUCT_SYMMETRIC",
-                                                  "PRODUCT_SQUARES", "MUON_RATED", "GRADIENT_READY"};
+                                                  "PRODUCT_SQUARES", "MUON_RATED", "GRADIENT_READY", "ELEMENTS_ROWS"};
 inline constexpr SpecText kSpecTexts[] = {
     {SPEC_THREADS, "threads"},
     {SPEC_DTYPE_A, "A", kDTypeNames},

@@ -5,29 +5,63 @@
 //
 // A quad is elements i .. i + valid - 1 of a tensor, valid = 1..4; the components beyond are zero. Without
 // ELEMENTS_SINGLE: where i is a multiple of 4, the address of 16, and valid is 4, f32 goes through one 16-byte access.
-// Values are the same both ways.
+// With ELEMENTS_ROWS: where the invocations of a subgroup have neighbouring quads, all of them whole, f32 is loaded from
+// addresses that all of them share, and each keeps its own. lavapipe 26.1 then blends what it has loaded once, in place
+// of a gather. (Two Zen 4 cores, AdamW of 4 million parameters: 9.8 ms, with gathers 13.3.) Values are the same all ways.
 #ifndef HERON_OPTIM_PARAMETER_GLSL
 #define HERON_OPTIM_PARAMETER_GLSL
 
+#extension GL_EXT_control_flow_attributes : require
+#extension GL_KHR_shader_subgroup_basic : require
+
 layout(constant_id = SPEC_FLAGS) const uint FLAGS = 0;
 const bool SINGLE = (FLAGS & ELEMENTS_SINGLE) != 0u;
+const bool ROWS = (FLAGS & ELEMENTS_ROWS) != 0u;
 
 // --- Which quads are whose: `rounds` for every invocation, quad(begin, r) for r = 0, 1, ..., below quad_count().
 
 uint quad_count(uint j) { return (p.jobs.job[j].range.count >> 2) + uint((p.jobs.job[j].range.count & 3u) != 0u); }
 
+// Of ELEMENTS_ROWS: the first quad of this subgroup in the first round, in this one, and how many of the range are whole.
+uint row_begin = 0u;
+uint row_now = 0u;
+uint row_quads = 0u;
+
 uint quad_begin(uint j, uint group, uint rounds) {
     uint before = (group - p.jobs.job[j].first_group) * gl_WorkGroupSize.x;
+    if (ROWS) {
+        row_quads = p.jobs.job[j].range.count >> 2;
+        row_begin = before * rounds + gl_SubgroupID * gl_SubgroupSize;
+        return row_begin + gl_SubgroupInvocationID;
+    }
     return SINGLE ? (before + gl_LocalInvocationID.x) * rounds : before * rounds + gl_LocalInvocationID.x;
 }
 
-uint quad_at(uint begin, uint r) { return SINGLE ? begin + r : begin + r * gl_WorkGroupSize.x; }
+uint quad_at(uint begin, uint r) {
+    if (ROWS) {
+        row_now = row_begin + r * gl_WorkGroupSize.x;
+        return row_now + gl_SubgroupInvocationID;
+    }
+    return SINGLE ? begin + r : begin + r * gl_WorkGroupSize.x;
+}
 
 // --- Access
 
 bool is_wide(uint address_low, uint i, uint valid) {
     return !SINGLE && ((address_low & 15u) | (i & 3u) | (4u - valid)) == 0u;
 }
+
+// Whether all quads of the subgroup are whole, and this invocation's has elements i to i + 3: not those of some other
+// place. (The second is a constant to the compiler where it is so.)
+bool is_row() { return ROWS && row_now + gl_SubgroupSize <= row_quads; }
+bool is_in_row(uint i) { return i == 4u * (row_now + gl_SubgroupInvocationID); }
+
+// A macro, because x is of one of two types.
+#define LOAD_ROW(quad, x)                                                                                              \
+    quad = x.v[row_now];                                                                                               \
+    [[unroll]] for (uint l = 1u; l < 16u; ++l)                                                                         \
+        if (l < gl_SubgroupSize)                                                                                       \
+            quad = mix(quad, x.v[row_now + l], bvec4(gl_SubgroupInvocationID == l));
 
 uint load_word(U32x4 x, uint w) { return x.v[w >> 2][w & 3u]; }
 float load_float(F32x4 x, uint i) { return x.v[i >> 2][i & 3u]; }
@@ -41,6 +75,12 @@ vec4 keep_valid(vec4 quad, uint valid) {
 vec4 load_quad(U32x4 x, uint i, uint valid, bool wide, uint dtype) {
     if (dtype == DTYPE_F32 && wide)
         return uintBitsToFloat(x.v[i >> 2]);
+    if (dtype == DTYPE_F32 && is_row())
+        if (is_in_row(i)) {
+            uvec4 quad;
+            LOAD_ROW(quad, x)
+            return uintBitsToFloat(quad);
+        }
     uint last = i + valid - 1u;
     uvec4 at = min(i + uvec4(0u, 1u, 2u, 3u), uvec4(last));
     if (dtype == DTYPE_F32)
@@ -61,6 +101,12 @@ vec4 load_quad(U32x4 x, uint i, uint valid, bool wide, uint dtype) {
 vec4 load_state(F32x4 x, uint i, uint valid) {
     if (is_wide(0u, i, valid))
         return x.v[i >> 2];
+    if (is_row())
+        if (is_in_row(i)) {
+            vec4 quad;
+            LOAD_ROW(quad, x)
+            return quad;
+        }
     uvec4 at = min(i + uvec4(0u, 1u, 2u, 3u), uvec4(i + valid - 1u));
     return keep_valid(vec4(load_float(x, at.x), load_float(x, at.y), load_float(x, at.z), load_float(x, at.w)), valid);
 }
@@ -70,6 +116,12 @@ void store_state(F32x4 x, uint i, uint valid, vec4 quad) {
         x.v[i >> 2] = quad;
         return;
     }
+    if (is_row())
+        if (is_in_row(i)) {
+            [[unroll]] for (uint k = 0u; k < 4u; ++k)
+                x.v[i >> 2][k] = quad[k];
+            return;
+        }
     x.v[i >> 2][i & 3u] = quad.x;
     if (valid > 1u)
         x.v[(i + 1u) >> 2][(i + 1u) & 3u] = quad.y;
@@ -101,6 +153,12 @@ vec4 store_quad(U32x4 x, U32 words, uint i, uint valid, bool wide, vec4 quad, ui
             x.v[i >> 2] = floatBitsToUint(quad);
             return quad;
         }
+        if (is_row())
+            if (is_in_row(i)) {
+                [[unroll]] for (uint k = 0u; k < 4u; ++k)
+                    words.v[i + k] = floatBitsToUint(quad[k]);
+                return quad;
+            }
         words.v[i] = floatBitsToUint(quad.x);
         if (valid > 1u)
             words.v[i + 1u] = floatBitsToUint(quad.y);

@@ -29,13 +29,17 @@ Tensor StepBuilder::find_state(const Item& item, std::string_view name) const {
 
 SpecConstant StepBuilder::variant(std::uint32_t bits) const {
     if (device().capabilities().cpu) bits |= gpu::ELEMENTS_SINGLE;
+    if (device().capabilities().cpu_uniform_loads) bits |= gpu::ELEMENTS_ROWS;
     if (options_.ema_decay > 0) bits |= gpu::ELEMENTS_AVERAGE;
     return {gpu::SPEC_FLAGS, bits};
 }
 
 std::string_view StepBuilder::variant_reason() const {
-    return device().capabilities().cpu ? "CPU driver: word by word, neighbours in one invocation"
-                                       : "16 bytes an access where addresses allow it";
+    const Capabilities& capabilities = device().capabilities();
+    if (capabilities.cpu_uniform_loads)
+        return "CPU driver: rows of neighbours from addresses that they share";
+    return capabilities.cpu ? "CPU driver: word by word, neighbours in one invocation"
+                            : "16 bytes an access where addresses allow it";
 }
 
 ElementGrid StepBuilder::elements(std::uint64_t count, std::uint64_t max_groups) const {

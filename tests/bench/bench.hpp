@@ -3,9 +3,9 @@
 //
 // Every line has: benchmark, device, driver, commit (of the build; "+" where the tree had changes), the
 // shape, wall_ms and gpu_ms (medians; from submission to completion, and from timestamps), wall_spread and
-// gpu_spread (distance between the quartiles over the median), and the peer of the same run: peer (its name),
-// peer_ms, peer_spread, peer_ratio (the peer's time over ours: above 1 we are faster). What is not known is
-// null.
+// gpu_spread (distance between the quartiles over the median), and the peer, measured by turns with it: peer
+// (its name), peer_ms, peer_spread, peer_ratio (the peer's time over ours: above 1 we are faster). What is
+// not known is null.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -18,6 +18,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "commit.hpp"
@@ -44,43 +45,70 @@ inline Sample summarize(std::vector<double> values) {
     return {at(0.5), at(0.5) > 0 ? (at(0.75) - at(0.25)) / at(0.5) : 0};
 }
 
-constexpr int kWarmUps = 2;
-
-// `after` is called after each measured run, outside of its time.
-inline Sample time_ms(
-    int repeats, const std::function<void()>& once, const std::function<void()>& after = [] {}) {
-    std::vector<double> values;
-    for (int repeat = -kWarmUps; repeat < repeats; ++repeat) {
-        const Clock::time_point begin = Clock::now();
-        once();
-        const double ms = milliseconds_since(begin);
-        if (repeat < 0) continue;
-        values.push_back(ms);
-        after();
-    }
-    return summarize(std::move(values));
-}
-
 struct Times {
     Sample wall_ms;
     std::optional<Sample> gpu_ms;  // where the device has timestamps
 };
 
-// Of a plan that was compiled with PlanOptions::profile.
-inline Times time_plan(Plan& plan, int repeats) {
-    std::vector<double> gpu;
-    Times times;
-    times.wall_ms = time_ms(
-        repeats, [&] { plan.run(); },
-        [&] {
-            const std::vector<DispatchTiming> timings = plan.timings();
-            double sum = 0;
-            for (const DispatchTiming& timing : timings) sum += timing.ns * 1e-6;
-            if (!timings.empty()) gpu.push_back(sum);
-        });
-    if (!gpu.empty()) times.gpu_ms = summarize(std::move(gpu));
-    return times;
-}
+// Measures several programs by turns, a few runs each: what slows the machine for seconds slows all of them,
+// so that their ratios hold where their times do not.
+class Contest {
+public:
+    // A plan that was compiled with PlanOptions::profile, or without: then it has no gpu_ms. It must outlive
+    // the contest. Returns its place in results().
+    std::size_t add(Plan& plan) {
+        return add({[&plan] { plan.run(); }, &plan, {}, {}});
+    }
+    // A routine of the processors.
+    std::size_t add(std::function<void()> once) { return add({std::move(once), nullptr, {}, {}}); }
+
+    // So many measured runs of each.
+    void run(int repeats) {
+        for (int done = 0; done < repeats; done += kTurn)
+            for (Contender& contender : contenders_) {
+                const int runs = std::min(kTurn, repeats - done), warm_ups = done == 0 ? 2 : 1;
+                for (int repeat = -warm_ups; repeat < runs; ++repeat) measure(contender, repeat >= 0);
+                // A library's threads look for work for some time before they sleep (OpenBLAS's 2^26 cycles),
+                // on processors that the next one needs.
+                if (contender.plan == nullptr && contenders_.size() > 1)
+                    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+            }
+    }
+
+    Times operator[](std::size_t place) const {
+        const Contender& contender = contenders_[place];
+        Times times{summarize(contender.wall_ms), {}};
+        if (!contender.gpu_ms.empty()) times.gpu_ms = summarize(contender.gpu_ms);
+        return times;
+    }
+
+private:
+    static constexpr int kTurn = 3;
+    struct Contender {
+        std::function<void()> once;
+        Plan* plan;
+        std::vector<double> wall_ms, gpu_ms;
+    };
+
+    std::size_t add(Contender contender) {
+        contenders_.push_back(std::move(contender));
+        return contenders_.size() - 1;
+    }
+    static void measure(Contender& contender, bool counts) {
+        const Clock::time_point begin = Clock::now();
+        contender.once();
+        const double ms = milliseconds_since(begin);
+        if (!counts) return;
+        contender.wall_ms.push_back(ms);
+        if (contender.plan == nullptr) return;
+        const std::vector<DispatchTiming> timings = contender.plan->timings();
+        double gpu = 0;
+        for (const DispatchTiming& timing : timings) gpu += timing.ns * 1e-6;
+        if (!timings.empty()) contender.gpu_ms.push_back(gpu);
+    }
+
+    std::vector<Contender> contenders_;
+};
 
 // One line of JSON. `fields` may be extended until print().
 class Line {

@@ -2,12 +2,13 @@
 // How fast are matrix products, and how far are they from the CPU's best library?
 //
 // One line of JSON a case: the shapes of tests/cases/gemm_cases.hpp with each variant that the device can
-// run, plain and transposed, the symmetric product X X^T of the squares, and a batch. The peer is OpenBLAS's
-// sgemm (null where the library is not installed; peer_core: the processor that it chose its kernels for),
-// which is a yardstick for CPU drivers only; `plain_ratio` of a symmetric product is the time of
-// X times X^T as a full product over its own, `naive_ratio` the time of a shader without tiles over that of
-// the chosen kernel.
+// run, plain and transposed, the symmetric product X X^T of the squares, and a batch. Measured by turns with
+// each: OpenBLAS's sgemm as its peer (null where the library is not installed; peer_core: the processor that
+// it chose its kernels for), which is a yardstick for CPU drivers only; for a symmetric product, X times X^T
+// as a full product, whose time over its own is `plain_ratio`; a shader without tiles, whose time over that
+// of the chosen kernel is `naive_ratio`.
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -48,46 +49,99 @@ std::vector<float> random_floats(std::uint64_t count, std::uint64_t seed) {
     return values;
 }
 
-Sample run_case(const Device& device, const Case& x, const std::string& variant, Sgemm sgemm,
-                const Options& options, const Sample* plain) {
-    const std::uint64_t m = x.size.m, n = x.size.n, k = x.size.k;
-    const std::vector<float> a = random_floats(x.batch * m * k, 1), b = random_floats(x.batch * k * n, 2);
-    const auto upload = [&](const std::vector<float>& values) {
+// A plan that multiplies, and what it reads and writes.
+class Product {
+public:
+    Product(const Device& device, const Case& x, const std::string& variant)
+        : a_(random_floats(x.batch * x.size.m * x.size.k, 1)),
+          b_(random_floats(x.batch * x.size.k * x.size.n, 2)),
+          device_a_(upload(device, a_)),
+          device_b_(upload(device, b_)),
+          device_d_(device.create_buffer(x.batch * x.size.m * x.size.n * 4)),
+          plan_(compile(device, x, variant)) {
+        plan_.allocate();
+        plan_.initialize();
+    }
+    Plan& plan() { return plan_; }
+    const std::vector<float>& a() const { return a_; }
+    const std::vector<float>& b() const { return b_; }
+    const Buffer& device_a() const { return device_a_; }
+    const Buffer& device_b() const { return device_b_; }
+    const Buffer& device_d() const { return device_d_; }
+
+private:
+    static Buffer upload(const Device& device, const std::vector<float>& values) {
         Buffer buffer = device.create_buffer(values.size() * 4);
         buffer.write(std::as_bytes(std::span(values)));
         return buffer;
-    };
-    const Buffer buffer_a = upload(a), buffer_b = upload(b);
-    const Buffer buffer_d = device.create_buffer(x.batch * m * n * 4);
-    Graph graph(device);
-    Tensor ta = graph.external("a", buffer_a.view(DType::f32, {x.batch, m, k}));
-    Tensor tb = graph.external(
-        "b", buffer_b.view(DType::f32, {x.batch, x.transposed_b ? n : k, x.transposed_b ? k : n}));
-    Tensor td = graph.external("d", buffer_d.view(DType::f32, {x.batch, m, n}));
-    if (x.dtype != DType::f32) {  // converted once; the step only multiplies
-        const Tensor half_a = graph.state("half a", x.dtype, ta.shape),
-                     half_b = graph.state("half b", x.dtype, tb.shape);
-        graph.set_phase(Phase::initialize);
-        convert(graph, ta, half_a);
-        convert(graph, tb, half_b);
-        graph.set_phase(Phase::step);
-        ta = half_a;
-        tb = half_b;
     }
-    GemmOptions gemm_options;
-    gemm_options.variant = variant;
-    gemm_options.transpose_b = x.transposed_b ? Transpose::yes : Transpose::no;
-    if (x.symmetric)
-        syrk(graph, ta, {}, td, gemm_options);
-    else
-        gemm(graph, ta, tb, {}, td, gemm_options);
-    Plan plan = graph.compile({.profile = true});
-    plan.allocate();
-    plan.initialize();
-    const Times times = time_plan(plan, options.repeats);
-    const Sample wall = times.wall_ms;
+    Plan compile(const Device& device, const Case& x, const std::string& variant) const {
+        const std::uint64_t m = x.size.m, n = x.size.n, k = x.size.k;
+        Graph graph(device);
+        Tensor a = graph.external("a", device_a_.view(DType::f32, {x.batch, m, k}));
+        Tensor b = graph.external(
+            "b", device_b_.view(DType::f32, {x.batch, x.transposed_b ? n : k, x.transposed_b ? k : n}));
+        const Tensor d = graph.external("d", device_d_.view(DType::f32, {x.batch, m, n}));
+        if (x.dtype != DType::f32) {  // converted once; the step only multiplies
+            const Tensor half_a = graph.state("half a", x.dtype, a.shape),
+                         half_b = graph.state("half b", x.dtype, b.shape);
+            graph.set_phase(Phase::initialize);
+            convert(graph, a, half_a);
+            convert(graph, b, half_b);
+            graph.set_phase(Phase::step);
+            a = half_a;
+            b = half_b;
+        }
+        GemmOptions options;
+        options.variant = variant;
+        options.transpose_b = x.transposed_b ? Transpose::yes : Transpose::no;
+        if (x.symmetric)
+            syrk(graph, a, {}, d, options);
+        else
+            gemm(graph, a, b, {}, d, options);
+        return graph.compile({.profile = true});
+    }
+
+    std::vector<float> a_, b_;
+    Buffer device_a_, device_b_, device_d_;
+    Plan plan_;
+};
+
+void run_case(const Device& device, const Case& x, const std::string& variant, Sgemm sgemm, int repeats) {
+    const std::uint64_t m = x.size.m, n = x.size.n, k = x.size.k;
+    Product product(device, x, variant);
+    Contest contest;
+    const std::size_t own = contest.add(product.plan());
+
+    std::optional<std::size_t> blas, full, naive;
+    std::vector<float> d;
+    if (sgemm && x.batch == 1 && x.dtype == DType::f32) {
+        d.resize(m * n);
+        const auto narrow = [](std::uint64_t value) { return static_cast<int>(value); };
+        const bool transposed = x.transposed_b || x.symmetric;
+        const float* b = x.symmetric ? product.a().data() : product.b().data();
+        // 101: row major; 111, 112: as is, transposed
+        blas = contest.add([&, narrow, transposed, b] {
+            sgemm(101, 111, transposed ? 112 : 111, narrow(m), narrow(n), narrow(k), 1.0f, product.a().data(),
+                  narrow(k), b, narrow(transposed ? k : n), 0.0f, d.data(), narrow(n));
+        });
+    }
+    std::optional<Product> full_product;
+    if (x.symmetric) {
+        Case whole = x;
+        whole.symmetric = false;
+        whole.transposed_b = true;
+        full = contest.add(full_product.emplace(device, whole, variant).plan());
+    }
+    std::optional<Plan> naive_plan;
+    const bool plain = x.batch == 1 && !x.transposed_b && !x.symmetric && x.dtype == DType::f32;
+    if (variant.empty() && plain && m * n * k <= kNear)
+        naive = contest.add(naive_plan.emplace(
+            naive_gemm_plan(device, product.device_a(), product.device_b(), product.device_d(), m, n, k)));
+    contest.run(repeats);
 
     const double flops = 2.0 * static_cast<double>(m * n) * static_cast<double>(k * x.batch);
+    const double ms = contest[own].wall_ms.median;
     Line line("gemm", device);
     line.fields["m"] = m;
     line.fields["n"] = n;
@@ -100,33 +154,21 @@ Sample run_case(const Device& device, const Case& x, const std::string& variant,
         choose_gemm(device.capabilities(), {m, n, k, x.batch, x.symmetric, x.dtype, x.dtype}, variant)
             .kernel->info.name;
     line.fields["forced"] = !variant.empty();
-    line.times(times);
-    line.fields["gflops"] = flops / wall.median * 1e-6;  // of the full product, symmetric ones too
-    if (sgemm && x.batch == 1 && x.dtype == DType::f32) {
-        std::vector<float> d(m * n);
-        const auto narrow = [](std::uint64_t value) { return static_cast<int>(value); };
-        const bool transposed = x.transposed_b || x.symmetric;
-        // 101: row major; 111, 112: as is, transposed
-        const Sample peer = time_ms(options.repeats, [&] {
-            sgemm(101, 111, transposed ? 112 : 111, narrow(m), narrow(n), narrow(k), 1.0f, a.data(),
-                  narrow(k), x.symmetric ? a.data() : b.data(), narrow(transposed ? k : n), 0.0f, d.data(),
-                  narrow(n));
-        });
-        line.peer("OpenBLAS sgemm", {peer, {}});
-        line.fields["peer_gflops"] = flops / peer.median * 1e-6;
+    line.times(contest[own]);
+    line.fields["gflops"] = flops / ms * 1e-6;  // of the full product, symmetric ones too
+    if (blas) {
+        line.peer("OpenBLAS sgemm", contest[*blas]);
+        line.fields["peer_gflops"] = flops / contest[*blas].wall_ms.median * 1e-6;
         line.fields["peer_core"] = openblas_core();
     } else {
         line.no_peer();
     }
-    if (plain) line.fields["plain_ratio"] = plain->median / wall.median;
-    const bool whole = x.batch == 1 && !x.transposed_b && !x.symmetric && x.dtype == DType::f32;
-    if (variant.empty() && whole && m * n * k <= kNear) {
-        const Sample naive = naive_gemm_times(device, buffer_a, buffer_b, m, n, k, options.repeats).wall_ms;
-        line.fields["naive_ms"] = naive.median;
-        line.fields["naive_ratio"] = naive.median / wall.median;
+    if (full) line.fields["plain_ratio"] = contest[*full].wall_ms.median / ms;
+    if (naive) {
+        line.fields["naive_ms"] = contest[*naive].wall_ms.median;
+        line.fields["naive_ratio"] = contest[*naive].wall_ms.median / ms;
     }
     line.print();
-    return wall;
 }
 
 void run(const Device& device, const Options& options) {
@@ -156,22 +198,17 @@ void run(const Device& device, const Options& options) {
                      ->impossible(device.capabilities(), {size.m, size.n, size.k, batch, false, dtype, dtype})
                      .empty())
                 continue;
+            const auto run = [&](const Case& x) { run_case(device, x, variant, sgemm, options.repeats); };
             if (small) {
-                run_case(device, {.size = size, .batch = batch, .dtype = dtype}, variant, sgemm, options,
-                         nullptr);
+                run({.size = size, .batch = batch, .dtype = dtype});
                 continue;
             }
-            run_case(device, {.size = size, .dtype = dtype}, variant, sgemm, options, nullptr);
+            run({.size = size, .dtype = dtype});
             if (!variant.empty() && options.variant.empty()) continue;
-            const Sample transposed = run_case(device, {.size = size, .transposed_b = true, .dtype = dtype},
-                                               variant, sgemm, options, nullptr);
-            run_case(device, {.size = size, .dtype = DType::f16}, variant, sgemm, options, nullptr);
-            if (size.m == size.n)
-                run_case(device, {.size = size, .symmetric = true, .dtype = dtype}, variant, sgemm, options,
-                         &transposed);
-            if (size.m * size.n * size.k <= 128 * 128 * 128)
-                run_case(device, {.size = size, .batch = 64, .dtype = dtype}, variant, sgemm, options,
-                         nullptr);
+            run({.size = size, .transposed_b = true, .dtype = dtype});
+            run({.size = size, .dtype = DType::f16});
+            if (size.m == size.n) run({.size = size, .symmetric = true, .dtype = dtype});
+            if (size.m * size.n * size.k <= 128 * 128 * 128) run({.size = size, .batch = 64, .dtype = dtype});
         }
 }
 

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -539,7 +540,23 @@ void run_case(const Device& device, const Primitive& primitive, const Size& size
 
     const double flops = primitive.flops(static_cast<double>(size.rows), static_cast<double>(size.cols)) *
                          static_cast<double>(size.batch);
-    const Times times = time_plan(plan, repeats);
+    const bool library = primitive.peer.name && openblas(primitive.peer.symbol);
+    std::optional<Copy> copy_plan;
+    std::vector<float> copy(library ? size.rows * size.cols : 0);
+    Contest contest;
+    const std::size_t own = contest.add(plan);
+    std::optional<std::size_t> peer;
+    if (!primitive.peer.name)
+        peer = contest.add(copy_plan.emplace(device, plan.bytes()).plan());
+    else if (library)
+        peer = contest.add([&] {
+            for (std::uint64_t b = 0; b < size.batch; ++b) {
+                std::memcpy(copy.data(), &values[b * copy.size()], copy.size() * 4);
+                primitive.peer.run(copy.data(), static_cast<int>(size.rows), static_cast<int>(size.cols));
+            }
+        });
+    contest.run(repeats);
+
     Line line("linalg", device);
     line.fields["primitive"] = primitive.name;
     line.fields["batch"] = size.batch;
@@ -547,22 +564,13 @@ void run_case(const Device& device, const Primitive& primitive, const Size& size
     line.fields["cols"] = size.cols;
     line.fields["dispatches"] = plan.dispatch_count();
     line.fields["bytes"] = plan.bytes();
-    line.times(times);
-    line.fields["gflops"] = flops > 0 ? nlohmann::ordered_json(flops / times.wall_ms.median * 1e-6) : nullptr;
-    if (!primitive.peer.name) {
-        line.peer("copy", copy_times(device, plan.bytes(), repeats));
-    } else if (openblas(primitive.peer.symbol)) {
-        std::vector<float> copy(size.rows * size.cols);
-        const Sample peer = time_ms(repeats, [&] {
-            for (std::uint64_t b = 0; b < size.batch; ++b) {
-                std::memcpy(copy.data(), &values[b * copy.size()], copy.size() * 4);
-                primitive.peer.run(copy.data(), static_cast<int>(size.rows), static_cast<int>(size.cols));
-            }
-        });
-        line.peer(primitive.peer.name, {peer, {}});
-    } else {
+    line.times(contest[own]);
+    const double ms = contest[own].wall_ms.median;
+    line.fields["gflops"] = flops > 0 ? nlohmann::ordered_json(flops / ms * 1e-6) : nullptr;
+    if (peer)
+        line.peer(library ? primitive.peer.name : "copy", contest[*peer]);
+    else
         line.no_peer();
-    }
     line.print();
 }
 

@@ -94,22 +94,29 @@ private:
 
 constexpr double kDispatchMs = 0.006;
 
-// What a step is compared with, where that is known.
+// What a step is compared with, where there is more than a copy of as many bytes.
 struct Beside {
-    const Times* muon = nullptr;  // the peer instead of a copy of as many bytes
-    std::optional<double> triad_gbytes_per_s;
+    Plan* muon = nullptr;  // in place of the copy
+    Triad* triad = nullptr;
 };
 
-// Returns the step's times.
-Times report(Device& device, const std::string& name, const Network& network,
-             std::initializer_list<const Optimizer*> optimizers, const StepOptions& options, int repeats,
-             const Beside& beside = {}) {
+void report(Device& device, const std::string& name, const Network& network,
+            std::initializer_list<const Optimizer*> optimizers, const StepOptions& options, int repeats,
+            const Beside& beside = {}) {
     const auto begin = Clock::now();
     Plan plan = compile(device, optimizers, options);
     plan.allocate();
     plan.initialize();
     const double compile_ms = milliseconds_since(begin);
-    const Times times = time_plan(plan, repeats);
+    std::optional<Copy> copy;
+    Contest contest;
+    const std::size_t own = contest.add(plan),
+                      peer =
+                          contest.add(beside.muon ? *beside.muon : copy.emplace(device, plan.bytes()).plan());
+    std::optional<std::size_t> triad;
+    if (beside.triad) triad = contest.add([&] { beside.triad->run(); });
+    contest.run(repeats);
+    const Times times = contest[own];
     const double step_ms = times.gpu_ms.value_or(times.wall_ms).median;
     Line line("step", device);
     line.fields["case"] = name;
@@ -129,16 +136,13 @@ Times report(Device& device, const std::string& name, const Network& network,
     const double gbytes_per_s = plan.bytes() / step_ms * 1e-6;
     line.fields["gbytes_per_s"] = gbytes_per_s;
     line.fields["gflops"] = plan.flops() / step_ms * 1e-6;
-    if (beside.triad_gbytes_per_s) {
-        line.fields["triad_gbytes_per_s"] = *beside.triad_gbytes_per_s;
-        line.fields["triad_ratio"] = gbytes_per_s / *beside.triad_gbytes_per_s;
+    if (triad) {
+        const double triad_gbytes_per_s = beside.triad->bytes() / contest[*triad].wall_ms.median * 1e-6;
+        line.fields["triad_gbytes_per_s"] = triad_gbytes_per_s;
+        line.fields["triad_ratio"] = gbytes_per_s / triad_gbytes_per_s;
     }
-    if (beside.muon != nullptr)
-        line.peer("muon", *beside.muon);
-    else
-        line.peer("copy", copy_times(device, plan.bytes(), repeats));
+    line.peer(beside.muon ? "muon" : "copy", contest[peer]);
     line.print();
-    return times;
 }
 
 void run(Device& device, std::uint64_t elements, int repeats) {
@@ -172,9 +176,9 @@ void run(Device& device, std::uint64_t elements, int repeats) {
             adamw.add(network.parameter(i));
             sgd.add(network.parameter(i));
         }
-        Beside beside;
-        if (tensors == 1 && device.capabilities().cpu)
-            beside.triad_gbytes_per_s = triad_gbytes_per_s(elements, repeats);
+        std::optional<Triad> triad;
+        if (tensors == 1 && device.capabilities().cpu) triad.emplace(elements);
+        const Beside beside{.triad = triad ? &*triad : nullptr};
         const std::string suffix = " " + std::to_string(tensors) + " tensors";
         report(device, "adamw" + suffix, network, {&adamw}, plain, repeats, beside);
         report(device, "adamw guarded" + suffix, network, {&adamw}, options, repeats, beside);
@@ -189,7 +193,10 @@ void run_matrix(Device& device, std::uint64_t order, int repeats) {
     const std::string suffix = " " + std::to_string(order);
     Muon muon(device);
     muon.add(network.parameter(0));
-    const Times peer = report(device, "muon" + suffix, network, {&muon}, options, repeats);
+    report(device, "muon" + suffix, network, {&muon}, options, repeats);
+    Plan peer = compile(device, {&muon}, options);
+    peer.allocate();
+    peer.initialize();
     const auto beside = [&](const std::string& name, Optimizer&& optimizer) {
         optimizer.add(network.parameter(0));
         report(device, name + suffix, network, {&optimizer}, options, repeats, {.muon = &peer});

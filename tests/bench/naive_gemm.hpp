@@ -11,13 +11,12 @@
 
 namespace heron::bench {
 
-// Of D = A B, m x k times k x n floats.
-inline Times naive_gemm_times(const Device& device, const Buffer& a, const Buffer& b, std::uint64_t m,
-                              std::uint64_t n, std::uint64_t k, int repeats) {
+// D = A B, m x k times k x n floats. The buffers must outlive the plan.
+inline Plan naive_gemm_plan(const Device& device, const Buffer& a, const Buffer& b, const Buffer& d,
+                            std::uint64_t m, std::uint64_t n, std::uint64_t k) {
     using Job = gpu::NaiveGemmJob;
     static const KernelInfo kNaiveGemm = make_kernel<Job>("bench_naive_gemm", spirv::bench_naive_gemm);
     constexpr std::uint32_t kThreads = 64;
-    const Buffer d = device.create_buffer(m * n * 4);
     Graph graph(device);
     Job job{};
     job.m = static_cast<std::uint32_t>(m);
@@ -35,7 +34,7 @@ inline Times naive_gemm_times(const Device& device, const Buffer& a, const Buffe
     graph.add(std::move(operation));
     Plan plan = graph.compile({.profile = true});
     plan.allocate();
-    return time_plan(plan, repeats);
+    return plan;
 }
 
 }  // namespace heron::bench

@@ -38,7 +38,10 @@ double gflops(const Device& device, const GemmKernel& kernel, std::uint64_t m, s
     Plan plan = graph.compile({.profile = true});
     plan.allocate();
     plan.initialize();
-    const Times times = time_plan(plan, repeats);
+    Contest contest;
+    const std::size_t own = contest.add(plan);
+    contest.run(repeats);
+    const Times times = contest[own];
     const double ms = times.gpu_ms ? times.gpu_ms->median : times.wall_ms.median;
     const double rate = 2.0 * static_cast<double>(m * n) * static_cast<double>(k) / ms * 1e-6;
     std::fprintf(stderr, "%s %lux%lux%lu: %.4g GFLOP/s\n", kernel.info.name, static_cast<unsigned long>(m),

@@ -527,12 +527,10 @@ static inline heron_result heron_levenberg_marquardt_options_init(heron_levenber
 // tell what came of it.
 typedef enum heron_gradient_damping {
     // lambda = |g| / gamma; accepted if f - f+ >= |g+|^2 / (8 lambda), then gamma doubles, else it halves.
-    // (A. Semenov,
-    // M. Jaggi, N. Doikov: Gradient-Normalized Smoothness, arXiv 2506.13710, algorithm 1.)
+    // (A. Semenov, M. Jaggi, N. Doikov: Gradient-Normalized Smoothness, arXiv 2506.13710, algorithm 1.)
     HERON_GRADIENT_DAMPING_NORMALIZED_SMOOTHNESS = 0,
-    // lambda = h |g|^power; accepted if g+^T (x - x+) >= |g+|^2 / (4 lambda), then h / 4, else 4 h. (N.
-    // Doikov, K.
-    // Mishchenko, Y. Nesterov: Super-Universal Regularized Newton Method, arXiv 2208.05888.)
+    // lambda = h |g|^power; accepted if g+^T (x - x+) >= |g+|^2 / (4 lambda), then h / 4, else 4 h.
+    // (N. Doikov, K. Mishchenko, Y. Nesterov: Super-Universal Regularized Newton Method, arXiv 2208.05888.)
     HERON_GRADIENT_DAMPING_SUPER_UNIVERSAL = 1,
     // lambda = sqrt(h |g|); accepted if the loss falls, then h / 2, else 2 h.
     HERON_GRADIENT_DAMPING_SQUARE_ROOT = 2,

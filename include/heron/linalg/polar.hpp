@@ -49,7 +49,7 @@ struct PolarOptions {
     // not finite. Besides NaN and infinity that is a finite matrix whose squares add up to more than f32's
     // range, of the elements up to 2^52, or of those above it times 2^-76: neither can happen up to 2^24
     // elements.
-    Tensor status;
+    Tensor status = {};
     bool guarded = true;
 };
 
