@@ -75,11 +75,6 @@ protected:
         }
         return product / square < 0.5 * (1 + 1 / samples) && samples > 1 ? 1 / samples : 1.0;
     }
-    // Ten times what rounding to f32 costs the files' author.
-    static double bound_of(const GoldenCase& golden) {
-        const std::string deviation = golden.metadata("float32_deviation");
-        return std::max(10 * (deviation.empty() ? 0.0 : std::stod(deviation)), 2e-5);
-    }
     // Names of the file's own sizes: what its tensors say, too.
     static void skip_sizes(const GoldenCase& golden) {
         for (const char* key : {"m", "n", "batch", "seqlen"}) golden.is_null(key);

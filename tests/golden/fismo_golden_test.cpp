@@ -54,7 +54,7 @@ public:
                         {"polar", ""},
                         {"direction", ""}};
         // Ten times what rounding to f32 costs the file's own author.
-        setup.update_bound = std::max(10 * std::stod(golden.metadata("float32_deviation")), 2e-5);
+        setup.update_bound = float32_bound(golden);
         for (const auto& [name, state] : setup.states) setup.state_bounds[name] = setup.update_bound;
         setup.make = [&](const Device& on) { return std::make_unique<Fismo>(on, options); };
         run_case(golden, result, setup);

@@ -183,7 +183,7 @@ private:
         plan.allocate();
         plan.initialize();
 
-        const double bound = std::max(10 * std::stod(golden.metadata("float32_deviation")), kBound);
+        const double bound = float32_bound(golden, kBound);
         for (int t = 1; golden.has_tensor("g." + std::to_string(t)); ++t) {
             for (Trained& item : trained) {
                 item.gradient->write(

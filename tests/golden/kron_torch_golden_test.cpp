@@ -40,7 +40,7 @@ public:
         OptimizerGolden setup;
         setup.states = {{"momentum", "momentum"}};
         for (int a = 0; a < 8; ++a) setup.states["Q" + std::to_string(a)] = "Q" + std::to_string(a);
-        setup.update_bound = std::max(10 * std::stod(golden.metadata("float32_deviation")), 2e-5);
+        setup.update_bound = float32_bound(golden);
         for (const auto& [name, state] : setup.states) setup.state_bounds[name] = setup.update_bound;
         setup.make = [&](const Device& on) { return std::make_unique<KronTorch>(on, options); };
         setup.add = [&](Optimizer& optimizer, const Parameter& parameter, const std::string& in_file) {

@@ -62,7 +62,7 @@ public:
         setup.micro_batches = static_cast<int>(micro_batches);
         skip_sizes(golden);
         const std::optional<ConvPatches> patches = patches_of(golden);
-        setup.bound = bound_of(golden) + (half ? half_bound(golden, options) : 0);
+        setup.bound = float32_bound(golden) + (half ? half_bound(golden, options) : 0);
         setup.make = [&](const Device& on) { return std::make_unique<Mkor>(on, options); };
         setup.state = states({{"Ainv", "R_inverse"}, {"Ginv", "L_inverse"}}, half);
         setup.direction = direction_of(options);
@@ -86,7 +86,7 @@ public:
         setup.loss = LossReduction::sum;
         // One sample: its captures are their means.
         setup.captures = {"abar", "gbar"};
-        setup.bound = bound_of(golden);
+        setup.bound = float32_bound(golden);
         setup.make = [&](const Device& on) { return std::make_unique<Mkor>(on, options); };
         setup.state = states({{"R", "R_inverse"}, {"L", "L_inverse"}}, false);
         run_captured(golden, result, setup, {});

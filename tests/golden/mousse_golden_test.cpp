@@ -43,8 +43,7 @@ public:
         OptimizerGolden setup;
         setup.states = {{"momentum", "momentum"}, {"L", "L"}, {"R", "R"}, {"eig_L", ""}, {"eig_R", ""}};
         // Ten times what rounding to f32 costs the reference.
-        const std::string deviation = golden.metadata("float32_deviation");
-        setup.update_bound = std::max(10 * (deviation.empty() ? 0.0 : std::stod(deviation)), 2e-5);
+        setup.update_bound = float32_bound(golden);
         for (const auto& [name, state] : setup.states) setup.state_bounds[name] = setup.update_bound;
         setup.make = [&](const Device& on) { return std::make_unique<Mousse>(on, options); };
         run_case(golden, result, setup);

@@ -160,7 +160,7 @@ private:
         options.balance_schedule = gates.second;
 
         OptimizerGolden setup;
-        const double bound = std::max(10 * std::stod(golden.metadata("float32_deviation")), 2e-5);
+        const double bound = float32_bound(golden);
         setup.update_bound = bound;
         for (int a = 0; a < 8; ++a) {
             setup.states["Q" + std::to_string(a)] = "Q" + std::to_string(a);
@@ -272,7 +272,7 @@ private:
         options.update_schedule = gates.fits;
         options.u_probability = 1.0f;
         options.u_schedule = gates.second;
-        const double bound = std::max(10 * std::stod(golden.metadata("float32_deviation")), 2e-5);
+        const double bound = float32_bound(golden);
         struct Inputs {
             GuardedBuffer *product, *probe, *draws;
         };

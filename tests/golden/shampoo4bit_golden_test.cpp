@@ -338,7 +338,7 @@ private:
         const std::vector<Side> sides = sides_of(first.shape, options);
         // One code in the middle between two levels moves the step by its share of a matrix; what rounding to
         // f32 costs the reference is measured, and as much again ten times is allowed.
-        const double update_bound = std::max(1e-3, 10 * std::stod(golden.metadata("float32_deviation")));
+        const double update_bound = float32_bound(golden, 1e-3);
         std::vector<double> last = first.values;
         for (int t = 1; golden.has_tensor("g." + std::to_string(t)); ++t) {
             gradient.write(golden.tensor("g." + std::to_string(t)).floats());

@@ -104,7 +104,7 @@ private:
     void run(const GoldenCase& golden, GoldenResult& result, CapturedGolden& setup,
              const SingdOptions& options, const std::optional<ConvPatches>& patches,
              const std::map<std::string, std::string>& names) {
-        setup.bound = bound_of(golden);
+        setup.bound = float32_bound(golden);
         setup.make = [&](const Device& on) { return std::make_unique<Singd>(on, options); };
         setup.state = [&](const Plan& plan, const std::string& state) {
             const auto found = names.find(state);

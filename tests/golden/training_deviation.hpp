@@ -17,6 +17,14 @@
 
 namespace heron::test {
 
+// How far a step, or a state, may be from the file's: ten times what rounding to f32 costs the reference, at
+// least `least`; and where the reference has no result in f32 ("nan"), at least 1e-4.
+inline double float32_bound(const GoldenCase& golden, double least = 2e-5) {
+    const std::string said = golden.metadata("float32_deviation");
+    const double deviation = said.empty() ? 0.0 : std::stod(said);
+    return std::max(std::isnan(deviation) ? 1e-4 : 10 * deviation, least);
+}
+
 class TrainingDeviation {
 public:
     // One of the file's tensors.
@@ -33,7 +41,7 @@ public:
         const std::string said = golden.metadata("float32_deviation");
         if (said.empty() || std::isnan(std::stod(said)) || way_ == 0) return;
         result.add(label + "the whole training", std::sqrt(error_ / way_),
-                   bound > 0 ? bound : std::max(10 * std::stod(said), 2e-5));
+                   bound > 0 ? bound : float32_bound(golden));
     }
 
 private:

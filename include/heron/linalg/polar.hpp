@@ -80,8 +80,8 @@ HERON_API std::vector<NewtonSchulzCoefficients> polar_express_coefficients(doubl
 // K + 11 k^3 in the Gram form that is chosen by itself. Bytes: A and the result once in one workgroup, one
 // dispatch for all matrices. By products, for the norm and the first iterate A twice and X once; then, in
 // elements of `precision`, 5 k K + 6 k^2 a step and three levels (standard form), or of five steps together
-// 13 k K + 50 k^2 and 19 levels (Gram form, f32). Workspace: one or two X, and two (Gram form: six) k x k
-// matrices.
+// 13 k K + 50 k^2 and 19 levels (Gram form, f32); CPU drivers may take a level more for each large product.
+// Workspace: one or two X, and two (Gram form: six) k x k matrices.
 //
 // Accuracy: distance from the same polynomials in float64, relative and in Frobenius' norm, for singular
 // values of A from a tenth of the largest on: 1e-5 with f32 iterates, 0.02 with f16, 0.15 with bf16; rounding
