@@ -50,8 +50,8 @@ struct Times {
     std::optional<Sample> gpu_ms;  // where the device has timestamps
 };
 
-// Measures several programs by turns, a few runs each: what slows the machine for seconds slows all of them,
-// so that their ratios hold where their times do not.
+// Measures several programs by turns, a third of the runs each: what slows the machine for seconds slows all
+// of them, so that their ratios hold where their times do not.
 class Contest {
 public:
     // A plan that was compiled with PlanOptions::profile, or without: then it has no gpu_ms. It must outlive
@@ -64,9 +64,10 @@ public:
 
     // So many measured runs of each.
     void run(int repeats) {
-        for (int done = 0; done < repeats; done += kTurn)
+        const int turn = (repeats + 2) / 3;
+        for (int done = 0; done < repeats; done += turn)
             for (Contender& contender : contenders_) {
-                const int runs = std::min(kTurn, repeats - done), warm_ups = done == 0 ? 2 : 1;
+                const int runs = std::min(turn, repeats - done), warm_ups = done == 0 ? 2 : 1;
                 for (int repeat = -warm_ups; repeat < runs; ++repeat) measure(contender, repeat >= 0);
                 // A library's threads look for work for some time before they sleep (OpenBLAS's 2^26 cycles),
                 // on processors that the next one needs.
@@ -83,7 +84,6 @@ public:
     }
 
 private:
-    static constexpr int kTurn = 3;
     struct Contender {
         std::function<void()> once;
         Plan* plan;
