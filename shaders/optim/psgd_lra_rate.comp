@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What d, and U or V, move by: L <- max(decay L + (1 - decay) l, l), rate / L; one workgroup.
+// What d, and U or V, move by: L <- max(decay L + (1 - decay) l, l), rate / L; one workgroup an optimizer.
 //
 //   d: l = max|P h . h| + max|v . P^-1 v|;  U: |a| |V V^T a| + |b| |V V^T b|;  V: |a| |U U^T a| + |b| |U U^T b|
 #version 460
@@ -13,22 +13,25 @@
 
 shared vec2 largest_scratch[gl_WorkGroupSize.x];
 
+uint own; // the workgroup's job
+
 // The new L, where it is finite; returns the rate.
 float smooth_rate(F32 smoothness, uint which, float l) {
-    float decay = p.jobs.job[0].decay;
+    float decay = p.jobs.job[own].decay;
     float next = max(decay * smoothness.v[which] + (1.0 - decay) * l, l);
     if (is_nonfinite(next))
         return 0.0;
     smoothness.v[which] = next;
-    float rate = p.jobs.job[0].rate / next;
+    float rate = p.jobs.job[own].rate / next;
     return next > 0.0 && !is_nonfinite(rate) ? rate : 0.0;
 }
 
 void main() {
     if (nothing_to_do())
         return;
-    F32 partials = p.jobs.job[0].partials;
-    uint partial_count = p.jobs.job[0].partial_count;
+    own = find_job(workgroup_index());
+    F32 partials = p.jobs.job[own].partials;
+    uint partial_count = p.jobs.job[own].partial_count;
     uint t = gl_LocalInvocationID.x;
     vec2 largest = vec2(0.0);
     vec3 sums = vec3(0.0);
@@ -46,9 +49,9 @@ void main() {
     }
     if (t != 0u)
         return;
-    F32 small = p.jobs.job[0].small;
-    F32 smoothness = p.jobs.job[0].smoothness;
-    F32 choice = p.jobs.job[0].choice;
+    F32 small = p.jobs.job[own].small;
+    F32 smoothness = p.jobs.job[own].smoothness;
+    F32 choice = p.jobs.job[own].choice;
     if (sums.z != 0.0 || is_nonfinite(sums.x) || is_nonfinite(sums.y))
         small.v[LRA_GOOD] = 0.0;
     if (small.v[LRA_GOOD] == 0.0)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The r x r algebra of a fit, from the Gram matrix of W = [U V dh v/d]; one workgroup.
+// The r x r algebra of a fit, from the Gram matrix of W = [U V dh v/d]; one workgroup an optimizer.
 //
 //   rho = (tr U^T U / tr V^T V)^(1/4);  E = 0.1 (U^T U / rho^2 - rho^2 V^T V) / (tr U^T U / rho^2 + rho^2 tr V^T V)
 //   A = (I - E + E^2 / 2) / rho,  B = rho (I + E + E^2 / 2):  U <- U A, V <- V B, and from here on these
@@ -137,13 +137,14 @@ void invert() {
 void main() {
     if (nothing_to_do())
         return;
-    gram = p.jobs.job[0].gram;
-    small = p.jobs.job[0].small;
-    rank = p.jobs.job[0].rank;
+    uint own = find_job(workgroup_index());
+    gram = p.jobs.job[own].gram;
+    small = p.jobs.job[own].small;
+    rank = p.jobs.job[own].rank;
     width = 2u * rank + 2u;
     uint t = gl_LocalInvocationID.x;
 
-    if ((p.jobs.job[0].flags & LRA_APPLY) != 0u) {
+    if ((p.jobs.job[own].flags & LRA_APPLY) != 0u) {
         for (uint i = t; i < rank; i += gl_WorkGroupSize.x)
             small.v[vector(LRA_ALPHA) + i] = gram_at(rank + i, 2u * rank);
         sync();
