@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <map>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -90,8 +91,15 @@ Cost cost_of(const Plan& plan, double elements) {
 
 class Table {
 public:
-    Table(Device& device, std::vector<std::uint64_t> sizes, std::vector<std::uint64_t> timed, int steps)
-        : device_(device), sizes_(std::move(sizes)), timed_(std::move(timed)), steps_(steps) {
+    Table(Device& device, std::vector<std::uint64_t> sizes, const std::vector<std::uint64_t>& timed,
+          int steps)
+        : device_(device), sizes_(std::move(sizes)), steps_(steps) {
+        for (const std::uint64_t n : timed)
+            if (std::ranges::find(sizes_, n) == sizes_.end())
+                throw std::invalid_argument("--time " + std::to_string(n) + " is none of --sizes");
+        // In the order of the other tables' columns.
+        for (const std::uint64_t n : sizes_)
+            if (std::ranges::find(timed, n) != timed.end()) timed_.push_back(n);
         largest_ = *std::ranges::max_element(sizes_);
         weights_ = device.create_buffer(4 * largest_ * largest_);
         gradients_ = device.create_buffer(4 * largest_ * largest_);
