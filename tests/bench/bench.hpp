@@ -156,7 +156,8 @@ inline int run_program(CLI::App& app, int argc, char** argv, int repeats,
     app.add_option("--device", options.select,
                    "index, UUID or part of the name; default: the first usable, GPUs first")
         ->type_name("SELECT");
-    app.add_option("--repeats", repeats, "runs of each case, of which the median is taken")
+    app.add_option("--repeats", repeats,
+                   "runs of each case, of which the median is taken; step_cost: steps, and their mean")
         ->check(CLI::Range(3, 1000000))
         ->type_name("N")
         ->capture_default_str();
