@@ -51,7 +51,14 @@ void main() {
         if (!columns && col + valid <= cols) { // in one row
             uint position = positions.v[row];
             if (position < selected) {
-                o = load_state(update, position * cols + col, valid);
+                uint at = position * cols + col;
+                if (ROWS) { // not load_state(): its neighbours may lie beyond `update`, which has fewer lines
+                    uvec4 four = min(at + uvec4(0u, 1u, 2u, 3u), uvec4(at + valid - 1u));
+                    o = vec4(load_float(update, four.x), load_float(update, four.y), load_float(update, four.z),
+                             load_float(update, four.w));
+                } else {
+                    o = load_state(update, at, valid);
+                }
                 if (with_factors)
                     o *= factors.v[position];
             }
