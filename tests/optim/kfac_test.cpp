@@ -467,10 +467,10 @@ TEST_P(KfacTest, OptimizersOfOnePlanClipEachForItself) {
         together.plan().run();
         for (std::size_t i = 0; i < 2; ++i) {
             const std::vector<float> expected = alone[i]->tensor().weight();
-            EXPECT_TRUE(within(together.tensor(i).weight(), doubles(expected), [&](std::size_t k) {
-                return 1e-6 * (1 + std::abs(static_cast<double>(expected[k])));
-            })) << groups[i].tensors[0].name
-                << ", step " << t;
+            EXPECT_TRUE(within(
+                together.tensor(i).weight(), doubles(expected),
+                [&](std::size_t k) { return 1e-6 * (1 + std::abs(static_cast<double>(expected[k]))); }))
+                << groups[i].tensors[0].name << ", step " << t;
             const std::string name = i == 0 ? "one" : "two";
             const KfacClip clip = kfac_clip(together.plan(), name), its = kfac_clip(alone[i]->plan(), name);
             EXPECT_GT(its.factor, 0.0f);

@@ -308,10 +308,10 @@ TEST_P(PsgdTest, LowRankPreconditionersOfOnePlanAreEachForItself) {
         together.plan().run();
         for (std::size_t i = 0; i < 2; ++i) {
             const std::vector<float> expected = alone[i]->tensor().weight();
-            EXPECT_TRUE(within(together.tensor(i).weight(), doubles(expected), [&](std::size_t k) {
-                return 1e-5 * (0.1 + std::abs(static_cast<double>(expected[k])));
-            })) << groups[i].tensors[0].name
-                << ", step " << t;
+            EXPECT_TRUE(within(
+                together.tensor(i).weight(), doubles(expected),
+                [&](std::size_t k) { return 1e-5 * (0.1 + std::abs(static_cast<double>(expected[k]))); }))
+                << groups[i].tensors[0].name << ", step " << t;
             const std::string smoothness = i == 0 ? "one.L" : "two.L";
             EXPECT_TRUE(within(together.state(smoothness), doubles(alone[i]->state(smoothness)),
                                [&](std::size_t) { return 1e-3; }))
