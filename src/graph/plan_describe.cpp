@@ -281,7 +281,13 @@ std::vector<RecordedDispatch> Plan::Impl::recorded(Phase phase) const {
                 const std::uint64_t bytes = graph.objects[operand.tensor.id].kind == ObjectKind::arguments
                                                 ? graph.objects[operand.tensor.id].bytes
                                                 : operand.tensor.span_bytes();
-                result[b].touches.push_back({begin, begin + bytes, operand.access != Access::read, job});
+                const std::uint64_t size = bytes_of(operand.tensor.dtype),
+                                    pitch = operand.tensor.stride() * size,
+                                    width = std::min(operand.tensor.cols() * size, bytes);
+                const bool gaps = width < pitch;
+                for (std::uint64_t row = 0; row < bytes; row += gaps ? pitch : bytes)
+                    result[b].touches.push_back({begin + row, begin + row + (gaps ? width : bytes),
+                                                 operand.access != Access::read, job});
             }
     }
     return result;

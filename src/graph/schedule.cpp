@@ -16,35 +16,30 @@ namespace {
 
 // What one domain has seen so far. A later write that covers an entry dominates it, so lists stay short.
 struct Seen {
-    std::uint64_t begin;
-    std::uint64_t end;
+    ByteRows bytes;
     std::uint32_t level;
     bool write;
 };
 
-bool overlaps(const Seen& seen, const Touch& touch) {
-    return seen.begin < touch.end && touch.begin < seen.end;
-}
-
 std::uint32_t level_after(const std::vector<Seen>& history, const Touch& touch) {
     std::uint32_t level = 0;
     for (const Seen& seen : history)
-        if ((seen.write || touch.write) && overlaps(seen, touch)) level = std::max(level, seen.level + 1);
+        if ((seen.write || touch.write) && overlap(seen.bytes, touch.bytes))
+            level = std::max(level, seen.level + 1);
     return level;
 }
 
 void remember(std::vector<Seen>& history, const Touch& touch, std::uint32_t level) {
     if (touch.write) {
-        std::erase_if(history,
-                      [&](const Seen& seen) { return touch.begin <= seen.begin && seen.end <= touch.end; });
+        std::erase_if(history, [&](const Seen& seen) { return covers(touch.bytes, seen.bytes); });
     } else {
         for (Seen& seen : history)
-            if (!seen.write && seen.begin == touch.begin && seen.end == touch.end) {
+            if (!seen.write && covers(touch.bytes, seen.bytes) && covers(seen.bytes, touch.bytes)) {
                 seen.level = std::max(seen.level, level);
                 return;
             }
     }
-    history.push_back({touch.begin, touch.end, level, touch.write});
+    history.push_back({touch.bytes, level, touch.write});
 }
 
 // Operations with equal keys in one level are one dispatch.
@@ -149,9 +144,8 @@ Touch Domains::touch(const Object& object, const Operand& operand) const {
     const std::uint32_t id = operand.tensor.id;
     const bool write = operand.access != Access::read;
     // Their size is known only after scheduling; every use touches all of it.
-    if (object.kind == ObjectKind::arguments) return {domain_[id], 0, 1, write};
-    const std::uint64_t begin = shift_[id] + operand.tensor.byte_offset;
-    return {domain_[id], begin, begin + operand.tensor.span_bytes(), write};
+    if (object.kind == ObjectKind::arguments) return {domain_[id], {0, 1}, write};
+    return {domain_[id], byte_rows(operand.tensor, shift_[id]), write};
 }
 
 DispatchSchedule schedule(const Graph::Impl& graph, const Domains& domains, Phase phase,
@@ -169,11 +163,11 @@ DispatchSchedule schedule(const Graph::Impl& graph, const Domains& domains, Phas
         for (const Operand& operand : node.operation.operands) {
             rules.check(node, operand);
             const Touch touch = domains.touch(graph.objects[operand.tensor.id], operand);
-            if (touch.begin < touch.end) level = std::max(level, level_after(histories[touch.domain], touch));
+            if (!touch.bytes.empty()) level = std::max(level, level_after(histories[touch.domain], touch));
         }
         for (const Operand& operand : node.operation.operands) {
             const Touch touch = domains.touch(graph.objects[operand.tensor.id], operand);
-            if (touch.begin < touch.end) remember(histories[touch.domain], touch, level);
+            if (!touch.bytes.empty()) remember(histories[touch.domain], touch, level);
             Lifetime& life = result.lifetimes[operand.tensor.id];
             life.first = std::min(life.first, level);
             life.last = std::max(life.last, level);

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "graph/byte_rows.hpp"
 #include "graph/graph.hpp"
 
 namespace heron {
@@ -17,8 +18,7 @@ namespace heron {
 // have equal (domain, offset) whatever name they are reached by.
 struct Touch {
     std::uint32_t domain;
-    std::uint64_t begin;
-    std::uint64_t end;
+    ByteRows bytes;
     bool write;
 };
 

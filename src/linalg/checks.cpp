@@ -6,6 +6,7 @@
 #include <cstddef>
 
 #include "core/number_text.hpp"
+#include "graph/byte_rows.hpp"
 #include "graph/graph.hpp"
 
 namespace heron {
@@ -13,17 +14,16 @@ namespace heron {
 namespace {
 
 // Where a tensor lies: in its memory object, or for the caller's memory at its device address.
-struct Span {
+struct Place {
     bool external;
     std::uint32_t id;
-    std::uint64_t begin, end;
+    ByteRows bytes;
 };
 
-Span span_of(const Graph& graph, const Tensor& tensor) {
+Place place_of(const Graph& graph, const Tensor& tensor) {
     const Object& object = graph.impl().objects[tensor.id];
     const bool external = object.kind == ObjectKind::external;
-    const std::uint64_t begin = tensor.byte_offset + (external ? object.view.address : 0);
-    return {external, external ? 0 : tensor.id, begin, begin + tensor.span_bytes()};
+    return {external, external ? 0 : tensor.id, byte_rows(tensor, external ? object.view.address : 0)};
 }
 
 }  // namespace
@@ -87,15 +87,15 @@ void check_coefficients(std::string_view operation, float alpha, float beta) {
 }
 
 bool overlap(const Graph& graph, const Tensor& a, const Tensor& b) {
-    const Span x = span_of(graph, a);
-    const Span y = span_of(graph, b);
-    return x.external == y.external && x.id == y.id && x.begin < y.end && y.begin < x.end;
+    const Place x = place_of(graph, a);
+    const Place y = place_of(graph, b);
+    return x.external == y.external && x.id == y.id && overlap(x.bytes, y.bytes);
 }
 
 bool same_place(const Graph& graph, const Tensor& a, const Tensor& b) {
-    const Span x = span_of(graph, a);
-    const Span y = span_of(graph, b);
-    return x.external == y.external && x.id == y.id && x.begin == y.begin && a.dtype == b.dtype &&
+    const Place x = place_of(graph, a);
+    const Place y = place_of(graph, b);
+    return x.external == y.external && x.id == y.id && x.bytes.begin == y.bytes.begin && a.dtype == b.dtype &&
            a.rows() == b.rows() && a.cols() == b.cols() && a.stride() == b.stride() && a.batch() == b.batch();
 }
 

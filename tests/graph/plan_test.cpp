@@ -456,6 +456,34 @@ TEST_P(PlanTest, OverlappingExternalsAreOrdered) {
     EXPECT_EQ(result[64], 2.25f);
 }
 
+TEST_P(PlanTest, BlocksOfColumnsSideBySideAreIndependent) {
+    Graph graph(device());
+    Buffer from = test::upload(device(), std::vector<float>(60, 1.0f)),
+           to = test::upload(device(), std::vector<float>(60, 0.0f));
+    const Tensor x = graph.external("x", from.view(DType::f32, {6, 10})),
+                 y = graph.external("y", to.view(DType::f32, {6, 10}));
+    const auto columns = [](const Tensor& whole, std::uint64_t first, std::uint64_t count) {
+        Tensor part = whole;
+        part.byte_offset += first * sizeof(float);
+        part.shape = Shape{whole.rows(), count};
+        part.row_stride = whole.cols();
+        return part;
+    };
+    convert(graph, columns(x, 0, 4), columns(y, 0, 4), 1.0f);
+    convert(graph, columns(x, 4, 6), columns(y, 4, 6), 2.0f);
+    convert(graph, columns(x, 0, 2), columns(y, 3, 2), 3.0f);  // after both
+    convert(graph, columns(x, 0, 1), columns(y, 9, 1), 4.0f);  // after the second
+    Plan plan = graph.compile({});
+    plan.allocate();
+    plan.initialize();
+    EXPECT_EQ(plan.level_count(), 2u);
+    EXPECT_EQ(plan.dispatch_count(), 2u);
+    EXPECT_TRUE(plan.hazards().empty());
+    plan.run();
+    const std::vector<float> result = test::download(to), row{1, 1, 1, 3, 3, 2, 2, 2, 2, 4};
+    for (std::size_t i = 0; i < result.size(); ++i) EXPECT_EQ(result[i], row[i % 10]) << "element " << i;
+}
+
 TEST_P(PlanTest, SectionsRunInTheirStepsOnlyWholeReplayedAndSliced) {
     test::Commands commands(device());
     const auto build = [&](Graph& graph, const Buffer& x, const Buffer& y, const Buffer& z) {
