@@ -62,27 +62,29 @@ void main() {
     // rows are asked for before any is stored. (lavapipe 26.1, two Zen 4 cores, both operands of 1024 x 1024: 3.5 ms, by
     // the loop below 4.6 ms.)
     if (DTYPE_A == DTYPE_F32 && x_fast == 1 && fast_count <= fast_end && slow_count <= slow_end &&
-        fast_count % LANES == 0) {
+        fast_count >= LANES && (!columns || fast_count % LANES == 0)) {
         uint lane_to = along_k ? lane * width : columns ? (lane % PANEL_COLS) * LANES + lane / PANEL_COLS : lane;
         for (uint slow0 = 0; slow0 < slow_count; slow0 += 4)
             for (uint fast0 = 0; fast0 < fast_count; fast0 += LANES) {
                 uint slow4 = min(slow0, slow_count - 4); // beyond the end in lavapipe's surplus round
-                uint fast = min(fast0, fast_count - LANES);
+                uint fast = min(fast0, fast_count - LANES); // what is left may be less than a subgroup has
+                bool mine = fast + lane >= fast0;           // nor is it stored twice
                 float values[4];
                 [[unroll]] for (uint u = 0; u < 4; ++u) {
                     uint first = from + fast + (slow4 + u) * x_slow;
-                    uint mine = x.v[first];
+                    uint word = x.v[first];
                     // Not up to LANES: loops that the driver unrolls come out in another order.
                     [[unroll]] for (uint l = 1; l < 16; ++l)
                         if (l < LANES)
-                            mine = mix(mine, x.v[first + l], lane == l);
-                    values[u] = uintBitsToFloat(mine);
+                            word = mix(word, x.v[first + l], lane == l);
+                    values[u] = uintBitsToFloat(word);
                 }
                 [[unroll]] for (uint u = 0; u < 4; ++u) {
                     uint slow = slow4 + u;
                     uint place = columns ? (u % PANEL_COLS) * LANES + slow / PANEL_COLS : slow;
                     uint step = along_k ? fast * width + place : slow * width + (columns ? fast / PANEL_COLS : fast);
-                    panels.v[to + step + lane_to] = values[u];
+                    if (mine)
+                        panels.v[to + step + lane_to] = values[u];
                 }
             }
         return;

@@ -66,7 +66,7 @@ float finish(uint j, uint item, uint row, uint col, vec2 sums) {
     uint d_item = item * p.jobs.job[j].d_batch;
     uint d_row = p.jobs.job[j].d_row;
     store_two(d, d_item + row * d_row + col, bits, keep0, keep1, (p.jobs.job[j].flags & GEMM_D_PAIRS) != 0, DTYPE_D);
-    if (symmetric) {
+    if (symmetric && (FLAGS & PRODUCT_UPPER) == 0) {
         uint below = d_item + col * d_row + row;
         if (keep0 && col != row)
             store_bits(d, below, bits.x, DTYPE_D);
@@ -115,13 +115,13 @@ void main() {
     uint lane = gl_SubgroupInvocationID; // a constant to lavapipe, other than gl_LocalInvocationID
 
     for (uint col_panel = first_col; col_panel < end_col; ++col_panel) {
-        uint b_step = b_item + min(col_panel, col_panels - 1) * steps;
+        uint b_step = b_item + min(col_panel, col_panels - 1) * p.jobs.job[j].b_row;
         uint col = (col_panel * LANES + lane) * PANEL_COLS;
         uint end_row = min(first_row + side / PANEL_ROWS, row_panels);
         if (symmetric) // no panels of which nothing lies on or above the diagonal
             end_row = min(end_row, (min((col_panel + 1) * width, n) + PANEL_ROWS - 1) / PANEL_ROWS);
         for (uint row_panel = first_row; row_panel < end_row; ++row_panel) {
-            uint a_step = a_item + min(row_panel, row_panels - 1) * steps;
+            uint a_step = a_item + min(row_panel, row_panels - 1) * p.jobs.job[j].a_row;
 
             float total[PANEL_ROWS][PANEL_COLS];
             [[unroll]] for (uint r = 0; r < PANEL_ROWS; ++r)

@@ -23,4 +23,13 @@ inline Tensor block(const Tensor& matrix, std::uint64_t row, std::uint64_t col, 
     return part;
 }
 
+// Of what has a word for each matrix, that of one.
+inline Tensor item_word(const Tensor& words, std::uint64_t item) {
+    Tensor word = words;
+    word.byte_offset += item * sizeof(std::uint32_t);
+    word.shape = Shape{1};
+    word.row_stride = 0;
+    return word;
+}
+
 }  // namespace heron

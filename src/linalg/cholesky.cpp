@@ -20,6 +20,7 @@
 #include "linalg/cholesky.hpp"
 #include "linalg/convert.hpp"
 #include "linalg/cpu_subgroup.hpp"
+#include "linalg/gemm.hpp"
 #include "linalg/integers.hpp"
 #include "linalg/triangular.h"
 #include "linalg/triangular.hpp"
@@ -353,12 +354,11 @@ private:
             const Tensor columns =
                 upper_ ? block(l, begin, end, width, rest) : block(l, end, begin, rest, width);
             const Tensor w = block(w_.batch_item(item), end, end, rest, rest);
-            if (active_) {
-                gemm_options.active = active_.reshape(Shape{items_});
-                gemm_options.active.byte_offset += item * sizeof(std::uint32_t);
-                gemm_options.active.shape = Shape{1};
-            }
-            syrk(graph_, columns, w, w, gemm_options);
+            if (active_) gemm_options.active = item_word(active_, item);
+            if (cpu_)
+                syrk_upper(graph_, columns, w, w, gemm_options);
+            else
+                syrk(graph_, columns, w, w, gemm_options);
         }
     }
 

@@ -54,12 +54,12 @@ struct Lines {
     Active active;
 };
 
-// Adds the operation that packs them; the result is panels x steps x what a step of a panel holds.
+// Adds the operation that packs them; the result has a panel in each row.
 Tensor add_panels(Graph& graph, const Lines& x, bool guarded) {
     const std::uint64_t panels = ceil_div(x.count, x.width);
     const std::uint64_t steps = ceil_div(x.k, gpu::PANEL_STEP);
     const Tensor result =
-        graph.temporary(DType::f32, Shape{x.items * panels, steps, gpu::PANEL_STEP * x.width});
+        graph.temporary(DType::f32, Shape{x.items * panels, steps * gpu::PANEL_STEP * x.width});
     gpu::GemmPackJob job{};
     job.lines = narrow(x.count);
     job.k = narrow(x.k);
@@ -92,6 +92,12 @@ bool fours_along_k(const Graph& graph, const Tensor& x, std::uint32_t k_stride, 
            x.byte_offset % 16 == 0 && (line_stride | item) % 8 == 0;
 }
 
+// What gemm() itself does not ask for.
+struct ProductDetails {
+    PackedParts packed = {};
+    bool upper = false;  // of a symmetric result what is below the diagonal is not wanted
+};
+
 // One job: `items` products of op(A) and op(B) with k columns and rows, whose operands lie a_item and b_item
 // elements apart.
 struct Product {
@@ -100,7 +106,12 @@ struct Product {
     std::uint32_t a_item, b_item;
     Active active;
     Tensor squares;  // optional: GemmJob::squares
+    ProductDetails details = {};
 };
+
+std::uint32_t panel_width(const Capabilities& device, GemmSide side) {
+    return side == GemmSide::a ? gpu::PANEL_ROWS : gpu::PANEL_COLS * device.subgroup_size;
+}
 
 void add_product(Graph& graph, const GemmChoice& choice, const Product& x, const GemmOptions& options) {
     const GemmKernel& kernel = *choice.kernel;
@@ -146,21 +157,24 @@ void add_product(Graph& graph, const GemmChoice& choice, const Product& x, const
 
     Tensor a = x.a, b = x.b;
     if (kernel.packed) {
-        const std::uint32_t width = gpu::PANEL_COLS * device.subgroup_size;
-        const std::uint64_t a_items = x.a_item == 0 ? 1 : x.items, b_items = x.b_item == 0 ? 1 : x.items;
-        const auto active = [&](std::uint64_t items) { return items == x.items ? x.active : Active{}; };
-        a = add_panels(
-            graph,
-            {x.a, m, x.k, a_items, job.a_row, job.a_col, x.a_item, gpu::PANEL_ROWS, false, active(a_items)},
-            options.guarded);
-        b = add_panels(graph,
-                       {x.b, n, x.k, b_items, job.b_col, job.b_row, x.b_item, width, true, active(b_items)},
-                       options.guarded);
         const std::uint64_t steps = ceil_div(x.k, gpu::PANEL_STEP);
+        // From here on strides count steps: from panel to panel, and from item to item.
+        const auto panels = [&](Lines lines, const Tensor& packed, std::uint32_t& row, std::uint32_t& column,
+                                std::uint32_t& item) {
+            lines.items = item == 0 ? 1 : x.items;
+            if (lines.items == x.items) lines.active = x.active;
+            row = narrow(packed ? packed.stride() / (gpu::PANEL_STEP * lines.width) : steps);
+            column = 0;
+            item = item == 0 ? 0 : narrow(ceil_div(lines.count, lines.width) * steps);
+            return packed ? packed : add_panels(graph, lines, options.guarded);
+        };
+        const std::uint32_t a_width = panel_width(device, GemmSide::a),
+                            b_width = panel_width(device, GemmSide::b);
+        a = panels({x.a, m, x.k, 1, job.a_row, job.a_col, x.a_item, a_width, false, {}}, x.details.packed.a,
+                   job.a_row, job.a_col, job.a_batch);
+        b = panels({x.b, n, x.k, 1, job.b_col, job.b_row, x.b_item, b_width, true, {}}, x.details.packed.b,
+                   job.b_row, job.b_col, job.b_batch);
         job.k = narrow(steps * gpu::PANEL_STEP);
-        job.a_row = job.a_col = job.b_row = job.b_col = 0;
-        job.a_batch = x.a_item == 0 ? 0 : narrow(ceil_div(m, gpu::PANEL_ROWS) * steps);
-        job.b_batch = x.b_item == 0 ? 0 : narrow(ceil_div(n, width) * steps);
     }
 
     std::vector<Operand> operands{{offsetof(gpu::GemmJob, a), a, Access::read},
@@ -186,7 +200,8 @@ void add_product(Graph& graph, const GemmChoice& choice, const Product& x, const
     std::uint32_t flags = x.squares ? gpu::PRODUCT_SQUARES : 0;
     if (kernel.packed) {
         operation.constants.push_back({gpu::SPEC_SUBGROUP, device.subgroup_size});
-        flags |= (has_c ? gpu::PRODUCT_C : 0) | (options.symmetric ? gpu::PRODUCT_SYMMETRIC : 0);
+        flags |= (has_c ? gpu::PRODUCT_C : 0) | (options.symmetric ? gpu::PRODUCT_SYMMETRIC : 0) |
+                 (x.details.upper ? gpu::PRODUCT_UPPER : 0);
     }
     if (kernel.packed || flags != 0) operation.constants.push_back({gpu::SPEC_FLAGS, flags});
     if (kernel.matrix_units && !kernel.workgroup_matrices) {
@@ -343,7 +358,8 @@ void check_active(std::string_view who, const Graph& graph, const Tensor& active
 
 // With the kernel `chosen`, or what choose_gemm() says.
 void add_gemm(std::string_view who, Graph& graph, const Tensor& a, const Tensor& b, const Tensor& c,
-              const Tensor& d, const GemmOptions& options, const GemmChoice* chosen = nullptr) {
+              const Tensor& d, const GemmOptions& options, const GemmChoice* chosen = nullptr,
+              const ProductDetails& details = {}) {
     check_coefficients(who, options.alpha, options.beta);
     check_enumerator(who, options.transpose_a, Transpose::yes, "transpose_a is not one of Transpose");
     check_enumerator(who, options.transpose_b, Transpose::yes, "transpose_b is not one of Transpose");
@@ -425,9 +441,16 @@ void add_gemm(std::string_view who, Graph& graph, const Tensor& a, const Tensor&
                      batch_stride(a),
                      batch_stride(b),
                      {options.active},
-                     parts},
+                     parts,
+                     details},
                     options);
     add_squares(graph, parts, missing, d, options);
+}
+
+GemmOptions of_syrk(GemmOptions options) {
+    options.transpose_b = options.transpose_a == Transpose::yes ? Transpose::no : Transpose::yes;
+    options.symmetric = true;
+    return options;
 }
 
 }  // namespace
@@ -450,15 +473,48 @@ void gemm(Graph& graph, const Tensor& a, const Tensor& b, const Tensor& c, const
 }
 
 void gemm(Graph& graph, const GemmChoice& choice, const Tensor& a, const Tensor& b, const Tensor& d,
-          const GemmOptions& options) {
-    add_gemm("gemm", graph, a, b, {}, d, options, &choice);
+          const GemmOptions& options, const PackedParts& packed) {
+    add_gemm("gemm", graph, a, b, {}, d, options, &choice, {packed});
+}
+
+Tensor Panels::part(std::uint64_t first, std::uint64_t count) const {
+    const std::uint64_t step = tensor.cols() / steps;
+    Tensor view = tensor;
+    view.byte_offset += first / gpu::PANEL_STEP * step * sizeof(float);
+    view.shape = Shape{tensor.rows(), ceil_div(count, gpu::PANEL_STEP) * step};
+    view.row_stride = tensor.stride();
+    return view;
+}
+
+Panels pack(Graph& graph, const GemmChoice& choice, GemmSide side, const Tensor& x, Transpose transpose,
+            bool guarded) {
+    // Longer ones are multiplied in pieces.
+    const bool along_rows = (transpose == Transpose::yes) != (side == GemmSide::b);  // k is
+    const std::uint64_t k = along_rows ? x.rows() : x.cols(), lines = along_rows ? x.cols() : x.rows();
+    if (!choice.kernel->packed || k > kMaxPiece) return {};
+    const std::uint32_t stride = narrow(x.stride());
+    const std::uint32_t width = panel_width(graph.device().capabilities(), side);
+    return {add_panels(graph,
+                       {x,
+                        lines,
+                        k,
+                        1,
+                        along_rows ? 1 : stride,
+                        along_rows ? stride : 1,
+                        0,
+                        width,
+                        side == GemmSide::b,
+                        {}},
+                       guarded),
+            ceil_div(k, gpu::PANEL_STEP)};
 }
 
 void syrk(Graph& graph, const Tensor& a, const Tensor& c, const Tensor& d, const GemmOptions& options) {
-    GemmOptions full = options;
-    full.transpose_b = options.transpose_a == Transpose::yes ? Transpose::no : Transpose::yes;
-    full.symmetric = true;
-    add_gemm("syrk", graph, a, a, c, d, full);
+    add_gemm("syrk", graph, a, a, c, d, of_syrk(options));
+}
+
+void syrk_upper(Graph& graph, const Tensor& a, const Tensor& c, const Tensor& d, const GemmOptions& options) {
+    add_gemm("syrk", graph, a, a, c, d, of_syrk(options), nullptr, {{}, true});
 }
 
 }  // namespace heron

@@ -276,58 +276,52 @@ void triangular_inverse(Graph& graph, const Tensor& t, const Tensor& x,
     const Tensor status = options.status ? options.status : graph.temporary(DType::u32, Shape{items});
     add_status(graph, t, status, system.unit, options.guarded);
 
-    // The inverses of larger and larger diagonal blocks, each in memory of its own.
-    struct Inverse {
-        Range rows;
-        Tensor tensor;  // items x count x count
+    const std::vector<Range> blocks = blocks_of(n);
+    const auto part = [&](std::uint64_t item, const Range& rows, const Range& cols) {
+        return block(x.batch_item(item), rows.first, cols.first, rows.count, cols.count);
     };
-    std::vector<Inverse> inverses;
-    for (const Range& rows : blocks_of(n)) {
-        const Tensor inverse = graph.temporary(DType::f32, Shape{items, rows.count, rows.count});
-        add_substitution(graph, system, t, rows, {}, 0, inverse, 0, 1.0f, status, true, options.guarded);
-        inverses.push_back({rows, inverse});
-    }
-    if (inverses.size() == 1) {
-        add_convert(graph, inverses[0].tensor.reshape(x.shape), x, 1.0f, options.guarded);
-        return;
-    }
+    // Not in place: several workgroups read all of a block of T.
+    const Tensor own = in_place ? graph.temporary(DType::f32, Shape{items, n, kBlock}) : Tensor{};
     const Tensor t_items = with_even_items(graph, t, options.guarded);
-    GemmOptions plain;
-    plain.guarded = options.guarded;
-    const TriangularProductOptions negative{
+    for (const Range& rows : blocks)
+        for (std::uint64_t item = 0; item < items; ++item) {
+            const Tensor diagonal =
+                block(t_items.batch_item(item), rows.first, rows.first, rows.count, rows.count);
+            const Tensor inverse = in_place
+                                       ? block(own.batch_item(item), rows.first, 0, rows.count, rows.count)
+                                       : part(item, rows, rows);
+            add_substitution(graph, system, diagonal, {0, rows.count}, {}, 0, inverse, 0, 1.0f,
+                             item_word(status, item), true, options.guarded);
+            if (in_place) add_convert(graph, inverse, part(item, rows, rows), 1.0f, options.guarded);
+        }
+    const TriangularProductOptions left{
         .triangle = options.triangle, .alpha = -1.0f, .guarded = options.guarded};
+    const TriangularProductOptions right{
+        .side = Side::right, .triangle = options.triangle, .guarded = options.guarded};
+    // Larger and larger diagonal blocks, in place.
+    std::vector<Range> inverses = blocks;
     while (inverses.size() > 1) {
-        std::vector<Inverse> larger;
+        std::vector<Range> larger;
         for (std::size_t i = 0; i < inverses.size(); i += 2) {
             if (i + 1 == inverses.size()) {
                 larger.push_back(inverses[i]);
                 continue;
             }
-            const auto [first, a] = inverses[i];
-            const auto [second, c] = inverses[i + 1];
-            const Range both{first.first, first.count + second.count};
-            const Tensor whole =
-                both.count == n ? x : graph.temporary(DType::f32, Shape{items, both.count, both.count});
+            const Range& first = inverses[i];
+            const Range& second = inverses[i + 1];
+            larger.push_back({first.first, first.count + second.count});
             // The block beside the diagonal: B below it, or above it.
-            const Range rows = upper ? first : second, cols = upper ? second : first;
-            const std::uint64_t row = upper ? 0 : first.count, col = upper ? first.count : 0;
+            const Range& rows = upper ? first : second;
+            const Range& cols = upper ? second : first;
             const Tensor product = graph.temporary(DType::f32, Shape{items, rows.count, cols.count});
             for (std::uint64_t item = 0; item < items; ++item) {
                 const Tensor b =
                     block(t_items.batch_item(item), rows.first, cols.first, rows.count, cols.count);
-                const Tensor z = whole.batch_item(item);
-                const Tensor ai = a.batch_item(item), ci = c.batch_item(item);
-                // Copies before the product that is written beside them: spans of bytes overlap, and the
-                // scheduler would order them the other way round.
-                gemm(graph, b, upper ? ci : ai, {}, product.batch_item(item), plain);
-                add_convert(graph, ai, block(z, 0, 0, first.count, first.count), 1.0f, options.guarded);
-                add_convert(graph, ci, block(z, first.count, first.count, second.count, second.count), 1.0f,
-                            options.guarded);
-                add_convert(graph, {}, block(z, col, row, cols.count, rows.count), 0.0f, options.guarded);
-                triangular_product(graph, upper ? ai : ci, product.batch_item(item),
-                                   block(z, row, col, rows.count, cols.count), negative);
+                const Tensor z = product.batch_item(item);
+                triangular_product(graph, part(item, cols, cols), b, z, right);
+                triangular_product(graph, part(item, rows, rows), z, part(item, rows, cols), left);
+                add_convert(graph, {}, part(item, cols, rows), 0.0f, options.guarded);
             }
-            larger.push_back({both, whole});
         }
         inverses = std::move(larger);
     }

@@ -280,42 +280,48 @@ TEST_P(TriangularTest, SingularTrianglesAreNamedAndStayAlone) {
     }
 }
 
-// Panels begin at 129 rows.
+// Panels begin at 129 rows, on CPU drivers with packed products at 97.
 TEST_P(TriangularTest, ProductsOfEveryKindMatchFloat64) {
     struct Product {
-        Matrix t, b;
+        Matrix left, right;
         Placed d;
         std::string what;
     };
     for (Device* on : {&device(), &smallest_gpu()}) {
         Graph graph(*on);
         std::vector<Product> products;
-        for (std::uint64_t n : {1u, 7u, 128u, 129u, 300u})
-            for (Triangle triangle : {Triangle::lower, Triangle::upper})
-                for (Transpose transpose : {Transpose::no, Transpose::yes})
-                    for (Transpose transpose_b : {Transpose::no, Transpose::yes}) {
-                        const std::uint64_t m = n == 300 ? 33 : 5;
-                        const bool turned = transpose_b == Transpose::yes;
-                        const std::vector<Matrix> t{effective(well_conditioned(n, n), triangle, false)};
-                        const std::vector<Matrix> b{turned ? random_matrix(m, n, n + 1)
+        const auto add = [&](std::uint64_t n, Side side, Triangle triangle, Transpose transpose,
+                             Transpose transpose_b) {
+            const std::uint64_t m = n >= 300 ? 133 : 5;
+            const bool at_right = side == Side::right, turned = transpose_b == Transpose::yes;
+            const std::vector<Matrix> t{effective(well_conditioned(n, n), triangle, false)};
+            const std::vector<Matrix> b{turned != at_right ? random_matrix(m, n, n + 1)
                                                            : random_matrix(n, m, n + 1)};
-                        const Placed pt = place(graph, t), pb = place(graph, b),
-                                     d = blank(graph, 1, n, m, n % 3);
-                        triangular_product(graph, pt.tensor, pb.tensor, d.tensor,
-                                           {.triangle = triangle,
-                                            .transpose = transpose,
-                                            .transpose_b = transpose_b,
-                                            .alpha = -2.0f});
-                        products.push_back(
-                            {transpose == Transpose::yes ? Matrix(pt.items[0].transpose()) : pt.items[0],
-                             turned ? Matrix(pb.items[0].transpose()) : pb.items[0], d,
-                             std::to_string(n) + " rows"});
-                    }
+            const Placed pt = place(graph, t), pb = place(graph, b),
+                         d = blank(graph, 1, at_right ? m : n, at_right ? n : m, n % 3);
+            triangular_product(graph, pt.tensor, pb.tensor, d.tensor,
+                               {.side = side,
+                                .triangle = triangle,
+                                .transpose = transpose,
+                                .transpose_b = transpose_b,
+                                .alpha = -2.0f});
+            const Matrix op_t = transpose == Transpose::yes ? pt.items[0].transpose() : pt.items[0],
+                         op_b = turned ? pb.items[0].transpose() : pb.items[0];
+            products.push_back({at_right ? op_b : op_t, at_right ? op_t : op_b, d,
+                                std::to_string(n) + (at_right ? " columns" : " rows")});
+        };
+        for (std::uint64_t n : {1u, 7u, 128u, 129u, 300u})
+            for (Side side : {Side::left, Side::right})
+                for (Triangle triangle : {Triangle::lower, Triangle::upper})
+                    for (Transpose transpose : {Transpose::no, Transpose::yes})
+                        for (Transpose transpose_b : {Transpose::no, Transpose::yes})
+                            add(n, side, triangle, transpose, transpose_b);
         run(graph);
         for (const Product& p : products)
-            ratio("product", p.t,
-                  gemm_error_ratio(p.d.read()[0], -2.0 * (p.t * p.b), -2.0, p.t, p.b, 0, {}, DType::f32), 1.0,
-                  p.what);
+            ratio("product", p.left,
+                  gemm_error_ratio(p.d.read()[0], -2.0 * (p.left * p.right), -2.0, p.left, p.right, 0, {},
+                                   DType::f32),
+                  1.0, p.what);
     }
 }
 
@@ -326,22 +332,29 @@ TEST_P(TriangularTest, ProductsTakeBatchesAndLeaveHalfOfTheWorkOut) {
         t.push_back(effective(well_conditioned(260, item), Triangle::upper, false));
         b.push_back(random_matrix(260, 40, 9 + item));
     }
-    const Placed pt = place(graph, t), pb = place(graph, b), d = blank(graph, 2, 260, 40);
+    const Placed pt = place(graph, t), pb = place(graph, b), d = blank(graph, 2, 260, 40),
+                 turned = blank(graph, 2, 40, 260);
     triangular_product(graph, pt.tensor, pb.tensor, d.tensor, {.triangle = Triangle::upper});
+    triangular_product(graph, pt.tensor, pb.tensor, turned.tensor,
+                       {.side = Side::right,
+                        .triangle = Triangle::upper,
+                        .transpose = Transpose::yes,
+                        .transpose_b = Transpose::yes});
     const Plan plan = run(graph);
-    EXPECT_LT(plan.flops(), 0.75 * 2 * 2 * 260 * 260 * 40);
+    EXPECT_LT(plan.flops(), 0.75 * 2 * 2 * 2 * 260 * 260 * 40);
     for (std::size_t item = 0; item < 2; ++item)
-        ratio("product", pt.items[item],
-              gemm_error_ratio(d.read()[item], pt.items[item] * pb.items[item], 1.0, pt.items[item],
-                               pb.items[item], 0, {}, DType::f32),
-              1.0, "batch");
+        for (const Matrix& result : {d.read()[item], Matrix(turned.read()[item].transpose())})
+            ratio("product", pt.items[item],
+                  gemm_error_ratio(result, pt.items[item] * pb.items[item], 1.0, pt.items[item],
+                                   pb.items[item], 0, {}, DType::f32),
+                  1.0, "batch");
 }
 
 // Of an odd number of elements, so that every second matrix, and with odd strides rows, begin in the middle
 // of a word; and the last panel is short.
 TEST_P(TriangularTest, ProductsTakeOddSizesIn16Bits) {
     struct Product {
-        Placed t, b, d;
+        Placed t, b, d, turned;
         Transpose transpose;
     };
     std::vector<Product> products;
@@ -355,20 +368,28 @@ TEST_P(TriangularTest, ProductsTakeOddSizesIn16Bits) {
                     b.push_back(random_matrix(201, 5, 9 + item));
                 }
                 const Product p{place(graph, t, DType::f16), place(graph, b, DType::bf16, 2),
-                                blank(graph, items, 201, 5, 0, DType::f16), transpose};
+                                blank(graph, items, 201, 5, 0, DType::f16),
+                                blank(graph, items, 5, 201, 0, DType::f16), transpose};
                 triangular_product(graph, p.t.tensor, p.b.tensor, p.d.tensor,
                                    {.triangle = triangle, .transpose = transpose});
+                triangular_product(graph, p.t.tensor, p.b.tensor, p.turned.tensor,
+                                   {.side = Side::right,
+                                    .triangle = triangle,
+                                    .transpose = transpose == Transpose::yes ? Transpose::no : Transpose::yes,
+                                    .transpose_b = Transpose::yes});
                 products.push_back(p);
             }
     run(graph);
     for (const Product& p : products) {
-        const std::vector<Matrix> d = p.d.read();
+        const std::vector<Matrix> d = p.d.read(), turned = p.turned.read();
         for (std::size_t item = 0; item < d.size(); ++item) {
             Matrix t = p.t.items[item];
             if (p.transpose == Transpose::yes) t.transposeInPlace();
-            ratio("product", t,
-                  gemm_error_ratio(d[item], t * p.b.items[item], 1.0, t, p.b.items[item], 0, {}, DType::f16),
-                  1.0, "16 bits, item " + std::to_string(item));
+            for (const Matrix& result : {d[item], Matrix(turned[item].transpose())})
+                ratio(
+                    "product", t,
+                    gemm_error_ratio(result, t * p.b.items[item], 1.0, t, p.b.items[item], 0, {}, DType::f16),
+                    1.0, "16 bits, item " + std::to_string(item));
         }
     }
 }
@@ -401,52 +422,59 @@ TEST_P(TriangularTest, RefusesWhatDoesNotFitAndAddsNothing) {
     const Tensor square = tensor({4, 4}), long_x = tensor({8, 3});
     const float nan = std::numeric_limits<float>::quiet_NaN();
     expect_refusals(
-        graph, {
-                   {"T is empty", [&] { triangular_solve(graph, {}, b, x); }},
-                   {"one of Triangle",
-                    [&] { triangular_solve(graph, t, b, x, {.triangle = static_cast<Triangle>(2)}); }},
-                   {"one of Transpose",
-                    [&] { triangular_solve(graph, t, b, x, {.transpose = static_cast<Transpose>(2)}); }},
-                   {"one of Side", [&] { triangular_solve(graph, t, b, x, {.side = static_cast<Side>(2)}); }},
-                   {"one of Triangle",
-                    [&] { triangular_inverse(graph, t, t, {.triangle = static_cast<Triangle>(2)}); }},
-                   {"B is empty", [&] { triangular_solve(graph, t, {}, x); }},
-                   {"X is empty", [&] { triangular_solve(graph, t, b, {}); }},
-                   {"must be square", [&] { triangular_solve(graph, wide, b, x); }},
-                   {"must be f32",
-                    [&] {
-                        triangular_solve(graph, t, b, tensor({4, 3}, DType::f16));
-                    }},
-                   {"shapes must agree", [&] { triangular_solve(graph, t, b, wide); }},
-                   {"4 rows",
-                    [&] {
-                        triangular_solve(graph, t, wide, tensor({3, 4}));
-                    }},
-                   {"4 columns", [&] { triangular_solve(graph, t, b, x, {.side = Side::right}); }},
-                   {"one for all",
-                    [&] {
-                        triangular_solve(graph, tensor({2, 4, 4}), b, x);
-                    }},
-                   {"finite", [&] { triangular_solve(graph, t, b, x, {.alpha = nan}); }},
-                   {"overlaps T", [&] { triangular_solve(graph, t, square, t); }},
-                   {"overlaps B",
-                    [&] { triangular_solve(graph, t, long_x.row_range(0, 4), long_x.row_range(1, 4)); }},
-                   {"1 u32", [&] { triangular_solve(graph, t, b, x, {.status = tensor({2}, DType::u32)}); }},
-                   {"must be square", [&] { triangular_product(graph, wide, b, x); }},
-                   {"one of Transpose",
-                    [&] { triangular_product(graph, t, b, x, {.transpose_b = static_cast<Transpose>(2)}); }},
-                   {"4 rows", [&] { triangular_product(graph, t, b, x, {.transpose_b = Transpose::yes}); }},
-                   {"op(T) op(B) is 4x3", [&] { triangular_product(graph, t, b, wide); }},
-                   {"alpha", [&] { triangular_product(graph, t, b, x, {.alpha = nan}); }},
-                   {"overlaps T", [&] { triangular_product(graph, t, square, t); }},
-                   {"overlaps B", [&] { triangular_product(graph, t, square, square); }},
-                   {"must be square", [&] { triangular_inverse(graph, wide, wide); }},
-                   {"shapes must agree", [&] { triangular_inverse(graph, t, b); }},
-                   {"must be f32",
-                    [&] {
-                        triangular_inverse(graph, t, tensor({4, 4}, DType::bf16));
-                    }},
-               });
+        graph,
+        {
+            {"T is empty", [&] { triangular_solve(graph, {}, b, x); }},
+            {"one of Triangle",
+             [&] { triangular_solve(graph, t, b, x, {.triangle = static_cast<Triangle>(2)}); }},
+            {"one of Transpose",
+             [&] { triangular_solve(graph, t, b, x, {.transpose = static_cast<Transpose>(2)}); }},
+            {"one of Side", [&] { triangular_solve(graph, t, b, x, {.side = static_cast<Side>(2)}); }},
+            {"one of Triangle",
+             [&] { triangular_inverse(graph, t, t, {.triangle = static_cast<Triangle>(2)}); }},
+            {"B is empty", [&] { triangular_solve(graph, t, {}, x); }},
+            {"X is empty", [&] { triangular_solve(graph, t, b, {}); }},
+            {"must be square", [&] { triangular_solve(graph, wide, b, x); }},
+            {"must be f32",
+             [&] {
+                 triangular_solve(graph, t, b, tensor({4, 3}, DType::f16));
+             }},
+            {"shapes must agree", [&] { triangular_solve(graph, t, b, wide); }},
+            {"4 rows",
+             [&] {
+                 triangular_solve(graph, t, wide, tensor({3, 4}));
+             }},
+            {"4 columns", [&] { triangular_solve(graph, t, b, x, {.side = Side::right}); }},
+            {"one for all",
+             [&] {
+                 triangular_solve(graph, tensor({2, 4, 4}), b, x);
+             }},
+            {"finite", [&] { triangular_solve(graph, t, b, x, {.alpha = nan}); }},
+            {"overlaps T", [&] { triangular_solve(graph, t, square, t); }},
+            {"overlaps B",
+             [&] { triangular_solve(graph, t, long_x.row_range(0, 4), long_x.row_range(1, 4)); }},
+            {"1 u32", [&] { triangular_solve(graph, t, b, x, {.status = tensor({2}, DType::u32)}); }},
+            {"must be square", [&] { triangular_product(graph, wide, b, x); }},
+            {"one of Transpose",
+             [&] { triangular_product(graph, t, b, x, {.transpose_b = static_cast<Transpose>(2)}); }},
+            {"4 rows", [&] { triangular_product(graph, t, b, x, {.transpose_b = Transpose::yes}); }},
+            {"op(T) op(B) is 4x3", [&] { triangular_product(graph, t, b, wide); }},
+            {"one of Side", [&] { triangular_product(graph, t, b, x, {.side = static_cast<Side>(2)}); }},
+            {"4 columns", [&] { triangular_product(graph, t, b, x, {.side = Side::right}); }},
+            {"op(B) op(T) is 3x4",
+             [&] {
+                 triangular_product(graph, t, b, x, {.side = Side::right, .transpose_b = Transpose::yes});
+             }},
+            {"alpha", [&] { triangular_product(graph, t, b, x, {.alpha = nan}); }},
+            {"overlaps T", [&] { triangular_product(graph, t, square, t); }},
+            {"overlaps B", [&] { triangular_product(graph, t, square, square); }},
+            {"must be square", [&] { triangular_inverse(graph, wide, wide); }},
+            {"shapes must agree", [&] { triangular_inverse(graph, t, b); }},
+            {"must be f32",
+             [&] {
+                 triangular_inverse(graph, t, tensor({4, 4}, DType::bf16));
+             }},
+        });
 }
 
 HERON_DEVICE_TESTS(TriangularTest);
