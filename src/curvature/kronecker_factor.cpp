@@ -42,46 +42,27 @@ void add(Graph& graph, Operation operation, const FactorGrid& grid, double flops
     add_factor_operation(graph, std::move(operation), grid, flops, bytes, order * order);
 }
 
-// op(S) X^T with a Cholesky factor's S.
-Tensor whitener_times_transpose(Graph& graph, const KroneckerFactor& factor, const Tensor& x,
-                                Transpose transpose) {
-    const Tensor result = graph.temporary(DType::f32, Shape{x.cols(), x.rows()});
-    triangular_product(graph, factor.whitener, x, result,
-                       {.triangle = Triangle::upper, .transpose = transpose, .transpose_b = Transpose::yes});
-    return result;
-}
-
-// op(S) X, whose rows may have gaps: that they are read across is easy on the cache.
-Tensor whitener_times(Graph& graph, const KroneckerFactor& factor, const Tensor& x, Transpose transpose) {
-    // Elements that lie a multiple of 1 KiB apart share few lines of a cache. (1024 x 1024 on a CPU driver:
-    // the product that reads it transposed takes 59 ms, with gaps 46.)
-    constexpr std::uint64_t kShared = 256, kGap = 16;
-    const std::uint64_t cols = x.cols();
-    Tensor result = graph.temporary(DType::f32, Shape{x.rows(), cols % kShared == 0 ? cols + kGap : cols});
-    result.row_stride = result.cols();
-    result.shape = Shape{x.rows(), cols};
-    triangular_product(graph, factor.whitener, x, result,
-                       {.triangle = Triangle::upper, .transpose = transpose});
-    return result;
-}
-
 // op(S_P) X op(S_Q)^T.
 Tensor two_sided(Graph& graph, const KroneckerFactor& p, const Tensor& x, const KroneckerFactor& q,
                  WhitenerForm form, Transpose transpose) {
-    if (!p && !q) return x;
-    // Both products of a pair with their triangle on the left, in panels of whole rows: op(S_P) (op(S_Q)
-    // X^T)^T.
-    if (form == WhitenerForm::cholesky && p && q)
-        return whitener_times_transpose(graph, p, whitener_times_transpose(graph, q, x, transpose),
-                                        transpose);
-    const Tensor result = temporary_like(graph, x);
-    if (form == WhitenerForm::cholesky && p)
-        triangular_product(graph, p.whitener, x, result,
-                           {.triangle = Triangle::upper, .transpose = transpose});
-    else
+    const Transpose transpose_right = transpose == Transpose::yes ? Transpose::no : Transpose::yes;
+    if (form == WhitenerForm::symmetric) {
+        if (!p && !q) return x;
+        const Tensor result = temporary_like(graph, x);
         two_sided_product(graph, p.whitener, x, q.whitener, {}, result,
-                          {.transpose_left = transpose,
-                           .transpose_right = transpose == Transpose::yes ? Transpose::no : Transpose::yes});
+                          {.transpose_left = transpose, .transpose_right = transpose_right});
+        return result;
+    }
+    Tensor result = x;
+    const auto multiply = [&](const KroneckerFactor& factor, Side side, Transpose transpose_factor) {
+        if (!factor) return;
+        const Tensor product = temporary_like(graph, x);
+        triangular_product(graph, factor.whitener, result, product,
+                           {.side = side, .triangle = Triangle::upper, .transpose = transpose_factor});
+        result = product;
+    };
+    multiply(p, Side::left, transpose);
+    multiply(q, Side::right, transpose_right);
     return result;
 }
 
@@ -227,23 +208,10 @@ Tensor map_back(Graph& graph, const KroneckerFactor& p, const Tensor& x, const K
     return two_sided(graph, p, x, q, form, Transpose::no);
 }
 
-Tensor whiten_transposed(Graph& graph, const KroneckerFactor& p, const Tensor& x, const KroneckerFactor& q) {
-    return whitener_times_transpose(graph, q, whitener_times(graph, p, x, Transpose::yes), Transpose::yes);
-}
-
-Tensor map_back_transposed(Graph& graph, const KroneckerFactor& p, const Tensor& x,
-                           const KroneckerFactor& q) {
-    return whitener_times_transpose(graph, p, whitener_times(graph, q, x, Transpose::no), Transpose::no);
-}
-
 Tensor row_statistic(Graph& graph, const Tensor& x, const KroneckerFactor& q, float alpha,
                      WhitenerForm form) {
     const Tensor result = graph.temporary(DType::f32, Shape{x.rows(), x.rows()});
-    if (q && form == WhitenerForm::cholesky)
-        syrk(graph, whitener_times_transpose(graph, q, x, Transpose::yes), {}, result,
-             {.transpose_a = Transpose::yes, .alpha = alpha});
-    else
-        syrk(graph, whiten(graph, {}, x, q, form), {}, result, {.alpha = alpha});
+    syrk(graph, whiten(graph, {}, x, q, form), {}, result, {.alpha = alpha});
     return result;
 }
 

@@ -147,13 +147,6 @@ Tensor whiten(Graph& graph, const KroneckerFactor& p, const Tensor& x, const Kro
               WhitenerForm form);
 Tensor map_back(Graph& graph, const KroneckerFactor& p, const Tensor& x, const KroneckerFactor& q,
                 WhitenerForm form);
-// With two Cholesky factors: a triangle at the left of a product leaves out half of it, so that one of the
-// two products turns the result over. Here the result, or X, is what a polar factor is taken of, whose
-// orientation does not matter: that saves another transposition in each pair.
-//   whiten_transposed:    (S_P^T X S_Q)^T
-//   map_back_transposed:  S_P X^T S_Q^T
-Tensor whiten_transposed(Graph& graph, const KroneckerFactor& p, const Tensor& x, const KroneckerFactor& q);
-Tensor map_back_transposed(Graph& graph, const KroneckerFactor& p, const Tensor& x, const KroneckerFactor& q);
 
 // alpha X Q^-1 X^T, a temporary f32: P's statistic. (Q's is syrk() of the rows whitened by P, transposed.)
 Tensor row_statistic(Graph& graph, const Tensor& x, const KroneckerFactor& q, float alpha, WhitenerForm form);

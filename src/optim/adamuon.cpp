@@ -58,7 +58,7 @@ void add_update(StepBuilder& step, const StepBuilder::Item& item, const MatrixBl
                 const AdaMuonOptions& options) {
     using Job = gpu::AdaMuonUpdateJob;
     const double elements = static_cast<double>(block.count());
-    const ElementGrid grid = step.elements(block.count());
+    const ElementGrid grid = step.elements_after_sums(block.count(), partials.shape[0]);
     Job job{};
     job.parameter = step.parameter_operand(item);
     job.range = StepBuilder::range(block.first, block.count(), grid);

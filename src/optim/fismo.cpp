@@ -63,8 +63,7 @@ public:
 
     void build() {
         const bool whitened = options_.momentum_space == MomentumSpace::whitened;
-        const bool turned = !whitened && p_ && q_ && form_ == WhitenerForm::cholesky;
-        const Tensor direction = whitened ? from_whitened_space() : from_gradient_space(turned);
+        const Tensor direction = whitened ? from_whitened_space() : from_gradient_space();
         graph_.set_stage("fismo polar");
         // Not in place: without factors the direction may be the momentum itself.
         const Tensor polar_factor = graph_.temporary(DType::f32, direction.shape),
@@ -75,15 +74,14 @@ public:
             polar(graph_, direction, polar_factor, options_.polar);
         if (options_.graft) frobenius_norm(graph_, polar_factor, size);
         graph_.set_stage("fismo update");
-        const Tensor update = turned ? map_back_transposed(graph_, p_, polar_factor, q_)
-                                     : map_back(graph_, p_, polar_factor, q_, form_);
+        const Tensor update = map_back(graph_, p_, polar_factor, q_, form_);
         if (options_.graft) graft(step_, update, size);
         add_matrix_update(step_, item_, block_, update, options_.decay);
     }
 
 private:
-    // S_P^T U S_Q of U, the momentum's direction; `turned`: its transpose.
-    Tensor from_gradient_space(bool turned) {
+    // S_P^T U S_Q of U, the momentum's direction.
+    Tensor from_gradient_space() {
         if (p_ || q_) {
             graph_.set_section(refresh_);
             graph_.set_stage("fismo refresh");
@@ -93,7 +91,7 @@ private:
             graph_.set_section({});
         }
         const Tensor u = momentum_direction(step_, item_, momentum_, block_, flags_, "fismo");
-        return turned ? whiten_transposed(graph_, p_, u, q_) : whiten(graph_, p_, u, q_, form_);
+        return whiten(graph_, p_, u, q_, form_);
     }
 
     // U of the momentum of S_P^T G S_Q.

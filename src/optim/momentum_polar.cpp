@@ -158,7 +158,7 @@ private:
     }
 
     void add_normalize(const Tensor& x, const Tensor& partials) {
-        const ElementGrid grid = step_.elements(block_.count());
+        const ElementGrid grid = step_.elements_after_sums(block_.count(), partials.shape[0]);
         gpu::MuonNormalizeJob job{};
         job.range = StepBuilder::range(block_.first, block_.count(), grid);
         job.partial_count = static_cast<std::uint32_t>(partials.shape[0]);

@@ -40,7 +40,7 @@ void add(StepBuilder& step, const StepBuilder::Item& item, const MatrixBlock& bl
 ScaledGradient scaled_gradient(StepBuilder& step, const StepBuilder::Item& item, const MatrixBlock& block) {
     Graph& graph = step.graph();
     const ElementGrid norm_grid = step.elements(block.count(), kMaxPartials),
-                      grid = step.elements(block.count());
+                      grid = step.elements_after_sums(block.count(), norm_grid.groups);
     const Tensor partials = graph.temporary(DType::f32, Shape{norm_grid.groups, 3});
     const ScaledGradient result{graph.temporary(DType::f32, Shape{block.rows, block.cols}),
                                 graph.temporary(DType::f32, Shape{1})};

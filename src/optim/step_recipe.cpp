@@ -66,6 +66,10 @@ ElementGrid StepBuilder::elements(std::uint64_t count, std::uint64_t max_groups)
     return grid;
 }
 
+ElementGrid StepBuilder::elements_after_sums(std::uint64_t count, std::uint64_t sums) const {
+    return elements(count, device().capabilities().cpu ? std::max<std::uint64_t>(1, count / (16 * sums)) : 0);
+}
+
 void StepBuilder::add_part(std::vector<Operand>& operands, std::uint32_t field, const Tensor& whole,
                            std::uint64_t first, std::uint64_t count, Access access) {
     Tensor flat = whole.reshape(Shape{whole.shape.count()});
