@@ -6,19 +6,21 @@
 // FLOPs and bytes are what plans state of the steps 1001 to 2000 (mean; and the step with most), for one
 // square hidden matrix, with the options of the samples' table of optimizers, and some forms that it does
 // not have (kMore). Times are the mean of --repeats steps, from submission to completion: 20 of them, the
-// interval of most refreshes there, or a multiple have as many of these as a training. What is over Muon's is
-// over steps of Muon taken in between, because a machine that others use, too, is not as fast an hour later.
-// A dash: the device cannot hold the plan.
+// interval of most refreshes there, or a multiple have as many of these as a training. At --estimate's sizes
+// one step of each kind is taken (kinds have other FLOPs: with a refresh, and without), and stands for all of
+// its kind. What is over Muon's is over steps of Muon taken in between, because a machine that others use,
+// too, is not as fast an hour later. A dash: the device cannot hold the plan, or its dearest step has more
+// than --most times the FLOPs of Muon's and it is not timed there.
 #include <algorithm>
 #include <cstdio>
 #include <map>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "bench.hpp"
+#include "core/push.h"
 #include "heron/heron.hpp"
 #include "support/optimizers.hpp"
 
@@ -89,17 +91,22 @@ Cost cost_of(const Plan& plan, double elements) {
     return cost;
 }
 
+struct Settings {
+    std::vector<std::uint64_t> sizes{512, 1024, 2048, 4096}, time, estimate;
+    double most = 1e9;
+};
+
+bool contains(const std::vector<std::uint64_t>& values, std::uint64_t value) {
+    return std::ranges::find(values, value) != values.end();
+}
+
 class Table {
 public:
-    Table(Device& device, std::vector<std::uint64_t> sizes, const std::vector<std::uint64_t>& timed,
-          int steps)
-        : device_(device), sizes_(std::move(sizes)), steps_(steps) {
-        for (const std::uint64_t n : timed)
-            if (std::ranges::find(sizes_, n) == sizes_.end())
-                throw std::invalid_argument("--time " + std::to_string(n) + " is none of --sizes");
+    Table(Device& device, const Settings& settings, int steps)
+        : device_(device), settings_(settings), sizes_(settings.sizes), steps_(steps) {
         // In the order of the other tables' columns.
         for (const std::uint64_t n : sizes_)
-            if (std::ranges::find(timed, n) != timed.end()) timed_.push_back(n);
+            if (contains(settings.time, n) || contains(settings.estimate, n)) timed_.push_back(n);
         largest_ = *std::ranges::max_element(sizes_);
         weights_ = device.create_buffer(4 * largest_ * largest_);
         gradients_ = device.create_buffer(4 * largest_ * largest_);
@@ -138,7 +145,8 @@ public:
             try {
                 Plan plan = compile(device_, pointers);
                 Cost cost = cost_of(plan, static_cast<double>(n * n));
-                if (std::ranges::find(timed_, n) != timed_.end()) time(plan, n, cost);
+                if (contains(timed_, n) && cost.worst_flops <= settings_.most * muon_flops(n))
+                    time(plan, n, cost);
                 costs.emplace_back(cost);
                 std::cerr << named.name << " " << n
                           << (cost.ms ? ": " + std::to_string(*cost.ms) + " ms" : "") << "\n";
@@ -158,14 +166,18 @@ public:
         if (!timed_.empty()) {
             std::printf(
                 "\n## Time\n\nMilliseconds of a step, the mean of steps %d to %d of a training, with what "
-                "these renew and no other refresh; in brackets over those of Muon in between.\n\n",
+                "these renew and no other refresh; in brackets over those of Muon in between.",
                 kWarmUps + 1, kWarmUps + steps_);
+            for (const std::uint64_t n : settings_.estimate)
+                std::printf(" At %llu one step of each kind was taken and stands for all of its kind.",
+                            static_cast<unsigned long long>(n));
+            std::printf("\n\n");
             print_head(timed_);
             for (const Row& row : rows_) {
                 std::printf("| %s |", row.name.c_str());
                 for (std::size_t i = 0; i < sizes_.size(); ++i) {
-                    if (std::ranges::find(timed_, sizes_[i]) == timed_.end()) continue;
-                    if (row.costs[i])
+                    if (!contains(timed_, sizes_[i])) continue;
+                    if (row.costs[i] && row.costs[i]->ms)
                         std::printf(" %.4g (%.2f) |", *row.costs[i]->ms, *row.costs[i]->over_muon);
                     else
                         std::printf(" - |");
@@ -221,18 +233,43 @@ private:
             for (int step = 0; step < steps; ++step) of.run();
             return milliseconds_since(begin);
         };
-        ms_of(plan, kWarmUps);
+        const bool estimate = contains(settings_.estimate, n);
+        ms_of(plan, estimate ? 1 : kWarmUps);
         double ms = 0, muon_ms = 0;
         int muon_steps = 0;
-        for (int done = 0; done < steps_; done += kTurn) {
-            ms += ms_of(plan, std::min(kTurn, steps_ - done));
-            ms_of(muon, 1);
-            muon_ms += ms_of(muon, kMuonSteps);
-            muon_steps += kMuonSteps;
+        const auto take_muon = [&](int steps) {
+            muon_ms += ms_of(muon, steps);
+            muon_steps += steps;
+        };
+        if (estimate) {
+            std::map<double, std::vector<std::uint32_t>> kinds;  // by FLOPs
+            for (int step = 0; step < steps_; ++step) {
+                const auto t = static_cast<std::uint32_t>(kWarmUps + 1 + step);
+                kinds[plan.cost(t).flops].push_back(t);
+            }
+            for (const auto& [flops, steps] : kinds) {
+                set_next_step(plan, steps.front());
+                ms += ms_of(plan, 1) * static_cast<double>(steps.size());
+                take_muon(1);
+            }
+        } else {
+            for (int done = 0; done < steps_; done += kTurn) {
+                ms += ms_of(plan, std::min(kTurn, steps_ - done));
+                ms_of(muon, 1);
+                take_muon(kMuonSteps);
+            }
         }
         cost.ms = ms / steps_;
         cost.over_muon = *cost.ms * muon_steps / muon_ms;
     }
+    static void set_next_step(Plan& plan, std::uint32_t step) {
+        gpu::StepControl control{};
+        const auto bytes = std::as_writable_bytes(std::span(&control, 1));
+        plan.read_state("heron.control", bytes);
+        control.step = step - 1;
+        plan.write_state("heron.control", bytes);
+    }
+    double muon_flops(std::uint64_t n) { return muon_of(n).cost(kFirstStep).flops; }
     Plan& muon_of(std::uint64_t n) {
         const auto [place, is_new] = muons_.try_emplace(n);
         if (is_new) {
@@ -241,6 +278,7 @@ private:
             place->second = compile(device_, {&muon});
             place->second.allocate();
             place->second.initialize();
+            place->second.run();
         }
         return place->second;
     }
@@ -253,6 +291,7 @@ private:
     }
 
     Device& device_;
+    const Settings& settings_;
     std::vector<std::uint64_t> sizes_, timed_;
     int steps_;
     std::uint64_t largest_ = 0;
@@ -265,20 +304,34 @@ private:
 
 int main(int argc, char** argv) {
     CLI::App app("Costs of every optimizer's step beside Muon's, as a page.", "step_cost");
-    std::vector<std::uint64_t> sizes{512, 1024, 2048, 4096}, timed;
+    Settings settings;
     std::vector<std::string> names;
     std::string note;
-    app.add_option("--sizes", sizes, "rows and columns of the matrix")
+    app.add_option("--sizes", settings.sizes, "rows and columns of the matrix")
         ->check(CLI::Range(1, 4096))
         ->type_name("N...")
         ->capture_default_str();
-    app.add_option("--time", timed, "those of --sizes at which steps are timed, too")->type_name("N...");
+    app.add_option("--time", settings.time, "those of --sizes at which steps are timed, too")
+        ->type_name("N...");
+    app.add_option("--estimate", settings.estimate,
+                   "those of --sizes at which one step of each kind is timed, for all of its kind")
+        ->type_name("N...");
+    app.add_option("--most", settings.most,
+                   "optimizers whose dearest step has more than so many times Muon's FLOPs are not timed")
+        ->check(CLI::PositiveNumber)
+        ->type_name("RATIO");
+    app.callback([&] {
+        for (const auto* timed : {&settings.time, &settings.estimate})
+            for (const std::uint64_t n : *timed)
+                if (!contains(settings.sizes, n))
+                    throw CLI::ValidationError(std::to_string(n) + " is none of --sizes");
+    });
     app.add_option("--optimizers", names,
                    "some, in place of all but forms of another one that cost what it does")
         ->type_name("NAME...");
     app.add_option("--note", note, "a sentence for the page, such as what else the machine was doing");
     return run_program(app, argc, argv, 20, [&](Device& device, int repeats) {
-        Table table(device, sizes, timed, repeats);
+        Table table(device, settings, repeats);
         const auto measure = [&](const samples::NamedOptimizer& named) {
             const bool wanted = names.empty()
                                     ? !named.form || std::ranges::find(kForms, named.name) != std::end(kForms)

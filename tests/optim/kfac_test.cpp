@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <limits>
 
+#include "optim/one_plan.hpp"
 #include "optim/test_layer.hpp"
 #include "support/matrix.hpp"
 #include "support/polar_reference.hpp"
@@ -444,39 +445,18 @@ TEST_P(KfacTest, LevelsDoNotDependOnTheNumberOfLayers) {
 
 // Two of one structure share their dispatches; each clips by its own layers and rate.
 TEST_P(KfacTest, OptimizersOfOnePlanClipEachForItself) {
-    const auto group = [](const char* name, float lr) {
-        return Training::Group{[name, lr](const Device& on) {
-                                   KfacOptions options = options_of(KfacMethod::inverse);
-                                   options.lr = lr;
-                                   auto optimizer = std::make_unique<Kfac>(on, options);
-                                   optimizer->set_name(name);
-                                   return optimizer;
-                               },
-                               {{.name = std::string(name) + ".weight", .shape = {5, 4}}}};
-    };
-    const std::vector<Training::Group> groups{group("one", 0.2f), group("two", 0.05f)};
-    Training together(device(), groups), one(device(), std::vector<Training::Group>{groups[0]}),
-        two(device(), std::vector<Training::Group>{groups[1]}, StepOptions{}, 2);
-    Training* alone[] = {&one, &two};
-    for (unsigned t = 1; t <= 3; ++t) {
-        together.draw_gradients(t);
-        for (std::size_t i = 0; i < 2; ++i) {
-            alone[i]->tensor().set_gradient(together.tensor(i).gradient_values());
-            alone[i]->plan().run();
-        }
-        together.plan().run();
-        for (std::size_t i = 0; i < 2; ++i) {
-            const std::vector<float> expected = alone[i]->tensor().weight();
-            EXPECT_TRUE(within(
-                together.tensor(i).weight(), doubles(expected),
-                [&](std::size_t k) { return 1e-6 * (1 + std::abs(static_cast<double>(expected[k]))); }))
-                << groups[i].tensors[0].name << ", step " << t;
-            const std::string name = i == 0 ? "one" : "two";
-            const KfacClip clip = kfac_clip(together.plan(), name), its = kfac_clip(alone[i]->plan(), name);
+    expect_each_for_itself(
+        device(), Shape{5, 4}, 1e-6,
+        [](const Device& on, std::size_t i) {
+            KfacOptions options = options_of(KfacMethod::inverse);
+            options.lr = i == 0 ? 0.2f : 0.05f;
+            return std::make_unique<Kfac>(on, options);
+        },
+        [](const std::string& name, Training& together, Training& alone) {
+            const KfacClip clip = kfac_clip(together.plan(), name), its = kfac_clip(alone.plan(), name);
             EXPECT_GT(its.factor, 0.0f);
             EXPECT_NEAR(clip.factor, its.factor, 1e-5 * static_cast<double>(its.factor));
-        }
-    }
+        });
 }
 
 // As an engine's frames do.

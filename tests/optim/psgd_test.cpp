@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "optim/one_plan.hpp"
 #include "optim/optimizer_checks.hpp"
 #include "optim/reference_psgd.hpp"
 #include "optim/training.hpp"
@@ -283,41 +284,21 @@ TEST_P(PsgdTest, FitsInTheSameStepsBesideOthers) {
 
 // Two low-rank preconditioners share their dispatches, and nothing else.
 TEST_P(PsgdTest, LowRankPreconditionersOfOnePlanAreEachForItself) {
-    const auto group = [](const char* name, std::uint32_t rank) {
-        return Training::Group{[name, rank](const Device& on) {
-                                   PsgdLraOptions options;
-                                   options.lr = 0.01f;
-                                   options.rank = rank;
-                                   options.preconditioner_lr = 0.05f + 0.05f * static_cast<float>(rank);
-                                   auto optimizer = std::make_unique<PsgdLra>(on, options);
-                                   optimizer->set_name(name);
-                                   return optimizer;
-                               },
-                               {{.name = std::string(name) + ".weight", .shape = {6, 4}}}};
-    };
-    const std::vector<Training::Group> groups{group("one", 3), group("two", 2)};
-    Training together(device(), groups), one(device(), std::vector<Training::Group>{groups[0]}),
-        two(device(), std::vector<Training::Group>{groups[1]}, StepOptions{}, 2);
-    Training* alone[] = {&one, &two};
-    for (unsigned t = 1; t <= 3; ++t) {
-        together.draw_gradients(t);
-        for (std::size_t i = 0; i < 2; ++i) {
-            alone[i]->tensor().set_gradient(together.tensor(i).gradient_values());
-            alone[i]->plan().run();
-        }
-        together.plan().run();
-        for (std::size_t i = 0; i < 2; ++i) {
-            const std::vector<float> expected = alone[i]->tensor().weight();
-            EXPECT_TRUE(within(
-                together.tensor(i).weight(), doubles(expected),
-                [&](std::size_t k) { return 1e-5 * (0.1 + std::abs(static_cast<double>(expected[k]))); }))
-                << groups[i].tensors[0].name << ", step " << t;
-            const std::string smoothness = i == 0 ? "one.L" : "two.L";
-            EXPECT_TRUE(within(together.state(smoothness), doubles(alone[i]->state(smoothness)),
+    expect_each_for_itself(
+        device(), Shape{6, 4}, 1e-6,
+        [](const Device& on, std::size_t i) {
+            PsgdLraOptions options;
+            options.lr = 0.01f;
+            options.rank = i == 0 ? 3 : 2;
+            options.preconditioner_lr = i == 0 ? 0.2f : 0.15f;
+            return std::make_unique<PsgdLra>(on, options);
+        },
+        [](const std::string& name, Training& together, Training& alone) {
+            const std::string smoothness = name + ".L";
+            EXPECT_TRUE(within(together.state(smoothness), doubles(alone.state(smoothness)),
                                [&](std::size_t) { return 1e-3; }))
-                << smoothness << ", step " << t;
-        }
-    }
+                << smoothness;
+        });
 }
 
 // A product that is not finite drops the fit, and neither the step nor the factors.
