@@ -100,15 +100,18 @@ void scale_damping(std::span<Parameter> parameters, double base_width) {
         const Role role = routes[i].role;
         DampingScales next = parameter.damping_scale;
         const bool matrix = role != Role::vector && extents.rows > 0 && extents.cols > 0;
-        if (matrix && role != Role::input && role != Role::embedding)
+        if (matrix && role == Role::embedding)  // words x width: its outputs are the columns
+            next.inputs =
+                checked(who, "damping_scale.inputs", parameter,
+                        static_cast<double>(next.inputs) * base_width / static_cast<double>(extents.cols));
+        else if (matrix && role != Role::input)
             next.inputs =
                 checked(who, "damping_scale.inputs", parameter,
                         static_cast<double>(next.inputs) * static_cast<double>(extents.cols) / base_width);
-        if (matrix && role != Role::head)
+        if (matrix && role != Role::head && role != Role::embedding)
             next.outputs =
                 checked(who, "damping_scale.outputs", parameter,
-                        static_cast<double>(next.outputs) * base_width /
-                            static_cast<double>(role == Role::embedding ? extents.cols : extents.rows));
+                        static_cast<double>(next.outputs) * base_width / static_cast<double>(extents.rows));
         scales.push_back(next);
     }
     for (std::size_t i = 0; i < parameters.size(); ++i) parameters[i].damping_scale = scales[i];

@@ -100,7 +100,7 @@ TEST(ScalingRules, DampingGrowsWithTheInputsAndFallsWithTheOutputs) {
         return std::pair(parameters[i].damping_scale.inputs, parameters[i].damping_scale.outputs);
     };
     EXPECT_EQ(scales(0), std::pair(4.0f, 2.0f));
-    EXPECT_EQ(scales(2), std::pair(1.0f, 0.25f));
+    EXPECT_EQ(scales(2), std::pair(0.25f, 1.0f));  // words x width: the columns are what comes out
     EXPECT_EQ(scales(3), std::pair(4.0f, 1.0f));
     EXPECT_EQ(scales(4), std::pair(1.0f, 1.0f));
     EXPECT_EQ(scales(5), std::pair(1.0f, 0.25f));
