@@ -96,8 +96,8 @@ TEST_P(Shampoo4BitTest, BeforeItsStartItIsItsBase) {
               }));
 }
 
-// Four bits for the bases and the roots move the direction by a tenth or two, not more; without
-// rectification, more.
+// Four bits for the bases and the roots move the direction by a tenth or two, not more; eight bits by far
+// less.
 TEST_P(Shampoo4BitTest, QuantisedDirectionsAreCloseToThoseOfF32) {
     const auto run = [&](std::uint32_t bits) {
         Shampoo4BitOptions options = eager();
