@@ -267,12 +267,16 @@ void triangular_inverse(Graph& graph, const Tensor& t, const Tensor& x,
     if (items == 0) return;
     const bool upper = options.triangle == Triangle::upper;
     const System system{false, upper, false, false, options.unit_diagonal};
-    if (n <= kBlock && !in_place && n > 0) {
-        add_substitution(graph, system, t, {0, n}, {}, 0, x, 0, 1.0f, options.status, false, options.guarded);
+    if (n <= kBlock && n > 0) {
+        // Not in place: several workgroups read all of T.
+        const Tensor to = in_place ? graph.temporary(DType::f32, x.shape) : x;
+        add_substitution(graph, system, t, {0, n}, {}, 0, to, 0, 1.0f, options.status, false,
+                         options.guarded);
+        if (in_place) add_convert(graph, to, x, 1.0f, options.guarded);
         return;
     }
-    const Purpose purpose(
-        graph, n > kBlock ? "triangular_inverse in blocks: above 64 rows" : "triangular_inverse in place");
+    const Purpose purpose(graph,
+                          n > 0 ? "triangular_inverse in blocks: above 64 rows" : "no rows: the status");
     const Tensor status = options.status ? options.status : graph.temporary(DType::u32, Shape{items});
     add_status(graph, t, status, system.unit, options.guarded);
 
