@@ -44,7 +44,7 @@ void check_status_tensor(std::string_view operation, const Graph& graph, const T
 // Factors of a product, alpha op(A) op(B) + beta C: finite.
 void check_coefficients(std::string_view operation, float alpha, float beta);
 
-// Whether the bytes from the first to the last element of both have a byte in common.
+// Whether they have a byte in common (graph/byte_rows.hpp): columns side by side of one matrix have none.
 bool overlap(const Graph& graph, const Tensor& a, const Tensor& b);
 // The same elements in the same places.
 bool same_place(const Graph& graph, const Tensor& a, const Tensor& b);

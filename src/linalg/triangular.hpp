@@ -7,8 +7,8 @@
 namespace heron {
 
 // X = U^-T B (upper), or X = (L^-1 B)^T (lower), for one T of up to gpu::TRIANGULAR_BLOCK rows, in one
-// operation. Zero where T has a zero on its diagonal. Unlike with triangular_solve(), T and X may be blocks
-// of one matrix, whose spans of bytes overlap.
+// operation. Zero where T has a zero on its diagonal. Checks nothing; T and X may be blocks of one matrix
+// without a common element.
 void add_transposed_division(Graph& graph, const Tensor& t, Triangle triangle, const Tensor& b,
                              const Tensor& x, bool guarded);
 
