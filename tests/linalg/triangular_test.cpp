@@ -244,6 +244,32 @@ TEST_P(TriangularTest, InverseTakesBatchesAnd16Bits) {
     }
 }
 
+// Each matrix by its own status, its rows with gaps.
+TEST_P(TriangularTest, InverseTakesBatchesInPlace) {
+    const std::vector<std::string> expected{"ok", "singular", "ok"};
+    for (std::uint64_t n : {20u, 65u, 130u})
+        for (Triangle triangle : {Triangle::lower, Triangle::upper}) {
+            std::vector<Matrix> three;
+            for (std::uint64_t seed : {1u, 2u, 3u})
+                three.push_back(only_triangle(well_conditioned(n, seed), triangle));
+            three[1](0, 0) = 0;
+            Graph graph(device());
+            const Placed x = place(graph, three, DType::f32, 3);
+            const Words status = words(graph, 3);
+            triangular_inverse(graph, x.tensor, x.tensor, {.triangle = triangle, .status = status.tensor});
+            run(graph);
+            EXPECT_EQ(status.statuses(), expected);
+            const std::vector<Matrix> inverses = x.read();
+            EXPECT_TRUE((inverses[1].array() == 0).all());
+            for (std::size_t item : {0u, 2u}) {
+                const Matrix t = effective(x.items[item], triangle, false), inverse = inverses[item];
+                ratio("inverse", t, (t * inverse - Matrix::Identity(t.rows(), t.cols())).norm(),
+                      static_cast<double>(n) * 0x1p-24 * t.norm() * inverse.norm(), "in place");
+                EXPECT_EQ(effective(inverse, triangle, false), inverse) << "the other half is not zero";
+            }
+        }
+}
+
 // Zero and non-finite diagonals are named and give zero; other matrices of the batch do not notice.
 TEST_P(TriangularTest, SingularTrianglesAreNamedAndStayAlone) {
     for (std::uint64_t n : {6u, 80u}) {
