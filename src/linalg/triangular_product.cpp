@@ -87,7 +87,10 @@ void triangular_product(Graph& graph, const Tensor& t, const Tensor& b, const Te
                                      ": above " + std::to_string(lines) + which);
     const Tensor t_items = with_even_items(graph, t, options.guarded);
     const Tensor b_items = with_even_items(graph, b, options.guarded);
-    const Tensor d_items = has_even_items(d) ? d : graph.temporary(DType::f32, d.shape);
+    // Columns of 16 bits that share words would be written one panel after the other.
+    const bool shared_words = right && bytes_of(d.dtype) == 2 && (d.stride() % 2 != 0 || n % 2 != 0);
+    const bool in_place = has_even_items(d) && !shared_words;
+    const Tensor d_items = in_place ? d : graph.temporary(DType::f32, d.shape);
     // Whether lines of op(T) begin at its first element or end at its last.
     const bool begins = ((options.triangle == Triangle::lower) != transposed) != right;
     Panels whole_b;
@@ -118,7 +121,7 @@ void triangular_product(Graph& graph, const Tensor& t, const Tensor& b, const Te
                 gemm(graph, choice, part, rest, block(di, first, 0, count, m), product, {{}, panel});
         }
     }
-    if (!has_even_items(d)) add_convert(graph, d_items, d, 1.0f, options.guarded);
+    if (!in_place) add_convert(graph, d_items, d, 1.0f, options.guarded);
 }
 
 }  // namespace heron
