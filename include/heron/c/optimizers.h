@@ -598,7 +598,7 @@ typedef enum heron_statistic_scale {
 typedef enum heron_whitening {
     // S = F^(-1/2), by inverse_root(): as printed; 15 to 40 n^3 FLOPs a refresh and factor.
     HERON_WHITENING_SYMMETRIC = 0,
-    // S = L^-T, F = L L^T: n^3 FLOPs, and products with triangles. With the momentum in the space of the
+    // S = L^-T, F = L L^T: 0.7 n^3 FLOPs, and products with triangles. With the momentum in the space of the
     // gradient the same step; in the whitened space another one, since whiteners turn against each other as
     // factors move.
     HERON_WHITENING_CHOLESKY = 1,
@@ -1746,7 +1746,7 @@ typedef enum heron_shampoo_decay {
     HERON_SHAMPOO_DECAY_MAX_ENUM = 0x7fffffff  // makes it 32 bits wide; no value
 } heron_shampoo_decay;
 
-// Defaults are Distributed Shampoo's but for matrix_order (1 there: a matrix of up to block_size elements
+// Defaults are Distributed Shampoo's but for least_order (1 there: a matrix of up to block_size elements
 // becomes a vector), graft (none) and stagger.
 typedef struct heron_shampoo_options {
     heron_struct header;  // by heron_shampoo_options_init()

@@ -15,10 +15,10 @@
 // With P = Q = I it is Muon. The order P, Q makes it asymmetric under transposition, as in the paper. A
 // parameter with more than two axes is out x (the rest), or a batch of matrices (MatrixView::batch).
 //
-// FLOPs beside Muon's, Cholesky whitening of large matrices: 2.25 m n (m + n) in every step, in a refresh
-// 2.1 m n (m + n) + m^3 + n^3; bytes (f32): 32 m n + 6 (m^2 + n^2), in a refresh 36 m n + 54 (m^2 + n^2); of
-// sides above 128, whose triangular products go in panels, about 190 m n and 350 m n for square matrices.
-// Muon's step of a square matrix has 20 n^3 FLOPs, this one 31 n^3 with a refresh, else 25.
+// FLOPs beside Muon's, Cholesky whitening of large matrices: 2.25 m n (m + n) in every step, in a refresh 2.1
+// m n (m + n) + 0.7 (m^3 + n^3); bytes (f32): 32 m n + 6 (m^2 + n^2), in a refresh 36 m n + 54 (m^2 + n^2);
+// of sides above 128, whose triangular products go in panels, about 190 m n and 350 m n for square matrices.
+// Muon's step of a square matrix has 20 n^3 FLOPs, this one 30 n^3 with a refresh, else 25.
 //
 // State, f32: <parameter>.momentum; for each block .P, .P_whitener, .Q, .Q_whitener, together 4 (m n + 2 m^2
 // + 2 n^2) bytes. A refresh whose new factor has no root (not finite, or not positive definite in f32) keeps
@@ -48,7 +48,7 @@ enum class StatisticScale {
 enum class Whitening {
     // S = F^(-1/2), by inverse_root(): as printed; 15 to 40 n^3 FLOPs a refresh and factor.
     symmetric,
-    // S = L^-T, F = L L^T: n^3 FLOPs, and products with triangles. With the momentum in the space of the
+    // S = L^-T, F = L L^T: 0.7 n^3 FLOPs, and products with triangles. With the momentum in the space of the
     // gradient the same step; in the whitened space another one, since whiteners turn against each other as
     // factors move.
     cholesky,

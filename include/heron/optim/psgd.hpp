@@ -25,7 +25,7 @@
 // (drawn once there, too); a fit whose numbers are not finite leaves that factor as it is.
 //
 // FLOPs of an n x n matrix: 8 n^3 to precondition. A fit has 10 n^3 for P h and T1, and for the change 4 n^3
-// (QEQ, QEP, EQ), 8 n^3 (QUAD) or 12 n^3 (Q0.5EQ1.5; PRO4P up to 124 n^3); a bound 256 n^2 (two, with
+// (QEQ, EQ), 8 n^3 (QUAD), 10 n^3 (QEP), 12 n^3 (Q0.5EQ1.5; PRO4P up to 124 n^3); a bound 256 n^2 (two, with
 // Q0.5EQ1.5) for each factor. Bytes (f32): 72 n^2 (with momentum 76) and, in a fit, 195 n^2 (QEQ) to 340 n^2
 // (Q0.5EQ1.5; PRO4P 2000 n^2). Levels: 34 with Q0.5EQ1.5, 80 more for PRO4P's rotations, whatever the number
 // of tensors.

@@ -95,7 +95,7 @@ enum class ShampooFirstBasis {
     eigh,
 };
 
-// Defaults are Distributed Shampoo's but for matrix_order (1 there: a matrix of up to block_size elements
+// Defaults are Distributed Shampoo's but for least_order (1 there: a matrix of up to block_size elements
 // becomes a vector), graft (none) and stagger.
 struct ShampooOptions {
     float lr = 0.01f;    // finite, >= 0

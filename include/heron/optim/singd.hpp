@@ -21,11 +21,11 @@
 // K begins as I and moves slowly: the first hundreds of steps are much like momentum SGD's; warm up. lr_cov
 // max|m| should stay below 1, which normalize_lr_cov takes care of.
 //
-// FLOPs, dense: a refresh N R (d^2 + m^2) + 8 (d^3 + m^3); every step 2 m d (m + d) + m^3 + d^3 (C C^T, K
+// FLOPs, dense: a refresh N R (d^2 + m^2) + 6 (d^3 + m^3); every step 2 m d (m + d) + m^3 + d^3 (C C^T, K
 // K^T), or 4 m d (m + d) where a side is more than twice as long as the other. With z stored elements (z = d
-// for diagonals, 30 d for blocks of 30) a side takes 2 N R z + 2 z^2 / d + 4 z^2 / d a refresh and 4 m z a
-// step; diagonals 2 m d. Toeplitz structures need all of U in a refresh: N R d^2 + 2 d^3. Bytes (f32): every
-// step 44 m d and 16 (m^2 + d^2), less where a side is long; of structures 60 m d, of diagonals 44 m d.
+// for diagonals, 30 d for blocks of 30), c = z / d, a side takes 2 N R z + 2 z c (c + 4) a refresh and 4 m z
+// a step; diagonals 2 m d. Toeplitz structures need all of U in a refresh: N R d^2 + 2 d^3. Bytes (f32) a
+// step: 44 m d and 16 (m^2 + d^2), less where a side is long; of structures 60 m d, of diagonals 44 m d.
 //
 // State: <weight>.K, .C and, with alpha1 > 0, .K_momentum, .C_momentum in factor_dtype (with .<group> behind
 // K and C for grouped convolutions), stored elements alone; <parameter>.momentum, f32 or bf16
