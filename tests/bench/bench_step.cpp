@@ -9,8 +9,10 @@
 // the steps of one tensor have triad_gbytes_per_s, what the processors reach without a driver, and
 // triad_ratio, the share of it.
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bench.hpp"
@@ -186,18 +188,27 @@ void run(Device& device, std::uint64_t elements, int repeats) {
     }
 }
 
-void run_matrix(Device& device, std::uint64_t order, int repeats) {
+constexpr std::array kMatrixCases{"muon",
+                                  "fismo",
+                                  "fismo whitened",
+                                  "fismo symmetric",
+                                  "fismo between refreshes",
+                                  "mousse between refreshes"};
+
+void run_matrix(Device& device, std::uint64_t order, const std::vector<std::string>& cases, int repeats) {
     const Network network(device, {{order, order}});
     StepOptions options;
     options.plan.profile = true;
+    const auto wanted = [&](std::string_view name) { return std::ranges::find(cases, name) != cases.end(); };
     const std::string suffix = " " + std::to_string(order);
     Muon muon(device);
     muon.add(network.parameter(0));
-    report(device, "muon" + suffix, network, {&muon}, options, repeats);
+    if (wanted("muon")) report(device, "muon" + suffix, network, {&muon}, options, repeats);
     Plan peer = compile(device, {&muon}, options);
     peer.allocate();
     peer.initialize();
     const auto beside = [&](const std::string& name, Optimizer&& optimizer) {
+        if (!wanted(name)) return;
         optimizer.add(network.parameter(0));
         report(device, name + suffix, network, {&optimizer}, options, repeats, {.muon = &peer});
     };
@@ -224,8 +235,12 @@ int main(int argc, char** argv) {
         ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{8192}))
         ->type_name("N...")
         ->capture_default_str();
+    std::vector<std::string> cases(kMatrixCases.begin(), kMatrixCases.end());
+    app.add_option("--matrix", cases, "some of the matrix optimizers, in place of all")
+        ->check(CLI::IsMember(std::vector<std::string>(kMatrixCases.begin(), kMatrixCases.end())))
+        ->type_name("NAME...");
     return run_program(app, argc, argv, 15, [&](Device& device, int repeats) {
         if (elements > 0) run(device, elements, repeats);
-        for (const std::uint64_t order : orders) run_matrix(device, order, repeats);
+        for (const std::uint64_t order : orders) run_matrix(device, order, cases, repeats);
     });
 }

@@ -16,11 +16,18 @@ for program in bench_step bench_gemm bench_linalg bench_refresh; do
     echo "-- $program"
     "$build/tests/bench/$program" "$@" >>"$lines"
 done
-# FISMO beside Muon on large matrices, too, where a refresh in every step is seconds on a CPU.
+# Large matrices, too: seconds a step on a CPU.
+large() {
+    local repeats=(--repeats "$1")
+    [[ " ${options[*]} " == *" --repeats"* ]] && repeats=()
+    shift
+    "$build/tests/bench/bench_step" --elements 0 "${repeats[@]}" "$@" "${options[@]}" >>"$lines"
+}
+options=("$@")
 echo "-- bench_step, large matrices"
-few=(--repeats 3)
-[[ " $* " == *" --repeats"* ]] && few=()
-"$build/tests/bench/bench_step" --elements 0 --orders 1024 2048 "${few[@]}" "$@" >>"$lines"
+large 3 --orders 1024 2048 --matrix "fismo whitened" "fismo symmetric" "fismo between refreshes" "mousse between refreshes"
+large 9 --orders 1024 2048 --matrix muon fismo
+large 3 --orders 4096 --matrix fismo
 {
     "$build/tests/bench/bench_table" <"$lines"
     printf '\nMachine: %s, %s processors' "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" "$(nproc)"
