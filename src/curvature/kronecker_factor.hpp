@@ -67,8 +67,8 @@ struct FactorAverage {
 Tensor average_factor(Graph& graph, const KroneckerFactor& factor, const Tensor& statistic,
                       const FactorAverage& options);
 
-// Makes the whitener of the candidate and takes both over. FLOPs 0.7 n^3 (cholesky), 16 to 40 n^3 (symmetric), of
-// which other exponents than 1/2 need eigenvalues: symmetric F^-exponent.
+// Makes the whitener of the candidate and takes both over. FLOPs 0.7 n^3 (cholesky), 16 to 40 n^3
+// (symmetric), of which other exponents than 1/2 need eigenvalues: symmetric F^-exponent.
 void renew_factor(Graph& graph, const KroneckerFactor& factor, const Tensor& candidate, WhitenerForm form,
                   double exponent = 0.5);
 

@@ -75,8 +75,8 @@ public:
     std::string_view variant_reason() const;
     // At most `max_groups` workgroups (0: as many as suit the device) for `count` elements.
     ElementGrid elements(std::uint64_t count, std::uint64_t max_groups = 0) const;
-    // Where each workgroup adds up `sums` partial sums first: on CPU drivers, where nothing hides them, it has
-    // four quads for each.
+    // Where each workgroup adds up `sums` partial sums first: on CPU drivers, where nothing hides them, it
+    // has four quads for each.
     ElementGrid elements_after_sums(std::uint64_t count, std::uint64_t sums) const;
 
     // An operand of elements [first, first + count) of a contiguous tensor whose job member at `field` holds
