@@ -32,9 +32,7 @@ using test::add_alternate;
 using test::affine;
 using test::Chain;
 using test::expect_close;
-using test::groups_for;
 using test::kAffine;
-using test::kThreads;
 using test::random_values;
 
 class PlanTest : public test::DeviceTest {};

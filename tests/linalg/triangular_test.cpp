@@ -262,7 +262,8 @@ TEST_P(TriangularTest, InverseTakesBatchesInPlace) {
             const std::vector<Matrix> inverses = x.read();
             EXPECT_TRUE((inverses[1].array() == 0).all());
             for (std::size_t item : {0u, 2u}) {
-                const Matrix t = effective(x.items[item], triangle, false), inverse = inverses[item];
+                const Matrix t = effective(x.items[item], triangle, false);
+                const Matrix& inverse = inverses[item];
                 ratio("inverse", t, (t * inverse - Matrix::Identity(t.rows(), t.cols())).norm(),
                       static_cast<double>(n) * 0x1p-24 * t.norm() * inverse.norm(), "in place");
                 EXPECT_EQ(effective(inverse, triangle, false), inverse) << "the other half is not zero";
