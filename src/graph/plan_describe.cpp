@@ -281,6 +281,7 @@ std::vector<RecordedDispatch> Plan::Impl::recorded(Phase phase) const {
                 const std::uint64_t bytes = graph.objects[operand.tensor.id].kind == ObjectKind::arguments
                                                 ? graph.objects[operand.tensor.id].bytes
                                                 : operand.tensor.span_bytes();
+                // Row by row, without what the scheduler knows of rows.
                 const std::uint64_t size = bytes_of(operand.tensor.dtype),
                                     pitch = operand.tensor.stride() * size,
                                     width = std::min(operand.tensor.cols() * size, bytes);

@@ -9,8 +9,7 @@
 // interval of most refreshes there, or a multiple have as many of these as a training. At --estimate's sizes
 // one step of each kind is taken (kinds have other FLOPs: with a refresh, and without), and stands for all of
 // its kind. What is over Muon's is over steps of Muon taken in between, because a machine that others use,
-// too, is not as fast an hour later. A dash: the device cannot hold the plan, or its dearest step has more
-// than --most times the FLOPs of Muon's and it is not timed there.
+// too, is not as fast an hour later. A dash: the device cannot hold the plan.
 #include <algorithm>
 #include <cstdio>
 #include <map>
@@ -93,7 +92,6 @@ Cost cost_of(const Plan& plan, double elements) {
 
 struct Settings {
     std::vector<std::uint64_t> sizes{512, 1024, 2048, 4096}, time, estimate;
-    double most = 1e9;
 };
 
 bool contains(const std::vector<std::uint64_t>& values, std::uint64_t value) {
@@ -145,8 +143,7 @@ public:
             try {
                 Plan plan = compile(device_, pointers);
                 Cost cost = cost_of(plan, static_cast<double>(n * n));
-                if (contains(timed_, n) && cost.worst_flops <= settings_.most * muon_flops(n))
-                    time(plan, n, cost);
+                if (contains(timed_, n)) time(plan, n, cost);
                 costs.emplace_back(cost);
                 std::cerr << named.name << " " << n
                           << (cost.ms ? ": " + std::to_string(*cost.ms) + " ms" : "") << "\n";
@@ -177,7 +174,7 @@ public:
                 std::printf("| %s |", row.name.c_str());
                 for (std::size_t i = 0; i < sizes_.size(); ++i) {
                     if (!contains(timed_, sizes_[i])) continue;
-                    if (row.costs[i] && row.costs[i]->ms)
+                    if (row.costs[i])
                         std::printf(" %.4g (%.2f) |", *row.costs[i]->ms, *row.costs[i]->over_muon);
                     else
                         std::printf(" - |");
@@ -269,7 +266,6 @@ private:
         control.step = step - 1;
         plan.write_state("heron.control", bytes);
     }
-    double muon_flops(std::uint64_t n) { return muon_of(n).cost(kFirstStep).flops; }
     Plan& muon_of(std::uint64_t n) {
         const auto [place, is_new] = muons_.try_emplace(n);
         if (is_new) {
@@ -316,10 +312,6 @@ int main(int argc, char** argv) {
     app.add_option("--estimate", settings.estimate,
                    "those of --sizes at which one step of each kind is timed, for all of its kind")
         ->type_name("N...");
-    app.add_option("--most", settings.most,
-                   "optimizers whose dearest step has more than so many times Muon's FLOPs are not timed")
-        ->check(CLI::PositiveNumber)
-        ->type_name("RATIO");
     app.callback([&] {
         for (const auto* timed : {&settings.time, &settings.estimate})
             for (const std::uint64_t n : *timed)
