@@ -26,9 +26,9 @@ void main() {
     U32 from = p.jobs.job[j].from;
     F32 to = p.jobs.job[j].to;
     uint stored = p.jobs.job[j].stored;
-    uint features = p.jobs.job[j].rows.features;
-    uvec2 size = uvec2(p.jobs.job[j].rows.height, p.jobs.job[j].rows.width);
-    uint begin = p.jobs.job[j].item * p.jobs.job[j].rows.item_stride;
+    FactorRows rows = p.jobs.job[j].rows;
+    uint features = rows.features;
+    uint begin = p.jobs.job[j].item * rows.item_stride;
 
     uint tiles = (stored + gl_WorkGroupSize.x - 1u) / gl_WorkGroupSize.x;
     uint piece = group / tiles;
@@ -36,23 +36,23 @@ void main() {
     if (e >= stored)
         return;
     uint first = piece * p.jobs.job[j].piece_rows;
-    uint count = min(p.jobs.job[j].piece_rows, p.jobs.job[j].rows.count - first);
+    uint count = min(p.jobs.job[j].piece_rows, rows.count - first);
     uvec2 at = position_of(e);
     // The bias is a last column of ones.
     bvec2 is_bias = greaterThanEqual(at, uvec2(features));
-    uvec3 place_i = column_place(j, is_bias.x ? 0u : at.x);
-    uvec3 place_j = column_place(j, is_bias.y ? 0u : at.y);
-    uvec3 position = row_position(j, first);
+    uvec3 place_i = column_place(rows, is_bias.x ? 0u : at.x);
+    uvec3 place_j = column_place(rows, is_bias.y ? 0u : at.y);
+    uvec3 position = row_position(rows, first);
     float sum = 0.0;
     for (uint r0 = 0u; r0 < count; r0 += 64u) {
         float part = 0.0;
         uint r1 = min(r0 + 64u, count);
         for (uint r = r0; r < r1; ++r) {
-            uvec3 row = row_place(j, position);
-            float a = is_bias.x ? 1.0 : element(from, begin, row, place_i, size, true);
-            float b = at.x == at.y ? a : is_bias.y ? 1.0 : element(from, begin, row, place_j, size, true);
+            uvec3 row = row_place(rows, position);
+            float a = is_bias.x ? 1.0 : element(from, begin, row, place_i, rows, true);
+            float b = at.x == at.y ? a : is_bias.y ? 1.0 : element(from, begin, row, place_j, rows, true);
             part += a * b;
-            position = next_position(j, position);
+            position = next_position(rows, position);
         }
         sum += part;
     }

@@ -33,12 +33,12 @@ void main() {
     U32 from = p.jobs.job[j].from;
     U32 to = p.jobs.job[j].to;
     uint n = p.jobs.job[j].n;
-    uint features = p.jobs.job[j].rows.features;
+    FactorRows rows = p.jobs.job[j].rows;
+    uint features = rows.features;
     uint tiles = p.jobs.job[j].tiles;
     uint splits = p.jobs.job[j].splits;
     uint split_rows = p.jobs.job[j].split_rows;
     uint flags = p.jobs.job[j].flags;
-    uvec2 size = uvec2(p.jobs.job[j].rows.height, p.jobs.job[j].rows.width);
 
     // Square pieces as wide as a tile; each is several tiles high.
     uint t = group % tiles;
@@ -51,18 +51,18 @@ void main() {
     uint col0 = (square.y * LANES + lane) * COLS;
     if (row0 >= n)
         return;
-    uint begin = item * p.jobs.job[j].rows.item_stride;
+    uint begin = item * rows.item_stride;
     uint k_begin = split * split_rows;
-    uint k_end = min(k_begin + split_rows, p.jobs.job[j].rows.count);
-    uint first = p.jobs.job[j].rows.first;
+    uint k_end = min(k_begin + split_rows, rows.count);
+    uint first = rows.first;
 
     // What lies outside of A repeats the last column and is not stored.
     uvec3 a_place[ROWS];
     uvec3 b_place[COLS];
     [[unroll]] for (uint r = 0; r < ROWS; ++r)
-        a_place[r] = column_place(j, min(row0 + r, n - 1));
+        a_place[r] = column_place(rows, min(row0 + r, n - 1));
     [[unroll]] for (uint s = 0; s < COLS; ++s)
-        b_place[s] = column_place(j, min(col0 + s, n - 1));
+        b_place[s] = column_place(rows, min(col0 + s, n - 1));
     // The bias is column `features`: always a 1.
     float a_one[ROWS];
     float b_one[COLS];
@@ -80,16 +80,16 @@ void main() {
     if (one_subgroup) {
         for (uint k0 = k_begin; k0 < k_end; k0 += LANES) {
             // lavapipe runs a loop once more than needed, with nobody active.
-            uvec3 own = row_place(j, row_position(j, first + min(k0 + lane, k_end - 1)));
+            uvec3 own = row_place(rows, row_position(rows, first + min(k0 + lane, k_end - 1)));
             float a_own[ROWS];
             [[unroll]] for (uint r = 0; r < ROWS; ++r)
-                a_own[r] = a_one[r] + element(from, begin, own, a_place[r], size, a_one[r] == 0.0);
+                a_own[r] = a_one[r] + element(from, begin, own, a_place[r], rows, a_one[r] == 0.0);
             uint steps = min(k_end - k0, LANES);
             for (uint u = 0; u < steps; ++u) {
                 uvec3 row = subgroupShuffle(own, min(u, LANES - 1));
                 float b_now[COLS];
                 [[unroll]] for (uint s = 0; s < COLS; ++s)
-                    b_now[s] = b_one[s] + element(from, begin, row, b_place[s], size, b_one[s] == 0.0);
+                    b_now[s] = b_one[s] + element(from, begin, row, b_place[s], rows, b_one[s] == 0.0);
                 [[unroll]] for (uint r = 0; r < ROWS; ++r) {
                     float x = subgroupShuffle(a_own[r], u);
                     [[unroll]] for (uint s = 0; s < COLS; ++s)
@@ -111,20 +111,20 @@ void main() {
     uint to_item = item * p.jobs.job[j].to_item;
     bool partial = (flags & FACTOR_PARTIAL) != 0;
     bool has_old = (flags & FACTOR_HAS_OLD) != 0;
-    uint rows = min(ROWS, n - row0);
-    for (uint r = 0; r < rows; ++r) {
+    uint there = min(ROWS, n - row0);
+    for (uint r = 0; r < there; ++r) {
         uint row = row0 + r;
         for (uint s = 0; s < COLS; ++s) {
             uint col = col0 + s;
             float value = results[(r * COLS + s) * LANES + lane];
             if (!one_subgroup) {
-                uvec3 a = column_place(j, row);
-                uvec3 b = column_place(j, min(col, n - 1));
+                uvec3 a = column_place(rows, row);
+                uvec3 b = column_place(rows, min(col, n - 1));
                 value = 0.0;
                 for (uint k = k_begin; k < k_end; ++k) {
-                    uvec3 place = row_place(j, row_position(j, first + min(k, k_end - 1)));
-                    float x = row < features ? element(from, begin, place, a, size, true) : 1.0;
-                    float y = col < features ? element(from, begin, place, b, size, true) : 1.0;
+                    uvec3 place = row_place(rows, row_position(rows, first + min(k, k_end - 1)));
+                    float x = row < features ? element(from, begin, place, a, rows, true) : 1.0;
+                    float y = col < features ? element(from, begin, place, b, rows, true) : 1.0;
                     value += x * y;
                 }
             }

@@ -18,11 +18,11 @@ void main() {
     group -= p.jobs.job[j].first_group;
     U32 from = p.jobs.job[j].from;
     U32 to = p.jobs.job[j].to;
-    uint features = p.jobs.job[j].rows.features;
+    FactorRows rows = p.jobs.job[j].rows;
+    uint features = rows.features;
     uint items = p.jobs.job[j].items;
     uint samples = p.jobs.job[j].samples;
     uint positions = p.jobs.job[j].positions;
-    uvec2 size = uvec2(p.jobs.job[j].rows.height, p.jobs.job[j].rows.width);
 
     uint e = group * gl_WorkGroupSize.x + gl_LocalInvocationID.x;
     uint column = e % features;
@@ -30,18 +30,18 @@ void main() {
     if (sample_row >= items * samples)
         return;
     uint item = sample_row / samples;
-    uint begin = item * p.jobs.job[j].rows.item_stride;
+    uint begin = item * rows.item_stride;
     uint first = (sample_row - item * samples) * positions + p.jobs.job[j].begin;
     uint count = p.jobs.job[j].count;
-    uvec3 place = column_place(j, column);
-    uvec3 position = row_position(j, first);
+    uvec3 place = column_place(rows, column);
+    uvec3 position = row_position(rows, first);
     float sum = p.jobs.job[j].begin == 0u ? 0.0 : uintBitsToFloat(to.v[e]);
     for (uint q0 = 0; q0 < count; q0 += 64) {
         float part = 0.0;
         uint q1 = min(q0 + 64, count);
         for (uint q = q0; q < q1; ++q) {
-            part += element(from, begin, row_place(j, position), place, size, true);
-            position = next_position(j, position);
+            part += element(from, begin, row_place(rows, position), place, rows, true);
+            position = next_position(rows, position);
         }
         sum += part;
     }

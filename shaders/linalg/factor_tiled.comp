@@ -42,12 +42,12 @@ void main() {
     U32 from = p.jobs.job[j].from;
     U32 to = p.jobs.job[j].to;
     uint n = p.jobs.job[j].n;
-    uint features = p.jobs.job[j].rows.features;
+    FactorRows rows = p.jobs.job[j].rows;
+    uint features = rows.features;
     uint tiles = p.jobs.job[j].tiles;
     uint splits = p.jobs.job[j].splits;
     uint split_rows = p.jobs.job[j].split_rows;
     uint flags = p.jobs.job[j].flags;
-    uvec2 size = uvec2(p.jobs.job[j].rows.height, p.jobs.job[j].rows.width);
 
     uvec2 tile = triangle_tile(group % tiles, p.jobs.job[j].tiles_n);
     uint split = group / tiles % splits;
@@ -55,9 +55,9 @@ void main() {
     uint row0 = tile.x * TILE;
     uint col0 = tile.y * TILE;
     bool diagonal = tile.x == tile.y;
-    uint begin = item * p.jobs.job[j].rows.item_stride;
+    uint begin = item * rows.item_stride;
     uint k_begin = split * split_rows;
-    uint k_end = min(k_begin + split_rows, p.jobs.job[j].rows.count);
+    uint k_end = min(k_begin + split_rows, rows.count);
 
     uint thread = gl_LocalInvocationID.x;
     uint x = thread % (TILE / 4);
@@ -65,13 +65,13 @@ void main() {
 
     // The columns of a that this invocation loads, and the position of the row that it loads next.
     uint own = thread % TILE;
-    uvec3 a_place = column_place(j, min(row0 + own, n - 1));
-    uvec3 b_place = column_place(j, min(col0 + own, n - 1));
+    uvec3 a_place = column_place(rows, min(row0 + own, n - 1));
+    uvec3 b_place = column_place(rows, min(col0 + own, n - 1));
     bool a_there = row0 + own < features;
     bool b_there = col0 + own < features;
     float a_one = row0 + own == features && features < n ? 1.0 : 0.0;
     float b_one = col0 + own == features && features < n ? 1.0 : 0.0;
-    uvec3 position = row_position(j, p.jobs.job[j].rows.first + k_begin + thread / TILE);
+    uvec3 position = row_position(rows, rows.first + k_begin + thread / TILE);
 
     vec4 acc[8];
     [[unroll]] for (uint r = 0; r < 8; ++r)
@@ -82,13 +82,13 @@ void main() {
         for (uint q = 0; q < LOADS; ++q) {
             uint k = thread / TILE + q * AT_ONCE;
             bool there = k0 + k < k_end;
-            uvec3 row = row_place(j, position);
+            uvec3 row = row_place(rows, position);
             float one = there ? 1.0 : 0.0;
-            pool[k * PITCH + own] = a_one * one + element(from, begin, row, a_place, size, there && a_there);
+            pool[k * PITCH + own] = a_one * one + element(from, begin, row, a_place, rows, there && a_there);
             if (!diagonal)
-                pool[TILE_B + k * PITCH + own] = b_one * one + element(from, begin, row, b_place, size, there && b_there);
+                pool[TILE_B + k * PITCH + own] = b_one * one + element(from, begin, row, b_place, rows, there && b_there);
             [[unroll]] for (uint s = 0; s < AT_ONCE; ++s)
-                position = next_position(j, position);
+                position = next_position(rows, position);
         }
         barrier();
         for (uint k = 0; k < STEP; ++k) {

@@ -20,7 +20,8 @@ void main() {
     U32 from = p.jobs.job[j].from;
     F32 to = p.jobs.job[j].to;
     F32 unscale = p.jobs.job[j].unscale;
-    uint features = p.jobs.job[j].rows.features;
+    FactorRows rows = p.jobs.job[j].rows;
+    uint features = rows.features;
     uint columns = p.jobs.job[j].columns;
     uint items = p.jobs.job[j].items;
     uint samples = p.jobs.job[j].samples;
@@ -28,7 +29,6 @@ void main() {
     float weight = p.jobs.job[j].weight;
     if ((p.jobs.job[j].flags & LAYER_UNSCALE) != 0u)
         weight *= unscale.v[0];
-    uvec2 size = uvec2(p.jobs.job[j].rows.height, p.jobs.job[j].rows.width);
 
     uint e = group * gl_WorkGroupSize.x + gl_LocalInvocationID.x;
     uint column = e % columns;
@@ -40,16 +40,16 @@ void main() {
         return;
     }
     uint item = row / samples;
-    uint begin = item * p.jobs.job[j].rows.item_stride;
-    uvec3 place = column_place(j, column);
-    uvec3 position = row_position(j, (row - item * samples) * positions);
+    uint begin = item * rows.item_stride;
+    uvec3 place = column_place(rows, column);
+    uvec3 position = row_position(rows, (row - item * samples) * positions);
     float sum = 0.0;
     for (uint q0 = 0u; q0 < positions; q0 += 64u) {
         float part = 0.0;
         uint q1 = min(q0 + 64u, positions);
         for (uint q = q0; q < q1; ++q) {
-            part += element(from, begin, row_place(j, position), place, size, true);
-            position = next_position(j, position);
+            part += element(from, begin, row_place(rows, position), place, rows, true);
+            position = next_position(rows, position);
         }
         sum += part;
     }
