@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/number_text.hpp"
+#include "graph/element_bytes.hpp"
 #include "heron/aggregate.hpp"
 #include "heron/spirv/bloop_ratio.hpp"
 #include "heron/spirv/bloop_sums.hpp"
@@ -154,15 +155,15 @@ Tensor add_sums(const Pass& pass, const Chunks& plan) {
         first_chunk += chunks;
         if (pass.two()) operands.push_back({offsetof(Job, auxiliary_average), pass.other[i], Access::read});
         if (pass.started) operands.push_back({offsetof(Job, started), pass.started, Access::read});
-        add_operation(graph, make_operation(kSums, job, std::move(operands), chunks),
-                      {{gpu::SPEC_THREADS, plan.threads},
-                       {gpu::SPEC_DTYPE_A, dtype_code(part.main)},
-                       {gpu::SPEC_DTYPE_B, dtype_code(part.auxiliary)},
-                       {gpu::SPEC_PER_THREAD, plan.per_thread}},
-                      (pass.two() ? 14.0 : 7.0) * static_cast<double>(count),
-                      static_cast<double>(part.main.span_bytes() + part.auxiliary.span_bytes() +
-                                          (pass.two() ? 8 : 4) * count),
-                      pass.options.guarded, plan.text());
+        add_operation(
+            graph, make_operation(kSums, job, std::move(operands), chunks),
+            {{gpu::SPEC_THREADS, plan.threads},
+             {gpu::SPEC_DTYPE_A, dtype_code(part.main)},
+             {gpu::SPEC_DTYPE_B, dtype_code(part.auxiliary)},
+             {gpu::SPEC_PER_THREAD, plan.per_thread}},
+            (pass.two() ? 14.0 : 7.0) * static_cast<double>(count),
+            element_bytes(part.main, part.auxiliary) + (pass.two() ? 8.0 : 4.0) * static_cast<double>(count),
+            pass.options.guarded, plan.text());
     }
     return partials;
 }
@@ -185,7 +186,7 @@ void add_ratio(const Pass& pass, const Tensor& partials, const Chunks& plan) {
     if (options.status) operands.push_back({offsetof(Job, status), options.status, Access::write});
     add_operation(pass.graph, make_operation(kRatio, job, std::move(operands), 1),
                   {{gpu::SPEC_THREADS, plan.threads}}, 20.0 * static_cast<double>(partials.shape.count()),
-                  static_cast<double>(partials.span_bytes()), options.guarded);
+                  element_bytes(partials), options.guarded);
 }
 
 void add_update(const Pass& pass) {
@@ -220,8 +221,8 @@ void add_update(const Pass& pass) {
                        {gpu::SPEC_DTYPE_B, dtype_code(part.auxiliary)},
                        {gpu::SPEC_DTYPE_D, dtype_code(part.direction)}},
                       flops * static_cast<double>(count),
-                      static_cast<double>(part.main.span_bytes() + part.auxiliary.span_bytes() +
-                                          part.direction.span_bytes() + average_bytes * count),
+                      element_bytes(part.main, part.auxiliary, part.direction) +
+                          static_cast<double>(average_bytes * count),
                       options.guarded);
     }
 }

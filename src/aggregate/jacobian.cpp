@@ -8,6 +8,7 @@
 
 #include "aggregate/aggregate.h"
 #include "core/number_text.hpp"
+#include "graph/element_bytes.hpp"
 #include "heron/aggregate.hpp"
 #include "heron/spirv/aggregate_combine.hpp"
 #include "heron/spirv/aggregate_dual.hpp"
@@ -110,7 +111,7 @@ public:
         add(kGramSum, job,
             {{offsetof(Job, partials), partials, Access::read}, {offsetof(Job, gram), gram_, Access::write}},
             tiles_ * gpu::AGGREGATE_TILE, {{gpu::SPEC_THREADS, plan.threads}},
-            20.0 * static_cast<double>(partials.shape.count()), static_cast<double>(partials.span_bytes()));
+            20.0 * static_cast<double>(partials.shape.count()), element_bytes(partials));
     }
 
     // UPGrad, or with one joint program DualProj.
@@ -147,7 +148,7 @@ public:
                                       {offsetof(Job, weights), make_weights(), Access::write}};
         add_outputs<Job>(operands);
         add(kWeights, job, std::move(operands), 1, {{gpu::SPEC_THREADS, small_threads()}},
-            20.0 * static_cast<double>(problems * k_), static_cast<double>(solutions.span_bytes()));
+            20.0 * static_cast<double>(problems * k_), element_bytes(solutions));
     }
 
     void min_norm(const MgdaOptions& options) {
@@ -188,8 +189,7 @@ public:
                  {gpu::SPEC_PER_THREAD, grid.per_thread},
                  {gpu::SPEC_DTYPE_A, dtype_code(part.rows)},
                  {gpu::SPEC_DTYPE_D, dtype_code(part.gradient)}},
-                2.0 * static_cast<double>(k_ * n),
-                rows_bytes(part) + static_cast<double>(part.gradient.span_bytes()));
+                2.0 * static_cast<double>(k_ * n), rows_bytes(part) + element_bytes(part.gradient));
         }
     }
 

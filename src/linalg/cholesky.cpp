@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <string>
 
+#include "graph/element_bytes.hpp"
 #include "graph/graph.hpp"
 #include "heron/spirv/cholesky_cpu.hpp"
 #include "heron/spirv/cholesky_finish.hpp"
@@ -235,7 +236,7 @@ private:
         add_active(job, operands, active_);
         Operation operation =
             make_operation(kStart, job, std::move(operands), items_ * side * (side + 1) / 2);
-        operation.bytes = static_cast<double>(a_.span_bytes() + w.span_bytes());
+        operation.bytes = element_bytes(a_, w);
         add_operation(std::move(operation),
                       {{gpu::SPEC_THREADS, cpu_ ? 8u : 128u},
                        {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(a_.dtype)}},
@@ -386,7 +387,7 @@ private:
                 {offsetof(gpu::CholeskyFinishJob, jitter), options_.jitter_used, written(active_)});
         add_active(job, operands, active_);
         Operation operation = make_operation(kFinish, job, std::move(operands), items_ * job.groups);
-        operation.bytes = static_cast<double>(factor_.span_bytes()) / 2;
+        operation.bytes = element_bytes(factor_) / 2;
         add_operation(std::move(operation),
                       {{gpu::SPEC_THREADS, cpu_ ? 8u : 128u}, {gpu::SPEC_PER_THREAD, rows_per_group}},
                       "the only one");

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "core/number_text.hpp"
+#include "graph/element_bytes.hpp"
 #include "heron/spirv/convert.hpp"
 #include "linalg/checks.hpp"
 #include "linalg/convert.h"
@@ -56,7 +57,7 @@ void add_convert(Graph& graph, const Tensor& from, const Tensor& to, float scale
                            {gpu::SPEC_PER_THREAD, per_thread}};
     operation.reason = "the only one";
     operation.flops = static_cast<double>(count);
-    operation.bytes = static_cast<double>(to.span_bytes() + (zero ? 0 : from.span_bytes()));
+    operation.bytes = element_bytes(to) + (zero ? 0 : element_bytes(from));
     operation.guarded = guarded;
     graph.add(std::move(operation));
 }

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "graph/element_bytes.hpp"
 #include "graph/graph.hpp"
 #include "heron/linalg/product.hpp"
 #include "heron/linalg/reduce.hpp"
@@ -140,7 +141,7 @@ void add_fft(Graph& graph, const Tensor& x, const Tensor& out, const DctOptions&
         "the length is even with an odd factor of at most 15, and half of it fits shared memory";
     operation.flops = static_cast<double>(x.batch() * lines) * static_cast<double>(n) *
                       (2.5 * (job.log_two + 1) + 8.0 * (job.odd - 1));
-    operation.bytes = static_cast<double>(x.span_bytes() + out.span_bytes() + 8 * n);
+    operation.bytes = element_bytes(x, out) + 8 * static_cast<double>(n);
     operation.guarded = options.guarded;
     graph.add(std::move(operation));
 }

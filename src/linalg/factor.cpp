@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <string>
 
+#include "graph/element_bytes.hpp"
 #include "heron/spirv/factor_cpu.hpp"
 #include "heron/spirv/factor_cpu_large.hpp"
 #include "heron/spirv/factor_finish.hpp"
@@ -178,7 +179,7 @@ Tensor add_reduce(Graph& graph, const Tensor& activations, const FactorSource& s
                                {gpu::SPEC_ROWS, source.patches ? gpu::FACTOR_PATCHES : gpu::FACTOR_MATRIX}};
         operation.reason = "positions of a sample are reduced first";
         operation.flops = static_cast<double>(elements) * static_cast<double>(job.count);
-        operation.bytes = static_cast<double>(activations.span_bytes() + to.span_bytes());
+        operation.bytes = element_bytes(activations, to);
         operation.guarded = options.guarded;
         graph.add(std::move(operation));
     }
@@ -232,7 +233,7 @@ void add_product(Graph& graph, const Tensor& from, const FactorSource& source, c
     operation.reason = choice.reason;
     operation.flops =
         static_cast<double>(items * n) * static_cast<double>(n + 1) * static_cast<double>(count);
-    operation.bytes = static_cast<double>(from.span_bytes() + to.span_bytes());
+    operation.bytes = element_bytes(from, to);
     operation.guarded = options.guarded;
     graph.add(std::move(operation));
     if (!partial) return;
@@ -255,7 +256,7 @@ void add_product(Graph& graph, const Tensor& from, const FactorSource& source, c
     operation.constants = {{gpu::SPEC_THREADS, finish_threads}};
     operation.reason = "rows were split over workgroups";
     operation.flops = static_cast<double>(items * n * n) / 2 * static_cast<double>(job.splits + 2);
-    operation.bytes = static_cast<double>(to.span_bytes() + factor.span_bytes());
+    operation.bytes = element_bytes(to, factor);
     operation.guarded = options.guarded;
     graph.add(std::move(operation));
 }

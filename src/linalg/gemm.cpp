@@ -1,88 +1,33 @@
 // SPDX-License-Identifier: MIT
-// gemm() and syrk(): checks, panels, split-K, and the jobs.
+// gemm() and syrk(): checks, split-K, and the jobs.
 #include "linalg/gemm.hpp"
 
 #include <algorithm>
 #include <cstddef>
 #include <string>
 
+#include "graph/element_bytes.hpp"
 #include "graph/graph.hpp"
 #include "heron/linalg/norms.hpp"
 #include "heron/spirv/gemm_combine.hpp"
-#include "heron/spirv/gemm_pack.hpp"
 #include "linalg/checks.hpp"
 #include "linalg/convert.hpp"
 #include "linalg/gemm.h"
+#include "linalg/gemm_panels.hpp"
 #include "linalg/integers.hpp"
 #include "linalg/pieces.hpp"
 
 namespace heron {
 
 static_assert(sizeof(gpu::GemmJob) == 152 && offsetof(gpu::GemmJob, first_group) == 148);
-static_assert(sizeof(gpu::GemmPackJob) == 72 && offsetof(gpu::GemmPackJob, first_group) == 68);
 static_assert(sizeof(gpu::GemmCombineJob) == 88 && offsetof(gpu::GemmCombineJob, first_group) == 84);
 
 namespace {
 
-constexpr KernelInfo kPack = make_kernel<gpu::GemmPackJob>("gemm_pack", spirv::gemm_pack);
 constexpr KernelInfo kCombine = make_kernel<gpu::GemmCombineJob>("gemm_combine", spirv::gemm_combine);
 
 // Loops over k go one tile beyond it.
 constexpr std::uint64_t kMaxExtent = std::uint64_t{1} << 31;
-
-// GemmOptions::active as the items of a job see it.
-struct Active {
-    Tensor tensor;     // empty: all of them are
-    bool kept = true;  // what is not active is read later
-
-    std::uint32_t flags() const { return tensor ? gpu::GEMM_ACTIVE : 0; }
-    void add_to(std::vector<Operand>& operands, std::size_t field) const {
-        if (tensor) operands.push_back({static_cast<std::uint32_t>(field), tensor, Access::read});
-    }
-    // What is left as it is must be there.
-    Access access() const { return tensor && kept ? Access::read_write : Access::write; }
-};
-
-// An operand as gemm_pack sees it: lines (rows of op(A), columns of op(B)) of k elements each.
-struct Lines {
-    Tensor x;
-    std::uint64_t count, k, items;
-    std::uint32_t line, step;  // elements from line to line, and from k to k
-    std::uint32_t item;
-    std::uint32_t width;  // lines of a panel
-    bool columns;         // of B
-    Active active;
-};
-
-// Adds the operation that packs them; the result has a panel in each row.
-Tensor add_panels(Graph& graph, const Lines& x, bool guarded) {
-    const std::uint64_t panels = ceil_div(x.count, x.width);
-    const std::uint64_t steps = ceil_div(x.k, gpu::PANEL_STEP);
-    const Tensor result =
-        graph.temporary(DType::f32, Shape{x.items * panels, steps * gpu::PANEL_STEP * x.width});
-    gpu::GemmPackJob job{};
-    job.lines = narrow(x.count);
-    job.k = narrow(x.k);
-    job.x_line = x.line;
-    job.x_k = x.step;
-    job.x_batch = x.item;
-    job.width = x.width;
-    job.flags = (x.columns ? gpu::PACK_COLUMNS : 0) | x.active.flags();
-    job.panels_item = narrow(panels);
-    job.padded_k = narrow(steps * gpu::PANEL_STEP);
-    job.chunks = narrow(ceil_div(job.padded_k, gpu::PACK_CHUNK));
-    std::vector<Operand> operands{{offsetof(gpu::GemmPackJob, x), x.x, Access::read},
-                                  {offsetof(gpu::GemmPackJob, panels), result, Access::write}};
-    x.active.add_to(operands, offsetof(gpu::GemmPackJob, active_items));
-    Operation operation = make_operation(kPack, job, std::move(operands), x.items * panels * job.chunks);
-    operation.constants = {{gpu::SPEC_THREADS, graph.device().capabilities().subgroup_size},
-                           {gpu::SPEC_DTYPE_A, dtype_code(x.x)}};
-    operation.reason = "panels for gemm_packed";
-    operation.bytes = static_cast<double>(x.x.span_bytes() + result.span_bytes());
-    operation.guarded = guarded;
-    graph.add(std::move(operation));
-    return result;
-}
 
 // Whether the lines of an operand of 16 bits can be read 16 bytes at a time along k. Never those of external
 // tensors, which another view may be bound to.
@@ -104,14 +49,10 @@ struct Product {
     Tensor a, b, c, d;
     std::uint64_t k, items;
     std::uint32_t a_item, b_item;
-    Active active;
+    ActiveItems active;
     Tensor squares;  // optional: GemmJob::squares
     ProductDetails details = {};
 };
-
-std::uint32_t panel_width(const Capabilities& device, GemmSide side) {
-    return side == GemmSide::a ? gpu::PANEL_ROWS : gpu::PANEL_COLS * device.subgroup_size;
-}
 
 void add_product(Graph& graph, const GemmChoice& choice, const Product& x, const GemmOptions& options) {
     const GemmKernel& kernel = *choice.kernel;
@@ -159,21 +100,21 @@ void add_product(Graph& graph, const GemmChoice& choice, const Product& x, const
     if (kernel.packed) {
         const std::uint64_t steps = ceil_div(x.k, gpu::PANEL_STEP);
         // From here on strides count steps: from panel to panel, and from item to item.
-        const auto panels = [&](Lines lines, const Tensor& packed, std::uint32_t& row, std::uint32_t& column,
-                                std::uint32_t& item) {
+        const auto panels = [&](GemmLines lines, const Tensor& packed, std::uint32_t& row,
+                                std::uint32_t& column, std::uint32_t& item) {
+            const std::uint32_t width = panel_width(device, lines.side);
             lines.items = item == 0 ? 1 : x.items;
+            lines.item = item;
             if (lines.items == x.items) lines.active = x.active;
-            row = narrow(packed ? packed.stride() / (gpu::PANEL_STEP * lines.width) : steps);
+            row = narrow(packed ? packed.stride() / (gpu::PANEL_STEP * width) : steps);
             column = 0;
-            item = item == 0 ? 0 : narrow(ceil_div(lines.count, lines.width) * steps);
+            item = item == 0 ? 0 : narrow(ceil_div(lines.count, width) * steps);
             return packed ? packed : add_panels(graph, lines, options.guarded);
         };
-        const std::uint32_t a_width = panel_width(device, GemmSide::a),
-                            b_width = panel_width(device, GemmSide::b);
-        a = panels({x.a, m, x.k, 1, job.a_row, job.a_col, x.a_item, a_width, false, {}}, x.details.packed.a,
-                   job.a_row, job.a_col, job.a_batch);
-        b = panels({x.b, n, x.k, 1, job.b_col, job.b_row, x.b_item, b_width, true, {}}, x.details.packed.b,
-                   job.b_row, job.b_col, job.b_batch);
+        a = panels({x.a, GemmSide::a, m, x.k, job.a_row, job.a_col}, x.details.packed.a, job.a_row, job.a_col,
+                   job.a_batch);
+        b = panels({x.b, GemmSide::b, n, x.k, job.b_col, job.b_row}, x.details.packed.b, job.b_row, job.b_col,
+                   job.b_batch);
         job.k = narrow(steps * gpu::PANEL_STEP);
     }
 
@@ -218,9 +159,7 @@ void add_product(Graph& graph, const GemmChoice& choice, const Product& x, const
     const double squares = x.squares ? 2.0 * static_cast<double>(n) : 0.0;
     operation.flops = (columns * static_cast<double>(x.k) + squares) * static_cast<double>(m) *
                       static_cast<double>(x.items);
-    operation.bytes =
-        static_cast<double>(a.span_bytes() + b.span_bytes() + x.d.span_bytes() +
-                            (has_c ? x.c.span_bytes() : 0) + (x.squares ? x.squares.span_bytes() : 0));
+    operation.bytes = element_bytes(a, b, x.c, x.d, x.squares);
     operation.guarded = options.guarded;
     graph.add(std::move(operation));
 }
@@ -255,7 +194,7 @@ Tensor piece(const Tensor& x, bool along_columns, std::uint64_t first, std::uint
 void add_combine(Graph& graph, const Tensor& partial, std::uint64_t pieces, const Tensor& c, const Tensor& d,
                  const GemmOptions& options) {
     const std::uint64_t m = d.rows(), n = d.cols(), items = d.batch();
-    const Active active{options.active};
+    const ActiveItems active{options.active};
     const bool has_c = options.beta != 0.0f;
     constexpr std::uint64_t kPairsPerThread = 4;
     const std::uint32_t threads = graph.device().capabilities().cpu ? 8 : 128;
@@ -286,8 +225,7 @@ void add_combine(Graph& graph, const Tensor& partial, std::uint64_t pieces, cons
                            {gpu::SPEC_DTYPE_D, dtype_code(d)}};
     operation.reason = pieces == 0 ? "nothing to multiply" : "sums the pieces of k in a fixed order";
     operation.flops = static_cast<double>(pieces * items * m * n);
-    operation.bytes =
-        static_cast<double>(partial.span_bytes() + d.span_bytes() + (has_c ? c.span_bytes() : 0));
+    operation.bytes = element_bytes(partial, d) + (has_c ? element_bytes(c) : 0);
     operation.guarded = options.guarded;
     graph.add(std::move(operation));
 }
@@ -475,38 +413,6 @@ void gemm(Graph& graph, const Tensor& a, const Tensor& b, const Tensor& c, const
 void gemm(Graph& graph, const GemmChoice& choice, const Tensor& a, const Tensor& b, const Tensor& d,
           const GemmOptions& options, const PackedParts& packed) {
     add_gemm("gemm", graph, a, b, {}, d, options, &choice, {packed});
-}
-
-Tensor Panels::part(std::uint64_t first, std::uint64_t count) const {
-    const std::uint64_t step = tensor.cols() / steps;
-    Tensor view = tensor;
-    view.byte_offset += first / gpu::PANEL_STEP * step * sizeof(float);
-    view.shape = Shape{tensor.rows(), ceil_div(count, gpu::PANEL_STEP) * step};
-    view.row_stride = tensor.stride();
-    return view;
-}
-
-Panels pack(Graph& graph, const GemmChoice& choice, GemmSide side, const Tensor& x, Transpose transpose,
-            bool guarded) {
-    // Longer ones are multiplied in pieces.
-    const bool along_rows = (transpose == Transpose::yes) != (side == GemmSide::b);  // k is
-    const std::uint64_t k = along_rows ? x.rows() : x.cols(), lines = along_rows ? x.cols() : x.rows();
-    if (!choice.kernel->packed || k > kMaxPiece) return {};
-    const std::uint32_t stride = narrow(x.stride());
-    const std::uint32_t width = panel_width(graph.device().capabilities(), side);
-    return {add_panels(graph,
-                       {x,
-                        lines,
-                        k,
-                        1,
-                        along_rows ? 1 : stride,
-                        along_rows ? stride : 1,
-                        0,
-                        width,
-                        side == GemmSide::b,
-                        {}},
-                       guarded),
-            ceil_div(k, gpu::PANEL_STEP)};
 }
 
 void syrk(Graph& graph, const Tensor& a, const Tensor& c, const Tensor& d, const GemmOptions& options) {

@@ -70,21 +70,6 @@ GemmChoice choose_gemm(const Capabilities& device, const GemmShape& shape, std::
 void check_squares(std::string_view who, const Graph& graph, const char* name, const Tensor& squares,
                    std::uint64_t count, std::initializer_list<NamedTensor> others);
 
-// A whole operand in the panels of a packed kernel, for products that take a part of its k each.
-struct Panels {
-    Tensor tensor;            // a panel in each row; empty: none
-    std::uint64_t steps = 0;  // of a panel
-
-    explicit operator bool() const { return static_cast<bool>(tensor); }
-    // Those of k in [first, first + count). `first` is a multiple of gpu::PANEL_STEP, and so is the end, or
-    // it is the operand's.
-    Tensor part(std::uint64_t first, std::uint64_t count) const;
-};
-enum class GemmSide { a, b };
-// Panels of op(A) or op(B), one matrix; none where the kernel has no use for them.
-Panels pack(Graph& graph, const GemmChoice& choice, GemmSide side, const Tensor& x, Transpose transpose,
-            bool guarded);
-
 // gemm() without C, with a kernel that was chosen for something larger. Panels::part() of A or B, where
 // given, are used in place of A and B, which are one matrix then.
 struct PackedParts {

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstddef>
 
+#include "graph/element_bytes.hpp"
 #include "heron/linalg/product.hpp"
 #include "heron/linalg/reduce.hpp"
 #include "heron/linalg/spd.hpp"
@@ -64,7 +65,7 @@ Tensor polar_factor(Graph& graph, const Tensor& x, bool guarded) {
                                              items * job.chunks);
         operation.constants = {{gpu::SPEC_THREADS, graph.device().capabilities().cpu ? 8u : 128u}};
         operation.reason = "1024 elements a workgroup";
-        operation.bytes = static_cast<double>(from.span_bytes() + to.span_bytes());
+        operation.bytes = element_bytes(from, to);
         operation.guarded = guarded;
         graph.add(std::move(operation));
     };

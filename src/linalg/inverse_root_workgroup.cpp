@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "graph/element_bytes.hpp"
 #include "linalg/blocks.hpp"
 #include "linalg/inverse_root.hpp"
 
@@ -87,7 +88,7 @@ void add_root_workgroup(Graph& graph, const Tensor& a, const Tensor& x, const In
     const double n = static_cast<double>(a.rows());
     operation.flops =
         n * n * n * (1 + root_products_of_power(options.p)) * job.iterations * static_cast<double>(a.batch());
-    operation.bytes = static_cast<double>(a.span_bytes() + x.span_bytes());
+    operation.bytes = element_bytes(a, x);
     operation.guarded = options.guarded;
     graph.add(std::move(operation));
 }

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstddef>
 
+#include "graph/element_bytes.hpp"
 #include "heron/linalg.hpp"
 #include "heron/spirv/jacobi_cpu.hpp"
 #include "heron/spirv/jacobi_gram.hpp"
@@ -113,7 +114,7 @@ Operation prepare_operation(const Capabilities& device, const Tensor& y, std::ui
     job.chunks = narrow(chunks);
     operands.push_back({offsetof(gpu::JacobiPrepareJob, y), y, Access::write});
     double bytes = 0;
-    for (const Operand& operand : operands) bytes += real(operand.tensor.span_bytes());
+    for (const Operand& operand : operands) bytes += element_bytes(operand.tensor);
     Operation operation = make_operation(kPrepare, job, std::move(operands), y.batch() * chunks);
     operation.constants = {{gpu::SPEC_THREADS, device.cpu ? 8u : 128u},
                            {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(dtype)},
@@ -262,7 +263,7 @@ void Jacobi::add_rotate(const Tensor& x, const Tensor& y, const Tensor& j, const
                                {gpu::SPEC_POOL, rows * pairs.order / 4}};
     operation.reason = "some rows of a pair of blocks for each workgroup";
     operation.flops = 2.0 * real(items_ * x.rows() * x.cols()) * pairs.order;
-    operation.bytes = real(x.span_bytes() + y.span_bytes() + j.span_bytes());
+    operation.bytes = element_bytes(x, y, j);
     operation.guarded = guarded_;
     graph_.add(std::move(operation));
 }
@@ -280,7 +281,7 @@ void Jacobi::add_gram(const Tensor& x, const Tensor& g, const Pairs& pairs) cons
     operation.constants = {{gpu::SPEC_THREADS, threads}};
     operation.reason = "a 4 x 4 tile for each invocation";
     operation.flops = real(items_ * x.rows() * x.cols()) * (pairs.order + 4);
-    operation.bytes = real(x.span_bytes() + g.span_bytes());
+    operation.bytes = element_bytes(x, g);
     operation.guarded = guarded_;
     graph_.add(std::move(operation));
 }
@@ -297,7 +298,7 @@ void Jacobi::add_settle(double tolerance, double limit) const {
                        items_);
     operation.constants = {{gpu::SPEC_THREADS, graph_.device().capabilities().cpu ? 8u : 64u}};
     operation.reason = "one workgroup for each matrix";
-    operation.bytes = real(partials_.span_bytes());
+    operation.bytes = element_bytes(partials_);
     operation.guarded = guarded_;
     graph_.add(std::move(operation));
 }
@@ -392,7 +393,7 @@ Tensor Jacobi::column_products(const Tensor& x, const Tensor& y, std::uint64_t c
     operation.constants = {{gpu::SPEC_THREADS, threads}};
     operation.reason = "one invocation for each column";
     operation.flops = 2.0 * real(items * x.rows() * cols);
-    operation.bytes = real(x.span_bytes() + y.span_bytes());
+    operation.bytes = element_bytes(x, y);
     operation.guarded = guarded_;
     graph_.add(std::move(operation));
     return d;
@@ -412,7 +413,7 @@ Tensor Jacobi::quotients(const Tensor& x, const Tensor& v) const {
     operation.constants = {{gpu::SPEC_THREADS, threads}};
     operation.reason = "one workgroup for each column";
     operation.flops = 27.0 * real(items_ * n * n * n);
-    operation.bytes = real(x.span_bytes() + v.span_bytes());
+    operation.bytes = element_bytes(x, v);
     operation.guarded = guarded_;
     graph_.add(std::move(operation));
     return d;
@@ -437,7 +438,7 @@ void Jacobi::order(const Tensor& d, bool squared, const Tensor& values, const Te
     operation.constants = {{gpu::SPEC_THREADS, threads}};
     operation.reason = "one invocation for each value";
     operation.flops = real(items_ * d.cols() * d.cols());
-    operation.bytes = real(d.span_bytes() * 4);
+    operation.bytes = 4 * element_bytes(d);
     operation.guarded = guarded_;
     graph_.add(std::move(operation));
 }
@@ -463,7 +464,7 @@ void Jacobi::gather(const Tensor& x, const Tensor& y, std::uint32_t flags) const
                                          items_ * job.chunks);
     operation.constants = {{gpu::SPEC_THREADS, graph_.device().capabilities().cpu ? 8u : 128u}};
     operation.reason = "1024 elements a workgroup";
-    operation.bytes = real(x.span_bytes() + y.span_bytes());
+    operation.bytes = element_bytes(x, y);
     operation.guarded = guarded_;
     graph_.add(std::move(operation));
 }

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "graph/element_bytes.hpp"
 #include "graph/graph.hpp"
 #include "heron/linalg/product.hpp"
 #include "heron/spirv/ldlt.hpp"
@@ -151,7 +152,7 @@ private:
                             {offsetof(gpu::LdltStartJob, permutation), factor_.permutation, Access::write},
                             {offsetof(gpu::LdltStartJob, state), state_, Access::read_write}},
                            items_ * side * (side + 1) / 2);
-        operation.bytes = static_cast<double>(a_.span_bytes() + factor_.l.span_bytes()) / 2;
+        operation.bytes = element_bytes(a_, factor_.l) / 2;
         add_operation(std::move(operation),
                       {{gpu::SPEC_THREADS, cpu_ ? 8u : 128u}, {gpu::SPEC_DTYPE_A, dtype_code(a_)}},
                       "the only one");
@@ -213,7 +214,7 @@ private:
         if (options_.status)
             operands.push_back({offsetof(gpu::LdltFinishJob, status), options_.status, Access::write});
         Operation operation = make_operation(kFinish, job, std::move(operands), items_ * job.groups);
-        operation.bytes = static_cast<double>(factor_.l.span_bytes()) / 2;
+        operation.bytes = element_bytes(factor_.l) / 2;
         add_operation(std::move(operation),
                       {{gpu::SPEC_THREADS, cpu_ ? 8u : 128u}, {gpu::SPEC_PER_THREAD, rows_per_group}},
                       "the only one");
@@ -256,7 +257,7 @@ void add_rows(Graph& graph, std::uint32_t kind, const LdltFactor& factor, const 
                            {gpu::SPEC_LDLT_STEP, kind},
                            {gpu::SPEC_DTYPE_B, dtype_code(b ? b : x)}};
     operation.reason = "the only one";
-    operation.bytes = static_cast<double>((b ? b.span_bytes() : 0) + x.span_bytes());
+    operation.bytes = element_bytes(b, x);
     operation.guarded = guarded;
     graph.add(std::move(operation));
 }

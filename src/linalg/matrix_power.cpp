@@ -7,6 +7,7 @@
 #include <string>
 
 #include "core/enumerator.hpp"
+#include "graph/element_bytes.hpp"
 #include "heron/linalg.hpp"
 #include "linalg/checks.hpp"
 #include "linalg/convert.hpp"
@@ -95,7 +96,7 @@ void spectrum_power(Graph& graph, const Tensor& values, const Tensor& vectors, c
     operation.constants = {{gpu::SPEC_THREADS, threads}};
     operation.reason = "64 rows of a column for each invocation";
     operation.flops = static_cast<double>(items * n * n);
-    operation.bytes = static_cast<double>(vectors.span_bytes() + w.span_bytes());
+    operation.bytes = element_bytes(vectors, w);
     operation.guarded = options.guarded;
     graph.add(std::move(operation));
     gemm(graph, w, vectors, Tensor{}, result,

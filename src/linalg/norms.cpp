@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <string>
 
+#include "graph/element_bytes.hpp"
 #include "heron/spirv/line_norms.hpp"
 #include "heron/spirv/scale_lines.hpp"
 #include "linalg/checks.hpp"
@@ -83,7 +84,7 @@ void add_norms(Graph& graph, Axis axis, const Tensor& x, const Tensor& result, N
         operation.reason = last ? "lines fit a workgroup" : "512 elements a lane, partial results";
         operation.flops =
             (power.maxima ? 6.0 : 2.0) * static_cast<double>(length) * static_cast<double>(lines * items);
-        operation.bytes = static_cast<double>(from.span_bytes() + to.span_bytes());
+        operation.bytes = element_bytes(from, to);
         operation.guarded = guarded;
         graph.add(std::move(operation));
         from = to;
@@ -170,7 +171,7 @@ void add_scale(Graph& graph, Axis axis, const Tensor& x, const Tensor& factors, 
                            {gpu::SPEC_PER_THREAD, per_thread}};
     operation.reason = "the only one";
     operation.flops = static_cast<double>(x.shape.count());
-    operation.bytes = static_cast<double>(x.span_bytes() + out.span_bytes() + factors.span_bytes());
+    operation.bytes = element_bytes(x, out, factors);
     operation.guarded = guarded;
     graph.add(std::move(operation));
 }

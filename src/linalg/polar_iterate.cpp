@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "graph/element_bytes.hpp"
 #include "heron/spirv/polar_identity.hpp"
 #include "linalg/integers.hpp"
 #include "linalg/polar.hpp"
@@ -120,7 +121,7 @@ void add_identity(Graph& graph, const Tensor& z, const Tensor& q, double a, bool
     operation.constants = {{gpu::SPEC_THREADS, kThreads},
                            {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(z.dtype)}};
     operation.reason = "the only implementation";
-    operation.bytes = static_cast<double>(z.span_bytes() + q.span_bytes());
+    operation.bytes = element_bytes(z, q);
     operation.guarded = guarded;
     graph.add(std::move(operation));
 }

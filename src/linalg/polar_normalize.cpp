@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "graph/element_bytes.hpp"
 #include "heron/spirv/polar_norm.hpp"
 #include "heron/spirv/polar_normalize.hpp"
 #include "linalg/integers.hpp"
@@ -46,7 +47,7 @@ Tensor add_polar_norm(Graph& graph, const Tensor& a, const PolarOptions& options
                            {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(a.dtype)}};
     operation.reason = "the only implementation";
     operation.flops = 2.0 * static_cast<double>(a.shape.count());
-    operation.bytes = static_cast<double>(a.span_bytes());
+    operation.bytes = element_bytes(a);
     operation.guarded = options.guarded;
     graph.add(std::move(operation));
     return partials;
@@ -80,7 +81,7 @@ void add_polar_normalize(Graph& graph, const Tensor& a, const Tensor& partials, 
                            {gpu::SPEC_DTYPE_D, static_cast<std::uint32_t>(x.dtype)}};
     operation.reason = "the only implementation";
     operation.flops = 2.0 * static_cast<double>(a.shape.count());
-    operation.bytes = static_cast<double>(a.span_bytes() + x.span_bytes());
+    operation.bytes = element_bytes(a, x);
     operation.guarded = options.guarded;
     graph.add(std::move(operation));
 }

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "graph/element_bytes.hpp"
 #include "heron/spirv/polar_workgroup.hpp"
 #include "linalg/integers.hpp"
 #include "linalg/polar.hpp"
@@ -79,8 +80,7 @@ void add_workgroup(Graph& graph, const Tensor& x, const Tensor& result, std::uin
         flops += 2.0 * static_cast<double>(k) * static_cast<double>(K);
     }
     operation.flops = flops * static_cast<double>(x.batch());
-    operation.bytes = static_cast<double>(x.span_bytes() + result.span_bytes() +
-                                          (row_squares ? row_squares.span_bytes() : 0));
+    operation.bytes = element_bytes(x, result, row_squares);
     operation.guarded = options.guarded;
     graph.add(std::move(operation));
 }

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <string>
 
+#include "graph/element_bytes.hpp"
 #include "heron/linalg.hpp"
 #include "linalg/checks.hpp"
 #include "linalg/convert.hpp"
@@ -37,7 +38,7 @@ void add_step(Graph& graph, std::uint32_t how, const Tensor& v, const Tensor& w,
                            {gpu::SPEC_POWER, how}};
     operation.reason = "one workgroup for each vector";
     operation.flops = 4.0 * static_cast<double>(v.shape.count());
-    operation.bytes = 2.0 * static_cast<double>(v.span_bytes());
+    operation.bytes = 2.0 * element_bytes(v);
     operation.guarded = options.guarded;
     graph.add(std::move(operation));
 }

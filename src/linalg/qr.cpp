@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <string>
 
+#include "graph/element_bytes.hpp"
 #include "graph/graph.hpp"
 #include "heron/linalg/cholesky.hpp"
 #include "heron/spirv/qr_finish.hpp"
@@ -253,7 +254,7 @@ private:
         }
         if (exponent) operands.push_back({offsetof(gpu::QrStartJob, exponent), exponent, Access::read});
         Operation operation = make_operation(kStart, job, std::move(operands), items_ * job.groups);
-        operation.bytes = static_cast<double>(a_.span_bytes() + w.span_bytes()) * (identity ? 1.5 : 1.0);
+        operation.bytes = element_bytes(a_, w) * (identity ? 1.5 : 1.0);
         add_operation(std::move(operation),
                       {{gpu::SPEC_THREADS, row_threads()},
                        {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(a_.dtype)},
@@ -293,7 +294,7 @@ private:
                                       {offsetof(gpu::QrFinishJob, status), status, Access::read}};
         if (exponent) operands.push_back({offsetof(gpu::QrFinishJob, exponent), exponent, Access::read});
         Operation operation = make_operation(kFinish, job, std::move(operands), items_ * job.groups);
-        operation.bytes = static_cast<double>(2 * q_.span_bytes() + 2 * r_.span_bytes());
+        operation.bytes = 2 * element_bytes(q_, r_);
         add_operation(std::move(operation),
                       {{gpu::SPEC_THREADS, row_threads()}, {gpu::SPEC_PER_THREAD, rows_per_group()}},
                       "the only one");

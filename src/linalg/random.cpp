@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <string>
 
+#include "graph/element_bytes.hpp"
 #include "graph/graph.hpp"
 #include "heron/spirv/random.hpp"
 #include "linalg/checks.hpp"
@@ -90,7 +91,7 @@ void fill_random(Graph& graph, const Tensor& to, const RandomOptions& options) {
                            {gpu::SPEC_PER_THREAD, per_thread}};
     operation.reason = "the only one";
     operation.flops = 40.0 * static_cast<double>(count);
-    operation.bytes = static_cast<double>(to.span_bytes());
+    operation.bytes = element_bytes(to);
     operation.guarded = options.guarded;
     graph.add(std::move(operation));
 }

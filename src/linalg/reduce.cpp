@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 
+#include "graph/element_bytes.hpp"
 #include "heron/linalg.hpp"
 #include "heron/spirv/reduce.hpp"
 #include "linalg/checks.hpp"
@@ -58,7 +59,7 @@ void add_passes(Graph& graph, const Reduction& reduction, Tensor from, std::uint
         operation.reason =
             last ? "one workgroup for each matrix" : "4096 elements a workgroup, partial results";
         operation.flops = static_cast<double>(count) * static_cast<double>(items);
-        operation.bytes = static_cast<double>(from.span_bytes() + to.span_bytes());
+        operation.bytes = element_bytes(from, to);
         operation.guarded = reduction.guarded;
         graph.add(std::move(operation));
         from = to;

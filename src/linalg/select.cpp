@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <string>
 
+#include "graph/element_bytes.hpp"
 #include "heron/spirv/gather.hpp"
 #include "heron/spirv/merge_runs.hpp"
 #include "heron/spirv/sort_runs.hpp"
@@ -71,7 +72,7 @@ void select(std::string_view who, Graph& graph, const Tensor& x, const Tensor& i
     const auto add = [&](Operation operation, const Tensor& to, std::size_t values_field) {
         if (last && values) operation.operands.push_back({narrow(values_field), values, Access::write});
         operation.constants.insert(operation.constants.end(), dtypes.begin(), dtypes.end());
-        operation.bytes += static_cast<double>(to.span_bytes());
+        operation.bytes += element_bytes(to);
         operation.guarded = guarded;
         graph.add(std::move(operation));
     };
@@ -96,7 +97,7 @@ void select(std::string_view who, Graph& graph, const Tensor& x, const Tensor& i
         operation.reason = "sorted runs in shared memory";
         const double stages = static_cast<double>(std::bit_width(run));
         operation.flops = static_cast<double>(rows * cols) * stages * stages / 2;
-        operation.bytes = static_cast<double>(x.span_bytes());
+        operation.bytes = element_bytes(x);
         add(std::move(operation), to, offsetof(gpu::SortRunsJob, values));
         if (last) return;
 
@@ -125,7 +126,7 @@ void select(std::string_view who, Graph& graph, const Tensor& x, const Tensor& i
             operation.constants = {{gpu::SPEC_THREADS, threads}, {gpu::SPEC_PER_THREAD, per_thread}};
             operation.reason = "runs merged two and two";
             operation.flops = 4.0 * static_cast<double>(rows * runs * result);
-            operation.bytes = static_cast<double>(from.span_bytes());
+            operation.bytes = element_bytes(from);
             add(std::move(operation), merged, offsetof(gpu::MergeRunsJob, values));
             from = merged;
         }
@@ -180,7 +181,7 @@ void gather(std::string_view who, Graph& graph, bool columns, const Tensor& x, c
                            {gpu::SPEC_PER_THREAD, per_thread}};
     operation.reason = "the only one";
     operation.flops = static_cast<double>(out.shape.count());
-    operation.bytes = 2 * static_cast<double>(out.span_bytes()) + static_cast<double>(indices.span_bytes());
+    operation.bytes = 2 * element_bytes(out) + element_bytes(indices);
     operation.guarded = guarded;
     graph.add(std::move(operation));
 }

@@ -9,7 +9,7 @@
 #include "linalg/blocks.hpp"
 #include "linalg/checks.hpp"
 #include "linalg/convert.hpp"
-#include "linalg/gemm.hpp"
+#include "linalg/gemm_panels.hpp"
 #include "linalg/integers.hpp"
 
 namespace heron {

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "graph/element_bytes.hpp"
 #include "heron/linalg/product.hpp"
 #include "heron/spirv/column_sums.hpp"
 #include "heron/spirv/reflectors.hpp"
@@ -262,7 +263,7 @@ Tensor Tridiagonal::split(std::uint64_t leaf) const {
                                           {offsetof(Job, off_diagonal), off_diagonal_, Access::read},
                                           {offsetof(Job, parts), parts, Access::write}},
                                          items_ * job.chunks);
-    operation.bytes = real(parts.span_bytes());
+    operation.bytes = element_bytes(parts);
     add(std::move(operation), {{gpu::SPEC_THREADS, cpu_ ? 8u : 128u}}, "1024 elements a workgroup");
     return parts;
 }

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <string>
 
+#include "graph/element_bytes.hpp"
 #include "graph/graph.hpp"
 #include "heron/spirv/cholesky_apply.hpp"
 #include "heron/spirv/cholesky_rotations.hpp"
@@ -115,7 +116,7 @@ void add_cholesky(std::string_view who, Graph& graph, Change change, const Tenso
                            {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(vector.dtype)}};
     operation.reason = "one workgroup for each matrix";
     operation.flops = half;
-    operation.bytes = static_cast<double>(l.span_bytes()) / 2 + static_cast<double>(scratch.span_bytes());
+    operation.bytes = element_bytes(l) / 2 + element_bytes(scratch);
     operation.guarded = guarded;
     graph.add(std::move(operation));
 
@@ -125,7 +126,7 @@ void add_cholesky(std::string_view who, Graph& graph, Change change, const Tenso
     operation.constants = {{gpu::SPEC_THREADS, rows}};
     operation.reason = "one invocation for each row";
     operation.flops = half;
-    operation.bytes = static_cast<double>(l.span_bytes() + scratch.span_bytes());
+    operation.bytes = element_bytes(l, scratch);
     operation.guarded = guarded;
     graph.add(std::move(operation));
 }
@@ -179,10 +180,9 @@ void sherman_morrison(Graph& graph, const Tensor& p, const Tensor& u, const Tens
                                {gpu::SPEC_PER_THREAD, per_thread}};
         operation.reason = reason;
         operation.flops = flops * static_cast<double>(items);
-        operation.bytes =
-            operation_code == gpu::RANK_ONE_FACTOR
-                ? static_cast<double>(y.span_bytes() + u.span_bytes())
-                : static_cast<double>(p.span_bytes()) * (operation_code == gpu::RANK_ONE_UPDATE ? 2 : 1);
+        operation.bytes = operation_code == gpu::RANK_ONE_FACTOR
+                              ? element_bytes(y, u)
+                              : element_bytes(p) * (operation_code == gpu::RANK_ONE_UPDATE ? 2 : 1);
         operation.guarded = options.guarded;
         graph.add(std::move(operation));
     };

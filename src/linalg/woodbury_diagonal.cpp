@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "graph/element_bytes.hpp"
 #include "graph/graph.hpp"
 #include "heron/linalg/cholesky.hpp"
 #include "heron/linalg/product.hpp"
@@ -106,8 +107,7 @@ ScaledSystem scale(Graph& graph, const DiagonalSystem& system) {
                   {{gpu::SPEC_THREADS, kScaleThreads},
                    {gpu::SPEC_DTYPE_A, dtype_code(u)},
                    {gpu::SPEC_DTYPE_B, dtype_code(b)}},
-                  static_cast<double>(items * d * (s + 2)),
-                  static_cast<double>(u.span_bytes() + result.window.rows.span_bytes()),
+                  static_cast<double>(items * d * (s + 2)), element_bytes(u, result.window.rows),
                   system.options.guarded, "the only one");
     return result;
 }

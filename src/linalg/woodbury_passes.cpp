@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "graph/element_bytes.hpp"
 #include "heron/spirv/woodbury_combine.hpp"
 #include "heron/spirv/woodbury_dots.hpp"
 #include "heron/spirv/woodbury_exponents.hpp"
@@ -66,8 +67,7 @@ void WoodburyPasses::add(Operation operation, std::vector<SpecConstant> constant
 }
 
 WoodburyPasses::Cost WoodburyPasses::over_rows(double passes, double flops) const {
-    return {passes * static_cast<double>(window_.rows.span_bytes()),
-            flops * static_cast<double>(window_.rows.shape.count())};
+    return {passes * element_bytes(window_.rows), flops * static_cast<double>(window_.rows.shape.count())};
 }
 
 WoodburyPasses::Cost WoodburyPasses::over_words(std::uint64_t words, std::uint64_t flops) const {

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "graph/element_bytes.hpp"
 #include "heron/linalg/product.hpp"
 #include "heron/linalg/spd.hpp"
 #include "heron/newton.hpp"
@@ -133,8 +134,7 @@ Tensor add_rows(Graph& graph, const GaussNewtonSystem& system, const Sizes& size
                   {{gpu::SPEC_THREADS, threads},
                    {gpu::SPEC_DTYPE_A, dtype_code(system.jacobian)},
                    {gpu::SPEC_PER_THREAD, per_thread}},
-                  5.0 * static_cast<double>(v.shape.count()),
-                  static_cast<double>(system.jacobian.span_bytes() + v.span_bytes()), guarded,
+                  5.0 * static_cast<double>(v.shape.count()), element_bytes(system.jacobian, v), guarded,
                   "the rows of a sample by each other, columns apart");
     return v;
 }

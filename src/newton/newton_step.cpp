@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/number_text.hpp"
+#include "graph/element_bytes.hpp"
 #include "heron/linalg/product.hpp"
 #include "heron/linalg/reduce.hpp"
 #include "heron/linalg/spd.hpp"
@@ -162,8 +163,7 @@ void newton_update(Graph& graph, const Tensor& weights, const Tensor& direction,
                    {gpu::SPEC_DTYPE_A, dtype_code(weights)},
                    {gpu::SPEC_DTYPE_D, dtype_code(result)}},
                   (options.momentum > 0 ? 4 : 2) * elements,
-                  static_cast<double>(weights.span_bytes() + result.span_bytes()) +
-                      (options.momentum > 0 ? 12 : 4) * elements,
+                  element_bytes(weights, result) + (options.momentum > 0 ? 12 : 4) * elements,
                   options.guarded, "the only one");
 }
 

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "graph/element_bytes.hpp"
 #include "graph/graph.hpp"
 #include "heron/spirv/layer_gradient.hpp"
 #include "heron/spirv/layer_mean.hpp"
@@ -250,7 +251,7 @@ Tensor layer_rows(Graph& graph, const LayerSource& source, const LayerShape& sha
                            {gpu::SPEC_ROWS, source.patches ? gpu::FACTOR_PATCHES : gpu::FACTOR_MATRIX}};
     operation.reason = "the only one";
     operation.flops = static_cast<double>(elements) * static_cast<double>(source.positions);
-    operation.bytes = static_cast<double>(source.tensor.span_bytes() + to.span_bytes());
+    operation.bytes = element_bytes(source.tensor, to);
     graph.add(std::move(operation));
     return to;
 }

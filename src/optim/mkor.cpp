@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "curvature/structured_factor.hpp"
+#include "graph/element_bytes.hpp"
 #include "graph/section_entry.hpp"
 #include "heron/linalg/product.hpp"
 #include "heron/spirv/mkor_adam.hpp"
@@ -257,7 +258,7 @@ private:
                                 accumulates ? layer_loss_scale(step_) : layer_unscale(step_), Access::read});
         add(graph_, make_operation(kMean, job, std::move(operands), tiles * pieces),
             {{gpu::SPEC_THREADS, threads}, dtype_of(rows)}, static_cast<double>(count * columns),
-            static_cast<double>(rows.span_bytes() + partials.span_bytes()));
+            element_bytes(rows, partials));
         if (pieces > 1) sum_pieces(graph_, partials, v, weight);
         return accumulates ? layer_mean(step_, item_, name_in_group(name, group).c_str(), v, false) : v;
     }
