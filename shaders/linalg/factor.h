@@ -79,6 +79,10 @@ const uint FACTOR_BIAS = 1;
 const uint FACTOR_HAS_OLD = 2; // decay != 0
 const uint FACTOR_PARTIAL = 4; // leaves partial sums
 
+// So many rows are added up at a time, then those sums: products of one sign lose up to half a unit of rounding for each
+// row in a plain sum.
+const uint FACTOR_SUM_ROWS = 64;
+
 // SPEC_ROWS.
 const uint FACTOR_MATRIX = 0;
 const uint FACTOR_PATCHES = 1;

@@ -71,20 +71,27 @@ void main() {
     [[unroll]] for (uint s = 0; s < COLS; ++s)
         b_one[s] = col0 + s >= features ? 1.0 : 0.0;
 
-    float acc[ROWS][COLS];
+    // Totals are in memory, each invocation's its own. (That the rest can be a loop, too: unrolled, it would be thousands
+    // of instructions.)
     [[unroll]] for (uint r = 0; r < ROWS; ++r)
         [[unroll]] for (uint s = 0; s < COLS; ++s)
-            acc[r][s] = 0.0;
+            results[(r * COLS + s) * LANES + lane] = 0.0;
 
     bool one_subgroup = gl_NumSubgroups == 1;
-    if (one_subgroup) {
-        for (uint k0 = k_begin; k0 < k_end; k0 += LANES) {
+    uint end = one_subgroup ? k_end : k_begin;
+    for (uint piece = k_begin; piece < end; piece += FACTOR_SUM_ROWS) {
+        float acc[ROWS][COLS];
+        [[unroll]] for (uint r = 0; r < ROWS; ++r)
+            [[unroll]] for (uint s = 0; s < COLS; ++s)
+                acc[r][s] = 0.0;
+        uint piece_end = min(piece + FACTOR_SUM_ROWS, k_end);
+        for (uint k0 = piece; k0 < piece_end; k0 += LANES) {
             // lavapipe runs a loop once more than needed, with nobody active.
             uvec3 own = row_place(rows, row_position(rows, first + min(k0 + lane, k_end - 1)));
             float a_own[ROWS];
             [[unroll]] for (uint r = 0; r < ROWS; ++r)
                 a_own[r] = a_one[r] + element(from, begin, own, a_place[r], rows, a_one[r] == 0.0);
-            uint steps = min(k_end - k0, LANES);
+            uint steps = min(piece_end - k0, LANES);
             for (uint u = 0; u < steps; ++u) {
                 uvec3 row = subgroupShuffle(own, min(u, LANES - 1));
                 float b_now[COLS];
@@ -97,13 +104,10 @@ void main() {
                 }
             }
         }
+        [[unroll]] for (uint r = 0; r < ROWS; ++r)
+            [[unroll]] for (uint s = 0; s < COLS; ++s)
+                results[(r * COLS + s) * LANES + lane] += acc[r][s];
     }
-
-    // Through memory, each invocation what it wrote itself, so that the rest can be a loop: unrolled, it would be
-    // thousands of instructions.
-    [[unroll]] for (uint r = 0; r < ROWS; ++r)
-        [[unroll]] for (uint s = 0; s < COLS; ++s)
-            results[(r * COLS + s) * LANES + lane] = acc[r][s];
 
     float decay = p.jobs.job[j].decay;
     float weight = p.jobs.job[j].weight;
@@ -121,11 +125,15 @@ void main() {
                 uvec3 a = column_place(rows, row);
                 uvec3 b = column_place(rows, min(col, n - 1));
                 value = 0.0;
-                for (uint k = k_begin; k < k_end; ++k) {
-                    uvec3 place = row_place(rows, row_position(rows, first + min(k, k_end - 1)));
-                    float x = row < features ? element(from, begin, place, a, rows, true) : 1.0;
-                    float y = col < features ? element(from, begin, place, b, rows, true) : 1.0;
-                    value += x * y;
+                for (uint piece = k_begin; piece < k_end; piece += FACTOR_SUM_ROWS) {
+                    float sum = 0.0;
+                    for (uint k = piece; k < min(piece + FACTOR_SUM_ROWS, k_end); ++k) {
+                        uvec3 place = row_place(rows, row_position(rows, first + min(k, k_end - 1)));
+                        float x = row < features ? element(from, begin, place, a, rows, true) : 1.0;
+                        float y = col < features ? element(from, begin, place, b, rows, true) : 1.0;
+                        sum += x * y;
+                    }
+                    value += sum;
                 }
             }
             if (col >= n || col < row)

@@ -204,10 +204,10 @@ void main() {
                     value[q] += beta * load(c, c_item + row * c_row + col + q, DTYPE_C);
             }
             store_four(d, d_item + row * d_row + col, value, keep, pairs);
-            pool[part + e] = floatBitsToUint(value);
+            pool[part + e] = floatBitsToUint(mix(vec4(0.0), value, keep)); // outside of D an infinity may have made NaNs
         }
         exchange();
-        if ((FLAGS & PRODUCT_SQUARES) != 0) { // what lies outside of D is zero here
+        if ((FLAGS & PRODUCT_SQUARES) != 0) {
             F32 squares = p.jobs.job[j].squares;
             uint parts = (n + BLOCKS * N - 1) / (BLOCKS * N);
             for (uint r = lane; r < M; r += SUBGROUP) {

@@ -119,7 +119,11 @@ FactorSource patch_source(const Tensor& images, const ConvPatches& x) {
     const std::uint64_t out_width =
         positions_along("width", width, x.kernel[1], x.stride[1], x.padding[1], x.dilation[1]);
     source.count = images.shape[0] * out_height * out_width;
-    source.rows.features = narrow(channels / x.groups * x.kernel[0] * x.kernel[1]);
+    const std::uint64_t area = std::uint64_t{x.kernel[0]} * x.kernel[1], depth = channels / x.groups;
+    if (depth != 0 && area > kMaxIndex / depth)
+        refuse(kWho, "a kernel of " + std::to_string(x.kernel[0]) + " x " + std::to_string(x.kernel[1]) +
+                         " and " + std::to_string(depth) + " channels make more than 2^32 features");
+    source.rows.features = narrow(depth * area);
     source.rows.row_stride = narrow(channels * height * width);
     source.rows.item_stride = narrow(channels / x.groups * height * width);
     source.rows.height = narrow(height);

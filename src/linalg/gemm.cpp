@@ -37,12 +37,6 @@ bool fours_along_k(const Graph& graph, const Tensor& x, std::uint32_t k_stride, 
            x.byte_offset % 16 == 0 && (line_stride | item) % 8 == 0;
 }
 
-// What gemm() itself does not ask for.
-struct ProductDetails {
-    PackedParts packed = {};
-    bool upper = false;  // of a symmetric result what is below the diagonal is not wanted
-};
-
 // One job: `items` products of op(A) and op(B) with k columns and rows, whose operands lie a_item and b_item
 // elements apart.
 struct Product {
@@ -51,7 +45,7 @@ struct Product {
     std::uint32_t a_item, b_item;
     ActiveItems active;
     Tensor squares;  // optional: GemmJob::squares
-    ProductDetails details = {};
+    GemmDetails details = {};
 };
 
 void add_product(Graph& graph, const GemmChoice& choice, const Product& x, const GemmOptions& options) {
@@ -111,9 +105,9 @@ void add_product(Graph& graph, const GemmChoice& choice, const Product& x, const
             item = item == 0 ? 0 : narrow(ceil_div(lines.count, width) * steps);
             return packed ? packed : add_panels(graph, lines, options.guarded);
         };
-        a = panels({x.a, GemmSide::a, m, x.k, job.a_row, job.a_col}, x.details.packed.a, job.a_row, job.a_col,
+        a = panels({x.a, GemmSide::a, m, x.k, job.a_row, job.a_col}, x.details.packed_a, job.a_row, job.a_col,
                    job.a_batch);
-        b = panels({x.b, GemmSide::b, n, x.k, job.b_col, job.b_row}, x.details.packed.b, job.b_row, job.b_col,
+        b = panels({x.b, GemmSide::b, n, x.k, job.b_col, job.b_row}, x.details.packed_b, job.b_row, job.b_col,
                    job.b_batch);
         job.k = narrow(steps * gpu::PANEL_STEP);
     }
@@ -232,40 +226,42 @@ void add_combine(Graph& graph, const Tensor& partial, std::uint64_t pieces, cons
 
 void add_split_product(Graph& graph, const GemmChoice& choice, const Tensor& a, const Tensor& b,
                        const Tensor& c, const Tensor& d, std::uint64_t k, std::uint64_t splits,
-                       const GemmOptions& options) {
+                       const GemmOptions& options, std::uint64_t partial_sums) {
     const bool a_columns = options.transpose_a == Transpose::no;
     const bool b_columns = options.transpose_b == Transpose::yes;
     // A multiple of what every kernel's steps and vectors divide.
     const std::uint64_t step = ceil_div(ceil_div(k, splits), 32) * 32;
     const std::uint64_t pieces = ceil_div(k, step);
     const std::uint64_t m = d.rows(), n = d.cols(), items = d.batch();
-    const Tensor partial = graph.temporary(DType::f32, Shape{pieces, items, m, n});
+    // Pieces whose sums 32-bit indices would not reach are added to those before them.
+    const std::uint64_t slots = std::clamp<std::uint64_t>(partial_sums / (items * m * n), 1, pieces);
+    const Tensor partial = graph.temporary(DType::f32, Shape{slots, items, m, n});
     GemmOptions plain = options;
     plain.alpha = 1.0f;
-    plain.beta = 0.0f;
     GemmChoice why = choice;
     why.reason += "; k in " + std::to_string(pieces) + " pieces";
     // A job for each piece, of all items: that of an item would begin in the middle of a word where items
     // have an odd number of 16-bit elements.
     for (std::uint64_t p = 0; p < pieces; ++p) {
         Tensor to = partial;
-        to.byte_offset += p * items * m * n * sizeof(float);
+        to.byte_offset += p % slots * items * m * n * sizeof(float);
         to.shape = Shape{items, m, n};
+        plain.beta = p < slots ? 0.0f : 1.0f;
         const std::uint64_t count = std::min(step, k - p * step);
         add_product(graph, why,
                     {piece(a, a_columns, p * step, count),
                      piece(b, b_columns, p * step, count),
-                     Tensor{},
+                     p < slots ? Tensor{} : to,
                      to,
                      count,
                      items,
                      batch_stride(a),
                      batch_stride(b),
-                     {options.active, false},
+                     {options.active, p >= slots},
                      {}},
                     plain);
     }
-    add_combine(graph, partial, pieces, c, d, options);
+    add_combine(graph, partial, slots, c, d, options);
 }
 
 void check_batch(std::string_view who, const char* name, const Tensor& tensor, const Tensor& d) {
@@ -297,7 +293,7 @@ void check_active(std::string_view who, const Graph& graph, const Tensor& active
 // With the kernel `chosen`, or what choose_gemm() says.
 void add_gemm(std::string_view who, Graph& graph, const Tensor& a, const Tensor& b, const Tensor& c,
               const Tensor& d, const GemmOptions& options, const GemmChoice* chosen = nullptr,
-              const ProductDetails& details = {}) {
+              const GemmDetails& details = {}) {
     check_coefficients(who, options.alpha, options.beta);
     check_enumerator(who, options.transpose_a, Transpose::yes, "transpose_a is not one of Transpose");
     check_enumerator(who, options.transpose_b, Transpose::yes, "transpose_b is not one of Transpose");
@@ -349,7 +345,7 @@ void add_gemm(std::string_view who, Graph& graph, const Tensor& a, const Tensor&
         return;
     }
     if (k == 0 || options.alpha == 0.0f) {
-        if (options.active)  // no pieces: D stands for them, and is not read
+        if (options.active || options.symmetric)  // no pieces: D stands for them, and is not read
             add_combine(graph, d, 0, has_c ? c : Tensor{}, d, options);
         else
             add_convert(graph, has_c ? c : Tensor{}, d, options.beta, options.guarded);
@@ -367,7 +363,7 @@ void add_gemm(std::string_view who, Graph& graph, const Tensor& a, const Tensor&
         parts = graph.temporary(DType::f32, Shape{d.batch(), m, ceil_div(n, width)});
     }
     if (splits > 1)
-        add_split_product(graph, choice, a, b, c, d, k, splits, options);
+        add_split_product(graph, choice, a, b, c, d, k, splits, options, details.partial_sums);
     else
         add_product(graph, choice,
                     {a,
@@ -411,8 +407,8 @@ void gemm(Graph& graph, const Tensor& a, const Tensor& b, const Tensor& c, const
 }
 
 void gemm(Graph& graph, const GemmChoice& choice, const Tensor& a, const Tensor& b, const Tensor& d,
-          const GemmOptions& options, const PackedParts& packed) {
-    add_gemm("gemm", graph, a, b, {}, d, options, &choice, {packed});
+          const GemmOptions& options, const GemmDetails& details) {
+    add_gemm("gemm", graph, a, b, {}, d, options, &choice, details);
 }
 
 void syrk(Graph& graph, const Tensor& a, const Tensor& c, const Tensor& d, const GemmOptions& options) {
@@ -420,7 +416,7 @@ void syrk(Graph& graph, const Tensor& a, const Tensor& c, const Tensor& d, const
 }
 
 void syrk_upper(Graph& graph, const Tensor& a, const Tensor& c, const Tensor& d, const GemmOptions& options) {
-    add_gemm("syrk", graph, a, a, c, d, of_syrk(options), nullptr, {{}, true});
+    add_gemm("syrk", graph, a, a, c, d, of_syrk(options), nullptr, {.upper = true});
 }
 
 }  // namespace heron

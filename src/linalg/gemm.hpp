@@ -70,13 +70,18 @@ GemmChoice choose_gemm(const Capabilities& device, const GemmShape& shape, std::
 void check_squares(std::string_view who, const Graph& graph, const char* name, const Tensor& squares,
                    std::uint64_t count, std::initializer_list<NamedTensor> others);
 
-// gemm() without C, with a kernel that was chosen for something larger. Panels::part() of A or B, where
-// given, are used in place of A and B, which are one matrix then.
-struct PackedParts {
-    Tensor a, b;
+// What gemm() itself does not ask for.
+struct GemmDetails {
+    // Panels::part() of A or B, which are one matrix then, to be read in their place.
+    Tensor packed_a = {}, packed_b = {};
+    bool upper = false;  // of a symmetric result what is below the diagonal is not wanted
+    // Elements of all partial results of a sum in pieces: what 32-bit indices reach (tests lower it).
+    std::uint64_t partial_sums = 0xffffffff;
 };
+
+// gemm() without C, with a kernel that was chosen for something larger.
 void gemm(Graph& graph, const GemmChoice& choice, const Tensor& a, const Tensor& b, const Tensor& d,
-          const GemmOptions& options, const PackedParts& packed = {});
+          const GemmOptions& options, const GemmDetails& details = {});
 
 // syrk() of which only what is on and above the diagonal of D is wanted; below it anything may be.
 void syrk_upper(Graph& graph, const Tensor& a, const Tensor& c, const Tensor& d, const GemmOptions& options);

@@ -230,6 +230,7 @@ void triangular_solve(Graph& graph, const Tensor& t, const Tensor& b, const Tens
             GemmOptions product;
             product.alpha = -1.0f;
             product.beta = options.alpha;
+            product.split = SplitK::when_needed;  // two levels a block
             product.guarded = options.guarded;
             (right ? product.transpose_b : product.transpose_a) = options.transpose;
             for (std::uint64_t item = 0; item < items; ++item) {

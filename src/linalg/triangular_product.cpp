@@ -116,9 +116,9 @@ void triangular_product(Graph& graph, const Tensor& t, const Tensor& b, const Te
             const Tensor rest = transposed_b != right ? block(bi, 0, k, m, depth) : block(bi, k, 0, depth, m);
             const Tensor panel = whole_b ? whole_b.part(k, depth) : Tensor{};
             if (right)
-                gemm(graph, choice, rest, part, block(di, 0, first, m, count), product, {panel, {}});
+                gemm(graph, choice, rest, part, block(di, 0, first, m, count), product, {.packed_a = panel});
             else
-                gemm(graph, choice, part, rest, block(di, first, 0, count, m), product, {{}, panel});
+                gemm(graph, choice, part, rest, block(di, first, 0, count, m), product, {.packed_b = panel});
         }
     }
     if (!in_place) add_convert(graph, d_items, d, 1.0f, options.guarded);

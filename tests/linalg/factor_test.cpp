@@ -58,6 +58,7 @@ struct FactorCase {
     DType dtype = DType::f32;
     std::uint64_t gap = 0;
     MatrixKind kind = MatrixKind::random;
+    double constant = 0;  // not 0: every activation
 };
 
 struct ImageCase {
@@ -93,7 +94,10 @@ protected:
     void add(Graph& graph, const FactorCase& x, std::string_view variant = {}) {
         std::vector<Matrix> a;
         for (std::uint64_t item = 0; item < x.items; ++item)
-            a.push_back(make_matrix(x.kind, x.rows, x.features, 100 + item + x.rows));
+            a.push_back(x.constant != 0
+                            ? Matrix(Matrix::Constant(static_cast<Eigen::Index>(x.rows),
+                                                      static_cast<Eigen::Index>(x.features), x.constant))
+                            : make_matrix(x.kind, x.rows, x.features, 100 + item + x.rows));
         const Placed placed = place(graph, a, x.dtype, x.gap);
         FactorOptions options{.decay = x.decay,
                               .scale = x.scale,
@@ -221,6 +225,22 @@ TEST_P(FactorTest, LongBatchesAreSplitOverWorkgroups) {
     add(graph, FactorCase{.rows = 600000, .features = 1, .decay = 0.5f, .bias = true});
     run(graph);
     check();
+}
+
+// Saturated activations: in a plain sum the roundings of equal products add up.
+TEST_P(FactorTest, LongSumsOfOneSignKeepToTheBound) {
+    for (std::string_view variant : variants(device())) {
+        if (variant == "factor_cpu_large" && device().capabilities().subgroup_size == 4) continue;
+        Graph graph(device());
+        for (double value : {0.1, 0.7, 1.3}) {
+            for (std::uint64_t rows : {256u, 4096u, 32768u})
+                add(graph, FactorCase{.rows = rows, .features = 9, .bias = true, .constant = value}, variant);
+            // As many tiles as processors: rows are not split.
+            add(graph, FactorCase{.rows = 4096, .features = 130, .constant = value}, variant);
+        }
+        run(graph);
+        check();
+    }
 }
 
 TEST_P(FactorTest, SharedWeightsAreExpandedOrReduced) {
@@ -364,6 +384,7 @@ TEST_P(FactorTest, RefusesWhatDoesNotFit) {
     const auto patches = [&](const ConvPatches& x) {
         accumulate_factor(graph, images, four, {.patches = x});
     };
+    const Tensor pixel = graph.temporary(DType::f32, {1, 1, 1, 1});
     expect_refusals(
         graph, {{"activations is empty", [&] { accumulate_factor(graph, {}, factor); }},
                 {"factor is empty", [&] { accumulate_factor(graph, a, {}); }},
@@ -392,6 +413,12 @@ TEST_P(FactorTest, RefusesWhatDoesNotFit) {
                 {"does not fit the width",
                  [&] {
                      patches({.kernel = {1, 3}, .dilation = {1, 3}});
+                 }},
+                {"more than 2^32 features",
+                 [&] {
+                     accumulate_factor(
+                         graph, pixel, four,
+                         {.patches = ConvPatches{.kernel = {65536, 65536}, .padding = {32768, 32768}}});
                  }},
                 {"at least 1 along the width", [&] {
                      patches({.stride = {1, 0}});

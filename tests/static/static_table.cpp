@@ -88,10 +88,6 @@ const Known kKnown[] = {
      "a subgroup load 8 for 16 multiplications, 2 x 2 (gemm_coopmat, 24 warps) load 4 for 4"},
     {"NVIDIA", "gemm_coopmat_large", kCode,
      "three ways to load an operand, four times, and 16 matrices to store; 16 bytes an instruction"},
-    {"NVIDIA", "factor_tiled", kCode,
-     "44 KB for patches of images, whose elements each have a place and bounds of their own (matrices: 32 "
-     "KB); "
-     "with half of the loads and of the products unrolled it is still 40 KB"},
 };
 
 // Compiled for none of the devices, and known to be.

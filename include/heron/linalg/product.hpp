@@ -49,14 +49,14 @@ struct GemmOptions {
 };
 
 // D = alpha op(A) op(B) + beta C, op(A) m x k, op(B) k x n. C may be D (in place) or empty (beta = 0); D may
-// not overlap A or B. 2 m n k FLOPs, half of it when symmetric. Accuracy, with u = 2^-24 (rounding of a
-// 16-bit D comes on top):
+// not overlap A or B. 2 m n k FLOPs, half of it when symmetric (of C, what is above the diagonal is read).
+// Accuracy, with u = 2^-24 (rounding of a 16-bit D comes on top; matrix units may round their sums to the
+// precision of the operands, 16 bits: u = 2^-11 for f16, 2^-8 for bf16, which a variant has to ask for):
 //   norm_F(error) <= 3 u (sqrt(k + 2) |alpha| |A|_F |B|_F + 2 |beta| |C|_F)
+// GPU variants add up to 32768 terms one by one: with k / 2 for 3 sqrt(k + 2) where terms are of one sign.
 // Bytes: operands and result once each, from memory; a tile of D reads its rows of A and columns of B again,
 // through the caches. One level; one more with packing (some CPU drivers; workspace for both operands in
 // f32), and where the sum is split (into pieces of 1024 to 32768 terms; workspace for D in f32 of each).
-// Matrix units, which multiply f16 by f16 where the device has them, and bf16 by bf16 where a variant asks
-// for it, may round their sums to the precision of the operands: u = 2^-11 or 2^-8 there.
 // A NaN or an infinity reaches what is made of it: its row of D from op(A), its column from op(B) (where D is
 // symmetric, their mirror images too), its element from C. Sums beyond f32's range, and results beyond that
 // of a 16-bit D, are infinite. alpha = 0 reads neither A nor B.
