@@ -40,7 +40,7 @@ struct CholeskyOptions {
 // factors the diagonal block for itself), and syrk() after every eighth. CPU drivers: 64 columns, diagonal
 // block, then division by it and products, three levels a panel, and syrk() after every fourth. Retries are
 // ceil(n / 32) levels each, of dispatches that return at once where they are not needed. n^3 / 3 FLOPs; 8 n^2
-// bytes (small), 8 n^2 (1 + n / 512) bytes (blocked); workspace 4 n^2 bytes when blocked, twice that with
+// bytes (small), about n^2 (20 + n / 96) bytes (blocked); workspace 4 n^2 bytes when blocked, twice that with
 // retries.
 //
 // Accuracy: |A - L L^T|_F <= n u |A|_F (for the jittered A; N. Higham, Accuracy and Stability, theorem 10.3

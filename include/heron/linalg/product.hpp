@@ -28,8 +28,8 @@ struct GemmOptions {
     // Forces an implementation by name ("gemm_tiled", "gemm_cpu", ...); empty: the table chooses. A name that
     // does not exist is refused (invalid_argument), as is one that the device or the operands do not allow
     // (unsupported). Never chosen are "gemm_coopmat2" (f16 by matrices of a workgroup,
-    // VK_NV_cooperative_matrix2), "gemm_coopmat_bf16" and "gemm_coopmat_bf16_large" (VK_KHR_shader_bfloat16):
-    // they are compiled and validated, but have not run on any device yet.
+    // VK_NV_cooperative_matrix2), "gemm_coopmat_bf16" and "gemm_coopmat_bf16_large" (VK_KHR_shader_bfloat16,
+    // built with glslang 15.3 or later): they have not run on any device yet.
     std::string_view variant;
     SplitK split = SplitK::automatic;
     // Implementations that copy the operands into another order first may be chosen: faster for large

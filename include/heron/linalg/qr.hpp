@@ -38,7 +38,7 @@ struct QrOptions {
 // panels of 32 columns and products (compact WY), 5 ceil(n / 32) + 3 levels. 4 m n^2 - 4/3 n^3 FLOPs.
 // cholesky: X^T X, its factor, X R^-1, and again; A is divided by a power of two first. 3 m n^2 FLOPs a pass;
 // levels of syrk(), cholesky() and triangular_solve() a pass, and five.
-// Bytes: householder 4 m n (2 n + 3) up to 32 columns, which caches serve, above about 4 m n (67 + n / 11);
+// Bytes: householder 4 m n (2 n + 3) up to 32 columns, which caches serve, above about 4 m n (50 + n / 14);
 // cholesky about 4 m n (4 + n / 128) + 20 n^2 a pass. Workspace: 4 m n, householder above 32 columns 12 m n
 // and 128 n, cholesky 4 m n and some 16 n^2.
 //

@@ -28,8 +28,8 @@ HERON_API void spd_solve(Graph& graph, const Tensor& a, const Tensor& b, const T
                          const CholeskyOptions& options = {});
 
 // X = A^-1, symmetric bit for bit: Cholesky factor, inverse T of the triangle, T^T T (or T T^T) by syrk().
-// `options` as for cholesky(). X f32, may be A. 2 n^3 FLOPs; levels of cholesky(), triangular_inverse(), and
-// one. Accuracy: |I - A X|_1 <= 20 n u |A|_1 |X|_1 for the jittered A. X is zero for failed matrices.
+// `options` as for cholesky(). X f32, may be A. 2 n^3 FLOPs; levels and bytes of cholesky(), the triangle's
+// inverse and syrk(). Accuracy: |I - A X|_1 <= 20 n u |A|_1 |X|_1 for the jittered A. X is zero if A failed.
 HERON_API void spd_inverse(Graph& graph, const Tensor& a, const Tensor& x,
                            const CholeskyOptions& options = {});
 

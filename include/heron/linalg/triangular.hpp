@@ -52,7 +52,7 @@ struct TriangularInverseOptions {
 // X = T^-1, n x n, with zeros in the other half. T f32, f16 or bf16; X f32, may be T (in place), else it may
 // not overlap T. Diagonal blocks of 64 by substitution, then pairs of blocks by [A 0; B C]^-1 = [A^-1 0;
 // -C^-1 B A^-1, C^-1] with triangular_product(): some 2 + 3 ceil(log2(n / 64)) levels, up to 2/3 n^3 FLOPs,
-// of large ones 3/8 n^3, 12 n^2 bytes for each doubling, 2 n^2 of workspace (and a copy of T in f32 where it
+// of large ones 3/8 n^3, some 5 n^2 bytes a doubling, 2 n^2 of workspace (and a copy of T in f32 where it
 // is a batch of 16-bit matrices with an odd number of elements each). Accuracy: |T X - I|_F <= n u |T|_F
 // |X|_F (J. Du Croz and N. Higham, Stability of methods for matrix inversion, IMA J. Numer. Anal. 12, 1992: a
 // right or left residual of this kind, for factors that are not wildly ill-conditioned). Where the status is
@@ -74,10 +74,10 @@ struct TriangularProductOptions {
 // triangular_inverse() and cholesky() leave it. D may not overlap T or B.
 //
 // Panels of D's rows (Side::right: columns), each a gemm() over the part of op(B) that its part of T reaches:
-// one up to 128 rows, eight from 1024 on (with gemm_packed up to 24, for which B is packed once): 2 n^2 m (1
-// + 1 / panels) / 2 FLOPs; all panels in the level or two of one product, and a level before or after it with
-// copies in f32 of 16-bit matrices whose items, or at the right whose rows, are of an odd number of elements.
-// Accuracy: gemm()'s.
+// one up to 128 rows, eight from 1024 on (with gemm_packed up to 24, for which B is packed once), P of them:
+// n^2 m (1 + 1 / P) FLOPs, 2 n m (3 + P) + 2 n^2 bytes; all in the level or two of one product, and a level
+// before or after it with copies in f32 of 16-bit matrices whose items, or at the right whose rows, are of an
+// odd number of elements. Accuracy: gemm()'s.
 HERON_API void triangular_product(Graph& graph, const Tensor& t, const Tensor& b, const Tensor& d,
                                   const TriangularProductOptions& options = {});
 
