@@ -96,6 +96,69 @@ protected:
             for (std::size_t item = 0; item < added.c.items.size(); ++item) check(added, item);
     }
 
+    void check_polar(const Matrix& a, const Matrix& is, std::uint32_t status) {
+        const std::string where = std::to_string(a.rows()) + "x" + std::to_string(a.cols());
+        const ThinSvd reference = thin_svd(a);
+        const Vector& s = reference.values;
+        const double eps = static_cast<double>(std::max(a.rows(), a.cols())) * kEps32;
+        Eigen::Index rank = 0;
+        while (rank < s.size() && s[rank] > eps * s[0]) ++rank;
+        EXPECT_EQ(status, rank < s.size() ? kRankDeficient : kOk) << where;
+        const Matrix should = reference.u.leftCols(rank) * reference.v.leftCols(rank).transpose();
+        ratio("polar_by_svd", a, (is - should).norm(), rank == 0 ? 0 : 100 * kEps32 * s[0] / s[rank - 1],
+              where);
+        ratio("polar_by_svd, orthonormality", a, (is * is.transpose() * is - is).norm(), 10 * eps, where);
+    }
+
+    // Batches of 2: a matrix whose singular values fall by `decay` each, and one of rank r. The same
+    // iteration from the same start in float64 says how much of A that basis leaves out; what remains is
+    // svd()'s error.
+    void check_truncated(std::uint64_t m, std::uint64_t n, std::uint64_t r, double decay) {
+        std::vector<double> sigma(std::min(m, n));
+        for (std::uint64_t i = 0; i < sigma.size(); ++i) sigma[i] = std::pow(decay, static_cast<double>(i));
+        const Matrix falling = with_singular_values(sigma, m, n, 3);
+        std::fill(sigma.begin() + static_cast<std::ptrdiff_t>(r), sigma.end(), 0.0);
+        Graph graph(device());
+        const Placed a = place(graph, {falling, with_singular_values(sigma, m, n, 4)});
+        const Placed u = place(graph, {random_matrix(m, r, 5), random_matrix(m, r, 6)});  // start and result
+        const Placed s = blank(graph, 1, 2, r), v = blank(graph, 2, n, r);
+        const Words status = words(graph, 2);
+        constexpr std::uint32_t kIterations = 3;
+        truncated_svd(graph, a.tensor, u.tensor, s.tensor, v.tensor,
+                      {.iterations = kIterations, .basis = u.tensor, .status = status.tensor});
+        Plan plan = graph.compile({});
+        plan.allocate();
+        EXPECT_TRUE(plan.hazards().empty());
+        std::vector<Matrix> bases{orthonormal_basis(u.items[0]), orthonormal_basis(u.items[1])};
+        const auto order = static_cast<Eigen::Index>(r);
+        const double eps = static_cast<double>(std::max(m, n)) * kEps32;
+        for (int step = 0; step < 3; ++step) {
+            plan.run();
+            for (std::size_t item = 0; item < 2; ++item) {
+                const std::string where = std::to_string(m) + "x" + std::to_string(n) + " rank " +
+                                          std::to_string(r) + " item " + std::to_string(item);
+                EXPECT_EQ(status.words()[item], kOk) << where;
+                const Matrix& matrix = a.items[item];
+                Matrix& basis = bases[item];
+                for (std::uint32_t i = 0; i < kIterations; ++i)
+                    basis = orthonormal_basis(matrix * orthonormal_basis(matrix.transpose() * basis));
+                const Matrix projected = basis.transpose() * matrix;
+                const Vector should = singular_values(projected);
+                const Matrix left = u.read()[item], right = v.read()[item];
+                const Vector values = s.read()[0].row(static_cast<Eigen::Index>(item));
+                const double rest = (matrix - basis * projected).norm();
+                ratio("truncated_svd, residual", matrix,
+                      (matrix - left * values.asDiagonal() * right.transpose()).norm(),
+                      rest + 2 * eps * matrix.norm(), where);
+                ratio("truncated_svd, values", matrix, (values - should).cwiseAbs().maxCoeff(),
+                      5 * eps * should[0], where);
+                for (const Matrix* q : {&left, &right})
+                    ratio("truncated_svd, orthogonality", matrix,
+                          (q->transpose() * *q - Matrix::Identity(order, order)).norm(), eps, where);
+            }
+        }
+    }
+
     std::vector<Added> added_;
 };
 
@@ -136,7 +199,8 @@ TEST_P(SvdTest, MatchesFloat64InBlocks) {
 TEST_P(SvdTest, MatchesFloat64ByThePolarFactor) {
     Graph graph(device());
     for (MatrixKind kind : finite_matrix_kinds()) add(graph, {{make_matrix(kind, 100, 95, 1)}});
-    for (auto [m, n] : {std::pair{128u, 128u}, {97u, 129u}, {97u, 400u}, {257u, 90u}})
+    for (auto [m, n] :
+         {std::pair{128u, 128u}, {97u, 129u}, {97u, 400u}, {257u, 90u}, {255u, 255u}, {256u, 256u}})
         add(graph, {{random_matrix(m, n, m)}});
     add(graph, {{random_matrix(91, 99, 1), Matrix(Matrix::Zero(91, 99)),
                  make_matrix(MatrixKind::half_rank, 91, 99, 3)}});
@@ -284,38 +348,27 @@ TEST_P(SvdTest, SameBitsWholeOrSplitAndEveryTime) {
     });
 }
 
+// Perturbations of A by u |A| turn the factor by as much over the smallest singular value: what the header
+// allows. Orthonormal, within the rank, as both factors are together: Q Q^T Q = Q.
 TEST_P(SvdTest, PolarFactorIsTheClosestOrthonormalMatrix) {
     struct Run {
-        Matrix a;
-        GuardedBuffer* result;
+        Placed a, result;
+        Words status;
     };
     std::vector<Run> runs;
     Graph graph(device());
     for (const Matrix& a :
          {random_matrix(20, 31, 1), random_matrix(31, 20, 2), make_matrix(MatrixKind::half_rank, 24, 24, 3),
-          make_matrix(MatrixKind::rank_one, 9, 30, 4), Matrix(Matrix::Zero(6, 4)),
-          Matrix(random_matrix(90, 70, 5))}) {
-        const auto m = static_cast<std::uint64_t>(a.rows()), n = static_cast<std::uint64_t>(a.cols());
-        GuardedBuffer& result = guarded(std::vector<float>(m * n, 77.0f));
-        polar_by_svd(graph,
-                     graph.external("a" + std::to_string(runs.size()),
-                                    guarded(encode({a}, DType::f32, n)).view(DType::f32, {m, n})),
-                     graph.external("r" + std::to_string(runs.size()), result.view(DType::f32, {m, n})));
-        runs.push_back({rounded(a, DType::f32), &result});
+          make_matrix(MatrixKind::rank_one, 9, 30, 4), Matrix(Matrix::Zero(6, 4)), random_matrix(90, 70, 5),
+          random_matrix(256, 200, 6), make_matrix(MatrixKind::half_rank, 130, 170, 7),
+          make_matrix(MatrixKind::clustered, 100, 150, 8)}) {
+        const Placed placed = place(graph, {a});
+        Run one{placed, blank(graph, 1, placed.rows, placed.cols), words(graph, 1)};
+        polar_by_svd(graph, one.a.tensor, one.result.tensor, {.status = one.status.tensor});
+        runs.push_back(std::move(one));
     }
     run(graph);
-    for (const Run& one : runs) {
-        const auto m = static_cast<std::uint64_t>(one.a.rows()), n = static_cast<std::uint64_t>(one.a.cols());
-        const Matrix is = decode(one.result->read<std::byte>(), DType::f32, 1, m, n, n)[0];
-        const ThinSvd reference = thin_svd(one.a);
-        Eigen::Index rank = 0;
-        const Vector& s = reference.values;
-        while (rank < s.size() && s[rank] > 1e-5 * s[0]) ++rank;
-        const Matrix should = reference.u.leftCols(rank) * reference.v.leftCols(rank).transpose();
-        // Perturbations of A by u |A| turn the factor by as much over the smallest singular value.
-        const double bound = rank == 0 ? 0 : 100 * kEps32 * s[0] / s[rank - 1];
-        EXPECT_LE((is - should).norm(), bound) << m << "x" << n;
-    }
+    for (const Run& one : runs) check_polar(one.a.items[0], one.result.read()[0], one.status.words()[0]);
 }
 
 // Full rank, none, half, hardly (the least singular value is above what counts as rank, and below what is
@@ -341,64 +394,24 @@ TEST_P(SvdTest, PolarFactorsOfABatchMindTheirOwnRank) {
         const std::vector<Matrix> is = result.read();
         EXPECT_EQ(is[1], batch[1]);
         EXPECT_EQ(is[4], batch[1]);
-        for (std::size_t i : {0u, 2u, 3u, 5u}) {
-            const ThinSvd reference = thin_svd(rounded(batch[i], DType::f32));
-            const Vector& s = reference.values;
-            const auto rank = static_cast<Eigen::Index>(i == 2 ? k / 2 : k);
-            const Matrix should = reference.u.leftCols(rank) * reference.v.leftCols(rank).transpose();
-            // As above; and orthonormal in any case.
-            EXPECT_LE((is[i] - should).norm(), 100 * kEps32 * s[0] / s[rank - 1]) << i;
-            EXPECT_LE(std::abs(is[i].squaredNorm() - static_cast<double>(rank)), 10 * m * kEps32 * k) << i;
-        }
+        for (std::size_t i : {0u, 2u, 3u, 5u}) check_polar(a.items[i], is[i], i == 2 ? kRankDeficient : kOk);
     }
 }
 
 TEST_P(SvdTest, TruncatedSvdFindsTheLargestSingularValues) {
-    const std::uint64_t m = 60, n = 45, r = 6;
-    std::vector<double> sigma(n);
-    for (std::uint64_t i = 0; i < n; ++i) sigma[i] = std::pow(0.4, static_cast<double>(i));
-    const Matrix wide_gap = rounded(with_singular_values(sigma, m, n, 3), DType::f32);
-    for (std::uint64_t i = r; i < n; ++i) sigma[i] = 0.0;
-    const Matrix low_rank = rounded(with_singular_values(sigma, m, n, 4), DType::f32);
-    const std::vector<Matrix> items{wide_gap, low_rank};
-    const std::vector<Matrix> start{random_matrix(m, r, 5), random_matrix(m, r, 6)};
-    GuardedBuffer& u = guarded(encode(start, DType::f32, r));  // start and result
-    GuardedBuffer& s = guarded(std::vector<float>(2 * r, 77.0f));
-    GuardedBuffer& v = guarded(std::vector<float>(2 * n * r, 77.0f));
-    GuardedBuffer& status = guarded(std::vector<std::uint32_t>(2, 77));
-    Graph graph(device());
-    const Tensor u_tensor = graph.external("u", u.view(DType::f32, {2, m, r}));
-    truncated_svd(graph,
-                  graph.external("a", guarded(encode(items, DType::f32, n)).view(DType::f32, {2, m, n})),
-                  u_tensor, graph.external("s", s.view(DType::f32, {2, r})),
-                  graph.external("v", v.view(DType::f32, {2, n, r})),
-                  {.iterations = 3,
-                   .basis = u_tensor,
-                   .status = graph.external("status", status.view(DType::u32, {2}))});
-    Plan plan = graph.compile({});
-    plan.allocate();
-    EXPECT_TRUE(plan.hazards().empty());
-    for (int step = 0; step < 3; ++step) {
-        plan.run();
-        for (std::size_t item = 0; item < 2; ++item) {
-            EXPECT_EQ(status.read<std::uint32_t>()[item], kOk);
-            const Matrix left = decode(u.read<std::byte>(), DType::f32, 2, m, r, r)[item];
-            const Matrix right = decode(v.read<std::byte>(), DType::f32, 2, n, r, r)[item];
-            const Vector values = Eigen::Map<const Eigen::VectorXf>(&s.floats()[item * r], r).cast<double>();
-            const Matrix best = left * values.asDiagonal() * right.transpose();
-            // The error of the best approximation of that rank, and a little more.
-            double rest = 0;
-            for (std::uint64_t i = r; i < n; ++i)
-                rest += item == 0 ? std::pow(0.16, static_cast<double>(i)) : 0.0;
-            EXPECT_LE((items[item] - best).norm(), 1.01 * std::sqrt(rest) + m * kEps32) << item;
-            for (std::uint64_t i = 0; i < r; ++i)
-                EXPECT_NEAR(values[static_cast<Eigen::Index>(i)], std::pow(0.4, static_cast<double>(i)),
-                            m * kEps32)
-                    << i;
-            EXPECT_LE((left.transpose() * left - Matrix::Identity(r, r)).norm(), m * kEps32);
-            EXPECT_LE((right.transpose() * right - Matrix::Identity(r, r)).norm(), m * kEps32);
-        }
-    }
+    check_truncated(60, 45, 6, 0.4);
+    check_truncated(200, 150, 10, 0.7);
+    check_truncated(90, 170, 8, 0.5);
+}
+
+TEST_P(SvdTest, TruncatedSvdHasTheSameBitsWholeOrSplitAndEveryTime) {
+    expect_same_bits(1e4, 2, [&](Graph& graph) -> std::vector<GuardedBuffer*> {
+        const Placed a = place(graph, {random_matrix(70, 50, 1), random_matrix(70, 50, 2)});
+        const Placed start = place(graph, {random_matrix(70, 6, 3), random_matrix(70, 6, 4)});
+        const Placed u = blank(graph, 2, 70, 6), s = blank(graph, 1, 2, 6), v = blank(graph, 2, 50, 6);
+        truncated_svd(graph, a.tensor, u.tensor, s.tensor, v.tensor, {.basis = start.tensor});
+        return {u.buffer, s.buffer, v.buffer};
+    });
 }
 
 TEST_P(SvdTest, RefusesWhatDoesNotFitAndAddsNothing) {
