@@ -97,6 +97,7 @@ TEST_P(CholeskyTest, BlockedFormMatchesFloat64) {
     for (std::uint64_t n : {1u, 2u, 7u, 31u, 32u, 33u, 63u, 64u, 65u, 127u, 128u, 129u})
         for (Triangle triangle : {Triangle::lower, Triangle::upper})
             add(graph, spd_matrix(n, 1e3, n), {.triangle = triangle, .one_workgroup = false});
+    for (std::uint64_t n : {255u, 256u}) add(graph, spd_matrix(n, 1e3, n));
     add_batch(graph, {{spd_matrix(257, 1e4, 1), spd_matrix(257, 1e3, 3)}, {}, DType::f32, 5});
     add_batch(graph, {{spd_matrix(300, 1e4, 2)}, {.triangle = Triangle::upper}});
     run(graph);

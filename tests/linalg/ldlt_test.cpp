@@ -108,7 +108,7 @@ TEST_P(LdltTest, AllSizesMatchFloat64) {
     for (std::uint64_t n : {1u, 2u, 3u, 5u, 7u, 8u, 15u, 16u, 17u, 31u, 33u, 63u, 64u, 65u, 127u, 129u})
         for (Triangle triangle : {Triangle::lower, Triangle::upper})
             add(graph, {{symmetric(n, 1e3, n)}, {.triangle = triangle}});
-    for (std::uint64_t n : {257u, 400u}) add(graph, {{symmetric(n, 1e3, n)}, {}});
+    for (std::uint64_t n : {255u, 256u, 257u, 400u}) add(graph, {{symmetric(n, 1e3, n)}, {}});
     run(graph);
     check();
 }

@@ -234,6 +234,15 @@ TEST_P(MatrixPowerTest, BadMatricesGiveZeroAndDoNotTouchTheOthers) {
     EXPECT_EQ(result(2), Matrix(2 * Matrix::Identity(5, 5)));
 }
 
+TEST_P(MatrixPowerTest, SameBitsWholeOrSplitAndEveryTime) {
+    expect_same_bits(1e5, 2, [&](Graph& graph) -> std::vector<GuardedBuffer*> {
+        const Placed a = place(graph, {spd_matrix(40, 1e3, 1), spd_matrix(40, 1e3, 2)}, DType::f32, 3);
+        const Placed x = blank(graph, 2, 40, 40, 1);
+        matrix_power(graph, a.tensor, x.tensor, {.exponent = -0.3});
+        return {x.buffer};
+    });
+}
+
 TEST_P(MatrixPowerTest, RefusesWhatDoesNotFit) {
     Graph graph(device());
     const Tensor a = graph.temporary(DType::f32, {2, 4, 4}), x = graph.temporary(DType::f32, {2, 4, 4});

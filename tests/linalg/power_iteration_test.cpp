@@ -122,6 +122,15 @@ TEST_P(PowerIterationTest, NonfiniteMatricesAreReportedAndRecover) {
     EXPECT_NEAR(is.values[2], is.values[0], 1e-3f * is.values[0]);
 }
 
+TEST_P(PowerIterationTest, SameBitsWholeOrSplitAndEveryTime) {
+    expect_same_bits(1e4, 1, [&](Graph& graph) -> std::vector<GuardedBuffer*> {
+        const Placed a = place(graph, {positive(70, 1), positive(70, 2)});
+        const Placed v = place(graph, {random_matrix(2, 70, 3)}), value = blank(graph, 1, 1, 2);
+        power_iteration(graph, a.tensor, v.tensor, value.tensor.reshape({2}), {.iterations = 5});
+        return {v.buffer, value.buffer};
+    });
+}
+
 TEST_P(PowerIterationTest, RefusesWhatDoesNotFit) {
     Graph graph(device());
     const Tensor a = graph.temporary(DType::f32, {2, 4, 4}), v = graph.temporary(DType::f32, {2, 4});

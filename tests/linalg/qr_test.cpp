@@ -91,7 +91,7 @@ TEST_P(QrTest, SmallMatricesOfAllSizesAreOneDispatch) {
 
 TEST_P(QrTest, HouseholderPanelsMatchFloat64) {
     Graph graph(device());
-    for (std::uint64_t n : {33u, 63u, 64u, 65u, 127u, 129u})
+    for (std::uint64_t n : {33u, 63u, 64u, 65u, 127u, 129u, 255u, 256u, 257u})
         for (std::uint64_t rows : {n, n + 37})
             add(graph, {{conditioned(rows, n, 1e3, n)},
                         {.method = QrMethod::householder, .positive_diagonal = rows != n}});

@@ -31,7 +31,7 @@ TEST_P(SpdTest, SolvesMatchFloat64) {
         Placed x, with_factor;
     };
     std::vector<System> systems;
-    for (std::uint64_t n : {1u, 2u, 3u, 7u, 8u, 17u, 33u, 64u, 65u, 127u, 129u})
+    for (std::uint64_t n : {1u, 2u, 3u, 7u, 8u, 17u, 33u, 64u, 65u, 127u, 129u, 255u, 256u})
         for (Triangle triangle : {Triangle::lower, Triangle::upper}) {
             const std::uint64_t items = n == 33 || n == 65 ? 3 : 1, m = n % 4 + 1;
             System s;
@@ -88,7 +88,7 @@ TEST_P(SpdTest, InversesMatchFloat64AndAreSymmetric) {
     for (bool in_place : {false, true}) {
         Graph graph(device());
         std::vector<std::pair<Matrix, Placed>> inverses;
-        for (std::uint64_t n : {1u, 2u, 3u, 7u, 8u, 17u, 33u, 64u, 65u, 127u, 129u})
+        for (std::uint64_t n : {1u, 2u, 3u, 7u, 8u, 17u, 33u, 64u, 65u, 127u, 129u, 255u, 256u})
             for (Triangle triangle : {Triangle::lower, Triangle::upper}) {
                 const Matrix a = rounded(spd_matrix(n, n % 2 == 0 ? 1e5 : 1e2, n), DType::f32);
                 const Placed pa = place(graph, {only_triangle(a, triangle)}, DType::f32, n % 3);
@@ -155,6 +155,17 @@ TEST_P(SpdTest, FailuresGiveZerosAndStayAlone) {
             check_inverse(good, inverse[item], "good");
         }
     }
+}
+
+TEST_P(SpdTest, SameBitsWholeOrSplitAndEveryTime) {
+    expect_same_bits(1e5, 2, [&](Graph& graph) -> std::vector<GuardedBuffer*> {
+        const Placed a = place(graph, {spd_matrix(130, 1e3, 1), spd_matrix(130, 1e3, 2)});
+        const Placed b = place(graph, {random_matrix(130, 9, 3), random_matrix(130, 9, 4)});
+        const Placed x = blank(graph, 2, 130, 9), inverse = blank(graph, 2, 130, 130);
+        spd_solve(graph, a.tensor, b.tensor, x.tensor);
+        spd_inverse(graph, a.tensor, inverse.tensor);
+        return {x.buffer, inverse.buffer};
+    });
 }
 
 TEST_P(SpdTest, RefusesWhatDoesNotFitAndAddsNothing) {

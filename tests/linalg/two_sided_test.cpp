@@ -13,6 +13,7 @@ struct Case {
     bool one_left = false, one_g = false, one_right = false;  // one matrix for the whole batch
     float alpha = 1, beta = 0;
     std::uint64_t gap = 0;
+    MatrixKind kind = MatrixKind::random;
     DType dtype = DType::f32;  // of G and D
 };
 
@@ -27,7 +28,7 @@ protected:
         const auto matrices = [&](bool one, std::uint64_t rows, std::uint64_t cols, std::uint64_t seed) {
             std::vector<Matrix> items;
             for (std::uint64_t item = 0; item < (one ? 1 : x.batch); ++item)
-                items.push_back(random_matrix(rows, cols, seed + 10 * item));
+                items.push_back(make_matrix(x.kind, rows, cols, seed + 10 * item));
             return items;
         };
         Pending p{x, {}, {}, {}, {}};
@@ -116,6 +117,46 @@ TEST_P(TwoSidedTest, MatchesFloat64) {
     add(graph, {.p = 9, .m = 20, .n = 8, .q = 13, .beta = 1, .dtype = DType::f16});
     run(graph);
     check();
+}
+
+TEST_P(TwoSidedTest, MatchesFloat64ForEveryKindOfMatrix) {
+    Graph graph(device());
+    for (MatrixKind kind : finite_matrix_kinds()) {
+        // Their cubes are out of range.
+        if (kind == MatrixKind::huge || kind == MatrixKind::tiny) continue;
+        add(graph, {.p = 17, .m = 31, .n = 23, .q = 40, .kind = kind});
+        add(graph, {.p = 31, .m = 31, .n = 8, .q = 8, .right = false, .kind = kind});
+    }
+    run(graph);
+    check();
+}
+
+// A NaN in G reaches all that it is multiplied into; one in L its row, one in R its column.
+TEST_P(TwoSidedTest, NonfiniteElementsReachWhatIsMadeOfThem) {
+    for (int bad = 0; bad < 3; ++bad) {
+        Graph graph(device());
+        std::vector<Matrix> operands{random_matrix(6, 5, 1), random_matrix(5, 4, 2), random_matrix(4, 7, 3)};
+        operands[static_cast<std::size_t>(bad)](2, 3) = kNan;
+        const Placed left = place(graph, {operands[0]}), g = place(graph, {operands[1]}),
+                     right = place(graph, {operands[2]}), d = blank(graph, 1, 6, 7, 2);
+        two_sided_product(graph, left.tensor, g.tensor, right.tensor, {}, d.tensor);
+        run(graph);
+        const Matrix result = d.read()[0];
+        for (Eigen::Index i = 0; i < 6; ++i)
+            for (Eigen::Index j = 0; j < 7; ++j)
+                EXPECT_EQ(std::isnan(result(i, j)), bad == 0 ? i == 2 : bad == 1 || j == 3)
+                    << bad << ": " << i << ", " << j;
+    }
+}
+
+TEST_P(TwoSidedTest, SameBitsWholeOrSplitAndEveryTime) {
+    expect_same_bits(1e5, 2, [&](Graph& graph) -> std::vector<GuardedBuffer*> {
+        const Placed left = place(graph, {random_matrix(70, 60, 1)}),
+                     g = place(graph, {random_matrix(60, 80, 2)}),
+                     right = place(graph, {random_matrix(80, 50, 3)}), d = blank(graph, 1, 70, 50);
+        two_sided_product(graph, left.tensor, g.tensor, right.tensor, {}, d.tensor);
+        return {d.buffer};
+    });
 }
 
 TEST_P(TwoSidedTest, TakesTheCheaperOrder) {
