@@ -701,13 +701,9 @@ TEST_P(GemmTest, PartialSumsStayWithinReach) {
                  b = graph.temporary(DType::f16, {90000, 46000}),
                  d = graph.temporary(DType::f16, {46000, 46000});
     gemm(graph, a, b, {}, d, {});
-    std::uint64_t products = 0;
     for (const Node& node : graph.impl().nodes)
-        for (const Operand& x : node.operation.operands) {
+        for (const Operand& x : node.operation.operands)
             EXPECT_LT(x.tensor.shape.count(), std::uint64_t{1} << 32) << node.operation.kernel->name;
-            products += x.tensor.id == d.id ? 1 : 0;
-        }
-    EXPECT_GT(graph.impl().nodes.size(), products);
 }
 
 // Of a C that is not symmetric, what is above the diagonal counts, whether there is something to multiply or

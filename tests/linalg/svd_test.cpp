@@ -149,9 +149,9 @@ protected:
                 const double rest = (matrix - basis * projected).norm();
                 ratio("truncated_svd, residual", matrix,
                       (matrix - left * values.asDiagonal() * right.transpose()).norm(),
-                      rest + 2 * eps * matrix.norm(), where);
+                      rest + eps * matrix.norm(), where);
                 ratio("truncated_svd, values", matrix, (values - should).cwiseAbs().maxCoeff(),
-                      5 * eps * should[0], where);
+                      eps * should[0], where);
                 for (const Matrix* q : {&left, &right})
                     ratio("truncated_svd, orthogonality", matrix,
                           (q->transpose() * *q - Matrix::Identity(order, order)).norm(), eps, where);
