@@ -208,8 +208,11 @@ void add_combine(Graph& graph, const Tensor& partial, std::uint64_t pieces, cons
     job.piece = narrow(items * m * n);
     job.pairs = narrow(items * m * ceil_div(n, 2));
     job.per_thread = kPairsPerThread;
-    std::vector<Operand> operands{{offsetof(gpu::GemmCombineJob, partial), partial, Access::read},
-                                  {offsetof(gpu::GemmCombineJob, d), d, active.access()}};
+    // Without pieces D stands for them: loads of invocations that nobody asked for need a place on lavapipe.
+    const bool summed = pieces != 0;
+    std::vector<Operand> operands{
+        {offsetof(gpu::GemmCombineJob, partial), summed ? partial : d, summed ? Access::read : active.access()},
+        {offsetof(gpu::GemmCombineJob, d), d, active.access()}};
     active.add_to(operands, offsetof(gpu::GemmCombineJob, active_items));
     if (has_c) operands.push_back({offsetof(gpu::GemmCombineJob, c), c, Access::read});
     Operation operation =
@@ -217,9 +220,9 @@ void add_combine(Graph& graph, const Tensor& partial, std::uint64_t pieces, cons
     operation.constants = {{gpu::SPEC_THREADS, threads},
                            {gpu::SPEC_DTYPE_C, dtype_code(has_c ? c : d)},
                            {gpu::SPEC_DTYPE_D, dtype_code(d)}};
-    operation.reason = pieces == 0 ? "nothing to multiply" : "sums the pieces of k in a fixed order";
+    operation.reason = summed ? "sums the pieces of k in a fixed order" : "nothing to multiply";
     operation.flops = static_cast<double>(pieces * items * m * n);
-    operation.bytes = element_bytes(partial, d) + (has_c ? element_bytes(c) : 0);
+    operation.bytes = element_bytes(partial, d, has_c ? c : Tensor{});
     operation.guarded = options.guarded;
     graph.add(std::move(operation));
 }
@@ -345,8 +348,8 @@ void add_gemm(std::string_view who, Graph& graph, const Tensor& a, const Tensor&
         return;
     }
     if (k == 0 || options.alpha == 0.0f) {
-        if (options.active || options.symmetric)  // no pieces: D stands for them, and is not read
-            add_combine(graph, d, 0, has_c ? c : Tensor{}, d, options);
+        if (options.active || options.symmetric)
+            add_combine(graph, {}, 0, has_c ? c : Tensor{}, d, options);
         else
             add_convert(graph, has_c ? c : Tensor{}, d, options.beta, options.guarded);
         add_squares(graph, {}, "nothing was multiplied", d, options);

@@ -39,7 +39,7 @@ struct GemmCase {
     std::string variant;
     std::vector<std::uint32_t> active;  // empty: all
     bool squares = false;               // of rows, and of matrices
-    bool copied = false;                // operands are the graph's own, which it knows the place of
+    bool copied = false;                // operands and D are the graph's own, which it knows the place of
     std::uint64_t partial_sums = 0;     // not 0: GemmDetails
 };
 
@@ -176,15 +176,17 @@ protected:
             return own;
         };
         const Tensor c_tensor = p.has_c ? p.c.tensor : Tensor{};
+        const Tensor d = x.copied && !x.in_place ? graph.temporary(x.d, p.d.tensor.shape) : p.d.tensor;
         if (x.symmetric)
-            syrk(graph, operand(p.a.tensor), c_tensor, p.d.tensor, options);
+            syrk(graph, operand(p.a.tensor), c_tensor, d, options);
         else if (x.partial_sums != 0)
             gemm(graph,
                  choose_gemm(graph.device().capabilities(), {x.m, x.n, x.k, x.batch, false, x.a, x.b},
                              x.variant),
-                 p.a.tensor, p.b.tensor, p.d.tensor, options, {.partial_sums = x.partial_sums});
+                 p.a.tensor, p.b.tensor, d, options, {.partial_sums = x.partial_sums});
         else
-            gemm(graph, operand(p.a.tensor), operand(p.b.tensor), c_tensor, p.d.tensor, options);
+            gemm(graph, operand(p.a.tensor), operand(p.b.tensor), c_tensor, d, options);
+        if (d.id != p.d.tensor.id) convert(graph, d, p.d.tensor);
         pending_.push_back(std::move(p));
     }
 
@@ -500,6 +502,24 @@ TEST_P(GemmTest, SplitsOnlyWhereNeededWhenAsked) {
         syrk(graph, a, {}, d, {.split = SplitK::when_needed});
         EXPECT_EQ(graph.compile({}).level_count(), levels) << k;
     }
+}
+
+// The Gram matrix of an iteration whose coefficients are 0, for one.
+TEST_P(GemmTest, MultipliesNothingIntoTemporaries) {
+    Graph graph(device());
+    for (std::uint64_t k : {0u, 5u})
+        for (float beta : {0.0f, 2.0f})
+            for (bool symmetric : {false, true})
+                add(graph, {.m = 7,
+                            .n = 7,
+                            .k = k,
+                            .batch = 2,
+                            .symmetric = symmetric,
+                            .alpha = 0,
+                            .beta = beta,
+                            .copied = true});
+    run(graph);
+    check();
 }
 
 TEST_P(GemmTest, LeavesInactiveMatricesAsTheyAre) {
