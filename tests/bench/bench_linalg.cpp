@@ -332,6 +332,28 @@ const std::vector<Primitive>& primitives() {
               std::vector<float> gram(static_cast<std::size_t>(n) * n);
               find<Sgemm>("cblas_sgemm")(101, 112, 111, n, n, m, 1.0f, a, n, a, n, 0.0f, gram.data(), n);
           }}},
+        // Means of 16 positions, and a bias.
+        {"accumulate_factor_mean",
+         Input::random,
+         {{1, 16384, 255}},
+         [](double m, double n) { return m * n + m / 16 * (n + 1) * (n + 1); },
+         [](const Request& r) {
+             accumulate_factor(r.graph, r.in, r.make(r.size.cols + 1, r.size.cols + 1),
+                               {.bias = true, .sharing = WeightSharing::mean, .positions = 16});
+         },
+         kCopy},
+        // Images as the batch, channels as rows, lines of 32 pixels; patches of 3 x 3.
+        {"accumulate_factor_patches",
+         Input::random,
+         {{8, 32, 1024}},
+         [](double channels, double pixels) { return pixels * 81 * channels * channels; },
+         [](const Request& r) {
+             const Size& s = r.size;
+             accumulate_factor(r.graph, r.in.reshape({s.batch, s.rows, s.cols / 32, 32}),
+                               r.state(DType::f32, {9 * s.rows, 9 * s.rows}),
+                               {.patches = ConvPatches{.kernel = {3, 3}, .padding = {1, 1}}});
+         },
+         kCopy},
         {"sherman_morrison",
          Input::spd,
          kSquares,

@@ -94,6 +94,15 @@ TEST_P(DctTest, MatchesFloat64ForEveryLength) {
     check();
 }
 
+// 40 by an FFT, 37 by products.
+TEST_P(DctTest, MatchesFloat64ForEveryKindOfMatrix) {
+    Graph graph(device());
+    for (MatrixKind kind : finite_matrix_kinds())
+        for (const DctOptions& options : kAll) add(graph, {make_matrix(kind, 40, 37, 1)}, options);
+    run(graph);
+    check();
+}
+
 TEST_P(DctTest, TakesBatchesGaps16BitElementsAndItsOwnInput) {
     Graph graph(device());
     for (const DctOptions& options : kAll)

@@ -80,6 +80,15 @@ TEST_P(FisherInverseTest, MatchesTheDenseInverse) {
         }
 }
 
+TEST_P(FisherInverseTest, SameBitsWholeOrSplitAndEveryTime) {
+    expect_same_bits(1e4, 2, [&](Graph& graph) -> std::vector<GuardedBuffer*> {
+        const Placed g = place(graph, {random_matrix(70, 130, 7)}),
+                     x = place(graph, {random_matrix(130, 1, 8)});
+        const Results results = ask(graph, g.tensor, x.tensor, 50, 0.1f);
+        return {results.product.buffer, results.diagonal.buffer, results.elements.buffer};
+    });
+}
+
 // Pages of whole blocks through one plan, gradients as columns of a larger matrix.
 TEST_P(FisherInverseTest, PagesGoThroughOnePlan) {
     const std::uint64_t m = 6, d = 48, page = 16;

@@ -94,6 +94,35 @@ TEST_P(MatrixPowerTest, InverseRootsPassTheResidualTest) {
     }
 }
 
+// What damping is added to.
+TEST_P(MatrixPowerTest, InverseRootsOfEveryKindPassTheResidualTest) {
+    struct Run {
+        MatrixKind kind;
+        int p;
+        DampedGram x;
+    };
+    std::vector<Run> runs;
+    Graph graph(device());
+    for (MatrixKind kind : finite_matrix_kinds())
+        for (std::uint64_t n : {9u, 40u})
+            for (int p : {1, 2, 4}) {
+                runs.push_back({kind, p, DampedGram(kind, n)});
+                add(graph, {runs.back().x.gram},
+                    {.exponent = -1.0 / p, .damping = static_cast<float>(runs.back().x.damping)});
+            }
+    run(graph);
+    for (std::size_t i = 0; i < runs.size(); ++i) {
+        const Run& run = runs[i];
+        const Matrix x = result(i);
+        Matrix product = run.x.damped();
+        for (int p = 0; p < run.p; ++p) product = x * product;
+        ratio("residual", x, (product - Matrix::Identity(x.rows(), x.cols())).norm(),
+              static_cast<double>(x.rows()) * run.x.condition * kEps32,
+              std::string(to_string(run.kind)) + ", p " + std::to_string(run.p));
+        EXPECT_EQ(status(i), code(MatrixStatus::ok)) << to_string(run.kind);
+    }
+}
+
 // Distances to the powers themselves: positive ones, and exponents that are no roots.
 TEST_P(MatrixPowerTest, RealExponentsMatchFloat64) {
     const std::vector<double> exponents{-0.7, 0.5, 1.0 / 3, -1.0 / 6, 1.5};

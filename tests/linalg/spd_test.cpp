@@ -61,6 +61,28 @@ TEST_P(SpdTest, SolvesMatchFloat64) {
     }
 }
 
+TEST_P(SpdTest, TakesEveryKindOfDampedMatrix) {
+    Graph graph(device());
+    struct Kind {
+        Placed a, b, x, inverse;
+        std::string what;
+    };
+    std::vector<Kind> kinds;
+    for (MatrixKind kind : finite_matrix_kinds())
+        for (std::uint64_t n : {33u, 130u}) {
+            Kind k{place(graph, {DampedGram(kind, n).damped()}), place(graph, {random_matrix(n, 3, n)}),
+                   blank(graph, 1, n, 3), blank(graph, 1, n, n), to_string(kind)};
+            spd_solve(graph, k.a.tensor, k.b.tensor, k.x.tensor);
+            spd_inverse(graph, k.a.tensor, k.inverse.tensor);
+            kinds.push_back(std::move(k));
+        }
+    run(graph);
+    for (const Kind& k : kinds) {
+        check_solution(k.a.items[0], k.b.items[0], k.x.read()[0], k.what);
+        check_inverse(k.a.items[0], k.inverse.read()[0], k.what);
+    }
+}
+
 // B of an odd number of elements: every second matrix begins in the middle of a word.
 TEST_P(SpdTest, SolvesTakeOddSizesIn16Bits) {
     Graph graph(device());

@@ -21,6 +21,7 @@ protected:
         bool one_t = false, in_place = false;
         DType t = DType::f32, b = DType::f32;
         std::uint64_t gap = 0;
+        MatrixKind kind = MatrixKind::random;  // of B
     };
     struct Solved {
         Solve x;
@@ -52,9 +53,8 @@ protected:
             item = effective(item, x.options.triangle, x.options.unit_diagonal);
         }
         for (std::uint64_t item = 0; item < x.batch; ++item)
-            b.push_back(rounded(
-                right ? random_matrix(x.m, x.n, seed + 50 + item) : random_matrix(x.n, x.m, seed + 50 + item),
-                x.b));
+            b.push_back(
+                rounded(make_matrix(x.kind, right ? x.m : x.n, right ? x.n : x.m, seed + 50 + item), x.b));
         const Placed pt = place(graph, stored, x.t, x.gap), pb = place(graph, b, x.b, x.gap);
         const Placed px = x.in_place ? pb : blank(graph, x.batch, pb.rows, pb.cols, x.gap);
         const Words status = words(graph, x.batch);
@@ -128,14 +128,46 @@ TEST_P(TriangularTest, SmallSystemsOfEveryKindAreOneDispatch) {
 
 TEST_P(TriangularTest, LargeSystemsOfEveryKindMatchFloat64) {
     Graph graph(device());
-    for (std::uint64_t n : {65u, 127u, 129u})
+    for (std::uint64_t n : {65u, 127u, 129u, 255u, 256u, 257u})
         for (TriangularOptions options : all_options()) {
             options.alpha = n % 4 == 1 ? 1.0f : 2.0f;
-            add(graph, {.n = n, .m = n == 129 ? 70u : 3u, .options = options, .in_place = n == 127});
+            add(graph, {.n = n, .m = n == 129 ? 70u : 3u, .options = options, .in_place = n % 4 == 3});
         }
     add(graph, {.n = 257, .m = 1});
     run(graph);
     check();
+}
+
+// Of triangles (Cholesky factors of damped matrices), and of right-hand sides.
+TEST_P(TriangularTest, TakesEveryKindOfMatrix) {
+    Graph graph(device());
+    struct Kind {
+        Placed t, b, inverse, product;
+    };
+    std::vector<Kind> kinds;
+    for (MatrixKind kind : finite_matrix_kinds())
+        for (std::uint64_t n : {33u, 130u}) {
+            const Matrix factor = cholesky_factor(DampedGram(kind, n).damped());
+            add(graph, {.n = n}, {factor});
+            add(graph, {.n = n, .options = {.triangle = Triangle::upper, .side = Side::right}, .kind = kind},
+                {Matrix(factor.transpose())});
+            add(graph, {.n = n, .kind = kind});
+            Kind k{place(graph, {factor}), place(graph, {make_matrix(kind, n, 9, n)}), blank(graph, 1, n, n),
+                   blank(graph, 1, n, 9)};
+            triangular_inverse(graph, k.t.tensor, k.inverse.tensor);
+            triangular_product(graph, k.t.tensor, k.b.tensor, k.product.tensor);
+            kinds.push_back(std::move(k));
+        }
+    run(graph);
+    check();
+    for (const Kind& k : kinds) {
+        const Matrix &t = k.t.items[0], &b = k.b.items[0], x = k.inverse.read()[0];
+        const std::string what = std::to_string(t.rows());
+        ratio("inverse", x, (t * x - Matrix::Identity(t.rows(), t.cols())).norm(),
+              static_cast<double>(t.rows()) * kUnit * t.norm() * x.norm(), what);
+        ratio("product", t, gemm_error_ratio(k.product.read()[0], t * b, 1.0, t, b, 0, {}, DType::f32), 1.0,
+              what);
+    }
 }
 
 TEST_P(TriangularTest, TakesBatchesStridesOneTForAllAnd16Bits) {

@@ -25,10 +25,13 @@ protected:
     };
 
     void add(Graph& graph, const Case& x) {
+        // Products of three that are huge, or tiny, are out of range: G alone is.
+        const bool scaled = x.kind == MatrixKind::huge || x.kind == MatrixKind::tiny;
         const auto matrices = [&](bool one, std::uint64_t rows, std::uint64_t cols, std::uint64_t seed) {
             std::vector<Matrix> items;
+            const MatrixKind kind = scaled && seed != 3 ? MatrixKind::random : x.kind;
             for (std::uint64_t item = 0; item < (one ? 1 : x.batch); ++item)
-                items.push_back(make_matrix(x.kind, rows, cols, seed + 10 * item));
+                items.push_back(make_matrix(kind, rows, cols, seed + 10 * item));
             return items;
         };
         Pending p{x, {}, {}, {}, {}};
@@ -122,8 +125,6 @@ TEST_P(TwoSidedTest, MatchesFloat64) {
 TEST_P(TwoSidedTest, MatchesFloat64ForEveryKindOfMatrix) {
     Graph graph(device());
     for (MatrixKind kind : finite_matrix_kinds()) {
-        // Their cubes are out of range.
-        if (kind == MatrixKind::huge || kind == MatrixKind::tiny) continue;
         add(graph, {.p = 17, .m = 31, .n = 23, .q = 40, .kind = kind});
         add(graph, {.p = 31, .m = 31, .n = 8, .q = 8, .right = false, .kind = kind});
     }

@@ -87,6 +87,44 @@ TEST_P(UpdateTest, ShermanMorrisonMatchesFloat64) {
     }
 }
 
+// Of inverses, of factors, and of what is added.
+TEST_P(UpdateTest, TakesEveryKindOfMatrix) {
+    Graph graph(device());
+    struct Kind {
+        Placed p, u, l, v;
+        std::string what;
+    };
+    std::vector<Kind> kinds;
+    for (MatrixKind kind : finite_matrix_kinds())
+        for (const bool vectors : {false, true}) {
+            // Squares of vectors that are huge do not fit the range.
+            if (vectors && kind == MatrixKind::huge) continue;
+            const std::uint64_t n = 67;
+            const Matrix a = vectors ? positive_definite(n, n) : DampedGram(kind, n).damped();
+            Matrix p = rounded(inverse(a), DType::f32);
+            p = rounded(0.5 * (p + p.transpose()), DType::f32);
+            const Matrix u = vectors ? Matrix(make_matrix(kind, n, n, 2).row(5)) : random_matrix(1, n, 2);
+            Kind k{place(graph, {p}), place(graph, {u}),
+                   place(graph, {with_garbage_above(cholesky_factor(a))}), place(graph, {u}),
+                   std::string(to_string(kind)) + (vectors ? " vector" : "")};
+            sherman_morrison(graph, k.p.tensor, k.u.tensor);
+            cholesky_update(graph, k.l.tensor, k.v.tensor);
+            kinds.push_back(std::move(k));
+        }
+    run(graph);
+    for (const Kind& k : kinds) {
+        const Matrix& p = k.p.items[0];
+        const Vector u = k.u.items[0].row(0), y = p * u;
+        const Matrix change = y * y.transpose() / (1 + u.dot(y));
+        const double n = static_cast<double>(p.rows());
+        ratio("inverse, sherman_morrison", p, (k.p.read()[0] - (p - change)).norm(),
+              (n + 10) * kUnit * (p.norm() + change.norm()), k.what);
+        const Matrix before = square_of(k.l.items[0]), is = k.l.read()[0];
+        expect_lower_only(is);
+        check_factor("cholesky_update", is, before + u * u.transpose(), before.norm() + u.squaredNorm());
+    }
+}
+
 TEST_P(UpdateTest, ShermanMorrisonSkipsWhatCannotBe) {
     Graph graph(device());
     std::vector<Matrix> p(5, positive_definite(20, 1));

@@ -89,6 +89,59 @@ TEST_P(WoodburyTest, SolvesMatchFloat64) {
     }
 }
 
+// Of rows, and of the low-rank part beside a diagonal; damped by a thousandth of the largest eigenvalue.
+TEST_P(WoodburyTest, TakesEveryKindOfMatrix) {
+    struct System {
+        Matrix u, y, b, diagonal;
+        double lambda;
+        Placed range, solution, x;
+        std::string what;
+    };
+    Graph graph(device());
+    std::vector<System> systems;
+    for (MatrixKind kind : finite_matrix_kinds())
+        for (std::uint64_t s : {9u, 40u}) {
+            const std::uint64_t d = 300;
+            System system;
+            system.what = to_string(kind);
+            system.u = make_matrix(kind, s, d, s);
+            // Squares of rows, and their inverses, stay in range.
+            const double largest = system.u.cwiseAbs().maxCoeff();
+            system.u = rounded(system.u / std::sqrt(largest == 0 ? 1.0 : largest), DType::f32);
+            const double norm = spectral_norm(system.u);
+            const float lambda = norm == 0 ? 1.0f : static_cast<float>(1e-3 * norm * norm);
+            system.lambda = static_cast<double>(lambda);
+            system.y = rounded(random_matrix(s, 1, 1), DType::f32);
+            system.b = rounded(random_matrix(d, 1, 2), DType::f32);
+            system.diagonal =
+                rounded((system.lambda * (random_matrix(d, 1, 3).array().abs() + 1.0)).matrix(), DType::f32);
+            const PlacedWindow w = window(graph, {system.u});
+            const Placed y = place(graph, {system.y}), b = place(graph, {system.b}),
+                         diagonal = place(graph, {system.diagonal}),
+                         columns = place(graph, {system.u.transpose()});
+            system.range = blank(graph, 1, d, 1);
+            system.solution = blank(graph, 1, d, 1);
+            system.x = blank(graph, 1, d, 1);
+            const WoodburyOptions options{.lambda = lambda, .refinement = Refinement::always};
+            window_gram(graph, w.window);
+            woodbury_range(graph, w.window, y.tensor, system.range.tensor, options);
+            woodbury_solve(graph, w.window, b.tensor, system.solution.tensor, options);
+            woodbury_diagonal(graph, diagonal.tensor, columns.tensor, {}, b.tensor, system.x.tensor, {});
+            systems.push_back(std::move(system));
+        }
+    run(graph);
+    for (const System& system : systems) {
+        check_range(system.u, system.lambda, 1, system.y, system.range.read()[0], system.what);
+        check_solve(system.u, system.lambda, 1, system.b, system.solution.read()[0], true, system.what);
+        Matrix a = system.u.transpose() * system.u;
+        a.diagonal() += system.diagonal.col(0);
+        const double norm = spectral_norm(a), condition = norm * spectral_norm(inverse(a));
+        const Matrix x = system.x.read()[0];
+        ratio("residual, diagonal plus low rank", a, (a * x - system.b).norm(),
+              50 * kEps32 * (system.b.norm() + std::min(condition, 100.0) * norm * x.norm()), system.what);
+    }
+}
+
 // Around the sizes of blocks and workgroups, to the largest; in every type, in batches.
 TEST_P(WoodburyTest, LargeWindowsMatchFloat64) {
     struct Case {
