@@ -21,9 +21,9 @@ const uint CHOLESKY_PANEL_ROWS = 64;    // rows below the diagonal block that a 
 
 // cholesky_workgroup.comp and cholesky_cpu.comp: a batch of small matrices.
 //
-// With CHOLESKY_IS_BLOCK it is a diagonal block of each, of whose W what is on and above the diagonal is read. Pivots are compared with `diagonal`, then, and `state_count` words of
-// `states` (see CholeskyPanelJob) from number `state` of the item on are set; where the word before them says that the attempt
-// has failed, it has failed here, too.
+// With CHOLESKY_IS_BLOCK it is a diagonal block of each, of whose W what is on and above the diagonal is read. Pivots are
+// compared with `diagonal`, then, and `state_count` words of `states` (see CholeskyPanelJob) from number `state` of the item
+// on are set; where the word before them says that the attempt has failed, it has failed here, too.
 struct CholeskyJob {
     U32   a;
     F32   l;      // may be a

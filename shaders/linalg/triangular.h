@@ -16,8 +16,9 @@ const uint TRIANGULAR_HAS_STATUS = 8;   // and writes it
 // whole words.
 const uint TRIANGULAR_BLOCK = 64;
 
-// triangular_solve.comp and triangular_cpu.comp: T x = alpha b for each column, up to TRIANGULAR_BLOCK rows, in the order of a lower triangle: an upper one is given by its last element and negative
-// (wrapped) distances, a transposed one or one on the right side by exchanged distances.
+// triangular_solve.comp and triangular_cpu.comp: T x = alpha b for each column, up to TRIANGULAR_BLOCK rows, in the order of a
+// lower triangle: an upper one is given by its last element and negative (wrapped) distances, a transposed one or one on the
+// right side by exchanged distances.
 struct TriangularSolveJob {
     U32   t;
     U32   b;

@@ -42,12 +42,12 @@ struct EighOptions {
 // columns, each pair of which is a small problem of one workgroup, whose rotation is applied by products; two
 // such steps.
 //
-// Cost, small: 7 n^3 FLOPs a sweep, 6 to 9 of them, 12 where eigenvalues span 2^24, then 35 n^3; about 26
-// dispatches for all small matrices together. Large: 8 n^3 FLOPs, all but 2/3 n^3 of them in products, and
-// 4/3 n^3 bytes for the other, one product with a vector a column; 3 n + 7 log2(n / 32) + n / 16 + 40
-// dispatches or so for all matrices of one size together. Jacobi in blocks: 12 n^3 and 48 n^3 / m bytes a
-// sweep, m = 64 the width of a pair (32 with less than 17 KiB of shared memory), and two or three dispatches
-// for each of n / 32 rounds of each sweep of the budget.
+// Cost, small: 7 n^3 FLOPs and 8 n^3 bytes (in caches) a sweep, 6 to 9 of them, 12 where eigenvalues span
+// 2^24, then 35 n^3 FLOPs; about 26 dispatches for all small ones together. Large: 8 n^3 FLOPs, all but 2/3
+// n^3 of them in products, and 4/3 n^3 bytes for the other, one product with a vector a column; 3 n + 7
+// log2(n / 32) + n / 16 + 40 dispatches or so for all matrices of one size together. Jacobi in blocks: 12 n^3
+// and 48 n^3 / m bytes a sweep, m = 64 the width of a pair (32 with less than 17 KiB of shared memory), and
+// two or three dispatches for each of n / 32 rounds of each sweep of the budget.
 //
 // Accuracy, u = 2^-24: |A - V D V^T|_F <= 2 n u |A|_F; |V^T V - I|_F <= 2 n u; eigenvalues to 10 n u |A|_2,
 // of one workgroup's matrices to 4 u |lambda| + (4 n u)^2 |A|_2 (of the f32 matrix that A is): others' small

@@ -35,10 +35,10 @@ struct SvdOptions {
 // within the rank, 10 max(m, n) u. A matrix with a NaN or an infinity: S = 0, the left factor zero, the right
 // one I, nonfinite.
 //
-// Cost, l = max(m, n). A sweep: k^2 (6 l + 4 k) FLOPs and 40 l k^2 / 64 bytes; 6 to 10 sweeps, 15 where
-// singular values span 2^24. Large k: k^2 (3 l + 2 k) FLOPs for each of 5 or 6 iterations, eigh(), and 10
-// l k^2; n / 3 dispatches more than eigh(). With QR first, l = k in all of this, and 14 l k^2 FLOPs are
-// added.
+// Cost, l = max(m, n). A sweep: k^2 (6 l + 4 k) FLOPs and 40 l k^2 / 64 bytes, beside 8 b^3 bytes of each
+// pair's own rotations (b columns a pair, at most 126), which caches hold; 6 to 10 sweeps, 15 where singular
+// values span 2^24. Large k: k^2 (3 l + 2 k) FLOPs for each of 5 or 6 iterations, eigh(), and 10 l k^2; n / 3
+// dispatches more than eigh(). With QR first, l = k in all of this, and 14 l k^2 FLOPs are added.
 HERON_API void svd(Graph& graph, const Tensor& a, const Tensor& u, const Tensor& s, const Tensor& v,
                    const SvdOptions& options = {});
 
