@@ -144,7 +144,8 @@ void add_svd(Graph& graph, const Tensor& a, const Tensor& u, const Tensor& s, co
     const std::uint64_t size = by_polar ? k : whole ? single : (k + wide - 1) / wide * wide;
     const bool qr_first = qr_comes_first(length, k);
 
-    const std::string larger = "above " + std::to_string(variant.order) + " columns, one workgroup's limit";
+    const std::string larger =
+        "above " + std::to_string(variant.order / 8 * 8) + " columns, one workgroup's limit";
     const Purpose purpose(graph,
                           (certain    ? "polar factor by products, and by Jacobi where rank may be lacking"
                            : whole    ? "svd by Jacobi, a pair of blocks"

@@ -44,7 +44,10 @@ output=${output:-$build/heron-bundle}
 mkdir -p "$build"
 if [ -z "$newer" ]; then
     newer=${HERON_CI_CHROOT:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/heron/trixie}
-    [ -x "$newer/usr/bin/glslangValidator" ] || newer=none
+    [ -x "$newer/usr/bin/glslangValidator" ] || {
+        echo "tests/bundle/make.sh: no shader tools in $newer: without kernels that only newer ones than this system's make" >&2
+        newer=none
+    }
 fi
 
 # No library that a program does not use, nor GLFW, which neural_texture needs for its window alone.

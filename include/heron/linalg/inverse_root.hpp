@@ -35,8 +35,8 @@ enum class RootMethod : std::uint32_t {
     newton,
     // Coupled Newton-Schulz for p = 2: 6 n^3 FLOPs an iteration, products only; no better than newton.
     newton_schulz,
-    // Product form of Denman-Beavers for p = 2, with the inverse by Cholesky: at most 8 iterations of 4 n^3
-    // FLOPs; the most accurate.
+    // Product form of Denman-Beavers for p = 2, with the inverse by Cholesky: at most 8 iterations of 3 n^3
+    // FLOPs (4 n^3 with square_root); the most accurate.
     denman_beavers,
 };
 HERON_API const char* to_string(RootMethod method);  // "newton", ...
@@ -84,7 +84,7 @@ struct InverseRootOptions {
 // KiB of shared memory, 52 with 32, 72 with 64). Large ones: products at half price, and two levels more an
 // iteration that look at the result. The whole budget is recorded, but a matrix that has stopped costs next
 // to nothing from then on (denman_beavers still factors it, 2 n^3 / 3 FLOPs). Bytes: 8 n^2 in one workgroup;
-// 12 n^2 a product and 8 n^2 for each look. Workspace: 16 to 32 n^2 bytes.
+// 16 n^2 a product, 4 n^2 (p >= 4: 12 n^2) for each look. Workspace: 16 to 32 n^2 bytes.
 //
 // Accuracy, kappa the condition number of A + damping I, u = 2^-24, k the iterations used, r the residual:
 // |X^p (A + damping I) - I|_F <= 2 n kappa u (for p > 4 times p / 2) + 4 n p k u + (n r)^2. An iteration

@@ -36,7 +36,7 @@ struct MatrixPowerOptions {
     SpectrumFloor floor_rule = SpectrumFloor::raise;
     float floor = 0.0f;  // relative to the largest eigenvalue; 0: n 2^-23, what f32 can tell from zero
     float absolute_floor = 0.0f;
-    Tensor basis;    // warm start, see EighOptions::basis; eigenvectors as columns
+    Tensor basis;    // warm start where one workgroup does a matrix (EighOptions::basis)
     Tensor vectors;  // where the eigenvectors go, n x n f32, if they are wanted (may be `basis`)
     Tensor values;   // and the eigenvalues of A, ascending
     // ok; nonfinite; not_converged; indefinite: an eigenvalue was below -floor * largest; jittered: some were

@@ -100,7 +100,7 @@ HERON_API void polar(Graph& graph, const Tensor& a, const Tensor& out, const Pol
 
 // For recipes that produce the first iterate X = A / nu themselves. Iterates in `x` (dtype =
 // options.precision, contiguous) and returns the tensor that holds the result: x itself or a temporary of the
-// same shape. FLOPs, bytes and accuracy are those of polar()'s steps by products; a matrix that is not finite
+// same shape. FLOPs, bytes and accuracy are those of polar()'s iterations; a matrix that is not finite
 // gives one that is not. `row_squares` as above.
 HERON_API Tensor polar_iterate(Graph& graph, const Tensor& x, const PolarOptions& options,
                                const Tensor& row_squares = {});

@@ -26,9 +26,9 @@ struct PowerIterationOptions {
 // The value is a lower bound of the largest eigenvalue, up to 2 sqrt(n) u |A|_2 of rounding; its relative
 // error falls by (lambda_2 / lambda_1)^2 an iteration. Where an upper bound is needed, take a norm; where the
 // value serves as damping, a factor of 1.05 is usual. 2 n^2 FLOPs, A once and 16 n bytes, and two levels an
-// iteration; one level before. A matrix with a NaN or an infinity (in an element that the product meets):
-// value 0, the vector starts anew, nonfinite. Where a device flushes subnormal numbers, eigenvalues below
-// 1.2e-38 are zero.
+// iteration (three where gemm() splits n); one before. A matrix with a NaN or an infinity (in an element that
+// the product meets): value 0, the vector starts anew, nonfinite. Where a device flushes subnormal numbers,
+// eigenvalues below 1.2e-38 are zero.
 HERON_API void power_iteration(Graph& graph, const Tensor& a, const Tensor& vector, const Tensor& value,
                                const PowerIterationOptions& options = {});
 

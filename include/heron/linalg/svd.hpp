@@ -21,7 +21,7 @@ struct SvdOptions {
 // A = U diag(S) V^T for each matrix of the batch, k = min(m, n). A: m x n, f32, f16 or bf16; U: m x k, V: n x
 // k, f32, either may be empty (Tensor{}); S: k f32 for each matrix, contiguous, descending. k up to 4096.
 //
-// Small k (88; 62 with 16 KiB of shared memory, 126 with 64), or with `max_sweeps`: one-sided block Jacobi on
+// Small k (88; 56 with 16 KiB of shared memory, 120 with 64), or with `max_sweeps`: one-sided block Jacobi on
 // the columns of A, or of A^T where that is narrower (Hestenes 1958; Golub and Van Loan, 8.6): the Gram
 // matrix of each pair of blocks is made diagonal in one workgroup, and its rotation applied by products,
 // until all columns are orthogonal. Large k: the polar factor, A = U_p H, by dynamically weighted Halley

@@ -24,9 +24,9 @@ struct TwoSidedOptions {
 // The order with fewer FLOPs is taken: (L G) R costs 2 p n (m + q), L (G R) 2 m q (n + p), the first one
 // where they are equal. The product in the middle is a temporary in f32. Error: that of two products, in
 // norms |L| |G| |R| |alpha| of Frobenius: 3 u (sqrt(m + 2) + sqrt(n + 2)), plus u |D| for scaling alone and 6
-// u |beta| |C|. At most two dispatches; every operand once, and 8 p n (L first) or 8 m q bytes for the
-// product in the middle. Non-finite elements spread as in gemm(). Throws (invalid_argument) where shapes,
-// dtypes or overlaps do not fit.
+// u |beta| |C|. gemm()'s dispatches for one or two products; every operand once, and 8 p n (L first) or 8 m q
+// bytes for the product in the middle. Non-finite elements spread as in gemm(). Throws (invalid_argument)
+// where shapes, dtypes or overlaps do not fit.
 HERON_API void two_sided_product(Graph& graph, const Tensor& left, const Tensor& g, const Tensor& right,
                                  const Tensor& c, const Tensor& d, const TwoSidedOptions& options = {});
 

@@ -25,8 +25,8 @@ struct Window {
 
 // gram and exponents from `rows`, which are as they are (normalized = false). In f32, sums of at most 1024
 // products (while d <= 4 million) added in a fixed tree: |error| <= 64 u |u_i| |u_j|. s^2 d FLOPs; reads
-// s / 8 times the rows. A row that is not finite makes the systems of its window nonfinite, as long as it is
-// there (window_push(), too); the other windows do not notice.
+// the rows s / 8 + 2 times. A row that is not finite makes the systems of its window nonfinite, as long as it
+// is there (window_push(), too); the other windows do not notice.
 HERON_API void window_gram(Graph& graph, const Window& window, bool guarded = true);
 
 struct WindowPushOptions {
@@ -157,7 +157,7 @@ struct UpdateInverseOptions {
 // P <- (gamma P^-1 + beta U U^T)^-1, in place: P symmetric positive definite, n x n f32, and exactly
 // symmetric afterwards if it was before; U n x k f32, a batch as P is, k no more than cholesky() takes rows.
 // P <- (P - W W^T) / gamma, W = P U L^-T, L L^T = U^T P U + (gamma / beta) I; with k = 0 P / gamma. 3 n^2 k +
-// 2 n k^2 FLOPs; 12 n^2 + 28 n k bytes; 5 levels and those of cholesky() and triangular_solve() of k rows.
+// 2 n k^2 FLOPs; 12 n^2 + 32 n k bytes; 5 levels and those of cholesky() and triangular_solve() of k rows.
 //
 // |error|_F <= (n + 10) u kappa |P|_F / gamma, kappa the larger condition number of P and of that k x k
 // matrix. Errors grow by about 1 / gamma in each step in directions that no U visits: renew P now and then.
