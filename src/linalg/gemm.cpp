@@ -210,9 +210,9 @@ void add_combine(Graph& graph, const Tensor& partial, std::uint64_t pieces, cons
     job.per_thread = kPairsPerThread;
     // Without pieces D stands for them: loads of invocations that nobody asked for need a place on lavapipe.
     const bool summed = pieces != 0;
-    std::vector<Operand> operands{
-        {offsetof(gpu::GemmCombineJob, partial), summed ? partial : d, summed ? Access::read : active.access()},
-        {offsetof(gpu::GemmCombineJob, d), d, active.access()}};
+    std::vector<Operand> operands{{offsetof(gpu::GemmCombineJob, partial), summed ? partial : d,
+                                   summed ? Access::read : active.access()},
+                                  {offsetof(gpu::GemmCombineJob, d), d, active.access()}};
     active.add_to(operands, offsetof(gpu::GemmCombineJob, active_items));
     if (has_c) operands.push_back({offsetof(gpu::GemmCombineJob, c), c, Access::read});
     Operation operation =
