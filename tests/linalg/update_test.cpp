@@ -103,7 +103,9 @@ TEST_P(UpdateTest, TakesEveryKindOfMatrix) {
             const Matrix a = vectors ? positive_definite(n, n) : DampedGram(kind, n).damped();
             Matrix p = rounded(inverse(a), DType::f32);
             p = rounded(0.5 * (p + p.transpose()), DType::f32);
-            const Matrix u = vectors ? Matrix(make_matrix(kind, n, n, 2).row(5)) : random_matrix(1, n, 2);
+            Matrix u = vectors ? Matrix(make_matrix(kind, n, n, 2).row(5)) : random_matrix(1, n, 2);
+            // As large as the matrix: an update that did nothing would be seen.
+            if (!vectors) u /= std::sqrt((u * p * u.transpose())(0, 0));
             Kind k{place(graph, {p}), place(graph, {u}),
                    place(graph, {with_garbage_above(cholesky_factor(a))}), place(graph, {u}),
                    std::string(to_string(kind)) + (vectors ? " vector" : "")};
