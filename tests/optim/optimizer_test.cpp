@@ -553,7 +553,6 @@ TEST_P(OptimizerTest, AccumulationAndAveragesWorkAroundEveryOptimizer) {
     });
 }
 
-// Two thousand: soak_slow_test.cpp.
 TEST_P(OptimizerTest, AThousandEqualStepsStayFinite) {
     Training training(device(), every_optimizer({5, 4}));
     std::uint64_t ticket = 0;
