@@ -82,14 +82,16 @@ bool Device::Impl::wait(std::uint64_t value, std::uint64_t timeout_ns) const {
 }
 
 void Device::Impl::settle(VkSemaphore semaphore, std::uint64_t value) const noexcept {
-    constexpr std::uint64_t kPatience_ns = 2'000'000'000;  // a device that hangs must not hang its owner
+    // A device that hangs must not hang its owner. CPU drivers do not, but a step may take them minutes, and
+    // one that outlives its memory ends the process.
+    const std::uint64_t patience_ns = (capabilities.cpu ? 600 : 2) * std::uint64_t{1'000'000'000};
     if (semaphore == VK_NULL_HANDLE || value == 0 || lost()) return;
     VkSemaphoreWaitInfo wait_info{};
     wait_info.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO;
     wait_info.semaphoreCount = 1;
     wait_info.pSemaphores = &semaphore;
     wait_info.pValues = &value;
-    (void)vk.WaitSemaphores(device, &wait_info, kPatience_ns);  // there is nobody to tell
+    (void)vk.WaitSemaphores(device, &wait_info, patience_ns);  // there is nobody to tell
 }
 
 void Device::wait_idle(std::uint64_t timeout_ns) const {

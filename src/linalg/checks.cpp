@@ -80,6 +80,13 @@ void check_status_tensor(std::string_view operation, const Graph& graph, const T
         if (other.tensor) check_no_overlap(operation, "status", status, other.name, other.tensor, graph);
 }
 
+void check_batch(std::string_view operation, const char* operand, const Tensor& tensor, const Tensor& d) {
+    if (tensor.batch() != 1 && tensor.batch() != d.batch())
+        refuse(operation, std::string(operand) + " is " + text(tensor) + " with " +
+                              std::to_string(tensor.batch()) + " matrices, D is " + text(d) + " with " +
+                              std::to_string(d.batch()) + "; give it as many, or one for all");
+}
+
 void check_coefficients(std::string_view operation, float alpha, float beta) {
     if (!std::isfinite(alpha) || !std::isfinite(beta))
         refuse(operation,

@@ -41,6 +41,9 @@ struct NamedTensor {
 void check_status_tensor(std::string_view operation, const Graph& graph, const Tensor& status,
                          std::uint64_t items, std::initializer_list<NamedTensor> others = {});
 
+// An operand with a matrix for each one of D, or one for all.
+void check_batch(std::string_view operation, const char* operand, const Tensor& tensor, const Tensor& d);
+
 // Factors of a product, alpha op(A) op(B) + beta C: finite.
 void check_coefficients(std::string_view operation, float alpha, float beta);
 

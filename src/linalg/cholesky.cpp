@@ -23,6 +23,8 @@
 #include "linalg/cpu_subgroup.hpp"
 #include "linalg/gemm.hpp"
 #include "linalg/integers.hpp"
+#include "linalg/pivots.hpp"
+#include "linalg/tensors.hpp"
 #include "linalg/triangular.h"
 #include "linalg/triangular.hpp"
 
@@ -57,10 +59,6 @@ constexpr std::uint32_t kCpuRetryThreads = 64;
 
 std::uint32_t largest_small(const Device& device) {
     return cpu_subgroup(device) != 0 ? gpu::CHOLESKY_LARGEST_CPU : gpu::CHOLESKY_LARGEST_SMALL;
-}
-
-float pivot_tolerance(std::uint64_t n) {
-    return static_cast<float>(2.0 * std::sqrt(static_cast<double>(n)) * 0x1p-24);
 }
 
 std::uint32_t flags_of(const CholeskyOptions& options) {
@@ -214,13 +212,6 @@ private:
     // Columns between two updates of everything that is left.
     static constexpr std::uint64_t outer() { return 8 * kPanelWidth; }
 
-    void add_operation(Operation operation, std::vector<SpecConstant> constants, std::string_view reason) {
-        operation.constants = std::move(constants);
-        operation.reason = reason;
-        operation.guarded = options_.guarded;
-        graph_.add(std::move(operation));
-    }
-
     void start(const Tensor& w, bool one_triangle) {
         const std::uint64_t side = ceil_div(n_, kPanelWidth);
         gpu::CholeskyStartJob job{};
@@ -237,10 +228,10 @@ private:
         Operation operation =
             make_operation(kStart, job, std::move(operands), items_ * side * (side + 1) / 2);
         operation.bytes = element_bytes(a_, w);
-        add_operation(std::move(operation),
+        add_operation(graph_, std::move(operation),
                       {{gpu::SPEC_THREADS, cpu_ ? 8u : 128u},
                        {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(a_.dtype)}},
-                      "the only one");
+                      options_.guarded, "the only one");
     }
 
     void panel(const Tensor& w, std::uint64_t begin, std::uint64_t first, std::uint32_t attempt) {
@@ -275,8 +266,9 @@ private:
         // One subgroup on CPU drivers, where a barrier between several costs more than their work; but the
         // panels of a retry subtract all columns before them, which are too many loop rounds for one.
         const std::uint32_t on_cpu = attempt == 0 ? 8 : kCpuRetryThreads;
-        add_operation(std::move(operation),
+        add_operation(graph_, std::move(operation),
                       {{gpu::SPEC_THREADS, graph_.device().capabilities().cpu ? on_cpu : 128u}},
+                      options_.guarded,
                       attempt == 0 ? "32 columns of a large matrix"
                                    : "retry with jitter; returns at once where it is not needed");
     }
@@ -388,9 +380,9 @@ private:
         add_active(job, operands, active_);
         Operation operation = make_operation(kFinish, job, std::move(operands), items_ * job.groups);
         operation.bytes = element_bytes(factor_) / 2;
-        add_operation(std::move(operation),
+        add_operation(graph_, std::move(operation),
                       {{gpu::SPEC_THREADS, cpu_ ? 8u : 128u}, {gpu::SPEC_PER_THREAD, rows_per_group}},
-                      "the only one");
+                      options_.guarded, "the only one");
     }
 
     Graph& graph_;

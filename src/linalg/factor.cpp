@@ -237,7 +237,8 @@ void add_product(Graph& graph, const Tensor& from, const FactorSource& source, c
     operation.reason = choice.reason;
     operation.flops =
         static_cast<double>(items * n) * static_cast<double>(n + 1) * static_cast<double>(count);
-    operation.bytes = element_bytes(from, to);
+    // Of A one triangle is read.
+    operation.bytes = element_bytes(from, to) + (!partial && has_old ? 0.5 * element_bytes(to) : 0.0);
     operation.guarded = options.guarded;
     graph.add(std::move(operation));
     if (!partial) return;
@@ -260,7 +261,7 @@ void add_product(Graph& graph, const Tensor& from, const FactorSource& source, c
     operation.constants = {{gpu::SPEC_THREADS, finish_threads}};
     operation.reason = "rows were split over workgroups";
     operation.flops = static_cast<double>(items * n * n) / 2 * static_cast<double>(job.splits + 2);
-    operation.bytes = element_bytes(to, factor);
+    operation.bytes = element_bytes(to, factor) + (has_old ? 0.5 * element_bytes(factor) : 0.0);
     operation.guarded = options.guarded;
     graph.add(std::move(operation));
 }

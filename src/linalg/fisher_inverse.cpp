@@ -22,6 +22,7 @@
 #include "heron/spirv/fisher_values.hpp"
 #include "linalg/checks.hpp"
 #include "linalg/fisher.h"
+#include "linalg/jacobi.hpp"
 #include "linalg/tensors.hpp"
 #include "linalg/woodbury.hpp"
 
@@ -177,18 +178,15 @@ void fisher_inverse(Graph& graph, const Tensor& gradients, const FisherInverse& 
         {{gpu::SPEC_DTYPE_A, dtype_code(gradients)}, {gpu::SPEC_PER_THREAD, per_thread}}, 0,
         static_cast<double>(m * d * (4 + bytes_of(gradients.dtype))), options.guarded);
 
-    std::vector<float> identity(m * m, 0.0f);
-    for (std::uint64_t i = 0; i < m; ++i) identity[i * (m + 1)] = inverse.damping;
-    Tensor damping = graph.table(std::as_bytes(std::span(identity)));
-    damping.dtype = DType::f32;
-    damping.shape = Shape{m, m};
+    const Tensor one = graph.temporary(DType::f32, Shape{m, m});
+    add_identity(graph, one, options.guarded);
     for (const Batch& batch : batches_of(inverse)) {
         const Tensor c = graph.temporary(DType::f32, Shape{batch.blocks, m, m});
         GemmOptions gram;
         gram.alpha = 1.0f / static_cast<float>(m);
-        gram.beta = 1.0f;
+        gram.beta = inverse.damping;
         gram.guarded = options.guarded;
-        syrk(graph, batch.y, damping, c, gram);
+        syrk(graph, batch.y, one, c, gram);
         CholeskyOptions factor;
         factor.jitter = {.retries = 3, .relative = 4 * kEps32 * static_cast<float>(m)};
         if (options.status) {

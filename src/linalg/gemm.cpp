@@ -267,13 +267,6 @@ void add_split_product(Graph& graph, const GemmChoice& choice, const Tensor& a, 
     add_combine(graph, partial, slots, c, d, options);
 }
 
-void check_batch(std::string_view who, const char* name, const Tensor& tensor, const Tensor& d) {
-    if (tensor.batch() != 1 && tensor.batch() != d.batch())
-        refuse(who, std::string(name) + " is " + text(tensor) + " with " + std::to_string(tensor.batch()) +
-                        " matrices, D is " + text(d) + " with " + std::to_string(d.batch()) +
-                        "; give it as many, or one for all");
-}
-
 // From `parts` that the product left, or from D where it could not.
 void add_squares(Graph& graph, const Tensor& parts, const char* missing, const Tensor& d,
                  const GemmOptions& options) {

@@ -127,6 +127,11 @@ Operation prepare_operation(const Capabilities& device, const Tensor& y, std::ui
 
 }  // namespace
 
+void add_identity(Graph& graph, const Tensor& y, bool guarded) {
+    graph.add(prepare_operation(graph.device().capabilities(), y, gpu::PREPARE_IDENTITY, DType::f32, {}, {},
+                                guarded));
+}
+
 void Jacobi::prepare(const Tensor& x, const Tensor& y, std::uint32_t how) {
     const Tensor exponent = graph_.temporary(DType::u32, Shape{items_});
     const Tensor nonfinite = graph_.temporary(DType::u32, Shape{items_});
@@ -137,11 +142,6 @@ void Jacobi::prepare(const Tensor& x, const Tensor& y, std::uint32_t how) {
                                   {offsetof(gpu::JacobiPrepareJob, exponent), exponent, Access::read},
                                   {offsetof(gpu::JacobiPrepareJob, nonfinite), nonfinite, Access::read},
                                   {offsetof(gpu::JacobiPrepareJob, state), state_, Access::write}},
-                                 guarded_));
-}
-
-void Jacobi::identity(const Tensor& y) const {
-    graph_.add(prepare_operation(graph_.device().capabilities(), y, gpu::PREPARE_IDENTITY, DType::f32, {}, {},
                                  guarded_));
 }
 

@@ -23,6 +23,9 @@ struct JacobiVariant {
 };
 JacobiVariant choose_jacobi(const Device& device);
 
+// y = I for each matrix of y, f32 without gaps.
+void add_identity(Graph& graph, const Tensor& y, bool guarded);
+
 // A batch of matrices of one shape on its way through Jacobi's method. Working tensors are f32, contiguous,
 // of shape [items, rows, cols].
 class Jacobi {
@@ -39,7 +42,7 @@ public:
     // y = x padded with ones on the diagonal, or the identity for matrices whose columns are not orthonormal
     // to 2^-10.
     void prepare_basis(const Tensor& x, const Tensor& y);
-    void identity(const Tensor& y) const;
+    void identity(const Tensor& y) const { add_identity(graph_, y, guarded_); }
     // y = x padded with zeros.
     void pad(const Tensor& x, const Tensor& y) const;
     // The same. Matrices whose word of `doubtful` (u32) is 0 are done: no sweep changes them.

@@ -23,6 +23,8 @@
 #include "linalg/integers.hpp"
 #include "linalg/ldlt.h"
 #include "linalg/ldlt.hpp"
+#include "linalg/pivots.hpp"
+#include "linalg/tensors.hpp"
 
 namespace heron {
 
@@ -59,11 +61,6 @@ void check_factor(std::string_view who, const Graph& graph, const LdltFactor& fa
     check_no_overlap(who, "D", factor.d, "L", factor.l, graph);
     check_no_overlap(who, "the permutation", factor.permutation, "L", factor.l, graph);
     check_no_overlap(who, "the permutation", factor.permutation, "D", factor.d, graph);
-}
-
-// A pivot must exceed this times the largest element.
-float pivot_tolerance(std::uint64_t n) {
-    return static_cast<float>(2.0 * std::sqrt(static_cast<double>(n)) * 0x1p-24);
 }
 
 // One subgroup on CPU drivers, where barriers are dear, as long as there is little to do between them, and a
@@ -128,13 +125,6 @@ public:
     }
 
 private:
-    void add_operation(Operation operation, std::vector<SpecConstant> constants, std::string_view reason) {
-        operation.constants = std::move(constants);
-        operation.reason = reason;
-        operation.guarded = options_.guarded;
-        graph_.add(std::move(operation));
-    }
-
     void start() {
         constexpr std::uint64_t kTile = 32;
         const std::uint64_t side = ceil_div(n_, kTile);
@@ -153,9 +143,9 @@ private:
                             {offsetof(gpu::LdltStartJob, state), state_, Access::read_write}},
                            items_ * side * (side + 1) / 2);
         operation.bytes = element_bytes(a_, factor_.l) / 2;
-        add_operation(std::move(operation),
+        add_operation(graph_, std::move(operation),
                       {{gpu::SPEC_THREADS, cpu_ ? 8u : 128u}, {gpu::SPEC_DTYPE_A, dtype_code(a_)}},
-                      "the only one");
+                      options_.guarded, "the only one");
     }
 
     void panel(std::uint64_t begin) {
@@ -179,9 +169,9 @@ private:
             static_cast<double>(n_ - begin) * gpu::LDLT_PANEL * static_cast<double>(items_);
         operation.flops = 2.0 * elements * gpu::LDLT_PANEL;
         operation.bytes = 4.0 * elements * gpu::LDLT_PANEL;
-        add_operation(std::move(operation),
+        add_operation(graph_, std::move(operation),
                       {{gpu::SPEC_THREADS, pivot_threads(graph_.device().capabilities(), n_)}},
-                      "60 columns of a large matrix");
+                      options_.guarded, "60 columns of a large matrix");
     }
 
     // What is left of A, from column `end` on, minus the panel before it.
@@ -215,9 +205,9 @@ private:
             operands.push_back({offsetof(gpu::LdltFinishJob, status), options_.status, Access::write});
         Operation operation = make_operation(kFinish, job, std::move(operands), items_ * job.groups);
         operation.bytes = element_bytes(factor_.l) / 2;
-        add_operation(std::move(operation),
+        add_operation(graph_, std::move(operation),
                       {{gpu::SPEC_THREADS, cpu_ ? 8u : 128u}, {gpu::SPEC_PER_THREAD, rows_per_group}},
-                      "the only one");
+                      options_.guarded, "the only one");
     }
 
     Graph& graph_;

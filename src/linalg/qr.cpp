@@ -20,6 +20,7 @@
 #include "linalg/integers.hpp"
 #include "linalg/qr.h"
 #include "linalg/reduce.hpp"
+#include "linalg/tensors.hpp"
 
 namespace heron {
 
@@ -161,12 +162,6 @@ public:
     }
 
 private:
-    void add_operation(Operation operation, std::vector<SpecConstant> constants, std::string_view reason) {
-        operation.constants = std::move(constants);
-        operation.reason = reason;
-        operation.guarded = options_.guarded;
-        graph_.add(std::move(operation));
-    }
     std::uint32_t row_threads() const { return cpu_ ? 8 : 128; }
     std::uint32_t rows_per_group() const { return cpu_ ? 16 : 4; }
 
@@ -211,9 +206,10 @@ private:
         // 64: the partial sums of 32 columns fit 16 KiB. Eight on CPU drivers, where barriers are dear; but
         // lavapipe ends all loops of an invocation after 65,535 iterations together (700 a row).
         const std::uint32_t threads = !cpu_ || m_ - first > 512 ? 64 : 8;
-        add_operation(std::move(operation),
+        add_operation(graph_, std::move(operation),
                       {{gpu::SPEC_THREADS, threads},
                        {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(whole ? a_.dtype : DType::f32)}},
+                      options_.guarded,
                       whole ? "up to 32 columns: one workgroup for each matrix"
                             : "32 columns of a larger matrix, one workgroup");
     }
@@ -255,11 +251,11 @@ private:
         if (exponent) operands.push_back({offsetof(gpu::QrStartJob, exponent), exponent, Access::read});
         Operation operation = make_operation(kStart, job, std::move(operands), items_ * job.groups);
         operation.bytes = element_bytes(a_, w) * (identity ? 1.5 : 1.0);
-        add_operation(std::move(operation),
+        add_operation(graph_, std::move(operation),
                       {{gpu::SPEC_THREADS, row_threads()},
                        {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(a_.dtype)},
                        {gpu::SPEC_PER_THREAD, rows_per_group()}},
-                      "the only one");
+                      options_.guarded, "the only one");
     }
 
     Tensor add_status(const Tensor& w, const Tensor& factored) {
@@ -275,7 +271,8 @@ private:
         if (factored) operands.push_back({offsetof(gpu::QrStatusJob, factored), factored, Access::read});
         Operation operation = make_operation(kStatus, job, std::move(operands), items_);
         operation.bytes = 4.0 * static_cast<double>(n_ * items_);
-        add_operation(std::move(operation), {{gpu::SPEC_THREADS, cpu_ ? 8u : 64u}}, "the only one");
+        add_operation(graph_, std::move(operation), {{gpu::SPEC_THREADS, cpu_ ? 8u : 64u}}, options_.guarded,
+                      "the only one");
         return status;
     }
 
@@ -295,9 +292,9 @@ private:
         if (exponent) operands.push_back({offsetof(gpu::QrFinishJob, exponent), exponent, Access::read});
         Operation operation = make_operation(kFinish, job, std::move(operands), items_ * job.groups);
         operation.bytes = 2 * element_bytes(q_, r_);
-        add_operation(std::move(operation),
+        add_operation(graph_, std::move(operation),
                       {{gpu::SPEC_THREADS, row_threads()}, {gpu::SPEC_PER_THREAD, rows_per_group()}},
-                      "the only one");
+                      options_.guarded, "the only one");
     }
 
     Graph& graph_;

@@ -78,9 +78,14 @@ std::vector<SpecConstant> PassGrid::constants() const {
 
 void add_operation(Graph& graph, Operation operation, std::vector<SpecConstant> constants, double flops,
                    double bytes, bool guarded, std::string reason) {
-    operation.constants = std::move(constants);
     operation.flops = flops;
     operation.bytes = bytes;
+    add_operation(graph, std::move(operation), std::move(constants), guarded, std::move(reason));
+}
+
+void add_operation(Graph& graph, Operation operation, std::vector<SpecConstant> constants, bool guarded,
+                   std::string reason) {
+    operation.constants = std::move(constants);
     operation.guarded = guarded;
     operation.reason = std::move(reason);
     graph.add(std::move(operation));

@@ -74,6 +74,9 @@ private:
 // it.
 void add_operation(Graph& graph, Operation operation, std::vector<SpecConstant> constants, double flops,
                    double bytes, bool guarded, std::string reason = {});
+// The same of one that has its FLOPs and bytes.
+void add_operation(Graph& graph, Operation operation, std::vector<SpecConstant> constants, bool guarded,
+                   std::string reason);
 
 inline constexpr std::uint64_t kMaxParts = 16384;
 

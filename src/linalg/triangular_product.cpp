@@ -25,12 +25,6 @@ std::uint64_t panel_lines(const Capabilities& device, const GemmKernel& kernel, 
     return tile * std::max<std::uint64_t>(1, ceil_div(n, tile * most));
 }
 
-void check_batch(const char* name, const Tensor& x, const Tensor& d) {
-    if (x.batch() != 1 && x.batch() != d.batch())
-        refuse(kWho, std::string(name) + " is " + text(x) + ", D is " + text(d) +
-                         "; give it as many matrices, or one for all");
-}
-
 }  // namespace
 
 void triangular_product(Graph& graph, const Tensor& t, const Tensor& b, const Tensor& d,
@@ -42,8 +36,8 @@ void triangular_product(Graph& graph, const Tensor& t, const Tensor& b, const Te
     check_coefficients(kWho, options.alpha, 0.0f);
     for (const auto& [name, x] : {std::pair{"T", &t}, std::pair{"B", &b}, std::pair{"D", &d}})
         check_float_tensor(kWho, name, graph, *x);
-    check_batch("T", t, d);
-    check_batch("B", b, d);
+    check_batch(kWho, "T", t, d);
+    check_batch(kWho, "B", b, d);
     const bool right = options.side == Side::right;
     const bool transposed = options.transpose == Transpose::yes,
                transposed_b = options.transpose_b == Transpose::yes;

@@ -22,12 +22,6 @@ std::uint64_t cols_of(const Tensor& x, Transpose transpose) {
     return transpose == Transpose::yes ? x.rows() : x.cols();
 }
 
-void check_batch(const char* name, const Tensor& x, const Tensor& d) {
-    if (x.batch() != 1 && x.batch() != d.batch())
-        refuse(kWho, std::string(name) + " is " + text(x) + ", D is " + text(d) +
-                         "; give it as many matrices, or one for all");
-}
-
 }  // namespace
 
 void two_sided_product(Graph& graph, const Tensor& left, const Tensor& g, const Tensor& right,
@@ -39,12 +33,12 @@ void two_sided_product(Graph& graph, const Tensor& left, const Tensor& g, const 
                      "transpose_right is not one of Transpose");
     check_float_tensor(kWho, "G", graph, g);
     check_float_tensor(kWho, "D", graph, d);
-    check_batch("G", g, d);
+    check_batch(kWho, "G", g, d);
     const std::uint64_t m = g.rows(), n = g.cols();
     std::uint64_t p = m, q = n;
     if (left) {
         check_float_tensor(kWho, "L", graph, left);
-        check_batch("L", left, d);
+        check_batch(kWho, "L", left, d);
         if (cols_of(left, options.transpose_left) != m)
             refuse(kWho, "L is " + text(left) + ", G is " + text(g) +
                              "; op(L) must have as many columns as G rows");
@@ -53,7 +47,7 @@ void two_sided_product(Graph& graph, const Tensor& left, const Tensor& g, const 
     }
     if (right) {
         check_float_tensor(kWho, "R", graph, right);
-        check_batch("R", right, d);
+        check_batch(kWho, "R", right, d);
         if (rows_of(right, options.transpose_right) != n)
             refuse(kWho, "R is " + text(right) + ", G is " + text(g) +
                              "; op(R) must have as many rows as G columns");
@@ -65,7 +59,7 @@ void two_sided_product(Graph& graph, const Tensor& left, const Tensor& g, const 
     if (options.beta != 0) {
         if (!c) refuse(kWho, "beta is not 0 and C is empty; give C, or beta = 0");
         check_float_tensor(kWho, "C", graph, c);
-        check_batch("C", c, d);
+        check_batch(kWho, "C", c, d);
         if (c.rows() != p || c.cols() != q)
             refuse(kWho, "C is " + text(c) + ", D is " + text(d) + "; shapes must agree");
         if (!same_place(graph, c, d)) check_no_overlap(kWho, "D", d, "C", c, graph);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // update_inverse(): the Woodbury identity for an inverse that is there as a matrix.
 #include <string>
-#include <vector>
 
 #include "heron/linalg/cholesky.hpp"
 #include "heron/linalg/product.hpp"
 #include "linalg/checks.hpp"
 #include "linalg/cholesky.hpp"
 #include "linalg/convert.hpp"
+#include "linalg/jacobi.hpp"
 #include "linalg/woodbury.hpp"
 
 namespace heron {
@@ -37,11 +37,8 @@ void update_inverse(Graph& graph, const Tensor& p, const Tensor& u, const Update
         return;
     }
 
-    std::vector<float> identity(k * k, 0.0f);
-    for (std::uint64_t i = 0; i < k; ++i) identity[i * (k + 1)] = options.gamma / options.beta;
-    Tensor ratio = graph.table(std::as_bytes(std::span(identity)));
-    ratio.dtype = DType::f32;
-    ratio.shape = Shape{k, k};
+    const Tensor one = graph.temporary(DType::f32, Shape{k, k});
+    add_identity(graph, one, options.guarded);
     const Tensor pu = graph.temporary(DType::f32, Shape{items, n, k});
     const Tensor w = graph.temporary(DType::f32, Shape{items, n, k});
     const Tensor small = graph.temporary(DType::f32, Shape{items, k, k});
@@ -50,9 +47,9 @@ void update_inverse(Graph& graph, const Tensor& p, const Tensor& u, const Update
     product.guarded = options.guarded;
     gemm(graph, p, u, {}, pu, product);
     product.transpose_a = Transpose::yes;
-    product.beta = 1.0f;
+    product.beta = options.gamma / options.beta;
     product.symmetric = true;
-    gemm(graph, u, pu, ratio, small, product);
+    gemm(graph, u, pu, one, small, product);
     CholeskyOptions cholesky_options;
     cholesky_options.status = options.status;
     cholesky_options.guarded = options.guarded;

@@ -227,7 +227,7 @@ private:
         Plan& muon = muon_of(n);
         const auto ms_of = [](Plan& of, int steps) {
             const Clock::time_point begin = Clock::now();
-            for (int step = 0; step < steps; ++step) of.run();
+            for (int step = 0; step < steps; ++step) run_patiently(of);
             return milliseconds_since(begin);
         };
         const bool estimate = contains(settings_.estimate, n);
@@ -274,7 +274,7 @@ private:
             place->second = compile(device_, {&muon});
             place->second.allocate();
             place->second.initialize();
-            place->second.run();
+            run_patiently(place->second);
         }
         return place->second;
     }

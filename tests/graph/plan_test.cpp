@@ -5,7 +5,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
@@ -18,6 +20,7 @@
 #include "graph/affine_chain.hpp"
 #include "graph/barrier_mutation.hpp"
 #include "heron/graph.hpp"
+#include "heron/linalg/product.hpp"
 #include "heron/linalg/reduce.hpp"
 #include "heron/plan.hpp"
 #include "support/commands.hpp"
@@ -323,6 +326,35 @@ TEST_P(PlanTest, TheLowestLimitsSplitIntoSingleWorkgroups) {
         add_affine(graph, x, y, 1.0f, 1.0f, 1e9);
         EXPECT_EQ(graph.compile({.max_dispatch_flops = limit}).dispatch_count(), 10u) << limit;
     }
+}
+
+// Plan::run() gives up after a minute, and what it throws destroys the plan while its steps still run.
+TEST_P(PlanTest, OneOfACpuDriverWaitsForItsStepsWhenItIsDestroyed) {
+    if (!device().capabilities().cpu) GTEST_SKIP() << "a GPU that does not answer is waited for two seconds";
+    const auto products = [&](int count) {
+        constexpr std::uint64_t kOrder = 400;
+        Graph graph(device());
+        const Tensor a = graph.state("a", DType::f32, {kOrder, kOrder}),
+                     b = graph.state("b", DType::f32, {kOrder, kOrder});
+        for (int i = 0; i < count; ++i) gemm(graph, a, a, {}, b);
+        Plan plan = graph.compile({});
+        plan.allocate();
+        plan.initialize();
+        return plan;
+    };
+    Plan one = products(1);
+    one.run();
+    const auto begin = std::chrono::steady_clock::now();
+    one.run();
+    const std::chrono::duration<double> each = std::chrono::steady_clock::now() - begin;
+    const int count = static_cast<int>(std::min(5.0 / each.count(), 4000.0)) + 1;  // five seconds
+    std::uint64_t last = 0;
+    {
+        Plan many = products(count);
+        EXPECT_THROW(many.wait(many.submit(), 1'000'000), Error);
+        last = device().impl().submitted();
+    }
+    EXPECT_GE(device().impl().completed(), last);
 }
 
 TEST_P(PlanTest, LongDispatchesAreSplitWithoutChangingBits) {

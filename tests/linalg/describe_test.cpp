@@ -22,10 +22,12 @@ TEST_P(LinalgDescribeTest, SaysWhichFormWasTakenAndWhyNotTheOthers) {
     const auto matrix = [&](Graph& graph, std::uint64_t rows, std::uint64_t cols) {
         return graph.state("m" + std::to_string(names++), DType::f32, {rows, cols});
     };
+    const auto indices = [&](Graph& graph, std::uint64_t count) {
+        return graph.state("m" + std::to_string(names++), DType::u32, {count});
+    };
     const auto window = [&](Graph& graph) {
-        return Window{.rows = matrix(graph, 3, 40),
-                      .gram = matrix(graph, 3, 3),
-                      .exponents = graph.state("m" + std::to_string(names++), DType::u32, {3})};
+        return Window{
+            .rows = matrix(graph, 3, 40), .gram = matrix(graph, 3, 3), .exponents = indices(graph, 3)};
     };
     struct Expected {
         const char* needle;
@@ -114,6 +116,23 @@ TEST_P(LinalgDescribeTest, SaysWhichFormWasTakenAndWhyNotTheOthers) {
          [&](Graph& g) { svd(g, matrix(g, 89, 89), {}, matrix(g, 1, 89), {}); }},
         {"svd by Jacobi in blocks: max_sweeps is set; above 88 columns",
          [&](Graph& g) { svd(g, matrix(g, 89, 89), {}, matrix(g, 1, 89), {}, {.max_sweeps = 3}); }},
+        {"svd by Jacobi, a pair of blocks; ",
+         [&](Graph& g) { polar_by_svd(g, matrix(g, 9, 8), matrix(g, 9, 8)); }},
+        {"svd by the polar factor: above 88 columns, one workgroup's limit; ",
+         [&](Graph& g) {
+             truncated_svd(g, matrix(g, 100, 95), matrix(g, 100, 90), matrix(g, 1, 90), matrix(g, 95, 90),
+                           {.basis = matrix(g, 100, 90)});
+         }},
+        {"three matrices fit shared memory: one workgroup for each root",
+         [&](Graph& g) { inverse_root(g, matrix(g, 8, 8), matrix(g, 8, 8), {.p = 4}); }},
+        {"; one workgroup for each matrix",
+         [&](Graph& g) {
+             ldlt(g, matrix(g, 96, 96), {matrix(g, 96, 96), matrix(g, 96, 2), indices(g, 96)});
+         }},
+        {"ldlt in panels: above 96 rows, what one workgroup takes",
+         [&](Graph& g) {
+             ldlt(g, matrix(g, 97, 97), {matrix(g, 97, 97), matrix(g, 97, 2), indices(g, 97)});
+         }},
         {"householder: few columns",
          [&](Graph& g) { qr(g, matrix(g, 9, 4), matrix(g, 9, 4), matrix(g, 4, 4)); }},
         {"cholesky: products, for large matrices; ",

@@ -8,36 +8,16 @@
 #include <cmath>
 #include <functional>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
-#include "graph/plan.hpp"
 #include "heron/linalg/polar.hpp"
 #include "heron/linalg/qr.hpp"
 #include "optim/registry.hpp"
+#include "support/plan_cost.hpp"
 
 namespace heron::test {
 namespace {
-
-// Of rounding to tiles, norms, partial sums and indices, which headers leave out; they round up, too.
-constexpr double kLess = 0.02, kMore = 0.1;
-
-struct Cost {
-    double flops = 0, bytes = 0;
-    friend Cost operator+(const Cost& x, const Cost& y) { return {x.flops + y.flops, x.bytes + y.bytes}; }
-};
-
-// Of what runs in every step, without what CPU drivers pay for products by packed panels: each operand
-// written and read once more. Headers speak of operands, and of refreshes apart.
-Cost cost_of(const Plan& plan) {
-    Cost cost;
-    for (const Node& node : plan.impl().graph.nodes)
-        if (node.phase == Phase::step && node.section.every_step() &&
-            std::string_view(node.operation.kernel->name) != "gemm_pack")
-            cost = cost + Cost{node.operation.flops, node.operation.bytes};
-    return cost;
-}
 
 // An m x n matrix, k its shorter and K its longer side.
 struct Matrix {
@@ -78,7 +58,7 @@ struct Matrix {
         const Tensor y = graph.state("y", DType::f32, Shape{side, rank}),
                      right = graph.state("r", DType::f32, Shape{rank, rank});
         qr(graph, y, y, right);
-        return products + cost_of(graph.compile({}));
+        return products + every_step(graph.compile({}));
     }
     Cost trion(double rank) const {
         const double r = std::min(rank, k());
@@ -159,13 +139,8 @@ TEST_P(CostTest, HeadersSayWhatPlansState) {
             options.skip_nonfinite = false;  // a pass of the step's, not of an optimizer's
             const Shape shape{rows, cols};
             Training training(device(), claim.make, {{.name = "w", .shape = shape}}, options);
-            const Cost stated = cost_of(training.plan());
-            const Cost claimed = claim.cost({device(), rows, cols});
-            const double flops = stated.flops / claimed.flops, bytes = stated.bytes / claimed.bytes;
-            EXPECT_TRUE(flops >= 1 - kLess && flops <= 1 + kMore)
-                << claim.name << ' ' << shape.text() << ": FLOPs are " << flops << " of what the header says";
-            EXPECT_TRUE(bytes >= 1 - kLess && bytes <= 1 + kMore)
-                << claim.name << ' ' << shape.text() << ": bytes are " << bytes << " of what the header says";
+            expect_cost(every_step(training.plan()), claim.cost({device(), rows, cols}), {},
+                        claim.name + ' ' + shape.text());
         }
 }
 

@@ -58,7 +58,7 @@ struct FactorOptions {
 //
 // Accuracy, with w = (1 - decay) scale: |error|_F <= 3 u (sqrt(N + 2) w |a|_F^2 + 2 decay |A|_F); means and
 // sums have errors of up to (64 + R / 64) u of the sum of absolute values before that. n (n + 1) N FLOPs,
-// half of the full product; a once, A read and written (means and sums: a once, and 8 N F bytes more). With
+// half of the full product; a once, A written and half of it read (means, sums: 8 N F bytes more). With
 // few tiles the rows are split over workgroups, whose sums, 8 n^2 bytes each, are added in a fixed order in a
 // second dispatch; more rows than 2^15 a workgroup go into further dispatches. Without rows A stays as it is.
 // A NaN in a reaches its row and column of A: let the step be skipped (guarded), or clean a first. Throws

@@ -31,7 +31,7 @@ struct LdltOptions {
 //
 // n^3 / 3 FLOPs. Up to 96 rows one workgroup a matrix, all matrices of a level in one dispatch. Larger ones
 // in panels of 60 columns (LAPACK's ssytrf): one workgroup a matrix finds the pivots, which are a chain, and
-// brings only their columns up to date, 120 n^2 FLOPs in all; products subtract each panel from what is left
+// brings only their columns up to date, 60 n^2 FLOPs in all; products subtract each panel from what is left
 // of A; n^2 (150 + n / 33) bytes in all. Three levels a panel at most; 512 n bytes of workspace a matrix.
 //
 // Accuracy: |P A P^T - L D L^T|_F <= 10 n u |A|_F (N. Higham, Accuracy and Stability, theorem 11.4, with its

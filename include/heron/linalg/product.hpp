@@ -64,7 +64,7 @@ HERON_API void gemm(Graph& graph, const Tensor& a, const Tensor& b, const Tensor
                     const GemmOptions& options = {});
 
 // D = alpha op(A) op(A)^T + beta C, symmetric, both halves stored. transpose_b is ignored. Half of gemm()'s
-// FLOPs, its accuracy, bytes and levels.
+// FLOPs, its accuracy, bytes (A counts as both operands) and levels.
 HERON_API void syrk(Graph& graph, const Tensor& a, const Tensor& c, const Tensor& d,
                     const GemmOptions& options = {});
 

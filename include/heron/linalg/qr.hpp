@@ -34,12 +34,12 @@ struct QrOptions {
 // columns, R n x n upper triangular with zeros below; for each matrix of the batch. A f32, f16 or bf16; Q and
 // R f32. Q may be A (in place); otherwise they may not overlap.
 //
-// householder: up to 32 columns one workgroup does a whole matrix, in one dispatch for all of a level; above,
-// panels of 32 columns and products (compact WY), 5 ceil(n / 32) + 3 levels. 4 m n^2 - 4/3 n^3 FLOPs.
-// cholesky: X^T X, its factor, X R^-1, and again; A is divided by a power of two first. 3 m n^2 FLOPs a pass;
-// levels of syrk(), cholesky() and triangular_solve() a pass, and five.
+// householder: up to 32 columns one workgroup a matrix, one dispatch for all of a level, 8 m n^2 FLOPs;
+// above, panels of 32 columns and products (compact WY), 5 ceil(n / 32) + 3 levels, 4 m n^2 - 4/3 n^3 FLOPs.
+// cholesky: X^T X, its factor, X R^-1, and again; A is divided by a power of two first. 2 m n^2 + n^3 / 3 a
+// pass, 2 n^3 more from the second on; levels of syrk(), cholesky(), triangular_solve() a pass, and five.
 // Bytes: householder 4 m n (2 n + 3) up to 32 columns, which caches serve, above about 4 m n (50 + n / 14);
-// cholesky about 4 m n (4 + n / 128) + 20 n^2 a pass. Workspace: 4 m n, householder above 32 columns 12 m n
+// cholesky about 4 m n (8 + n / 128) + 50 n^2 a pass. Workspace: 4 m n, householder above 32 columns 12 m n
 // and 128 n, cholesky 4 m n and some 16 n^2.
 //
 // Accuracy: |A - Q R|_F <= 4 n u |A|_F, |Q^T Q - I|_F <= (4 n + 2 sqrt(m)) u (cholesky: within the condition

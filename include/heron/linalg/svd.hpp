@@ -36,7 +36,7 @@ struct SvdOptions {
 // one I, nonfinite.
 //
 // Cost, l = max(m, n). A sweep: k^2 (6 l + 4 k) FLOPs and 40 l k^2 / 64 bytes, beside 8 b^3 bytes of each
-// pair's own rotations (b columns a pair, at most 126), which caches hold; 6 to 10 sweeps, 15 where singular
+// pair's own rotations (b columns a pair, at most 120), which caches hold; 6 to 10 sweeps, 15 where singular
 // values span 2^24. Large k: k^2 (3 l + 2 k) FLOPs for each of 5 or 6 iterations, eigh(), and 10 l k^2; n / 3
 // dispatches more than eigh(). With QR first, l = k in all of this, and 14 l k^2 FLOPs are added.
 HERON_API void svd(Graph& graph, const Tensor& a, const Tensor& u, const Tensor& s, const Tensor& v,
@@ -57,8 +57,8 @@ HERON_API void polar_by_svd(Graph& graph, const Tensor& a, const Tensor& result,
                             const SvdOptions& options = {});
 
 struct TruncatedSvdOptions {
-    // Multiplications by A A^T between two orthonormalisations each. More separate close singular values
-    // better; one is enough where `basis` comes from the step before.
+    // Multiplications by A A^T between two orthonormalisations each, 64 at most. More separate close singular
+    // values better; one is enough where `basis` comes from the step before.
     std::uint32_t iterations = 2;
     // Start: m x r f32, of full column rank, such as U of an earlier step, or random numbers. Dependent
     // columns lower the rank of what is found; from a zero basis, or one that is not finite, nothing is

@@ -23,8 +23,8 @@ struct Window {
     bool normalized = false;
 };
 
-// gram and exponents from `rows`, which are as they are (normalized = false). In f32, sums of at most 1024
-// products (while d <= 4 million) added in a fixed tree: |error| <= 64 u |u_i| |u_j|. s^2 d FLOPs; reads
+// gram and exponents from `rows`, which are as they are (normalized = false). In f32, sums of up to 1024
+// products (while d <= 4 million) in a fixed tree: |error| <= 64 u |u_i| |u_j|. s (s + 8) d FLOPs; reads
 // the rows s / 8 + 2 times. A row that is not finite makes the systems of its window nonfinite, as long as it
 // is there (window_push(), too); the other windows do not notice.
 HERON_API void window_gram(Graph& graph, const Window& window, bool guarded = true);

@@ -17,7 +17,7 @@
 //
 // FLOPs beside Muon's, Cholesky whitening of large matrices: 2.25 m n (m + n) in every step, in a refresh 2.1
 // m n (m + n) + 0.7 (m^3 + n^3); bytes (f32): 32 m n + 6 (m^2 + n^2), in a refresh 36 m n + 54 (m^2 + n^2);
-// of sides above 128, whose triangular products go in panels, about 190 m n and 350 m n for square matrices.
+// of squares above 128, whose triangular products go in P panels, about (32 + 8 P) and (180 + 7 P) n^2 bytes.
 // Muon's step of a square matrix has 20 n^3 FLOPs, this one 30 n^3 with a refresh, else 25.
 //
 // State, f32: <parameter>.momentum; for each block .P, .P_whitener, .Q, .Q_whitener, together 4 (m n + 2 m^2

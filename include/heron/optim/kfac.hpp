@@ -22,7 +22,7 @@
 //
 // FLOPs, N R rows of m x n layers (n with the bias): statistic N R (n^2 + m^2); refresh 2 (n^3 + m^3)
 // (inverse), about 9 (n^3 + m^3) (eigenvalues); step 2 m n (m + n), with eigenvalues twice that; EK-FAC's
-// moments 2 N R (m^2 + n^2 + m n). Bytes: statistic 4 N R (m + n) + 20 (n^2 + m^2), refresh about 100
+// moments 2 N R (m^2 + n^2 + m n). Bytes: statistic 4 N R (m + n) + 20 (n^2 + m^2), refresh 65 to 100
 // (n^2 + m^2), step 4 (n^2 + m^2) + 52 m n (EK-FAC 8 and 80). Levels do not depend on the number of layers.
 //
 // State, f32: <weight>.A, .S, and .A_inverse, .S_inverse: 8 (n^2 + m^2) bytes; with eigenvalues .A_vectors,
