@@ -338,8 +338,7 @@ int main(int argc, char** argv) {
                                                ? std::string(argv[i])
                                                : "\"" + std::string(argv[i]) + "\"");
         std::printf("# What a step costs\n\n");
-        std::printf("Written by `tests/bench/%s >docs/step-cost.md` (in the build folder). ",
-                    command.c_str());
+        std::printf("Written by `tests/bench/%s` (in the build folder). ", command.c_str());
         std::printf("One square hidden matrix of so many rows and columns, the options of ");
         std::printf(
             "[the samples' table](../samples/support/optimizers.cpp), or, of forms that it does not have, "
