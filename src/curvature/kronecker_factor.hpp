@@ -82,11 +82,6 @@ struct FactorSum {
 };
 void add_statistic(Graph& graph, const KroneckerFactor& factor, const Tensor& statistic,
                    const FactorSum& options);
-// Takes (F n / tr F + damping I)^exponent over as the whitener, by eigenvalues (matrix_power(), for what the
-// factor is made of: SpectrumFloor::level). The factor stays as it is, or, in place, becomes F n / tr F.
-void renew_power(Graph& graph, const KroneckerFactor& factor, double exponent, double damping,
-                 bool in_place = false);
-
 enum class FactorRoot {
     eigenvalues,  // matrix_power()
     iteration,    // inverse_root(): 1 / exponent is a whole number, 1..64
@@ -132,6 +127,16 @@ LaterRoot renew_root(Graph& graph, const KroneckerFactor& factor, const Tensor& 
                      const FactorRootOptions& options);
 // A refresh without a root has been counted before.
 void take_over(Graph& graph, const KroneckerFactor& factor, const LaterRoot& later);
+
+struct FactorPower {
+    double exponent = -0.5;
+    double damping = 0;  // of eigenvalues whose mean is 1
+    bool in_place = false;
+    bool exact_later = false;  // as FactorRootOptions::exact_later; damping is above 0 then
+};
+// Takes (F n / tr F + damping I)^exponent over as the whitener, by eigenvalues (matrix_power(), for what the
+// factor is made of: SpectrumFloor::level). The factor stays as it is, or, in place, becomes F n / tr F.
+LaterRoot renew_power(Graph& graph, const KroneckerFactor& factor, const FactorPower& options);
 
 // Takes eigenvectors of c F + epsilon I over in place of a whitener: whiten() then rotates into their basis,
 // map_back() back.

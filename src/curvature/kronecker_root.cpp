@@ -139,6 +139,10 @@ Eigenpairs eigenpairs(Graph& graph, const Tensor& x, const Tensor& last, const F
     return pairs;
 }
 
+// Of the largest eigenvalue, what counts as zero: n roundings add up as their squares. More would be safer,
+// but takes eigenvalues out that are there.
+float zero_share(std::uint64_t n) { return static_cast<float>(std::sqrt(static_cast<double>(n)) * 0x1p-24); }
+
 // The inverse fourth root by two runs for square roots.
 void inverse_fourth_root(Graph& graph, const Tensor& a, const Tensor& result, const Damping& damping,
                          RootMethod method, const Tensor& status) {
@@ -168,8 +172,7 @@ LaterRoot renew_root(Graph& graph, const KroneckerFactor& factor, const Tensor& 
         if (static_cast<double>(options.rank_tolerance) > n * 0x1p-23) power.floor = options.rank_tolerance;
         power.absolute_floor = options.absolute_rank_tolerance;
     }
-    // n roundings add up as their squares. More would be safer, but takes eigenvalues out that are there.
-    const float zero = static_cast<float>(std::sqrt(n) * 0x1p-24);
+    const float zero = zero_share(factor.order());
     if (options.floor_rule == SpectrumFloor::clear) power.floor = zero;
     const auto later_root = [&](const Tensor& values, const Tensor& vectors) -> LaterRoot {
         if (!options.exact_later) return {};
@@ -222,18 +225,28 @@ void renew_basis(Graph& graph, const KroneckerFactor& factor, const Tensor& corr
     take_over(graph, factor, {}, pairs.vectors, pairs.status);
 }
 
-void renew_power(Graph& graph, const KroneckerFactor& factor, double exponent, double damping,
-                 bool in_place) {
+LaterRoot renew_power(Graph& graph, const KroneckerFactor& factor, const FactorPower& options) {
     // An average with nothing is the factor scaled to unit mean eigenvalue.
     const Tensor scaled = average_factor(graph, factor, factor.average, {.decay = 1.0});
     const Tensor root = temporary_like(graph, scaled);
     const Tensor status = graph.temporary(DType::u32, Shape{1});
-    matrix_power(graph, scaled, root,
-                 {.exponent = exponent,
-                  .damping = static_cast<float>(damping),
-                  .floor_rule = SpectrumFloor::level,
-                  .status = status});
-    take_over(graph, factor, in_place ? scaled : Tensor(), root, status);
+    MatrixPowerOptions power{.exponent = options.exponent,
+                             .damping = static_cast<float>(options.damping),
+                             .floor_rule = SpectrumFloor::level,
+                             .status = status};
+    if (options.exact_later) {
+        power.values = graph.temporary(DType::f32, Shape{factor.order()});
+        power.vectors = temporary_like(graph, scaled);
+    }
+    matrix_power(graph, scaled, root, power);
+    take_over(graph, factor, options.in_place ? scaled : Tensor(), root, status);
+    if (!options.exact_later) return {};
+    const LaterRoot later{temporary_like(graph, scaled), status};
+    power.floor_rule = SpectrumFloor::exact;
+    power.floor = zero_share(factor.order());
+    power.status = {};
+    spectrum_power(graph, power.values, power.vectors, status, later.root, power);
+    return later;
 }
 
 }  // namespace heron

@@ -38,6 +38,13 @@ void add_statistics(StepBuilder& step, const StepBuilder::Item& item, const Matr
     }
 }
 
+// Whether the root of 2 eps in a null space is seen: whiteners outlive the step that renews them. (Without
+// damping zero has no root.)
+bool has_later_roots(const MousseOptions& options) {
+    const RefreshPolicy& policy = options.refresh;
+    return options.damping > 0 && (policy.interval > 1 || (policy.growth > 0 && policy.doublings > 0));
+}
+
 void build_block(StepBuilder& step, const StepBuilder::Item& item, const Momentum& momentum,
                  const MatrixBlock& block, const KroneckerFactor& l, const KroneckerFactor& r,
                  Section refresh, const MousseOptions& options) {
@@ -47,10 +54,15 @@ void build_block(StepBuilder& step, const StepBuilder::Item& item, const Momentu
     graph.set_section(refresh);
     graph.set_stage("mousse refresh");
     const DampingScales& scales = item.parameter->damping_scale;
-    const double damping = 2 * static_cast<double>(options.damping);
-    const bool in_place = options.scale_in_place;
-    if (l) renew_power(graph, l, -options.exponent, damping * static_cast<double>(scales.outputs), in_place);
-    if (r) renew_power(graph, r, -options.exponent, damping * static_cast<double>(scales.inputs), in_place);
+    const auto renew = [&](const KroneckerFactor& factor, float scale) -> LaterRoot {
+        if (!factor) return {};
+        return renew_power(graph, factor,
+                           {.exponent = -options.exponent,
+                            .damping = 2 * static_cast<double>(options.damping) * static_cast<double>(scale),
+                            .in_place = options.scale_in_place,
+                            .exact_later = has_later_roots(options)});
+    };
+    const LaterRoot later_l = renew(l, scales.outputs), later_r = renew(r, scales.inputs);
     graph.set_section({});
 
     const Tensor u = momentum_direction(step, item, momentum, block, flags_of(options), "mousse");
@@ -64,6 +76,11 @@ void build_block(StepBuilder& step, const StepBuilder::Item& item, const Momentu
     const Tensor update = map_back(graph, l, o, r, WhitenerForm::symmetric);
     if (options.graft) graft(step, update, size);
     add_matrix_update(step, item, block, update, options.decay);
+    graph.set_section(refresh);
+    graph.set_stage("mousse refresh");
+    if (later_l) take_over(graph, l, later_l);
+    if (later_r) take_over(graph, r, later_r);
+    graph.set_section({});
 }
 
 }  // namespace

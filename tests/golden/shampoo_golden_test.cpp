@@ -49,6 +49,7 @@ public:
         const double least = epsilon < 1e-3 * largest && !options.eigenbasis ? 1e-4 : 2e-5;
         const double bound = std::isnan(deviation) ? 1e-4 : std::max(10 * deviation, least);
         setup.update_bound = std::isnan(deviation) ? 0 : bound;
+        setup.training_bound = setup.update_bound;
         const bool whitened = options.statistic == ShampooStatistic::whitened;
         // The deviation is a share of the whole way. Of KL-Shampoo's the first step is most: the statistics
         // after it are magnified by epsilon's root, and the updates made of them have as much more of it as

@@ -83,7 +83,7 @@ TEST_P(KroneckerCostTest, OptimizersOfMatrices) {
             {(4.2 + 1.4) * kOrder * square, (180 + 7 * panels) * square}});
     expect("mousse", step_of(device(), maker<Mousse>(MousseOptions{}), kRows, kCols),
            {muon(device(), kRows, kCols) + Cost{5 * m * n * (m + n), 76 * m * n + 24 * squares},
-            power_of(kRows) + power_of(kCols)});
+            power_of(kRows) + power_of(kCols) + Cost{cubes, 20 * squares}});
     ShampooOptions shampoo;
     shampoo.refresh.interval = 10;
     expect("shampoo", step_of(device(), maker<Shampoo>(shampoo), kRows, kCols),

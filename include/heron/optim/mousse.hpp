@@ -12,13 +12,13 @@
 // (MatrixView::batch).
 //
 // Eigenvalues up to n 2^-23 of the largest are what f32 makes of zero, and count as that. Where 2 eps is
-// smaller still, they get the root of the smallest of the others, as Shampoo's: in a step that renews the
-// whiteners U has nothing in the null space but roundings, which polar() would magnify again; in between it
-// takes what is new there as the weakest direction that is known. (The official code takes the root of 2 eps,
-// plus what the smallest eigenvalue lies below 0: of that, in f32, too, roundings decide.)
+// smaller still, they get the root of the smallest of the others in the step that renews the whiteners, as
+// Shampoo's: U has nothing there but roundings, which polar() would magnify again. The steps until the next
+// refresh have the root of 2 eps there, as the official code in float64 (zero ends at sqrt(n) 2^-24 then).
+// Without eps they go on with the other.
 //
-// FLOPs beside Muon's: 5 m n (m + n) in every step, and two matrix_power() in a refresh; bytes (f32): 76 m n
-// + 24 (m^2 + n^2) in every step, 16 m n of them for the graft (two norms, and D's scaling).
+// FLOPs beside Muon's: 5 m n (m + n) in every step; two matrix_power(), and m^3 + n^3, in a refresh; bytes
+// (f32): 76 m n + 24 (m^2 + n^2) in every step, 16 m n of them for the graft (two norms, and D's scaling).
 //
 // State, f32: <parameter>.momentum; for each block .L, .L_whitener, .R, .R_whitener, together 4 (m n + 2 m^2
 // + 2 n^2) bytes. A refresh without a root (an average that is zero or not finite) keeps the last whitener,
