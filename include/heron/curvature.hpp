@@ -15,8 +15,8 @@
 // Factors may be batches (groups of a convolution): every function then takes as many matrices of everything
 // else. Statuses stay on the device: a factor that is not positive definite, or not finite, keeps the inverse
 // or the basis that it had, and is counted. Samples of a Laplace posterior are the caller's: with E standard
-// normal, W + apply of the eigen form with the square root of the damped table, or the inverses' Cholesky
-// factors (cholesky()).
+// normal, W + apply_eigen() of E with the root of the damped table as `moments` and no renew_level(), or with
+// the inverses' Cholesky factors (cholesky()).
 //
 // What tensors are states of the plan is saved in checkpoints. All kernels are guarded (Operation::guarded).
 // Throws (invalid_argument) for shapes, dtypes and numbers that do not fit, before anything is added.
@@ -142,7 +142,7 @@ struct KroneckerEigen {
     Tensor input_values;    // d_A, f32: n, or groups x n
     Tensor output_vectors;  // Q_S
     Tensor output_values;   // d_S
-    Tensor level;           // f32, one for each group: the damping
+    Tensor level;           // f32, one for each group: the damping, 0 at first
     Tensor failures;        // u32, one for each group of A, then of S
 };
 // States <name>.A_vectors, .A_values, .S_vectors, .S_values, .level, .failures: bases and eigenvalues of the

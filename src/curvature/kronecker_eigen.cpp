@@ -13,6 +13,7 @@
 #include "heron/spirv/kronecker_basis.hpp"
 #include "heron/spirv/kronecker_divide.hpp"
 #include "heron/spirv/kronecker_level.hpp"
+#include "linalg/convert.hpp"
 
 namespace heron {
 
@@ -49,7 +50,8 @@ KroneckerEigen make_kronecker_eigen(Graph& graph, const std::string& name, const
             start_factor(graph, {matrix, matrix, {}}, FactorStart::identity);
         }
     graph.set_phase(Phase::initialize);
-    for (const Tensor& side : {eigen.input_values, eigen.output_values, eigen.level}) {
+    add_zeros(graph, eigen.level, false);
+    for (const Tensor& side : {eigen.input_values, eigen.output_values}) {
         const std::vector<float> ones(side.shape.count(), 1.0f);
         convert(graph, constant_floats(graph, ones), side.reshape(Shape{ones.size()}), 1.0f, false);
     }

@@ -88,7 +88,8 @@ public:
         } else {
             renew_eigen(graph_, factors_, eigen_, options_.eigenvalue_floor);
             if (moments_) renew_moments(graph_, eigen_, moments_);
-            if (!options_.damping_at_refresh) graph_.set_section({});
+            // Nothing is damped before the first refresh.
+            if (!options_.damping_at_refresh) graph_.set_section({.start = narrow(refresh_.next_run(0))});
             renew_level(graph_, eigen_, damping_);
         }
         if (moments_ && !moments_first) update_moments();

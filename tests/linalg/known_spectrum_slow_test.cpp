@@ -191,7 +191,7 @@ TEST_P(KnownSpectrumSlowTest, RootsInversesAndFactorsOf4096Rows) {
         const double promised = 2 * size * condition * kUnit + 4 * size * p * used.words()[0] * kUnit +
                                 std::pow(size * static_cast<double>(residual.floats()[0]), 2);
         const double to_root = (std::pow(condition, 1.0 / p) - 1.0) / (1.0 - 1.0 / condition);
-        const auto f = [p](double value) { return std::pow(value, -1.0 / p); };
+        const auto f = [](double value) { return std::pow(value, -1.0 / p); };
         ratio("inverse_root, p = " + std::to_string(p), known.a,
               (root.read()[0] * v - known.mapped(f, v)).norm(), to_root * promised * kProbe,
               std::to_string(n));

@@ -362,14 +362,16 @@ TEST_P(KfacTest, IntervalsAndStaggerSayWhenFactorsAndInversesMove) {
 
 // Staggered, first refreshes come in turns, too: till its own a layer takes its gradient.
 TEST_P(KfacTest, LayersTakeTheirGradientsUntilTheirFirstTurns) {
-    for (const KfacMethod method : {KfacMethod::inverse, KfacMethod::eigen, KfacMethod::ekfac}) {
-        SCOPED_TRACE(static_cast<int>(method));
+    for (const auto& [method, at_refresh] :
+         {std::pair{KfacMethod::inverse, false}, std::pair{KfacMethod::eigen, false},
+          std::pair{KfacMethod::eigen, true}, std::pair{KfacMethod::ekfac, false}}) {
+        SCOPED_TRACE(std::to_string(static_cast<int>(method)) + (at_refresh ? ", damped at refresh" : ""));
         KfacOptions options = options_of(method);
         options.refresh = {.interval = 4, .turn_flops = 0};
         options.step.momentum = 0;
         options.kl_clip.reset();
         Plan plan = plan_of({layers_of_every_kind()[0], layers_of_every_kind()[1]}, options);
-        const double damping = method == KfacMethod::inverse ? 0 : static_cast<double>(options.damping);
+        options.damping_at_refresh = at_refresh;
         for (unsigned k = 0; k < 2; ++k) {
             std::vector<Matrix> before;
             for (unsigned l = 0; l < 2; ++l) {
@@ -379,8 +381,7 @@ TEST_P(KfacTest, LayersTakeTheirGradientsUntilTheirFirstTurns) {
             plan.run();
             for (unsigned l = 0; l < 2; ++l) {
                 SCOPED_TRACE("step " + std::to_string(k) + " layer " + std::to_string(l));
-                const Matrix expected =
-                    before[l] - static_cast<double>(options.lr) / (1 + damping) * layers_[l].gradient(0);
+                const Matrix expected = before[l] - static_cast<double>(options.lr) * layers_[l].gradient(0);
                 const double distance = (layers_[l].parameters(0) - expected).norm();
                 if (k < l)
                     EXPECT_LE(distance, 1e-6);
@@ -414,13 +415,11 @@ TEST_P(KfacTest, CurvatureIsTheIdentityUntilTheFirstRefresh) {
         options.step.momentum = 0;
         options.kl_clip.reset();
         Plan plan = plan_of({layers_of_every_kind()[0]}, options);
-        const double damping = method == KfacMethod::inverse ? 0 : static_cast<double>(options.damping);
         for (unsigned k = 0; k < 3; ++k) {
             layers_[0].draw(10 * k);
             const Matrix before = layers_[0].parameters(0);
             plan.run();
-            const Matrix expected =
-                before - static_cast<double>(options.lr) / (1 + damping) * layers_[0].gradient(0);
+            const Matrix expected = before - static_cast<double>(options.lr) * layers_[0].gradient(0);
             const double distance = (layers_[0].parameters(0) - expected).norm();
             if (k < 2)
                 EXPECT_LE(distance, 1e-6);

@@ -5,10 +5,10 @@
 //
 // For a layer with the gradient [G, g_b], m x d (d = n + 1 with a bias), over N samples, R positions each:
 //
-//   v_a = mean over all N R rows of [a, 1],   v_s = mean over all rows of s, scaled as LossReduction says
-//         (convolutions: both are averaged over the positions first); entries are cut to +-clip before. With
-//         StepOptions::accumulate over the rows of all micro-batches, each taken as it comes, also between
-//         refreshes
+//   v_a = mean over all N R rows of [a, 1],   v_s = that of s, times what LossReduction divided by (none: by
+//         all rows; convolutions: by N, and both are averaged over the positions first); entries are cut to
+//         +-clip before. With StepOptions::accumulate over the rows of all micro-batches, each taken as it
+//         comes, also between refreshes
 //   refresh, P the inverse L^-1 (m x m, v = v_s) or R^-1 (d x d, v = v_a), gamma = factor_decay:
 //     P <- zeta P + (1 - zeta) I   where the largest sum of absolute values of a row is above norm_threshold
 //     P <- (P - c (P v) (P v)^T) / gamma,   c = (1 - gamma) / (gamma + (1 - gamma) v^T P v)
