@@ -43,6 +43,7 @@ std::vector<bool> dense_axes(const std::vector<std::uint64_t>& extents, std::uin
 struct Part {
     const StepBuilder::Item* item;
     std::vector<PsgdFactor> factors;
+    std::uint32_t ordinal;
     Tensor x;
     PsgdInputTensors inputs;
     Tensor direction;
@@ -81,13 +82,16 @@ public:
 private:
     void make_parts(const std::map<std::string, PsgdInputs>& inputs) {
         graph_.set_stage("psgd momentum");
-        for (const StepBuilder::Item& item : step_.items()) {
+        const std::vector<std::uint32_t> ordinals = psgd_ordinals(step_.items());
+        for (std::size_t i = 0; i < step_.items().size(); ++i) {
+            const StepBuilder::Item& item = step_.items()[i];
             const Shape& shape = item.weight.shape;
             if (shape.count() == 0) continue;
             const std::vector<std::uint64_t> extents = squeezed(shape);
             Part part{
                 &item,
                 make_psgd_factors(step_, item, extents, dense_axes(extents, shape.count(), options_), true),
+                ordinals[i],
                 {},
                 {},
                 {}};
@@ -136,8 +140,8 @@ private:
     void draw_probes(Phase phase) {
         graph_.set_phase(phase);
         for (const std::size_t i : drawn_probes_) {
-            const Part& part = parts_[i];
-            fill_psgd_draws(graph_, part.inputs.probe, part.item->draws, PsgdPurpose::probe);
+            const Tensor& probe = parts_[i].inputs.probe;
+            fill_psgd_draws(graph_, probe, probe.shape.count(), PsgdPurpose::probe, parts_[i].ordinal);
         }
         graph_.set_phase(Phase::step);
     }
@@ -158,8 +162,9 @@ private:
     void fit(const Part& part) {
         const std::uint64_t count = part.item->weight.shape.count();
         const std::uint64_t bounds = psgd_bound_draws(part.factors, rules_);
-        const Tensor draws =
-            part.inputs.draws ? part.inputs.draws : add_psgd_draws(step_, *part.item, count + bounds);
+        const Tensor draws = part.inputs.draws
+                                 ? part.inputs.draws
+                                 : add_psgd_draws(step_, *part.item, count + bounds, part.ordinal);
         const Tensor z = psgd_part(draws, 0, Shape{count});
         const Tensor h =
             add_psgd_noise(step_, *part.item, psgd_noise(options_, z, part.inputs.product, part.x));

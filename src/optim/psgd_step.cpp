@@ -212,17 +212,27 @@ Tensor add_psgd_noise(StepBuilder& step, const StepBuilder::Item& item, const Ps
     return h;
 }
 
-void fill_psgd_draws(Graph& graph, const Tensor& to, std::uint32_t key, PsgdPurpose purpose) {
+void fill_psgd_draws(Graph& graph, const Tensor& to, std::uint64_t elements, PsgdPurpose purpose,
+                     std::uint32_t ordinal) {
     RandomOptions options;
-    options.tensor = key;
-    options.stream = kStream + static_cast<std::uint32_t>(purpose);
+    // Parameters of one size have streams of their own, others differ in their sizes.
+    options.tensor = static_cast<std::uint32_t>(elements);
+    options.stream = kStream + (ordinal << 2) + static_cast<std::uint32_t>(purpose);
     fill_random(graph, to, options);
 }
 
-Tensor add_psgd_draws(StepBuilder& step, const StepBuilder::Item& item, std::uint64_t count) {
+Tensor add_psgd_draws(StepBuilder& step, const StepBuilder::Item& item, std::uint64_t count,
+                      std::uint32_t ordinal) {
     const Tensor draws = step.graph().temporary(DType::f32, Shape{count});
-    fill_psgd_draws(step.graph(), draws, item.draws, PsgdPurpose::fit);
+    fill_psgd_draws(step.graph(), draws, item.weight.shape.count(), PsgdPurpose::fit, ordinal);
     return draws;
+}
+
+std::vector<std::uint32_t> psgd_ordinals(std::span<const StepBuilder::Item> items) {
+    std::map<std::uint64_t, std::uint32_t> seen;
+    std::vector<std::uint32_t> ordinals;
+    for (const StepBuilder::Item& item : items) ordinals.push_back(seen[item.weight.shape.count()]++);
+    return ordinals;
 }
 
 void add_psgd_moments(StepBuilder& step, std::span<const PsgdMomentInput> inputs, const Tensor& moments) {

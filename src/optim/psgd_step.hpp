@@ -105,10 +105,15 @@ Tensor add_psgd_noise(StepBuilder& step, const StepBuilder::Item& item, const Ps
 
 // What random numbers are for: each has a stream of its own.
 enum class PsgdPurpose : std::uint32_t { fit = 0, probe = 1, u = 2, v = 3 };
-// Fills `to` with normal numbers of what has that draw_key().
-void fill_psgd_draws(Graph& graph, const Tensor& to, std::uint32_t key, PsgdPurpose purpose);
-// `count` of them for a fit of the item.
-Tensor add_psgd_draws(StepBuilder& step, const StepBuilder::Item& item, std::uint64_t count);
+// Fills `to` with normal numbers of a parameter of `elements` elements; `ordinal`: its number among those of
+// its size.
+void fill_psgd_draws(Graph& graph, const Tensor& to, std::uint64_t elements, PsgdPurpose purpose,
+                     std::uint32_t ordinal);
+// `count` of them for a fit.
+Tensor add_psgd_draws(StepBuilder& step, const StepBuilder::Item& item, std::uint64_t count,
+                      std::uint32_t ordinal);
+// The ordinals of all items.
+std::vector<std::uint32_t> psgd_ordinals(std::span<const StepBuilder::Item> items);
 
 // (mean y^4)^(1/4) and the sum of v^2, of all these together, into two floats; y is the gradient unless `raw`
 // is there.

@@ -283,37 +283,6 @@ TEST_P(PsgdTest, FitsInTheSameStepsBesideOthers) {
 }
 
 // Two low-rank preconditioners share their dispatches, and nothing else.
-// Of its name alone: neither the order of parameters nor the optimizers around them change them, and two of
-// one size, of one optimizer or of two, have different ones.
-TEST_P(PsgdTest, DrawsBelongToTheParameter) {
-    const auto factors = [&](const std::vector<std::vector<std::string>>& groups) {
-        std::vector<Training::Group> all;
-        for (const std::vector<std::string>& names : groups) {
-            all.push_back({[number = all.size()](const Device& on) {
-                               // Balancing is drawn for an optimizer.
-                               auto optimizer =
-                                   std::make_unique<PsgdKron>(on, PsgdKronOptions{.balance_probability = 0});
-                               optimizer->set_name("psgd" + std::to_string(number));
-                               return optimizer;
-                           },
-                           {}});
-            for (const std::string& name : names)
-                all.back().tensors.push_back({.name = name, .shape = {6, 5}});
-        }
-        Training training(device(), all);
-        std::map<std::string, std::vector<float>> result;
-        for (std::size_t i = 0; i < training.size(); ++i)
-            training.tensor(i).set_gradient(normal_values(30, 5));
-        for (int step = 0; step < 3; ++step) training.plan().run();
-        for (const char* name : {"a", "b"}) result[name] = training.state(std::string(name) + ".Q0");
-        return result;
-    };
-    const auto together = factors({{"a", "b"}});
-    EXPECT_NE(together.at("a"), together.at("b"));
-    EXPECT_EQ(factors({{"b", "a"}}), together);
-    EXPECT_EQ(factors({{"a"}, {"b"}}), together);
-}
-
 TEST_P(PsgdTest, LowRankPreconditionersOfOnePlanAreEachForItself) {
     expect_each_for_itself(
         device(), Shape{6, 4}, 1e-6,
