@@ -186,7 +186,7 @@ std::vector<Claim> updates() {
          {3 * m * m * 40 + 2 * m * 40 * 40, 12 * m * m + 32 * m * 40},
          [](Graph& g, States& s) { update_inverse(g, s.matrix(500, 500), s.matrix(500, 40)); }},
         {"window_gram",  // 16 rows
-         {16.0 * (16 + 8) * 100'000, 4 * (16 / 8 + 2) * 16.0 * 100'000},
+         {16.0 * (16 + 8) * 100'000, 4 * (16 / 8.0 + 2) * 16.0 * 100'000},
          [](Graph& g, States& s) {
              window_gram(g, {s.matrix(16, 100'000), s.matrix(16, 16), s.indices(16)});
          },
