@@ -14,6 +14,14 @@ float reciprocal(float x) {
     return (bits & 0x7fffffu) == 0u ? uintBitsToFloat((254u << 23) - bits) : 1.0 / x;
 }
 
+// x / y for any normal y: Vulkan says nothing of a division by more than 2^126, whose reciprocal is subnormal.
+float quotient(float x, float y) {
+    float scale = abs(y) > 1.2676506e30 ? 0.0000152587890625 : 1.0; // above 2^100: 2^-16
+    precise float a = x * scale;
+    precise float b = y * scale;
+    return a / b;
+}
+
 // e^r - 1 for |r| <= 0.36 by its series: the first term left out is r^10 / 10!, 2^-34 of the result.
 float expm1_reduced(float r) {
     precise float s = 1.0 / 362880.0;

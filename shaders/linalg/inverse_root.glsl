@@ -9,8 +9,14 @@
 #include "core/scale_by.glsl"
 #include "linalg/status.h"
 
-const float ROOT_UNIT = 1.0 / 8192.0; // sums of 4096 elements, in this unit, do not overflow
-const int   ROOT_UNIT_LOG = 13;
+// Norms are in units of 2^13, so that sums of 4096 elements do not overflow, or, where the largest element is small, of
+// 2^-40, so that none becomes subnormal, which drivers may flush.
+const int   ROOT_UNIT_LARGE = 13;
+const int   ROOT_UNIT_SMALL = -40;
+const float ROOT_SMALL = 9.094947e-13; // 2^-40
+
+int root_unit(float largest) { return largest >= ROOT_SMALL ? ROOT_UNIT_LARGE : ROOT_UNIT_SMALL; }
+float root_in_unit(float x, int unit) { return x * (unit == ROOT_UNIT_LARGE ? 1.0 / 8192.0 : 1099511627776.0); }
 
 // (x + y) / 2 of any floats: a compiler may add before it halves, which overflows.
 float mean_of(float x, float y) {
@@ -19,13 +25,7 @@ float mean_of(float x, float y) {
     return a + b;
 }
 
-// x / y for |x| <= y: the reciprocal of a large y would be subnormal.
-float ratio_of(float x, float y) {
-    float scale = y > 1.0 ? 0.0000152587890625 : 1.0; // 2^-16
-    precise float a = x * scale;
-    precise float b = y * scale;
-    return y > 0.0 ? a / b : 0.0;
-}
+float ratio_of(float x, float y) { return y > 0.0 ? quotient(x, y) : 0.0; }
 
 // The smallest e with x <= 2^e, for finite positive x; subnormals count as the smallest normal number.
 int exponent_above(float x) {
@@ -44,21 +44,22 @@ float scale_by_power(float x, int e, int numerator, uint denominator) {
     return scale_by(x, whole);
 }
 
-// Of one matrix, in ROOT_UNIT: its norms, and what it is damped with.
+// Of one matrix.
 struct RootScale {
-    float damping;
+    float damping;  // in units of 2^unit
     int   exponent; // of c: |A + damping I|_2 <= norm c
 };
 
-RootScale root_scale(float infinity_norm, float frobenius_norm, float mean, float max_diagonal, uint relative_to,
-                     float absolute, float relative, float norm) {
+// From norms in units of 2^unit, which is root_unit() of the largest element and of the absolute damping.
+RootScale root_scale(int unit, float infinity_norm, float frobenius_norm, float mean, float max_diagonal,
+                     uint relative_to, float absolute, float relative, float norm) {
     float reference = relative_to == ROOT_SCALE_MEAN       ? mean
                       : relative_to == ROOT_SCALE_INFINITY ? infinity_norm
                                                            : max_diagonal;
     RootScale s;
-    s.damping = max(absolute * ROOT_UNIT, relative * max(reference, 0.0));
+    s.damping = max(root_in_unit(absolute, unit), relative * max(reference, 0.0));
     float bound = min(infinity_norm, frobenius_norm) + s.damping;
-    s.exponent = exponent_above(bound / norm) + ROOT_UNIT_LOG;
+    s.exponent = exponent_above(bound / norm) + unit;
     return s;
 }
 

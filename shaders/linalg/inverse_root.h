@@ -54,8 +54,12 @@ struct InverseRootJob {
     uint  first_group;
 };
 
-// inverse_root_rows.comp: W = (A + A^T) / 2, and four floats of each row: sum of |w| / 8192 (which cannot overflow), sum of
-// (w / that sum)^2, diagonal element / 8192, 1 where the row is not finite.
+// inverse_root_rows.comp: W = (A + A^T) / 2, and four floats of each row: sum of |w|, in units of the row's own
+// (root_unit() of its largest element), sum of (w / that sum)^2, diagonal element, and what the row is (ROOT_ROW_).
+const float ROOT_ROW_LARGE = 0.0; // in units of 2^13
+const float ROOT_ROW_SMALL = 1.0; // of 2^-40
+const float ROOT_ROW_NONFINITE = 2.0;
+
 struct RootRowsJob {
     U32  a;
     F32  w;

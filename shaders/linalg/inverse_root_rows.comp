@@ -14,6 +14,8 @@
 layout(constant_id = SPEC_DTYPE_A) const uint DTYPE_A = DTYPE_F32;
 layout(constant_id = SPEC_PER_THREAD) const uint PER_THREAD = 4;
 
+shared uint shared_top;
+
 void main() {
     if (nothing_to_do())
         return;
@@ -36,22 +38,30 @@ void main() {
         uint row = group * PER_THREAD + r;
         bool inside = row < n; // the whole workgroup
         row = min(row, n - 1);
-        vec3 sums = vec3(0.0);
+        uint top = 0; // bits of the largest element; also larger than all where one is not finite
         for (uint i = t; i < n; i += gl_WorkGroupSize.x) {
             uint col = min(i, n - 1);
             float v = load(a, a_base + row * stride + col, DTYPE_A);
             float value = mean_of(v, load(a, a_base + col * stride + row, DTYPE_A));
             if (inside)
                 w.v[w_base + row * n + col] = value;
-            sums.x += abs(value) * ROOT_UNIT;
-            sums.z += is_nonfinite(v) ? 1.0 : 0.0;
+            top = max(top, floatBitsToUint(abs(is_nonfinite(v) ? v : value)));
         }
+        if (t == 0)
+            shared_top = 0;
+        barrier();
+        atomicMax(shared_top, top);
+        barrier();
+        bool bad = shared_top >= 0x7f800000u;
+        int unit = root_unit(uintBitsToFloat(shared_top));
+        vec3 sums = vec3(0.0);
+        for (uint i = t; i < n; i += gl_WorkGroupSize.x)
+            sums.x += abs(root_in_unit(w.v[w_base + row * n + min(i, n - 1)], unit));
         sums = workgroup_sum(sums);
         float sum = sums.x;
-        float bad = sums.z > 0.0 ? 1.0 : 0.0;
         sums = vec3(0.0);
         for (uint i = t; i < n; i += gl_WorkGroupSize.x) {
-            float ratio = ratio_of(w.v[w_base + row * n + min(i, n - 1)] * ROOT_UNIT, sum);
+            float ratio = ratio_of(root_in_unit(w.v[w_base + row * n + min(i, n - 1)], unit), sum);
             sums.x += ratio * ratio;
         }
         sums = workgroup_sum(sums);
@@ -59,8 +69,10 @@ void main() {
             uint at = 4 * (item * n + row);
             rows.v[at] = sum;
             rows.v[at + 1] = sums.x;
-            rows.v[at + 2] = load(a, a_base + row * (stride + 1), DTYPE_A) * ROOT_UNIT;
-            rows.v[at + 3] = bad;
+            rows.v[at + 2] = root_in_unit(load(a, a_base + row * (stride + 1), DTYPE_A), unit);
+            rows.v[at + 3] = bad                       ? ROOT_ROW_NONFINITE
+                             : unit == ROOT_UNIT_LARGE ? ROOT_ROW_LARGE
+                                                       : ROOT_ROW_SMALL;
         }
     }
 }

@@ -15,6 +15,13 @@ layout(constant_id = SPEC_PER_THREAD) const uint PER_THREAD = 4;
 
 shared uint largest_sum; // bits of floats that are not negative
 shared uint largest_diagonal;
+shared uint large_rows; // 1 where there is one
+
+// A row's norm in units of 2^unit.
+float row_in_unit(float x, float row, int unit) {
+    // From 2^-40 to 2^13: what vanishes is nothing beside the large rows.
+    return row == ROOT_ROW_SMALL && unit == ROOT_UNIT_LARGE ? x * 1.1102230246251565e-16 : x;
+}
 
 void main() {
     if (nothing_to_do())
@@ -40,17 +47,25 @@ void main() {
     if (t == 0) {
         largest_sum = 0;
         largest_diagonal = 0;
+        large_rows = root_unit(p.jobs.job[j].absolute) == ROOT_UNIT_LARGE ? 1 : 0;
     }
     barrier();
+    uint large = 0;
+    for (uint i = t; i < n; i += gl_WorkGroupSize.x)
+        large |= rows.v[4 * (item * n + min(i, n - 1)) + 3] == ROOT_ROW_SMALL ? 0 : 1;
+    atomicOr(large_rows, large);
+    barrier();
+    int unit = large_rows != 0 ? ROOT_UNIT_LARGE : ROOT_UNIT_SMALL;
     uint sum_bits = 0, diagonal_bits = 0;
     vec3 totals = vec3(0.0); // mean, -, rows that are not finite
     for (uint i = t; i < n; i += gl_WorkGroupSize.x) {
         uint at = 4 * (item * n + min(i, n - 1));
-        float diagonal = rows.v[at + 2];
-        sum_bits = max(sum_bits, floatBitsToUint(rows.v[at]) & 0x7fffffffu);
+        float row = rows.v[at + 3];
+        float diagonal = row_in_unit(rows.v[at + 2], row, unit);
+        sum_bits = max(sum_bits, floatBitsToUint(row_in_unit(rows.v[at], row, unit)) & 0x7fffffffu);
         diagonal_bits = max(diagonal_bits, floatBitsToUint(max(diagonal, 0.0)));
         totals.x += diagonal * (1.0 / float(n));
-        totals.z += rows.v[at + 3];
+        totals.z += row == ROOT_ROW_NONFINITE ? 1.0 : 0.0;
     }
     atomicMax(largest_sum, sum_bits);
     atomicMax(largest_diagonal, diagonal_bits);
@@ -59,18 +74,18 @@ void main() {
     vec3 squares = vec3(0.0);
     for (uint i = t; i < n; i += gl_WorkGroupSize.x) {
         uint at = 4 * (item * n + min(i, n - 1));
-        float ratio = ratio_of(rows.v[at], infinity_norm);
+        float ratio = ratio_of(row_in_unit(rows.v[at], rows.v[at + 3], unit), infinity_norm);
         squares.x += rows.v[at + 1] * ratio * ratio;
     }
     squares = workgroup_sum(squares);
-    RootScale scale = root_scale(infinity_norm, infinity_norm * sqrt(squares.x) * 1.0001, totals.x,
+    RootScale scale = root_scale(unit, infinity_norm, infinity_norm * sqrt(squares.x) * 1.0001, totals.x,
                                  uintBitsToFloat(largest_diagonal), p.jobs.job[j].relative_to, p.jobs.job[j].absolute,
                                  p.jobs.job[j].relative, p.jobs.job[j].norm);
     uint verdict = totals.z > 0.0                        ? ROOT_NONFINITE
                    : infinity_norm + scale.damping > 0.0 ? ROOT_RUNNING
                                                          : ROOT_SINGULAR;
     bool usable = verdict == ROOT_RUNNING;
-    float damping = scale_by(scale.damping, ROOT_UNIT_LOG - scale.exponent);
+    float damping = scale_by(scale.damping, unit - scale.exponent);
     float inverse_p = 1.0 / float(root);
 
     for (uint r = 0; r < PER_THREAD; ++r) {

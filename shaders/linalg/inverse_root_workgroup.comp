@@ -25,6 +25,7 @@
 #define JOB InverseRootJob
 #include "core/kernel.glsl"
 #include "core/half.glsl"
+#include "core/tile.glsl"
 #include "linalg/inverse_root.glsl"
 
 layout(constant_id = SPEC_DTYPE_A) const uint DTYPE_A = DTYPE_F32;
@@ -33,31 +34,10 @@ layout(constant_id = SPEC_POOL) const uint POOL = 1024;
 
 shared vec4 pool[POOL];
 shared uint largest; // bits of a float that is not negative: they compare as the floats do, with NaNs on top
-
-// Row and column of the t-th tile on or above the diagonal of q x q tiles, row by row.
-uvec2 upper_tile(uint t, uint q) {
-    uint row = 0;
-    uint length = q;
-    while (t >= length) {
-        t -= length;
-        --length;
-        ++row;
-    }
-    return uvec2(row, row + t);
-}
+#include "linalg/pool_tile.glsl"
 
 // Element (row, col) of a matrix in the pool.
 float element(uint base, uint q, uint row, uint col) { return pool[base + col * q + row / 4][row & 3u]; }
-
-void write_tile(uint base, uint q, uvec2 ij, mat4 tile) { // tile[r]: row 4 i + r
-    for (uint r = 0; r < 4; ++r)
-        pool[base + (4 * ij.x + r) * q + ij.y] = tile[r];
-    if (ij.x != ij.y) {
-        mat4 mirrored = transpose(tile);
-        for (uint r = 0; r < 4; ++r)
-            pool[base + (4 * ij.y + r) * q + ij.x] = mirrored[r];
-    }
-}
 
 // D = alpha A B + beta A for symmetric matrices that commute; D may be any of them. Needs a barrier before it, ends
 // with one. With `judge`, `largest` becomes the largest |D - I|.
@@ -99,7 +79,7 @@ void multiply(uint a, uint b, uint d, float alpha, float beta, uint q, uvec2 at[
             uvec2 ij = at[s];
             if (ij.x == ij.y) // both halves are there: their mean has smaller errors
                 result[s] = 0.5 * (result[s] + transpose(result[s]));
-            write_tile(d, q, ij, result[s]);
+            write_symmetric_tile(d, q, ij, result[s]);
             if (judge)
                 [[unroll]] for (uint r = 0; r < 4; ++r)
                     [[unroll]] for (uint c = 0; c < 4; ++c) {
@@ -141,6 +121,7 @@ void main() {
     if (t == 0)
         largest = 0;
     barrier();
+    uint bits = 0; // of the largest element; also larger than all where one is not finite
     for (uint i = t; i < side * q; i += threads) {
         uint col = i / q;
         uint first = 4 * (i - col * q);
@@ -149,31 +130,33 @@ void main() {
             if (first + r < n && col < n) {
                 float v = load(a, a_base + (first + r) * a_stride + col, DTYPE_A);
                 float w = load(a, a_base + col * a_stride + first + r, DTYPE_A);
-                if (is_nonfinite(v))
-                    largest = 1;
                 values[r] = mean_of(v, w);
+                bits = max(bits, floatBitsToUint(abs(is_nonfinite(v) ? v : values[r])));
             }
         pool[m_at + i] = values;
     }
+    atomicMax(largest, bits);
     barrier();
-    bool finite = largest == 0;
+    bool finite = largest < 0x7f800000u;
+    int unit = root_unit(max(uintBitsToFloat(largest), p.jobs.job[j].absolute));
 
     // --- Norms. Columns are rows. The sums of all of them are then added by everybody in the same order.
     for (uint col = t; col < n; col += threads) {
         vec4 sums = vec4(0.0);
         for (uint i = 0; i < q; ++i)
-            sums += abs(pool[m_at + col * q + i]) * ROOT_UNIT;
+            [[unroll]] for (uint r = 0; r < 4; ++r)
+                sums[r] += abs(root_in_unit(pool[m_at + col * q + i][r], unit));
         float sum = (sums.x + sums.y) + (sums.z + sums.w);
         vec4 squares = vec4(0.0);
         for (uint i = 0; i < q; ++i) {
-            vec4 values = pool[m_at + col * q + i] * ROOT_UNIT;
+            vec4 values = pool[m_at + col * q + i];
             [[unroll]] for (uint r = 0; r < 4; ++r) {
-                float ratio = ratio_of(values[r], sum);
+                float ratio = ratio_of(root_in_unit(values[r], unit), sum);
                 squares[r] += ratio * ratio;
             }
         }
         pool[b_at + col] = vec4(sum, (squares.x + squares.y) + (squares.z + squares.w),
-                                element(m_at, q, col, col) * ROOT_UNIT, 0.0);
+                                root_in_unit(element(m_at, q, col, col), unit), 0.0);
     }
     barrier();
     float infinity_norm = 0.0, mean = 0.0, max_diagonal = 0.0, squares = 0.0;
@@ -188,7 +171,7 @@ void main() {
         float ratio = ratio_of(row.x, infinity_norm);
         squares += row.y * ratio * ratio;
     }
-    RootScale scale = root_scale(infinity_norm, infinity_norm * sqrt(squares) * 1.0001, mean, max_diagonal,
+    RootScale scale = root_scale(unit, infinity_norm, infinity_norm * sqrt(squares) * 1.0001, mean, max_diagonal,
                                  p.jobs.job[j].relative_to, p.jobs.job[j].absolute, p.jobs.job[j].relative, 0.5 * p1);
     uint verdict = !finite ? ROOT_NONFINITE : infinity_norm + scale.damping > 0.0 ? ROOT_RUNNING : ROOT_SINGULAR;
     barrier();
@@ -202,7 +185,7 @@ void main() {
         vec4 scaled;
         [[dont_unroll]] for (uint r = 0; r < 4; ++r)
             scaled[r] = scale_by(values[r], -scale.exponent);
-        float damping = scale_by(scale.damping, ROOT_UNIT_LOG - scale.exponent);
+        float damping = scale_by(scale.damping, unit - scale.exponent);
         pool[m_at + i] = col < n ? scaled + damping * one : one;
         pool[x_at + i] = one;
     }
@@ -211,7 +194,7 @@ void main() {
     // --- Iterations
     uvec2 at[TILES]; // of this invocation
     [[unroll]] for (uint s = 0; s < TILES; ++s)
-        at[s] = upper_tile(min(t + s * threads, q * (q + 1) / 2 - 1), q);
+        at[s] = triangle_tile(min(t + s * threads, q * (q + 1) / 2 - 1), q);
     float error = uintBitsToFloat(0x7f800000u);
     uint used = 0;
     uint iterations = p.jobs.job[j].iterations;

@@ -15,6 +15,7 @@
 #define JOB LineNormsJob
 #include "core/kernel.glsl"
 #include "core/half.glsl"
+#include "core/math.glsl"
 #include "core/reduce.glsl"
 
 layout(constant_id = SPEC_NORM) const uint KIND = NORM_TWO;
@@ -41,7 +42,7 @@ uvec3 with_element(uvec3 state, float x, float maximum, float exponent) {
     if (KIND == NORM_TWO)
         blue_add(sums, x);
     else if (KIND == NORM_POWER)
-        sums.x += to_the_power(abs(x) / maximum, exponent);
+        sums.x += to_the_power(quotient(abs(x), maximum), exponent);
     else
         sums.x += KIND == NORM_SQUARED ? x * x : abs(x);
     return floatBitsToUint(sums);

@@ -8,6 +8,7 @@
 #define JOB MatrixPowerJob
 #include "core/kernel.glsl"
 #include "core/math.glsl"
+#include "core/reduce.glsl"
 
 void main() {
     if (nothing_to_do())
@@ -36,6 +37,8 @@ void main() {
     uint at = item * order;
     float smallest = values.v[at];
     float largest = values.v[at + order - 1u];
+    if (is_nonfinite(smallest) || is_nonfinite(largest))
+        status = STATUS_NONFINITE; // eigenvalues beyond f32
     float damping = p.jobs.job[j].damping + p.jobs.job[j].relative_damping * max(largest, 0.0);
     float shift = damping;
     if (rule == FLOOR_SHIFT && smallest < 0.0)

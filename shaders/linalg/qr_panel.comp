@@ -21,6 +21,7 @@
 #define JOB QrPanelJob
 #include "core/kernel.glsl"
 #include "core/half.glsl"
+#include "core/math.glsl"
 #include "core/reduce.glsl"
 
 layout(constant_id = SPEC_DTYPE_A) const uint DTYPE_A = DTYPE_F32;
@@ -102,12 +103,14 @@ void main() {
             scale = attempt == 0 ? UP : scale;
         }
         float beta = nothing_below ? alpha : alpha > 0.0 ? -norm : norm;
-        float tau = nothing_below ? 0.0 : (beta - alpha) / beta;
+        float tau = nothing_below ? 0.0 : quotient(beta - alpha, beta);
         float divisor = alpha - beta;
 
         for (uint i = t; i < rows; i += threads)
             if (i >= s)
-                w.v[base + i * n + s] = i == s ? beta / scale : nothing_below ? 0.0 : w.v[base + i * n + s] * scale / divisor;
+                w.v[base + i * n + s] = i == s          ? beta / scale
+                                        : nothing_below ? 0.0
+                                                        : quotient(w.v[base + i * n + s] * scale, divisor);
 
         // --- Its products with all columns, C at a time
         for (uint c0 = 0; c0 < columns; c0 += C) {

@@ -10,6 +10,7 @@
 #define JOB ScaleLinesJob
 #include "core/kernel.glsl"
 #include "core/half.glsl"
+#include "core/math.glsl"
 
 layout(constant_id = SPEC_DTYPE_A) const uint DTYPE_A = DTYPE_F32; // of `from`
 layout(constant_id = SPEC_DTYPE_D) const uint DTYPE_D = DTYPE_F32; // of `to`
@@ -20,7 +21,7 @@ float scaled(float x, float factor, uint flags, float eps, float scale) {
         return factor * x;
     // Not max(): a NaN must stay one.
     float divisor = (flags & SCALE_ADD) != 0u ? factor + eps : (factor < eps ? eps : factor);
-    return divisor == 0.0 ? 0.0 : scale * (x / divisor);
+    return divisor == 0.0 ? 0.0 : scale * quotient(x, divisor);
 }
 
 void main() {

@@ -163,13 +163,21 @@ void add_product(Graph& graph, const GemmChoice& choice, const Product& x, const
 // Fewer are not worth the second dispatch, where nothing forces it.
 constexpr std::uint64_t kMinPiece = 1024;
 
-std::uint64_t split_count(const Capabilities& device, const GemmKernel& kernel, const GemmShape& s,
-                          const GemmOptions& options) {
+struct Split {
+    std::uint64_t pieces;
+    std::uint64_t together;  // so many have sums of their own, others are added to those before them
+};
+
+Split split_of(const Capabilities& device, const GemmKernel& kernel, const GemmShape& s,
+               const GemmOptions& options) {
     const std::uint64_t needed = ceil_div(s.k, kMaxPiece);
-    if (options.split == SplitK::when_needed) return needed;
     const std::uint64_t tiles = ceil_div(s.m, kernel.tile_rows(device)) *
                                 ceil_div(s.n, kernel.tile_cols(device)) * s.batch / (s.symmetric ? 2 : 1);
-    return std::max(needed, useful_pieces(device, tiles, s.k, kMinPiece));
+    const std::uint64_t useful = useful_pieces(device, tiles, s.k, kMinPiece);
+    const std::uint64_t pieces = options.split == SplitK::when_needed ? needed : std::max(needed, useful);
+    // Beyond what keeps the device busy several times over, sums would be memory for nothing.
+    const std::uint64_t together = ceil_div(4 * busy_workgroups(device), std::max<std::uint64_t>(tiles, 1));
+    return {pieces, std::min(pieces, std::max(together, useful))};
 }
 
 // `count` of the columns of op(A), or rows of op(B), from `first` on, of every item. `first` is even: 16-bit
@@ -228,16 +236,17 @@ void add_combine(Graph& graph, const Tensor& partial, std::uint64_t pieces, cons
 }
 
 void add_split_product(Graph& graph, const GemmChoice& choice, const Tensor& a, const Tensor& b,
-                       const Tensor& c, const Tensor& d, std::uint64_t k, std::uint64_t splits,
+                       const Tensor& c, const Tensor& d, std::uint64_t k, const Split& split,
                        const GemmOptions& options, std::uint64_t partial_sums) {
     const bool a_columns = options.transpose_a == Transpose::no;
     const bool b_columns = options.transpose_b == Transpose::yes;
     // A multiple of what every kernel's steps and vectors divide.
-    const std::uint64_t step = ceil_div(ceil_div(k, splits), 32) * 32;
+    const std::uint64_t step = ceil_div(ceil_div(k, split.pieces), 32) * 32;
     const std::uint64_t pieces = ceil_div(k, step);
     const std::uint64_t m = d.rows(), n = d.cols(), items = d.batch();
-    // Pieces whose sums 32-bit indices would not reach are added to those before them.
-    const std::uint64_t slots = std::clamp<std::uint64_t>(partial_sums / (items * m * n), 1, pieces);
+    // No more than 32-bit indices reach.
+    const std::uint64_t slots =
+        std::clamp<std::uint64_t>(partial_sums / (items * m * n), 1, std::min(pieces, split.together));
     const Tensor partial = graph.temporary(DType::f32, Shape{slots, items, m, n});
     GemmOptions plain = options;
     plain.alpha = 1.0f;
@@ -348,8 +357,8 @@ void add_gemm(std::string_view who, Graph& graph, const Tensor& a, const Tensor&
         add_squares(graph, {}, "nothing was multiplied", d, options);
         return;
     }
-    const std::uint64_t splits = split_count(device, *choice.kernel, shape, options);
-    const char* missing = splits > 1          ? "k is in pieces"
+    const Split split = split_of(device, *choice.kernel, shape, options);
+    const char* missing = split.pieces > 1    ? "k is in pieces"
                           : options.symmetric ? "half of it was mirrored"
                           : options.active    ? "some of it may be left as it was"
                                               : nullptr;
@@ -358,8 +367,8 @@ void add_gemm(std::string_view who, Graph& graph, const Tensor& a, const Tensor&
         const std::uint64_t width = choice.kernel->tile_cols(device) / choice.kernel->row_parts;
         parts = graph.temporary(DType::f32, Shape{d.batch(), m, ceil_div(n, width)});
     }
-    if (splits > 1)
-        add_split_product(graph, choice, a, b, c, d, k, splits, options, details.partial_sums);
+    if (split.pieces > 1)
+        add_split_product(graph, choice, a, b, c, d, k, split, options, details.partial_sums);
     else
         add_product(graph, choice,
                     {a,

@@ -14,13 +14,15 @@ namespace heron {
 // could not divide.
 inline constexpr std::uint64_t kMaxPiece = std::uint64_t{1} << 15;
 
+// Workgroups that keep a device busy.
+inline std::uint64_t busy_workgroups(const Capabilities& device) { return device.cpu ? 8 : 128; }
+
 // Pieces of at least `least` terms that give every compute unit of a large GPU, or every core, something to
 // do.
 inline std::uint64_t useful_pieces(const Capabilities& device, std::uint64_t tiles, std::uint64_t terms,
                                    std::uint64_t least) {
-    const std::uint64_t workgroups = device.cpu ? 8 : 128;
-    return std::max<std::uint64_t>(1,
-                                   std::min(workgroups / std::max<std::uint64_t>(tiles, 1), terms / least));
+    return std::max<std::uint64_t>(
+        1, std::min(busy_workgroups(device) / std::max<std::uint64_t>(tiles, 1), terms / least));
 }
 
 }  // namespace heron

@@ -726,6 +726,23 @@ TEST_P(GemmTest, PartialSumsStayWithinReach) {
             EXPECT_LT(x.tensor.shape.count(), std::uint64_t{1} << 32) << node.operation.kernel->name;
 }
 
+// k is in eight pieces, but D's tiles keep any device busy: one sum will do. Not run.
+TEST_P(GemmTest, LargeResultsOfLongProductsHaveOnePartialSum) {
+    Graph graph(device());
+    const Tensor a = graph.temporary(DType::f16, {2048, std::uint64_t{1} << 18}),
+                 d = graph.temporary(DType::f32, {2048, 2048});
+    syrk(graph, a, {}, d, {});
+    std::uint64_t products = 0;
+    for (const Node& node : graph.impl().nodes)
+        for (const Operand& x : node.operation.operands)
+            if (x.access != Access::read && x.tensor.dtype == DType::f32 &&
+                std::string_view(node.operation.kernel->name) != "gemm_pack") {
+                ++products;
+                EXPECT_LE(x.tensor.shape.count(), d.shape.count()) << node.operation.kernel->name;
+            }
+    EXPECT_GE(products, 8u);
+}
+
 // Of a C that is not symmetric, what is above the diagonal counts, whether there is something to multiply or
 // not.
 TEST_P(GemmTest, SymmetricResultsTakeTheUpperHalfOfC) {

@@ -240,7 +240,7 @@ TEST_P(InverseRootTest, PowersOfTwoChangeNoBitOfTheRoot) {
         const std::uint64_t n = 21;
         const Matrix a = rounded(spd_matrix(n, 1e3, 1), DType::f32);
         std::vector<Placed> x;
-        for (int exponent : {0, 40, -40, 100, -88}) {
+        for (int exponent : {0, 40, -40, 100, -88, -108}) {
             const Placed pa = place(graph, {a * std::ldexp(1.0, exponent)});
             x.push_back(blank(graph, 1, n, n));
             inverse_root(graph, pa.tensor, x.back().tensor, {.p = 4, .one_workgroup = small});
@@ -248,7 +248,7 @@ TEST_P(InverseRootTest, PowersOfTwoChangeNoBitOfTheRoot) {
         run(graph);
         const Matrix expected = x[0].read()[0];
         int i = 0;
-        for (int exponent : {0, 40, -40, 100, -88})
+        for (int exponent : {0, 40, -40, 100, -88, -108})
             EXPECT_EQ(x[i++].read()[0] * std::ldexp(1.0, exponent / 4), expected) << exponent;
     }
 }
@@ -280,6 +280,30 @@ TEST_P(InverseRootTest, TakesHalvesBatchesAndAsymmetricMatricesInPlace) {
             check_root("bf16", "bf16", damped(rounded(batch[i], DType::bf16), 0.5), 3, 3, roots[1].read()[i]);
         }
     }
+}
+
+// Elements a hundred times the smallest normal number; drivers may flush what is below that.
+TEST_P(InverseRootTest, ElementsDownToTheSmallestNormalNumbersWork) {
+    for (const bool small : {true, false})
+        for (const std::uint32_t p : {1u, 2u, 4u})
+            for (const float damping : {0.0f, 1e-36f, 1.0f}) {
+                const std::uint64_t n = 20;
+                const auto order = static_cast<Eigen::Index>(n);
+                const Matrix a = rounded(
+                    1e-36 * (0.75 * Matrix::Identity(order, order) + 0.25 * Matrix::Ones(order, order)),
+                    DType::f32);
+                Graph graph(device());
+                const Placed pa = place(graph, {a}), px = blank(graph, 1, n, n);
+                const Words status = words(graph, 1);
+                inverse_root(graph, pa.tensor, px.tensor,
+                             {.p = p,
+                              .damping = {.absolute = damping},
+                              .status = status.tensor,
+                              .one_workgroup = small});
+                run(graph);
+                EXPECT_EQ(status.statuses()[0], "ok") << p << " damping " << damping;
+                check_root("tiny", "tiny", damped(a, static_cast<double>(damping)), 8, p, px.read()[0]);
+            }
 }
 
 // Elements up to the largest f32, of which not even two can be added.

@@ -249,7 +249,17 @@ TEST_P(MatrixPowerTest, BadMatricesGiveZeroAndDoNotTouchTheOthers) {
         {});
     add(graph, {good}, {});
     add(graph, {Matrix::Zero(5, 5)}, {.damping = 0.25f});
+    // Finite, with eigenvalues of 1e38 and 5e38: the larger one is not in f32.
+    Matrix enormous(2, 2);
+    enormous << 3e38, 2e38, 2e38, 3e38;
+    for (const float damping : {0.0f, 0.1f})
+        add(graph, {enormous, Matrix::Identity(2, 2)}, {.relative_damping = damping});
     run(graph);
+    for (const std::size_t i : {3u, 4u}) {
+        EXPECT_EQ(status(i, 0), code(MatrixStatus::nonfinite));
+        EXPECT_EQ(result(i, 0), Matrix(Matrix::Zero(2, 2)));
+        EXPECT_EQ(status(i, 1), code(MatrixStatus::ok));
+    }
     const std::vector<MatrixStatus> expected{MatrixStatus::ok,        MatrixStatus::nonfinite,
                                              MatrixStatus::ok,        MatrixStatus::singular,
                                              MatrixStatus::nonfinite, MatrixStatus::singular};

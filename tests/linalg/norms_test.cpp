@@ -126,7 +126,7 @@ TEST_P(NormsTest, Take16BitElements) {
 TEST_P(NormsTest, EuclideanNormNeitherOverflowsNorUnderflows) {
     Graph graph(device());
     std::vector<Placed> xs, norms;
-    for (double scale : {1e-36, 1e-19, 1e18, 1e36}) {
+    for (double scale : {1e-36, 1e-19, 1e18, 1e36, 3e37}) {
         xs.push_back(place(graph, {Matrix::Constant(3, 90, scale)}));
         norms.push_back(blank(graph, 1, 1, 3));
         row_norms(graph, xs.back().tensor, norms.back().tensor);
@@ -137,6 +137,21 @@ TEST_P(NormsTest, EuclideanNormNeitherOverflowsNorUnderflows) {
             const double should = xs[k].items[0].row(r).stableNorm();
             EXPECT_LE(std::abs(norms[k].read()[0](0, r) - should), 32 * kUnit * should);
         }
+}
+
+// Norms above 2^126, of which the reciprocal is subnormal, and small ones.
+TEST_P(NormsTest, RowsOfAnySizeAreNormalised) {
+    Graph graph(device());
+    std::vector<Placed> results;
+    for (double scale : {1e-36, 1.0, 1e36, 3e37}) {
+        const Placed x = place(graph, {Matrix::Constant(3, 90, scale)});
+        results.push_back(blank(graph, 1, 3, 90));
+        normalize_rows(graph, x.tensor, results.back().tensor, {.eps = 0.0f});
+    }
+    run(graph);
+    for (const Placed& result : results)
+        EXPECT_LE((result.read()[0] - Matrix::Constant(3, 90, 1 / std::sqrt(90.0))).cwiseAbs().maxCoeff(),
+                  36 * kUnit / std::sqrt(90.0));
 }
 
 TEST_P(NormsTest, NonfiniteElementsReachTheirLinesOnly) {

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -23,17 +24,20 @@ namespace {
 
 constexpr double kF32Bound = 1e-5;  // expectations for a given polynomial, f32
 
-// The only singular value of a matrix with one row or column is its norm, at which the polynomials of some
-// sets are so steep that the rounding of the norm shows: 8 u times the slope there, by differences.
-double bound_of(std::uint64_t rows, std::uint64_t cols, const PolarOptions& options) {
-    if (std::min(rows, cols) != 1) return kF32Bound;
+// Of matrices whose singular values are all equal, as that of a single row or column is: the polynomials of
+// some sets are so steep there that the rounding of the norm shows: 8 u times the slope, by differences.
+double bound_of_equal(std::uint64_t rows, std::uint64_t cols, const PolarOptions& options) {
     const auto map = [&](double x) {
         for (const auto& [a, b, c] : options.coefficients) x = x * (a + x * x * (b + x * x * c));
         return x;
     };
-    const double at = 1.0 / options.norm_factor;
+    const double at = 1.0 / (options.norm_factor * std::sqrt(static_cast<double>(std::min(rows, cols))));
     const double slope = at * (map(at + 1e-6) - map(at - 1e-6)) / 2e-6 / map(at);
     return kF32Bound + 8 * 0x1p-24 * std::abs(slope);
+}
+
+double bound_of(std::uint64_t rows, std::uint64_t cols, const PolarOptions& options) {
+    return std::min(rows, cols) == 1 ? bound_of_equal(rows, cols, options) : kF32Bound;
 }
 
 double precision_bound(DType dtype) {
@@ -258,6 +262,24 @@ TEST_P(PolarTest, MatchesFloat64ForAwkwardShapes) {
     for (std::size_t i = 0; i < cases.size(); ++i)
         expect_within(cases[i], error(cases[i], inputs[i], result(cases[i], built[i])),
                       bound_of(cases[i].rows, cases[i].cols, cases[i].options));
+}
+
+// Rows of Walsh functions times c: all products of a sum of squares are the same number, so that the
+// roundings of a long sum have one sign. All singular values are the largest.
+TEST_P(PolarTest, RowsOfOneSizeAreAsAccurateAsOthers) {
+    for (const auto& [rows, cols] : {std::pair{4u, 1024u}, std::pair{2u, 1024u}, std::pair{4u, 1900u},
+                                     std::pair{1u, 2000u}, std::pair{2000u, 1u}, std::pair{64u, 2048u}})
+        for (const char* set : {"muon", "pe-raw"})
+            for (const double size : {0.7, 0.9}) {
+                const Case c{.rows = rows, .cols = cols, .options = named(set)};
+                std::vector<double> values;
+                for (unsigned row = 0; row < rows; ++row)
+                    for (unsigned col = 0; col < cols; ++col)
+                        values.push_back(std::popcount((row + 1) & col) % 2 == 0 ? size : -size);
+                values = round_to(values, DType::f32);
+                expect_within(c, error(c, values, run_one(c, values)),
+                              bound_of_equal(c.rows, c.cols, c.options));
+            }
 }
 
 TEST_P(PolarTest, TakesBatchesStridesAndEveryDtype) {

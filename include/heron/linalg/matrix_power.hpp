@@ -39,8 +39,9 @@ struct MatrixPowerOptions {
     Tensor basis;    // warm start where one workgroup does a matrix (EighOptions::basis)
     Tensor vectors;  // where the eigenvectors go, n x n f32, if they are wanted (may be `basis`)
     Tensor values;   // and the eigenvalues of A, ascending
-    // ok; nonfinite; not_converged; indefinite: an eigenvalue was below -floor * largest; jittered: some were
-    // raised or shifted; rank_deficient: some were dropped; singular: no eigenvalue of A + eps I is positive.
+    // ok; nonfinite (A, or an eigenvalue of it); not_converged; indefinite: an eigenvalue was below -floor *
+    // largest; jittered: some were raised or shifted; rank_deficient: some were dropped; singular: no
+    // eigenvalue of A + eps I is positive.
     Tensor status;
     bool guarded = true;
 };
@@ -55,8 +56,8 @@ struct MatrixPowerOptions {
 // Powers are computed to 4 u and end at 2^126. Accuracy of inverse p-th roots: |X^p (A + eps I) - I|_F <= 2 n
 // kappa u, for p > 4 times p / 2, kappa the condition number after damping and floor. Cost: eigh(), n^3
 // FLOPs, 20 n^2 bytes and two levels; workspace beside eigh()'s 8 n^2 bytes, half of it with `vectors`. A
-// matrix that is not finite, or singular in the sense above (with an exponent other than 0), gives the zero
-// matrix.
+// matrix that is not finite, or has an eigenvalue beyond f32, or is singular in the sense above (with an
+// exponent other than 0), gives the zero matrix.
 HERON_API void matrix_power(Graph& graph, const Tensor& a, const Tensor& result,
                             const MatrixPowerOptions& options = {});
 
