@@ -79,7 +79,8 @@ enum class DampingSplit : std::uint32_t {
     // relative l is of each factor.
     full = 0,
     // A + pi sqrt(l) I, S + sqrt(l) / pi I with pi^2 = nu_A / nu_S (Martens and Grosse, 6.3). Factors of one
-    // element are not damped, the others carry l. Where a nu is zero all factors become l^(1/k) I.
+    // element are not damped, the others carry l; where all have one, the product of their elements gets l.
+    // Where a nu is zero all factors become l^(1/k) I.
     pi = 1,
     // kfac-jax' form of the same product: both factors scaled to the mean c = sqrt(nu_A nu_S) first,
     // c (f / nu + sqrt(l) / c I).
@@ -92,11 +93,12 @@ struct CurvatureDamping {
     DampingUnit unit = DampingUnit::absolute;  // of the factor (full), or of the product
     DampingSplit split = DampingSplit::pi;     // of inverses; eigenvalues are damped as they are
     // Factors on it, finite, >= 0: on each factor's own (full); their product on the product's.
-    std::array<float, 3> scales{1.0f, 1.0f, 1.0f};
+    std::array<float, 8> scales{1.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f};
 };
 
-// Up to three factors of one product, each with its damping: damped[i] f32, as factors[i], apart from them.
-// 2 n^2 FLOPs, 8 n^2 bytes each; one level. k = 3 factors: l^(1/3), c the geometric mean.
+// Up to eight factors of one product, each with its damping: damped[i] f32, as factors[i], apart from them.
+// 2 n^2 FLOPs, 8 n^2 bytes each; one level. Of k factors, k' of them larger than 1 x 1, c the geometric mean
+// of their nu: pi is f + d nu I, pi_normalized c (f / nu + d I), d = l^(1/k') / c^(k/k').
 HERON_API void damp_factors(Graph& graph, std::span<const Tensor> factors, std::span<const Tensor> damped,
                             const CurvatureDamping& damping = {});
 

@@ -112,31 +112,35 @@ struct KroneckerBlendJob {
 
 const uint KRONECKER_WARM = 16;
 
-// kronecker_damp.comp: one of up to three factors
+const uint KRONECKER_FACTORS = 8; // of one product, at most
+
+// kronecker_damp.comp: one factor of a product
 struct KroneckerDampJob {
-    F32  factor0;
-    F32  factor1;
-    F32  factor2;
+    F32  factor[KRONECKER_FACTORS];
     F32  damping;   // one float
     F32  result;
     F32  level;     // one float: what was added (KRONECKER_LEVEL)
-    uint order0;
-    uint order1;    // 0: there is none
-    uint order2;
-    uint mean0;     // the means of their diagonals are over so many: of a Gram matrix the other order
-    uint mean1;
-    uint mean2;
+    uint order[KRONECKER_FACTORS];
+    uint mean[KRONECKER_FACTORS]; // means of their diagonals are over so many: of a Gram matrix the other order
+    uint factors;   // k
     uint index;     // of the factor that is damped
     uint rounds;
     uint scale;     // heron::DampingUnit
     uint split;     // heron::DampingSplit
     float damping_scale; // factor on the damping
+    // Exponents as power() takes them: 1 / k, and, k' of the factors being larger than 1 x 1, 1 / k' and k / k'.
+    float per_factor;
+    float per_factor_low;
+    float per_wide;
+    float per_wide_low;
+    float ratio;
+    float ratio_low;
     uint flags;     // KRONECKER_
-    uint padding;
     uint first_group;
 };
 
 const uint KRONECKER_LEVEL = 256;
+const uint KRONECKER_SCALARS = 512; // all factors are 1 x 1
 
 const uint DAMPING_ABSOLUTE = 0;
 const uint DAMPING_TRACE = 1;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Kronecker factors f_i (up to three of one product) with damping on their diagonals, all of them in one dispatch. nu_i
-// is the mean of f_i's diagonal, c the geometric mean of the nu_i.
+// Kronecker factors f_i of one product, k of them, with damping on their diagonals, all of them in one dispatch. nu_i is
+// the mean of f_i's diagonal, c the geometric mean of the nu_i.
 //
 //   l = damping and its scale, times the product of traces (DAMPING_TRACE) or of the nu_i (DAMPING_MEAN)
 //
@@ -8,7 +8,8 @@
 //   SPLIT_PI              f_i + d nu_i I,        d = l^(1/k') / c^(k/k')
 //   SPLIT_PI_NORMALIZED   c (f_i / nu_i + d I)
 //
-// k' of the k factors are larger than 1 x 1; the others are not damped. For two factors d nu_A = sqrt(l nu_A / nu_S).
+// k' of the k factors are larger than 1 x 1; the others are not damped, unless k' is 0: then the product gets all of l,
+// each factor (1 + l / c^k)^(1/k) of what it was. For two factors d nu_A = sqrt(l nu_A / nu_S).
 // Where a nu_i is zero all f_i become l^(1/k) I (l: damping as it is).
 // Every workgroup adds up the traces by itself, in the same order, and takes rounds x workgroup size elements.
 #version 460
@@ -26,16 +27,27 @@
 const float LEAST_MEAN = 1e-30; // below, a factor counts as zero
 const float LARGEST = 1.2676506e30; // 2^100
 
-// x^(1/k), x^(1/k') and so on: exponents are quotients of numbers up to 3.
-float root(float x, uint numerator, uint denominator) {
+// x^(high + low)
+float root(float x, float high, float low) {
     float y = clamp(x, 1.17549435e-38, 1.7014118e38);
-    if (denominator == 1u)
-        y = y;
-    else if (denominator == 2u)
-        y = sqrt(y);
-    else
-        y = power(y, 0.33325195, 8.138021e-5); // 1/3 in two parts
-    return numerator == 1u ? y : numerator == 2u ? y * y : y * y * y;
+    if (low == 0.0 && high == 1.0)
+        return y;
+    if (low == 0.0 && high == 0.5)
+        return sqrt(y);
+    if (low == 0.0 && high == 2.0)
+        return y * y;
+    return power(y, high, low);
+}
+
+// This invocation's part of the trace of factor f, 0 where there is none.
+float part_of_trace(uint j, uint f) {
+    uint at = min(f, KRONECKER_FACTORS - 1u);
+    F32 x = p.jobs.job[j].factor[at];
+    uint order = f < p.jobs.job[j].factors ? p.jobs.job[j].order[at] : 0u;
+    float sum = 0.0;
+    for (uint k = gl_LocalInvocationID.x; k < order; k += gl_WorkGroupSize.x)
+        sum += x.v[k * (order + 1u)];
+    return sum;
 }
 
 void main() {
@@ -43,34 +55,38 @@ void main() {
         return;
     uint group = workgroup_index();
     uint j = find_job(group);
-    F32 f0 = p.jobs.job[j].factor0;
-    F32 f1 = p.jobs.job[j].factor1;
-    F32 f2 = p.jobs.job[j].factor2;
-    uvec3 orders = uvec3(p.jobs.job[j].order0, p.jobs.job[j].order1, p.jobs.job[j].order2);
-    vec3 traces = vec3(0.0);
-    for (uint k = gl_LocalInvocationID.x; k < orders.x; k += gl_WorkGroupSize.x)
-        traces.x += f0.v[k * (orders.x + 1u)];
-    for (uint k = gl_LocalInvocationID.x; k < orders.y; k += gl_WorkGroupSize.x)
-        traces.y += f1.v[k * (orders.y + 1u)];
-    for (uint k = gl_LocalInvocationID.x; k < orders.z; k += gl_WorkGroupSize.x)
-        traces.z += f2.v[k * (orders.z + 1u)];
-    traces = workgroup_sum(traces);
-
+    uint factors = p.jobs.job[j].factors;
     uint index = p.jobs.job[j].index;
-    uint order = index == 0u ? orders.x : index == 1u ? orders.y : orders.z;
     uint scale = p.jobs.job[j].scale;
     uint split = p.jobs.job[j].split;
     uint rounds = p.jobs.job[j].rounds;
     F32 damping_address = p.jobs.job[j].damping;
     float damping = damping_address.v[0] * p.jobs.job[j].damping_scale;
 
-    uint factors = 1u + uint(orders.y > 0u) + uint(orders.z > 0u);
-    uvec3 counts = max(uvec3(p.jobs.job[j].mean0, p.jobs.job[j].mean1, p.jobs.job[j].mean2), uvec3(1u));
-    vec3 means = vec3(traces.x / float(counts.x), traces.y / float(counts.y), traces.z / float(counts.z));
-    uint wide = uint(counts.x > 1u) + uint(counts.y > 1u) + uint(counts.z > 1u);
-    bool zero = means.x < LEAST_MEAN || (factors > 1u && means.y < LEAST_MEAN) || (factors > 2u && means.z < LEAST_MEAN);
-    float trace = index == 0u ? traces.x : index == 1u ? traces.y : traces.z;
-    float mean = index == 0u ? means.x : index == 1u ? means.y : means.z;
+    float per_factor = p.jobs.job[j].per_factor;
+    float per_factor_low = p.jobs.job[j].per_factor_low;
+    bool wide = p.jobs.job[j].mean[index] > 1u;
+    float trace = 0.0; // of the factor that is damped, as its mean
+    float mean = 0.0;
+    float c = 1.0;
+    float all = 1.0; // rows of the product
+    bool zero = false;
+    for (uint first = 0u; first < factors; first += 3u) {
+        vec3 traces = workgroup_sum(
+            vec3(part_of_trace(j, first), part_of_trace(j, first + 1u), part_of_trace(j, first + 2u)));
+        for (uint k = 0u; k < min(3u, factors - first); ++k) {
+            uint f = first + k;
+            float count = float(max(p.jobs.job[j].mean[f], 1u));
+            float average = traces[k] / count;
+            if (f == index) {
+                trace = traces[k];
+                mean = average;
+            }
+            zero = zero || average < LEAST_MEAN;
+            c *= root(average, per_factor, per_factor_low);
+            all *= count;
+        }
+    }
 
     float times = 1.0; // the factor becomes f times + plus I
     float plus = 0.0;
@@ -80,25 +96,30 @@ void main() {
             plus = damping;
     } else if (zero) {
         times = 0.0;
-        plus = root(damping, 1u, factors);
+        plus = root(damping, per_factor, per_factor_low);
     } else {
-        float c = root(means.x, 1u, factors);
-        if (factors > 1u)
-            c *= root(means.y, 1u, factors);
-        if (factors > 2u)
-            c *= root(means.z, 1u, factors);
         // l / c^k, so that nothing of the size of l itself is needed.
         float relative = damping;
         if (scale == DAMPING_TRACE)
-            relative *= float(counts.x) * float(counts.y) * float(counts.z);
+            relative *= all;
         float d = 0.0;
-        if ((index == 0u ? counts.x : index == 1u ? counts.y : counts.z) > 1u)
-            d = scale == DAMPING_ABSOLUTE ? root(damping, 1u, wide) / root(c, factors, wide) : root(relative, 1u, wide);
+        if (wide)
+            d = root(relative, p.jobs.job[j].per_wide, p.jobs.job[j].per_wide_low);
+        if (scale == DAMPING_ABSOLUTE)
+            d /= root(c, p.jobs.job[j].ratio, p.jobs.job[j].ratio_low);
         if (split == SPLIT_PI_NORMALIZED) {
             times = c / mean;
             plus = c * d;
         } else {
             plus = d * mean;
+        }
+        if ((p.jobs.job[j].flags & KRONECKER_SCALARS) != 0u) {
+            // l / c^k by its root, since c^k may be out of range.
+            float part = root(relative, per_factor, per_factor_low) / (scale == DAMPING_ABSOLUTE ? c : 1.0);
+            float grown = 1.0;
+            for (uint f = 0u; f < factors; ++f)
+                grown *= part;
+            times *= root(1.0 + grown, per_factor, per_factor_low);
         }
     }
     plus = clamp_finite(plus);
@@ -107,14 +128,15 @@ void main() {
         level.v[0] = plus;
     }
 
+    F32 x_address = p.jobs.job[j].factor[index];
+    uint order = p.jobs.job[j].order[index];
     uint count = order * order;
     F32 result = p.jobs.job[j].result;
     for (uint r = 0u; r < rounds; ++r) {
         uint i = element_at(j, group, r);
         if (i >= count)
             break;
-        float x = index == 0u ? f0.v[i] : index == 1u ? f1.v[i] : f2.v[i];
-        x *= times;
+        float x = times * x_address.v[i];
         if (on_diagonal(i, order))
             x += plus;
         result.v[i] = is_nan(x) ? x : clamp(x, -LARGEST, LARGEST);

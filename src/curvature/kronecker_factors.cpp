@@ -11,13 +11,14 @@
 #include "curvature/kronecker_grid.hpp"
 #include "heron/spirv/kronecker_blend.hpp"
 #include "heron/spirv/kronecker_damp.hpp"
+#include "linalg/split_exponent.hpp"
 
 namespace heron {
 
 namespace {
 
 static_assert(sizeof(gpu::KroneckerBlendJob) == 64);
-static_assert(sizeof(gpu::KroneckerDampJob) == 104);
+static_assert(sizeof(gpu::KroneckerDampJob) == 208);
 static_assert(static_cast<std::uint32_t>(DampingUnit::mean) == gpu::DAMPING_MEAN);
 static_assert(static_cast<std::uint32_t>(DampingSplit::pi_normalized) == gpu::SPLIT_PI_NORMALIZED);
 
@@ -98,10 +99,10 @@ float product_scale(const CurvatureDamping& damping, std::size_t factors) {
 void damp_factors(Graph& graph, std::span<const Tensor> factors, std::span<const Tensor> damped,
                   const CurvatureDamping& damping) {
     constexpr std::string_view kWho = "damp_factors";
-    if (factors.empty() || factors.size() > 3 || factors.size() != damped.size())
+    if (factors.empty() || factors.size() > gpu::KRONECKER_FACTORS || factors.size() != damped.size())
         refuse(kWho, "there are " + std::to_string(factors.size()) + " factors and " +
                          std::to_string(damped.size()) +
-                         " results; it must be as many of both, one to three");
+                         " results; it must be as many of both, one to eight");
     const std::uint64_t groups = factors[0].batch();
     for (std::size_t k = 0; k < factors.size(); ++k) {
         const std::uint64_t order = factors[k].rows();
@@ -120,26 +121,34 @@ void add_damping(Graph& graph, std::string_view who, std::span<const Tensor> fac
     using Job = gpu::KroneckerDampJob;
     const std::uint64_t groups = factors[0].batch();
     const Tensor value = damping_value(who, graph, damping);
-    constexpr std::uint32_t kFields[] = {offsetof(Job, factor0), offsetof(Job, factor1),
-                                         offsetof(Job, factor2)};
+    std::vector<std::uint64_t> means(mean_rows.begin(), mean_rows.end());
+    if (means.empty())
+        for (const Tensor& factor : factors) means.push_back(factor.rows());
+    const double wide =
+        static_cast<double>(std::count_if(means.begin(), means.end(), [](auto n) { return n > 1; }));
+    const double count = static_cast<double>(factors.size());
+    const SplitExponent per_factor = split_exponent(1 / count),
+                        per_wide = split_exponent(1 / std::max(1.0, wide)),
+                        ratio = split_exponent(count / std::max(1.0, wide));
     for (std::size_t k = 0; k < factors.size(); ++k)
         for (std::uint64_t g = 0; g < groups; ++g) {
             const std::uint64_t order = factors[k].rows();
             const FactorGrid grid = factor_grid(graph.device(), order);
             Job job{};
-            job.order0 = narrow(factors[0].rows());
-            job.order1 = factors.size() > 1 ? narrow(factors[1].rows()) : 0;
-            job.order2 = factors.size() > 2 ? narrow(factors[2].rows()) : 0;
-            const auto mean_over = [&](std::size_t i) {
-                return i >= factors.size() ? 0
-                       : mean_rows.empty() ? narrow(factors[i].rows())
-                                           : narrow(mean_rows[i]);
-            };
-            job.mean0 = mean_over(0);
-            job.mean1 = mean_over(1);
-            job.mean2 = mean_over(2);
+            for (std::size_t i = 0; i < factors.size(); ++i) {
+                job.order[i] = narrow(factors[i].rows());
+                job.mean[i] = narrow(means[i]);
+            }
+            job.factors = narrow(factors.size());
             job.index = narrow(k);
-            job.flags = levels.empty() ? 0 : gpu::KRONECKER_LEVEL;
+            job.per_factor = per_factor.high;
+            job.per_factor_low = per_factor.low;
+            job.per_wide = per_wide.high;
+            job.per_wide_low = per_wide.low;
+            job.ratio = ratio.high;
+            job.ratio_low = ratio.low;
+            job.flags =
+                (levels.empty() ? 0 : gpu::KRONECKER_LEVEL) | (wide == 0 ? gpu::KRONECKER_SCALARS : 0);
             job.rounds = grid.rounds;
             job.scale = static_cast<std::uint32_t>(damping.unit);
             job.split = static_cast<std::uint32_t>(damping.split);
@@ -149,10 +158,10 @@ void add_damping(Graph& graph, std::string_view who, std::span<const Tensor> fac
                                           {offsetof(Job, result), matrix_of(damped[k], g), Access::write}};
             if (!levels.empty())
                 operands.push_back({offsetof(Job, level), part_of(levels[k], g, 1), Access::write});
-            // All three are readable: drivers load from both sides of a choice.
-            for (std::size_t i = 0; i < 3; ++i)
-                operands.push_back(
-                    {kFields[i], matrix_of(factors[i < factors.size() ? i : k], g), Access::read});
+            // All are readable: drivers load from both sides of a choice.
+            for (std::uint32_t i = 0; i < gpu::KRONECKER_FACTORS; ++i)
+                operands.push_back({narrow(offsetof(Job, factor) + i * sizeof(std::uint64_t)),
+                                    matrix_of(factors[i < factors.size() ? i : k], g), Access::read});
             add_factor_operation(graph, make_operation(kDamp, job, std::move(operands), grid.groups), grid, 2,
                                  8, order * order);
         }

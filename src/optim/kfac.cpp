@@ -53,7 +53,7 @@ public:
         damping_.unit = options.damping_unit;
         damping_.split = options.damping_split;
         const DampingScales& scales = item.layer->weight.damping_scale;
-        damping_.scales = {scales.inputs, scales.outputs, 1.0f};
+        damping_.scales = {scales.inputs, scales.outputs};
         if (options.method == KfacMethod::batch) return;
         const LayerShape& shape = item.shape;
         const std::string& name = item.layer->weight.name;
@@ -204,7 +204,7 @@ KfacOptions KfacOptions::alecwangcq(KfacMethod method) {
     options.lr = 1e-3f;
     options.method = method;
     options.eigenvalue_floor = 1e-10f;
-    options.factor_interval = 10;
+    options.factor_interval = options.moments_interval = 10;
     options.refresh.interval = 100;
     options.step.decay_from = 20 * options.factor_interval;
     options.conv_scaling = ConvScaling::alecwangcq;

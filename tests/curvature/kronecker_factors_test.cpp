@@ -91,6 +91,32 @@ protected:
         }
         return made;
     }
+    // Factors of one product with a damping of l.
+    static std::vector<Matrix> damped(const std::vector<Matrix>& factors, double l, DampingUnit unit,
+                                      DampingSplit split) {
+        const auto mean = [](const Matrix& f) { return f.trace() / double(f.rows()); };
+        const auto scale = [&](const Matrix& f) {
+            return unit == DampingUnit::trace ? f.trace() : unit == DampingUnit::mean ? mean(f) : 1.0;
+        };
+        const double k = double(factors.size());
+        double c = 1, all = 1, wide = 0;
+        for (const Matrix& f : factors) {
+            c *= std::pow(mean(f), 1 / k);
+            all *= scale(f);
+            wide += f.rows() > 1 ? 1 : 0;
+        }
+        std::vector<Matrix> result;
+        for (const Matrix& f : factors) {
+            // Of numbers alone the product becomes c^k + l.
+            const double grown = wide > 0 ? 1.0 : std::pow(1 + l * all / std::pow(c, k), 1 / k);
+            const double d = f.rows() > 1 ? std::pow(l * all, 1 / wide) / std::pow(c, k / wide) : 0;
+            const Matrix one = identity(f.rows());
+            if (split == DampingSplit::full) result.push_back(f + l * scale(f) * one);
+            if (split == DampingSplit::pi) result.push_back(grown * f + d * mean(f) * one);
+            if (split == DampingSplit::pi_normalized) result.push_back(c * (grown * f / mean(f) + d * one));
+        }
+        return result;
+    }
     void expect_close(const Matrix& found, const Matrix& expected) {
         EXPECT_LE((found - expected).norm(), 2e-5 * expected.norm());
     }
@@ -141,6 +167,45 @@ TEST_P(KroneckerFactorsTest, InversesOfEveryDampingMatchFloat64) {
                                               inverse(a + for_a * identity(kCols)));
             }
         }
+}
+
+// One to eight factors, one of them a single element: pi_normalized is kfac-jax'
+// pi_adjusted_kronecker_factors, and pi's product is the same.
+TEST_P(KroneckerFactorsTest, DampedFactorsOfOneProductMatchFloat64) {
+    using Orders = std::vector<Eigen::Index>;
+    for (const Orders& orders :
+         {Orders{4}, Orders{1}, Orders{4, 7}, Orders{1, 1}, Orders{1, 6}, Orders{4, 7, 3}, Orders{1, 1, 1},
+          Orders{9, 2, 1, 6}, Orders{4, 7, 1, 3, 9, 2, 5, 6}})
+        for (const DampingUnit unit : {DampingUnit::absolute, DampingUnit::trace, DampingUnit::mean})
+            for (const DampingSplit split :
+                 {DampingSplit::full, DampingSplit::pi, DampingSplit::pi_normalized}) {
+                const std::size_t k = orders.size();
+                SCOPED_TRACE(std::to_string(k) + " factors, unit " + std::to_string(static_cast<int>(unit)) +
+                             " split " + std::to_string(static_cast<int>(split)));
+                Graph graph(device());
+                std::vector<std::vector<Matrix>> given(kGroups);
+                std::vector<Tensor> from, to;
+                std::vector<Result> results;
+                for (std::size_t i = 0; i < k; ++i) {
+                    const std::uint64_t order = static_cast<std::uint64_t>(orders[i]);
+                    std::vector<Matrix> both;
+                    for (std::size_t g = 0; g < kGroups; ++g) {
+                        const unsigned seed = static_cast<unsigned>(40 + kGroups * i + g);
+                        const Matrix x = random_matrix(orders[i], 12, seed);
+                        both.push_back((0.5 + double(i)) * (x * x.transpose()));
+                        given[g].push_back(both[g]);
+                    }
+                    from.push_back(input(graph, "f" + std::to_string(i), both));
+                    results.push_back(result(graph, "r" + std::to_string(i), order, order));
+                    to.push_back(results[i].tensor);
+                }
+                damp_factors(graph, from, to, {.value = 0.03f, .unit = unit, .split = split});
+                run(graph);
+                for (std::size_t g = 0; g < kGroups; ++g) {
+                    const std::vector<Matrix> expected = damped(given[g], double(0.03f), unit, split);
+                    for (std::size_t i = 0; i < k; ++i) expect_close(results[i].matrix(g), expected[i]);
+                }
+            }
 }
 
 // Batches larger than both factors, larger than one, smaller than both.
@@ -326,7 +391,7 @@ TEST_P(KroneckerFactorsTest, WhatDoesNotFitIsRefused) {
         refused([&] { renew_level(graph, eigen, {.scales = {1.0f, scale}}); }, {"scale", "not below 0"});
     refused([&] { renew_inverse(graph, of, inverses, {.unit = static_cast<DampingUnit>(3)}); }, {"unit"});
     refused([&] { renew_inverse(graph, of, inverses, {.split = static_cast<DampingSplit>(3)}); }, {"split"});
-    refused([&] { damp_factors(graph, {}, {}); }, {"0 factors", "one to three"});
+    refused([&] { damp_factors(graph, {}, {}); }, {"0 factors", "one to eight"});
     refused([&] { renew_eigen(graph, of, eigen, -1.0f); }, {"floor"});
     refused([&] { apply_eigen(graph, eigen, tensor({3, 2}), tensor({2, 3})); }, {"G", "2 x 3"});
     refused([&] { apply_eigen(graph, {}, tensor({2, 3}), tensor({2, 3})); }, {"eigenvectors are empty"});

@@ -93,7 +93,9 @@ private:
             double alone_a = root, alone_s = root;
             // The other factor carries all of it.
             if (cols_ == 1) alone_a = 0, alone_s = root * root;
-            if (rows_ == 1) alone_s = 0, alone_a = cols_ == 1 ? 0 : root * root;
+            if (rows_ == 1) alone_s = 0, alone_a = root * root;
+            // Of two numbers the product carries it.
+            if (rows_ == 1 && cols_ == 1) alone_a = alone_s = std::sqrt(1 + root * root) - 1;
             keep("A_inverse", inverse(a + alone_a * mean_a * identity(a)));
             keep("S_inverse", inverse(s + alone_s * mean_s * identity(s)));
             return;

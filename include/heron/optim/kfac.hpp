@@ -73,7 +73,7 @@ struct KfacOptions {
     // g <= 1 - 1/k in the k-th statistic, as in the paper: the identity is forgotten at once.
     bool warm_factors = false;
     // Steps between statistics, and between updates of EK-FAC's moments (from the step after the first
-    // refresh on; every refresh begins them anew): 1..10000. kfac-pytorch 1; alecwangcq 10, 1.
+    // refresh on; every refresh begins them anew): 1..10000. kfac-pytorch 1; alecwangcq 10, 10.
     std::uint32_t factor_interval = 1;
     std::uint32_t moments_interval = 1;
     // Of inverses or eigenvectors, from step `first` on (0: the first one): all layers' in it and in every
