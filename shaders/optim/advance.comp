@@ -84,6 +84,8 @@ float slot_value(HyperSlots slots, SchedulePieces pieces, uint s, uint t, uint s
         uint delay = uint(value);
         return 1.0 / bias_correction(slots.slot[s].log1, slots.slot[s].log1_low, max(t, delay + 1u) - delay);
     }
+    if (kind == SLOT_CORRECTION_EVERY)
+        return 1.0 / bias_correction(slots.slot[s].log1, slots.slot[s].log1_low, 1u + t / uint(value));
     if (kind == SLOT_CORRECTION_RATIO)
         return sqrt(bias_correction(slots.slot[s].log2, slots.slot[s].log2_low, t)) /
                bias_correction(slots.slot[s].log1, slots.slot[s].log1_low, t);

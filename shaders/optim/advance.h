@@ -34,6 +34,7 @@ const uint SLOT_COMPLEMENT = 9;          // 1 - value times the schedule's facto
 
 const uint SLOT_CHANCE = 10;             // 0 with a probability of value times the schedule's factor, else 1
 const uint SLOT_COUNTED = 11;            // 0 in every n-th step, n = 1 / that, else the steps since; kept from step to step
+const uint SLOT_CORRECTION_EVERY = 12;   // 1 / (1 - beta1^n), n = 1 + t / value, rounded down
 
 // Where in the space of random numbers (linalg/philox.glsl) a step's draws lie: counter (0, step, this, this), those of
 // chances (0, step, HyperSlot::draws, this).

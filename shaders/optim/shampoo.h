@@ -13,7 +13,8 @@ struct ShampooHyper {
     float weight_decay;
     float moment_scale; // 1 / (1 - beta1^t), or 1; with SHAMPOO_WAITS here and below t - 1 in place of t, at least 1
     float graft_scale;  // of the graft's second moment: 1 / (1 - beta^t) for Adam, else 1
-    float factor_scale; // of the factors: 1 / (1 - beta2^t), or 1
+    float factor_scale; // of the factors: 1 / (1 - beta2^n) after n statistics, or 1
+    float basis_scale;  // of the moment in their basis: 1 / (1 - beta2^t), or 1
 };
 
 #ifdef __cplusplus

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Adam's second moment in the basis of the factors' eigenvectors (SOAP), all blocks of all parameters in one dispatch:
 //
-//   c <- decay c + rate G^2;   F <- F / ((s c)^p + eps), s the correction of the factors' bias
+//   c <- decay c + rate G^2;   F <- F / ((s c)^p + eps), s the correction of c's bias
 //
 // A quotient with a zero below counts as 0. One workgroup takes rounds x workgroup size quads.
 #version 460
@@ -46,7 +46,7 @@ void main() {
     float high = p.jobs.job[j].exponent_high;
     float low = p.jobs.job[j].exponent_low;
     ShampooHyperRef hyper = p.jobs.job[j].hyper;
-    float correction = hyper.h.factor_scale;
+    float correction = hyper.h.basis_scale;
 
     for (uint r = 0u; r < rounds; ++r) {
         uint q = quad_at(begin, r);

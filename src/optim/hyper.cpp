@@ -65,6 +65,14 @@ HyperValue HyperValue::inverse_correction(double beta, std::uint32_t delay) {
     return result;
 }
 
+HyperValue HyperValue::inverse_correction_every(double beta, std::uint32_t interval) {
+    HyperValue result = inverse_correction(beta);
+    if (beta == 0.0) return result;
+    result.slot.kind = gpu::SLOT_CORRECTION_EVERY;
+    result.slot.value = static_cast<float>(interval);
+    return result;
+}
+
 HyperValue HyperValue::correction_ratio(double beta1, double beta2) {
     // A decay of 0 needs no correction; -1e30 stands for log 0.
     HyperValue result;

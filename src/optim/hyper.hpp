@@ -33,6 +33,8 @@ struct HyperValue {
     // 1 / (1 - beta^t); of what begins so many steps later: 1 / (1 - beta^(t - delay)), in the first steps
     // that of an exponent of 1.
     static HyperValue inverse_correction(double beta, std::uint32_t delay = 0);
+    // The same of what is renewed in the first step and in those that `interval`, from 2 on, divides.
+    static HyperValue inverse_correction_every(double beta, std::uint32_t interval);
     static HyperValue correction_ratio(double beta1, double beta2);  // sqrt(1 - beta2^t) / (1 - beta1^t)
     // value (1 - beta^t) / (1 - beta^(t+1))
     static HyperValue correction_growth(double beta, double value);

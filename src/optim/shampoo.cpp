@@ -274,12 +274,17 @@ std::vector<HyperValue> Shampoo::hyper() const {
             o.lr > 0 ? static_cast<double>(o.weight_decay) / static_cast<double>(o.lr) : 0.0);
     const bool corrects = o.bias_correction && o.beta2 < 1 && !o.unweighted_sum;
     const std::uint32_t delay = waits(o) ? 1 : 0;
-    return {HyperValue::lr(o.lr, o.schedule), decay,
+    const HyperValue scale =
+        corrects ? HyperValue::inverse_correction(o.beta2, delay) : HyperValue::constant(1.0);
+    const bool every_step = !corrects || o.factor_interval == 1;
+    return {HyperValue::lr(o.lr, o.schedule),
+            decay,
             o.bias_correction ? HyperValue::inverse_correction(o.beta1, delay) : HyperValue::constant(1.0),
             o.graft == ShampooGraft::adam && !o.graft_unweighted_sum
                 ? HyperValue::inverse_correction(o.graft_beta, delay)
                 : HyperValue::constant(1.0),
-            corrects ? HyperValue::inverse_correction(o.beta2, delay) : HyperValue::constant(1.0)};
+            every_step ? scale : HyperValue::inverse_correction_every(o.beta2, o.factor_interval),
+            scale};
 }
 
 void Shampoo::build(StepBuilder& step) const {
@@ -288,6 +293,11 @@ void Shampoo::build(StepBuilder& step) const {
     const FactorSum sum{.decay = o.beta2,
                         .rate = o.beta2 < 1 && !o.unweighted_sum ? 1.0 - o.beta2 : 1.0,
                         .constant_unit = gpu::SHAMPOO_STATISTIC_UNIT};
+    // Also in the first step: some refreshes come before the interval's end.
+    const Section statistics =
+        o.factor_interval > 1
+            ? Section{.interval = o.factor_interval, .phase = o.factor_interval - 1, .first = true}
+            : Section{};
     std::vector<double> flops;
     for (const StepBuilder::Item& item : step.items())
         for (const TensorBlock& box :
@@ -329,7 +339,9 @@ void Shampoo::build(StepBuilder& step) const {
         Tensor direction = blocks.size() > 1 ? graph.temporary(DType::f32, merged) : Tensor();
         for (const ShampooBlock& block : blocks) {
             graph.set_stage("shampoo statistics");
+            graph.set_section(statistics);
             add_statistics(graph, block, moments.scaled, o.statistic == ShampooStatistic::whitened, sum);
+            graph.set_section({});
             graph.set_stage("shampoo refresh");
             const Section refresh = refreshes.next();
             const DampingScales& scales = item.parameter->damping_scale;

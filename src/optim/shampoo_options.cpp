@@ -63,6 +63,8 @@ Shampoo::Shampoo(const Device& device, const ShampooOptions& options)
     check_option("Shampoo", "beta3", o.beta3, o.beta3 == -1 || (o.beta3 >= 0 && o.beta3 < 1),
                  "in [0, 1), or -1");
     check_option("Shampoo", "beta2", o.beta2, o.beta2 >= 0 && o.beta2 <= 1, "in [0, 1]");
+    check_option("Shampoo", "factor_interval", o.factor_interval,
+                 o.factor_interval >= 1 && o.factor_interval <= 10000, "1 to 10000");
     check_option("Shampoo", "epsilon", o.epsilon, o.epsilon >= 0, "finite and not below 0");
     check_option("Shampoo", "relative_epsilon", o.relative_epsilon, o.relative_epsilon >= 0,
                  "finite and not below 0");
@@ -149,12 +151,12 @@ std::string Shampoo::options_text() const {
             exponents += (i > 0 ? "," : "") + number_text(values[i]);
     }
     return "shampoo beta1=" + number_text(o.beta1) + " beta3=" + number_text(o.beta3) +
-           " beta2=" + number_text(o.beta2) + " unweighted_sum=" + number(o.unweighted_sum) +
-           " bias_correction=" + number(o.bias_correction) + " epsilon=" + number_text(o.epsilon) +
-           " relative_epsilon=" + number_text(o.relative_epsilon) + " statistic=" + number(o.statistic) +
-           " exponents=" + exponents + " trace_exponent=" + number_text(o.trace_exponent) +
-           " null_space=" + number(o.null_space) + " root=" + number(o.root) +
-           " rank_tolerance=" + number_text(o.rank_tolerance) +
+           " beta2=" + number_text(o.beta2) + " factor_interval=" + std::to_string(o.factor_interval) +
+           " unweighted_sum=" + number(o.unweighted_sum) + " bias_correction=" + number(o.bias_correction) +
+           " epsilon=" + number_text(o.epsilon) + " relative_epsilon=" + number_text(o.relative_epsilon) +
+           " statistic=" + number(o.statistic) + " exponents=" + exponents +
+           " trace_exponent=" + number_text(o.trace_exponent) + " null_space=" + number(o.null_space) +
+           " root=" + number(o.root) + " rank_tolerance=" + number_text(o.rank_tolerance) +
            " absolute_rank_tolerance=" + number_text(o.absolute_rank_tolerance) +
            " eigenbasis=" + number(o.eigenbasis) + " first_basis=" + number(o.first_basis) +
            " moment_exponents=" + moment_exponents + " qr_steps=" + number(o.qr_steps) +

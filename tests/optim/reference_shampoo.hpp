@@ -203,17 +203,21 @@ private:
         for (std::size_t i = 0; i < x.values.size(); ++i) {
             double& c = moment[first + i];
             c = o_.beta2 * c + rate() * y.values[i] * y.values[i];
-            const double divisor = std::pow(c / correction(t), p) + static_cast<double>(o_.epsilon);
+            const double divisor = std::pow(c / correction(t - delay()), p) + static_cast<double>(o_.epsilon);
             x.values[i] = divisor > 0 ? x.values[i] / divisor : 0;
         }
         return rotated(x, at, true);
     }
 
     double rate() const { return o_.beta2 < 1 && !o_.unweighted_sum ? 1 - o_.beta2 : 1; }
-    double correction(std::uint64_t t) const {
+    // Of what has been renewed so often.
+    double correction(std::uint64_t times) const {
         return o_.bias_correction && o_.beta2 < 1 && !o_.unweighted_sum
-                   ? 1 - std::pow(o_.beta2, static_cast<double>(t - delay()))
+                   ? 1 - std::pow(o_.beta2, static_cast<double>(times))
                    : 1;
+    }
+    std::uint64_t statistics_until(std::uint64_t t) const {
+        return o_.factor_interval > 1 ? 1 + t / o_.factor_interval : t - delay();
     }
 
     void first_bases(const std::vector<double>& g) {
@@ -244,13 +248,15 @@ private:
             statistics.push_back(u * u.transpose());
         }
         const std::uint64_t turn = o_.refresh.stagger ? (index_ + index) % o_.refresh.interval : 0;
+        const bool takes = t == 1 || t % o_.factor_interval == 0;
         const bool due =
             t == first_refresh(index) || (t > first_refresh(index) && t % o_.refresh.interval == turn);
         for (std::size_t a = 0; a < extents_.size(); ++a) {
             if (!has_factor(a)) continue;
             const std::uint64_t n = x.extents[a];
             double* f = states[name_of(a)].data() + at[a];
-            for (std::size_t i = 0; i < n * n; ++i) f[i] = o_.beta2 * f[i] + rate() * statistics[a].data()[i];
+            for (std::size_t i = 0; i < n * n && takes; ++i)
+                f[i] = o_.beta2 * f[i] + rate() * statistics[a].data()[i];
             if (!due) continue;
             double* basis = nullptr;
             if (has_bases()) basis = state(name_of(a) + "_basis", states[name_of(a)].size()).data() + at[a];
@@ -297,7 +303,7 @@ private:
 
     Matrix power(Matrix f, double p, std::uint64_t t, double* basis) const {
         const double epsilon = static_cast<double>(o_.epsilon);
-        f /= correction(t);
+        f /= correction(statistics_until(t));
         if (o_.eigenbasis) {
             f.diagonal().array() += epsilon;
             return basis != nullptr ? from_basis(f, basis).vectors : symmetric_eigen(f).vectors;

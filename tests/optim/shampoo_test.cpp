@@ -85,6 +85,43 @@ TEST_P(ShampooTest, RefreshesBeginAtTheStartAndTakeTurns) {
     }
 }
 
+// Statistics in steps 1, 3, 6 and 9, refreshes in even ones (SOAP's also in the first).
+TEST_P(ShampooTest, FactorsTakeStatisticsInStepsThatTheIntervalDivides) {
+    ShampooOptions roots;
+    roots.beta2 = 0.9;
+    roots.epsilon = 1e-2f;
+    ShampooOptions whitened = ShampooOptions::kl();
+    whitened.beta2 = 0.9;
+    whitened.epsilon = 5e-2f;
+    ShampooOptions sums = roots;
+    sums.beta2 = 1;
+    ShampooOptions basis = ShampooOptions::soap();
+    basis.epsilon = 5e-2f;
+    basis.qr_steps = 0;
+    for (ShampooOptions options : {roots, whitened, sums, basis}) {
+        options.factor_interval = 3;
+        options.refresh = {.interval = 2, .stagger = false};
+        Training training(device(), shampoo(options), {{.name = "w", .shape = {6, 6}}});
+        ShampooReference reference(options, Shape{6, 6});
+        reference.states = training.states_of(0);
+        for (unsigned step = 1; step <= 10; ++step) {
+            training.draw_gradients(step);
+            const std::vector<float> before = training.tensor().weight();
+            const std::vector<std::byte> factor = training.state_bytes("w.factor0");
+            std::vector<double> expected = doubles(before);
+            reference.step(expected, doubles(training.tensor().gradient_values()), step);
+            training.plan().run();
+            EXPECT_EQ(training.state_bytes("w.factor0") == factor, step != 1 && step % 3 != 0) << step;
+            if (step == 1 && options.eigenbasis) {  // which has the step to itself
+                EXPECT_EQ(training.tensor().weight(), before);
+                continue;
+            }
+            EXPECT_LE(update_error(before, training.tensor().weight(), expected), 1e-4)
+                << options.beta2 << " eigenbasis " << options.eigenbasis << " step " << step;
+        }
+    }
+}
+
 // One element, gradients of 2, by hand. P = 2 F^-1/2 and, SOAP, 2 / c^p, F = c: with the factor 1 - beta2 and
 // the correction of the bias that is 4 in every step; without the factor F is 4, then 7 (3/4 of 4, and 4),
 // and nothing is corrected.

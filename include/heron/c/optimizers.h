@@ -120,7 +120,8 @@ typedef enum heron_damping_split {
     // relative l is of each factor.
     HERON_DAMPING_SPLIT_FULL = 0,
     // A + pi sqrt(l) I, S + sqrt(l) / pi I with pi^2 = nu_A / nu_S (Martens and Grosse, 6.3). Factors of one
-    // element are not damped, the others carry l. Where a nu is zero all factors become l^(1/k) I.
+    // element are not damped, the others carry l; where all have one, the product of their elements gets l.
+    // Where a nu is zero all factors become l^(1/k) I.
     HERON_DAMPING_SPLIT_PI = 1,
     // kfac-jax' form of the same product: both factors scaled to the mean c = sqrt(nu_A nu_S) first,
     // c (f / nu + sqrt(l) / c I).
@@ -801,7 +802,7 @@ typedef struct heron_kfac_options {
     // g <= 1 - 1/k in the k-th statistic, as in the paper: the identity is forgotten at once.
     bool warm_factors;
     // = 1; Steps between statistics, and between updates of EK-FAC's moments (from the step after the first
-    // refresh on; every refresh begins them anew): 1..10000. kfac-pytorch 1; alecwangcq 10, 1.
+    // refresh on; every refresh begins them anew): 1..10000. kfac-pytorch 1; alecwangcq 10, 10.
     uint32_t factor_interval;
     uint32_t moments_interval;  // = 1
     // = .interval = 10, .stagger = false; Of inverses or eigenvectors, from step `first` on (0: the first
@@ -1754,6 +1755,9 @@ typedef struct heron_shampoo_options {
     double beta1;  // = 0.9; [0, 1)
     double beta3;  // = -1; [0, 1), or -1: beta1; beta1^2 is much like NAdam's
     double beta2;  // = 1.0; [0, 1]; 1: a sum, as AdaGrad's
+    // = 1; Factors take a C_i in the first step and in those that this divides, all parameters' in the same
+    // ones: 1..10000. A third of the work between refreshes is theirs.
+    uint32_t factor_interval;
     // w is 1, whatever beta2, and neither the factors' bias nor that of SOAP's c is corrected.
     bool unweighted_sum;
     bool bias_correction;  // = true
@@ -1818,7 +1822,9 @@ typedef struct heron_shampoo_options {
     float weight_decay;  // finite, >= 0
     heron_shampoo_decay decay;  // = HERON_SHAMPOO_DECAY_DECOUPLED
     double momentum;  // mu, [0, 1)
-    double dampening;  // [0, 1]
+    // Without momentum these two change nothing.
+    // [0, 1]
+    double dampening;
     bool nesterov;  // W - lr ((1 - dampening) P + mu B)
     // = HERON_MOMENT_FORMAT_F32; Of m, v, c and B; f32 or bf16. Steps are along what m, v and c were before
     // they are rounded.

@@ -36,7 +36,7 @@ typedef struct heron_layer {
     heron_struct header;            // by heron_layer_init()
     const heron_parameter* weight;  // m x n; with patches M x C / groups x kernel height x kernel width
     const heron_parameter* bias;    // m (M); NULL: none
-    // f32, f16 or bf16, contiguous, N samples: N x n and N x m; N x R x n and N x R x m (sequences); with
+    // f32, f16 or bf16, contiguous, N samples: N x n and N x m; N x .. x n and N x .. x m (sequences); with
     // patches images N x C x H x W, and N x M x OH x OW.
     heron_tensor_view inputs;
     heron_tensor_view output_gradients;

@@ -9,7 +9,8 @@
 //
 //   F_i <- beta2 F_i + w C_i       C_i = G G^T over all axes but i (of a matrix: G G^T, G^T G);
 //                                  w = 1 - beta2, or 1 where beta2 is 1
-//   refresh:  X = F_i / (1 - beta2^t);   R_i = (X + epsilon I)^-p_i,   p_i = 1 / (2 k)       first: I
+//   refresh:  X = F_i / (1 - beta2^n);   R_i = (X + epsilon I)^-p_i,   p_i = 1 / (2 k)       first: I
+//             n: how often F_i took a C_i; t, unless factor_interval is above 1
 //   Gbar = (beta3 m + (1 - beta3) G) / (1 - beta3 beta1^(t-1));   m <- beta1 m + (1 - beta1) G
 //   P = Gbar x_1 R_1 .. x_k R_k;   P <- P |U| / |P|, U what the graft makes of Gbar
 //   before the first refresh of its last block:  P = U
@@ -25,10 +26,10 @@
 // Methods of ShampooRoot::newton and the like have no floor: take an epsilon or relative_epsilon of 1e-6 or
 // more of the largest.) Gradients below 1e-13 count as zero in factors.
 //
-// FLOPs of an m x n block: m n (m + n) for the factors and 2 m n (m + n) for P in every step; a refresh has
-// two matrix_power(), or inverse_root(), and m^3 + n^3 more with ShampooNullSpace::epsilon. Bytes (f32),
-// Adam's graft and first moment: 92 m n + 20 (m^2 + n^2), and 8 m n for copies where there are several blocks
-// (whose rows' gaps plans count, too).
+// FLOPs of an m x n block: 2 m n (m + n) for P in every step, and m n (m + n) where factors take a C_i; a
+// refresh has two matrix_power(), or inverse_root(), and m^3 + n^3 more with ShampooNullSpace::epsilon. Bytes
+// (f32), Adam's graft and first moment: 92 m n + 20 (m^2 + n^2), and 8 m n for copies where there are several
+// blocks (whose rows' gaps plans count, too).
 //
 // State, f32: <parameter>.m (beta1 > 0), .v (grafts with a second moment), .momentum (momentum > 0); for each
 // axis a that is left (from 0) .factor<a> and .factor<a>_whitener (R), those of all blocks one after the
@@ -102,6 +103,9 @@ struct ShampooOptions {
     double beta1 = 0.9;  // [0, 1)
     double beta3 = -1;   // [0, 1), or -1: beta1; beta1^2 is much like NAdam's
     double beta2 = 1.0;  // [0, 1]; 1: a sum, as AdaGrad's
+    // Factors take a C_i in the first step and in those that this divides, all parameters' in the same ones:
+    // 1..10000. A third of the work between refreshes is theirs.
+    std::uint32_t factor_interval = 1;
     // w is 1, whatever beta2, and neither the factors' bias nor that of SOAP's c is corrected.
     bool unweighted_sum = false;
     bool bias_correction = true;
@@ -161,7 +165,8 @@ struct ShampooOptions {
     bool graft_unweighted_sum = false;
     float weight_decay = 0.0f;  // finite, >= 0
     ShampooDecay decay = ShampooDecay::decoupled;
-    double momentum = 0;    // mu, [0, 1)
+    double momentum = 0;  // mu, [0, 1)
+    // Without momentum these two change nothing.
     double dampening = 0;   // [0, 1]
     bool nesterov = false;  // W - lr ((1 - dampening) P + mu B)
     // Of m, v, c and B; f32 or bf16. Steps are along what m, v and c were before they are rounded.
