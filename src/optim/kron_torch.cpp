@@ -109,7 +109,7 @@ void KronTorch::build(StepBuilder& step) const {
                       psgd_section(step, kPsgdFitGate, options_.update_probability, options_.update_schedule),
                   balance = psgd_section(step, kPsgdBalanceGate, options_.balance_probability,
                                          options_.balance_schedule);
-    const std::vector<std::uint32_t> ordinals = psgd_ordinals(step.items());
+    const std::vector<std::uint32_t> streams = psgd_streams(name(), step.items());
     for (std::size_t i = 0; i < step.items().size(); ++i) {
         const StepBuilder::Item& item = step.items()[i];
         const Shape& shape = item.weight.shape;
@@ -140,7 +140,7 @@ void KronTorch::build(StepBuilder& step) const {
         graph.set_section(fit);
         const auto given = draws_.find(item.parameter->name);
         const Tensor v = given == draws_.end()
-                             ? add_psgd_draws(step, item, count, ordinals[i])
+                             ? add_psgd_draws(step, item, count, streams[i])
                              : graph.external(item.parameter->name + ".draws", given->second);
         PsgdNoise noise{.z = v, .partials = moment.partials, .scale = kNoise};
         if (options_.momentum_into_fit) {

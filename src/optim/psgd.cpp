@@ -43,7 +43,7 @@ std::vector<bool> dense_axes(const std::vector<std::uint64_t>& extents, std::uin
 struct Part {
     const StepBuilder::Item* item;
     std::vector<PsgdFactor> factors;
-    std::uint32_t ordinal;
+    std::uint32_t stream;  // of its draws
     Tensor x;
     PsgdInputTensors inputs;
     Tensor direction;
@@ -51,7 +51,8 @@ struct Part {
 
 class Recipe {
 public:
-    Recipe(StepBuilder& step, const PsgdKronOptions& options, const std::map<std::string, PsgdInputs>& inputs)
+    Recipe(StepBuilder& step, const PsgdKronOptions& options, const std::map<std::string, PsgdInputs>& inputs,
+           const std::string& name)
         : step_(step),
           graph_(step.graph()),
           options_(options),
@@ -61,7 +62,7 @@ public:
                             newton_ && options.initial_scale == 0)),
           balance_(
               psgd_section(step, kPsgdBalanceGate, options.balance_probability, options.balance_schedule)) {
-        make_parts(inputs);
+        make_parts(inputs, name);
     }
 
     void build() {
@@ -80,9 +81,9 @@ public:
     }
 
 private:
-    void make_parts(const std::map<std::string, PsgdInputs>& inputs) {
+    void make_parts(const std::map<std::string, PsgdInputs>& inputs, const std::string& name) {
         graph_.set_stage("psgd momentum");
-        const std::vector<std::uint32_t> ordinals = psgd_ordinals(step_.items());
+        const std::vector<std::uint32_t> streams = psgd_streams(name, step_.items());
         for (std::size_t i = 0; i < step_.items().size(); ++i) {
             const StepBuilder::Item& item = step_.items()[i];
             const Shape& shape = item.weight.shape;
@@ -91,7 +92,7 @@ private:
             Part part{
                 &item,
                 make_psgd_factors(step_, item, extents, dense_axes(extents, shape.count(), options_), true),
-                ordinals[i],
+                streams[i],
                 {},
                 {},
                 {}};
@@ -141,7 +142,7 @@ private:
         graph_.set_phase(phase);
         for (const std::size_t i : drawn_probes_) {
             const Tensor& probe = parts_[i].inputs.probe;
-            fill_psgd_draws(graph_, probe, probe.shape.count(), PsgdPurpose::probe, parts_[i].ordinal);
+            fill_psgd_draws(graph_, probe, probe.shape.count(), PsgdPurpose::probe, parts_[i].stream);
         }
         graph_.set_phase(Phase::step);
     }
@@ -164,7 +165,7 @@ private:
         const std::uint64_t bounds = psgd_bound_draws(part.factors, rules_);
         const Tensor draws = part.inputs.draws
                                  ? part.inputs.draws
-                                 : add_psgd_draws(step_, *part.item, count + bounds, part.ordinal);
+                                 : add_psgd_draws(step_, *part.item, count + bounds, part.stream);
         const Tensor z = psgd_part(draws, 0, Shape{count});
         const Tensor h =
             add_psgd_noise(step_, *part.item, psgd_noise(options_, z, part.inputs.product, part.x));
@@ -236,6 +237,6 @@ std::vector<HyperValue> PsgdKron::hyper() const {
                       HyperValue::chance(name(), options_.balance_probability, options_.balance_schedule));
 }
 
-void PsgdKron::build(StepBuilder& step) const { Recipe(step, options_, inputs_).build(); }
+void PsgdKron::build(StepBuilder& step) const { Recipe(step, options_, inputs_, name()).build(); }
 
 }  // namespace heron

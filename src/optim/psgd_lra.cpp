@@ -49,7 +49,7 @@ constexpr std::uint64_t kMaxPartials = 4096;
 struct Part {
     const StepBuilder::Item* item;
     std::uint64_t first;
-    std::uint32_t ordinal;
+    std::uint32_t stream;  // of its draws
     PsgdInputTensors inputs;
     std::uint64_t count() const { return item->weight.shape.count(); }
 };
@@ -61,15 +61,16 @@ public:
         : step_(step),
           graph_(step.graph()),
           options_(options),
+          stream_(psgd_stream(name)),
           newton_(options.fit == PsgdFit::hessian),
           fit_(psgd_section(step, kPsgdFitGate, options.update_probability, options.update_schedule,
                             newton_ && options.initial_scale == 0)) {
         graph_.set_stage("psgd momentum");
-        const std::vector<std::uint32_t> ordinals = psgd_ordinals(step.items());
+        const std::vector<std::uint32_t> streams = psgd_streams(name, step.items());
         for (std::size_t i = 0; i < step.items().size(); ++i) {
             const StepBuilder::Item& item = step.items()[i];
             if (item.weight.shape.count() == 0) continue;
-            parts_.push_back({&item, rows_, ordinals[i], {}});
+            parts_.push_back({&item, rows_, streams[i], {}});
             elements_ += item.weight.shape.count();
             rows_ += (item.weight.shape.count() + 3) / 4 * 4;
         }
@@ -124,12 +125,12 @@ private:
             step_, item,
             {.momentum = options_.momentum, .moments = options_.moments, .ramp = true, .to = of(x_, part)});
         part.inputs = add_psgd_inputs(step_, item, psgd_inputs(inputs, *item.parameter), options_.fit);
-        if (part.inputs.own_probe) drawn_.push_back({part.inputs.probe, part.ordinal});
+        if (part.inputs.own_probe) drawn_.push_back({part.inputs.probe, part.stream});
     }
 
     void draw_probes() {
-        for (const auto& [probe, ordinal] : drawn_)
-            fill_psgd_draws(graph_, probe, probe.shape.count(), PsgdPurpose::probe, ordinal);
+        for (const auto& [probe, stream] : drawn_)
+            fill_psgd_draws(graph_, probe, probe.shape.count(), PsgdPurpose::probe, stream);
     }
 
     void start() {
@@ -158,8 +159,8 @@ private:
         const std::uint64_t r = options_.rank;
         const Tensor u = graph_.temporary(DType::f32, Shape{elements_, r}),
                      v = graph_.temporary(DType::f32, Shape{elements_, r});
-        fill_psgd_draws(graph_, u, elements_, PsgdPurpose::u, 0);
-        fill_psgd_draws(graph_, v, elements_, PsgdPurpose::v, 0);
+        fill_psgd_draws(graph_, u, elements_, PsgdPurpose::u, stream_);
+        fill_psgd_draws(graph_, v, elements_, PsgdPurpose::v, stream_);
         frobenius_norm(graph_, u, psgd_part(norms, 0, Shape{1}));
         frobenius_norm(graph_, v, psgd_part(norms, 1, Shape{1}));
         std::uint64_t before = 0;
@@ -247,9 +248,8 @@ private:
         graph_.set_stage("psgd fit");
         graph_.set_section(fit_);
         for (const Part& part : parts_) {
-            const Tensor z = part.inputs.draws
-                                 ? part.inputs.draws
-                                 : add_psgd_draws(step_, *part.item, part.count(), part.ordinal);
+            const Tensor z = part.inputs.draws ? part.inputs.draws
+                                               : add_psgd_draws(step_, *part.item, part.count(), part.stream);
             const Tensor h =
                 add_psgd_noise(step_, *part.item, psgd_noise(options_, z, part.inputs.product, of(x_, part)));
             add_columns(part, h, newton_ ? part.inputs.probe : z);
@@ -299,10 +299,11 @@ private:
     StepBuilder& step_;
     Graph& graph_;
     const PsgdLraOptions& options_;
+    std::uint32_t stream_;  // of U's and V's draws
     bool newton_;
     Section fit_;
     std::vector<Part> parts_;
-    std::vector<std::pair<Tensor, std::uint32_t>> drawn_;  // probes, and their ordinals
+    std::vector<std::pair<Tensor, std::uint32_t>> drawn_;  // probes, and their streams
     std::uint64_t elements_ = 0, rows_ = 0;
     Tensor w_, d_, smoothness_, x_;
 };

@@ -14,6 +14,7 @@
 #include "heron/spirv/psgd_update.hpp"
 #include "linalg/integers.hpp"
 #include "optim/checks.hpp"
+#include "optim/draw_key.hpp"
 #include "optim/moments.hpp"
 
 namespace heron {
@@ -31,9 +32,6 @@ constexpr KernelInfo kMoments = make_kernel<gpu::PsgdMomentsJob>("psgd_moments4"
 constexpr KernelInfo kUpdate = make_kernel<gpu::PsgdUpdateJob>("psgd_update", spirv::psgd_update);
 
 constexpr std::uint64_t kMaxPartials = 512;
-
-// Before the optimizers' other random numbers: what draws.
-constexpr std::uint32_t kStream = 0x50534744;
 
 void add(StepBuilder& step, Operation operation, const ElementGrid& grid, DType weight, DType gradient,
          double flops, double bytes, std::uint64_t count, DType moment = DType::f32) {
@@ -213,26 +211,32 @@ Tensor add_psgd_noise(StepBuilder& step, const StepBuilder::Item& item, const Ps
 }
 
 void fill_psgd_draws(Graph& graph, const Tensor& to, std::uint64_t elements, PsgdPurpose purpose,
-                     std::uint32_t ordinal) {
+                     std::uint32_t stream) {
     RandomOptions options;
-    // Parameters of one size have streams of their own, others differ in their sizes.
     options.tensor = static_cast<std::uint32_t>(elements);
-    options.stream = kStream + (ordinal << 2) + static_cast<std::uint32_t>(purpose);
+    options.stream = stream + static_cast<std::uint32_t>(purpose);
     fill_random(graph, to, options);
 }
 
 Tensor add_psgd_draws(StepBuilder& step, const StepBuilder::Item& item, std::uint64_t count,
-                      std::uint32_t ordinal) {
+                      std::uint32_t stream) {
     const Tensor draws = step.graph().temporary(DType::f32, Shape{count});
-    fill_psgd_draws(step.graph(), draws, item.weight.shape.count(), PsgdPurpose::fit, ordinal);
+    fill_psgd_draws(step.graph(), draws, item.weight.shape.count(), PsgdPurpose::fit, stream);
     return draws;
 }
 
-std::vector<std::uint32_t> psgd_ordinals(std::span<const StepBuilder::Item> items) {
+// Parameters of one size have streams of their own, others differ in their sizes.
+std::uint32_t psgd_stream(std::string_view optimizer, std::uint32_t ordinal) {
+    return draw_key(optimizer) + (ordinal << 2);
+}
+
+std::vector<std::uint32_t> psgd_streams(std::string_view optimizer,
+                                        std::span<const StepBuilder::Item> items) {
     std::map<std::uint64_t, std::uint32_t> seen;
-    std::vector<std::uint32_t> ordinals;
-    for (const StepBuilder::Item& item : items) ordinals.push_back(seen[item.weight.shape.count()]++);
-    return ordinals;
+    std::vector<std::uint32_t> streams;
+    for (const StepBuilder::Item& item : items)
+        streams.push_back(psgd_stream(optimizer, seen[item.weight.shape.count()]++));
+    return streams;
 }
 
 void add_psgd_moments(StepBuilder& step, std::span<const PsgdMomentInput> inputs, const Tensor& moments) {

@@ -103,17 +103,18 @@ struct PsgdNoise {
 };
 Tensor add_psgd_noise(StepBuilder& step, const StepBuilder::Item& item, const PsgdNoise& noise);
 
-// What random numbers are for: each has a stream of its own.
+// What random numbers are for: each has a stream of its own, this number above the parameter's.
 enum class PsgdPurpose : std::uint32_t { fit = 0, probe = 1, u = 2, v = 3 };
-// Fills `to` with normal numbers of a parameter of `elements` elements; `ordinal`: its number among those of
-// its size.
+// The stream of a parameter of the optimizer with that name; `ordinal`: its number among those of its size.
+std::uint32_t psgd_stream(std::string_view optimizer, std::uint32_t ordinal = 0);
+// Those of all items.
+std::vector<std::uint32_t> psgd_streams(std::string_view optimizer, std::span<const StepBuilder::Item> items);
+// Fills `to` with normal numbers of a parameter of `elements` elements.
 void fill_psgd_draws(Graph& graph, const Tensor& to, std::uint64_t elements, PsgdPurpose purpose,
-                     std::uint32_t ordinal);
+                     std::uint32_t stream);
 // `count` of them for a fit.
 Tensor add_psgd_draws(StepBuilder& step, const StepBuilder::Item& item, std::uint64_t count,
-                      std::uint32_t ordinal);
-// The ordinals of all items.
-std::vector<std::uint32_t> psgd_ordinals(std::span<const StepBuilder::Item> items);
+                      std::uint32_t stream);
 
 // (mean y^4)^(1/4) and the sum of v^2, of all these together, into two floats; y is the gradient unless `raw`
 // is there.

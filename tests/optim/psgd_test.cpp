@@ -282,6 +282,37 @@ TEST_P(PsgdTest, FitsInTheSameStepsBesideOthers) {
     EXPECT_NE(others, fits);
 }
 
+// Parameters of one size: those of two optimizers draw by their optimizers' names, whatever else is in the
+// plan.
+TEST_P(PsgdTest, OptimizersDrawByTheirNames) {
+    const Shape shape{5, 4};
+    const auto newton = [&](const char* name) {
+        auto optimizer = std::make_unique<PsgdKron>(device(), PsgdKronOptions::newton());
+        optimizer->set_name(name);
+        for (const char* parameter : {".a", ".b"}) {
+            GuardedBuffer &weight = zeros(shape), &gradient = zeros(shape), &product = zeros(shape);
+            optimizer->add({name + std::string(parameter), weight.view(DType::f32, shape),
+                            gradient.view(DType::f32, shape)},
+                           PsgdInputs{.product = product.view(DType::f32, shape), .probe = {}, .draws = {}});
+        }
+        return optimizer;
+    };
+    const auto one = newton("one"), other = newton("other");
+    Plan alone = compile(device(), {other.get()}), both = compile(device(), {one.get(), other.get()});
+    const auto probe = [&](Plan& plan, const char* name) {
+        std::vector<float> values(shape.count());
+        plan.read_state(name, std::as_writable_bytes(std::span(values)));
+        return values;
+    };
+    for (Plan* plan : {&alone, &both}) {
+        plan->allocate();
+        plan->initialize();
+    }
+    EXPECT_NE(probe(both, "one.a.probe"), probe(both, "other.a.probe"));
+    EXPECT_NE(probe(both, "other.a.probe"), probe(both, "other.b.probe"));
+    EXPECT_EQ(probe(both, "other.a.probe"), probe(alone, "other.a.probe"));
+}
+
 // Two low-rank preconditioners share their dispatches, and nothing else.
 TEST_P(PsgdTest, LowRankPreconditionersOfOnePlanAreEachForItself) {
     expect_each_for_itself(

@@ -25,6 +25,8 @@ public:
     // What a power iteration begins with: its number (`block`) in the fit of a factor.
     virtual std::vector<double> vectors(std::uint64_t t, std::size_t factor, std::size_t block,
                                         std::size_t count) = 0;
+
+    std::string optimizer;  // whose they are
 };
 
 // Normal numbers of the library, with seed 0, of the first parameter of this size.
@@ -60,7 +62,7 @@ public:
 
 private:
     std::vector<double> numbers(std::uint64_t t, std::size_t first, std::size_t count) const {
-        return library_normals(0x50534744u, elements_, t, first, count);
+        return library_normals(key_of(optimizer), elements_, t, first, count);
     }
     std::size_t elements_;
     std::vector<std::size_t> dense_;
@@ -191,6 +193,7 @@ public:
     std::vector<double> probe, product;
 
     void step(std::vector<double>& w, const std::vector<double>& g, std::uint64_t t) override {
+        draws_->optimizer = optimizer;
         const double time = static_cast<double>(t);
         const double size = static_cast<double>(g.size());
         const bool newton = o_.fit == PsgdFit::hessian;
@@ -381,7 +384,7 @@ public:
         product = doubles(captured_product({g.begin(), g.end()}));
         probe = states["probe"];
         PsgdReference::step(w, g, t);
-        states["probe"] = library_normals(0x50534745u, g.size(), t, 0, g.size());
+        states["probe"] = library_normals(key_of(optimizer) + 1, g.size(), t, 0, g.size());
     }
 };
 
@@ -417,6 +420,7 @@ public:
     }
 
     void step(std::vector<double>& w, const std::vector<double>& g, std::uint64_t t) override {
+        draws_->optimizer = optimizer;
         load(f_,
              std::pow(static_cast<double>(o_.initial_scale), 1.0 / static_cast<double>(f_.extents.size())));
         std::vector<double> x = g;

@@ -15,8 +15,8 @@
 // x (d_2 .. d_k).
 //
 // Fits are counted: one in every n-th step, n = 1 / update_probability, from the last one on. Factors are
-// balanced in a hundredth of the steps, drawn for all parameters. V is of StepOptions::seed. A fit whose
-// numbers are not finite leaves that factor as it is.
+// balanced in a hundredth of the steps, drawn for all parameters. V is of StepOptions::seed and the
+// optimizer's name. A fit whose numbers are not finite leaves that factor as it is.
 //
 // FLOPs of an n x n matrix: 8 n^3 to precondition; a fit has 6 n^3 for A and B, 2 n^3 for T1 and T2, 4 n^3
 // for the changes and the rest of the triangles' panels, 14 to 16 n^3. Bytes (f32): 80 n^2 and, in a fit, 240

@@ -16,10 +16,10 @@
 //     Q <- what the geometry makes of E = T1 - T2 and mu
 //   D = P M, clipped;   W <- W - lr wd W - lr D
 //
-// z, and what else is random, is normal, of StepOptions::seed. An axis has a matrix for its factor where d <=
-// max_order and d^2 <= max_skew N, else a diagonal, whose bound is the largest element: with the default skew
-// only the shorter side of a matrix that is not square has a matrix. bound() is a lower estimate of the
-// spectral norm, by a power iteration from `bound_rows` random vectors.
+// z, and what else is random, is normal, of StepOptions::seed and the optimizer's name. An axis has a matrix
+// for its factor where d <= max_order and d^2 <= max_skew N, else a diagonal, whose bound is the largest
+// element: with the default skew only the shorter side of a matrix that is not square has a matrix. bound()
+// is a lower estimate of the spectral norm, by a power iteration from `bound_rows` random vectors.
 //
 // Differences to psgd_torch: whether a step balances is drawn once for all parameters, whether it fits or not
 // (drawn once there, too); a fit whose numbers are not finite leaves that factor as it is.
