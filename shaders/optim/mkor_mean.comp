@@ -9,6 +9,7 @@
 #define JOB MkorMeanJob
 #include "core/kernel.glsl"
 #include "core/half.glsl"
+#include "core/reduce.glsl"
 #include "core/math.glsl"
 
 layout(constant_id = SPEC_DTYPE_A) const uint DTYPE_A = DTYPE_F32;
@@ -50,7 +51,9 @@ void main() {
         for (uint r = r0; r < r1; ++r) {
             float x = load(from, r * features + (is_bias ? 0u : column), DTYPE_A);
             precise float scaled = (x * factor) * unit;
-            part += clamp(is_bias ? 1.0 : clamp_finite(scaled), -clip, clip);
+            // NaNs stay: the refresh is then left out, and counted.
+            float held = is_nan(scaled) ? scaled : clamp(clamp_finite(scaled), -clip, clip);
+            part += is_bias ? min(1.0, clip) : held;
         }
         sum += part;
     }

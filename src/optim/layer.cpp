@@ -100,7 +100,8 @@ LayerShape layer_shape(const Layer& layer) {
         shape.positions = outputs[2] * outputs[3];
     } else {
         shape.n = weight[1];
-        shape.positions = outputs.rank() == 3 ? outputs[1] : 1;
+        shape.positions = 1;
+        for (std::size_t a = 1; a + 1 < outputs.rank(); ++a) shape.positions *= outputs[a];
     }
     shape.m = weight[0] / shape.groups;
     shape.order = shape.n + (layer.bias ? 1 : 0);

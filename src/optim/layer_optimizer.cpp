@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 // LayerOptimizer: collecting layers, and refusing captures that no step could use.
+#include <cstdint>
+#include <span>
 #include <utility>
+#include <vector>
 
 #include "optim/checks.hpp"
 #include "optim/layer.hpp"
@@ -51,16 +54,14 @@ void check_linear(const std::string& who, const Layer& layer) {
     const Shape &weight = layer.weight.weight.shape, &inputs = layer.inputs.shape;
     if (weight.rank() != 2)
         refuse(who + " has shape " + weight.text() + "; a layer without patches is a matrix");
-    if (inputs.rank() == 3) {
-        expect_shape(who, "inputs", inputs, Shape{inputs[0], inputs[1], weight[1]});
-        expect_shape(who, "output gradients", layer.output_gradients.shape,
-                     Shape{inputs[0], inputs[1], weight[0]});
-    } else {
-        if (inputs.rank() != 2)
-            refuse(who + ": its inputs have shape " + inputs.text() + ", must be N x n or N x R x n");
-        expect_shape(who, "inputs", inputs, Shape{inputs[0], weight[1]});
-        expect_shape(who, "output gradients", layer.output_gradients.shape, Shape{inputs[0], weight[0]});
-    }
+    if (inputs.rank() < 2)
+        refuse(who + ": its inputs have shape " + inputs.text() + ", must be N x n or N x .. x n");
+    std::vector<std::uint64_t> extents(inputs.begin(), inputs.end());
+    extents.back() = weight[1];
+    expect_shape(who, "inputs", inputs, Shape(std::span<const std::uint64_t>(extents)));
+    extents.back() = weight[0];
+    expect_shape(who, "output gradients", layer.output_gradients.shape,
+                 Shape(std::span<const std::uint64_t>(extents)));
 }
 
 bool overlap(const TensorView& a, const TensorView& b) {

@@ -112,6 +112,8 @@ private:
         options.method = method == "eigen" ? KfacMethod::eigen : KfacMethod::inverse;
         options.damping_at_refresh = golden.flag("compute_eigenvalue_outer_product", true);
         read_clip(golden, options);
+        // A clip by a rate of 0 is none; as an option 0 says that there is no rate of its own.
+        if (options.kl_clip_lr == 0) options.kl_clip.reset();
     }
 
     static void read_alecwangcq(const GoldenCase& golden, KfacOptions& options) {

@@ -38,7 +38,8 @@ public:
 
         std::map<std::string, GuardedBuffer*> draws;
         OptimizerGolden setup;
-        setup.states = {{"momentum", "momentum"}};
+        // Without momentum the official buffer is the gradient, which nobody keeps here.
+        setup.states = {{"momentum", options.momentum > 0 ? "momentum" : ""}};
         for (int a = 0; a < 8; ++a) setup.states["Q" + std::to_string(a)] = "Q" + std::to_string(a);
         setup.update_bound = float32_bound(golden);
         for (const auto& [name, state] : setup.states) setup.state_bounds[name] = setup.update_bound;

@@ -190,7 +190,8 @@ private:
             choice(golden.text("solver", "eigh"), {"eigh", "coupled_newton", "higher_order", "qr"});
         if (solver == 3)
             options.qr_steps = static_cast<std::uint32_t>(golden.number("solver_kw.max_iterations", 1));
-        if (solver == 1 || solver == 2) options.root = ShampooRoot::newton;
+        // In f32 the iteration wants an epsilon that it can tell from zero; eigenvalues have the same root.
+        if (solver == 2 || (solver == 1 && options.epsilon >= 1e-6f)) options.root = ShampooRoot::newton;
         if (golden.is_null("solver_kw")) return;
         if (golden.flag("solver_kw.pseudo_inverse", false)) options.root = ShampooRoot::pseudo_inverse;
         // Below what f32 can tell from zero, which 0 is in the official code, it is that.

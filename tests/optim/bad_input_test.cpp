@@ -362,7 +362,7 @@ TEST_P(BadInputTest, LayersThatNoStepCouldUse) {
     refused(add(linear(), [](Layer& l) { l.inputs.device = 12345; }), {"w", "inputs", "another device"});
     refused(add(linear(), [](Layer& l) { l.inputs.row_stride = 8; }), {"w", "inputs", "contiguous"});
     refused(add(linear(), [](Layer& l) { l.inputs.shape = Shape{5, 3}; }), {"w", "inputs", "5x3", "5x4"});
-    refused(add(linear(), [](Layer& l) { l.inputs.shape = Shape{20}; }), {"w", "N x R x n"});
+    refused(add(linear(), [](Layer& l) { l.inputs.shape = Shape{20}; }), {"w", "N x .. x n"});
     refused(add(linear(), [](Layer& l) { l.output_gradients.shape = Shape{6, 5}; }), {"w", "6x5", "5x6"});
     refused(add(linear(),
                 [](Layer& l) {

@@ -207,7 +207,7 @@ TEST_P(MkorTest, MeansAreOverTheRowsOfAllMicroBatches) {
     }
 }
 
-// Elements beyond +-clip count as that, whatever they are.
+// Elements beyond +-clip count as that; NaNs leave the refreshes out.
 TEST_P(MkorTest, CapturesOfAnySizeGiveFiniteSteps) {
     MkorOptions options = every_step();
     options.factor_decay = 0.95;  // above the blend: inverses stay bounded
@@ -223,14 +223,14 @@ TEST_P(MkorTest, CapturesOfAnySizeGiveFiniteSteps) {
         for (const float element : floats(plan, "linear.weight.R_inverse"))
             ASSERT_TRUE(std::isfinite(element));
     }
-    EXPECT_EQ(words(plan, "linear.weight.R_inverse_failures"), std::vector<std::uint32_t>{0});
+    EXPECT_EQ(words(plan, "linear.weight.R_inverse_failures"), std::vector<std::uint32_t>{20});
     // An inverse that is none: v^T P v is negative.
     std::vector<float> negative(25, 0.0f);
     for (std::size_t i = 0; i < 25; i += 6) negative[i] = -1.0f;
     plan.write_state("linear.weight.R_inverse", std::as_bytes(std::span(negative)));
     layers_[0].draw(1);
     plan.run();
-    EXPECT_EQ(words(plan, "linear.weight.R_inverse_failures"), std::vector<std::uint32_t>{1});
+    EXPECT_EQ(words(plan, "linear.weight.R_inverse_failures"), std::vector<std::uint32_t>{21});
     EXPECT_EQ(floats(plan, "linear.weight.R_inverse"), negative);
 }
 

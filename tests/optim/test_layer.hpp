@@ -29,36 +29,41 @@ struct LayerCase {
 inline std::vector<LayerCase> layers_of_every_kind() {
     const ConvPatches patches{
         .kernel = {3, 2}, .stride = {2, 1}, .padding = {1, 0}, .dilation = {1, 2}, .groups = 2};
-    return {
-        {"linear", {5, 4}, {9, 4}, {9, 5}},
-        {"sum", {3, 6}, {12, 6}, {12, 3}, false, LayerSharing::expand, LossReduction::sum},
-        {"expand",
-         {4, 3},
-         {3, 4, 3},
-         {3, 4, 4},
-         true,
-         LayerSharing::expand,
-         LossReduction::mean_over_positions,
-         {},
-         {.inputs = 3.0f, .outputs = 0.5f}},
-        {"reduce", {4, 3}, {7, 4, 3}, {7, 4, 4}, true, LayerSharing::reduce, LossReduction::mean_over_batch},
-        {"conv",
-         {6, 2, 3, 2},
-         {4, 4, 5, 6},
-         {4, 6, 3, 4},
-         true,
-         LayerSharing::expand,
-         LossReduction::mean_over_batch,
-         patches,
-         {.inputs = 0.25f, .outputs = 2.5f}},
-        {"conv_reduce",
-         {6, 2, 3, 2},
-         {40, 4, 5, 6},
-         {40, 6, 3, 4},
-         false,
-         LayerSharing::reduce,
-         LossReduction::none,
-         patches}};
+    return {{"linear", {5, 4}, {9, 4}, {9, 5}},
+            {"sum", {3, 6}, {12, 6}, {12, 3}, false, LayerSharing::expand, LossReduction::sum},
+            {"expand",
+             {4, 3},
+             {3, 4, 3},
+             {3, 4, 4},
+             true,
+             LayerSharing::expand,
+             LossReduction::mean_over_positions,
+             {},
+             {.inputs = 3.0f, .outputs = 0.5f}},
+            {"reduce",
+             {4, 3},
+             {7, 2, 2, 3},
+             {7, 2, 2, 4},
+             true,
+             LayerSharing::reduce,
+             LossReduction::mean_over_batch},
+            {"conv",
+             {6, 2, 3, 2},
+             {4, 4, 5, 6},
+             {4, 6, 3, 4},
+             true,
+             LayerSharing::expand,
+             LossReduction::mean_over_batch,
+             patches,
+             {.inputs = 0.25f, .outputs = 2.5f}},
+            {"conv_reduce",
+             {6, 2, 3, 2},
+             {40, 4, 5, 6},
+             {40, 6, 3, 4},
+             false,
+             LayerSharing::reduce,
+             LossReduction::none,
+             patches}};
 }
 
 // A layer's memory, and the same in float64.
@@ -114,7 +119,7 @@ public:
     std::uint64_t samples() const { return case_.inputs[0]; }
     std::uint64_t positions() const {
         const Shape& s = case_.output_gradients;
-        return s.rank() == 4 ? s[2] * s[3] : s.rank() == 3 ? s[1] : 1;
+        return case_.patches ? s[2] * s[3] : s.count() / (s[0] * s[s.rank() - 1]);
     }
 
     // [G, g_b] of a group, and the rows of [a, 1] and s, one below the other.

@@ -51,7 +51,7 @@ struct Layer {
     // m x n; with patches M x C / groups x kernel height x kernel width. Its damping_scale is the layer's.
     Parameter weight;
     std::optional<Parameter> bias;  // m (M)
-    // f32, f16 or bf16, contiguous, N samples: N x n and N x m; N x R x n and N x R x m (sequences); with
+    // f32, f16 or bf16, contiguous, N samples: N x n and N x m; N x .. x n and N x .. x m (sequences); with
     // patches images N x C x H x W, and N x M x OH x OW.
     TensorView inputs;
     TensorView output_gradients;
