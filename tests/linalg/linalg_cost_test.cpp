@@ -44,8 +44,6 @@ struct Claim {
     Margins margins{};
 };
 
-constexpr Margins kRough{kAbout, kAbout};
-
 constexpr double m = 500, n = 400, k = 300;  // of which no one is a multiple of a tile
 
 double cube(double x) { return x * x * x; }

@@ -20,8 +20,6 @@ namespace {
 constexpr std::uint64_t kRows = 300, kCols = 400, kSamples = 200;
 constexpr double m = kRows, n = kCols, N = kSamples;
 
-constexpr Margins kRough{kAbout, kAbout};
-
 struct Claims {
     Cost step, refresh;
     Margins margins{};

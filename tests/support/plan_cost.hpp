@@ -51,6 +51,7 @@ constexpr Margin kAbout{0.25, 0.25};
 struct Margins {
     Margin flops = kExact, bytes = kExact;
 };
+constexpr Margins kRough{kAbout, kAbout};
 
 // A claim of 0 is none.
 inline void expect_cost(const Cost& stated, const Cost& claimed, const Margins& margins,
