@@ -263,7 +263,10 @@ constexpr NamedOptimizer kOptimizers[] = {
      }},
     {"mousse", "Mousse for the matrices of the hidden layers, AdamW for the rest", 0.1f, true, false,
      [](const OptimizerRequest& request) {
-         return split<heron::Mousse>(request, heron::MousseOptions{.refresh = {.interval = kRefresh}});
+         // The default, 1e-10, magnifies what a gradient has in directions that the last refresh had not
+         // seen.
+         return split<heron::Mousse>(
+             request, heron::MousseOptions{.damping = 1e-5f, .refresh = {.interval = kRefresh}});
      }},
     {"shampoo", "Shampoo with Adam's graft for everything", 0.02f, false, false,
      [](const OptimizerRequest& request) { return shampoo(request, {.beta2 = 0.999, .graft_eps = 1e-8f}); }},
@@ -300,10 +303,11 @@ constexpr NamedOptimizer kOptimizers[] = {
          options.beta1 = 0.9;
          return shampoo(request, options, kRefresh / 4);
      }},
-    {"psgd_kron", "PSGD with Kronecker factors for everything", 0.03f, false, false,
+    {"psgd_kron", "PSGD with Kronecker factors for everything", 0.01f, false, false,
      [](const OptimizerRequest& request) {
-         return whole<heron::PsgdKron>(request,
-                                       heron::PsgdKronOptions{.momentum = 0.9, .weight_decay = kWeightDecay});
+         // A matrix for every axis, as in kron_torch's form, not for the shorter one alone.
+         return whole<heron::PsgdKron>(
+             request, heron::PsgdKronOptions{.momentum = 0.9, .max_skew = 1e6, .weight_decay = kWeightDecay});
      }},
     {"psgd_lra", "PSGD with a preconditioner of rank 10 for everything", 0.03f, false, false,
      [](const OptimizerRequest& request) {

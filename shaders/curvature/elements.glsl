@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Which elements of a factor are whose. The includer has included core/kernel.glsl, and its job struct has the member
-// `rounds`, a multiple of 4 (kronecker_grid.hpp).
+// `rounds`.
 #ifndef HERON_CURVATURE_ELEMENTS_GLSL
 #define HERON_CURVATURE_ELEMENTS_GLSL
 

@@ -9,7 +9,6 @@
 // traces by itself, in the same order, and takes rounds x workgroup size elements.
 #version 460
 #extension GL_GOOGLE_include_directive : require
-#extension GL_EXT_control_flow_attributes : require
 #include "curvature/kronecker.h"
 
 #define JOB KroneckerAverageJob
@@ -60,31 +59,21 @@ void main() {
     float normalize = n / trace;
     float damped = rate * damping;
 
-    // How far it is from the last diagonal element, without a division for each: CPU drivers do those one by one. Four
-    // elements at once: of one at a time a third is the loop's.
+    // How far it is from the last diagonal element, without a division for each: CPU drivers do those one by one.
     uint cycle = order + 1u;
     uint first = element_at(j, group, 0u);
     uint after = first % cycle;
     uint stride = gl_WorkGroupSize.x % cycle;
-    for (uint r = 0u; r < rounds; r += 4u) {
+    for (uint r = 0u; r < rounds; ++r) {
         uint i = first + r * gl_WorkGroupSize.x;
         if (i >= count)
             break;
-        float s[4], f[4];
-        [[unroll]] for (uint k = 0u; k < 4u; ++k) {
-            uint at = min(i + k * gl_WorkGroupSize.x, count - 1u);
-            s[k] = statistic.v[at];
-            f[k] = average.v[at];
-        }
-        [[unroll]] for (uint k = 0u; k < 4u; ++k) {
-            precise float added = (s[k] * scale) * unit;
-            precise float sum = decay * f[k] + rate * added;
-            if (after == 0u)
-                sum += damped;
-            if (i + k * gl_WorkGroupSize.x < count)
-                candidate.v[i + k * gl_WorkGroupSize.x] = sum * normalize;
-            after += stride;
-            after -= after < cycle ? 0u : cycle;
-        }
+        precise float s = (statistic.v[i] * scale) * unit;
+        precise float f = decay * average.v[i] + rate * s;
+        if (after == 0u)
+            f += damped;
+        candidate.v[i] = f * normalize;
+        after += stride;
+        after -= after < cycle ? 0u : cycle;
     }
 }

@@ -4,7 +4,6 @@
 // rounds x workgroup size elements.
 #version 460
 #extension GL_GOOGLE_include_directive : require
-#extension GL_EXT_control_flow_attributes : require
 #include "curvature/kronecker.h"
 #include "linalg/status.h"
 
@@ -35,24 +34,12 @@ void main() {
     F32 average = p.jobs.job[j].average;
     F32 whitener = p.jobs.job[j].whitener;
     uint first = element_at(j, group, 0u);
-    // Four at once: of one at a time a third is the loop's.
-    for (uint r = 0u; r < rounds; r += 4u) {
+    for (uint r = 0u; r < rounds; ++r) {
         uint i = first + r * gl_WorkGroupSize.x;
         if (i >= count)
             break;
-        float a[4], b[4];
-        [[unroll]] for (uint s = 0u; s < 4u; ++s) {
-            uint at = min(i + s * gl_WorkGroupSize.x, count - 1u);
-            a[s] = root.v[at];
-            b[s] = candidate.v[at];
-        }
-        [[unroll]] for (uint s = 0u; s < 4u; ++s) {
-            uint at = i + s * gl_WorkGroupSize.x;
-            if (at < count) {
-                whitener.v[at] = a[s];
-                if (has_candidate)
-                    average.v[at] = b[s];
-            }
-        }
+        whitener.v[i] = root.v[i];
+        if (has_candidate)
+            average.v[i] = candidate.v[i];
     }
 }

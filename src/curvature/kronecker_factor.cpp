@@ -93,13 +93,14 @@ void take_over(Graph& graph, const KroneckerFactor& factor, const Tensor& candid
     job.order = narrow(factor.order());
     job.rounds = grid.rounds;
     job.flags = candidate ? gpu::KRONECKER_HAS_CANDIDATE : 0;
-    // A candidate is loaded whatever the flags say: something readable in its place.
     std::vector<Operand> operands{{offsetof(Job, root), root, Access::read},
-                                  {offsetof(Job, candidate), candidate ? candidate : root, Access::read},
                                   {offsetof(Job, status), status, Access::read},
                                   {offsetof(Job, whitener), factor.whitener, Access::read_write},
                                   {offsetof(Job, failures), factor.failures, Access::read_write}};
-    if (candidate) operands.push_back({offsetof(Job, average), factor.average, Access::read_write});
+    if (candidate) {
+        operands.push_back({offsetof(Job, candidate), candidate, Access::read});
+        operands.push_back({offsetof(Job, average), factor.average, Access::read_write});
+    }
     add(graph, make_operation(kCommit, job, std::move(operands), grid.groups), grid, 0, candidate ? 16 : 8,
         factor.order());
 }

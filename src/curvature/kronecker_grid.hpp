@@ -17,19 +17,17 @@ struct FactorGrid {
     std::uint64_t groups;
 };
 
-// A workgroup has so many rows' worth of elements that adding up the traces, where it does, is a small part
-// of its work: elements that lie a row apart are a cache line and, of large factors, a page each, and take
-// CPU drivers ten times as long as neighbours do (26.1, order 1024). But all processors have something to do.
-// Rounds are multiples of 4.
+// A workgroup has so many rows' worth of elements at least that adding up the traces, where it does, is a
+// quarter of its work: on CPU drivers elements that lie a row apart take four times as long.
 inline FactorGrid factor_grid(const Device& device, std::uint64_t order) {
     const Capabilities& capabilities = device.capabilities();
     const std::uint64_t threads =
         std::min<std::uint64_t>({capabilities.cpu ? 32u : 256u, capabilities.max_workgroup_invocations,
                                  capabilities.max_workgroup_size_x});
     const std::uint64_t count = order * order;
-    const std::uint64_t wanted = ceil_div((capabilities.cpu ? 128 : 8) * order, threads),
-                        most = ceil_div(count, threads * (capabilities.cpu ? 8 : 1)),
-                        rounds = 4 * ceil_div(std::max<std::uint64_t>(1, std::min(wanted, most)), 4);
+    const std::uint64_t rounds =
+        std::clamp<std::uint64_t>(ceil_div((capabilities.cpu ? 32 : 8) * order, threads), 4,
+                                  std::max<std::uint64_t>(4, ceil_div(count, threads)));
     return {narrow(threads), narrow(rounds), ceil_div(count, threads * rounds)};
 }
 
