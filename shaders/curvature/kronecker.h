@@ -128,11 +128,9 @@ struct KroneckerDampJob {
     uint scale;     // heron::DampingUnit
     uint split;     // heron::DampingSplit
     float damping_scale; // factor on the damping
-    // Exponents as power() takes them: 1 / k, and, k' of the factors being larger than 1 x 1, 1 / k' and k / k'.
+    // Exponents as power() takes them: 1 / k, and, k' of the factors being larger than 1 x 1, k / k'.
     float per_factor;
     float per_factor_low;
-    float per_wide;
-    float per_wide_low;
     float ratio;
     float ratio_low;
     uint flags;     // KRONECKER_

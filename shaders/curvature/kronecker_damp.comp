@@ -27,8 +27,10 @@
 const float LEAST_MEAN = 1e-30; // below, a factor counts as zero
 const float LARGEST = 1.2676506e30; // 2^100
 
-// x^(high + low)
+// x^(high + low), 0 for what is not above 0
 float root(float x, float high, float low) {
+    if (!(x > 0.0))
+        return 0.0;
     float y = clamp(x, 1.17549435e-38, 1.7014118e38);
     if (low == 0.0 && high == 1.0)
         return y;
@@ -98,15 +100,11 @@ void main() {
         times = 0.0;
         plus = root(damping, per_factor, per_factor_low);
     } else {
-        // l / c^k, so that nothing of the size of l itself is needed.
-        float relative = damping;
-        if (scale == DAMPING_TRACE)
-            relative *= all;
-        float d = 0.0;
-        if (wide)
-            d = root(relative, p.jobs.job[j].per_wide, p.jobs.job[j].per_wide_low);
+        // (l / c^k)^(1/k): l and c^k themselves may be out of range.
+        float part = root(scale == DAMPING_TRACE ? damping * all : damping, per_factor, per_factor_low);
         if (scale == DAMPING_ABSOLUTE)
-            d /= root(c, p.jobs.job[j].ratio, p.jobs.job[j].ratio_low);
+            part /= c;
+        float d = wide ? root(part, p.jobs.job[j].ratio, p.jobs.job[j].ratio_low) : 0.0;
         if (split == SPLIT_PI_NORMALIZED) {
             times = c / mean;
             plus = c * d;
@@ -114,12 +112,11 @@ void main() {
             plus = d * mean;
         }
         if ((p.jobs.job[j].flags & KRONECKER_SCALARS) != 0u) {
-            // l / c^k by its root, since c^k may be out of range.
-            float part = root(relative, per_factor, per_factor_low) / (scale == DAMPING_ABSOLUTE ? c : 1.0);
             float grown = 1.0;
             for (uint f = 0u; f < factors; ++f)
                 grown *= part;
-            times *= root(1.0 + grown, per_factor, per_factor_low);
+            // Beside 2^25 the 1 is nothing.
+            times *= grown > 33554432.0 ? part : root(1.0 + grown, per_factor, per_factor_low);
         }
     }
     plus = clamp_finite(plus);

@@ -18,7 +18,7 @@ namespace heron {
 namespace {
 
 static_assert(sizeof(gpu::KroneckerBlendJob) == 64);
-static_assert(sizeof(gpu::KroneckerDampJob) == 208);
+static_assert(sizeof(gpu::KroneckerDampJob) == 200);
 static_assert(static_cast<std::uint32_t>(DampingUnit::mean) == gpu::DAMPING_MEAN);
 static_assert(static_cast<std::uint32_t>(DampingSplit::pi_normalized) == gpu::SPLIT_PI_NORMALIZED);
 
@@ -128,7 +128,6 @@ void add_damping(Graph& graph, std::string_view who, std::span<const Tensor> fac
         static_cast<double>(std::count_if(means.begin(), means.end(), [](auto n) { return n > 1; }));
     const double count = static_cast<double>(factors.size());
     const SplitExponent per_factor = split_exponent(1 / count),
-                        per_wide = split_exponent(1 / std::max(1.0, wide)),
                         ratio = split_exponent(count / std::max(1.0, wide));
     for (std::size_t k = 0; k < factors.size(); ++k)
         for (std::uint64_t g = 0; g < groups; ++g) {
@@ -143,8 +142,6 @@ void add_damping(Graph& graph, std::string_view who, std::span<const Tensor> fac
             job.index = narrow(k);
             job.per_factor = per_factor.high;
             job.per_factor_low = per_factor.low;
-            job.per_wide = per_wide.high;
-            job.per_wide_low = per_wide.low;
             job.ratio = ratio.high;
             job.ratio_low = ratio.low;
             job.flags =

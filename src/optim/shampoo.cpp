@@ -276,14 +276,18 @@ std::vector<HyperValue> Shampoo::hyper() const {
     const std::uint32_t delay = waits(o) ? 1 : 0;
     const HyperValue scale =
         corrects ? HyperValue::inverse_correction(o.beta2, delay) : HyperValue::constant(1.0);
-    const bool every_step = !corrects || o.factor_interval == 1;
+    // Of the factors, which take a statistic in the first step, too.
+    const HyperValue of_factors = !corrects ? scale
+                                  : o.factor_interval == 1
+                                      ? HyperValue::inverse_correction(o.beta2)
+                                      : HyperValue::inverse_correction_every(o.beta2, o.factor_interval);
     return {HyperValue::lr(o.lr, o.schedule),
             decay,
             o.bias_correction ? HyperValue::inverse_correction(o.beta1, delay) : HyperValue::constant(1.0),
             o.graft == ShampooGraft::adam && !o.graft_unweighted_sum
                 ? HyperValue::inverse_correction(o.graft_beta, delay)
                 : HyperValue::constant(1.0),
-            every_step ? scale : HyperValue::inverse_correction_every(o.beta2, o.factor_interval),
+            of_factors,
             scale};
 }
 

@@ -208,6 +208,47 @@ TEST_P(KroneckerFactorsTest, DampedFactorsOfOneProductMatchFloat64) {
             }
 }
 
+// Means whose products are out of f32's range, and no damping at all.
+TEST_P(KroneckerFactorsTest, DampedFactorsOfExtremeSizesMatchFloat64) {
+    struct Case {
+        std::vector<Eigen::Index> orders;
+        std::vector<double> means;
+        DampingUnit unit;
+        float value, scale;
+    };
+    const std::vector<Eigen::Index> eight{2, 3, 2, 4, 2, 2, 3, 2};
+    for (const Case& c : {Case{{3, 1}, {1e-16, 1e-20}, DampingUnit::absolute, 0.03f, 1},
+                          Case{{1, 1}, {1e-20, 1e-20}, DampingUnit::absolute, 1, 1},
+                          Case{{1, 1}, {1e-25, 1e-10}, DampingUnit::absolute, 1, 1},
+                          Case{{1, 1, 1}, {1e15, 1e15, 1e15}, DampingUnit::absolute, 1, 1},
+                          Case{{4, 5}, {1e20, 1e-20}, DampingUnit::absolute, 0.03f, 1},
+                          Case{eight, std::vector<double>(8, 1e-3), DampingUnit::mean, 0.03f, 0},
+                          Case{eight, std::vector<double>(8, 1e-3), DampingUnit::absolute, 0.03f, 0}})
+        for (const DampingSplit split : {DampingSplit::pi, DampingSplit::pi_normalized}) {
+            SCOPED_TRACE(std::to_string(c.orders.size()) + " factors of " + std::to_string(c.means[0]) +
+                         " split " + std::to_string(static_cast<int>(split)));
+            Graph graph(device());
+            std::vector<Matrix> given;
+            std::vector<Tensor> from, to;
+            std::vector<Result> results;
+            for (std::size_t i = 0; i < c.orders.size(); ++i) {
+                const std::uint64_t order = static_cast<std::uint64_t>(c.orders[i]);
+                const Matrix x = random_matrix(c.orders[i], 12, static_cast<unsigned>(60 + i));
+                const Matrix f = x * x.transpose();
+                given.push_back((c.means[i] * double(order) / f.trace()) * f);
+                from.push_back(input(graph, "f" + std::to_string(i), {given[i], given[i]}));
+                results.push_back(result(graph, "r" + std::to_string(i), order, order));
+                to.push_back(results[i].tensor);
+            }
+            CurvatureDamping damping{.value = c.value, .unit = c.unit, .split = split};
+            damping.scales[0] = c.scale;
+            damp_factors(graph, from, to, damping);
+            run(graph);
+            const std::vector<Matrix> expected = damped(given, double(c.value * c.scale), c.unit, split);
+            for (std::size_t i = 0; i < expected.size(); ++i) expect_close(results[i].matrix(0), expected[i]);
+        }
+}
+
 // Batches larger than both factors, larger than one, smaller than both.
 TEST_P(KroneckerFactorsTest, InversesOfABatchMatchFloat64WhateverItsSize) {
     for (const Eigen::Index batch : {20, 9, 1, 3})

@@ -217,7 +217,7 @@ private:
                    : 1;
     }
     std::uint64_t statistics_until(std::uint64_t t) const {
-        return o_.factor_interval > 1 ? 1 + t / o_.factor_interval : t - delay();
+        return o_.factor_interval > 1 ? 1 + t / o_.factor_interval : t;
     }
 
     void first_bases(const std::vector<double>& g) {
