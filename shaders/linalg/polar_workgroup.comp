@@ -36,7 +36,6 @@ layout(constant_id = SPEC_TILES) const uint TILES = 1;   // tiles of B, or of a 
 layout(constant_id = SPEC_POOL) const uint POOL = 1024; // vectors of shared memory
 
 shared vec4 pool[POOL];
-#include "linalg/pool_tile.glsl"
 
 // The sum over all invocations, in two steps of at most 16.
 vec3 sum_over_workgroup(vec3 x) {
@@ -59,27 +58,44 @@ vec3 sum_over_workgroup(vec3 x) {
     return total.xyz;
 }
 
-// Tile (i, j) of M M^T, M having `length` columns from `base`. Its sums end after 64 columns and are added then: of
-// squares that are all of one size the roundings of a long sum have one sign.
+// Row and column of the t-th tile on or above the diagonal of q x q tiles, row by row.
+uvec2 upper_tile(uint t, uint q) {
+    uint row = 0;
+    uint length = q;
+    while (t >= length) {
+        t -= length;
+        --length;
+        ++row;
+    }
+    return uvec2(row, row + t);
+}
+
+// Tile (i, j) of M M^T, M having `length` columns from `base`.
 mat4 symmetric_tile(uint base, uint length, uint q, uvec2 ij) {
     mat4 acc = mat4(0.0); // acc[r]: row 4 i + r
     uint a_at = base + ij.x;
     uint b_at = base + ij.y;
-    for (uint first = 0; first < length; first += 64) {
-        mat4 part = mat4(0.0);
-        for (uint l = first; l < min(first + 64, length); ++l) {
-            vec4 a = pool[a_at];
-            vec4 b = pool[b_at];
-            part[0] += a.x * b;
-            part[1] += a.y * b;
-            part[2] += a.z * b;
-            part[3] += a.w * b;
-            a_at += q;
-            b_at += q;
-        }
-        acc += part;
+    for (uint l = 0; l < length; ++l) {
+        vec4 a = pool[a_at];
+        vec4 b = pool[b_at];
+        acc[0] += a.x * b;
+        acc[1] += a.y * b;
+        acc[2] += a.z * b;
+        acc[3] += a.w * b;
+        a_at += q;
+        b_at += q;
     }
     return acc;
+}
+
+void write_symmetric_tile(uint base, uint q, uvec2 ij, mat4 tile) {
+    for (uint r = 0; r < 4; ++r)
+        pool[base + (4 * ij.x + r) * q + ij.y] = tile[r];
+    if (ij.x != ij.y) {
+        mat4 mirrored = transpose(tile);
+        for (uint r = 0; r < 4; ++r)
+            pool[base + (4 * ij.y + r) * q + ij.x] = mirrored[r];
+    }
 }
 
 void main() {
@@ -155,7 +171,7 @@ void main() {
         for (uint first = 0; first < splits * symmetric_tiles; first += threads) {
             uint part = (first + t) / symmetric_tiles;
             uint tile = first + t - part * symmetric_tiles;
-            uvec2 ij = triangle_tile(tile, q);
+            uvec2 ij = upper_tile(tile, q);
             mat4 sum = mat4(0.0);
             if (part < splits) {
                 uint begin = part * share;
@@ -181,7 +197,7 @@ void main() {
             [[unroll]] for (uint n = 0; n < TILES; ++n) {
                 uint tile = t + n * threads;
                 if (tile < symmetric_tiles) {
-                    uvec2 ij = triangle_tile(tile, q);
+                    uvec2 ij = upper_tile(tile, q);
                     acc[n] = cc * symmetric_tile(s_base, 4 * q, q, ij);
                     for (uint r = 0; r < 4; ++r)
                         acc[n][r] += cb * pool[s_base + (4 * ij.x + r) * q + ij.y];
@@ -191,7 +207,7 @@ void main() {
             [[unroll]] for (uint n = 0; n < TILES; ++n) {
                 uint tile = t + n * threads;
                 if (tile < symmetric_tiles)
-                    write_symmetric_tile(s_base, q, triangle_tile(tile, q), acc[n]);
+                    write_symmetric_tile(s_base, q, upper_tile(tile, q), acc[n]);
             }
             barrier();
         }

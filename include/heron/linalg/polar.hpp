@@ -86,9 +86,9 @@ HERON_API std::vector<NewtonSchulzCoefficients> polar_express_coefficients(doubl
 // Accuracy: distance from the same polynomials in float64, relative and in Frobenius' norm, for singular
 // values of A from a tenth of the largest on: 1e-5 with f32 iterates, 0.02 with f16, 0.15 with bf16; rounding
 // to out's type comes on top, and where all singular values are equal, as a vector's is, 8 u times the slope
-// of the polynomials there. Products by kernels for GPUs add up to 32768 squares of a row one after the
-// other (product.hpp): where all are of one size, as in a row of +-c, the norm may be off by K u / 4, times
-// that slope.
+// of the polynomials there. One workgroup, and products by kernels for GPUs (product.hpp), add up to 32768
+// squares of a row one after the other: where all are of one size, as in a row of +-c, K u / 4 times that
+// slope comes on top.
 //
 // A zero matrix gives zero, one that is not finite NaN in all of its elements; other matrices do not notice.
 // Nothing else fails: the norm is taken without overflow, singular values begin at 1 / norm_factor or below,
