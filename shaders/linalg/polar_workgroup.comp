@@ -88,15 +88,7 @@ mat4 symmetric_tile(uint base, uint length, uint q, uvec2 ij) {
     return acc;
 }
 
-void write_symmetric_tile(uint base, uint q, uvec2 ij, mat4 tile) {
-    for (uint r = 0; r < 4; ++r)
-        pool[base + (4 * ij.x + r) * q + ij.y] = tile[r];
-    if (ij.x != ij.y) {
-        mat4 mirrored = transpose(tile);
-        for (uint r = 0; r < 4; ++r)
-            pool[base + (4 * ij.y + r) * q + ij.x] = mirrored[r];
-    }
-}
+#include "linalg/pool_tile.glsl"
 
 void main() {
     if (nothing_to_do())
