@@ -11,7 +11,7 @@ Usage: tests/run.sh [options] [-- CMake arguments]
   device found: the real GPUs, Mesa's lavapipe and SwiftShader.
 
   --label REGEX     only tests with such a label: unit, device, golden, slow, sample, engine, c_api, fuzz,
-                    package, threads
+                    package, threads, large (matrices of thousands of rows)
   --exclude REGEX   no tests with such a label
   --target NAME     build only this: a test, or thread_tests, which are all with the label threads
   --build-dir DIR   where to build (default: build/tests, or build/tests-debug, ...)
