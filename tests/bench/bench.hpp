@@ -10,8 +10,10 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cmath>
+#include <cstdint>
 #include <exception>
 #include <functional>
 #include <iostream>
@@ -36,6 +38,21 @@ inline void run_patiently(Plan& plan) {
 
 inline double milliseconds_since(Clock::time_point begin) {
     return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
+}
+
+// The extents of "2x3x4", each above 0; empty where the text is something else.
+inline std::vector<std::uint64_t> extents_of(const std::string& text) {
+    std::vector<std::uint64_t> extents;
+    std::uint64_t extent = 0;
+    const char *at = text.data(), *const end = at + text.size();
+    for (;; ++at) {
+        const auto [next, error] = std::from_chars(at, end, extent);
+        if (error != std::errc() || extent == 0) return {};
+        extents.push_back(extent);
+        at = next;
+        if (at == end) return extents;
+        if (*at != 'x') return {};
+    }
 }
 
 struct Sample {

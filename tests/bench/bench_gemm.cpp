@@ -223,12 +223,9 @@ int main(int argc, char** argv) {
     app.add_option("--size", size, "only this shape")
         ->type_name("MxNxK")
         ->check([&options](const std::string& text) -> std::string {
-            unsigned long m = 0, n = 0, k = 0;
-            char end = 0;
-            if (std::sscanf(text.c_str(), "%lux%lux%lu%c", &m, &n, &k, &end) != 3 || m == 0 || n == 0 ||
-                k == 0)
-                return "must be MxNxK, e.g. 256x128x512";
-            options.sizes = {{m, n, k}};
+            const std::vector<std::uint64_t> extents = extents_of(text);
+            if (extents.size() != 3) return "must be MxNxK, e.g. 256x128x512";
+            options.sizes = {{extents[0], extents[1], extents[2]}};
             return {};
         });
     return run_program(app, argc, argv, 9, [&](Device& device, int repeats) {

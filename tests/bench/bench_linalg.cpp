@@ -610,14 +610,10 @@ int main(int argc, char** argv) {
     app.add_option("--size", shape, "this shape instead of each primitive's own")
         ->type_name("[BATCHx]ROWSxCOLS")
         ->check([&sizes](const std::string& text) -> std::string {
-            unsigned long b = 1, m = 0, n = 0;
-            char end = 0;
-            if (std::sscanf(text.c_str(), "%lux%lux%lu%c", &b, &m, &n, &end) != 3) {
-                b = 1;
-                if (std::sscanf(text.c_str(), "%lux%lu%c", &m, &n, &end) != 2) m = 0;
-            }
-            if (b == 0 || m == 0 || n == 0) return "must be ROWSxCOLS or BATCHxROWSxCOLS, e.g. 32x64x64";
-            sizes = {{b, m, n}};
+            std::vector<std::uint64_t> extents = extents_of(text);
+            if (extents.size() == 2) extents.insert(extents.begin(), 1);
+            if (extents.size() != 3) return "must be ROWSxCOLS or BATCHxROWSxCOLS, e.g. 32x64x64";
+            sizes = {{extents[0], extents[1], extents[2]}};
             return {};
         });
     return run_program(app, argc, argv, 9, [&](Device& device, int repeats) {

@@ -2,14 +2,16 @@
 // What does a whole optimizer step cost, and how far is it from the memory's speed?
 //
 // One line of JSON a case: the step of the fashion_mnist sample's network, element-wise steps of 1, 100 and
-// 10,000 tensors, and matrix optimizers with Muon as their peer on one square matrix. Else the peer is a
-// plain copy of as many bytes on the same device in the same run: a ratio of 1 means that the step moves its
-// bytes as fast as a copy does. record_us is the CPU time of Plan::record; step_bound the whole step's time
-// over that of its kernels and 6 us for each dispatch, which is what one costs on lavapipe. On CPU drivers
-// the steps of one tensor have triad_gbytes_per_s, what the processors reach without a driver, and
-// triad_ratio, the share of it.
+// 10,000 tensors, Muon on many matrices of one shape, and matrix optimizers with Muon as their peer on one
+// square matrix. Else the peer is a plain copy of as many bytes on the same device in the same run: a ratio
+// of 1 means that the step moves its bytes as fast as a copy does. record_us is the CPU time of Plan::record;
+// step_bound the whole step's time over that of its kernels and 6 us for each dispatch, which is what one
+// costs on lavapipe. On CPU drivers the steps of one tensor have triad_gbytes_per_s, what the processors
+// reach without a driver, and triad_ratio, the share of it.
 #include <algorithm>
 #include <array>
+#include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -81,6 +83,12 @@ public:
         return parameter;
     }
     std::size_t size() const { return shapes_.size(); }
+    // Rows and columns, where all tensors are matrices of the same.
+    std::optional<std::array<std::uint64_t, 2>> matrix() const {
+        for (const Shape& shape : shapes_)
+            if (shape.rank() != 2 || shape != shapes_[0]) return {};
+        return {{shapes_[0][0], shapes_[0][1]}};
+    }
     std::uint64_t elements() const {
         std::uint64_t sum = 0;
         for (const Shape& shape : shapes_) sum += shape.count();
@@ -123,6 +131,7 @@ void report(Device& device, const std::string& name, const Network& network,
     Line line("step", device);
     line.fields["case"] = name;
     line.fields["tensors"] = network.size();
+    if (const auto matrix = network.matrix()) line.fields["matrix"] = *matrix;
     line.fields["elements"] = network.elements();
     line.fields["dispatches"] = plan.dispatch_count();
     line.fields["levels"] = plan.level_count();
@@ -188,6 +197,16 @@ void run(Device& device, std::uint64_t elements, int repeats) {
     }
 }
 
+// One step of Muon for all of them.
+void run_layers(Device& device, const std::vector<std::uint64_t>& layers, DType precision, int repeats) {
+    const Network network(device, std::vector<Shape>(layers[0], Shape{layers[1], layers[2]}));
+    StepOptions options;
+    options.plan.profile = true;
+    Muon muon(device, {.polar = {.precision = precision}});
+    for (std::size_t i = 0; i < network.size(); ++i) muon.add(network.parameter(i));
+    report(device, std::string("muon layers ") + to_string(precision), network, {&muon}, options, repeats);
+}
+
 constexpr std::array kMatrixCases{"muon",
                                   "fismo",
                                   "fismo whitened",
@@ -239,8 +258,21 @@ int main(int argc, char** argv) {
     app.add_option("--matrix", cases, "some of the matrix optimizers, in place of all")
         ->check(CLI::IsMember(std::vector<std::string>(kMatrixCases.begin(), kMatrixCases.end())))
         ->type_name("NAME...");
+    std::vector<std::string> layers;
+    app.add_option("--layers", layers, "Muon on so many matrices of a shape, too")
+        ->check([](const std::string& text) -> std::string {
+            return extents_of(text).size() == 3 ? "" : "must be COUNTxROWSxCOLS, e.g. 32x64x64";
+        })
+        ->type_name("COUNTxROWSxCOLS...");
+    const std::map<std::string, DType> types{{"f32", DType::f32}, {"f16", DType::f16}, {"bf16", DType::bf16}};
+    std::string precision = "f32";
+    app.add_option("--precision", precision, "of Muon's iterates for --layers")
+        ->check(CLI::IsMember(types))
+        ->capture_default_str();
     return run_program(app, argc, argv, 15, [&](Device& device, int repeats) {
         if (elements > 0) run(device, elements, repeats);
+        for (const std::string& one : layers)
+            run_layers(device, extents_of(one), types.at(precision), repeats);
         for (const std::uint64_t order : orders) run_matrix(device, order, cases, repeats);
     });
 }

@@ -26,7 +26,7 @@ large() {
 options=("$@")
 echo "-- bench_step, large matrices"
 large 3 --orders 1024 2048 --matrix "fismo whitened" "fismo symmetric" "fismo between refreshes" "mousse between refreshes"
-large 9 --orders 1024 2048 --matrix muon fismo
+large 9 --orders 1024 2048 --matrix muon fismo --layers 32x64x64 24x512x512 4x512x2048
 large 3 --orders 4096 --matrix fismo
 {
     "$build/tests/bench/bench_table" <"$lines"

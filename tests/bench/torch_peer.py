@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Lines of bench_gemm and bench_linalg with torch on the same NVIDIA GPU as their peer.
+"""Lines of bench_gemm, bench_linalg and bench_step with torch on the same NVIDIA GPU as their peer.
 
     build/tests/bench/bench_linalg --device NVIDIA | tests/bench/torch_peer.py | build/tests/bench/bench_table
+    build/tests/bench/bench_step --device NVIDIA --layers 64x512x512 1x2048x8192 --precision f16 | tests/bench/torch_peer.py
 
 Reads all lines before it measures, so that the two do not share the GPU, and prints each with torch's counterpart in place of
-the peer it had; as it is where there is none. Needs torch with CUDA. Times are medians from CUDA events, of --repeats runs
+the peer it had; as it is where there is none. A step's counterpart is torch.optim.Muon, whose iterates are in bf16, or the
+fused AdamW or SGD. Needs torch with CUDA. Times are medians from CUDA events, of --repeats runs
 (9) after two. f32 stays f32: no TF32.
 """
 import argparse
@@ -92,8 +94,30 @@ def counterparts(torch):
     return found
 
 
+def step_of(torch, line):
+    """What torch calls the optimizer of a line of bench_step, and its step of the same tensors; None where it has none."""
+    case = line["case"]
+    if case.startswith("muon ") and "matrix" in line and hasattr(torch.optim, "Muon"):
+        peer, shape = "torch.optim.Muon", line["matrix"]
+        make = lambda parameters: torch.optim.Muon(parameters, lr=0.02, weight_decay=0.0)
+    elif case.startswith("adamw ") and "guarded" not in case:  # which clips and skips besides
+        peer, shape = "torch.optim.AdamW, fused", [line["elements"] // line["tensors"]]
+        make = lambda parameters: torch.optim.AdamW(parameters, fused=True)
+    elif case.startswith("sgd momentum "):
+        peer, shape = "torch.optim.SGD, fused", [line["elements"] // line["tensors"]]
+        make = lambda parameters: torch.optim.SGD(parameters, lr=0.01, momentum=0.9, fused=True)
+    else:
+        return None
+    parameters = [torch.randn(shape, device="cuda").requires_grad_() for _ in range(line["tensors"])]
+    for parameter in parameters:
+        parameter.grad = torch.randn_like(parameter)
+    return peer, make(parameters).step
+
+
 def work_of(torch, found, line):
     """What torch calls a line's case, and what to time; None where it has no such thing."""
+    if line["benchmark"] == "step":
+        return step_of(torch, line)
     make = {"device": "cuda", "generator": torch.Generator("cuda").manual_seed(1)}
     if line["benchmark"] == "gemm":
         dtype = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}[line["dtype"]]
