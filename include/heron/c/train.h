@@ -89,10 +89,10 @@ typedef struct heron_route {
     const char* warning;  // empty, or why the choice looks suspicious
 } heron_route;
 
-// An explicit role wins; a vector (fewer than two axes, or one row or column) and names with one of the words
-// embed, embedding(s), emb, wte, wpe, vocab, head, lmhead, unembed, unembedding are not hidden matrices. Other
-// names and shapes that look like embeddings, heads or routers give a warning, and so do parameters with the
-// same weight (tied ones: embeddings, where one of them is an embedding or a head).
+// By the rules of heron::route, see heron/train.hpp: an explicit role wins; vectors, names of embeddings, heads, tables
+// and biases (wte, lm_head, ...), and some more of a vocabulary's size, are not hidden matrices; first filters
+// are HERON_ROLE_INPUT. What only looks like one of these gives a warning, and so do parameters with the same
+// weight (tied ones: embeddings, where one of them is an embedding or a head).
 HERON_API heron_result heron_routing_create(const heron_parameter* parameters, uint32_t count,
                                             heron_routing** routing);
 // The caller's own rule in the place of heron_parameter.role: what it makes of a parameter's name, shape and
