@@ -347,9 +347,8 @@ int main(int argc, char** argv) {
                     static_cast<unsigned long long>(kSamples));
         std::printf(
             "In that table most refreshes come every 20 steps, SOAP's every 5, SINGD's and IKFAC's every 2, "
-            "MKOR's "
-            "and INGD's every 10, Conda's every 100, and Shampoo and its relatives "
-            "have blocks of 512, with which longer sides cost less than with the library's 1024.\n\n");
+            "MKOR's and INGD's every 10, Conda's every 100, and Shampoo and its relatives have blocks of "
+            "512, with which longer sides cost less than with the library's 1024.\n\n");
         std::printf("Device: %s (%s).%s%s\n", device.info().name.c_str(), device.info().driver.c_str(),
                     note.empty() ? "" : " ", note.c_str());
         table.print();
