@@ -65,8 +65,8 @@ const uint UNITS_A = (ROWS * STEP / 16 + THREADS - 1) / THREADS;
 const uint UNITS_B = (COLS * STEP / 16 + THREADS - 1) / THREADS;
 
 // First row and first k of a unit.
-uvec2 unit_place(Layout l, uint unit, uint tile_rows) {
-    return l.k_stride == 1 ? uvec2(unit / (STEP / 8) * 2, unit % (STEP / 8) * 8)
+uvec2 unit_place(Source s, uint unit, uint tile_rows) {
+    return s.k_stride == 1 ? uvec2(unit / (STEP / 8) * 2, unit % (STEP / 8) * 8)
                            : uvec2(unit % (tile_rows / 2) * 2, unit / (tile_rows / 2) * 8);
 }
 
@@ -116,8 +116,8 @@ void main() {
 
     uint a_row = p.jobs.job[j].a_row;
     uint b_col = p.jobs.job[j].b_col;
-    Layout la = make_layout(a, item * p.jobs.job[j].a_batch + row0 * a_row, m - row0, k_count, a_row, p.jobs.job[j].a_col);
-    Layout lb = make_layout(b, item * p.jobs.job[j].b_batch + col0 * b_col, n - col0, k_count, b_col, p.jobs.job[j].b_row);
+    Source from_a = source_of(a, item * p.jobs.job[j].a_batch + row0 * a_row, m - row0, k_count, a_row, p.jobs.job[j].a_col);
+    Source from_b = source_of(b, item * p.jobs.job[j].b_batch + col0 * b_col, n - col0, k_count, b_col, p.jobs.job[j].b_row);
 
     uint thread = gl_LocalInvocationID.x;
     uint wave_row = gl_SubgroupID / 2 * BLOCKS * M;
@@ -136,20 +136,20 @@ void main() {
             barrier(); // the piece before has been multiplied by all
             [[unroll]] for (uint q = 0; q < UNITS_A; ++q)
                 if (thread + q * THREADS < ROWS * STEP / 16)
-                    put(0, unit_place(la, thread + q * THREADS, ROWS), next_a[q][0], next_a[q][1]);
+                    put(0, unit_place(from_a, thread + q * THREADS, ROWS), next_a[q][0], next_a[q][1]);
             [[unroll]] for (uint q = 0; q < UNITS_B; ++q)
                 if (thread + q * THREADS < COLS * STEP / 16)
-                    put(POOL_B, unit_place(lb, thread + q * THREADS, COLS), next_b[q][0], next_b[q][1]);
+                    put(POOL_B, unit_place(from_b, thread + q * THREADS, COLS), next_b[q][0], next_b[q][1]);
             barrier();
         }
         if (k0 < k_count) {
             [[unroll]] for (uint q = 0; q < UNITS_A; ++q) {
-                uvec2 place = unit_place(la, thread + q * THREADS, ROWS);
-                fetch(a, la, place.x, k0 + place.y, next_a[q][0], next_a[q][1]);
+                uvec2 place = unit_place(from_a, thread + q * THREADS, ROWS);
+                fetch(a, U32x4(a), from_a, place.x, k0 + place.y, next_a[q][0], next_a[q][1]);
             }
             [[unroll]] for (uint q = 0; q < UNITS_B; ++q) {
-                uvec2 place = unit_place(lb, thread + q * THREADS, COLS);
-                fetch(b, lb, place.x, k0 + place.y, next_b[q][0], next_b[q][1]);
+                uvec2 place = unit_place(from_b, thread + q * THREADS, COLS);
+                fetch(b, U32x4(b), from_b, place.x, k0 + place.y, next_b[q][0], next_b[q][1]);
             }
         }
         if (k0 > 0) {

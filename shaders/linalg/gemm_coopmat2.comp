@@ -45,12 +45,12 @@ shared uvec4 pool[ROWS * WIDE]; // more than the (ROWS + COLS) STEP_UNITS of ope
 #define Clamped tensorLayoutNV<2, gl_CooperativeMatrixClampModeConstantNV>
 
 // STEP columns of a tile's rows of an operand into the pool.
-void stage(U32 x, Layout l, uint begin, uint tile_rows, uint k0) {
+void stage(U32 x, Source s, uint begin, uint tile_rows, uint k0) {
     for (uint i = gl_LocalInvocationID.x; i < tile_rows * STEP / 16; i += WORKGROUP_THREADS) {
         uint row = i / STEP_UNITS * 2;
         uint unit = i % STEP_UNITS;
         uvec4 first, second;
-        fetch(x, l, row, k0 + 8 * unit, first, second);
+        fetch(x, U32x4(x), s, row, k0 + 8 * unit, first, second);
         uint at = begin + row * STEP_UNITS + unit;
         pool[at] = first;
         pool[at + STEP_UNITS] = second;
@@ -97,8 +97,8 @@ void main() {
     uint a_item = item * p.jobs.job[j].a_batch;
     uint b_item = item * p.jobs.job[j].b_batch;
     bool aligned = ((a_item | b_item) & 7) == 0 && ((uvec2(a).x | uvec2(b).x) & 15) == 0;
-    Layout la = make_layout(a, a_item + row0 * a_row, m - row0, k_count, a_row, a_col);
-    Layout lb = make_layout(b, b_item + col0 * b_col, n - col0, k_count, b_col, b_row);
+    Source from_a = source_of(a, a_item + row0 * a_row, m - row0, k_count, a_row, a_col);
+    Source from_b = source_of(b, b_item + col0 * b_col, n - col0, k_count, b_col, b_row);
 
     // A lies in memory as m x k or k x m, B as k x n or n x k. A stride of a single row may be below its length.
     bool a_turned = a_col != 1;
@@ -131,8 +131,8 @@ void main() {
                 coopMatLoadTensorNV(b_now, b_halves.v, b_item, sliceTensorLayoutNV(b_layout, k0, STEP, col0, COLS));
         } else {
             barrier(); // the piece before has been loaded by all
-            stage(a, la, 0, ROWS, k0);
-            stage(b, lb, POOL_B, COLS, k0);
+            stage(a, from_a, 0, ROWS, k0);
+            stage(b, from_b, POOL_B, COLS, k0);
             barrier();
             coopMatLoad(a_now, pool, 0, STEP_UNITS, gl_CooperativeMatrixLayoutRowMajor);
             coopMatLoad(b_now, pool, POOL_B, STEP_UNITS, gl_CooperativeMatrixLayoutColumnMajor);

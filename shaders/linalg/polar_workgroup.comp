@@ -58,18 +58,6 @@ vec3 sum_over_workgroup(vec3 x) {
     return total.xyz;
 }
 
-// Row and column of the t-th tile on or above the diagonal of q x q tiles, row by row.
-uvec2 upper_tile(uint t, uint q) {
-    uint row = 0;
-    uint length = q;
-    while (t >= length) {
-        t -= length;
-        --length;
-        ++row;
-    }
-    return uvec2(row, row + t);
-}
-
 // Tile (i, j) of M M^T, M having `length` columns from `base`.
 mat4 symmetric_tile(uint base, uint length, uint q, uvec2 ij) {
     mat4 acc = mat4(0.0); // acc[r]: row 4 i + r
@@ -163,7 +151,7 @@ void main() {
         for (uint first = 0; first < splits * symmetric_tiles; first += threads) {
             uint part = (first + t) / symmetric_tiles;
             uint tile = first + t - part * symmetric_tiles;
-            uvec2 ij = upper_tile(tile, q);
+            uvec2 ij = triangle_tile(tile, q);
             mat4 sum = mat4(0.0);
             if (part < splits) {
                 uint begin = part * share;
@@ -189,7 +177,7 @@ void main() {
             [[unroll]] for (uint n = 0; n < TILES; ++n) {
                 uint tile = t + n * threads;
                 if (tile < symmetric_tiles) {
-                    uvec2 ij = upper_tile(tile, q);
+                    uvec2 ij = triangle_tile(tile, q);
                     acc[n] = cc * symmetric_tile(s_base, 4 * q, q, ij);
                     for (uint r = 0; r < 4; ++r)
                         acc[n][r] += cb * pool[s_base + (4 * ij.x + r) * q + ij.y];
@@ -199,7 +187,7 @@ void main() {
             [[unroll]] for (uint n = 0; n < TILES; ++n) {
                 uint tile = t + n * threads;
                 if (tile < symmetric_tiles)
-                    write_symmetric_tile(s_base, q, upper_tile(tile, q), acc[n]);
+                    write_symmetric_tile(s_base, q, triangle_tile(tile, q), acc[n]);
             }
             barrier();
         }
