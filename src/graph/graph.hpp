@@ -42,8 +42,9 @@ struct Node {
 
 // When an optimizer renews its matrices: for describe(), which sees of it no more than sections.
 struct RefreshTurns {
-    std::string what;               // "kfac"
-    std::vector<Section> sections;  // one a matrix
+    std::string what;                 // "kfac"
+    std::vector<Section> sections;    // one a matrix
+    std::uint32_t in_first_step = 0;  // so many besides, in that step alone
 };
 
 struct StepLayout;  // src/optim/step_layout.hpp

@@ -34,6 +34,8 @@ std::string counted(std::uint64_t count, const char* one, const char* plural_end
 
 // Phase and start count steps from 0, as sections do.
 std::string section_text(const Section& section) {
+    // Once, as far as anybody will see.
+    if (section.first && section.interval > 1u << 30) return "in step " + std::to_string(section.start);
     std::string text =
         "every " + std::to_string(section.interval) + " steps (phase " + std::to_string(section.phase);
     if (section.growth > 0 && section.doublings > 0)
@@ -110,6 +112,7 @@ std::string refreshes_text(const RefreshTurns& turns) {
     if (any.growth > 0 && any.doublings > 0) text += " at first";
     if (any.start > 0) text += "; none before step " + std::to_string(any.start);
     if (any.first && any.interval > 1) text += "; all in step " + std::to_string(any.start);
+    if (turns.in_first_step > 0) text += "; " + std::to_string(turns.in_first_step) + " in step 0";
     return text + "\n";
 }
 

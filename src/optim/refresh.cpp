@@ -12,7 +12,29 @@ namespace heron {
 
 namespace {
 constexpr std::uint32_t kLongest = 1u << 30;
+
+// Matrices as they are dealt to turns.
+struct Deal {
+    std::vector<std::uint32_t> turns;  // of the matrices
+    std::vector<double> loads;         // of the turns
+
+    double fullest() const { return *std::ranges::max_element(loads); }
+};
+
+// One matrix after the other, in this order, each to the turn that `choose` finds (or makes) for its cost.
+template <class Choose>
+Deal deal(std::span<const std::uint32_t> order, std::span<const double> flops, std::vector<double> loads,
+          const Choose& choose) {
+    Deal result{std::vector<std::uint32_t>(flops.size()), std::move(loads)};
+    for (const std::uint32_t matrix : order) {
+        const auto turn = choose(result.loads, flops[matrix]);
+        *turn += flops[matrix];
+        result.turns[matrix] = static_cast<std::uint32_t>(turn - result.loads.begin());
+    }
+    return result;
 }
+
+}  // namespace
 
 void check_refresh(std::string_view optimizer, std::string_view option, const RefreshPolicy& policy) {
     const std::string name(option);
@@ -38,27 +60,24 @@ std::string refresh_text(std::string_view option, const RefreshPolicy& policy) {
 }
 
 std::vector<std::uint32_t> refresh_turns(const RefreshPolicy& policy, std::span<const double> flops) {
-    std::vector<std::uint32_t> turns(flops.size(), 0);
-    if (!policy.stagger || flops.empty()) return turns;
-    std::vector<std::uint32_t> order(flops.size());
+    std::vector<std::uint32_t> order(flops.size(), 0);
+    if (!policy.stagger || flops.empty()) return order;
     std::iota(order.begin(), order.end(), 0u);
     if (policy.turn_flops == 0.0f) return order;
     std::stable_sort(order.begin(), order.end(),
                      [&](std::uint32_t a, std::uint32_t b) { return flops[a] > flops[b]; });
     const double room = std::max(static_cast<double>(policy.turn_flops), flops[order.front()]);
     const std::uint64_t most = refresh_section(policy, 0, 0).interval_at(0xffffffffu);
-    std::vector<double> loads;  // of the turns
-    for (const std::uint32_t matrix : order) {
-        auto turn = std::find_if(loads.begin(), loads.end(),
-                                 [&](double load) { return load + flops[matrix] <= room; });
-        if (turn == loads.end() && loads.size() < most)
-            turn = loads.insert(loads.end(), 0.0);
-        else if (turn == loads.end())
-            turn = std::min_element(loads.begin(), loads.end());
-        *turn += flops[matrix];
-        turns[matrix] = static_cast<std::uint32_t>(turn - loads.begin());
-    }
-    return turns;
+    const Deal packed = deal(order, flops, {}, [&](std::vector<double>& loads, double cost) {
+        const auto turn = std::ranges::find_if(loads, [&](double load) { return load + cost <= room; });
+        if (turn != loads.end()) return turn;
+        return loads.size() < most ? loads.insert(loads.end(), 0.0) : std::ranges::min_element(loads);
+    });
+    // In as many turns, but evenly: nearly always no turn is fuller than the fullest of those.
+    const Deal even =
+        deal(order, flops, std::vector<double>(packed.loads.size(), 0.0),
+             [](std::vector<double>& loads, double) { return std::ranges::min_element(loads); });
+    return even.fullest() <= packed.fullest() ? even.turns : packed.turns;
 }
 
 double eigen_flops(std::uint64_t order) {
@@ -102,6 +121,11 @@ Section RefreshSchedule::next() {
     }
     graph_.impl().refreshes[place_].sections.push_back(section);
     return section;
+}
+
+Section RefreshSchedule::in_first_step() {
+    ++graph_.impl().refreshes[place_].in_first_step;
+    return kFirstStep;
 }
 
 }  // namespace heron

@@ -43,6 +43,8 @@ public:
     RefreshSchedule(Graph& graph, std::string_view what, const RefreshPolicy& policy, std::uint32_t origin,
                     std::vector<std::uint32_t> turns, FirstRefresh first = FirstRefresh::by_policy);
     Section next();
+    // The first step, for a matrix that has a beginning there besides its refreshes.
+    Section in_first_step();
 
 private:
     Graph& graph_;

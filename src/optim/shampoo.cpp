@@ -350,7 +350,7 @@ void Shampoo::build(StepBuilder& step) const {
             const Section refresh = refreshes.next();
             const DampingScales& scales = item.parameter->damping_scale;
             if (waits(o))
-                add_refresh(step, block, scales, kFirstStep, by_eigh);
+                add_refresh(step, block, scales, refreshes.in_first_step(), by_eigh);
             else
                 start = std::max(start, refresh.next_run(0) + 1);
             const std::vector<LaterRoot> later = add_refresh(step, block, scales, refresh, o);

@@ -95,12 +95,12 @@ using Turns = std::vector<std::uint32_t>;
 TEST(RefreshPolicy, SmallMatricesShareATurn) {
     const RefreshPolicy policy{.interval = 10, .turn_flops = 3};
     EXPECT_EQ(refresh_turns(policy, std::vector<double>(3, 1)), (Turns{0, 0, 0}));
-    EXPECT_EQ(refresh_turns(policy, std::vector<double>(7, 1)), (Turns{0, 0, 0, 1, 1, 1, 2}));
+    EXPECT_EQ(refresh_turns(policy, std::vector<double>(7, 1)), (Turns{0, 1, 2, 0, 1, 2, 0}));
     // Beside one that is dearer than all others together these have one turn, too.
     EXPECT_EQ(refresh_turns(policy, std::vector<double>{2, 2, 100, 2, 2, 2}), (Turns{1, 1, 0, 1, 1, 1}));
-    // Into the first turn with room, the dearest first.
+    // As many turns as are needed, and none of them fuller than it must be.
     const std::vector<double> several{1000, 1, 1, 1, 999, 500, 500};
-    EXPECT_EQ(refresh_turns(policy, several), (Turns{0, 1, 3, 3, 1, 2, 2}));
+    EXPECT_EQ(refresh_turns(policy, several), (Turns{0, 2, 3, 2, 1, 2, 3}));
     EXPECT_EQ(refresh_turns({.interval = 10}, several), Turns(7, 0));
     EXPECT_EQ(refresh_turns({.interval = 10, .turn_flops = 0}, several), (Turns{0, 1, 2, 3, 4, 5, 6}));
     EXPECT_EQ(refresh_turns({.interval = 10, .stagger = false, .turn_flops = 0}, several), Turns(7, 0));
@@ -302,6 +302,23 @@ TEST_P(RefreshTest, DescriptionsSayHowRefreshesAreSpread) {
     EXPECT_EQ(always.find("a step takes at most"), std::string::npos);
     // Two layers' refreshes against five.
     EXPECT_NEAR(more[1] / more[0], 2.0 / 5, 0.01) << staggered << together;
+}
+
+// SOAP takes every first basis in the first step, whatever the turns: the dearest step of a training.
+TEST_P(RefreshTest, DescriptionsNameWhatTheFirstStepHasBesides) {
+    std::vector<TestTensor> tensors;
+    for (const char* name : {"a", "b", "c"}) tensors.push_back({.name = name, .shape = {9, 7}});
+    Training training(
+        device(), [&](const Device& on) { return std::make_unique<Shampoo>(on, ShampooOptions::soap()); },
+        tensors);
+    const std::string text = training.plan().describe();
+    EXPECT_NE(
+        text.find("  refreshes of shampoo: 3 in 10 steps, 3 in step 9 of them; none before step 9; 3 in "
+                  "step 0\n"),
+        std::string::npos)
+        << text;
+    EXPECT_NE(text.find(", first in step 0\n"), std::string::npos) << text;
+    EXPECT_EQ(text.find("every 2147483648 steps"), std::string::npos) << text;
 }
 
 TEST(RefreshPolicy, RefusesWhatIsOutOfRangeByName) {
