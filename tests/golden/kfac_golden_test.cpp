@@ -4,8 +4,8 @@
 //
 //   w.0, b.0   a.t, s.t (of micro-batches a.t.k, s.t.k)   g.t, gb.t   w.t, b.t   state.A.t, state.G.t
 //
-// Bound of updates and factors: ten times what rounding to f32 costs the file's own author, not less than
-// 2e-5, and three roundings of the weight. The training ends where the file's does (training_deviation.hpp).
+// Bound of updates and factors: float32_bound(), and three roundings of the weight. The training ends where
+// the file's does (training_deviation.hpp).
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
@@ -185,7 +185,7 @@ private:
         plan.allocate();
         plan.initialize();
 
-        const double bound = float32_bound(golden, kBound);
+        const double bound = float32_bound(golden);
         for (int t = 1; golden.has_tensor("g." + std::to_string(t)); ++t) {
             for (Trained& item : trained) {
                 item.gradient->write(

@@ -26,12 +26,12 @@ public:
     void run_shampoo(const GoldenCase& golden, GoldenResult& result) {
         const ShampooOptions options = options_of(golden);
         OptimizerGolden setup;
-        // Ten times what rounding to f32 costs the reference, or where that is more 2e-5; 1e-4 where epsilon
-        // is below 1e-3 of all eigenvalues of a gradient's factor together, so that roots magnify roundings.
-        // (zero_grad_step, say: the factor of a single 8 x 8 gradient has a condition number of 3e4. Rounding
-        // its elements, sums of f32, takes 2e-5 to 3e-5 of its updates, rounded eigenvectors 2e-5 more;
-        // eigenvalues as LAPACK's f32 has them, off by n u of the largest, would take 1e-4.)
-        // ("nan": the reference's root fails in f32, and 1e-4 t has to do.)
+        // Of a whole training ten times what rounding to f32 costs the reference, or where that is more 2e-5;
+        // 1e-4 where epsilon is below 1e-3 of all eigenvalues of a gradient's factor together, so that roots
+        // magnify roundings. (zero_grad_step, say: the factor of a single 8 x 8 gradient has a condition
+        // number of 3e4. Rounding its elements, sums of f32, takes 2e-5 to 3e-5 of its updates, rounded
+        // eigenvectors 2e-5 more; eigenvalues as LAPACK's f32 has them, off by n u of the largest, would take
+        // 1e-4.) ("nan": the reference's root fails in f32, and 1e-4 t has to do.)
         const std::string said = golden.metadata("float32_deviation");
         const double deviation = said.empty() ? 0.0 : std::stod(said);
         const Shape merged = merge_axes(golden.tensor("w.0").shape, options.block_size, options.least_order);
@@ -47,9 +47,9 @@ public:
         const double epsilon = static_cast<double>(options.epsilon);
         const bool floored = epsilon < order * 0x1p-23 * largest;
         const double least = epsilon < 1e-3 * largest && !options.eigenbasis ? 1e-4 : 2e-5;
-        const double bound = std::isnan(deviation) ? 1e-4 : std::max(10 * deviation, least);
+        const double bound = float32_bound(golden);
         setup.update_bound = std::isnan(deviation) ? 0 : bound;
-        setup.training_bound = setup.update_bound;
+        setup.training_bound = float32_bound(golden, least);
         const bool whitened = options.statistic == ShampooStatistic::whitened;
         // The deviation is a share of the whole way. Of KL-Shampoo's the first step is most: the statistics
         // after it are magnified by epsilon's root, and the updates made of them have as much more of it as
