@@ -2,8 +2,9 @@
 // How long is the worst frame of a training with refreshes?
 //
 // Shampoo, FISMO and K-FAC over many matrices, one line of JSON a case: every refresh in the same step
-// ("together"), one matrix after the other over the interval ("staggered"), and that in slices, each of at
-// most a share of the FLOPs of a step ("sliced"; one frame a slice).
+// ("together"), in turns as RefreshPolicy deals them by itself ("default": small matrices keep together), one
+// matrix after the other over the interval ("staggered"), and that in slices, each of at most a share of the
+// FLOPs of a step ("sliced"; one frame a slice).
 //
 // Frames are those of a training's first two intervals, from its first step on, so that first refreshes are
 // among them; every repetition begins anew, after one that is not counted, since drivers are slow at what
@@ -93,14 +94,16 @@ Frames run_frames(Device& device, const Optimizer& optimizer, const Settings& se
     return result;
 }
 
-// `make` makes the optimizer with or without stagger.
+// `make` makes the optimizer with a policy.
 template <class Make>
 void compare(Device& device, const char* name, const std::vector<Parameter>& parameters,
              const Settings& settings, int repeats, const Make& make) {
     double together_worst = 0, budget = 0;
-    for (const char* mode : {"together", "staggered", "sliced"}) {
+    for (const char* mode : {"together", "default", "staggered", "sliced"}) {
         const std::string kind = mode;
-        const auto optimizer = make(kind != "together");
+        RefreshPolicy policy{.interval = settings.interval, .stagger = kind != "together"};
+        if (kind != "default") policy.turn_flops = 0;
+        const auto optimizer = make(policy);
         for (const Parameter& parameter : parameters) add_to(*optimizer, parameter);
         const bool sliced = kind == "sliced";
         const Frames frames = run_frames(device, *optimizer, settings,
@@ -145,19 +148,15 @@ void run(Device& device, const Settings& settings, int repeats) {
         parameter.gradient = gradients.view(DType::f32, {n, n}, 4 * n * n * k);
         parameters.push_back(parameter);
     }
-    const auto policy = [&](bool stagger) {
-        return RefreshPolicy{.interval = settings.interval, .stagger = stagger, .turn_flops = 0};
-    };
-    compare(device, "shampoo", parameters, settings, repeats, [&](bool stagger) {
+    compare(device, "shampoo", parameters, settings, repeats, [&](const RefreshPolicy& policy) {
         return std::make_unique<Shampoo>(
-            device,
-            ShampooOptions{.epsilon = 1e-6f, .root = ShampooRoot::newton, .refresh = policy(stagger)});
+            device, ShampooOptions{.epsilon = 1e-6f, .root = ShampooRoot::newton, .refresh = policy});
     });
-    compare(device, "fismo", parameters, settings, repeats, [&](bool stagger) {
-        return std::make_unique<Fismo>(device, FismoOptions{.refresh = policy(stagger)});
+    compare(device, "fismo", parameters, settings, repeats, [&](const RefreshPolicy& policy) {
+        return std::make_unique<Fismo>(device, FismoOptions{.refresh = policy});
     });
-    compare(device, "kfac", parameters, settings, repeats, [&](bool stagger) {
-        return std::make_unique<Kfac>(device, KfacOptions{.refresh = policy(stagger)});
+    compare(device, "kfac", parameters, settings, repeats, [&](const RefreshPolicy& policy) {
+        return std::make_unique<Kfac>(device, KfacOptions{.refresh = policy});
     });
 }
 
