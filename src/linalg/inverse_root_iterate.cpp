@@ -119,10 +119,12 @@ Tensor BlockedRoot::denman_beavers(std::uint32_t iteration) {
     return failures;
 }
 
-// Newton-Schulz for the inverse, which does not ask iterates to commute: M = A X is made anew each time.
+// Newton's iteration for the inverse from any start: M = A X holds without A and X commuting, M is not
+// symmetric then. M is not made anew from A and X: it would never come nearer to I than kappa u, although X
+// has come as near as it can.
 void BlockedRoot::refine() {
     multiply(now_.x, now_.m, now_.x, next_.x, -1.0, 2.0);
-    full_product(a_scaled_, next_.x, {}, next_.m);
+    full_product(now_.m, now_.m, now_.m, next_.m, -1.0, 2.0);
 }
 
 // Once more X T, without the M that belongs to it: for all methods X^p A = M and Y = A X, so that an error of

@@ -18,6 +18,7 @@
 #include "linalg/checks.hpp"
 #include "linalg/cholesky.hpp"
 #include "linalg/integers.hpp"
+#include "linalg/pivots.hpp"
 #include "linalg/qr.h"
 #include "linalg/reduce.hpp"
 #include "linalg/tensors.hpp"
@@ -136,11 +137,13 @@ public:
             factor.triangle = Triangle::upper;
             factor.guarded = options_.guarded;
             // A shift of eps tr(X^T X), and ten, and a hundred times that; it leaves the columns less than
-            // orthonormal, which two more passes repair. Later only columns of zeros need one, a tiny one.
+            // orthonormal, which two more passes repair. Later ones need a shift where columns are multiples
+            // of others to the last bit, so that no rounding has told them apart: of the roundings of n
+            // terms, which columns of length 1 do not feel.
             if (pass < 2 && options_.passes == 4)
                 factor.jitter = {.retries = 3, .relative = static_cast<float>(n_) * 0x1p-23f};
             else
-                factor.jitter = {.retries = 1, .absolute = 1e-20f};
+                factor.jitter = {.retries = 2, .absolute = 1e-20f, .relative = 2 * pivot_tolerance(n_)};
             if (pass == 0) factor.status = factored;
             cholesky(graph_, gram, u, factor);
             TriangularOptions solve;

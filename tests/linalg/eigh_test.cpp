@@ -65,7 +65,7 @@ protected:
         return added.values.read()[0].row(static_cast<Eigen::Index>(item));
     }
 
-    // LAPACK's ratios, which may be 1, 1 and, for values, 5.
+    // LAPACK's ratios, which may be 1, 2 and, for values, 5.
     void check(const Added& added, std::size_t item) {
         Matrix a = rounded(added.c.items[item], added.c.dtype);
         a = ((a + a.transpose()) / 2).eval();
@@ -76,8 +76,8 @@ protected:
         const std::string where =
             std::to_string(added.n) + "x" + std::to_string(added.n) + " " + to_string(added.c.dtype);
         ratio("residual", a, (a - v * d.asDiagonal() * v.transpose()).stableNorm(), allowed * norm, where);
-        ratio("orthogonality", a, (v.transpose() * v - Matrix::Identity(a.rows(), a.cols())).norm(), allowed,
-              where);
+        ratio("orthogonality", a, (v.transpose() * v - Matrix::Identity(a.rows(), a.cols())).norm(),
+              2 * allowed, where);
         ratio("values", a, (d - expected).cwiseAbs().maxCoeff(), 5 * allowed * expected.cwiseAbs().maxCoeff(),
               where);
         for (Eigen::Index i = 1; i < d.size(); ++i) EXPECT_LE(d[i - 1], d[i]) << where;
@@ -378,6 +378,8 @@ TEST_P(EighTest, SmallestLimitsOfVulkanSufficeAndVariantsForGpusRunAnywhere) {
         Graph graph(*on);
         for (std::uint64_t n : {1u, 2u, 33u, 62u, 63u, 70u})
             add(graph, {{symmetric_matrix(MatrixKind::random, n, n)}});
+        add(graph, {{Matrix::Ones(2, 2), -3 * Matrix::Ones(2, 2)}});
+        add(graph, {{Matrix::Ones(130, 130)}});  // roundings of equal numbers do not average out
         run(graph);
         check_all();
     }

@@ -573,6 +573,33 @@ TEST_P(InverseRootTest, GuessesAreTakenOnlyWhereTheyAreNearEnough) {
     for (const std::string& name : status.statuses()) EXPECT_EQ(name, "ok");
 }
 
+// However badly conditioned A is: a good guess, and one that is not taken, end as well as none.
+TEST_P(InverseRootTest, GuessesDoNoHarmWhereTheConditionIsBad) {
+    for (const std::uint64_t n : {20u, 60u})
+        for (const double condition : {1e2, 1e3, 1e4}) {
+            const Matrix a = rounded(spd_matrix(n, condition, 2), DType::f32), exact = inverse(a);
+            const auto order = static_cast<Eigen::Index>(n);
+            const std::vector<Matrix> guesses{
+                exact, exact + 1e-3 / condition * exact.norm() * Matrix::Identity(order, order),
+                Matrix::Zero(order, order), -exact};
+            Graph graph(device());
+            const Placed pa = place(graph, std::vector<Matrix>(4, a)), guess = place(graph, guesses),
+                         px = blank(graph, 4, n, n);
+            const Words status = words(graph, 4);
+            inverse_root(graph, pa.tensor, px.tensor,
+                         {.p = 1, .guess = guess.tensor, .status = status.tensor});
+            run(graph);
+            const std::vector<Matrix> x = px.read();
+            for (std::size_t i = 0; i < 4; ++i) {
+                const std::string where = "guess " + std::to_string(i) + " of " + std::to_string(n) + "x" +
+                                          std::to_string(n) + ", condition " + std::to_string(condition);
+                EXPECT_EQ(status.statuses()[i], "ok") << where;
+                ratio("distance from the float64 inverse, from a guess", a, (x[i] - exact).norm(),
+                      2 * std::sqrt(static_cast<double>(n)) * condition * 0x1p-24 * exact.norm(), where);
+            }
+        }
+}
+
 TEST_P(InverseRootTest, TheSameBitsEveryTimeAndSplit) {
     expect_same_bits(1e5, 2, [&](Graph& graph) {
         std::vector<GuardedBuffer*> results;

@@ -227,6 +227,40 @@ TEST_P(QrTest, RankDeficiencyIsNamed) {
         }
 }
 
+// Columns that are multiples of others to the last bit, which no rounding tells apart: A = Q R all the same,
+// and the first column, on which the others depend, has length 1.
+TEST_P(QrTest, ParallelColumnsAreNoZeros) {
+    const Matrix column = rounded(random_matrix(200, 1, 3), DType::bf16),
+                 row = rounded(random_matrix(1, 64, 4), DType::bf16);
+    Matrix signs = column * row, several = random_matrix(200, 64, 5), zeros = several;
+    signs = signs.unaryExpr([](double x) { return x < 0 ? -1.0 : 1.0; });
+    for (const Eigen::Index same : {3, 40, 63}) several.col(same) = several.col(0);
+    zeros.rightCols(63).setZero();
+    for (const bool cpu : {true, false}) {
+        Graph graph(device({.cpu = !cpu}));
+        for (const std::uint32_t passes : {2u, 3u, 4u})
+            add(graph, {{Matrix::Ones(200, 64), column * row, signs, several, zeros,
+                         column * row.leftCols(1) * Matrix::Ones(1, 64)},
+                        {.method = QrMethod::cholesky, .passes = passes}});
+        run(graph);
+        for (const Added& added : added_) {
+            // Each pass takes a column that depends on others to some 2^-10 of its length: two are too few to
+            // name it.
+            if (added.x.options.passes > 2) {
+                EXPECT_EQ(added.status.statuses(), std::vector<std::string>(6, "rank_deficient"));
+            }
+            const std::vector<Matrix> q = added.q.read();
+            for (std::size_t item = 0; item < q.size(); ++item) {
+                const double length = q[item].col(0).norm();
+                ratio("length of the first column", added.x.a[item], std::abs(length - 1),
+                      (4 * 64 + 2 * std::sqrt(200.0) + 64 * 200) * 0x1p-24, "item " + std::to_string(item));
+                EXPECT_TRUE(q[item].allFinite());
+            }
+        }
+        check(false, false, true);
+    }
+}
+
 // What is left of a column that depends on others shrinks by 2^-24 with each of them, to the end of the
 // range.
 TEST_P(QrTest, HouseholderIsOrthonormalWhereAllColumnsAreDependent) {

@@ -246,6 +246,18 @@ TEST_P(SvdTest, TallMatricesMatchFloat64) {
 
 // Singular values on both sides of what counts as rank beside those of norm one: the least that the iteration
 // has to bring to one, with the largest rounding errors that it may make.
+// By way of qr(), which no rounding helps to tell such columns apart.
+TEST_P(SvdTest, TallMatricesMayHaveParallelColumns) {
+    Matrix several = random_matrix(1100, 64, 1), outer = random_matrix(1100, 1, 2) * random_matrix(1, 64, 3);
+    for (const Eigen::Index same : {1, 7, 63}) several.col(same) = several.col(0);
+    Graph graph(device());
+    add(graph,
+        {{Matrix::Ones(1100, 64), several, outer.unaryExpr([](double x) { return x < 0 ? -1.0 : 1.0; })}});
+    add(graph, {{Matrix::Ones(64, 1100)}});
+    run(graph);
+    check_all();
+}
+
 TEST_P(SvdTest, SingularValuesAtTheEdgeOfTheRankKeepTheirVectors) {
     const std::uint64_t n = 96;
     const double least = static_cast<double>(n) * kEps32;

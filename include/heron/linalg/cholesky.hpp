@@ -43,7 +43,7 @@ struct CholeskyOptions {
 // bytes (small), about n^2 (20 + n / 96) bytes (blocked); workspace 4 n^2 bytes when blocked, twice that with
 // retries.
 //
-// Accuracy: |A - L L^T|_F <= n u |A|_F for the jittered A, of norm 2^-100 or more (N. Higham, Accuracy and
+// Accuracy: |A - L L^T|_F <= (n + 1) u |A|_F for the jittered A, of norm 2^-100 or more (Higham, Accuracy and
 // Stability, theorem 10.3). A pivot is taken for zero when it is not above 2 sqrt(n) u times the diagonal
 // element that it is left of: then it consists of rounding errors. Failed matrices (indefinite after all
 // attempts, or with a NaN or infinity in the triangle that is read) have a zero factor.

@@ -49,10 +49,10 @@ struct EighOptions {
 // and 48 n^3 / m bytes a sweep, m = 64 the width of a pair (32 with less than 17 KiB of shared memory), and
 // two or three dispatches for each of n / 32 rounds of each sweep of the budget.
 //
-// Accuracy, u = 2^-24: |A - V D V^T|_F <= 2 n u |A|_F; |V^T V - I|_F <= 2 n u; eigenvalues to 10 n u |A|_2,
+// Accuracy, u = 2^-24: |A - V D V^T|_F <= 2 n u |A|_F; |V^T V - I|_F <= 4 n u; eigenvalues to 10 n u |A|_2,
 // of one workgroup's matrices to 4 u |lambda| + (4 n u)^2 |A|_2 (of the f32 matrix that A is): others' small
 // ones are not relatively accurate. A matrix with a NaN or an infinity: zero eigenvalues, V = I, nonfinite.
-// The sweeps ran out: the best so far, not_converged.
+// The sweeps ran out: the best so far, not_converged. Eigenvalues beyond the range of f32 are infinite.
 HERON_API void eigh(Graph& graph, const Tensor& a, const Tensor& values, const Tensor& vectors,
                     const EighOptions& options = {});
 

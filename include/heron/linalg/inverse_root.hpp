@@ -88,8 +88,8 @@ struct InverseRootOptions {
 //
 // Accuracy, kappa the condition number of A + damping I, u = 2^-24, k the iterations used, r the residual:
 // |X^p (A + damping I) - I|_F <= 2 n kappa u (for p > 4 times p / 2) + 4 n p k u + (n r)^2. An iteration
-// rounds X by up to 4 u apart from M, which decides for matrices that are small and well-conditioned. Square
-// root: |Y^2 - A|_F <= 20 n u |A|_F.
+// rounds X by up to 4 u apart from M, which decides for small, well-conditioned matrices. Square root: |Y^2 -
+// A|_F <= 20 n u |A|_F. From a guess: |X - A^-1|_F <= 2 sqrt(n) kappa u |A^-1|_F of the damped A.
 HERON_API void inverse_root(Graph& graph, const Tensor& a, const Tensor& x,
                             const InverseRootOptions& options = {});
 // Whether inverse_root() takes the one-workgroup form for matrices of n rows.

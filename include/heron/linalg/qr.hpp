@@ -44,9 +44,9 @@ struct QrOptions {
 //
 // Accuracy: |A - Q R|_F <= 4 n u |A|_F, |Q^T Q - I|_F <= (4 n + 2 sqrt(m)) u (cholesky: within the condition
 // numbers above); where the roundings of sums do not average out, as with constant columns, m n u.
-// Rank-deficient matrices: householder gives orthonormal Q all the same; with cholesky, columns of Q that A
-// does not determine are orthonormal to the others or zero, and A = Q R holds. Q and R are zero where A is
-// not finite.
+// Rank-deficient matrices: householder gives orthonormal Q all the same; with cholesky A = Q R holds, but
+// columns of Q that A does not determine may have any length up to 1, and are less orthogonal to the others,
+// some 2 u^(1/2) n at most. Q and R are zero where A is not finite, and may be where R is beyond f32's range.
 HERON_API void qr(Graph& graph, const Tensor& a, const Tensor& q, const Tensor& r,
                   const QrOptions& options = {});
 

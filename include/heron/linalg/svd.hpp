@@ -33,7 +33,7 @@ struct SvdOptions {
 //
 // Accuracy, u = 2^-24, k columns: |A - U S V^T|_F <= 4 max(m, n) u |A|_F; orthonormality of V, and of U
 // within the rank, 10 max(m, n) u. A matrix with a NaN or an infinity: S = 0, the left factor zero, the right
-// one I, nonfinite.
+// one I, nonfinite. Singular values beyond the range of f32 are infinite.
 //
 // Cost, l = max(m, n). A sweep: k^2 (6 l + 4 k) FLOPs and 40 l k^2 / 64 bytes, beside 8 b^3 bytes of each
 // pair's own rotations (b columns a pair, at most 120), which caches hold; 6 to 10 sweeps, 15 where singular
