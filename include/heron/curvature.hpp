@@ -109,7 +109,7 @@ struct KroneckerInverse {
     Tensor outputs;   // (S + ..)^-1
     Tensor failures;  // u32, one for each group of A, then of S
 };
-// States <name>.A_inverse, .S_inverse (the identity at first) and .failures.
+// States <name>.A_inverse, .S_inverse (the identity at first), .failures. (Not the name of a KroneckerEigen.)
 HERON_API KroneckerInverse make_kronecker_inverse(Graph& graph, const std::string& name,
                                                   const KroneckerFactors& factors);
 // spd_inverse() of both damped factors: 2 (n^3 + m^3) FLOPs, its levels and two. All factors that are renewed

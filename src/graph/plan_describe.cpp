@@ -239,6 +239,7 @@ std::string Plan::describe() const {
                     " of traffic, all of it together; in the mean " + (cost.mean_is_bound ? "at most " : "") +
                     cost_text(cost.mean) + " a step";
         text += "\n";
+        std::map<std::string, std::uint32_t> said;  // why, and in which level first
         std::vector<std::uint32_t> parts(schedule.batches.size(), 0);
         for (const Dispatch& dispatch : schedule.dispatches) ++parts[dispatch.batch];
         for (std::size_t b = 0; b < schedule.batches.size(); ++b) {
@@ -264,7 +265,12 @@ std::string Plan::describe() const {
                     rest.remove_prefix(std::min(end + 2, rest.size()));
                 }
             }
-            for (const std::string_view clause : clauses) text.append("; ").append(clause);
+            std::string why;
+            for (const std::string_view clause : clauses) why.append("; ").append(clause);
+            // A chain of products says the same a hundred times.
+            const auto [first, is_new] = said.try_emplace(why, batch.level);
+            constexpr std::size_t kLong = 80;
+            text += is_new || why.size() < kLong ? why : "; as in level " + std::to_string(first->second);
             text += "\n";
         }
         if (phase == Phase::step) text += sections_text(plan.graph);

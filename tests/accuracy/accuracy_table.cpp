@@ -88,9 +88,12 @@ void write(std::ostream& out, const Rows& rows, const Devices& devices) {
            "Some bars are not the usual ones. Inverse roots are judged by n kappa eps, where |X^p A - I|\n"
            "over n kappa^(1/p) u is often asked for: that is out of reach for p > 1, since rounding the\n"
            "exact X to f32 alone changes X^p A by up to kappa u. Sums of one sign on GPUs, products of\n"
-           "equal elements for one, are judged by k / 2 roundings, not by sqrt(k). Newton-Schulz polynomials\n"
-           "in f32 are held to 1e-5, and in f16 to 2e-2, for singular values from a tenth of the largest on:\n"
-           "a polynomial that lifts small ones magnifies their roundings by its slope. In bf16 the bar is 0.15,\n"
+           "equal elements for one, are judged by k / 2 roundings, not by sqrt(k). Newton-Schulz "
+           "polynomials\n"
+           "in f32 are held to 1e-5, and in f16 to 2e-2, for singular values from a tenth of the largest "
+           "on:\n"
+           "a polynomial that lifts small ones magnifies their roundings by its slope. In bf16 the bar is "
+           "0.15,\n"
            "since each of five iterations rounds its iterate to 8 bits.\n\n";
     for (const auto& [device, driver] : devices)
         if (!driver.empty()) out << "- " << device << ": " << driver << "\n";

@@ -131,14 +131,15 @@ std::vector<Claim> factorisations() {
          },
          kRough},
         {"qr, cholesky, two passes",
-         {2 * (2 * m * k * k + cube(k) / 3) + 2 * cube(k), 2 * (4 * m * k * (8 + k / 128) + 50 * k * k)},
+         {2 * (2 * m * k * k + 4.0 / 3 * cube(k)) + 2 * cube(k),
+          2 * (4 * m * k * (8 + k / 128) + 50 * k * k)},
          [](Graph& g, States& s) {
              qr(g, s.matrix(500, 300), s.matrix(500, 300), s.matrix(300, 300),
                 {.method = QrMethod::cholesky, .passes = 2});
          },
          kRough},
         {"qr, cholesky, two passes, tall",
-         {2 * (2 * 2000 * k * k + cube(k) / 3) + 2 * cube(k),
+         {2 * (2 * 2000 * k * k + 4.0 / 3 * cube(k)) + 2 * cube(k),
           2 * (4 * 2000 * k * (8 + k / 128) + 50 * k * k)},
          [](Graph& g, States& s) {
              qr(g, s.matrix(2000, 300), s.matrix(2000, 300), s.matrix(300, 300),

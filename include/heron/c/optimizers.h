@@ -217,13 +217,13 @@ typedef struct heron_refresh_policy {
     // matrix's first refresh; without it everything is renewed in this step, whatever the interval says. 0:
     // the first turn is the first refresh, unless the optimizer says otherwise.
     uint32_t first;
-    // = 3e8; How matrices are dealt to the turns; FLOPs, finite, >= 0. The dearest first, each joins the
-    // first turn that then takes no more than this, or than the dearest matrix alone; else it begins the next
-    // turn; and where the interval (with growth the longest) has no more, it joins the turn that takes least:
-    // none then takes more than its part of all and one matrix. Costs are estimates, from shapes and options.
-    // The default is six matrices of 64 x 64 with roots by eigenvalues: what a GPU does side by side, whereas
-    // each turn has dispatches of its own. 0: matrix number k has its turn k steps after the first, whatever
-    // it takes.
+    // = 3e8; How matrices are dealt to the turns; FLOPs, finite, >= 0. There are as many turns as it takes
+    // for none to have more than this, or than the dearest matrix alone, and all are about as full; where the
+    // interval (with growth the longest) has fewer steps, none takes more than its part of all and one
+    // matrix. Costs are estimates, from shapes and options. The default is six matrices of 64 x 64 with roots
+    // by eigenvalues: what a GPU does side by side, whereas each turn has dispatches of its own; so a few
+    // small matrices have one turn together. 0: matrix number k has its turn k steps after the first,
+    // whatever it takes.
     float turn_flops;
 } heron_refresh_policy;
 

@@ -36,8 +36,8 @@ struct QrOptions {
 //
 // householder: up to 32 columns one workgroup a matrix, one dispatch for all of a level, 8 m n^2 FLOPs;
 // above, panels of 32 columns and products (compact WY), 5 ceil(n / 32) + 3 levels, 4 m n^2 - 4/3 n^3 FLOPs.
-// cholesky: X^T X, its factor, X R^-1, and again; A is divided by a power of two first. 2 m n^2 + n^3 / 3 a
-// pass, 2 n^3 more from the second on; levels of syrk(), cholesky(), triangular_solve() a pass, and five.
+// cholesky: X^T X, its factor, X R^-1, and again; A divided by a power of two first. 2 m n^2 + 4/3 n^3 a pass
+// (n^3: retries, that return at once), then 2 n^3 more; levels of syrk, cholesky, triangular_solve; and five.
 // Bytes: householder 4 m n (2 n + 3) up to 32 columns, which caches serve, above about 4 m n (50 + n / 14);
 // cholesky about 4 m n (8 + n / 128) + 50 n^2 a pass. Workspace: 4 m n, householder above 32 columns 12 m n
 // and 128 n, cholesky 4 m n and some 16 n^2.
