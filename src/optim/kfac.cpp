@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "linalg/integers.hpp"
 #include "optim/checks.hpp"
@@ -304,8 +305,13 @@ float adapted_damping(float damping, double change, double predicted, const Damp
 }
 
 KfacClip kfac_clip(const Plan& plan, std::string_view optimizer) {
+    const std::string name = std::string(optimizer) + ".clip";
+    const std::vector<Plan::StateEntry> states = plan.states();
+    if (std::none_of(states.begin(), states.end(), [&](const auto& state) { return state.name == name; }))
+        throw Error(ErrorCode::invalid_argument, "kfac_clip: the plan has no K-FAC of the name \"" +
+                                                     std::string(optimizer) + "\" whose kl_clip is above 0");
     float words[3];
-    plan.read_state(std::string(optimizer) + ".clip", std::as_writable_bytes(std::span(words)));
+    plan.read_state(name, std::as_writable_bytes(std::span(words)));
     return {words[0], words[1], words[2]};
 }
 
