@@ -6,6 +6,7 @@
 #
 # docs/accuracy.md has Debian 12's and Debian 13's, of the builds that .ci/run gcc debian13 leaves:
 #   tests/accuracy/run.sh build/ci/gcc && .ci/inside tests/accuracy/run.sh /heron/build
+#   .ci/inside sh -c 'tests/accuracy/run.sh /heron/build /heron/build/tests/linalg/*_slow_test'
 #   build/ci/gcc/tests/accuracy/accuracy_table docs/accuracy.md build/ci/{gcc,debian13}/accuracy/*.json
 set -euo pipefail
 [ $# -ge 1 ] || { sed -n '3,5p' "$0" >&2 && exit 2; }
@@ -14,7 +15,7 @@ build=$1 reports=$1/accuracy
 shift
 programs=("$@")
 if [ ${#programs[@]} = 0 ]; then
-    # The slow tests hold larger sizes to the same bounds; who wants them here names them.
+    # The slow tests hold larger sizes to the same bounds; who wants them names them in another call.
     for program in "$build"/tests/linalg/*_test "$build/tests/optim/step_test"; do
         [[ $program == *_slow_test ]] || programs+=("$program")
     done
