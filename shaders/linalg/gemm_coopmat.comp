@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: MIT
 // GEMM on matrix units: D = alpha op(A) op(B) + beta C, 16-bit A and B, f32 sums, many jobs in one dispatch.
 //
-// A workgroup of 2 x 2 subgroups computes a tile of ROWS x COLS elements of D, each subgroup a quarter of it: BLOCKS x
-// BLOCKS cooperative matrices of M x N sums. Both operands lie in shared memory with k innermost (what matrix units
+// A workgroup of 2 x BLOCKS subgroups computes a tile of ROWS x COLS elements of D, each subgroup BLOCKS x 2 cooperative
+// matrices of M x N sums of it: few enough that two workgroups and more share a compute unit's registers. Both operands lie in shared memory with k innermost (what matrix units
 // read fastest), op(A) as ROWS x STEP and op(B)^T as COLS x STEP; an operand that has k outermost in memory is
 // transposed on the way. The next piece of k is on its way from global memory into registers while the present one is
 // multiplied.
 //
 //   pool:  op(A)  row 0      | 32 halves | pad |        later the same memory, a part for each subgroup:
-//                 row 1      | 32 halves | pad |        M rows of BLOCKS N sums, then (symmetric results)
-//                 ...                                   N rows of BLOCKS M sums, transposed
+//                 row 1      | 32 halves | pad |        row 0    | 2 N sums | pad |
+//                 ...                                   ...                        M rows
 //          op(B)^T column 0  | 32 halves | pad |
 //
-// Rows are padded to 80 bytes: eight of them, read 16 bytes at a time, touch every bank of shared memory once.
+// Rows are padded to 80 bytes: eight of them, read 16 bytes at a time, touch every bank of shared memory once. Rows of
+// sums are padded by 16 bytes, for reading down a column.
 //
 // Macros: BLOCKS; AB_BF16 for bf16 operands (f16 otherwise). Needs VK_KHR_cooperative_matrix with M x N x K operands of
 // that type and f32 sums at subgroup scope (for bf16, VK_KHR_shader_bfloat16, too), K a divisor of 32, and subgroups of
-// exactly SUBGROUP invocations; SPEC_THREADS must be four times that.
-// Shared memory: 2 BLOCKS (M + N) 80 bytes.
+// exactly SUBGROUP invocations; SPEC_THREADS must be 2 BLOCKS times that.
+// Shared memory: 2 BLOCKS 16 max(5 (M + N), M (N / 2 + 1)) bytes.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -49,14 +50,18 @@ layout(constant_id = SPEC_MATRIX_K) const uint K = 16;
 #define AB float16_t
 #endif
 const uint STEP = 32;              // of k
-const uint THREADS = 4 * SUBGROUP;
+const uint THREADS = 2 * BLOCKS * SUBGROUP;
 const uint ROWS = 2 * BLOCKS * M;
-const uint COLS = 2 * BLOCKS * N;
+const uint COLS = BLOCKS * 2 * N;
 const uint PITCH = STEP / 8 + 1; // in units of eight halves
+const uint WIDE = N / 2;         // a subgroup's row of sums, in fours
+const uint SUMS_PITCH = WIDE + 1;
 
 #define Sums coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator>
 
-shared uvec4 pool[(ROWS + COLS) * PITCH];
+const uint OPERANDS = (ROWS + COLS) * PITCH;
+const uint PARTS = 2 * BLOCKS * M * SUMS_PITCH;
+shared uvec4 pool[OPERANDS > PARTS ? OPERANDS : PARTS];
 const uint POOL_B = ROWS * PITCH;
 
 // A unit is what an invocation brings into shared memory at once: eight elements along k of two neighbouring rows of an
@@ -120,12 +125,12 @@ void main() {
     Source from_b = source_of(b, item * p.jobs.job[j].b_batch + col0 * b_col, n - col0, k_count, b_col, p.jobs.job[j].b_row);
 
     uint thread = gl_LocalInvocationID.x;
-    uint wave_row = gl_SubgroupID / 2 * BLOCKS * M;
-    uint wave_col = gl_SubgroupID % 2 * BLOCKS * N;
+    uint wave_row = gl_SubgroupID / BLOCKS * BLOCKS * M;
+    uint wave_col = gl_SubgroupID % BLOCKS * 2 * N;
 
-    Sums acc[BLOCKS][BLOCKS];
+    Sums acc[BLOCKS][2];
     [[unroll]] for (uint r = 0; r < BLOCKS; ++r)
-        [[unroll]] for (uint s = 0; s < BLOCKS; ++s)
+        [[unroll]] for (uint s = 0; s < 2; ++s)
             acc[r][s] = Sums(0.0);
 
     uvec4 next_a[UNITS_A][2];
@@ -158,7 +163,7 @@ void main() {
                 coopmat<AB, gl_ScopeSubgroup, M, K, gl_MatrixUseA> a_now[BLOCKS];
                 [[unroll]] for (uint r = 0; r < BLOCKS; ++r)
                     coopMatLoad(a_now[r], pool, (wave_row + r * M) * PITCH + k / 8, PITCH, gl_CooperativeMatrixLayoutRowMajor);
-                [[unroll]] for (uint s = 0; s < BLOCKS; ++s) {
+                [[unroll]] for (uint s = 0; s < 2; ++s) {
                     coopmat<AB, gl_ScopeSubgroup, K, N, gl_MatrixUseB> b_now;
                     coopMatLoad(b_now, pool, POOL_B + (wave_col + s * N) * PITCH + k / 8, PITCH,
                                 gl_CooperativeMatrixLayoutColumnMajor);
@@ -186,72 +191,61 @@ void main() {
 
     // A row of matrices at a time goes through the subgroup's part of the pool, so that whole rows of D are stored,
     // four elements by an invocation. The matrices are rotated: unrolled, this would be most of the code.
-    const uint WIDE = BLOCKS * N / 4;
-    uint part = gl_SubgroupID * M * WIDE;
+    uint part = gl_SubgroupID * M * SUMS_PITCH;
     [[dont_unroll]] for (uint block = 0; block < BLOCKS; ++block) {
-        [[unroll]] for (uint s = 0; s < BLOCKS; ++s)
-            coopMatStore(acc[0][s], pool, part + s * N / 4, WIDE, gl_CooperativeMatrixLayoutRowMajor);
+        [[unroll]] for (uint s = 0; s < 2; ++s)
+            coopMatStore(acc[0][s], pool, part + s * N / 4, SUMS_PITCH, gl_CooperativeMatrixLayoutRowMajor);
         exchange();
+        uint top = row0 + block * M;
         [[dont_unroll]] for (uint e = lane; e < M * WIDE; e += SUBGROUP) {
-            uint row = row0 + block * M + e / WIDE;
+            uint at = part + e / WIDE * SUMS_PITCH + e % WIDE;
+            uint row = top + e / WIDE;
             uint col = col0 + e % WIDE * 4;
-            vec4 value = alpha * uintBitsToFloat(pool[part + e]);
+            vec4 value = alpha * uintBitsToFloat(pool[at]);
             // Of a symmetric result, what lies below the diagonal comes from above it.
             bvec4 keep;
-            [[unroll]] for (uint q = 0; q < 4; ++q) {
+            [[unroll]] for (uint q = 0; q < 4; ++q)
                 keep[q] = row < m && col + q < n && !(symmetric && col + q < row);
-                if (has_c && keep[q])
-                    value[q] += beta * load(c, c_item + row * c_row + col + q, DTYPE_C);
+            if (has_c) {
+                [[unroll]] for (uint q = 0; q < 4; ++q)
+                    value[q] += beta * load(c, c_item + (keep[q] ? row * c_row + col + q : 0), DTYPE_C);
             }
             store_four(d, d_item + row * d_row + col, value, keep, pairs);
-            pool[part + e] = floatBitsToUint(mix(vec4(0.0), value, keep)); // outside of D an infinity may have made NaNs
+            pool[at] = floatBitsToUint(mix(vec4(0.0), value, keep)); // outside of D an infinity may have made NaNs
         }
         exchange();
         if ((FLAGS & PRODUCT_SQUARES) != 0) {
             F32 squares = p.jobs.job[j].squares;
-            uint parts = (n + BLOCKS * N - 1) / (BLOCKS * N);
+            uint parts = (n + 2 * N - 1) / (2 * N);
             for (uint r = lane; r < M; r += SUBGROUP) {
-                uint row = row0 + block * M + r;
                 float sum = 0.0;
                 [[dont_unroll]] for (uint q = 0; q < WIDE; ++q) {
-                    vec4 value = uintBitsToFloat(pool[part + r * WIDE + q]);
+                    vec4 value = uintBitsToFloat(pool[part + r * SUMS_PITCH + q]);
                     sum += dot(value, value);
                 }
-                if (row < m && col0 < n)
-                    squares.v[(item * m + row) * parts + col0 / (BLOCKS * N)] = sum;
+                if (top + r < m && col0 < n)
+                    squares.v[(item * m + top + r) * parts + col0 / (2 * N)] = sum;
             }
         }
-        [[unroll]] for (uint s = 0; s < BLOCKS; ++s) {
-            Sums finished;
-            coopMatLoad(finished, pool, part + s * N / 4, WIDE, gl_CooperativeMatrixLayoutRowMajor);
+        if (symmetric) {
+            // The finished elements again, down the columns: rows of D below the diagonal.
+            [[dont_unroll]] for (uint e = lane; e < 2 * N * M / 4; e += SUBGROUP) {
+                uint down = e / (M / 4);
+                uint across = e % (M / 4) * 4;
+                uint row = col0 + down;
+                uint col = top + across;
+                vec4 value;
+                bvec4 keep;
+                [[unroll]] for (uint q = 0; q < 4; ++q) {
+                    value[q] = uintBitsToFloat(pool[part + (across + q) * SUMS_PITCH + down / 4][down % 4]);
+                    keep[q] = row < n && col + q < row;
+                }
+                store_four(d, d_item + row * d_row + col, value, keep, pairs);
+            }
+        }
+        [[unroll]] for (uint s = 0; s < 2; ++s)
             [[unroll]] for (uint r = 0; r + 1 < BLOCKS; ++r)
                 acc[r][s] = acc[r + 1][s];
-            acc[BLOCKS - 1][s] = finished;
-        }
         exchange();
-    }
-    if (!symmetric)
-        return;
-
-    // The finished elements again, transposed: a column of matrices at a time becomes N rows of D below the diagonal.
-    const uint HIGH = BLOCKS * M / 4;
-    part = gl_SubgroupID * N * HIGH;
-    barrier(); // the parts are of another size now
-    [[dont_unroll]] for (uint block = 0; block < BLOCKS; ++block) {
-        [[unroll]] for (uint r = 0; r < BLOCKS; ++r)
-            coopMatStore(acc[r][0], pool, part + r * M / 4, HIGH, gl_CooperativeMatrixLayoutColumnMajor);
-        exchange();
-        [[dont_unroll]] for (uint e = lane; e < N * HIGH; e += SUBGROUP) {
-            uint row = col0 + block * N + e / HIGH; // below the diagonal
-            uint col = row0 + e % HIGH * 4;
-            bvec4 keep;
-            [[unroll]] for (uint q = 0; q < 4; ++q)
-                keep[q] = row < n && col + q < row;
-            store_four(d, d_item + row * d_row + col, uintBitsToFloat(pool[part + e]), keep, pairs);
-        }
-        exchange();
-        [[unroll]] for (uint r = 0; r < BLOCKS; ++r)
-            [[unroll]] for (uint s = 0; s + 1 < BLOCKS; ++s)
-                acc[r][s] = acc[r][s + 1];
     }
 }

@@ -14,9 +14,7 @@ layout(constant_id = SPEC_FLAGS) const uint FLAGS = 0;
 // make_source() where the address itself tells whether lines along k begin at multiples of 16 bytes.
 Source source_of(U32 x, uint base, uint lines, uint k_count, uint line_stride, uint k_stride) {
     bool fours = k_stride == 1 && ((base | line_stride) & 7) == 0 && (uvec2(x).x & 15) == 0;
-    Source s = make_source(base, lines, k_count, line_stride, k_stride, fours);
-    s.k_pairs = false; // one way less: with it the code is above 32 KiB on an NVIDIA Turing
-    return s;
+    return make_source(base, lines, k_count, line_stride, k_stride, fours);
 }
 
 // Four neighbouring elements of a row of D, of which any may be left out. In loops for the sake of code size: a

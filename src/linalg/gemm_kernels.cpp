@@ -152,7 +152,7 @@ constexpr std::uint32_t cpu_cols(const Capabilities& device) {
 // A square of whole panels of both operands.
 std::uint32_t packed_side(const Capabilities& device) { return 6 * device.subgroup_size; }
 
-// 2 x 2 subgroups of kBlocks x kBlocks cooperative matrices.
+// 2 x kBlocks subgroups, each of kBlocks x 2 cooperative matrices.
 constexpr std::uint32_t kBlocks = 2, kBlocksLarge = 4;
 #if HERON_HAVE_COOPMAT
 constexpr std::span<const std::uint32_t> kCoopmat = spirv::gemm_coopmat;
@@ -168,7 +168,10 @@ constexpr std::span<const std::uint32_t> kCoopmatBf16Large = spirv::gemm_coopmat
 constexpr std::span<const std::uint32_t> kCoopmatBf16, kCoopmatBf16Large;
 #endif
 
-std::uint32_t four_subgroups(const Capabilities& device) { return 4 * device.subgroup_size; }
+template <std::uint32_t kCount>
+constexpr std::uint32_t coopmat_threads(const Capabilities& device) {
+    return 2 * kCount * device.subgroup_size;
+}
 
 template <DType kOperands>
 constexpr const MatrixShape& unit_of(const Capabilities& device) {
@@ -187,9 +190,12 @@ std::string_view missing_for_coopmat(const Capabilities& device) {
         return "device has no f16 cooperative matrices with f32 sums";
     if (shape.m == 0) return "no shape of the device's cooperative matrices fits";
     if (!device.subgroup_size_control) return "device cannot promise full subgroups";
-    if (device.max_workgroup_size_x < 4 * device.subgroup_size)
-        return "workgroups of four subgroups are not allowed";
-    if (device.shared_memory_bytes < 2 * kCount * (shape.m + shape.n) * 80) return "too little shared memory";
+    if (std::min(device.max_workgroup_size_x, device.max_workgroup_invocations) <
+        coopmat_threads<kCount>(device))
+        return "workgroups of that many subgroups are not allowed";
+    const std::uint64_t operands = 5 * (shape.m + shape.n), sums = shape.m * (shape.n / 2 + 1);
+    if (device.shared_memory_bytes < 2 * kCount * 16 * std::max(operands, sums))
+        return "too little shared memory";
     return {};
 }
 
@@ -225,16 +231,16 @@ template <DType kOperands, std::uint32_t kCount>
 constexpr GemmKernel coopmat_kernel(const char* name, std::span<const std::uint32_t> code) {
     constexpr bool kIsLarge = kCount == kBlocksLarge;
     return {make_kernel<gpu::GemmJob>(name, code),
-            four_subgroups,
+            coopmat_threads<kCount>,
             coopmat_rows<kOperands, kCount>,
             coopmat_cols<kOperands, kCount>,
             missing_for_coopmat<kOperands, kCount>,
             kIsLarge ? unsuitable_for_large_coopmat<kOperands> : unsuitable_for_coopmat<kOperands>,
-            kIsLarge ? "matrix units, 4 x 4 cooperative matrices a subgroup"
+            kIsLarge ? "matrix units, 4 x 2 cooperative matrices a subgroup"
                      : "matrix units, 2 x 2 cooperative matrices a subgroup",
             kOperands,
             false,
-            2};
+            kCount};
 }
 
 #if HERON_HAVE_COOPMAT && HERON_HAVE_COOPMAT2

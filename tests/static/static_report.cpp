@@ -53,14 +53,15 @@ std::uint64_t multiplications(const std::string& assembly) {
     return std::stoull(match[1]) * std::stoull(match[2]) * std::stoull(match[3]);
 }
 
-// What gemm_coopmat.comp's loop needs at least: a subgroup multiplies a quarter of the workgroup's tile by 32
+// What gemm_coopmat.comp's loop needs at least: a subgroup multiplies its part of the workgroup's tile by 32
 // of k.
 Json least_matrix_instructions(const Capabilities& device, const test::CapturedPipeline& pipeline) {
     const std::uint64_t each = multiplications(pipeline.assembly);
     if (each == 0) return {};
     for (const GemmKernel& kernel : gemm_kernels())
         if (kernel.info.name == pipeline.kernel)
-            return std::uint64_t{kernel.tile_rows(device)} * kernel.tile_cols(device) / 4 * 32 / each;
+            return std::uint64_t{kernel.tile_rows(device)} * kernel.tile_cols(device) /
+                   (kernel.threads(device) / device.subgroup_size) * 32 / each;
     return {};
 }
 

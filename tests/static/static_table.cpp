@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Reads the lines of static_report, of any number of devices, from standard input, writes a table in
-// Markdown, and checks what every kernel has to keep to. Exit code: 0 all kept, or known not to be; 1 not.
+// Markdown, and checks what every kernel has to keep to. Exit code: 0 all kept; 1 not.
 #include <algorithm>
 #include <iostream>
 #include <map>
@@ -30,10 +30,7 @@ bool is_rdna(const Json& line) {
     return has(line, "driver", "radv") && !has(line, "device", "VEGA") && !has(line, "device", "POLARIS");
 }
 
-constexpr char kSpills[] = "no spills", kScratch[] = "no scratch memory", kCode[] = "code below 32 KiB",
-               kWarps[] = "products: 16 warps per SM (NVK)";
-
-// What every kernel keeps to, except what kKnown lists.
+// What every kernel keeps to.
 struct Gate {
     const char* name;
     bool (*broken)(const Json& line);
@@ -45,14 +42,14 @@ constexpr Gate kGates[] = {
                 (line["registers"].is_null() || line["spills"].is_null() || line["occupancy"].is_null() ||
                  line["code_bytes"].is_null());
      }},
-    {kSpills, [](const Json& line) { return number(line, "spills") > 0; }},
-    {kScratch, [](const Json& line) { return number(line, "scratch_bytes") > 0; }},
-    {kCode, [](const Json& line) { return number(line, "code_bytes") >= 32768; }},
+    {"no spills", [](const Json& line) { return number(line, "spills") > 0; }},
+    {"no scratch memory", [](const Json& line) { return number(line, "scratch_bytes") > 0; }},
+    {"code below 32 KiB", [](const Json& line) { return number(line, "code_bytes") >= 32768; }},
     {"products: 8 waves per SIMD (RDNA)",
      [](const Json& line) {
          return starts(line, "kernel", "gemm") && is_rdna(line) && number(line, "occupancy") < 8;
      }},
-    {kWarps,
+    {"products: 16 warps per SM (NVK)",
      [](const Json& line) {
          return starts(line, "kernel", "gemm") && has(line, "driver", "NVK") &&
                 number(line, "occupancy") < 16;
@@ -75,21 +72,6 @@ constexpr Gate kGates[] = {
      }},
 };
 
-// Broken and known, by the beginning of the device's label. An entry that is no longer needed is an
-// error.
-struct Known {
-    std::string_view where, kernel, gate, why;
-    mutable bool met = false;
-};
-const Known kKnown[] = {
-    {"NVIDIA", "gemm_coopmat_large", kWarps,
-     "on purpose: 128 sums an invocation are all registers that 16 warps leave it. 4 x 4 cooperative "
-     "matrices "
-     "a subgroup load 8 for 16 multiplications, 2 x 2 (gemm_coopmat, 24 warps) load 4 for 4"},
-    {"NVIDIA", "gemm_coopmat_large", kCode,
-     "three ways to load an operand, four times, and 16 matrices to store; 16 bytes an instruction"},
-};
-
 // Compiled for none of the devices, and known to be.
 struct Uncompiled {
     std::string_view kernel, why;
@@ -105,19 +87,11 @@ bool is_uncompiled(const std::string& kernel) {
     return std::ranges::find(kUncompiled, kernel, &Uncompiled::kernel) != std::end(kUncompiled);
 }
 
-const Known* find_known(const Json& line, const Gate& gate) {
-    for (const Known& known : kKnown)
-        if (starts(line, "label", known.where) && line["kernel"] == known.kernel && gate.name == known.gate)
-            return &known;
-    return nullptr;
-}
-
 // One row: the worst of a kernel's variants.
 struct Row {
     std::uint64_t variants = 0;
     std::map<std::string, std::uint64_t> worst;
     std::set<std::string> unknown;  // fields that the driver does not tell
-    std::set<std::string> broken;
 
     void add(const Json& line) {
         ++variants;
@@ -165,14 +139,9 @@ int main() {
         Row& row = tables[device][line["kernel"]];
         row.add(line);
         for (const Gate& gate : kGates)
-            if (gate.broken(line)) {
-                row.broken.insert(gate.name);
-                if (const Known* known = find_known(line, gate))
-                    known->met = true;
-                else
-                    failures.insert(device + ": " + line["kernel"].get<std::string>() + " " +
-                                    line["variant"].get<std::string>() + ": " + gate.name);
-            }
+            if (gate.broken(line))
+                failures.insert(device + ": " + line["kernel"].get<std::string>() + " " +
+                                line["variant"].get<std::string>() + ": " + gate.name);
     }
     for (const auto& [kernel, devices] : unseen)
         if (devices == static_cast<int>(drivers.size()) && !is_uncompiled(kernel))
@@ -183,11 +152,6 @@ int main() {
             if (is_uncompiled(kernel))
                 failures.insert(std::string(device).append(": ").append(kernel).append(
                     " is compiled now; take it from kUncompiled in tests/static/static_table.cpp"));
-    for (const Known& known : kKnown)
-        if (!known.met)
-            failures.insert(std::string(known.where) + ": " + std::string(known.kernel) + " keeps to \"" +
-                            std::string(known.gate) +
-                            "\" now; take it from kKnown in tests/static/static_table.cpp");
 
     std::cout << "# What compilers make of the kernels\n\n"
                  "Written by `.ci/run static`: every kernel as the library chooses it for one of each kind "
@@ -197,11 +161,6 @@ int main() {
                  "empty cell is what a driver does not tell.\n\n"
                  "Every kernel keeps to:\n\n";
     for (const Gate& gate : kGates) std::cout << "- " << gate.name << "\n";
-    std::cout << "\nexcept, as far as is known:\n\n| device | kernel | does not keep to | why |\n| "
-                 "--- | --- | --- | --- |\n";
-    for (const Known& known : kKnown)
-        std::cout << "| " << known.where << " | `" << known.kernel << "` | " << known.gate << " | "
-                  << known.why << " |\n";
     std::cout << "\nCompiled for none of these devices:\n\n";
     for (const Uncompiled& item : kUncompiled) std::cout << "- `" << item.kernel << "`: " << item.why << "\n";
     for (const auto& [device, table] : tables) {
@@ -212,8 +171,7 @@ int main() {
         for (int i = 0; i < 8; ++i) std::cout << " --: |";
         std::cout << "\n";
         for (const auto& [kernel, row] : table) {
-            std::cout << "| `" << kernel << "`" << (row.broken.empty() ? "" : " (*)") << " | "
-                      << row.variants;
+            std::cout << "| `" << kernel << "` | " << row.variants;
             for (const char* field : {"registers", "shared_bytes", "spills", "scratch_bytes", "occupancy",
                                       "code_bytes", "matrix_instructions"})
                 std::cout << " | " << row.cell(field);
