@@ -89,7 +89,7 @@ private:
     bool three_ = false, writes_t_ = false;
     RootIterate now_, next_;
     Tensor scratch_[2];  // of products whose results go into others
-    Tensor t_, a_scaled_, states_, partials_;
+    Tensor t_, states_, partials_;
     Tensor running_;  // u32, one for each matrix: 0 when it has stopped
 };
 

@@ -103,8 +103,8 @@ void BlockedRoot::start() {
 }
 
 void BlockedRoot::start_warm() {
-    a_scaled_ = square();
-    first_iterate(a_scaled_, now_.x, 1.0);
+    const Tensor a_scaled = square();
+    first_iterate(a_scaled, now_.x, 1.0);
     gpu::RootGuessJob job{};
     job.n = narrow(n_);
     job.guess_stride = narrow(options_.guess.stride());
@@ -117,8 +117,8 @@ void BlockedRoot::start_warm() {
                                   {offsetof(gpu::RootGuessJob, states), states_, Access::read}},
                                  items_ * groups_),
                   2);
-    convert(a_scaled_, now_.m);
-    full_product(a_scaled_, next_.x, {}, next_.m);
+    convert(a_scaled, now_.m);
+    full_product(a_scaled, next_.x, {}, next_.m);
     error(next_.m, gpu::ROOT_WARM);
     commit(0, {}, gpu::ROOT_WARM);
     std::swap(now_, next_);

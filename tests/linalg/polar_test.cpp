@@ -41,6 +41,7 @@ double bound_of(std::uint64_t rows, std::uint64_t cols, const PolarOptions& opti
     return std::min(rows, cols) == 1 ? bound_of_equal(rows, cols, options) : kF32Bound;
 }
 
+// In bf16 iterates of 8 bits lose more than 0.02 in any form, and in the published codes: polar_form.cpp.
 double precision_bound(DType dtype) {
     return dtype == DType::f32 ? kF32Bound : dtype == DType::f16 ? 0.02 : 0.15;
 }
