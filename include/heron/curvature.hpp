@@ -109,7 +109,7 @@ struct KroneckerInverse {
     Tensor outputs;   // (S + ..)^-1
     Tensor failures;  // u32, one for each group of A, then of S
 };
-// States <name>.A_inverse, .S_inverse (the identity at first), .failures. (Not the name of a KroneckerEigen.)
+// States <name>.A_inverse, .S_inverse (the identity at first), .inverse_failures.
 HERON_API KroneckerInverse make_kronecker_inverse(Graph& graph, const std::string& name,
                                                   const KroneckerFactors& factors);
 // spd_inverse() of both damped factors: 2 (n^3 + m^3) FLOPs, its levels and two. All factors that are renewed
@@ -147,8 +147,8 @@ struct KroneckerEigen {
     Tensor level;           // f32, one for each group: the damping, 0 at first
     Tensor failures;        // u32, one for each group of A, then of S
 };
-// States <name>.A_vectors, .A_values, .S_vectors, .S_values, .level, .failures: bases and eigenvalues of the
-// identity at first.
+// States <name>.A_vectors, .A_values, .S_vectors, .S_values, .level, .eigen_failures: bases and eigenvalues
+// of the identity at first.
 HERON_API KroneckerEigen make_kronecker_eigen(Graph& graph, const std::string& name,
                                               const KroneckerFactors& factors);
 // eigh() of both factors; eigenvalues up to `floor` become 0, and those up to sqrt(n) 2^-24 of the largest,

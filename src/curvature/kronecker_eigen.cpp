@@ -43,7 +43,7 @@ KroneckerEigen make_kronecker_eigen(Graph& graph, const std::string& name, const
     eigen.output_vectors = graph.state(name + ".S_vectors", DType::f32, factors.outputs.shape);
     eigen.output_values = graph.state(name + ".S_values", DType::f32, values_shape(groups, m));
     eigen.level = graph.state(name + ".level", DType::f32, Shape{groups});
-    eigen.failures = graph.state(name + ".failures", DType::u32, Shape{2 * groups});
+    eigen.failures = graph.state(name + ".eigen_failures", DType::u32, Shape{2 * groups});
     for (const Tensor& side : {eigen.input_vectors, eigen.output_vectors})
         for (std::uint64_t g = 0; g < groups; ++g) {
             const Tensor matrix = matrix_of(side, g);

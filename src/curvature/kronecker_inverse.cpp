@@ -12,9 +12,10 @@ namespace heron {
 KroneckerInverse make_kronecker_inverse(Graph& graph, const std::string& name,
                                         const KroneckerFactors& factors) {
     check_factors("make_kronecker_inverse", graph, factors);
-    const KroneckerInverse inverse{graph.state(name + ".A_inverse", DType::f32, factors.inputs.shape),
-                                   graph.state(name + ".S_inverse", DType::f32, factors.outputs.shape),
-                                   graph.state(name + ".failures", DType::u32, Shape{2 * factors.groups()})};
+    const KroneckerInverse inverse{
+        graph.state(name + ".A_inverse", DType::f32, factors.inputs.shape),
+        graph.state(name + ".S_inverse", DType::f32, factors.outputs.shape),
+        graph.state(name + ".inverse_failures", DType::u32, Shape{2 * factors.groups()})};
     for (const Tensor& side : {inverse.inputs, inverse.outputs})
         for (std::uint64_t g = 0; g < factors.groups(); ++g) {
             const Tensor matrix = matrix_of(side, g);

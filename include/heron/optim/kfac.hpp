@@ -28,9 +28,9 @@
 // State, f32: <weight>.A, .S, and .A_inverse, .S_inverse: 8 (n^2 + m^2) bytes; with eigenvalues .A_vectors,
 // .A_values, .S_vectors, .S_values: 8 (n^2 + m^2) + 4 (n + m), EK-FAC .moments: 4 m n more;
 // <parameter>.momentum: 4 m n, or bf16 (MomentumStep::moments): 2 m n; <optimizer>.clip (kfac_clip()). u32:
-// .left_out (statistics that were not finite), .failures (refreshes that kept the last good inverse or basis,
-// since the new factor was not positive definite or not finite): first of A, then of S. With
-// StepOptions::accumulate the statistics are averages over micro-batches, taken in each of them:
+// .left_out (statistics that were not finite), .inverse_failures or .eigen_failures (refreshes that kept the
+// last good inverse or basis, since the new factor was not positive definite or not finite): first of A, then
+// of S. With StepOptions::accumulate the statistics are averages over micro-batches, taken in each of them:
 // .input_statistic, .output_statistic (EK-FAC: .moments_statistic).
 #pragma once
 
