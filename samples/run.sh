@@ -11,7 +11,7 @@ Usage: samples/run.sh [options] [the sample's own options]
   trains a network on Fashion-MNIST on the best Vulkan device of this machine: with Muon, then with AdamW alone.
 
   --sample NAME     fashion_mnist (default), compare_optimizers, neural_texture, frame_loop, evolution, gauss_newton,
-                    device_report, adopted_device, first_step; in C: c_adopted_device, c_first_step
+                    natural_gradient, device_report, adopted_device, first_step; in C: c_adopted_device, c_first_step
   --build-dir DIR   where to build (default: build/samples in the repository)
   --jobs N          parallel compilers (default: number of processors)
   --build-only      stop after the build
@@ -79,7 +79,7 @@ while [ $# -gt 0 ]; do
 done
 case $sample in
 fashion_mnist | compare_optimizers | evolution) ;;
-neural_texture | frame_loop | gauss_newton | device_report | adopted_device | first_step) own_data=1 ;;
+neural_texture | frame_loop | gauss_newton | natural_gradient | device_report | adopted_device | first_step) own_data=1 ;;
 c_adopted_device | c_first_step) own_data=1 ;;
 *) fail "there is no sample '$sample' (--help lists them)" ;;
 esac
@@ -238,7 +238,7 @@ if [ $help = 1 ]; then
         [ ! -x "$program" ] || exec "$program" --list-devices
         printf '  (known once the sample is built: samples/run.sh --list-devices builds it and lists them)\n'
         ;;
-    first_step | gauss_newton | c_first_step | c_adopted_device)
+    first_step | gauss_newton | natural_gradient | c_first_step | c_adopted_device)
         printf '\n%s has no options.\n' "$sample"
         ;;
     *)

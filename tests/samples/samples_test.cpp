@@ -440,15 +440,27 @@ TEST(FirstStep, ShrinksTheGradient) {
     EXPECT_EQ(lines_with(outcome.text, "gradient norm").size(), 10u);
 }
 
+// The README's C++, the first and the second block.
+std::string shown_in_readme(int number) {
+    const std::string readme = text_of(fs::path(HERON_SOURCE_DIR) / "README.md"), fence = "```cpp\n";
+    std::size_t begin = 0;
+    for (int i = 0; i < number; ++i) begin = readme.find(fence, begin) + fence.size();
+    return readme.substr(begin, readme.find("```", begin) - begin);
+}
+std::string program_of(const std::string& sample) {
+    return text_of(fs::path(HERON_SOURCE_DIR) / "samples" / sample / "main.cpp");
+}
+
 TEST(FirstStep, IsWhatTheReadmeShows) {
-    const fs::path root = HERON_SOURCE_DIR;
-    const std::string readme = text_of(root / "README.md");
-    const std::string fence = "```cpp\n";
-    const std::size_t begin = readme.find(fence) + fence.size();
-    const std::string shown = readme.substr(begin, readme.find("```", begin) - begin);
-    const std::string program = text_of(root / "samples" / "first_step" / "main.cpp");
+    const std::string shown = shown_in_readme(1);
     EXPECT_NE(shown.find("int main()"), std::string::npos) << shown;
-    EXPECT_TRUE(program.ends_with(shown)) << "README shows:\n" << shown;
+    EXPECT_TRUE(program_of("first_step").ends_with(shown)) << "README shows:\n" << shown;
+}
+
+TEST(NaturalGradient, IsWhatTheReadmeShows) {
+    const std::string shown = shown_in_readme(2);
+    EXPECT_NE(shown.find("apply_inverse"), std::string::npos) << shown;
+    EXPECT_NE(program_of("natural_gradient").find(shown), std::string::npos) << "README shows:\n" << shown;
 }
 
 TEST(GaussNewton, FitsTheCurve) {
@@ -458,6 +470,15 @@ TEST(GaussNewton, FitsTheCurve) {
     ASSERT_EQ(steps.size(), 30u) << outcome.text;
     const auto loss = [](const std::string& line) { return std::stod(line.substr(line.find("loss ") + 5)); };
     EXPECT_LT(loss(steps.back()), 1e-3 * loss(steps.front())) << outcome.text;
+}
+
+TEST(NaturalGradient, LearnsWhatBadlyScaledInputsHide) {
+    const Outcome outcome = run(NATURAL_GRADIENT_PROGRAM);
+    EXPECT_EQ(outcome.code, 0) << outcome.text;
+    const std::vector<std::string> steps = lines_with(outcome.text, "loss ");
+    ASSERT_EQ(steps.size(), 8u) << outcome.text;
+    const auto loss = [](const std::string& line) { return std::stod(line.substr(line.find("loss ") + 5)); };
+    EXPECT_LT(loss(steps.back()), 1e-4 * loss(steps.front())) << outcome.text;
 }
 
 TEST(Evolution, LearnsBarsWithoutDerivatives) {
