@@ -11,6 +11,7 @@
 #include "optim/moments.hpp"
 #include "optim/psgd_factors.hpp"
 #include "optim/psgd_step.hpp"
+#include "optim/refresh.hpp"
 
 namespace heron {
 
@@ -64,6 +65,11 @@ KronTorch::KronTorch(const Device& device, const KronTorchOptions& options)
     check_enum("KronTorch", "memory", o.memory, KronMemory::all_diagonal);
     check_option("KronTorch", "update_probability", o.update_probability,
                  o.update_probability > 0 && o.update_probability <= 1, "in (0, 1]");
+    check_refresh("KronTorch", "refresh", o.refresh);
+    check_option(
+        "KronTorch", "refresh.interval with counted fits", o.refresh.interval,
+        o.refresh.interval == 1 || (o.update_probability == 1.0f && o.update_schedule.pieces().empty()),
+        "1, or update_probability 1 without an update_schedule");
     check_option("KronTorch", "balance_probability", o.balance_probability,
                  o.balance_probability >= 0 && o.balance_probability <= 1, "in [0, 1]");
     check_option("KronTorch", "clip_rms", o.clip_rms, o.clip_rms >= 0, "finite and not below 0");
@@ -86,7 +92,7 @@ std::string KronTorch::options_text() const {
            " initial_scale=" + number_text(o.initial_scale) + " max_order=" + number(o.max_order) +
            " min_axes=" + number(o.min_axes) + " memory=" + number(o.memory) +
            " momentum_into_fit=" + number(o.momentum_into_fit) + " merge_axes=" + number(o.merge_axes) +
-           " update_probability=" + number_text(o.update_probability) +
+           " update_probability=" + number_text(o.update_probability) + refresh_text("refresh", o.refresh) +
            " balance_probability=" + number_text(o.balance_probability) +
            " clip_rms=" + number_text(o.clip_rms) + moments_text(o.moments);
 }
@@ -105,24 +111,32 @@ std::vector<HyperValue> KronTorch::hyper() const {
 void KronTorch::build(StepBuilder& step) const {
     Graph& graph = step.graph();
     const PsgdFitRules rules{PsgdGeometry::eq, options_.preconditioner_lr, 0, 0};
-    const Section fit =
-                      psgd_section(step, kPsgdFitGate, options_.update_probability, options_.update_schedule),
-                  balance = psgd_section(step, kPsgdBalanceGate, options_.balance_probability,
-                                         options_.balance_schedule);
+    const std::uint32_t fit_gate =
+        psgd_section(step, kPsgdFitGate, options_.update_probability, options_.update_schedule).gate;
+    const Section balance =
+        psgd_section(step, kPsgdBalanceGate, options_.balance_probability, options_.balance_schedule);
     const std::vector<std::uint32_t> streams = psgd_streams(name(), step.items());
+    std::vector<std::vector<PsgdFactor>> all_factors;  // of the parameters that have elements
+    std::vector<double> flops;
+    for (const StepBuilder::Item& item : step.items()) {
+        if (item.weight.shape.count() == 0) continue;
+        const std::vector<std::uint64_t> extents = axes_of(item.weight.shape, options_.merge_axes);
+        all_factors.push_back(make_psgd_factors(step, item, extents, dense_axes(extents, options_), false));
+        flops.push_back(psgd_fit_flops(all_factors.back()));
+    }
+    RefreshSchedule refreshes(graph, name(), options_.refresh, 1, refresh_turns(options_.refresh, flops));
+    std::size_t part = 0;
     for (std::size_t i = 0; i < step.items().size(); ++i) {
         const StepBuilder::Item& item = step.items()[i];
         const Shape& shape = item.weight.shape;
         const std::uint64_t count = shape.count();
         if (count == 0) continue;
-        const std::vector<std::uint64_t> extents = axes_of(shape, options_.merge_axes);
-        const std::vector<PsgdFactor> factors =
-            make_psgd_factors(step, item, extents, dense_axes(extents, options_), false);
+        const std::vector<PsgdFactor>& factors = all_factors[part++];
         graph.set_phase(Phase::initialize);
         graph.set_stage("kron start");
         start_psgd_factors(graph, factors,
                            static_cast<float>(std::pow(static_cast<double>(options_.initial_scale),
-                                                       1.0 / static_cast<double>(extents.size()))));
+                                                       1.0 / static_cast<double>(factors.size()))));
         graph.set_phase(Phase::step);
 
         graph.set_stage("kron momentum");
@@ -137,7 +151,7 @@ void KronTorch::build(StepBuilder& step) const {
             graph.set_section(balance);
             balance_psgd_factors(graph, factors);
         }
-        graph.set_section(fit);
+        graph.set_section(refreshes.next(fit_gate));
         const auto given = draws_.find(item.parameter->name);
         const Tensor v = given == draws_.end()
                              ? add_psgd_draws(step, item, count, streams[i])

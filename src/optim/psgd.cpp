@@ -11,6 +11,7 @@
 #include "optim/psgd_factors.hpp"
 #include "optim/psgd_options.hpp"
 #include "optim/psgd_step.hpp"
+#include "optim/refresh.hpp"
 
 namespace heron {
 
@@ -47,6 +48,7 @@ struct Part {
     Tensor x;
     PsgdInputTensors inputs;
     Tensor direction;
+    Section fit;
 };
 
 class Recipe {
@@ -58,11 +60,10 @@ public:
           options_(options),
           rules_(rules_of(options)),
           newton_(options.fit == PsgdFit::hessian),
-          fit_(psgd_section(step, kPsgdFitGate, options.update_probability, options.update_schedule,
-                            newton_ && options.initial_scale == 0)),
           balance_(
               psgd_section(step, kPsgdBalanceGate, options.balance_probability, options.balance_schedule)) {
         make_parts(inputs, name);
+        schedule_fits(name);
     }
 
     void build() {
@@ -95,6 +96,7 @@ private:
                 streams[i],
                 {},
                 {},
+                {},
                 {}};
             part.x =
                 add_psgd_moment(step_, item,
@@ -108,6 +110,18 @@ private:
             if (part.inputs.own_probe) drawn_probes_.push_back(parts_.size());
             parts_.push_back(std::move(part));
         }
+    }
+
+    void schedule_fits(const std::string& name) {
+        std::vector<double> flops;
+        for (const Part& part : parts_) flops.push_back(psgd_fit_flops(part.factors));
+        // Newton's first step needs a fit: its factors begin with the size of that step's products.
+        const bool in_first_step = newton_ && options_.initial_scale == 0;
+        const std::uint32_t gate =
+            psgd_section(step_, kPsgdFitGate, options_.update_probability, options_.update_schedule).gate;
+        RefreshSchedule refreshes(graph_, name, options_.refresh, 1, refresh_turns(options_.refresh, flops),
+                                  in_first_step ? FirstRefresh::in_first_step : FirstRefresh::by_policy);
+        for (Part& part : parts_) part.fit = refreshes.next(gate);
     }
 
     // First factors, and first probes.
@@ -149,10 +163,11 @@ private:
 
     void fit() {
         graph_.set_stage("psgd fit");
-        graph_.set_section(fit_);
-        if (options_.geometry == PsgdGeometry::qep)
-            for (const Part& part : parts_) balance_psgd_factors(graph_, part.factors);
-        for (const Part& part : parts_) fit(part);
+        for (const Part& part : parts_) {
+            graph_.set_section(part.fit);
+            if (options_.geometry == PsgdGeometry::qep) balance_psgd_factors(graph_, part.factors);
+            fit(part);
+        }
         if (options_.geometry != PsgdGeometry::qep && options_.balance_probability > 0) {
             graph_.set_section(balance_);
             for (const Part& part : parts_) balance_psgd_factors(graph_, part.factors);
@@ -193,7 +208,7 @@ private:
     const PsgdKronOptions& options_;
     PsgdFitRules rules_;
     bool newton_;
-    Section fit_, balance_;
+    Section balance_;
     std::vector<Part> parts_;
     std::vector<std::size_t> drawn_probes_;
 };
@@ -210,6 +225,7 @@ PsgdKron::PsgdKron(const Device& device, const PsgdKronOptions& options)
     check_option("PsgdKron", "max_order", o.max_order, o.max_order >= 1 && o.max_order <= 8192, "1 to 8192");
     check_option("PsgdKron", "max_skew", o.max_skew, o.max_skew >= 0, "finite and not below 0");
     check_psgd_chance("PsgdKron", "balance_probability", o.balance_probability);
+    check_refresh("PsgdKron", "refresh", o.refresh);
     check_option("PsgdKron", "bound_rows", o.bound_rows, o.bound_rows >= 1 && o.bound_rows <= 128,
                  "1 to 128");
 }
@@ -229,7 +245,7 @@ std::string PsgdKron::options_text() const {
     return "psgd_kron geometry=" + number(o.geometry) + " max_order=" + number(o.max_order) +
            " max_skew=" + number_text(o.max_skew) +
            " balance_probability=" + number_text(o.balance_probability) +
-           " bound_rows=" + number(o.bound_rows) + psgd_options_text(o);
+           " bound_rows=" + number(o.bound_rows) + refresh_text("refresh", o.refresh) + psgd_options_text(o);
 }
 
 std::vector<HyperValue> PsgdKron::hyper() const {

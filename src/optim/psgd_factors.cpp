@@ -466,6 +466,15 @@ void fit_psgd_factors(Graph& graph, std::span<const PsgdFactor> factors, const T
     }
 }
 
+double psgd_fit_flops(std::span<const PsgdFactor> factors) {
+    double flops = 0;
+    for (const PsgdFactor& factor : factors) {
+        const double order = factor.dense ? static_cast<double>(factor.extent) : 1.0;
+        flops += 6.0 * order * static_cast<double>(factor.count()) + 2.0 * order * order * order;
+    }
+    return flops;
+}
+
 void balance_psgd_factors(Graph& graph, std::span<const PsgdFactor> factors) {
     if (factors.size() < 2) return;
     using Job = gpu::PsgdBalanceJob;

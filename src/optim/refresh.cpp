@@ -113,8 +113,9 @@ RefreshSchedule::RefreshSchedule(Graph& graph, std::string_view what, const Refr
     graph.impl().refreshes.push_back({std::string(what), {}});
 }
 
-Section RefreshSchedule::next() {
+Section RefreshSchedule::next(std::uint32_t gate) {
     Section section = refresh_section(policy_, turns_.at(index_++), origin_);
+    section.gate = gate;
     if (first_ == FirstRefresh::in_first_step) {
         section.start = 0;
         section.first = true;

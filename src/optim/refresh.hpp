@@ -42,7 +42,8 @@ public:
     // `what`: whose refreshes they are. `turns`: refresh_turns() of all that next() is called for.
     RefreshSchedule(Graph& graph, std::string_view what, const RefreshPolicy& policy, std::uint32_t origin,
                     std::vector<std::uint32_t> turns, FirstRefresh first = FirstRefresh::by_policy);
-    Section next();
+    // `gate`: see Section::gate.
+    Section next(std::uint32_t gate = 0);
     // The first step, for a matrix that has a beginning there besides its refreshes.
     Section in_first_step();
 

@@ -381,7 +381,10 @@ TEST_P(PsgdTest, RefusesWhatItCannotFit) {
     expect_refused([&] { PsgdKron(d, {.geometry = static_cast<PsgdGeometry>(9)}); },
                    {"PsgdKron", "geometry"});
     expect_refused([&] { PsgdLra(d, {.rank = 65}); }, {"PsgdLra", "rank", "64"});
+    expect_refused([&] { PsgdKron(d, {.refresh = {.interval = 0}}); }, {"PsgdKron", "refresh.interval"});
     expect_refused([&] { KronTorch(d, {.update_probability = 0.0f}); }, {"KronTorch", "update_probability"});
+    expect_refused([&] { KronTorch(d, {.refresh = {.interval = 2}}); },
+                   {"KronTorch", "refresh.interval with counted fits"});
     expect_refused([&] { KronTorch(d, {.memory = static_cast<KronMemory>(4)}); }, {"KronTorch", "memory"});
 
     const Shape shape{6, 4};

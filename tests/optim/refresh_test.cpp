@@ -209,6 +209,17 @@ TEST_P(RefreshTest, StatesChangeInTheStepsOfTheirTurns) {
         return std::make_unique<Singd>(on, SingdOptions{.refresh = policy});
     };
     EXPECT_EQ(changes(singd, ".K", 9, false), expected(policy, 1, 9));
+    const auto psgd = [&](const Device& on) {
+        return std::make_unique<PsgdKron>(
+            on, PsgdKronOptions{.initial_scale = 1.0f, .refresh = policy, .balance_probability = 0.0f});
+    };
+    EXPECT_EQ(changes(psgd, ".Q0", 9, false), expected(policy, 1, 9));
+    EXPECT_EQ(changes(psgd, ".Q0", 9, true), expected(policy, 1, 9));
+    const auto kron = [&](const Device& on) {
+        return std::make_unique<KronTorch>(
+            on, KronTorchOptions{.update_schedule = {}, .refresh = late, .balance_probability = 0.0f});
+    };
+    EXPECT_EQ(changes(kron, ".Q1", 9, false), expected(late, 1, 9));
     for (const std::uint32_t warmup : {0u, 2u}) {
         const auto mkor = [&](const Device& on) {
             return std::make_unique<Mkor>(on, MkorOptions{.refresh = late, .warmup_steps = warmup});

@@ -875,6 +875,9 @@ typedef struct heron_kron_torch_options {
     float update_probability;
     // = heron_schedule_constant(1.0, 500), heron_schedule_then_exponential(0.030017, 3506)
     heron_schedule update_schedule;
+    // In place of counting: fits tensor by tensor, in turns. An interval above 1 needs update_probability 1
+    // and no update_schedule.
+    heron_refresh_policy refresh;
     float balance_probability;  // = 0.01; [0, 1]
     heron_schedule balance_schedule;
     float clip_rms;  // = 1.1; finite, >= 0; 0: none
@@ -1473,6 +1476,9 @@ typedef struct heron_psgd_kron_options {
     // factors, which changes their sizes and not P.
     float update_probability;
     heron_schedule update_schedule;
+    // Of fits, tensor by tensor; of these steps those that the draw takes. The default is psgd_torch's: all
+    // of them in the same steps. With a longer interval they take turns; each fit moves Q as far as before.
+    heron_refresh_policy refresh;
     float balance_probability;  // = 0.01
     heron_schedule balance_schedule;
     bool fit_first;  // = true; before preconditioning; else after it

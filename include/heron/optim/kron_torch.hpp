@@ -33,6 +33,7 @@
 
 #include "heron/optim/moments.hpp"
 #include "heron/optim/psgd.hpp"
+#include "heron/optim/refresh.hpp"
 #include "heron/train.hpp"
 
 namespace heron {
@@ -61,6 +62,9 @@ struct KronTorchOptions {
     // default schedule: 1 for 500 steps, then e^(-0.001 (t - 500)) down to 0.03.
     float update_probability = 1.0f;
     Schedule update_schedule = Schedule::constant(1.0f, 500).then_exponential(0.030017f, 3506);
+    // In place of counting: fits tensor by tensor, in turns. An interval above 1 needs update_probability 1
+    // and no update_schedule.
+    RefreshPolicy refresh;
     float balance_probability = 0.01f;  // [0, 1]
     Schedule balance_schedule;
     float clip_rms = 1.1f;                     // finite, >= 0; 0: none

@@ -39,6 +39,7 @@
 #include <string>
 
 #include "heron/optim/moments.hpp"
+#include "heron/optim/refresh.hpp"
 #include "heron/train.hpp"
 
 namespace heron {
@@ -87,6 +88,9 @@ struct PsgdKronOptions {
     // changes their sizes and not P.
     float update_probability = 1.0f;
     Schedule update_schedule;
+    // Of fits, tensor by tensor; of these steps those that the draw takes. The default is psgd_torch's: all
+    // of them in the same steps. With a longer interval they take turns; each fit moves Q as far as before.
+    RefreshPolicy refresh;
     float balance_probability = 0.01f;
     Schedule balance_schedule;
     bool fit_first = true;          // before preconditioning; else after it

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // When an optimizer renews what it does not renew in every step: factors, inverses, roots, bases. Shampoo,
-// 4-bit Shampoo, FISMO, Mousse, GaLore, K-FAC, SINGD and MKOR have it as an option, `refresh` with most of
-// them.
+// 4-bit Shampoo, FISMO, Mousse, GaLore, K-FAC, SINGD, MKOR and PSGD have it as an option, `refresh` with most
+// of them.
 //
 // Three ways keep a refresh from being a frame's hitch, and they go together. A long interval makes it rare:
 // Newton's method with a Hessian that is renewed every m-th iteration needs sqrt(d) fewer operations at m = d
