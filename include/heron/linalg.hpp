@@ -9,8 +9,8 @@
 // overlaps that do not fit, naming the operand, and add nothing then; an implementation that is forced by
 // name and cannot run is unsupported. From its first to its last element a tensor may have 2^32 - 1 (shaders
 // count in 32 bits), and begins at a multiple of 4 bytes. An empty result (no rows or no columns) adds
-// nothing; an empty sum (inner dimension 0) gives beta C. Nothing here waits for the host: what cannot be
-// computed is reported by MatrixStatus, and matrices of a batch never touch each other.
+// nothing but statuses; an empty sum (over k = 0) gives beta C. Nothing here waits for the host: what cannot
+// be computed is reported by MatrixStatus, and matrices of a batch never touch each other.
 //
 // Threads: a function changes its graph, which one thread uses at a time; on graphs of their own they run at
 // the same time, also for one device. What takes a Device alone may be called from any thread.

@@ -2,10 +2,10 @@
 // GEMM on matrix units: D = alpha op(A) op(B) + beta C, 16-bit A and B, f32 sums, many jobs in one dispatch.
 //
 // A workgroup of 2 x BLOCKS subgroups computes a tile of ROWS x COLS elements of D, each subgroup BLOCKS x 2 cooperative
-// matrices of M x N sums of it: few enough that two workgroups and more share a compute unit's registers. Both operands lie in shared memory with k innermost (what matrix units
-// read fastest), op(A) as ROWS x STEP and op(B)^T as COLS x STEP; an operand that has k outermost in memory is
-// transposed on the way. The next piece of k is on its way from global memory into registers while the present one is
-// multiplied.
+// matrices of M x N sums of it: few enough that two workgroups of large tiles share the registers of an NVIDIA SM. Both
+// operands lie in shared memory with k innermost (what matrix units read fastest), op(A) as ROWS x STEP and op(B)^T as
+// COLS x STEP; an operand that has k outermost in memory is transposed on the way. The next piece of k is on its way
+// from global memory into registers while the present one is multiplied.
 //
 //   pool:  op(A)  row 0      | 32 halves | pad |        later the same memory, a part for each subgroup:
 //                 row 1      | 32 halves | pad |        row 0    | 2 N sums | pad |
@@ -121,8 +121,10 @@ void main() {
 
     uint a_row = p.jobs.job[j].a_row;
     uint b_col = p.jobs.job[j].b_col;
-    Source from_a = source_of(a, item * p.jobs.job[j].a_batch + row0 * a_row, m - row0, k_count, a_row, p.jobs.job[j].a_col);
-    Source from_b = source_of(b, item * p.jobs.job[j].b_batch + col0 * b_col, n - col0, k_count, b_col, p.jobs.job[j].b_row);
+    uint a_first = item * p.jobs.job[j].a_batch + row0 * a_row;
+    uint b_first = item * p.jobs.job[j].b_batch + col0 * b_col;
+    Source from_a = source_of(a, a_first, m - row0, k_count, a_row, p.jobs.job[j].a_col);
+    Source from_b = source_of(b, b_first, n - col0, k_count, b_col, p.jobs.job[j].b_row);
 
     uint thread = gl_LocalInvocationID.x;
     uint wave_row = gl_SubgroupID / BLOCKS * BLOCKS * M;
@@ -150,11 +152,13 @@ void main() {
         if (k0 < k_count) {
             [[unroll]] for (uint q = 0; q < UNITS_A; ++q) {
                 uvec2 place = unit_place(from_a, thread + q * THREADS, ROWS);
-                fetch(a, U32x4(a), from_a, place.x, k0 + place.y, next_a[q][0], next_a[q][1]);
+                if (thread + q * THREADS < ROWS * STEP / 16)
+                    fetch(a, U32x4(a), from_a, place.x, k0 + place.y, next_a[q][0], next_a[q][1]);
             }
             [[unroll]] for (uint q = 0; q < UNITS_B; ++q) {
                 uvec2 place = unit_place(from_b, thread + q * THREADS, COLS);
-                fetch(b, U32x4(b), from_b, place.x, k0 + place.y, next_b[q][0], next_b[q][1]);
+                if (thread + q * THREADS < COLS * STEP / 16)
+                    fetch(b, U32x4(b), from_b, place.x, k0 + place.y, next_b[q][0], next_b[q][1]);
             }
         }
         if (k0 > 0) {
@@ -162,7 +166,8 @@ void main() {
             for (uint k = 0; k < STEP; k += K) {
                 coopmat<AB, gl_ScopeSubgroup, M, K, gl_MatrixUseA> a_now[BLOCKS];
                 [[unroll]] for (uint r = 0; r < BLOCKS; ++r)
-                    coopMatLoad(a_now[r], pool, (wave_row + r * M) * PITCH + k / 8, PITCH, gl_CooperativeMatrixLayoutRowMajor);
+                    coopMatLoad(a_now[r], pool, (wave_row + r * M) * PITCH + k / 8, PITCH,
+                                gl_CooperativeMatrixLayoutRowMajor);
                 [[unroll]] for (uint s = 0; s < 2; ++s) {
                     coopmat<AB, gl_ScopeSubgroup, K, N, gl_MatrixUseB> b_now;
                     coopMatLoad(b_now, pool, POOL_B + (wave_col + s * N) * PITCH + k / 8, PITCH,

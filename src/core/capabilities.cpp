@@ -193,12 +193,12 @@ WorkgroupMatrices workgroup_matrices([[maybe_unused]] const FunctionTable& vk,
 namespace {
 
 // The biggest shape that gemm_coopmat.comp can take: k divides its steps of 32, tiles are squares or lie side
-// by side, and the sums of a subgroup fit the shared memory that the operands used.
+// by side.
 MatrixShape choose_shape(std::span<const CooperativeMatrixShape> shapes, DType operands) {
     MatrixShape best;
     for (const CooperativeMatrixShape& s : shapes) {
         const bool fits = s.operands == operands && s.m != 0 && s.m % 4 == 0 && s.n % s.m == 0 &&
-                          s.k % 8 == 0 && 32 % s.k == 0 && s.m * s.n <= 10 * (s.m + s.n);
+                          s.k % 8 == 0 && 32 % s.k == 0;
         if (fits && s.m * s.n * s.k > best.m * best.n * best.k) best = {s.m, s.n, s.k};
     }
     return best;
@@ -229,8 +229,10 @@ Capabilities capabilities_of(const Probe& probe, const Features& enabled,
     // Where there is only one size, drivers need not let it be asked for (NVK does not).
     const bool one_size = probe.v13.minSubgroupSize == probe.v13.maxSubgroupSize;
     const bool requestable = (probe.v13.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0;
+    // Kernels that ask for a size have workgroups of up to eight subgroups.
     c.subgroup_size_control = f.subgroup_size_control && f.compute_full_subgroups &&
-                              (one_size || requestable) && probe.v13.minSubgroupSize <= c.subgroup_size &&
+                              probe.v13.maxComputeWorkgroupSubgroups >= 8 && (one_size || requestable) &&
+                              probe.v13.minSubgroupSize <= c.subgroup_size &&
                               c.subgroup_size <= probe.v13.maxSubgroupSize;
     const bool matrices = f.cooperative_matrix && f.vulkan_memory_model_device_scope && c.storage_16bit;
     c.cooperative_matrix = matrices && c.shader_float16 &&

@@ -92,9 +92,8 @@ TEST_P(LinalgDescribeTest, SaysWhichFormWasTakenAndWhyNotTheOthers) {
          }},
         {"polar by products, standard form (a square matrix): does not fit one workgroup; ",
          [&](Graph& g) { polar(g, matrix(g, 400, 400), matrix(g, 400, 400)); }},
-        {"polar by products, gram form (at least a fifth fewer FLOPs than the standard form, with restarts "
-         "for "
-         "precision): one workgroup is switched off; ",
+        {"polar by products, gram form (at least a fifth fewer FLOPs than the standard form): one workgroup "
+         "is switched off; ",
          [&](Graph& g) { polar(g, matrix(g, 8, 800), matrix(g, 8, 800), {.one_workgroup = false}); }},
         {"eigh by Jacobi, one workgroup for each matrix; ",
          [&](Graph& g) { eigh(g, matrix(g, 8, 8), matrix(g, 1, 8), matrix(g, 8, 8)); }},

@@ -45,7 +45,7 @@ constexpr Gate kGates[] = {
     {"no spills", [](const Json& line) { return number(line, "spills") > 0; }},
     {"no scratch memory", [](const Json& line) { return number(line, "scratch_bytes") > 0; }},
     {"code below 32 KiB", [](const Json& line) { return number(line, "code_bytes") >= 32768; }},
-    {"products: 8 waves per SIMD (RDNA)",
+    {"products: 8 waves of 32 per SIMD (RDNA)",
      [](const Json& line) {
          return starts(line, "kernel", "gemm") && is_rdna(line) && number(line, "occupancy") < 8;
      }},
@@ -111,7 +111,7 @@ struct Row {
 };
 
 std::string occupancy_unit(const std::string& driver) {
-    if (driver.starts_with("radv")) return "waves per SIMD";
+    if (driver.starts_with("radv")) return "waves of 32 per SIMD";
     if (driver.starts_with("NVK")) return "warps per SM";
     if (driver.starts_with("turnip")) return "waves per core";
     return "threads per core";

@@ -46,7 +46,7 @@ struct LdltSolveOptions {
 // X = A^-1 B given ldlt()'s factor: permutation, triangular solve, D^-1, triangular solve, permutation; 2 n^2
 // m FLOPs, 8 n m bytes more than two triangular solves, and three levels. B n x m f32, f16 or bf16; X f32,
 // may be B, may not overlap the factor. Accuracy: |A x - b|_2 <= 10 n u (|A|_F |x|_2 + |b|_2) for each
-// column. X is zero where the status is not ok.
+// column. X is zero where the status is not ok (singular for an A that is not finite: its D is zero).
 HERON_API void ldlt_solve(Graph& graph, const LdltFactor& factor, const Tensor& b, const Tensor& x,
                           const LdltSolveOptions& options = {});
 
