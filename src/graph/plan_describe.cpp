@@ -110,9 +110,9 @@ std::string refreshes_text(const RefreshTurns& turns) {
     else
         text += " in " + std::to_string(any.interval) + " steps, " + turns_text(counts) + " of them";
     if (any.growth > 0 && any.doublings > 0) text += " at first";
+    if (any.gate != 0) text += ", where a draw or count takes the step";
     if (any.start > 0) text += "; none before step " + std::to_string(any.start);
     if (any.first && any.interval > 1) text += "; all in step " + std::to_string(any.start);
-    if (any.gate != 0) text += ", while gate " + std::to_string(any.gate) + " is open";
     if (turns.in_first_step > 0) text += "; " + std::to_string(turns.in_first_step) + " in step 0";
     return text + "\n";
 }

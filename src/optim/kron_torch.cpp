@@ -66,10 +66,11 @@ KronTorch::KronTorch(const Device& device, const KronTorchOptions& options)
     check_option("KronTorch", "update_probability", o.update_probability,
                  o.update_probability > 0 && o.update_probability <= 1, "in (0, 1]");
     check_refresh("KronTorch", "refresh", o.refresh);
-    check_option(
-        "KronTorch", "refresh.interval with counted fits", o.refresh.interval,
-        o.refresh.interval == 1 || (o.update_probability == 1.0f && o.update_schedule.pieces().empty()),
-        "1, or update_probability 1 without an update_schedule");
+    // Counting and turns would meet in some steps only, and for some tensors in none.
+    const std::uint64_t longest = refresh_section(o.refresh, 0, 0).interval_at(0xffffffffu);
+    check_option("KronTorch", "the longest refresh.interval with counted fits", longest,
+                 longest == 1 || (o.update_probability == 1.0f && o.update_schedule.pieces().empty()),
+                 "1 (or update_probability 1 and update_schedule {})");
     check_option("KronTorch", "balance_probability", o.balance_probability,
                  o.balance_probability >= 0 && o.balance_probability <= 1, "in [0, 1]");
     check_option("KronTorch", "clip_rms", o.clip_rms, o.clip_rms >= 0, "finite and not below 0");
@@ -92,7 +93,8 @@ std::string KronTorch::options_text() const {
            " initial_scale=" + number_text(o.initial_scale) + " max_order=" + number(o.max_order) +
            " min_axes=" + number(o.min_axes) + " memory=" + number(o.memory) +
            " momentum_into_fit=" + number(o.momentum_into_fit) + " merge_axes=" + number(o.merge_axes) +
-           " update_probability=" + number_text(o.update_probability) + refresh_text("refresh", o.refresh) +
+           " update_probability=" + number_text(o.update_probability) +
+           changed_refresh_text("refresh", o.refresh) +
            " balance_probability=" + number_text(o.balance_probability) +
            " clip_rms=" + number_text(o.clip_rms) + moments_text(o.moments);
 }
@@ -122,7 +124,7 @@ void KronTorch::build(StepBuilder& step) const {
         if (item.weight.shape.count() == 0) continue;
         const std::vector<std::uint64_t> extents = axes_of(item.weight.shape, options_.merge_axes);
         all_factors.push_back(make_psgd_factors(step, item, extents, dense_axes(extents, options_), false));
-        flops.push_back(psgd_fit_flops(all_factors.back()));
+        flops.push_back(psgd_fit_flops(all_factors.back(), rules));
     }
     RefreshSchedule refreshes(graph, name(), options_.refresh, 1, refresh_turns(options_.refresh, flops));
     std::size_t part = 0;

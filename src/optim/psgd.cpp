@@ -114,7 +114,7 @@ private:
 
     void schedule_fits(const std::string& name) {
         std::vector<double> flops;
-        for (const Part& part : parts_) flops.push_back(psgd_fit_flops(part.factors));
+        for (const Part& part : parts_) flops.push_back(psgd_fit_flops(part.factors, rules_));
         // Newton's first step needs a fit: its factors begin with the size of that step's products.
         const bool in_first_step = newton_ && options_.initial_scale == 0;
         const std::uint32_t gate =
@@ -226,6 +226,8 @@ PsgdKron::PsgdKron(const Device& device, const PsgdKronOptions& options)
     check_option("PsgdKron", "max_skew", o.max_skew, o.max_skew >= 0, "finite and not below 0");
     check_psgd_chance("PsgdKron", "balance_probability", o.balance_probability);
     check_refresh("PsgdKron", "refresh", o.refresh);
+    check_option("PsgdKron", "refresh.first for Newton without an initial_scale", o.refresh.first,
+                 o.refresh.first == 0 || o.fit != PsgdFit::hessian || o.initial_scale > 0, "0");
     check_option("PsgdKron", "bound_rows", o.bound_rows, o.bound_rows >= 1 && o.bound_rows <= 128,
                  "1 to 128");
 }
@@ -245,7 +247,8 @@ std::string PsgdKron::options_text() const {
     return "psgd_kron geometry=" + number(o.geometry) + " max_order=" + number(o.max_order) +
            " max_skew=" + number_text(o.max_skew) +
            " balance_probability=" + number_text(o.balance_probability) +
-           " bound_rows=" + number(o.bound_rows) + refresh_text("refresh", o.refresh) + psgd_options_text(o);
+           " bound_rows=" + number(o.bound_rows) + changed_refresh_text("refresh", o.refresh) +
+           psgd_options_text(o);
 }
 
 std::vector<HyperValue> PsgdKron::hyper() const {

@@ -466,11 +466,33 @@ void fit_psgd_factors(Graph& graph, std::span<const PsgdFactor> factors, const T
     }
 }
 
-double psgd_fit_flops(std::span<const PsgdFactor> factors) {
+double psgd_fit_flops(std::span<const PsgdFactor> factors, const PsgdFitRules& rules) {
+    // Products of order^3 that change a factor, and bounds.
+    const auto [products, bounds] = [&]() -> std::pair<double, double> {
+        switch (rules.geometry) {
+            case PsgdGeometry::qep:
+                return {5, 1};
+            case PsgdGeometry::quad:
+            case PsgdGeometry::quad4p:
+                return {4, 1};
+            case PsgdGeometry::q05eq15:
+                return {6, 2};
+            case PsgdGeometry::pro4p:
+                return {62, 11};
+            default:
+                return {2, 1};
+        }
+    }();
     double flops = 0;
     for (const PsgdFactor& factor : factors) {
-        const double order = factor.dense ? static_cast<double>(factor.extent) : 1.0;
-        flops += 6.0 * order * static_cast<double>(factor.count()) + 2.0 * order * order * order;
+        const auto count = static_cast<double>(factor.count()), order = static_cast<double>(factor.extent);
+        if (!factor.dense) {
+            flops += 8 * count;
+            continue;
+        }
+        // P h (or Q h and Q^-T v), and half of a product for T1.
+        flops += (rules.fits_p() ? 3.0 : 5.0) * order * count + products * order * order * order +
+                 bounds * 8.0 * rules.vectors * order * order;
     }
     return flops;
 }

@@ -62,7 +62,7 @@ Tensor psgd_precondition(Graph& graph, std::span<const PsgdFactor> factors, cons
 void fit_psgd_factors(Graph& graph, std::span<const PsgdFactor> factors, const Tensor& h, const Tensor& probe,
                       const Tensor& draws, const PsgdFitRules& rules);
 // What that takes, about, for RefreshSchedule.
-double psgd_fit_flops(std::span<const PsgdFactor> factors);
+double psgd_fit_flops(std::span<const PsgdFactor> factors, const PsgdFitRules& rules);
 // Gives the factors equal largest elements; their product stays as it is.
 void balance_psgd_factors(Graph& graph, std::span<const PsgdFactor> factors);
 

@@ -59,6 +59,11 @@ std::string refresh_text(std::string_view option, const RefreshPolicy& policy) {
            ".first=" + std::to_string(policy.first) + name + ".turn_flops=" + number_text(policy.turn_flops);
 }
 
+std::string changed_refresh_text(std::string_view option, const RefreshPolicy& policy) {
+    const std::string text = refresh_text(option, policy);
+    return text == refresh_text(option, {}) ? "" : text;
+}
+
 std::vector<std::uint32_t> refresh_turns(const RefreshPolicy& policy, std::span<const double> flops) {
     std::vector<std::uint32_t> order(flops.size(), 0);
     if (!policy.stagger || flops.empty()) return order;

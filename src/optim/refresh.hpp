@@ -18,6 +18,8 @@ namespace heron {
 void check_refresh(std::string_view optimizer, std::string_view option, const RefreshPolicy& policy);
 // " refresh=10 refresh.growth=..." for Optimizer::options_text().
 std::string refresh_text(std::string_view option, const RefreshPolicy& policy);
+// The same; nothing for RefreshPolicy's defaults: checkpoints from before there was a choice stay good.
+std::string changed_refresh_text(std::string_view option, const RefreshPolicy& policy);
 // The turn of each matrix, from 0, by what its refresh takes: see RefreshPolicy::turn_flops. All 0 without
 // stagger.
 std::vector<std::uint32_t> refresh_turns(const RefreshPolicy& policy, std::span<const double> flops);

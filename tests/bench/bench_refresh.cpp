@@ -158,6 +158,9 @@ void run(Device& device, const Settings& settings, int repeats) {
     compare(device, "kfac", parameters, settings, repeats, [&](const RefreshPolicy& policy) {
         return std::make_unique<Kfac>(device, KfacOptions{.refresh = policy});
     });
+    compare(device, "psgd_kron", parameters, settings, repeats, [&](const RefreshPolicy& policy) {
+        return std::make_unique<PsgdKron>(device, PsgdKronOptions{.initial_scale = 1.0f, .refresh = policy});
+    });
 }
 
 }  // namespace

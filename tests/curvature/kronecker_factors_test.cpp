@@ -410,7 +410,7 @@ TEST_P(KroneckerFactorsTest, WhatDoesNotFitIsRefused) {
     Graph graph(device());
     const KroneckerFactors of = make_kronecker_factors(graph, "layer", 2, 3);
     const KroneckerInverse inverses = make_kronecker_inverse(graph, "layer", of);
-    const KroneckerEigen eigen = make_kronecker_eigen(graph, "eigen", of);
+    const KroneckerEigen eigen = make_kronecker_eigen(graph, "layer", of);  // beside the inverses
     const auto tensor = [&](const Shape& of_shape) { return graph.temporary(DType::f32, of_shape); };
     refused([&] { make_kronecker_factors(graph, "none", 0, 3); }, {"rows", "at least 1"});
     refused([&] { update_factor(graph, of, FactorSide::inputs, tensor({2, 2})); }, {"statistic", "3 x 3"});

@@ -385,6 +385,13 @@ TEST_P(PsgdTest, RefusesWhatItCannotFit) {
     expect_refused([&] { KronTorch(d, {.update_probability = 0.0f}); }, {"KronTorch", "update_probability"});
     expect_refused([&] { KronTorch(d, {.refresh = {.interval = 2}}); },
                    {"KronTorch", "refresh.interval with counted fits"});
+    expect_refused([&] { KronTorch(d, {.refresh = {.growth = 10}}); },
+                   {"KronTorch", "refresh.interval with counted fits", "16"});
+    PsgdKronOptions late = PsgdKronOptions::newton();
+    late.refresh.first = 2;
+    expect_refused([&] { PsgdKron(d, late); }, {"PsgdKron", "refresh.first", "Newton"});
+    late.initial_scale = 1;
+    EXPECT_NO_THROW(PsgdKron(d, late));
     expect_refused([&] { KronTorch(d, {.memory = static_cast<KronMemory>(4)}); }, {"KronTorch", "memory"});
 
     const Shape shape{6, 4};

@@ -11,6 +11,7 @@
 
 #include "optim/chance_draw.hpp"
 #include "optim/reference.hpp"
+#include "optim/refresh.hpp"
 #include "optim/training.hpp"
 #include "support/philox.hpp"
 
@@ -268,7 +269,9 @@ private:
     }
 
     void fit(const std::vector<double>& y, std::uint64_t t) {
-        if (open(o_.update_probability, o_.update_schedule, 0, t) ||
+        // Small tensors are all of the first turn.
+        const bool turn = refresh_section(o_.refresh, 0, 1).runs(static_cast<std::uint32_t>(t - 1));
+        if ((turn && open(o_.update_probability, o_.update_schedule, 0, t)) ||
             (t == 1 && o_.fit == PsgdFit::hessian && o_.initial_scale == 0)) {
             if (o_.geometry == PsgdGeometry::qep) f_.balance();
             fit_factors(y, t);
@@ -435,7 +438,8 @@ public:
             static_cast<double>(o_.balance_probability) * o_.balance_schedule.factor(t))
             f_.balance();
         const double probability = static_cast<double>(o_.update_probability) * o_.update_schedule.factor(t);
-        if (static_cast<double>(++since_) * probability > 0.9999999) {
+        const bool turn = refresh_section(o_.refresh, 0, 1).runs(static_cast<std::uint32_t>(t - 1));
+        if (static_cast<double>(++since_) * probability > 0.9999999 && turn) {
             since_ = 0;
             std::vector<double> h = o_.momentum_into_fit ? x : g;
             fit(h, t);

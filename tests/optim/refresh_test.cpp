@@ -9,6 +9,7 @@
 #include <numeric>
 #include <random>
 
+#include "optim/psgd_factors.hpp"
 #include "optim/training.hpp"
 
 namespace heron::test {
@@ -220,6 +221,12 @@ TEST_P(RefreshTest, StatesChangeInTheStepsOfTheirTurns) {
             on, KronTorchOptions{.update_schedule = {}, .refresh = late, .balance_probability = 0.0f});
     };
     EXPECT_EQ(changes(kron, ".Q1", 9, false), expected(late, 1, 9));
+    EXPECT_EQ(changes(kron, ".Q1", 9, true), expected(late, 1, 9));
+    const auto psgd_together = [&](const Device& on) {
+        return std::make_unique<PsgdKron>(
+            on, PsgdKronOptions{.initial_scale = 1.0f, .refresh = together, .balance_probability = 0.0f});
+    };
+    EXPECT_EQ(changes(psgd_together, ".Q0", 9, false), expected(together, 1, 9));
     for (const std::uint32_t warmup : {0u, 2u}) {
         const auto mkor = [&](const Device& on) {
             return std::make_unique<Mkor>(on, MkorOptions{.refresh = late, .warmup_steps = warmup});
@@ -313,6 +320,44 @@ TEST_P(RefreshTest, DescriptionsSayHowRefreshesAreSpread) {
     EXPECT_EQ(always.find("a step takes at most"), std::string::npos);
     // Two layers' refreshes against five.
     EXPECT_NEAR(more[1] / more[0], 2.0 / 5, 0.01) << staggered << together;
+}
+
+TEST_P(RefreshTest, DescriptionsSayWhereDrawsDecideToo) {
+    std::vector<TestTensor> tensors;
+    for (const char* name : {"a", "b", "c"}) tensors.push_back({.name = name, .shape = {9, 7}});
+    Training training(
+        device(),
+        [&](const Device& on) {
+            return std::make_unique<PsgdKron>(
+                on, PsgdKronOptions{.update_probability = 0.5f,
+                                    .refresh = {.interval = 4, .first = 3, .turn_flops = 0}});
+        },
+        tensors);
+    const std::string text = training.plan().describe();
+    EXPECT_NE(text.find("  refreshes of psgd_kron: 3 in 4 steps, 1 each in steps 0-2 of them, where a draw "
+                        "or count takes the step; none before step 2\n"),
+              std::string::npos)
+        << text;
+}
+
+// Turns are dealt by estimates, which are the costs to within a factor of two.
+TEST_P(RefreshTest, FitsOfPsgdCostWhatTheirTurnsAreDealtBy) {
+    for (const std::uint64_t n : {64, 200})
+        for (std::uint32_t of = 0; of <= static_cast<std::uint32_t>(PsgdGeometry::quad4p); ++of) {
+            const PsgdKronOptions options{.geometry = static_cast<PsgdGeometry>(of),
+                                          .initial_scale = 1.0f,
+                                          .refresh = {.interval = 2},
+                                          .balance_probability = 0.0f};
+            Training training(device(),
+                              [&](const Device& on) { return std::make_unique<PsgdKron>(on, options); },
+                              {{.name = "a", .shape = {n, n}}});
+            const double cost = training.plan().cost(1).flops - training.plan().cost(2).flops;
+            const std::vector<PsgdFactor> factors{{1, n, n, true, {}, {}}, {n, n, 1, true, {}, {}}};
+            const double dealt = psgd_fit_flops(factors, {options.geometry, options.preconditioner_lr,
+                                                          options.smoothness_decay, options.bound_rows});
+            EXPECT_LT(cost, 2 * dealt) << n << ", geometry " << of;
+            EXPECT_GT(cost, dealt / 2) << n << ", geometry " << of;
+        }
 }
 
 // SOAP takes every first basis in the first step, whatever the turns: the dearest step of a training.

@@ -17,7 +17,8 @@ inline OptimizerCase kfac(std::string name, const KfacOptions& options, std::vec
         false,
         std::move(shapes)};
     entry.late_state = [](const std::string& state, const Shape& shape) {
-        if (state == "left_out" || state == "failures") return std::vector<float>(shape.count(), 0.0f);
+        if (state == "left_out" || state.ends_with("_failures"))
+            return std::vector<float>(shape.count(), 0.0f);
         const bool matrix = state.starts_with("A") || state.starts_with("S");
         return matrix && shape.rank() == 2 ? factor_state(state, shape, Whitening::symmetric)
                                            : std::vector<float>();

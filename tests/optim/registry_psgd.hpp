@@ -102,6 +102,14 @@ inline std::vector<OptimizerCase> psgd_cases() {
     newton.bound_rows = 4;
     newton.momentum = 0.9;
     newton.update_probability = 0.5f;
+    PsgdKronOptions in_turns = whitening;
+    in_turns.update_probability = 0.7f;
+    in_turns.refresh = {.interval = 2, .growth = 4, .doublings = 1};
+    PsgdKronOptions newton_in_turns = newton;
+    newton_in_turns.refresh = {.interval = 3, .stagger = false};
+    KronTorchOptions triangular_in_turns = triangular;
+    triangular_in_turns.update_schedule = {};
+    triangular_in_turns.refresh = {.interval = 2, .first = 2};
     PsgdKronOptions newton_eq = newton;
     newton_eq.geometry = PsgdGeometry::eq;
     newton_eq.update_probability = 1.0f;
@@ -131,6 +139,9 @@ inline std::vector<OptimizerCase> psgd_cases() {
             kron_torch("kron_torch_diagonal", diagonal, {{}, {70, 3}, {1, 9}, {6, 10}, {17, 13}}),
             psgd_newton("psgd_newton", newton, shapes),
             psgd_newton("psgd_newton_eq", newton_eq, shapes),
+            psgd_kron("psgd_kron_in_turns", in_turns, {{}, {7}, {6, 10}, {17, 13}, {5, 3, 4}}),
+            psgd_newton("psgd_newton_in_turns", newton_in_turns, shapes),
+            kron_torch("kron_torch_in_turns", triangular_in_turns, {{}, {70, 3}, {1, 9}, {6, 10}, {17, 13}}),
             without_reference(psgd_kron("psgd_kron_bf16", bf16, {{}, {7}, {6, 10}, {17, 13}, {5, 3, 4}})),
             without_reference(
                 kron_torch("kron_torch_bf16", triangular_bf16, {{}, {70, 3}, {1, 9}, {6, 10}, {17, 13}})),

@@ -875,8 +875,8 @@ typedef struct heron_kron_torch_options {
     float update_probability;
     // = heron_schedule_constant(1.0, 500), heron_schedule_then_exponential(0.030017, 3506)
     heron_schedule update_schedule;
-    // In place of counting: fits tensor by tensor, in turns. An interval above 1 needs update_probability 1
-    // and no update_schedule.
+    // In place of counting: fits by tensors, in turns. An interval that is or grows above 1 needs
+    // update_probability 1 and update_schedule {}.
     heron_refresh_policy refresh;
     float balance_probability;  // = 0.01; [0, 1]
     heron_schedule balance_schedule;
@@ -1476,8 +1476,8 @@ typedef struct heron_psgd_kron_options {
     // factors, which changes their sizes and not P.
     float update_probability;
     heron_schedule update_schedule;
-    // Of fits, tensor by tensor; of these steps those that the draw takes. The default is psgd_torch's: all
-    // of them in the same steps. With a longer interval they take turns; each fit moves Q as far as before.
+    // Of fits, by tensors, where the draw takes the step. Newton without an initial_scale fits all in step 1,
+    // and takes no `first`. Without stagger it needs products in steps 1 + k interval alone.
     heron_refresh_policy refresh;
     float balance_probability;  // = 0.01
     heron_schedule balance_schedule;

@@ -62,8 +62,8 @@ struct KronTorchOptions {
     // default schedule: 1 for 500 steps, then e^(-0.001 (t - 500)) down to 0.03.
     float update_probability = 1.0f;
     Schedule update_schedule = Schedule::constant(1.0f, 500).then_exponential(0.030017f, 3506);
-    // In place of counting: fits tensor by tensor, in turns. An interval above 1 needs update_probability 1
-    // and no update_schedule.
+    // In place of counting: fits by tensors, in turns. An interval that is or grows above 1 needs
+    // update_probability 1 and update_schedule {}.
     RefreshPolicy refresh;
     float balance_probability = 0.01f;  // [0, 1]
     Schedule balance_schedule;

@@ -88,8 +88,8 @@ struct PsgdKronOptions {
     // changes their sizes and not P.
     float update_probability = 1.0f;
     Schedule update_schedule;
-    // Of fits, tensor by tensor; of these steps those that the draw takes. The default is psgd_torch's: all
-    // of them in the same steps. With a longer interval they take turns; each fit moves Q as far as before.
+    // Of fits, by tensors, where the draw takes the step. Newton without an initial_scale fits all in step 1,
+    // and takes no `first`. Without stagger it needs products in steps 1 + k interval alone.
     RefreshPolicy refresh;
     float balance_probability = 0.01f;
     Schedule balance_schedule;
