@@ -529,7 +529,8 @@ TEST(Samples, ChooseTheirDeviceAlike) {
     for (const std::string& program : {std::string(ADOPTED_DEVICE_PROGRAM) + " --frames 1",
                                        std::string(DEVICE_REPORT_PROGRAM) + " --no-test"}) {
         for (const std::string& choice : {std::to_string(last.index), last.uuid_text(), last.name}) {
-            const Outcome outcome = run(program + " --device '" + choice + "'");
+            const Outcome outcome =
+                run(std::string(program).append(" --device '").append(choice).append("'"));
             EXPECT_EQ(outcome.code, 0) << outcome.text;
             EXPECT_NE(outcome.text.find(last.name), std::string::npos) << outcome.text;
         }
