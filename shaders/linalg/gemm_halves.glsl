@@ -27,42 +27,28 @@ uint element(U32 x, Source s, uint line, uint k) {
     return inside ? bits : 0;
 }
 
-// The first of the lines, and of the elements along k, that fetch() brings at once.
-#define PLACE(s, line, k) ((s).base + (line) * (s).line_stride + (k) * (s).k_stride)
-
-// As fetch(), where all sixteen elements exist and s.fours holds.
-void fetch_fours(U32x4 fours, Source s, uint line, uint k, out uvec4 first, out uvec4 second) {
-    uint at = PLACE(s, line, k);
-    first = fours.v[at / 8];
-    second = fours.v[(at + s.line_stride) / 8];
-}
-
-// As fetch(), where all sixteen elements exist and s.line_pairs holds.
-void fetch_line_pairs(U32 x, Source s, uint line, uint k, out uvec4 first, out uvec4 second) {
-    uint at = PLACE(s, line, k);
-    [[unroll]] for (uint q = 0; q < 4; ++q) {
-        uint low = x.v[(at + 2 * q * s.k_stride) / 2];
-        uint high = x.v[(at + (2 * q + 1) * s.k_stride) / 2];
-        first[q] = (low & 0xffffu) | (high << 16);
-        second[q] = (low >> 16) | (high & 0xffff0000u);
-    }
-}
-
 // Elements k to k + 7 of two neighbouring lines; zeros outside.
 void fetch(U32 x, U32x4 fours, Source s, uint line, uint k, out uvec4 first, out uvec4 second) {
     first = second = uvec4(0);
     if (line >= s.lines || k >= s.k_count)
         return;
     bool whole = line + 1 < s.lines && k + 7 < s.k_count;
+    uint at = s.base + line * s.line_stride + k * s.k_stride;
     if (whole && s.fours) {
-        fetch_fours(fours, s, line, k, first, second);
+        first = fours.v[at / 8];
+        second = fours.v[(at + s.line_stride) / 8];
     } else if (whole && s.k_pairs) {
-        uint word = PLACE(s, line, k) / 2;
-        uint below = PLACE(s, line + 1, k) / 2;
+        uint word = at / 2;
+        uint below = (at + s.line_stride) / 2;
         first = uvec4(x.v[word], x.v[word + 1], x.v[word + 2], x.v[word + 3]);
         second = uvec4(x.v[below], x.v[below + 1], x.v[below + 2], x.v[below + 3]);
     } else if (whole && s.line_pairs) {
-        fetch_line_pairs(x, s, line, k, first, second);
+        [[unroll]] for (uint q = 0; q < 4; ++q) {
+            uint low = x.v[(at + 2 * q * s.k_stride) / 2];
+            uint high = x.v[(at + (2 * q + 1) * s.k_stride) / 2];
+            first[q] = (low & 0xffffu) | (high << 16);
+            second[q] = (low >> 16) | (high & 0xffff0000u);
+        }
     } else {
         // Shifted in from the end: unrolled, this would be most of the code.
         [[dont_unroll]] for (uint q = 0; q < 8; q += 2) {
