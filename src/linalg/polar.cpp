@@ -46,6 +46,10 @@ void check_polar_options(std::string_view who, const PolarOptions& options, cons
                                 std::to_string(iterations - 1));
     if (!is_enumerator(options.precision, DType::bf16))
         refuse(who, prefix + "precision is " + to_string(options.precision) + ", must be f32, f16 or bf16");
+    if (options.words != 1 && options.words != 2)
+        refuse(who, prefix + "words is " + std::to_string(options.words) + ", must be 1 or 2");
+    if (options.words == 2 && options.precision == DType::f32)
+        refuse(who, prefix + "words is 2, which needs a precision of f16 or bf16; it is f32");
 }
 
 namespace {
@@ -54,8 +58,8 @@ namespace {
 std::string purpose_of_products(const Tensor& x, const PolarOptions& options) {
     const auto [form, reason] = choose_polar_form(x.rows(), x.cols(), options);
     return std::string("polar by products, ") + (form == PolarForm::gram ? "gram" : "standard") + " form (" +
-           std::string(reason) +
-           "): " + (options.one_workgroup ? "does not fit one workgroup" : "one workgroup is switched off");
+           std::string(reason) + ")" + (options.words == 2 ? ", two words an element" : "") + ": " +
+           (options.one_workgroup ? "does not fit one workgroup" : "one workgroup is switched off");
 }
 
 }  // namespace
@@ -103,11 +107,11 @@ void polar_of_partials(Graph& graph, const Tensor& a, const Tensor& partials, co
     const Purpose purpose(graph, purpose_of_products(a, options));
     const std::size_t count = polar_products_with_x(form, options);
     // `out` serves as an iterate where its layout is as good as a temporary's.
-    const bool reuse_out = out.dtype == options.precision &&
+    const bool reuse_out = out.dtype == polar_dtype(options) &&
                            (out.dtype == DType::f32 || (out.cols() % 2 == 0 && out.stride() % 2 == 0));
-    const Tensor other = polar_temporary(graph, a, options.precision, a.rows(), a.cols());
+    const Tensor other = polar_temporary(graph, a, polar_dtype(options), a.rows(), a.cols());
     const Tensor spare = reuse_out   ? out
-                         : count > 1 ? polar_temporary(graph, a, options.precision, a.rows(), a.cols())
+                         : count > 1 ? polar_temporary(graph, a, polar_dtype(options), a.rows(), a.cols())
                                      : other;
     const Tensor first = count % 2 == 0 ? spare : other;
     const Tensor second = count % 2 == 0 ? other : spare;
@@ -120,9 +124,9 @@ Tensor polar_iterate(Graph& graph, const Tensor& x, const PolarOptions& options,
     check_polar_options("polar_iterate", options);
     if (options.status) refuse("polar_iterate", "status is set, but no norm is taken that it could tell of");
     check_float_tensor("polar_iterate", "x", graph, x);
-    if (x.dtype != options.precision)
+    if (x.dtype != polar_dtype(options))
         refuse("polar_iterate",
-               "x is " + text(x) + ", the options ask for iterates in " + to_string(options.precision));
+               "x is " + text(x) + ", the options ask for iterates in " + to_string(polar_dtype(options)));
     check_squares("polar_iterate", graph, "row_squares", row_squares, x.batch() * x.rows(), {{"x", x}});
     if (x.shape.count() == 0) {
         add_zeros(graph, row_squares, options.guarded);
@@ -135,7 +139,7 @@ Tensor polar_iterate(Graph& graph, const Tensor& x, const PolarOptions& options,
     const PolarForm form = choose_polar_form(x.rows(), x.cols(), options).form;
     const Purpose purpose(graph, purpose_of_products(x, options));
     const std::size_t count = polar_products_with_x(form, options);
-    Tensor other = polar_temporary(graph, x, options.precision, x.rows(), x.cols());
+    Tensor other = polar_temporary(graph, x, polar_dtype(options), x.rows(), x.cols());
     other.shape = x.shape;
     const Tensor last = count % 2 == 0 ? x : other;
     PolarIterates iterates(x, other, last, count, row_squares);

@@ -37,6 +37,11 @@ std::span<const NewtonSchulzCoefficients> polar_coefficients(const PolarOptions&
 // Whether the Gram matrix is formed anew before iteration i > 0.
 bool polar_restarts_before(const PolarOptions& options, std::size_t i);
 
+// Of iterates, and of all that sums are stored in.
+inline DType polar_dtype(const PolarOptions& options) {
+    return options.words == 2 ? DType::f32 : options.precision;
+}
+
 // A temporary with the batch of `like`. Rows of 16-bit elements begin at multiples of 16 bytes, so that
 // kernels can write whole words and load vectors.
 Tensor polar_temporary(Graph& graph, const Tensor& like, DType dtype, std::uint64_t rows, std::uint64_t cols);
@@ -80,6 +85,11 @@ inline constexpr std::uint64_t kMaxNormPartials = 512;
 
 // --- polar_iterate.cpp: the iterations as matrix products.
 
+// What products of two words an element multiply, and what they add up to; of one word that is all.
+struct PolarMatrix {
+    Tensor value, high, low;
+};
+
 // The iterates X_0 .. X_n: two tensors in turn, and where the last one goes.
 class PolarIterates {
 public:
@@ -90,6 +100,10 @@ public:
 
     const Tensor& current() const { return at_ == count_ ? last_ : buffers_[at_ % 2]; }
     const Tensor& next() const { return at_ + 1 == count_ ? last_ : buffers_[(at_ + 1) % 2]; }
+    // current() with the tensors that hold its words.
+    PolarMatrix matrix() const { return {current(), words_.high, words_.low}; }
+    void set_words(const PolarMatrix& words) { words_ = words; }
+    bool done() const { return at_ == count_; }
     // What the product that makes next() has to leave of it.
     Tensor next_row_squares() const { return at_ + 1 == count_ ? row_squares_ : Tensor{}; }
     void advance() { ++at_; }
@@ -97,6 +111,7 @@ public:
 private:
     std::array<Tensor, 2> buffers_;
     Tensor last_, row_squares_;
+    PolarMatrix words_;
     std::size_t count_;
     std::size_t at_ = 0;
 };

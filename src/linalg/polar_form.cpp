@@ -13,9 +13,12 @@
 //   2, 4           5.9e-6  5.3e-3  4.5e-2      1.1e-5  1.4e-2  1.1e-1      4.2e-5  6.3e-2  5.0e-1
 //   2              3.5e-5  2.3e-2  1.9e-1      7.0e-5  4.4e-2  3.6e-1      9.0e-5  7.1e-2  5.7e-1
 //   all rounded            -  5.0e-3  3.9e-2           -  1.5e-2  1.1e-1           -  5.5e-2  4.1e-1
+//   two words              -  1.7e-6  2.9e-5           -  5.6e-6  4.7e-5           -  2.5e-5  9.8e-5
+//   two words, 2, 4        -  6.6e-6  1.7e-4           -  1.1e-5  2.8e-4           -  4.5e-5  1.1e-3
 //
-// The last row is the standard form with every product and sum rounded to 16 bits, as the published codes
-// have it in bf16 (emulated): 16-bit iterates lose that much in any form.
+// "All rounded" is the standard form with every product and sum rounded to 16 bits, as the published codes
+// have it in bf16 (emulated): 16-bit iterates lose that much in any form. With two words (PolarOptions::words)
+// f16 is as good as f32.
 #include <algorithm>
 #include <array>
 

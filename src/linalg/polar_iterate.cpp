@@ -15,6 +15,7 @@
 #include "linalg/integers.hpp"
 #include "linalg/polar.hpp"
 #include "linalg/polar_identity.h"
+#include "linalg/split_words.hpp"
 
 namespace heron {
 
@@ -23,51 +24,94 @@ namespace {
 static_assert(sizeof(gpu::PolarIdentityJob) == 48);
 constexpr KernelInfo kIdentity = make_kernel<gpu::PolarIdentityJob>("polar_identity", spirv::polar_identity);
 
-// One matrix product of the iteration, whichever side is the short one.
+PolarMatrix polar_matrix(Graph& graph, const Tensor& value, const PolarOptions& options) {
+    if (options.words == 1) return {value, {}, {}};
+    const auto word = [&] {
+        return polar_temporary(graph, value, options.precision, value.rows(), value.cols());
+    };
+    return {value, word(), word()};
+}
+
+// One matrix product of the iteration, whichever side is the short one. With two words an element A B is
+// A_high B_high + A_high B_low + A_low B_high; what is left out has the size of what splitting lost.
 class Products {
 public:
-    Products(Graph& graph, const Tensor& x, const PolarOptions& options)
+    Products(Graph& graph, const PolarIterates& x, const PolarOptions& options)
         : graph_(graph),
-          tall_(x.rows() > x.cols()),
-          large_(std::min(x.rows(), x.cols()) * x.rows() * x.cols() >= kLarge),
+          tall_(x.current().rows() > x.current().cols()),
+          large_(std::min(x.current().rows(), x.current().cols()) * x.current().rows() * x.current().cols() >=
+                 kLarge),
           options_(options) {}
 
+    PolarMatrix square_like(const Tensor& x) const {
+        const std::uint64_t k = std::min(x.rows(), x.cols());
+        return polar_matrix(graph_, polar_temporary(graph_, x, polar_dtype(options_), k, k), options_);
+    }
+
     // d = alpha X X^T (X^T X for tall matrices)
-    void square_of(const Tensor& x, const Tensor& d, double alpha) const {
+    void square_of(const PolarMatrix& x, const PolarMatrix& d, double alpha) const {
         GemmOptions gemm_options = base();
         gemm_options.transpose_a = tall_ ? Transpose::yes : Transpose::no;
         gemm_options.alpha = static_cast<float>(alpha);
-        syrk(graph_, x, Tensor{}, d, gemm_options);
+        if (options_.words == 1) {
+            syrk(graph_, x.value, Tensor{}, d.value, gemm_options);
+            return;
+        }
+        gemm_options.transpose_b = tall_ ? Transpose::no : Transpose::yes;
+        gemm_options.symmetric = true;
+        multiply(x, x, Tensor{}, d.value, d.value, gemm_options);
+        split(d);
     }
 
     // d = alpha A B + beta C for symmetric k x k matrices that commute
-    void symmetric(const Tensor& a, const Tensor& b, const Tensor& c, const Tensor& d, double alpha,
-                   double beta) const {
+    void symmetric(const PolarMatrix& a, const PolarMatrix& b, const PolarMatrix& c, const PolarMatrix& d,
+                   double alpha, double beta) const {
         GemmOptions gemm_options = base();
         gemm_options.alpha = static_cast<float>(alpha);
         gemm_options.beta = static_cast<float>(beta);
+        // Half of each product, of two words too: what lies below the diagonal is the sum that lies above it.
         gemm_options.symmetric = true;
         // B is its own transpose, which lies in memory as matrix units like it best.
         const Capabilities& device = graph_.device().capabilities();
         if (device.cooperative_matrix && !device.cpu) gemm_options.transpose_b = Transpose::yes;
-        gemm(graph_, a, b, beta == 0.0 ? Tensor{} : c, d, gemm_options);
+        multiply(a, b, beta == 0.0 ? Tensor{} : c.value, d.value, d.value, gemm_options);
+        split(d);
     }
 
     // X <- B X + beta X (X B + beta X for tall matrices)
-    void apply(const Tensor& b, PolarIterates& iterates, double beta) const {
+    void apply(const PolarMatrix& b, PolarIterates& iterates, double beta) const {
         GemmOptions gemm_options = base();
         gemm_options.beta = static_cast<float>(beta);
         gemm_options.row_squares = iterates.next_row_squares();
-        const Tensor x = iterates.current();
-        const Tensor c = beta == 0.0 ? Tensor{} : x;
-        if (tall_)
-            gemm(graph_, x, b, c, iterates.next(), gemm_options);
-        else
-            gemm(graph_, b, x, c, iterates.next(), gemm_options);
+        const PolarMatrix x = iterates.matrix();
+        const Tensor c = beta == 0.0 ? Tensor{} : x.value;
+        multiply(tall_ ? x : b, tall_ ? b : x, c, x.value, iterates.next(), gemm_options);
         iterates.advance();
+        if (!iterates.done()) split(iterates.matrix());
+    }
+
+    // After `x.value` was written.
+    void split(const PolarMatrix& x) const {
+        if (options_.words == 2) add_split_words(graph_, x.value, x.high, x.low, options_.guarded);
     }
 
 private:
+    // D = alpha op(A) op(B) + beta C; of two words in f32 `sum`, which may be C, D or neither.
+    void multiply(const PolarMatrix& a, const PolarMatrix& b, const Tensor& c, const Tensor& sum,
+                  const Tensor& d, GemmOptions gemm_options) const {
+        if (options_.words == 1) {
+            gemm(graph_, a.value, b.value, c, d, gemm_options);
+            return;
+        }
+        GemmOptions small = gemm_options;
+        small.alpha /= gpu::SPLIT_WORDS_SCALE;
+        small.row_squares = {};
+        gemm(graph_, a.high, b.low, c, sum, small);
+        gemm_options.beta = small.beta = 1.0f;
+        gemm(graph_, a.low, b.high, sum, sum, small);
+        gemm(graph_, a.high, b.high, sum, d, gemm_options);
+    }
+
     GemmOptions base() const {
         GemmOptions gemm_options;
         gemm_options.packing = large_;
@@ -87,16 +131,15 @@ private:
 };
 
 void iterate_standard(Graph& graph, PolarIterates& x, const PolarOptions& options) {
-    const std::uint64_t k = std::min(x.current().rows(), x.current().cols());
-    const Products products(graph, x.current(), options);
-    const Tensor s = polar_temporary(graph, x.current(), options.precision, k, k);
-    const Tensor b = polar_temporary(graph, x.current(), options.precision, k, k);
+    const Products products(graph, x, options);
+    const PolarMatrix s = products.square_like(x.current()), b = products.square_like(x.current());
+    products.split(x.matrix());
     for (const auto& [ca, cb, cc] : polar_coefficients(options)) {
         if (cc == 0.0) {
-            products.square_of(x.current(), s, cb);
+            products.square_of(x.matrix(), s, cb);
             products.apply(s, x, ca);
         } else {
-            products.square_of(x.current(), s, 1.0);
+            products.square_of(x.matrix(), s, 1.0);
             products.symmetric(s, s, s, b, cc, cb);
             products.apply(b, x, ca);
         }
@@ -133,20 +176,22 @@ void add_identity(Graph& graph, const Tensor& z, const Tensor& q, double a, bool
 // and a R to the products, since Z cancels most of a I. In 16 bits it is the other way round: the sum would
 // be rounded to 16 bits.
 void iterate_gram(Graph& graph, PolarIterates& x, const PolarOptions& options) {
-    const std::uint64_t k = std::min(x.current().rows(), x.current().cols());
-    const Products products(graph, x.current(), options);
-    const auto square = [&] { return polar_temporary(graph, x.current(), options.precision, k, k); };
+    const Products products(graph, x, options);
+    const auto square = [&] { return products.square_like(x.current()); };
     const auto coefficients = polar_coefficients(options);
-    const bool full = options.precision == DType::f32;
-    Tensor r = square(), r_next = square(), z = square(), rz = square(), q = square(), q_next = square();
+    const bool full = polar_dtype(options) == DType::f32;
+    PolarMatrix r = square(), r_next = square(), z = square(), rz = square(), q = square(), q_next = square();
     bool q_is_identity = true;
-    products.square_of(x.current(), r, 1.0);
+    products.split(x.matrix());
+    products.square_of(x.matrix(), r, 1.0);
     for (std::size_t i = 0; i < coefficients.size(); ++i) {
         const auto [ca, cb, cc] = coefficients[i];
-        if (cc == 0.0)
-            convert(graph, r, z, static_cast<float>(cb), options.guarded);
-        else
+        if (cc == 0.0) {
+            convert(graph, r.value, z.value, static_cast<float>(cb), options.guarded);
+            products.split(z);
+        } else {
             products.symmetric(r, r, r, z, cc, cb);
+        }
         const bool last = i + 1 == coefficients.size();
         if (last || polar_restarts_before(options, i + 1)) {  // X <- Q (a I + Z) X
             if (q_is_identity) {
@@ -156,11 +201,14 @@ void iterate_gram(Graph& graph, PolarIterates& x, const PolarOptions& options) {
                 products.apply(q_next, x, 0.0);
             }
             q_is_identity = true;
-            if (!last) products.square_of(x.current(), r, 1.0);
+            if (!last) products.square_of(x.matrix(), r, 1.0);
             continue;
         }
         const double outside = full ? 0.0 : ca;  // the multiple of I that is not in z
-        if (full) add_identity(graph, z, z, ca, options.guarded);
+        if (full) {
+            add_identity(graph, z.value, z.value, ca, options.guarded);
+            products.split(z);
+        }
         products.symmetric(r, z, r, rz, 1.0, outside);
         products.symmetric(z, rz, rz, r_next, 1.0, outside);
         std::swap(r, r_next);
@@ -170,7 +218,7 @@ void iterate_gram(Graph& graph, PolarIterates& x, const PolarOptions& options) {
         } else if (full) {
             std::swap(q, z);
         } else {
-            add_identity(graph, z, q, ca, options.guarded);
+            add_identity(graph, z.value, q.value, ca, options.guarded);
         }
         q_is_identity = false;
     }
@@ -179,6 +227,7 @@ void iterate_gram(Graph& graph, PolarIterates& x, const PolarOptions& options) {
 }  // namespace
 
 void add_polar_iterations(Graph& graph, PolarForm form, PolarIterates& x, const PolarOptions& options) {
+    x.set_words(polar_matrix(graph, x.current(), options));
     if (form == PolarForm::gram)
         iterate_gram(graph, x, options);
     else

@@ -85,7 +85,7 @@ public:
         options_ = options;
         if (options.norm_rule == NormRule::clamped) flags_ |= gpu::MUON_CLAMPED;
         // 16-bit iterates want padded rows, which muon_normalize does not write.
-        const bool padded = options_.precision != DType::f32 && block_.cols % 8 != 0;
+        const bool padded = polar_dtype(options_) != DType::f32 && block_.cols % 8 != 0;
         const Shape shape{block_.rows, block_.cols};
         Graph& graph = step_.graph();
         if (direction_) {
@@ -102,7 +102,7 @@ public:
             polar(graph, u, u, options_, row_squares);
             return u;
         }
-        const Tensor x = graph.temporary(options_.precision, shape);
+        const Tensor x = graph.temporary(polar_dtype(options_), shape);
         const Tensor partials = add_momentum_norm("U is formed again by muon_normalize");
         graph.set_stage(stage_ + " polar");
         add_normalize(x, partials);
@@ -282,12 +282,12 @@ PolarOptions dion_polar_options(double eps) {
 }
 
 std::string orthogonalizer_text(const PolarOptions& options) {
-    std::string text = " polar.norm_rule=" + std::to_string(static_cast<int>(options.norm_rule)) +
-                       " polar.norm_factor=" + number_text(options.norm_factor) +
-                       " polar.eps=" + number_text(options.eps) +
-                       " polar.form=" + std::to_string(static_cast<int>(options.form)) +
-                       " polar.precision=" + to_string(options.precision) +
-                       " polar.one_workgroup=" + std::to_string(options.one_workgroup) + " polar.restarts=";
+    std::string text =
+        " polar.norm_rule=" + std::to_string(static_cast<int>(options.norm_rule)) +
+        " polar.norm_factor=" + number_text(options.norm_factor) + " polar.eps=" + number_text(options.eps) +
+        " polar.form=" + std::to_string(static_cast<int>(options.form)) +
+        " polar.precision=" + to_string(options.precision) + (options.words == 2 ? " polar.words=2" : "") +
+        " polar.one_workgroup=" + std::to_string(options.one_workgroup) + " polar.restarts=";
     for (const std::uint32_t restart : options.restarts) text += std::to_string(restart) + ",";
     text += " polar.coefficients=";
     for (const NewtonSchulzCoefficients& c : options.coefficients)

@@ -176,6 +176,22 @@ const std::vector<Primitive>& primitives() {
          newton_schulz_flops,
          [](const Request& r) { polar(r.graph, r.in, r.make(r.size.rows, r.size.cols)); },
          {"OpenBLAS sgemm", "cblas_sgemm", newton_schulz}},
+        {"polar_f16",
+         Input::random,
+         kPolar,
+         newton_schulz_flops,
+         [](const Request& r) {
+             polar(r.graph, r.in, r.make(r.size.rows, r.size.cols), {.precision = DType::f16});
+         },
+         {"OpenBLAS sgemm", "cblas_sgemm", newton_schulz}},
+        {"polar_f16_two_words",
+         Input::random,
+         kPolar,
+         newton_schulz_flops,
+         [](const Request& r) {
+             polar(r.graph, r.in, r.make(r.size.rows, r.size.cols), {.precision = DType::f16, .words = 2});
+         },
+         {"OpenBLAS sgemm", "cblas_sgemm", newton_schulz}},
         {"polar_iterate",
          Input::random,
          kPolar,

@@ -218,14 +218,18 @@ TEST_P(KnownSpectrumSlowTest, PolarFactors) {
         std::uint64_t longer;  // than the short side
         PolarForm form;
         DType precision;
+        std::uint32_t words;
         double bound;  // heron/linalg/polar.hpp
     };
     for (std::uint64_t n : sizes()) {
-        std::vector<Form> forms{{0, PolarForm::standard, DType::f32, 1e-5},
-                                {100, PolarForm::gram, DType::f32, 1e-5}};
+        std::vector<Form> forms{{0, PolarForm::standard, DType::f32, 1, 1e-5},
+                                {100, PolarForm::gram, DType::f32, 1, 1e-5}};
         if (n == 257) {
-            forms.push_back({0, PolarForm::standard, DType::f16, 0.02});
-            forms.push_back({100, PolarForm::gram, DType::f16, 0.02});
+            forms.push_back({0, PolarForm::standard, DType::f16, 1, 0.02});
+            forms.push_back({100, PolarForm::gram, DType::f16, 1, 0.02});
+            forms.push_back({0, PolarForm::standard, DType::f16, 2, 1e-5});
+            forms.push_back({100, PolarForm::gram, DType::f16, 2, 1e-5});
+            forms.push_back({100, PolarForm::gram, DType::bf16, 2, 0.02});
         }
         for (const Form& form : forms) {
             const std::uint64_t cols = n + form.longer;
@@ -233,7 +237,8 @@ TEST_P(KnownSpectrumSlowTest, PolarFactors) {
                               Vector::LinSpaced(static_cast<Eigen::Index>(n), 0.1, 1.0));
             const PolarOptions options{.coefficients = newton_schulz_coefficients("muon"),
                                        .form = form.form,
-                                       .precision = form.precision};
+                                       .precision = form.precision,
+                                       .words = form.words};
             Graph graph(device());
             const Placed a = place(graph, {known.a}), out = blank(graph, 1, n, cols);
             polar(graph, a.tensor, out.tensor, options);
@@ -245,9 +250,10 @@ TEST_P(KnownSpectrumSlowTest, PolarFactors) {
                 return x;
             };
             const Matrix v = probe(cols);
-            ratio(std::string("polar, products in ") + to_string(form.precision), known.a,
-                  (out.read()[0] * v - known.mapped(map, v)).norm(), form.bound * known.norm(map) * kProbe,
-                  std::to_string(n) + " x " + std::to_string(cols));
+            ratio(std::string("polar, products in ") + to_string(form.precision) +
+                      (form.words == 2 ? ", two words" : ""),
+                  known.a, (out.read()[0] * v - known.mapped(map, v)).norm(),
+                  form.bound * known.norm(map) * kProbe, std::to_string(n) + " x " + std::to_string(cols));
         }
     }
 }

@@ -59,7 +59,8 @@ struct BadOption {
     X(statistic_rectifications) X(statistic_scale) X(statistics) X(status) X(step) X(steps) X(storage)      \
     X(switching) X(trace_exponent) X(transpose) X(turn_flops) X(u_probability) X(u_schedule)                \
     X(unweighted_sum) X(update_probability) X(update_schedule) X(variance_rule) X(vectors) X(warm_factors)  \
-    X(warmup_steps) X(weight_decay) X(weighted_norms) X(whitening) X(window) X(window_dtype)
+    X(warmup_steps) X(weight_decay) X(weighted_norms) X(whitening) X(window) X(window_dtype)                \
+    X(words)
 // clang-format on
 
 namespace option_checks {
@@ -122,10 +123,11 @@ std::vector<double> bad_values(std::string_view name) {
                                                              "update_probability"};
     constexpr std::array<std::string_view, 3> kNegative = {"adafactor_decay", "beta3", "decay"};
     constexpr std::array<std::string_view, 2> kInfinite = {"norm", "norm_threshold"};
-    constexpr std::array<std::string_view, 12> kFromOne = {
+    constexpr std::array<std::string_view, 13> kFromOne = {
         "block_size", "bound_rows",       "factor_interval", "interval", "least_order", "max_order",
-        "min_axes",   "moments_interval", "stagger",         "steps",    "start_step",  "window"};
-    constexpr std::array<std::string_view, 12> kBounded = {"block",
+        "min_axes",   "moments_interval", "stagger",         "steps",    "start_step",  "window",
+        "words"};
+    constexpr std::array<std::string_view, 13> kBounded = {"block",
                                                            "bound_rows",
                                                            "doublings",
                                                            "interval",
@@ -136,7 +138,8 @@ std::vector<double> bad_values(std::string_view name) {
                                                            "power_iterations",
                                                            "quantizer_block",
                                                            "root_rectifications",
-                                                           "window"};
+                                                           "window",
+                                                           "words"};
     std::vector<double> values;
     if constexpr (kIsNumber<Member>) {
         values = {std::numeric_limits<double>::quiet_NaN(), -kInfinity};

@@ -77,10 +77,11 @@ void compile_reductions(const Device& device) {
 void compile_polar(const Device& device) {
     for (const Shape& shape : {Shape{24, 24}, Shape{96, 64}, Shape{512, 2048}})
         for (PolarForm form : {PolarForm::standard, PolarForm::gram})
-            for (DType precision : {DType::f32, DType::f16})
-                compile_case(device, [&](Work& w) {
+            for (const auto& [precision, words] :
+                 {std::pair{DType::f32, 1u}, {DType::f16, 1u}, {DType::f16, 2u}, {DType::bf16, 2u}})
+                compile_case(device, [&, precision = precision, words = words](Work& w) {
                     polar(w.graph, w.tensor(DType::f32, shape), w.tensor(DType::f32, shape),
-                          {.form = form, .precision = precision});
+                          {.form = form, .precision = precision, .words = words});
                 });
 }
 

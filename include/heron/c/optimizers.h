@@ -65,7 +65,12 @@ typedef struct heron_polar_options {
     uint32_t restarts_count;
     uint32_t restarts[HERON_LIST_CAPACITY];
     const uint32_t* restarts_list;  // not NULL: all of them are here instead
-    heron_dtype precision;  // = HERON_DTYPE_F32; of the iterates: f32, f16 or bf16; sums and the norm are f32
+    // = HERON_DTYPE_F32; of what products multiply: f32, f16 or bf16; sums and the norm are f32
+    heron_dtype precision;
+    // = 1; Numbers of that type for one element of an iterate; 2 need f16 or bf16: what rounding to the first
+    // one lost is the second. Iterates are then f32, and a product is three of 16 bits: for matrix units,
+    // which multiply f32 slowly or not at all.
+    uint32_t words;
     bool one_workgroup;  // = true; allow the fused kernel for matrices that fit shared memory
 } heron_polar_options;
 

@@ -43,8 +43,12 @@ struct PolarOptions {
     // Form gram: iterations, counted from 0, before which the Gram matrix is formed anew: each from 1 to
     // their number - 1.
     std::vector<std::uint32_t> restarts = {2};
-    DType precision = DType::f32;  // of the iterates: f32, f16 or bf16; sums and the norm are f32
-    bool one_workgroup = true;     // allow the fused kernel for matrices that fit shared memory
+    DType precision = DType::f32;  // of what products multiply: f32, f16 or bf16; sums and the norm are f32
+    // Numbers of that type for one element of an iterate; 2 need f16 or bf16: what rounding to the first one
+    // lost is the second. Iterates are then f32, and a product is three of 16 bits: for matrix units, which
+    // multiply f32 slowly or not at all.
+    std::uint32_t words = 1;
+    bool one_workgroup = true;  // allow the fused kernel for matrices that fit shared memory
     // Optional, one u32 for each matrix (status.hpp), of polar() alone: ok, or nonfinite where the norm is
     // not finite. Besides NaN and infinity that is a finite matrix whose squares add up to more than f32's
     // range, of the elements up to 2^52, or of those above it times 2^-76: neither can happen up to 2^24
@@ -77,18 +81,22 @@ HERON_API std::vector<NewtonSchulzCoefficients> polar_express_coefficients(doubl
 // nothing is transposed.
 //
 // FLOPs of T steps, k the short and K the long side: T (3 k^2 K + k^3) in the standard form; with five, 9 k^2
-// K + 11 k^3 in the Gram form that is chosen by itself. Bytes: A and the result once in one workgroup, one
-// dispatch for all matrices. By products, for the norm and the first iterate A twice and X once; then, in
-// elements of `precision`, 5 k K + 6 k^2 a step and three levels (standard form), or of five steps together
-// 13 k K + 50 k^2 and 19 levels (Gram form, f32); CPU drivers may take a level more for each large product.
-// Workspace: one or two X, and two (Gram form: six) k x k matrices.
+// K + 11 k^3 in the Gram form that is chosen by itself; by products of two words three times that. Bytes: A
+// and the result once in one workgroup, one dispatch for all matrices. By products, for the norm and the
+// first iterate A twice and X once; then, in elements of `precision`, 5 k K + 6 k^2 a step and three levels
+// (standard form), or of five steps together 13 k K + 50 k^2 and 19 levels (Gram form, f32); CPU drivers may
+// take a level more for each large product. Workspace: one or two X, and two (Gram form: six) k x k matrices.
+// With two words all of these in f32, and as many bytes again for the words; three times the levels, and one
+// for each matrix to split.
 //
 // Accuracy: distance from the same polynomials in float64, relative and in Frobenius' norm, for singular
-// values of A from a tenth of the largest on: 1e-5 with f32 iterates, 0.02 with f16, 0.15 with bf16; rounding
-// to out's type comes on top, and where all singular values are equal, as a vector's is, 8 u times the slope
-// of the polynomials there. One workgroup, and products by kernels for GPUs (product.hpp), add up to 32768
-// squares of a row one after the other: where all are of one size, as in a row of +-c, K u / 4 times that
-// slope comes on top.
+// values of A from a tenth of the largest on: 1e-5 with f32 iterates, 0.02 with f16, 0.15 with bf16 (where
+// the published codes, which have bf16 iterates too, lose up to 0.1), 1e-5 with two words of f16, 1e-3 of
+// bf16. A polynomial that lifts small singular values lifts their roundings: with zeros among them these are
+// 1e-4, 0.2, 0.9, 1e-4 and 4e-3. Rounding to out's type comes on top, and where all singular values are
+// equal, as a vector's is, 8 u times the slope of the polynomials there. One workgroup, and products by
+// kernels for GPUs (product.hpp), add up to 32768 squares of a row one after the other: where all are of one
+// size, as in a row of +-c, K u / 4 times that slope comes on top.
 //
 // A zero matrix gives zero, one that is not finite NaN in all of its elements; other matrices do not notice.
 // Nothing else fails: the norm is taken without overflow, singular values begin at 1 / norm_factor or below,
@@ -101,9 +109,9 @@ HERON_API void polar(Graph& graph, const Tensor& a, const Tensor& out, const Pol
                      const Tensor& row_squares = {});
 
 // For recipes that produce the first iterate X = A / nu themselves. Iterates in `x` (dtype =
-// options.precision, contiguous) and returns the tensor that holds the result: x itself or a temporary of the
-// same shape. FLOPs, bytes and accuracy are those of polar()'s iterations; a matrix that is not finite
-// gives one that is not. `row_squares` as above.
+// options.precision, f32 with two words; contiguous) and returns the tensor that holds the result: x itself
+// or a temporary of the same shape. FLOPs, bytes and accuracy are those of polar()'s iterations; a matrix
+// that is not finite gives one that is not. `row_squares` as above.
 HERON_API Tensor polar_iterate(Graph& graph, const Tensor& x, const PolarOptions& options,
                                const Tensor& row_squares = {});
 // Whether polar() takes the one-workgroup form for a rows x cols matrix on this device.

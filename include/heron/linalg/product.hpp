@@ -23,7 +23,7 @@ struct GemmOptions {
     Transpose transpose_b = Transpose::no;
     float alpha = 1.0f;  // finite, as beta
     float beta = 0.0f;   // beta == 0 reads no C, so that its NaNs do not matter
-    // The result is known to be symmetric: half of the tiles are computed and mirrored.
+    // For symmetric results: half of the tiles are computed; what lies above the diagonal is stored below it.
     bool symmetric = false;
     // Forces an implementation by name ("gemm_tiled", "gemm_cpu", ...); empty: the table chooses. A name that
     // does not exist is refused (invalid_argument), as is one that the device or the operands do not allow
