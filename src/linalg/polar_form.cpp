@@ -17,8 +17,8 @@
 //   two words, 2, 4        -  6.6e-6  1.7e-4           -  1.1e-5  2.8e-4           -  4.5e-5  1.1e-3
 //
 // "All rounded" is the standard form with every product and sum rounded to 16 bits, as the published codes
-// have it in bf16 (emulated): 16-bit iterates lose that much in any form. With two words (PolarOptions::words)
-// f16 is as good as f32.
+// have it in bf16 (emulated): 16-bit iterates lose that much in any form. With two words
+// (PolarOptions::words) f16 is as good as f32.
 #include <algorithm>
 #include <array>
 
