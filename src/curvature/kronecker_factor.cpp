@@ -13,6 +13,7 @@
 #include "curvature/kronecker_grid.hpp"
 #include "heron/linalg/cholesky.hpp"
 #include "heron/linalg/matrix_power.hpp"
+#include "heron/linalg/power_iteration.hpp"
 #include "heron/linalg/triangular.hpp"
 #include "heron/linalg/two_sided.hpp"
 #include "heron/spirv/kronecker_add.hpp"
@@ -106,8 +107,7 @@ void take_over(Graph& graph, const KroneckerFactor& factor, const Tensor& candid
 }
 
 std::vector<KroneckerFactor> make_factors(Graph& graph, const std::string& name,
-                                          std::span<const std::uint64_t> orders, FactorStart start,
-                                          bool bases) {
+                                          std::span<const std::uint64_t> orders, const FactorStates& states) {
     std::vector<KroneckerFactor> factors(orders.size());
     std::uint64_t elements = 0;
     for (const std::uint64_t order : orders) elements += order * order;
@@ -118,8 +118,12 @@ std::vector<KroneckerFactor> make_factors(Graph& graph, const std::string& name,
         shape = count == 1 ? Shape{first, first} : Shape{count, first, first};
     const Tensor averages = graph.state(name, DType::f32, shape);
     const Tensor whiteners = graph.state(name + "_whitener", DType::f32, shape);
-    const Tensor vectors = bases ? graph.state(name + "_basis", DType::f32, shape) : Tensor();
+    const Tensor vectors = states.bases ? graph.state(name + "_basis", DType::f32, shape) : Tensor();
     const Tensor failures = graph.state(name + "_failures", DType::u32, Shape{count});
+    const Tensor conditions =
+        states.conditions ? graph.state(name + "_condition", DType::f32, Shape{count}) : Tensor();
+    const Tensor iterations =
+        states.iterations ? graph.state(name + "_iterations", DType::u32, Shape{count}) : Tensor();
     const auto part = [](Tensor whole, std::uint64_t at, const Shape& of) {
         whole.byte_offset += at * bytes_of(whole.dtype);
         whole.shape = of;
@@ -130,8 +134,10 @@ std::vector<KroneckerFactor> make_factors(Graph& graph, const std::string& name,
         if (orders[i] == 0) continue;
         const Shape square{orders[i], orders[i]};
         factors[i] = {part(averages, at, square), part(whiteners, at, square), part(failures, i, Shape{1})};
-        start_factor(graph, factors[i], start);
-        if (bases) {
+        if (conditions) factors[i].condition = part(conditions, i, Shape{1});
+        if (iterations) factors[i].iterations = part(iterations, i, Shape{1});
+        start_factor(graph, factors[i], states.start);
+        if (states.bases) {
             factors[i].basis = part(vectors, at, square);
             start_factor(graph, {factors[i].basis, factors[i].basis, {}}, FactorStart::identity);
         }
@@ -175,9 +181,20 @@ void renew_factor(Graph& graph, const KroneckerFactor& factor, const Tensor& can
         cholesky(graph, candidate, triangle, {.triangle = Triangle::upper, .status = status});
         triangular_inverse(graph, triangle, root, {.triangle = Triangle::upper});
     } else if (exponent == 0.5) {
-        inverse_root(graph, candidate, root, {.p = 2, .status = status});
+        inverse_root(graph, candidate, root,
+                     {.p = 2, .status = status, .iterations_used = factor.iterations});
     } else {
         matrix_power(graph, candidate, root, {.exponent = -exponent, .status = status});
+    }
+    if (factor.condition) {
+        if (form == WhitenerForm::cholesky) {  // F^-1 = S S^T
+            const Tensor inverse = temporary_like(graph, root);
+            syrk(graph, root, {}, inverse);
+            condition_estimate(graph, candidate, inverse, factor.condition, {.root_status = status});
+        } else {
+            condition_estimate(graph, candidate, root, factor.condition,
+                               {.root = 1 / exponent, .root_status = status});
+        }
     }
     take_over(graph, factor, candidate, root, status);
 }

@@ -25,6 +25,9 @@ struct KroneckerFactor {
     Tensor whitener;  // S, n x n f32
     Tensor failures;  // one u32: refreshes without a root
     Tensor basis{};   // n x n f32, of roots that continue from the last eigenvectors: these; else empty
+    // Where they are asked for, of the last refresh: what condition_estimate() says of that which the root
+    // was taken of, one f32; iterations of its inverse_root(), one u32.
+    Tensor condition{}, iterations{};
 
     explicit operator bool() const { return static_cast<bool>(average); }
     std::uint64_t order() const { return average.rows(); }
@@ -39,12 +42,17 @@ enum class WhitenerForm {
 // What the average of a factor begins as; its whitener begins as the identity.
 enum class FactorStart { identity, zero };
 
+struct FactorStates {
+    FactorStart start = FactorStart::identity;
+    bool bases = false;
+    bool conditions = false, iterations = false;  // diagnostics
+};
 // The factors of one side of several matrices, of these orders (0: none), as states of the graph: <name>,
-// <name>_whitener, with bases <name>_basis (at first the identity), and <name>_failures. All but the last are
-// n x n, a batch of that, or, where orders differ, one matrix after the other.
+// <name>_whitener, with bases <name>_basis (at first the identity), all of them n x n, a batch of that, or,
+// where orders differ, one matrix after the other; and with one word for each matrix <name>_failures,
+// <name>_condition and <name>_iterations, at first zero.
 std::vector<KroneckerFactor> make_factors(Graph& graph, const std::string& name,
-                                          std::span<const std::uint64_t> orders, FactorStart start,
-                                          bool bases = false);
+                                          std::span<const std::uint64_t> orders, const FactorStates& states);
 
 // The first values of one that is there.
 void start_factor(Graph& graph, const KroneckerFactor& factor, FactorStart start);

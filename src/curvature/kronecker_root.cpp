@@ -10,6 +10,7 @@
 #include "curvature/kronecker_grid.hpp"
 #include "heron/linalg/eigh.hpp"
 #include "heron/linalg/matrix_power.hpp"
+#include "heron/linalg/power_iteration.hpp"
 #include "heron/linalg/qr.hpp"
 #include "heron/linalg/reduce.hpp"
 #include "heron/linalg/select.hpp"
@@ -143,11 +144,12 @@ Eigenpairs eigenpairs(Graph& graph, const Tensor& x, const Tensor& last, const F
 // but takes eigenvalues out that are there.
 float zero_share(std::uint64_t n) { return static_cast<float>(std::sqrt(static_cast<double>(n)) * 0x1p-24); }
 
-// The inverse fourth root by two runs for square roots.
+// The inverse fourth root by two runs for square roots, of which the first is the longer one.
 void inverse_fourth_root(Graph& graph, const Tensor& a, const Tensor& result, const Damping& damping,
-                         RootMethod method, const Tensor& status) {
+                         RootMethod method, const Tensor& status, const Tensor& iterations) {
     const Tensor second = temporary_like(graph, a), unused = temporary_like(graph, a);
-    inverse_root(graph, a, second, {.p = 2, .damping = damping, .method = method});
+    inverse_root(graph, a, second,
+                 {.p = 2, .damping = damping, .method = method, .iterations_used = iterations});
     // A matrix without a root is zero now, and has none again.
     inverse_root(graph, second, unused, {.p = 2, .method = method, .square_root = result, .status = status});
 }
@@ -186,9 +188,15 @@ LaterRoot renew_root(Graph& graph, const KroneckerFactor& factor, const Tensor& 
         spectrum_power(graph, values, vectors, status, later.root, exact);
         return later;
     };
+    const auto estimate = [&](const Tensor& of) {
+        if (factor.condition)
+            condition_estimate(graph, corrected, of, factor.condition,
+                               {.root = 1 / options.exponent, .root_status = status});
+    };
     if (factor.basis) {
         const Eigenpairs pairs = eigenpairs(graph, corrected, factor.basis, options.basis, true);
         spectrum_power(graph, pairs.values, pairs.vectors, pairs.status, root, power);
+        estimate(root);
         take_over(graph, {factor.basis, factor.whitener, factor.failures}, pairs.vectors, root, status);
         return later_root(pairs.values, pairs.vectors);
     }
@@ -202,12 +210,17 @@ LaterRoot renew_root(Graph& graph, const KroneckerFactor& factor, const Tensor& 
     const bool of_squares =
         options.method == RootMethod::newton_schulz || options.method == RootMethod::denman_beavers;
     if (iterates && p == 4 && of_squares)
-        inverse_fourth_root(graph, corrected, root, damping, options.method, status);
+        inverse_fourth_root(graph, corrected, root, damping, options.method, status, factor.iterations);
     else if (iterates)
         inverse_root(graph, corrected, root,
-                     {.p = p, .damping = damping, .method = options.method, .status = status});
+                     {.p = p,
+                      .damping = damping,
+                      .method = options.method,
+                      .status = status,
+                      .iterations_used = factor.iterations});
     else
         matrix_power(graph, corrected, root, power);
+    estimate(root);
     take_over(graph, factor, {}, root, status);
     return later_root(power.values, power.vectors);
 }
@@ -239,6 +252,9 @@ LaterRoot renew_power(Graph& graph, const KroneckerFactor& factor, const FactorP
         power.vectors = temporary_like(graph, scaled);
     }
     matrix_power(graph, scaled, root, power);
+    if (factor.condition)
+        condition_estimate(graph, scaled, root, factor.condition,
+                           {.root = -1 / options.exponent, .root_status = status});
     take_over(graph, factor, options.in_place ? scaled : Tensor(), root, status);
     if (!options.exact_later) return {};
     const LaterRoot later{temporary_like(graph, scaled), status};

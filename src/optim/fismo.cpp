@@ -221,7 +221,8 @@ std::string Fismo::options_text() const {
            " statistic_scale=" + number(options_.statistic_scale) +
            " whitening=" + number(options_.whitening) + " exponent=" + number_text(options_.exponent) +
            " graft=" + number(options_.graft) + " momentum_space=" + number(options_.momentum_space) +
-           refresh_text("refresh", options_.refresh) + " max_order=" + number(options_.max_order) +
+           refresh_text("refresh", options_.refresh) + diagnostics_text(options_.diagnostics) +
+           " max_order=" + number(options_.max_order) +
            " weight_decay=" + number_text(options_.weight_decay) + " decay=" + number(options_.decay) +
            " shape_factor=" + number(options_.shape_factor) + " exact_polar=" + number(options_.exact_polar) +
            orthogonalizer_text(options_.polar) + moments_text(options_.moments);
@@ -248,8 +249,10 @@ void Fismo::build(StepBuilder& step) const {
             std::vector<std::uint64_t> orders;
             for (const MatrixBlock& block : blocks)
                 orders.push_back(block.*side <= options_.max_order ? block.*side : 0);
-            return make_factors(step.graph(), item.parameter->name + "." + name, orders,
-                                FactorStart::identity);
+            const bool iterates = options_.whitening == Whitening::symmetric && options_.exponent == 0.5;
+            return make_factors(
+                step.graph(), item.parameter->name + "." + name, orders,
+                {.conditions = options_.diagnostics, .iterations = options_.diagnostics && iterates});
         };
         const std::vector<KroneckerFactor> p = factors("P", &MatrixBlock::rows),
                                            q = factors("Q", &MatrixBlock::cols);

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "heron/linalg/power_iteration.hpp"
 #include "linalg/integers.hpp"
 #include "optim/checks.hpp"
 #include "optim/layer.hpp"
@@ -63,6 +64,11 @@ public:
             inverse_ = make_kronecker_inverse(graph_, name, factors_);
         else
             eigen_ = make_kronecker_eigen(graph_, name, factors_);
+        if (options.diagnostics) {
+            const Shape one_each{factors_.groups()};
+            input_condition_ = graph_.state(name + ".A_condition", DType::f32, one_each);
+            output_condition_ = graph_.state(name + ".S_condition", DType::f32, one_each);
+        }
         if (options.method == KfacMethod::ekfac) {
             moments_ = step.state(*item.weight, "moments", DType::f32, shape.matrices(shape.m, shape.order));
             graph_.set_phase(Phase::initialize);
@@ -86,6 +92,10 @@ public:
         graph_.set_stage("kfac refresh");
         if (inverse_.inputs) {
             renew_inverse(graph_, factors_, inverse_, damping_);
+            if (options_.diagnostics) {
+                condition_estimate(graph_, factors_.inputs, inverse_.inputs, input_condition_);
+                condition_estimate(graph_, factors_.outputs, inverse_.outputs, output_condition_);
+            }
         } else {
             renew_eigen(graph_, factors_, eigen_, options_.eigenvalue_floor);
             if (moments_) renew_moments(graph_, eigen_, moments_);
@@ -167,6 +177,7 @@ private:
     KroneckerFactors factors_;
     KroneckerInverse inverse_;
     KroneckerEigen eigen_;
+    Tensor input_condition_, output_condition_;  // diagnostics of inverses
     Tensor moments_;
     CurvatureDamping damping_;
 };
@@ -235,6 +246,8 @@ Kfac::Kfac(const Device& device, const KfacOptions& options)
     check_interval("factor_interval", o.factor_interval);
     check_interval("moments_interval", o.moments_interval);
     check_refresh("Kfac", "refresh", o.refresh);
+    check_option("Kfac", "diagnostics without method inverse", static_cast<int>(o.diagnostics),
+                 o.method == KfacMethod::inverse || !o.diagnostics, "off");
     if (o.kl_clip) check_option("Kfac", "kl_clip", *o.kl_clip, *o.kl_clip > 0, "finite and above 0");
     check_option("Kfac", "kl_clip_lr", o.kl_clip_lr, o.kl_clip_lr >= 0, "finite and not below 0");
     check_enum("Kfac", "conv_scaling", o.conv_scaling, ConvScaling::alecwangcq);
@@ -265,7 +278,7 @@ std::string Kfac::options_text() const {
            " factor_decay_schedule=" + pieces_text(o.factor_decay_schedule) +
            " warm_factors=" + flag(o.warm_factors) + " factor_interval=" + flag(o.factor_interval) +
            " moments_interval=" + flag(o.moments_interval) + refresh_text("refresh", o.refresh) +
-           " kl_clip=" + (o.kl_clip ? number_text(*o.kl_clip) : "none") +
+           diagnostics_text(o.diagnostics) + " kl_clip=" + (o.kl_clip ? number_text(*o.kl_clip) : "none") +
            " kl_clip_lr=" + number_text(o.kl_clip_lr) + " conv_scaling=" + flag(o.conv_scaling) +
            layers_text();
 }

@@ -115,7 +115,7 @@ std::string Mousse::options_text() const {
            " exponent=" + number_text(options_.exponent) + " damping=" + number_text(options_.damping) +
            " graft=" + number(options_.graft) + " sides=" + number(options_.sides) +
            " scale_in_place=" + number(options_.scale_in_place) + refresh_text("refresh", options_.refresh) +
-           " max_order=" + number(options_.max_order) +
+           diagnostics_text(options_.diagnostics) + " max_order=" + number(options_.max_order) +
            " weight_decay=" + number_text(options_.weight_decay) + " decay=" + number(options_.decay) +
            " shape_factor=" + number(options_.shape_factor) + orthogonalizer_text(options_.polar) +
            moments_text(options_.moments);
@@ -146,7 +146,8 @@ void Mousse::build(StepBuilder& step) const {
             std::vector<std::uint64_t> orders;
             for (const MatrixBlock& block : blocks)
                 orders.push_back(has_factor(block.*side, without) ? block.*side : 0);
-            return make_factors(step.graph(), item.parameter->name + "." + name, orders, FactorStart::zero);
+            return make_factors(step.graph(), item.parameter->name + "." + name, orders,
+                                {.start = FactorStart::zero, .conditions = options_.diagnostics});
         };
         const std::vector<KroneckerFactor> l = factors("L", &MatrixBlock::rows, MousseSides::right),
                                            r = factors("R", &MatrixBlock::cols, MousseSides::left);

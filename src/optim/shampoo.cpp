@@ -333,7 +333,10 @@ void Shampoo::build(StepBuilder& step) const {
                 orders.push_back(has_factor ? block.box.extents[axis] : 0);
             const std::vector<KroneckerFactor> factors =
                 make_factors(graph, item.parameter->name + ".factor" + std::to_string(axis), orders,
-                             FactorStart::zero, has_bases(o));
+                             {.start = FactorStart::zero,
+                              .bases = has_bases(o),
+                              .conditions = o.diagnostics,
+                              .iterations = o.diagnostics && iterates(o.root)});
             for (std::size_t b = 0; b < blocks.size(); ++b) blocks[b].factors[axis] = factors[b];
         }
         if (blocks.empty()) continue;

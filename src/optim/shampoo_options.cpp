@@ -116,6 +116,8 @@ Shampoo::Shampoo(const Device& device, const ShampooOptions& options)
     check_option("Shampoo", "least_order", o.least_order,
                  o.least_order >= 1 && o.least_order <= Shape::kMaxRank, "1 to 8");
     check_refresh("Shampoo", "refresh", o.refresh);
+    check_option("Shampoo", "diagnostics with eigenbasis", static_cast<int>(o.diagnostics),
+                 !o.eigenbasis || !o.diagnostics, "off");
     check_enum("Shampoo", "graft", o.graft, ShampooGraft::adam);
     check_option("Shampoo", "graft_beta", o.graft_beta, o.graft_beta >= 0 && o.graft_beta < 1, "in [0, 1)");
     check_option("Shampoo", "graft_eps", o.graft_eps, o.graft_eps >= 0, "finite and not below 0");
@@ -162,8 +164,8 @@ std::string Shampoo::options_text() const {
            " moment_exponents=" + moment_exponents + " qr_steps=" + number(o.qr_steps) +
            " basis_tolerance=" + number_text(o.basis_tolerance) + " block_size=" + number(o.block_size) +
            " least_order=" + number(o.least_order) + refresh_text("refresh", o.refresh) +
-           " graft=" + number(o.graft) + " graft_beta=" + number_text(o.graft_beta) +
-           " graft_eps=" + number_text(o.graft_eps) +
+           diagnostics_text(o.diagnostics) + " graft=" + number(o.graft) +
+           " graft_beta=" + number_text(o.graft_beta) + " graft_eps=" + number_text(o.graft_eps) +
            " graft_unweighted_sum=" + number(o.graft_unweighted_sum) +
            " weight_decay=" + number_text(o.weight_decay) + " decay=" + number(o.decay) +
            " momentum=" + number_text(o.momentum) + " dampening=" + number_text(o.dampening) +

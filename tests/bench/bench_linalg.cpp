@@ -326,6 +326,8 @@ const std::vector<Primitive>& primitives() {
          [](double n, double) { return 4 * 2 * n * n; },
          [](const Request& r) { power_iteration(r.graph, r.in, r.random(1, r.size.cols), r.list(1)); },
          {"OpenBLAS ssymv", "cblas_ssymv", four_ssymv}},
+        {"condition_estimate", Input::spd, kSquares, [](double n, double) { return 16 * 2 * n * n; },
+         [](const Request& r) { condition_estimate(r.graph, r.in, r.in, r.list(1)); }, kCopy},
         {"inverse_root",
          Input::spd,
          kSmallSquares,

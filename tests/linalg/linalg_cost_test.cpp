@@ -155,6 +155,11 @@ std::vector<Claim> factorisations() {
          [](Graph& g, States& s) {
              power_iteration(g, s.matrix(500, 500), s.matrix(500, 1), s.vector(1), {.iterations = 3});
          }},
+        {"condition_estimate, of a square root",
+         {(8 + 16) * 2 * m * m, (8 + 16) * (4 * m * m + 16 * m)},
+         [](Graph& g, States& s) {
+             condition_estimate(g, s.matrix(500, 500), s.matrix(500, 500), s.vector(1), {.root = 2});
+         }},
         {"inverse_root, newton, five iterations of p = 4",
          {5 * 4 * cube(m), 0},
          [](Graph& g, States& s) {

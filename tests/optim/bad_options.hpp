@@ -38,29 +38,28 @@ struct BadOption {
     X(block_size) X(blocks) X(bound_rows) X(cautious_decay) X(clip) X(clip_element) X(clip_norm)            \
     X(clip_rms) X(clip_threshold) X(coefficients) X(conv_factor) X(conv_scaling) X(dampening) X(damping)    \
     X(damping_at_refresh) X(damping_schedule) X(damping_split) X(damping_unit) X(decay) X(decay_from)       \
-    X(decoupled_decay) X(descent) X(doublings) X(ef_decay) X(eigenbasis) X(eigenvalue_floor) X(eps)         \
-    X(eps1) X(eps2) X(eps_on_uncorrected) X(epsilon) X(error_bits) X(error_feedback) X(exact_polar)         \
+    X(decoupled_decay) X(descent) X(diagnostics) X(doublings) X(ef_decay) X(eigenbasis) X(eigenvalue_floor) \
+    X(eps) X(eps1) X(eps2) X(eps_on_uncorrected) X(epsilon) X(error_bits) X(error_feedback) X(exact_polar)  \
     X(exponent) X(exponents) X(extra_scale) X(factor_decay) X(factor_decay_schedule) X(factor_dtype)        \
     X(factor_interval) X(first) X(first_basis) X(fit) X(fit_first) X(form) X(fraction) X(gamma) X(gap)      \
-    X(geometry) X(graft) X(graft_beta) X(graft_eps) X(graft_unweighted_sum) X(growth) X(guarded)            \
-    X(history) X(history_dtype) X(hybrid) X(initial_scale) X(inner) X(inputs) X(interval) X(iterations)     \
-    X(keep_factor) X(kernel) X(kfac_like) X(kind) X(kl_clip) X(kl_clip_lr) X(lambda) X(last)                \
-    X(least_elements) X(least_order) X(lines) X(lr) X(lr_cov) X(lr_cov_schedule) X(max_order) X(max_side)   \
-    X(max_skew) X(memory) X(merge_axes) X(method) X(min_axes) X(moment_bits) X(moment_exponents)            \
-    X(moments) X(moments_interval) X(momentum) X(momentum_into_fit) X(momentum_rule) X(momentum_schedule)   \
-    X(momentum_space) X(mu) X(nesterov) X(norm) X(norm_factor) X(norm_rule) X(norm_scale)                   \
-    X(norm_threshold) X(normalize_lr_cov) X(null_space) X(one_workgroup) X(orthogonality) X(outputs)        \
-    X(oversample) X(patience) X(polar) X(power_iterations) X(precision) X(preconditioner_lr) X(projection)  \
-    X(qr) X(qr_steps) X(quantizer_block) X(rank) X(rank_fraction) X(rank_multiple) X(rank_tolerance)        \
-    X(rate) X(recurrence) X(refinement) X(refresh) X(relative_epsilon) X(rescale_rule) X(restarts) X(rms)   \
-    X(root) X(root_rectifications) X(roots) X(rotate) X(rule) X(scale) X(scale_in_place)                    \
-    X(scale_parameter) X(scales) X(schedule) X(second_order) X(shape_factor) X(shape_scaling) X(share)      \
-    X(side) X(sides) X(sign) X(smoothness_decay) X(sparse) X(stagger) X(start_step) X(statistic)            \
-    X(statistic_rectifications) X(statistic_scale) X(statistics) X(status) X(step) X(steps) X(storage)      \
-    X(switching) X(trace_exponent) X(transpose) X(turn_flops) X(u_probability) X(u_schedule)                \
-    X(unweighted_sum) X(update_probability) X(update_schedule) X(variance_rule) X(vectors) X(warm_factors)  \
-    X(warmup_steps) X(weight_decay) X(weighted_norms) X(whitening) X(window) X(window_dtype)                \
-    X(words)
+    X(geometry) X(graft) X(graft_beta) X(graft_eps) X(graft_unweighted_sum) X(growth) X(guarded) X(history) \
+    X(history_dtype) X(hybrid) X(initial_scale) X(inner) X(inputs) X(interval) X(iterations) X(keep_factor) \
+    X(kernel) X(kfac_like) X(kind) X(kl_clip) X(kl_clip_lr) X(lambda) X(last) X(least_elements)             \
+    X(least_order) X(lines) X(lr) X(lr_cov) X(lr_cov_schedule) X(max_order) X(max_side) X(max_skew)         \
+    X(memory) X(merge_axes) X(method) X(min_axes) X(moment_bits) X(moment_exponents) X(moments)             \
+    X(moments_interval) X(momentum) X(momentum_into_fit) X(momentum_rule) X(momentum_schedule)              \
+    X(momentum_space) X(mu) X(nesterov) X(norm) X(norm_factor) X(norm_rule) X(norm_scale) X(norm_threshold) \
+    X(normalize_lr_cov) X(null_space) X(one_workgroup) X(orthogonality) X(outputs) X(oversample)            \
+    X(patience) X(polar) X(power_iterations) X(precision) X(preconditioner_lr) X(projection) X(qr)          \
+    X(qr_steps) X(quantizer_block) X(rank) X(rank_fraction) X(rank_multiple) X(rank_tolerance) X(rate)      \
+    X(recurrence) X(refinement) X(refresh) X(relative_epsilon) X(rescale_rule) X(restarts) X(rms) X(root)   \
+    X(root_rectifications) X(roots) X(rotate) X(rule) X(scale) X(scale_in_place) X(scale_parameter)         \
+    X(scales) X(schedule) X(second_order) X(shape_factor) X(shape_scaling) X(share) X(side) X(sides)        \
+    X(sign) X(smoothness_decay) X(sparse) X(stagger) X(start_step) X(statistic) X(statistic_rectifications) \
+    X(statistic_scale) X(statistics) X(status) X(step) X(steps) X(storage) X(switching) X(trace_exponent)   \
+    X(transpose) X(turn_flops) X(u_probability) X(u_schedule) X(unweighted_sum) X(update_probability)       \
+    X(update_schedule) X(variance_rule) X(vectors) X(warm_factors) X(warmup_steps) X(weight_decay)          \
+    X(weighted_norms) X(whitening) X(window) X(window_dtype) X(words)
 // clang-format on
 
 namespace option_checks {

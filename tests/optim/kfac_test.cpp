@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "optim/one_plan.hpp"
+#include "optim/optimizer_checks.hpp"
 #include "optim/test_layer.hpp"
 #include "support/matrix.hpp"
 #include "support/polar_reference.hpp"
@@ -334,6 +335,37 @@ TEST_P(KfacTest, WhatIsNotFiniteIsLeftOutAndCounted) {
         EXPECT_EQ(floats(plan, root), before);
         for (const float weight : weights()) ASSERT_TRUE(std::isfinite(weight));
     }
+}
+
+// |A| |A^-1| where damping is next to nothing; nothing else is different.
+TEST_P(KfacTest, DiagnosticsAreConditionNumbers) {
+    KfacOptions options = options_of(KfacMethod::inverse);
+    options.damping = 1e-6f;
+    std::vector<float> after;
+    for (const bool diagnostics : {false, true}) {
+        options.diagnostics = diagnostics;
+        Plan plan = plan_of({layers_of_every_kind()[0]}, options);
+        layers_[0].draw(3);
+        plan.run();
+        if (!diagnostics) {
+            after = weights();
+            continue;
+        }
+        EXPECT_EQ(weights(), after);
+        for (const char* side : {".A", ".S"}) {
+            const std::vector<float> values = floats(plan, std::string("linear.weight") + side);
+            const auto order =
+                static_cast<std::uint64_t>(std::lround(std::sqrt(static_cast<double>(values.size()))));
+            const SymmetricEigen eigen = symmetric_eigen(matrix_of(doubles(values), order, order));
+            const double exact = eigen.values.maxCoeff() / eigen.values.minCoeff(),
+                         is = static_cast<double>(
+                             floats(plan, std::string("linear.weight") + side + "_condition")[0]);
+            EXPECT_GE(is, 0.5 * exact) << side;
+            EXPECT_LE(is, 1.01 * exact) << side;
+        }
+    }
+    options.method = KfacMethod::eigen;
+    expect_refused([&] { Kfac unused(device(), options); }, {"Kfac", "diagnostics without method inverse"});
 }
 
 TEST_P(KfacTest, IntervalsAndStaggerSayWhenFactorsAndInversesMove) {

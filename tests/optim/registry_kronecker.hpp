@@ -71,6 +71,7 @@ inline std::vector<OptimizerCase> kronecker_cases() {
     turning.polar.one_workgroup = false;
     FismoOptions turning_bf16 = turning;
     turning_bf16.moments = MomentFormat::bf16;
+    turning_bf16.diagnostics = true;
     FismoOptions weak;
     weak.whitening = Whitening::symmetric;
     weak.exponent = 0.125;

@@ -121,6 +121,7 @@ void compile_factorisations(const Device& device) {
                  {.basis = matrix(w), .max_sweeps = 4, .status = status(w)});
             matrix_power(w.graph, matrix(w), matrix(w), {.status = status(w)});
             power_iteration(w.graph, matrix(w), vector(w), w.tensor(DType::f32, one_each));
+            condition_estimate(w.graph, matrix(w), matrix(w), w.tensor(DType::f32, one_each));
         });
         compile_case(device, [&](Work& w) {
             svd(w.graph, w.tensor(DType::f32, tall), w.tensor(DType::f32, tall), vector(w), matrix(w),

@@ -635,6 +635,8 @@ typedef struct heron_fismo_options {
     // = .interval = 10; Of factors, matrix by matrix: in the first step and every 10th from there on, with
     // `stagger` as much later as the matrix's turn is; until then the identity stands for them.
     heron_refresh_policy refresh;
+    // States that tell of each refresh, as the failures do: see above. They change nothing else.
+    bool diagnostics;
     // = 4096; A side with more rows or columns has the identity as its factor. 1..8192; symmetric: ..4096.
     uint32_t max_order;
     float weight_decay;  // finite, >= 0; multiplied by lr
@@ -816,6 +818,9 @@ typedef struct heron_kfac_options {
     // too, and no step carries all. Before its first refresh a layer's are those of the identity: it takes
     // the gradient itself, which kl_clip counts.
     heron_refresh_policy refresh;
+    // States that tell of each refresh of inverses: see above. They change nothing else. (Eigenvalues are
+    // states by themselves.)
+    bool diagnostics;
     // = 1e-3; Finite, > 0; without: no clip. Its lr: that of the step, without the parameters' lr_scale,
     // unless kl_clip_lr (finite, >= 0; 0: not set) is.
     bool has_kl_clip;
@@ -1109,6 +1114,8 @@ typedef struct heron_mousse_options {
     // = .interval = 10; Of S_L and S_R, matrix by matrix: in the first step and every 10th from there on,
     // with `stagger` as much later as the matrix's turn is; until then the identity stands for them.
     heron_refresh_policy refresh;
+    // States that tell of each refresh, as the failures do: see above. They change nothing else.
+    bool diagnostics;
     uint32_t max_order;  // = 4096; sides with more rows or columns have no factor; 1..4096
     float weight_decay;  // = 0.01; finite, >= 0; multiplied by lr
     heron_decay_form decay;  // = HERON_DECAY_FORM_DECOUPLED
@@ -1826,6 +1833,9 @@ typedef struct heron_shampoo_options {
     // as well. Until all blocks of a parameter have had theirs it takes U; without a graft R = I in those
     // that have not.
     heron_refresh_policy refresh;
+    // States that tell of each refresh, as the failures do: see above. They change nothing else. Not with
+    // eigenbasis, which has no root.
+    bool diagnostics;
     heron_shampoo_graft graft;  // = HERON_SHAMPOO_GRAFT_ADAM
     double graft_beta;  // = 0.999; [0, 1); of Adam and RMSProp
     float graft_eps;  // = 1e-10; finite, >= 0

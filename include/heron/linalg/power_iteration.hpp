@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The largest eigenvalue of positive semidefinite matrices as a graph operation.
+// The largest eigenvalue of positive semidefinite matrices, and their condition numbers, as graph operations.
 #pragma once
 
 #include <cstdint>
@@ -31,5 +31,23 @@ struct PowerIterationOptions {
 // eigenvalues below 1.2e-38 are zero.
 HERON_API void power_iteration(Graph& graph, const Tensor& a, const Tensor& vector, const Tensor& value,
                                const PowerIterationOptions& options = {});
+
+struct ConditionOptions {
+    double root = 1;               // r of X = A^(-1 / r), finite and above 0
+    std::uint32_t iterations = 8;  // with A, 1 to 64; with X r times as many, up to 64
+    // Optional, one u32 for each matrix, read: what became of X (inverse_root() and its like). Where it is
+    // not ok the condition is infinite.
+    Tensor root_status;
+    bool guarded = true;
+};
+
+// condition = |A|_2 |X|_2^r with X = A^(-1 / r): an estimate of each matrix's condition number, by a power
+// iteration on either matrix, which is from below, and with the default number of iterations mostly within a
+// factor of two. For monitoring: nothing is decided by it. A and X: n x n, f32, f16 or bf16, symmetric
+// positive semidefinite, of one shape; `condition`: one f32 for each matrix, contiguous, apart from both.
+// Infinite for matrices that are not finite or zero, and above 2^127; an empty matrix has 0. FLOPs, bytes and
+// levels are those of two power iterations, and a level for the result.
+HERON_API void condition_estimate(Graph& graph, const Tensor& a, const Tensor& x, const Tensor& condition,
+                                  const ConditionOptions& options = {});
 
 }  // namespace heron

@@ -22,7 +22,9 @@
 //
 // State, f32: <parameter>.momentum; for each block .L, .L_whitener, .R, .R_whitener, together 4 (m n + 2 m^2
 // + 2 n^2) bytes. A refresh without a root (an average that is zero or not finite) keeps the last whitener,
-// at first the identity: <parameter>.L_failures and .R_failures count them, u32, one for each block.
+// at first the identity: <parameter>.L_failures and .R_failures count them, u32, one for each block. With
+// `diagnostics` also .L_condition and .R_condition, f32, what condition_estimate() says of each block's
+// factor at its last refresh (0 before it, infinite where it has no root).
 #pragma once
 
 #include <cstdint>
@@ -54,6 +56,8 @@ struct MousseOptions {
     // Of S_L and S_R, matrix by matrix: in the first step and every 10th from there on, with `stagger` as
     // much later as the matrix's turn is; until then the identity stands for them.
     RefreshPolicy refresh{.interval = 10};
+    // States that tell of each refresh, as the failures do: see above. They change nothing else.
+    bool diagnostics = false;
     std::uint32_t max_order = 4096;  // sides with more rows or columns have no factor; 1..4096
     float weight_decay = 0.01f;      // finite, >= 0; multiplied by lr
     DecayForm decay = DecayForm::decoupled;

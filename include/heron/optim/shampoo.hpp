@@ -35,7 +35,9 @@
 // axis a that is left (from 0) .factor<a> and .factor<a>_whitener (R), those of all blocks one after the
 // other, d_a^2 each, blocks in row-major order: for a matrix 8 (m^2 + n^2) bytes. A refresh without a root
 // (X + epsilon I is zero or not finite) keeps the last one: <parameter>.factor<a>_failures count them, u32,
-// one for each block. (Distributed Shampoo stops after three.)
+// one for each block. (Distributed Shampoo stops after three.) With `diagnostics` also .factor<a>_condition,
+// f32, what condition_estimate() says of each block's factor at its last refresh (0 before it, infinite where
+// it has no root), and with a root by iterations .factor<a>_iterations, u32 (of two runs the first's).
 #pragma once
 
 #include <cstdint>
@@ -158,6 +160,9 @@ struct ShampooOptions {
     // as well. Until all blocks of a parameter have had theirs it takes U; without a graft R = I in those
     // that have not.
     RefreshPolicy refresh;
+    // States that tell of each refresh, as the failures do: see above. They change nothing else. Not with
+    // eigenbasis, which has no root.
+    bool diagnostics = false;
     ShampooGraft graft = ShampooGraft::adam;
     double graft_beta = 0.999;  // [0, 1); of Adam and RMSProp
     float graft_eps = 1e-10f;   // finite, >= 0

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+// condition = |A| |X|^root, infinite where X is not A's root. An invocation a matrix.
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "linalg/condition.h"
+#include "linalg/status.h"
+
+#define JOB ConditionJob
+#include "core/kernel.glsl"
+#include "core/math.glsl"
+
+void main() {
+    if (nothing_to_do())
+        return;
+    uint group = workgroup_index();
+    uint j = find_job(group);
+    uint item = (group - p.jobs.job[j].first_group) * gl_WorkGroupSize.x + gl_LocalInvocationID.x;
+    if (item >= p.jobs.job[j].items)
+        return;
+    F32 norm = p.jobs.job[j].norm;
+    F32 inverse_norm = p.jobs.job[j].inverse_norm;
+    F32 condition = p.jobs.job[j].condition;
+    bool ok = true;
+    if (p.jobs.job[j].has_status != 0) {
+        U32 status = p.jobs.job[j].status;
+        ok = status.v[item] == STATUS_OK;
+    }
+    float of_a = norm.v[item];
+    float of_x = inverse_norm.v[item];
+    // By logarithms, so that neither factor overflows. (A norm of zero is of a matrix that is zero or not finite.)
+    float log_condition = log2(max(of_a, 1e-37)) + p.jobs.job[j].root * log2(max(of_x, 1e-37));
+    ok = ok && of_a > 0.0 && of_x > 0.0 && log_condition < 127.0;
+    condition.v[item] = ok ? exp2(log_condition) : uintBitsToFloat(0x7f800000u);
+}
