@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// condition = |A| |X|^root, infinite where X is not A's root. An invocation a matrix.
+// condition = |A| |X|^root, the largest float where X is not A's root. An invocation a matrix.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "linalg/condition.h"
@@ -30,5 +30,5 @@ void main() {
     // By logarithms, so that neither factor overflows. (A norm of zero is of a matrix that is zero or not finite.)
     float log_condition = log2(max(of_a, 1e-37)) + p.jobs.job[j].root * log2(max(of_x, 1e-37));
     ok = ok && of_a > 0.0 && of_x > 0.0 && log_condition < 127.0;
-    condition.v[item] = ok ? exp2(log_condition) : uintBitsToFloat(0x7f800000u);
+    condition.v[item] = ok ? exp2(log_condition) : uintBitsToFloat(0x7f7fffffu);
 }

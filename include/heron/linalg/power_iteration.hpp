@@ -36,7 +36,7 @@ struct ConditionOptions {
     double root = 1;               // r of X = A^(-1 / r), finite and above 0
     std::uint32_t iterations = 8;  // with A, 1 to 64; with X r times as many, up to 64
     // Optional, one u32 for each matrix, read: what became of X (inverse_root() and its like). Where it is
-    // not ok the condition is infinite.
+    // not ok the condition is the largest f32.
     Tensor root_status;
     bool guarded = true;
 };
@@ -45,8 +45,8 @@ struct ConditionOptions {
 // iteration on either matrix, which is from below, and with the default number of iterations mostly within a
 // factor of two. For monitoring: nothing is decided by it. A and X: n x n, f32, f16 or bf16, symmetric
 // positive semidefinite, of one shape; `condition`: one f32 for each matrix, contiguous, apart from both.
-// Infinite for matrices that are not finite or zero, and above 2^127; an empty matrix has 0. FLOPs, bytes and
-// levels are those of two power iterations, and a level for the result.
+// The largest f32 for matrices that are zero or not finite, and above 2^127: a state that holds it stays
+// finite. FLOPs, bytes and levels are those of two power iterations, and a level for the result.
 HERON_API void condition_estimate(Graph& graph, const Tensor& a, const Tensor& x, const Tensor& condition,
                                   const ConditionOptions& options = {});
 

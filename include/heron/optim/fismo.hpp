@@ -24,9 +24,9 @@
 // + 2 n^2) bytes. A refresh whose new factor has no root (not finite, or not positive definite in f32) keeps
 // the last one that had: <parameter>.P_failures and .Q_failures count them, u32, one for each block
 // (Plan::read_state). With `diagnostics` also .P_condition and .Q_condition, f32, what condition_estimate()
-// says of each block's factor at its last refresh (0 before it, infinite where it has no root), for n^3 FLOPs
-// more and 16 products with vectors; with symmetric whitening and an exponent of 1/2 .P_iterations and
-// .Q_iterations, u32, of its root.
+// says of each block's factor at its last refresh (0 before it, the largest f32 where it has no root), for
+// n^3 FLOPs more and 16 products with vectors; with symmetric whitening and an exponent of 1/2 .P_iterations
+// and .Q_iterations, u32, of its root.
 #pragma once
 
 #include <cstdint>

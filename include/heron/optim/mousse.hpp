@@ -24,7 +24,7 @@
 // + 2 n^2) bytes. A refresh without a root (an average that is zero or not finite) keeps the last whitener,
 // at first the identity: <parameter>.L_failures and .R_failures count them, u32, one for each block. With
 // `diagnostics` also .L_condition and .R_condition, f32, what condition_estimate() says of each block's
-// factor at its last refresh (0 before it, infinite where it has no root).
+// factor at its last refresh (0 before it, the largest f32 where it has no root).
 #pragma once
 
 #include <cstdint>

@@ -36,8 +36,9 @@
 // other, d_a^2 each, blocks in row-major order: for a matrix 8 (m^2 + n^2) bytes. A refresh without a root
 // (X + epsilon I is zero or not finite) keeps the last one: <parameter>.factor<a>_failures count them, u32,
 // one for each block. (Distributed Shampoo stops after three.) With `diagnostics` also .factor<a>_condition,
-// f32, what condition_estimate() says of each block's factor at its last refresh (0 before it, infinite where
-// it has no root), and with a root by iterations .factor<a>_iterations, u32 (of two runs the first's).
+// f32, what condition_estimate() says of each block's factor at its last refresh (0 before it, the
+// largest f32 where it has no root), and with a root by iterations .factor<a>_iterations, u32 (of two runs
+// the first's).
 #pragma once
 
 #include <cstdint>
