@@ -108,12 +108,15 @@ struct KroneckerInverse {
     Tensor inputs;    // (A + ..)^-1, f32, symmetric
     Tensor outputs;   // (S + ..)^-1
     Tensor failures;  // u32, one for each group of A, then of S
+    // Optional, f32, as many: condition_estimate() of the damped factors of the last refresh.
+    Tensor conditions;
 };
-// States <name>.A_inverse, .S_inverse (the identity at first), .inverse_failures.
+// States <name>.A_inverse, .S_inverse (the identity at first), .inverse_failures, and with `conditions`
+// .inverse_condition (0 at first).
 HERON_API KroneckerInverse make_kronecker_inverse(Graph& graph, const std::string& name,
-                                                  const KroneckerFactors& factors);
+                                                  const KroneckerFactors& factors, bool conditions = false);
 // spd_inverse() of both damped factors: 2 (n^3 + m^3) FLOPs, its levels and two. All factors that are renewed
-// in one graph share them.
+// in one graph share them. (And those of condition_estimate(), where `conditions` are there.)
 HERON_API void renew_inverse(Graph& graph, const KroneckerFactors& factors, const KroneckerInverse& inverse,
                              const CurvatureDamping& damping = {});
 // D = S^-1 G A^-1: G rows x cols, f32, f16 or bf16; D f32, apart from it. 2 m n (m + n) FLOPs, two levels.

@@ -191,8 +191,9 @@ public:
     // bytes. Can be moved later with Plan::rebind(name).
     Tensor external(std::string name, const TensorView& view);
     // Memory that lives from step to step, zero at first, saved in checkpoints under its name (unique in the
-    // graph).
-    Tensor state(std::string name, DType dtype, const Shape& shape);
+    // graph). Reports to the host, which no step reads, need not be `saved`: a plan that loads a checkpoint
+    // has zeros there.
+    Tensor state(std::string name, DType dtype, const Shape& shape, bool saved = true);
     // Memory between operations of one phase; shares bytes with other temporaries that are not alive at the
     // same time. Used in several phases, it holds nothing at the beginning of each.
     Tensor temporary(DType dtype, const Shape& shape);

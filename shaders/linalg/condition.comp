@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// condition = |A| |X|^root, the largest float where X is not A's root. An invocation a matrix.
+// condition = (|A| + damping) |X|^root, the largest float where X is not A's root. An invocation a matrix.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "linalg/condition.h"
@@ -23,12 +23,15 @@ void main() {
     bool ok = true;
     if (p.jobs.job[j].has_status != 0) {
         U32 status = p.jobs.job[j].status;
-        ok = status.v[item] == STATUS_OK;
+        ok = is_usable(status.v[item]);
     }
     float of_a = norm.v[item];
     float of_x = inverse_norm.v[item];
-    // By logarithms, so that neither factor overflows. (A norm of zero is of a matrix that is zero or not finite.)
-    float log_condition = log2(max(of_a, 1e-37)) + p.jobs.job[j].root * log2(max(of_x, 1e-37));
-    ok = ok && of_a > 0.0 && of_x > 0.0 && log_condition < 127.0;
+    // What is smaller than a normal number may be flushed, or is of a matrix that is zero or not finite.
+    ok = ok && of_a >= 1.17549435e-38 && of_x >= 1.17549435e-38;
+    float damped = of_a + (p.jobs.job[j].damping + p.jobs.job[j].relative * of_a);
+    // By logarithms, so that no factor overflows.
+    float log_condition = ok ? log2(damped) + p.jobs.job[j].root * log2(of_x) : 0.0;
+    ok = ok && log_condition < 127.0;
     condition.v[item] = ok ? exp2(log_condition) : uintBitsToFloat(0x7f7fffffu);
 }

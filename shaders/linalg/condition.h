@@ -14,8 +14,11 @@ struct ConditionJob {
     U32   status;       // of X; with has_status
     F32   condition;
     float root;
+    float damping; // of A: the root is that of A + (damping + relative norm) I
+    float relative;
     uint  items;
     uint  has_status;
+    uint  reserved;
     uint  first_group;
 };
 

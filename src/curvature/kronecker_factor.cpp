@@ -106,6 +106,16 @@ void take_over(Graph& graph, const KroneckerFactor& factor, const Tensor& candid
         factor.order());
 }
 
+void report_condition(Graph& graph, const KroneckerFactor& factor, const Tensor& matrix, const Tensor& root,
+                      const FactorCondition& of) {
+    if (!factor.condition) return;
+    condition_estimate(graph, matrix, root, factor.condition,
+                       {.root = 1 / of.exponent,
+                        .damping = of.damping,
+                        .relative_damping = of.relative_damping,
+                        .root_status = of.status});
+}
+
 std::vector<KroneckerFactor> make_factors(Graph& graph, const std::string& name,
                                           std::span<const std::uint64_t> orders, const FactorStates& states) {
     std::vector<KroneckerFactor> factors(orders.size());
@@ -121,9 +131,9 @@ std::vector<KroneckerFactor> make_factors(Graph& graph, const std::string& name,
     const Tensor vectors = states.bases ? graph.state(name + "_basis", DType::f32, shape) : Tensor();
     const Tensor failures = graph.state(name + "_failures", DType::u32, Shape{count});
     const Tensor conditions =
-        states.conditions ? graph.state(name + "_condition", DType::f32, Shape{count}) : Tensor();
+        states.conditions ? graph.state(name + "_condition", DType::f32, Shape{count}, false) : Tensor();
     const Tensor iterations =
-        states.iterations ? graph.state(name + "_iterations", DType::u32, Shape{count}) : Tensor();
+        states.iterations ? graph.state(name + "_iterations", DType::u32, Shape{count}, false) : Tensor();
     const auto part = [](Tensor whole, std::uint64_t at, const Shape& of) {
         whole.byte_offset += at * bytes_of(whole.dtype);
         whole.shape = of;
@@ -186,15 +196,12 @@ void renew_factor(Graph& graph, const KroneckerFactor& factor, const Tensor& can
     } else {
         matrix_power(graph, candidate, root, {.exponent = -exponent, .status = status});
     }
-    if (factor.condition) {
-        if (form == WhitenerForm::cholesky) {  // F^-1 = S S^T
-            const Tensor inverse = temporary_like(graph, root);
-            syrk(graph, root, {}, inverse);
-            condition_estimate(graph, candidate, inverse, factor.condition, {.root_status = status});
-        } else {
-            condition_estimate(graph, candidate, root, factor.condition,
-                               {.root = 1 / exponent, .root_status = status});
-        }
+    if (factor.condition && form == WhitenerForm::cholesky) {  // F^-1 = S S^T
+        const Tensor inverse = temporary_like(graph, root);
+        syrk(graph, root, {}, inverse);
+        report_condition(graph, factor, candidate, inverse, {.exponent = 1, .status = status});
+    } else {
+        report_condition(graph, factor, candidate, root, {.exponent = exponent, .status = status});
     }
     take_over(graph, factor, candidate, root, status);
 }

@@ -25,8 +25,8 @@ struct KroneckerFactor {
     Tensor whitener;  // S, n x n f32
     Tensor failures;  // one u32: refreshes without a root
     Tensor basis{};   // n x n f32, of roots that continue from the last eigenvectors: these; else empty
-    // Where they are asked for, of the last refresh: what condition_estimate() says of that which the root
-    // was taken of, one f32; iterations of its inverse_root(), one u32.
+    // Where they are asked for, of the last refresh: the condition number of what the root was taken of, one
+    // f32 (report_condition()); iterations of its inverse_root(), one u32.
     Tensor condition{}, iterations{};
 
     explicit operator bool() const { return static_cast<bool>(average); }
@@ -60,6 +60,16 @@ void start_factor(Graph& graph, const KroneckerFactor& factor, FactorStart start
 // so.
 void take_over(Graph& graph, const KroneckerFactor& factor, const Tensor& candidate, const Tensor& root,
                const Tensor& status);
+
+// Where the factor has one, its `condition`: condition_estimate() of a matrix whose root = (matrix +
+// damping)^-exponent has that status.
+struct FactorCondition {
+    double exponent = 0.5;
+    float damping = 0, relative_damping = 0;  // ConditionOptions
+    Tensor status;
+};
+void report_condition(Graph& graph, const KroneckerFactor& factor, const Tensor& matrix, const Tensor& root,
+                      const FactorCondition& of);
 
 struct FactorAverage {
     double decay = 0.95;

@@ -4,18 +4,21 @@
 
 #include "curvature/kronecker_checks.hpp"
 #include "curvature/kronecker_factor.hpp"
+#include "heron/linalg/power_iteration.hpp"
 #include "heron/linalg/spd.hpp"
 #include "heron/linalg/two_sided.hpp"
 
 namespace heron {
 
 KroneckerInverse make_kronecker_inverse(Graph& graph, const std::string& name,
-                                        const KroneckerFactors& factors) {
+                                        const KroneckerFactors& factors, bool conditions) {
     check_factors("make_kronecker_inverse", graph, factors);
     const KroneckerInverse inverse{
         graph.state(name + ".A_inverse", DType::f32, factors.inputs.shape),
         graph.state(name + ".S_inverse", DType::f32, factors.outputs.shape),
-        graph.state(name + ".inverse_failures", DType::u32, Shape{2 * factors.groups()})};
+        graph.state(name + ".inverse_failures", DType::u32, Shape{2 * factors.groups()}),
+        conditions ? graph.state(name + ".inverse_condition", DType::f32, Shape{2 * factors.groups()}, false)
+                   : Tensor()};
     for (const Tensor& side : {inverse.inputs, inverse.outputs})
         for (std::uint64_t g = 0; g < factors.groups(); ++g) {
             const Tensor matrix = matrix_of(side, g);
@@ -31,6 +34,10 @@ void renew_inverse(Graph& graph, const KroneckerFactors& factors, const Kronecke
     const std::uint64_t groups = factors.groups();
     check_matrices(kWho, "inputs", graph, inverse.inputs, groups, factors.cols(), factors.cols());
     check_matrices(kWho, "outputs", graph, inverse.outputs, groups, factors.rows(), factors.rows());
+    if (inverse.conditions &&
+        (inverse.conditions.dtype != DType::f32 || inverse.conditions.shape.count() != 2 * groups))
+        refuse(kWho, "conditions is " + text(inverse.conditions) + "; it must have " +
+                         std::to_string(2 * groups) + " f32, one for each factor");
     const std::array<Tensor, 2> sides{factors.inputs, factors.outputs};
     const std::array<Tensor, 2> damped{graph.temporary(DType::f32, factors.inputs.shape),
                                        graph.temporary(DType::f32, factors.outputs.shape)};
@@ -40,6 +47,9 @@ void renew_inverse(Graph& graph, const KroneckerFactors& factors, const Kronecke
         const Tensor root = graph.temporary(DType::f32, target.shape);
         const Tensor status = graph.temporary(DType::u32, Shape{groups});
         spd_inverse(graph, damped[side], root, {.status = status});
+        if (inverse.conditions)
+            condition_estimate(graph, damped[side], root, part_of(inverse.conditions, side * groups, groups),
+                               {.root_status = status});
         for (std::uint64_t g = 0; g < groups; ++g)
             take_over(graph,
                       {matrix_of(sides[side], g), matrix_of(target, g),

@@ -10,7 +10,6 @@
 #include "curvature/kronecker_grid.hpp"
 #include "heron/linalg/eigh.hpp"
 #include "heron/linalg/matrix_power.hpp"
-#include "heron/linalg/power_iteration.hpp"
 #include "heron/linalg/qr.hpp"
 #include "heron/linalg/reduce.hpp"
 #include "heron/linalg/select.hpp"
@@ -188,15 +187,14 @@ LaterRoot renew_root(Graph& graph, const KroneckerFactor& factor, const Tensor& 
         spectrum_power(graph, values, vectors, status, later.root, exact);
         return later;
     };
-    const auto estimate = [&](const Tensor& of) {
-        if (factor.condition)
-            condition_estimate(graph, corrected, of, factor.condition,
-                               {.root = 1 / options.exponent, .root_status = status});
-    };
+    const FactorCondition condition{.exponent = options.exponent,
+                                    .damping = factor.basis ? 0.0f : damping.absolute,
+                                    .relative_damping = damping.relative,
+                                    .status = status};
     if (factor.basis) {
         const Eigenpairs pairs = eigenpairs(graph, corrected, factor.basis, options.basis, true);
         spectrum_power(graph, pairs.values, pairs.vectors, pairs.status, root, power);
-        estimate(root);
+        report_condition(graph, factor, corrected, root, condition);
         take_over(graph, {factor.basis, factor.whitener, factor.failures}, pairs.vectors, root, status);
         return later_root(pairs.values, pairs.vectors);
     }
@@ -220,7 +218,7 @@ LaterRoot renew_root(Graph& graph, const KroneckerFactor& factor, const Tensor& 
                       .iterations_used = factor.iterations});
     else
         matrix_power(graph, corrected, root, power);
-    estimate(root);
+    report_condition(graph, factor, corrected, root, condition);
     take_over(graph, factor, {}, root, status);
     return later_root(power.values, power.vectors);
 }
@@ -252,9 +250,8 @@ LaterRoot renew_power(Graph& graph, const KroneckerFactor& factor, const FactorP
         power.vectors = temporary_like(graph, scaled);
     }
     matrix_power(graph, scaled, root, power);
-    if (factor.condition)
-        condition_estimate(graph, scaled, root, factor.condition,
-                           {.root = -1 / options.exponent, .root_status = status});
+    report_condition(graph, factor, scaled, root,
+                     {.exponent = -options.exponent, .damping = power.damping, .status = status});
     take_over(graph, factor, options.in_place ? scaled : Tensor(), root, status);
     if (!options.exact_later) return {};
     const LaterRoot later{temporary_like(graph, scaled), status};

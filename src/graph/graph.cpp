@@ -141,13 +141,14 @@ Tensor Graph::external(std::string name, const TensorView& view) {
     return impl_->tensor_of(impl_->add_object(std::move(object)));
 }
 
-Tensor Graph::state(std::string name, DType dtype, const Shape& shape) {
+Tensor Graph::state(std::string name, DType dtype, const Shape& shape, bool saved) {
     check_name("state", name);
     Object object;
     object.kind = ObjectKind::state;
     object.name = std::move(name);
     object.dtype = dtype;
     object.shape = shape;
+    object.saved = saved;
     object.bytes = bytes_for("state " + state::in_quotes(object.name), dtype, shape);
     return impl_->tensor_of(impl_->add_object(std::move(object)));
 }

@@ -29,6 +29,7 @@ struct Object {
     DType dtype = DType::f32;
     Shape shape;
     std::uint64_t bytes = 0;
+    bool saved = true;                // state: whether it is part of a checkpoint
     TensorView view;                  // external
     std::vector<std::byte> contents;  // table
 };

@@ -82,7 +82,7 @@ std::vector<SavedTensor> Plan::Impl::saved_tensors(std::span<const std::string> 
             {object.name, object.dtype, object.shape, object.bytes, address(graph.tensor_of(id)), {}});
     };
     for (std::uint32_t id = 0; id < graph.objects.size(); ++id)
-        if (graph.objects[id].kind == ObjectKind::state) add(id);
+        if (graph.objects[id].kind == ObjectKind::state && graph.objects[id].saved) add(id);
     for (const std::string& name : externals) {
         const std::uint32_t id = object_named(name, ObjectKind::external);
         if (!graph.objects[id].view.contiguous())
@@ -142,6 +142,12 @@ std::vector<SavedTensor> Plan::Impl::read_saved(const SafetensorsReader& file,
 void Plan::Impl::write_saved(const std::vector<SavedTensor>& tensors) {
     Transfer transfer(*graph.device);
     for (const SavedTensor& tensor : tensors) transfer.write(tensor.address, tensor.content);
+    for (std::uint32_t id = 0; id < graph.objects.size(); ++id) {
+        const Object& object = graph.objects[id];
+        if (object.kind != ObjectKind::state || object.saved) continue;
+        const std::vector<std::byte> zeros(object.bytes);
+        transfer.write(address(graph.tensor_of(id)), zeros);
+    }
     forget_timings();  // of the steps before: how they went is overwritten
     initialized = true;
 }

@@ -20,7 +20,7 @@ namespace heron {
 
 namespace {
 
-static_assert(sizeof(gpu::ConditionJob) == 48);
+static_assert(sizeof(gpu::ConditionJob) == 64);
 constexpr KernelInfo kCondition = make_kernel<gpu::ConditionJob>("condition", spirv::condition);
 constexpr std::string_view kWho = "condition_estimate";
 
@@ -52,6 +52,11 @@ void condition_estimate(Graph& graph, const Tensor& a, const Tensor& x, const Te
     check_status_tensor(kWho, graph, options.root_status, items, {{"condition", condition}});
     if (!(options.root > 0) || !std::isfinite(options.root))
         refuse(kWho, "root is " + std::to_string(options.root) + "; it must be finite and above 0");
+    for (const auto& [name, value] :
+         {std::pair{"damping", options.damping}, std::pair{"relative_damping", options.relative_damping}})
+        if (!(value >= 0) || !std::isfinite(value))
+            refuse(kWho, std::string(name) + " is " + std::to_string(value) +
+                             "; it must be finite and not negative");
     if (options.iterations < 1 || options.iterations > 64)
         refuse(kWho, "iterations is " + std::to_string(options.iterations) + "; it must be 1 to 64");
     if (a.shape.count() == 0) {
@@ -67,6 +72,8 @@ void condition_estimate(Graph& graph, const Tensor& a, const Tensor& x, const Te
                  inverse_norm = largest_eigenvalue(graph, x, root_iterations, options.guarded);
     Job job{};
     job.root = static_cast<float>(options.root);
+    job.damping = options.damping;
+    job.relative = options.relative_damping;
     job.items = narrow(items);
     job.has_status = options.root_status ? 1 : 0;
     std::vector<Operand> operands{{offsetof(Job, norm), norm, Access::read},

@@ -116,7 +116,7 @@ void polar_of_partials(Graph& graph, const Tensor& a, const Tensor& partials, co
     const Tensor first = count % 2 == 0 ? spare : other;
     const Tensor second = count % 2 == 0 ? other : spare;
     add_polar_normalize(graph, a, partials ? partials : add_polar_norm(graph, a, options), first, options);
-    PolarIterates x(first, second, out, count, row_squares);
+    PolarIterates x(polar_matrix(graph, first, options), second, out, count, row_squares);
     add_polar_iterations(graph, form, x, options);
 }
 
@@ -142,7 +142,7 @@ Tensor polar_iterate(Graph& graph, const Tensor& x, const PolarOptions& options,
     Tensor other = polar_temporary(graph, x, polar_dtype(options), x.rows(), x.cols());
     other.shape = x.shape;
     const Tensor last = count % 2 == 0 ? x : other;
-    PolarIterates iterates(x, other, last, count, row_squares);
+    PolarIterates iterates(polar_matrix(graph, x, options), other, last, count, row_squares);
     add_polar_iterations(graph, form, iterates, options);
     return last;
 }

@@ -85,24 +85,31 @@ inline constexpr std::uint64_t kMaxNormPartials = 512;
 
 // --- polar_iterate.cpp: the iterations as matrix products.
 
-// What products of two words an element multiply, and what they add up to; of one word that is all.
+// A matrix of the iteration. With two words an element `value` is f32, and products multiply the words that
+// it was split into (split_words.hpp); with one they multiply `value`, and there are no others.
 struct PolarMatrix {
     Tensor value, high, low;
 };
+// With words of its own.
+PolarMatrix polar_matrix(Graph& graph, const Tensor& value, const PolarOptions& options);
 
 // The iterates X_0 .. X_n: two tensors in turn, and where the last one goes.
 class PolarIterates {
 public:
-    // `first` holds X_0 and may be overwritten. `row_squares` (may be empty) are those of the last one.
-    PolarIterates(const Tensor& first, const Tensor& second, const Tensor& last, std::size_t count,
+    // `first` holds X_0, may be overwritten, and has the words of every iterate in turn. `row_squares` (may
+    // be empty) are those of the last one.
+    PolarIterates(const PolarMatrix& first, const Tensor& second, const Tensor& last, std::size_t count,
                   const Tensor& row_squares)
-        : buffers_{first, second}, last_(last), row_squares_(row_squares), count_(count) {}
+        : buffers_{first.value, second},
+          words_(first),
+          last_(last),
+          row_squares_(row_squares),
+          count_(count) {}
 
     const Tensor& current() const { return at_ == count_ ? last_ : buffers_[at_ % 2]; }
     const Tensor& next() const { return at_ + 1 == count_ ? last_ : buffers_[(at_ + 1) % 2]; }
-    // current() with the tensors that hold its words.
+    // current() with the tensors for its words.
     PolarMatrix matrix() const { return {current(), words_.high, words_.low}; }
-    void set_words(const PolarMatrix& words) { words_ = words; }
     bool done() const { return at_ == count_; }
     // What the product that makes next() has to leave of it.
     Tensor next_row_squares() const { return at_ + 1 == count_ ? row_squares_ : Tensor{}; }
@@ -110,8 +117,8 @@ public:
 
 private:
     std::array<Tensor, 2> buffers_;
-    Tensor last_, row_squares_;
     PolarMatrix words_;
+    Tensor last_, row_squares_;
     std::size_t count_;
     std::size_t at_ = 0;
 };

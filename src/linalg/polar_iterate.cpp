@@ -24,14 +24,6 @@ namespace {
 static_assert(sizeof(gpu::PolarIdentityJob) == 48);
 constexpr KernelInfo kIdentity = make_kernel<gpu::PolarIdentityJob>("polar_identity", spirv::polar_identity);
 
-PolarMatrix polar_matrix(Graph& graph, const Tensor& value, const PolarOptions& options) {
-    if (options.words == 1) return {value, {}, {}};
-    const auto word = [&] {
-        return polar_temporary(graph, value, options.precision, value.rows(), value.cols());
-    };
-    return {value, word(), word()};
-}
-
 // One matrix product of the iteration, whichever side is the short one. With two words an element A B is
 // A_high B_high + A_high B_low + A_low B_high; what is left out has the size of what splitting lost.
 class Products {
@@ -52,14 +44,13 @@ public:
     void square_of(const PolarMatrix& x, const PolarMatrix& d, double alpha) const {
         GemmOptions gemm_options = base();
         gemm_options.transpose_a = tall_ ? Transpose::yes : Transpose::no;
-        gemm_options.alpha = static_cast<float>(alpha);
-        if (options_.words == 1) {
-            syrk(graph_, x.value, Tensor{}, d.value, gemm_options);
-            return;
-        }
         gemm_options.transpose_b = tall_ ? Transpose::no : Transpose::yes;
+        gemm_options.alpha = static_cast<float>(alpha);
         gemm_options.symmetric = true;
-        multiply(x, x, Tensor{}, d.value, d.value, gemm_options);
+        if (options_.words == 1)
+            syrk(graph_, x.value, Tensor{}, d.value, gemm_options);
+        else
+            multiply(x, x, Tensor{}, d.value, d.value, gemm_options);
         split(d);
     }
 
@@ -78,7 +69,8 @@ public:
         split(d);
     }
 
-    // X <- B X + beta X (X B + beta X for tall matrices)
+    // X <- B X + beta X (X B + beta X for tall matrices). With two words the old X is what the small products
+    // are added to: nothing needs it afterwards.
     void apply(const PolarMatrix& b, PolarIterates& iterates, double beta) const {
         GemmOptions gemm_options = base();
         gemm_options.beta = static_cast<float>(beta);
@@ -226,8 +218,15 @@ void iterate_gram(Graph& graph, PolarIterates& x, const PolarOptions& options) {
 
 }  // namespace
 
+PolarMatrix polar_matrix(Graph& graph, const Tensor& value, const PolarOptions& options) {
+    if (options.words == 1) return {value, {}, {}};
+    const auto word = [&] {
+        return polar_temporary(graph, value, options.precision, value.rows(), value.cols());
+    };
+    return {value, word(), word()};
+}
+
 void add_polar_iterations(Graph& graph, PolarForm form, PolarIterates& x, const PolarOptions& options) {
-    x.set_words(polar_matrix(graph, x.current(), options));
     if (form == PolarForm::gram)
         iterate_gram(graph, x, options);
     else

@@ -221,8 +221,7 @@ std::string Fismo::options_text() const {
            " statistic_scale=" + number(options_.statistic_scale) +
            " whitening=" + number(options_.whitening) + " exponent=" + number_text(options_.exponent) +
            " graft=" + number(options_.graft) + " momentum_space=" + number(options_.momentum_space) +
-           refresh_text("refresh", options_.refresh) + diagnostics_text(options_.diagnostics) +
-           " max_order=" + number(options_.max_order) +
+           refresh_text("refresh", options_.refresh) + " max_order=" + number(options_.max_order) +
            " weight_decay=" + number_text(options_.weight_decay) + " decay=" + number(options_.decay) +
            " shape_factor=" + number(options_.shape_factor) + " exact_polar=" + number(options_.exact_polar) +
            orthogonalizer_text(options_.polar) + moments_text(options_.moments);

@@ -9,7 +9,6 @@
 #include <utility>
 #include <vector>
 
-#include "heron/linalg/power_iteration.hpp"
 #include "linalg/integers.hpp"
 #include "optim/checks.hpp"
 #include "optim/layer.hpp"
@@ -61,14 +60,9 @@ public:
         const std::string& name = item.layer->weight.name;
         factors_ = make_kronecker_factors(graph_, name, shape.m, shape.order, shape.groups);
         if (options.method == KfacMethod::inverse)
-            inverse_ = make_kronecker_inverse(graph_, name, factors_);
+            inverse_ = make_kronecker_inverse(graph_, name, factors_, options.diagnostics);
         else
             eigen_ = make_kronecker_eigen(graph_, name, factors_);
-        if (options.diagnostics) {
-            const Shape one_each{factors_.groups()};
-            input_condition_ = graph_.state(name + ".A_condition", DType::f32, one_each);
-            output_condition_ = graph_.state(name + ".S_condition", DType::f32, one_each);
-        }
         if (options.method == KfacMethod::ekfac) {
             moments_ = step.state(*item.weight, "moments", DType::f32, shape.matrices(shape.m, shape.order));
             graph_.set_phase(Phase::initialize);
@@ -92,10 +86,6 @@ public:
         graph_.set_stage("kfac refresh");
         if (inverse_.inputs) {
             renew_inverse(graph_, factors_, inverse_, damping_);
-            if (options_.diagnostics) {
-                condition_estimate(graph_, factors_.inputs, inverse_.inputs, input_condition_);
-                condition_estimate(graph_, factors_.outputs, inverse_.outputs, output_condition_);
-            }
         } else {
             renew_eigen(graph_, factors_, eigen_, options_.eigenvalue_floor);
             if (moments_) renew_moments(graph_, eigen_, moments_);
@@ -177,7 +167,6 @@ private:
     KroneckerFactors factors_;
     KroneckerInverse inverse_;
     KroneckerEigen eigen_;
-    Tensor input_condition_, output_condition_;  // diagnostics of inverses
     Tensor moments_;
     CurvatureDamping damping_;
 };
@@ -278,7 +267,7 @@ std::string Kfac::options_text() const {
            " factor_decay_schedule=" + pieces_text(o.factor_decay_schedule) +
            " warm_factors=" + flag(o.warm_factors) + " factor_interval=" + flag(o.factor_interval) +
            " moments_interval=" + flag(o.moments_interval) + refresh_text("refresh", o.refresh) +
-           diagnostics_text(o.diagnostics) + " kl_clip=" + (o.kl_clip ? number_text(*o.kl_clip) : "none") +
+           " kl_clip=" + (o.kl_clip ? number_text(*o.kl_clip) : "none") +
            " kl_clip_lr=" + number_text(o.kl_clip_lr) + " conv_scaling=" + flag(o.conv_scaling) +
            layers_text();
 }

@@ -115,7 +115,7 @@ std::string Mousse::options_text() const {
            " exponent=" + number_text(options_.exponent) + " damping=" + number_text(options_.damping) +
            " graft=" + number(options_.graft) + " sides=" + number(options_.sides) +
            " scale_in_place=" + number(options_.scale_in_place) + refresh_text("refresh", options_.refresh) +
-           diagnostics_text(options_.diagnostics) + " max_order=" + number(options_.max_order) +
+           " max_order=" + number(options_.max_order) +
            " weight_decay=" + number_text(options_.weight_decay) + " decay=" + number(options_.decay) +
            " shape_factor=" + number(options_.shape_factor) + orthogonalizer_text(options_.polar) +
            moments_text(options_.moments);

@@ -20,9 +20,6 @@ void check_refresh(std::string_view optimizer, std::string_view option, const Re
 std::string refresh_text(std::string_view option, const RefreshPolicy& policy);
 // The same; nothing for RefreshPolicy's defaults: checkpoints from before there was a choice stay good.
 std::string changed_refresh_text(std::string_view option, const RefreshPolicy& policy);
-// Of the option `diagnostics`, whose states a checkpoint has or has not; nothing where it is off, as before
-// there was a choice.
-inline std::string diagnostics_text(bool diagnostics) { return diagnostics ? " diagnostics=1" : ""; }
 // The turn of each matrix, from 0, by what its refresh takes: see RefreshPolicy::turn_flops. All 0 without
 // stagger.
 std::vector<std::uint32_t> refresh_turns(const RefreshPolicy& policy, std::span<const double> flops);

@@ -164,8 +164,8 @@ std::string Shampoo::options_text() const {
            " moment_exponents=" + moment_exponents + " qr_steps=" + number(o.qr_steps) +
            " basis_tolerance=" + number_text(o.basis_tolerance) + " block_size=" + number(o.block_size) +
            " least_order=" + number(o.least_order) + refresh_text("refresh", o.refresh) +
-           diagnostics_text(o.diagnostics) + " graft=" + number(o.graft) +
-           " graft_beta=" + number_text(o.graft_beta) + " graft_eps=" + number_text(o.graft_eps) +
+           " graft=" + number(o.graft) + " graft_beta=" + number_text(o.graft_beta) +
+           " graft_eps=" + number_text(o.graft_eps) +
            " graft_unweighted_sum=" + number(o.graft_unweighted_sum) +
            " weight_decay=" + number_text(o.weight_decay) + " decay=" + number(o.decay) +
            " momentum=" + number_text(o.momentum) + " dampening=" + number_text(o.dampening) +

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // condition_estimate() on every device against singular values in float64.
+#include <array>
+
 #include "linalg/linalg_test.hpp"
 
 namespace heron::test {
@@ -55,12 +57,11 @@ TEST_P(ConditionTest, TakesBatchesOfEverySizeAndType) {
     for (const DType dtype : {DType::f32, DType::f16, DType::bf16}) {
         Graph graph(device());
         std::vector<Matrix> as{a, Matrix::Zero(n, n), 64 * a}, xs{x, Matrix::Zero(n, n), x / 8};
-        if (dtype == DType::f32) {
-            as.push_back(0x1p80 * a);
-            xs.push_back(0x1p-40 * x);
-            as.push_back(0x1p-80 * a);
-            xs.push_back(0x1p40 * x);
-        }
+        if (dtype == DType::f32)
+            for (const int exponent : {80, -80, 126, -100}) {
+                as.push_back(std::ldexp(1.0, exponent) * a);
+                xs.push_back(std::ldexp(1.0, -exponent / 2) * x);
+            }
         as.push_back(a);
         as.back()(3, 4) = kNan;
         xs.push_back(x);
@@ -72,16 +73,56 @@ TEST_P(ConditionTest, TakesBatchesOfEverySizeAndType) {
         condition_estimate(graph, pa.tensor, px.tensor, estimate.tensor, {.root = 2});
         run(graph);
         const std::vector<float> is = estimate.floats();
-        // Scales cancel: exactly but for the logarithms; 16 bits may move the smallest eigenvalue by a third.
-        const double error = dtype == DType::bf16 ? 0.5 : dtype == DType::f16 ? 0.1 : 1e-3;
+        // Of the matrices as rounded; scales cancel but for the logarithms.
+        const double exact = spectral_norm(pa.items[0]) * std::pow(spectral_norm(px.items[0]), 2);
         for (std::size_t i = 0; i < is.size(); ++i)
             if (i == 1 || i + 2 >= is.size())
                 EXPECT_EQ(is[i], std::numeric_limits<float>::max()) << i;
             else
                 EXPECT_NEAR(is[i], is[0], 1e-3 * static_cast<double>(is[0])) << i;
-        EXPECT_GE(is[0], 50 * (1 - error));
-        EXPECT_LE(is[0], 100 * (1 + error));
+        EXPECT_GE(is[0], 0.5 * exact);
+        EXPECT_LE(is[0], 1.001 * exact);
     }
+}
+
+// Of A + d I, X being its root: 1 where d is far above A, whatever A.
+TEST_P(ConditionTest, CountsTheDampingThatWasAdded) {
+    const std::uint64_t n = 17;
+    const Matrix a = rounded(spd_matrix(n, 1e4, 1), DType::f32), identity = Matrix::Identity(n, n);
+    for (const auto& [damping, relative] :
+         {std::pair{0.0f, 0.0f}, std::pair{0.01f, 0.0f}, std::pair{0.0f, 0.1f}, std::pair{0.5f, 0.5f},
+          std::pair{1e6f, 0.0f}}) {
+        Graph graph(device());
+        const double d = static_cast<double>(damping) + static_cast<double>(relative) * spectral_norm(a);
+        const Placed pa = place(graph, {a}), px = place(graph, {root_of(a + d * identity, 4)});
+        const Words estimate = words(graph, 1, DType::f32);
+        condition_estimate(graph, pa.tensor, px.tensor, estimate.tensor,
+                           {.root = 4, .damping = damping, .relative_damping = relative});
+        run(graph);
+        const double exact = condition_of(a + d * identity), is = static_cast<double>(estimate.floats()[0]);
+        EXPECT_GE(is, 0.5 * exact) << d;
+        EXPECT_LE(is, 1.001 * exact) << d;
+        if (damping == 1e6f) EXPECT_NEAR(is, 1, 1e-3);
+    }
+}
+
+// Below normal numbers, and above the largest: nothing is said.
+TEST_P(ConditionTest, NormsThatF32CannotTellAreTheLargestFloat) {
+    const Matrix one = Matrix::Identity(6, 6);
+    Graph graph(device());
+    const std::vector<std::array<double, 2>> scales{{1e-39, 1}, {1, 1e-39}, {1e38, 1e38}, {2e-38, 1 / 2e-38}};
+    std::vector<Matrix> as, xs;
+    for (const auto& [of_a, of_x] : scales) {
+        as.push_back(of_a * one);
+        xs.push_back(of_x * one);
+    }
+    const Placed pa = place(graph, as), px = place(graph, xs);
+    const Words estimate = words(graph, scales.size(), DType::f32);
+    condition_estimate(graph, pa.tensor, px.tensor, estimate.tensor);
+    run(graph);
+    for (std::size_t i = 0; i < 3; ++i)
+        EXPECT_EQ(estimate.floats()[i], std::numeric_limits<float>::max()) << i;
+    EXPECT_NEAR(estimate.floats()[3], 1, 1e-3);
 }
 
 TEST_P(ConditionTest, IsTheLargestFloatWhereThereIsNoRoot) {
@@ -100,6 +141,25 @@ TEST_P(ConditionTest, IsTheLargestFloatWhereThereIsNoRoot) {
     EXPECT_EQ(is[1], std::numeric_limits<float>::max());
     EXPECT_EQ(is[0], is[2]);
     EXPECT_TRUE(is[0] >= 50 && is[0] <= 100.1f) << is[0];
+}
+
+// What is taken over as a root has a condition: of a matrix of rank 5 that of what is not zero.
+TEST_P(ConditionTest, IsThereForRootsOfLessThanFullRank) {
+    const std::uint64_t n = 12;
+    const Matrix half = random_matrix(n, 5, 1), a = rounded(half * half.transpose(), DType::f32);
+    Graph graph(device());
+    const Placed pa = place(graph, {a}), px = blank(graph, 1, n, n);
+    const Words status = words(graph, 1), estimate = words(graph, 1, DType::f32);
+    matrix_power(graph, pa.tensor, px.tensor,
+                 {.exponent = -0.5, .floor_rule = SpectrumFloor::level, .status = status.tensor});
+    condition_estimate(graph, pa.tensor, px.tensor, estimate.tensor,
+                       {.root = 2, .root_status = status.tensor});
+    run(graph);
+    const SymmetricEigen eigen = symmetric_eigen(a);
+    const double exact = eigen.values[n - 1] / eigen.values[n - 5];
+    EXPECT_EQ(status.statuses()[0], "jittered");
+    EXPECT_GE(estimate.floats()[0], 0.5 * exact);
+    EXPECT_LE(estimate.floats()[0], 1.001 * exact);
 }
 
 TEST_P(ConditionTest, TheSameBitsEveryTimeAndSplit) {

@@ -155,6 +155,30 @@ std::vector<Claim> factorisations() {
          [](Graph& g, States& s) {
              power_iteration(g, s.matrix(500, 500), s.matrix(500, 1), s.vector(1), {.iterations = 3});
          }},
+        {"polar, standard form",
+         {5 * (3 * 500.0 * 500 * 2000 + cube(500)), 12 * 1e6 + 5 * 4 * (5 * 1e6 + 6 * m * m)},
+         [](Graph& g, States& s) {
+             polar(g, s.matrix(500, 2000), s.matrix(500, 2000), {.form = PolarForm::standard});
+         }},
+        {"polar, standard form, two words",
+         {15 * (3 * 500.0 * 500 * 2000 + cube(500)), 12 * 1e6 + 5 * (50 * 1e6 + 78 * m * m)},
+         [](Graph& g, States& s) {
+             polar(g, s.matrix(500, 2000), s.matrix(500, 2000),
+                   {.form = PolarForm::standard, .precision = DType::f16, .words = 2});
+         }},
+        {"polar, Gram form",
+         {9 * 500.0 * 500 * 2000 + 11 * cube(500), 12 * 1e6 + 4 * (13 * 1e6 + 50 * m * m)},
+         [](Graph& g, States& s) { polar(g, s.matrix(500, 2000), s.matrix(500, 2000)); }},
+        {"polar, Gram form, two words",
+         {3 * (9 * 500.0 * 500 * 2000 + 11 * cube(500)), 12 * 1e6 + 142 * 1e6 + 602 * m * m},
+         [](Graph& g, States& s) {
+             polar(g, s.matrix(500, 2000), s.matrix(500, 2000), {.precision = DType::f16, .words = 2});
+         }},
+        {"polar, Gram form, two words, longer",
+         {3 * (9 * 500.0 * 500 * 4000 + 11 * cube(500)), 12 * 2e6 + 142 * 2e6 + 602 * m * m},
+         [](Graph& g, States& s) {
+             polar(g, s.matrix(500, 4000), s.matrix(500, 4000), {.precision = DType::f16, .words = 2});
+         }},
         {"condition_estimate, of a square root",
          {(8 + 16) * 2 * m * m, (8 + 16) * (4 * m * m + 16 * m)},
          [](Graph& g, States& s) {

@@ -3,6 +3,7 @@
 // captures that are no numbers, refreshes. What holds for every optimizer: optimizer_test.cpp.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <filesystem>
 #include <limits>
@@ -337,31 +338,53 @@ TEST_P(KfacTest, WhatIsNotFiniteIsLeftOutAndCounted) {
     }
 }
 
-// |A| |A^-1| where damping is next to nothing; nothing else is different.
-TEST_P(KfacTest, DiagnosticsAreConditionNumbers) {
+// Of A + sqrt(damping) pi I and S + sqrt(damping) / pi I; nothing else is different. 1 where damping is far
+// above both.
+TEST_P(KfacTest, DiagnosticsAreConditionNumbersOfTheDampedFactors) {
     KfacOptions options = options_of(KfacMethod::inverse);
-    options.damping = 1e-6f;
-    std::vector<float> after;
-    for (const bool diagnostics : {false, true}) {
-        options.diagnostics = diagnostics;
-        Plan plan = plan_of({layers_of_every_kind()[0]}, options);
-        layers_[0].draw(3);
-        plan.run();
-        if (!diagnostics) {
-            after = weights();
-            continue;
-        }
-        EXPECT_EQ(weights(), after);
-        for (const char* side : {".A", ".S"}) {
-            const std::vector<float> values = floats(plan, std::string("linear.weight") + side);
-            const auto order =
-                static_cast<std::uint64_t>(std::lround(std::sqrt(static_cast<double>(values.size()))));
-            const SymmetricEigen eigen = symmetric_eigen(matrix_of(doubles(values), order, order));
-            const double exact = eigen.values.maxCoeff() / eigen.values.minCoeff(),
-                         is = static_cast<double>(
-                             floats(plan, std::string("linear.weight") + side + "_condition")[0]);
-            EXPECT_GE(is, 0.5 * exact) << side;
-            EXPECT_LE(is, 1.01 * exact) << side;
+    for (const float damping : {1e-6f, 1.0f, 1e12f}) {
+        options.damping = damping;
+        std::vector<float> after;
+        for (const bool diagnostics : {false, true}) {
+            options.diagnostics = diagnostics;
+            Plan plan = plan_of({layers_of_every_kind()[0]}, options);
+            layers_[0].draw(3);
+            plan.run();
+            if (!diagnostics) {
+                after = weights();
+                continue;
+            }
+            EXPECT_EQ(weights(), after);
+            const std::vector<float> conditions = floats(plan, "linear.weight.inverse_condition");
+            std::array<Matrix, 2> factors;
+            for (const std::size_t side : {0, 1}) {
+                const std::vector<float> values =
+                    floats(plan, std::string("linear.weight") + (side == 0 ? ".A" : ".S"));
+                const auto order =
+                    static_cast<std::uint64_t>(std::lround(std::sqrt(static_cast<double>(values.size()))));
+                factors[side] = matrix_of(doubles(values), order, order);
+            }
+            for (const std::size_t side : {0, 1}) {
+                const auto mean = [&](const Matrix& of) {
+                    return of.trace() / static_cast<double>(of.rows());
+                };
+                const double added =
+                    std::sqrt(static_cast<double>(damping) * mean(factors[side]) / mean(factors[1 - side]));
+                const SymmetricEigen eigen = symmetric_eigen(factors[side]);
+                const double exact = (eigen.values.maxCoeff() + added) / (eigen.values.minCoeff() + added),
+                             is = static_cast<double>(conditions[side]);
+                EXPECT_GE(is, 0.5 * exact) << side << " damping " << damping;
+                EXPECT_LE(is, 1.01 * exact) << side << " damping " << damping;
+                if (damping == 1e12f) EXPECT_NEAR(is, 1, 0.01);
+            }
+            std::vector<float> broken = floats(plan, "linear.weight.A");
+            broken[1] = broken[static_cast<std::size_t>(factors[0].rows())] = 1e9f;  // indefinite
+            plan.write_state("linear.weight.A", std::as_bytes(std::span(broken)));
+            plan.run();
+            if (damping > 1) continue;  // which makes anything definite
+            EXPECT_EQ(words(plan, "linear.weight.inverse_failures"), (std::vector<std::uint32_t>{1, 0}));
+            EXPECT_EQ(floats(plan, "linear.weight.inverse_condition")[0], std::numeric_limits<float>::max());
+            EXPECT_LT(floats(plan, "linear.weight.inverse_condition")[1], 1e9f);
         }
     }
     options.method = KfacMethod::eigen;

@@ -68,8 +68,9 @@ typedef struct heron_polar_options {
     // = HERON_DTYPE_F32; of what products multiply: f32, f16 or bf16; sums and the norm are f32
     heron_dtype precision;
     // = 1; Numbers of that type for one element of an iterate; 2 need f16 or bf16: what rounding to the first
-    // one lost is the second. Iterates are then f32, and a product is three of 16 bits: for matrix units,
-    // which multiply f32 slowly or not at all.
+    // one lost is the second. Iterates are then f32, and a product is three of 16 bits: for devices whose
+    // matrix units take no f32. (Where there are none, f32 is three times as fast. The fused kernel for small
+    // matrices multiplies f32, whatever these two say.)
     uint32_t words;
     bool one_workgroup;  // = true; allow the fused kernel for matrices that fit shared memory
 } heron_polar_options;
@@ -635,7 +636,8 @@ typedef struct heron_fismo_options {
     // = .interval = 10; Of factors, matrix by matrix: in the first step and every 10th from there on, with
     // `stagger` as much later as the matrix's turn is; until then the identity stands for them.
     heron_refresh_policy refresh;
-    // States that tell of each refresh, as the failures do: see above. They change nothing else.
+    // Keeps the condition number of each factor at its last refresh, and the iterations of its root where it
+    // has some, in states of their own, which checkpoints leave out. Nothing else is different.
     bool diagnostics;
     // = 4096; A side with more rows or columns has the identity as its factor. 1..8192; symmetric: ..4096.
     uint32_t max_order;
@@ -818,8 +820,8 @@ typedef struct heron_kfac_options {
     // too, and no step carries all. Before its first refresh a layer's are those of the identity: it takes
     // the gradient itself, which kl_clip counts.
     heron_refresh_policy refresh;
-    // States that tell of each refresh of inverses: see above. They change nothing else. (Eigenvalues are
-    // states by themselves.)
+    // Keeps the condition number of each damped factor at the last refresh of its inverse, in a state of its
+    // own, which checkpoints leave out. Nothing else is different. (Eigenvalues are states by themselves.)
     bool diagnostics;
     // = 1e-3; Finite, > 0; without: no clip. Its lr: that of the step, without the parameters' lr_scale,
     // unless kl_clip_lr (finite, >= 0; 0: not set) is.
@@ -1114,7 +1116,8 @@ typedef struct heron_mousse_options {
     // = .interval = 10; Of S_L and S_R, matrix by matrix: in the first step and every 10th from there on,
     // with `stagger` as much later as the matrix's turn is; until then the identity stands for them.
     heron_refresh_policy refresh;
-    // States that tell of each refresh, as the failures do: see above. They change nothing else.
+    // Keeps the condition number of each factor at its last refresh, and the iterations of its root where it
+    // has some, in states of their own, which checkpoints leave out. Nothing else is different.
     bool diagnostics;
     uint32_t max_order;  // = 4096; sides with more rows or columns have no factor; 1..4096
     float weight_decay;  // = 0.01; finite, >= 0; multiplied by lr
@@ -1833,8 +1836,9 @@ typedef struct heron_shampoo_options {
     // as well. Until all blocks of a parameter have had theirs it takes U; without a graft R = I in those
     // that have not.
     heron_refresh_policy refresh;
-    // States that tell of each refresh, as the failures do: see above. They change nothing else. Not with
-    // eigenbasis, which has no root.
+    // Keeps the condition number of each factor at its last refresh, and the iterations of its root where it
+    // has some, in states of their own, which checkpoints leave out. Nothing else is different. Not
+    // with eigenbasis, which has no root.
     bool diagnostics;
     heron_shampoo_graft graft;  // = HERON_SHAMPOO_GRAFT_ADAM
     double graft_beta;  // = 0.999; [0, 1); of Adam and RMSProp

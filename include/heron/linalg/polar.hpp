@@ -45,8 +45,9 @@ struct PolarOptions {
     std::vector<std::uint32_t> restarts = {2};
     DType precision = DType::f32;  // of what products multiply: f32, f16 or bf16; sums and the norm are f32
     // Numbers of that type for one element of an iterate; 2 need f16 or bf16: what rounding to the first one
-    // lost is the second. Iterates are then f32, and a product is three of 16 bits: for matrix units, which
-    // multiply f32 slowly or not at all.
+    // lost is the second. Iterates are then f32, and a product is three of 16 bits: for devices whose matrix
+    // units take no f32. (Where there are none, f32 is three times as fast. The fused kernel for small
+    // matrices multiplies f32, whatever these two say.)
     std::uint32_t words = 1;
     bool one_workgroup = true;  // allow the fused kernel for matrices that fit shared memory
     // Optional, one u32 for each matrix (status.hpp), of polar() alone: ok, or nonfinite where the norm is
@@ -86,21 +87,27 @@ HERON_API std::vector<NewtonSchulzCoefficients> polar_express_coefficients(doubl
 // first iterate A twice and X once; then, in elements of `precision`, 5 k K + 6 k^2 a step and three levels
 // (standard form), or of five steps together 13 k K + 50 k^2 and 19 levels (Gram form, f32); CPU drivers may
 // take a level more for each large product. Workspace: one or two X, and two (Gram form: six) k x k matrices.
-// With two words all of these in f32, and as many bytes again for the words; three times the levels, and one
-// for each matrix to split.
+// With two words these are f32, and as many bytes again hold the words; bytes are 50 k K + 78 k^2 a step, or
+// 142 k K + 602 k^2 of the five; levels three times as many, and one for each matrix that is split.
 //
-// Accuracy: distance from the same polynomials in float64, relative and in Frobenius' norm, for singular
-// values of A from a tenth of the largest on: 1e-5 with f32 iterates, 0.02 with f16, 0.15 with bf16 (where
-// the published codes, which have bf16 iterates too, lose up to 0.1), 1e-5 with two words of f16, 1e-3 of
-// bf16. A polynomial that lifts small singular values lifts their roundings: with zeros among them these are
-// 1e-4, 0.2, 0.9, 1e-4 and 4e-3. Rounding to out's type comes on top, and where all singular values are
-// equal, as a vector's is, 8 u times the slope of the polynomials there. One workgroup, and products by
-// kernels for GPUs (product.hpp), add up to 32768 squares of a row one after the other: where all are of one
-// size, as in a row of +-c, K u / 4 times that slope comes on top.
+// Accuracy: distance from the same polynomials in float64, relative and in Frobenius' norm. A polynomial that
+// lifts small singular values lifts their roundings, too; so the first line is for singular values of A from
+// a tenth of the largest on, the second with muon and pe-dion (steeper ones lose more) for any, zeros, too:
+//
+//            f32     f16     bf16    two words of f16    of bf16
+//   0.1..    1e-5    0.02    0.15    1e-5                6e-4
+//   0..      1e-4    0.1     0.8     1e-4                4e-3
+//
+// in the standard form and in what is chosen by itself; twice that with restarts of one's own. (The published
+// codes have bf16 iterates, and lose as much: polar_form.cpp.) Rounding to out's type comes on top, and where
+// all singular values are equal, as a vector's is, 8 u times the slope of the polynomials there. One
+// workgroup, and products by kernels for GPUs (product.hpp), add up to 32768 squares of a row one after the
+// other: where all are of one size, as in a row of +-c, K u / 4 times that slope comes on top.
 //
 // A zero matrix gives zero, one that is not finite NaN in all of its elements; other matrices do not notice.
-// Nothing else fails: the norm is taken without overflow, singular values begin at 1 / norm_factor or below,
-// and how large they become is a matter of the coefficients.
+// The norm is taken without overflow, singular values begin at 1 / norm_factor or below, and how large they
+// become is a matter of the coefficients: f16 ends at 65504, which a norm_factor far below 1 exceeds (one
+// word is infinite there, two are NaN). Nothing else fails.
 //
 // `row_squares`, optional: the sum of squares of each row of `out`, f32 without gaps, batch() x rows(), apart
 // from both. The last product leaves them (GemmOptions::row_squares), or the workgroup that has the whole

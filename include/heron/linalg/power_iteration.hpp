@@ -33,20 +33,23 @@ HERON_API void power_iteration(Graph& graph, const Tensor& a, const Tensor& vect
                                const PowerIterationOptions& options = {});
 
 struct ConditionOptions {
-    double root = 1;               // r of X = A^(-1 / r), finite and above 0
+    double root = 1;  // r of X, finite and above 0
+    // d = damping + relative_damping |A|_2; both finite and not negative
+    float damping = 0.0f, relative_damping = 0.0f;
     std::uint32_t iterations = 8;  // with A, 1 to 64; with X r times as many, up to 64
-    // Optional, one u32 for each matrix, read: what became of X (inverse_root() and its like). Where it is
-    // not ok the condition is the largest f32.
+    // Optional, one u32 for each matrix, read: what became of X (inverse_root() and its like). Where there is
+    // no result (nonfinite, indefinite, singular) the condition is the largest f32.
     Tensor root_status;
     bool guarded = true;
 };
 
-// condition = |A|_2 |X|_2^r with X = A^(-1 / r): an estimate of each matrix's condition number, by a power
-// iteration on either matrix, which is from below, and with the default number of iterations mostly within a
-// factor of two. For monitoring: nothing is decided by it. A and X: n x n, f32, f16 or bf16, symmetric
-// positive semidefinite, of one shape; `condition`: one f32 for each matrix, contiguous, apart from both.
-// The largest f32 for matrices that are zero or not finite, and above 2^127: a state that holds it stays
-// finite. FLOPs, bytes and levels are those of two power iterations, and a level for the result.
+// condition = (|A|_2 + d) |X|_2^r with X = (A + d I)^(-1 / r): an estimate of the condition number of each
+// matrix A + d I, by a power iteration on A and one on X, which is from below, and with the default number of
+// iterations mostly within a factor of two for r up to 16 (beyond, X has too few). For monitoring: nothing is
+// decided by it. A and X: n x n, f32, f16 or bf16, symmetric positive semidefinite, of one shape;
+// `condition`: one f32 for each matrix, contiguous, apart from both. The largest f32 for matrices whose norm
+// is below 2^-126 or not finite, and above 2^127: a state that holds it stays finite. FLOPs and bytes are
+// those of both power iterations, levels those of the one on X and two more.
 HERON_API void condition_estimate(Graph& graph, const Tensor& a, const Tensor& x, const Tensor& condition,
                                   const ConditionOptions& options = {});
 

@@ -24,9 +24,9 @@
 // + 2 n^2) bytes. A refresh whose new factor has no root (not finite, or not positive definite in f32) keeps
 // the last one that had: <parameter>.P_failures and .Q_failures count them, u32, one for each block
 // (Plan::read_state). With `diagnostics` also .P_condition and .Q_condition, f32, what condition_estimate()
-// says of each block's factor at its last refresh (0 before it, the largest f32 where it has no root), for
-// n^3 FLOPs more and 16 products with vectors; with symmetric whitening and an exponent of 1/2 .P_iterations
-// and .Q_iterations, u32, of its root.
+// says of each block's factor at its last refresh (0 before it and without a factor, the largest f32 where it
+// has no root), for the FLOPs and bytes of that, and n^3 FLOPs more with Cholesky factors; with symmetric
+// whitening and an exponent of 1/2 .P_iterations and .Q_iterations, u32, of its root.
 #pragma once
 
 #include <cstdint>
@@ -79,7 +79,8 @@ struct FismoOptions {
     // Of factors, matrix by matrix: in the first step and every 10th from there on, with `stagger` as much
     // later as the matrix's turn is; until then the identity stands for them.
     RefreshPolicy refresh{.interval = 10};
-    // States that tell of each refresh, as the failures do: see above. They change nothing else.
+    // Keeps the condition number of each factor at its last refresh, and the iterations of its root where it
+    // has some, in states of their own, which checkpoints leave out. Nothing else is different.
     bool diagnostics = false;
     // A side with more rows or columns has the identity as its factor. 1..8192; symmetric: ..4096.
     std::uint32_t max_order = 4096;

@@ -31,8 +31,9 @@
 // .left_out (statistics that were not finite), .inverse_failures or .eigen_failures (refreshes that kept the
 // last good inverse or basis, since the new factor was not positive definite or not finite): first of A, then
 // of S. With StepOptions::accumulate the statistics are averages over micro-batches, taken in each of them:
-// .input_statistic, .output_statistic (EK-FAC: .moments_statistic). With `diagnostics` also .A_condition and
-// .S_condition, f32, one for each group: |A| |(A + damping)^-1| of the last refresh, by condition_estimate().
+// .input_statistic, .output_statistic (EK-FAC: .moments_statistic). With `diagnostics` also
+// .inverse_condition, f32, as many: what condition_estimate() says of the damped factors of the last refresh
+// (0 before it, the largest f32 for those without an inverse), for the FLOPs and bytes of that.
 #pragma once
 
 #include <cstdint>
@@ -82,8 +83,8 @@ struct KfacOptions {
     // off. With it each layer's come in its turns, the first one, too, and no step carries all. Before its
     // first refresh a layer's are those of the identity: it takes the gradient itself, which kl_clip counts.
     RefreshPolicy refresh{.interval = 10, .stagger = false};
-    // States that tell of each refresh of inverses: see above. They change nothing else. (Eigenvalues are
-    // states by themselves.)
+    // Keeps the condition number of each damped factor at the last refresh of its inverse, in a state of its
+    // own, which checkpoints leave out. Nothing else is different. (Eigenvalues are states by themselves.)
     bool diagnostics = false;
     // Finite, > 0; nullopt: no clip. Its lr: that of the step, without the parameters' lr_scale, unless
     // kl_clip_lr (finite, >= 0; 0: not set) is.

@@ -24,7 +24,7 @@
 // + 2 n^2) bytes. A refresh without a root (an average that is zero or not finite) keeps the last whitener,
 // at first the identity: <parameter>.L_failures and .R_failures count them, u32, one for each block. With
 // `diagnostics` also .L_condition and .R_condition, f32, what condition_estimate() says of each block's
-// factor at its last refresh (0 before it, the largest f32 where it has no root).
+// factor at its last refresh (0 before it and without a factor, the largest f32 where it has no root).
 #pragma once
 
 #include <cstdint>
@@ -56,7 +56,8 @@ struct MousseOptions {
     // Of S_L and S_R, matrix by matrix: in the first step and every 10th from there on, with `stagger` as
     // much later as the matrix's turn is; until then the identity stands for them.
     RefreshPolicy refresh{.interval = 10};
-    // States that tell of each refresh, as the failures do: see above. They change nothing else.
+    // Keeps the condition number of each factor at its last refresh, and the iterations of its root where it
+    // has some, in states of their own, which checkpoints leave out. Nothing else is different.
     bool diagnostics = false;
     std::uint32_t max_order = 4096;  // sides with more rows or columns have no factor; 1..4096
     float weight_decay = 0.01f;      // finite, >= 0; multiplied by lr

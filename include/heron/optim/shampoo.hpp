@@ -36,9 +36,9 @@
 // other, d_a^2 each, blocks in row-major order: for a matrix 8 (m^2 + n^2) bytes. A refresh without a root
 // (X + epsilon I is zero or not finite) keeps the last one: <parameter>.factor<a>_failures count them, u32,
 // one for each block. (Distributed Shampoo stops after three.) With `diagnostics` also .factor<a>_condition,
-// f32, what condition_estimate() says of each block's factor at its last refresh (0 before it, the
-// largest f32 where it has no root), and with a root by iterations .factor<a>_iterations, u32 (of two runs
-// the first's).
+// f32, what condition_estimate() says of each block's factor at its last refresh (0 before it and without a
+// factor, the largest f32 where it has no root), and with a root by iterations .factor<a>_iterations, u32 (of
+// two runs the first's).
 #pragma once
 
 #include <cstdint>
@@ -161,8 +161,9 @@ struct ShampooOptions {
     // as well. Until all blocks of a parameter have had theirs it takes U; without a graft R = I in those
     // that have not.
     RefreshPolicy refresh;
-    // States that tell of each refresh, as the failures do: see above. They change nothing else. Not with
-    // eigenbasis, which has no root.
+    // Keeps the condition number of each factor at its last refresh, and the iterations of its root where it
+    // has some, in states of their own, which checkpoints leave out. Nothing else is different. Not
+    // with eigenbasis, which has no root.
     bool diagnostics = false;
     ShampooGraft graft = ShampooGraft::adam;
     double graft_beta = 0.999;  // [0, 1); of Adam and RMSProp
