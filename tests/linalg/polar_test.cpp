@@ -845,6 +845,30 @@ TEST_P(PolarTest, VariantForGpusRunsAnywhere) {
     }
 }
 
+// What two words are for: products of 16 bits by the kernels for GPUs, on matrix units where there are some.
+TEST_P(PolarTest, TwoWordsRunOnTheKernelsForGpus) {
+    DisabledCapabilities disable;
+    disable.cpu = true;
+    for (const DType precision : {DType::f16, DType::bf16})
+        for (const PolarForm form : {PolarForm::standard, PolarForm::gram})
+            for (const auto& [rows, cols] : {std::pair{40, 72}, std::pair{90, 33}}) {
+                Case c{.rows = static_cast<std::uint64_t>(rows),
+                       .cols = static_cast<std::uint64_t>(cols),
+                       .options = named("muon")};
+                Way{false, precision, 2}.choose(c.options);
+                c.options.form = form;
+                expect_matches(c, 2 * precision_bound(c.options), disable);
+            }
+    // Not those for bf16, which have to be asked for.
+    if (!device(disable).capabilities().cooperative_matrix) return;
+    Graph graph(device(disable));
+    PolarOptions options;
+    Way{false, DType::f16, 2}.choose(options);
+    const Tensor x = graph.state("x", DType::f32, {256, 256});
+    polar(graph, x, x, options);
+    EXPECT_NE(graph.compile({}).describe().find("gemm_coopmat"), std::string::npos);
+}
+
 TEST_P(PolarTest, IteratesWhatARecipeNormalised) {
     for (const bool one_workgroup : {true, false})
         for (const PolarForm form : {PolarForm::standard, PolarForm::gram})
