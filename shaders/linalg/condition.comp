@@ -7,7 +7,6 @@
 
 #define JOB ConditionJob
 #include "core/kernel.glsl"
-#include "core/math.glsl"
 
 void main() {
     if (nothing_to_do())

@@ -80,6 +80,14 @@ void check_status_tensor(std::string_view operation, const Graph& graph, const T
         if (other.tensor) check_no_overlap(operation, "status", status, other.name, other.tensor, graph);
 }
 
+void check_one_each(std::string_view operation, std::string_view result, const Graph& graph,
+                    const Tensor& tensor, const Tensor& a) {
+    check_float_tensor(operation, result, graph, tensor);
+    if (tensor.dtype != DType::f32 || tensor.shape.count() != a.batch() || tensor.stride() != tensor.cols())
+        refuse(operation, std::string(result) + " is " + text(tensor) + ", A is " + text(a) +
+                              "; it must be contiguous with one f32 for each matrix");
+}
+
 void check_batch(std::string_view operation, const char* operand, const Tensor& tensor, const Tensor& d) {
     if (tensor.batch() != 1 && tensor.batch() != d.batch())
         refuse(operation, std::string(operand) + " is " + text(tensor) + " with " +

@@ -41,6 +41,10 @@ struct NamedTensor {
 void check_status_tensor(std::string_view operation, const Graph& graph, const Tensor& status,
                          std::uint64_t items, std::initializer_list<NamedTensor> others = {});
 
+// A result of one f32 for each matrix of A, contiguous.
+void check_one_each(std::string_view operation, std::string_view result, const Graph& graph,
+                    const Tensor& tensor, const Tensor& a);
+
 // An operand with a matrix for each one of D, or one for all.
 void check_batch(std::string_view operation, const char* operand, const Tensor& tensor, const Tensor& d);
 

@@ -39,14 +39,10 @@ void condition_estimate(Graph& graph, const Tensor& a, const Tensor& x, const Te
                         const ConditionOptions& options) {
     check_float_tensor(kWho, "A", graph, a);
     check_float_tensor(kWho, "X", graph, x);
-    check_float_tensor(kWho, "condition", graph, condition);
     const std::uint64_t items = a.batch();
     if (a.rows() != a.cols()) refuse(kWho, "A is " + text(a) + "; it must be square");
     if (a.shape != x.shape) refuse(kWho, "A is " + text(a) + ", X is " + text(x) + "; shapes must agree");
-    if (condition.dtype != DType::f32 || condition.shape.count() != items ||
-        condition.stride() != condition.cols())
-        refuse(kWho, "condition is " + text(condition) + ", A is " + text(a) +
-                         "; it must be contiguous with one f32 for each matrix");
+    check_one_each(kWho, "condition", graph, condition, a);
     check_no_overlap(kWho, "condition", condition, "A", a, graph);
     check_no_overlap(kWho, "condition", condition, "X", x, graph);
     check_status_tensor(kWho, graph, options.root_status, items, {{"condition", condition}});

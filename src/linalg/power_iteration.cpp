@@ -49,15 +49,12 @@ void power_iteration(Graph& graph, const Tensor& a, const Tensor& vector, const 
                      const PowerIterationOptions& options) {
     check_float_tensor(kWho, "A", graph, a);
     check_float_tensor(kWho, "vector", graph, vector);
-    check_float_tensor(kWho, "value", graph, value);
     const std::uint64_t n = a.cols(), items = a.batch();
     if (a.rows() != n) refuse(kWho, "A is " + text(a) + "; it must be square");
     if (vector.dtype != DType::f32 || vector.shape.count() != items * n || vector.stride() != vector.cols())
         refuse(kWho, "vector is " + text(vector) + ", A is " + text(a) + "; it must be contiguous with " +
                          std::to_string(n) + " f32 for each matrix");
-    if (value.dtype != DType::f32 || value.shape.count() != items || value.stride() != value.cols())
-        refuse(kWho, "value is " + text(value) + ", A is " + text(a) +
-                         "; it must be contiguous with one f32 for each matrix");
+    check_one_each(kWho, "value", graph, value, a);
     check_no_overlap(kWho, "vector", vector, "A", a, graph);
     check_no_overlap(kWho, "value", value, "A", a, graph);
     check_no_overlap(kWho, "vector", vector, "value", value, graph);

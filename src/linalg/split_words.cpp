@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// The kernel is shaders/linalg/split_words.comp.
 #include "linalg/split_words.hpp"
 
 #include <cstddef>

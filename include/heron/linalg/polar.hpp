@@ -98,11 +98,11 @@ HERON_API std::vector<NewtonSchulzCoefficients> polar_express_coefficients(doubl
 //   0.1..    1e-5    0.02    0.15    1e-5                6e-4
 //   0..      1e-4    0.1     0.8     1e-4                4e-3
 //
-// in the standard form and in what is chosen by itself; twice that with restarts of one's own. (The published
-// codes have bf16 iterates, and lose as much: polar_form.cpp.) Rounding to out's type comes on top, and where
-// all singular values are equal, as a vector's is, 8 u times the slope of the polynomials there. One
-// workgroup, and products by kernels for GPUs (product.hpp), add up to 32768 squares of a row one after the
-// other: where all are of one size, as in a row of +-c, K u / 4 times that slope comes on top.
+// in the standard form and in what is chosen by itself; with restarts of one's own up to twice that ("cans":
+// seven times). (The published codes in bf16 lose as much: polar_form.cpp.) Rounding to out's type comes on
+// top, and where all singular values are equal, as a vector's is, 8 u times the slope of the polynomials
+// there. One workgroup, and products by kernels for GPUs (product.hpp), add up to 32768 squares of a row one
+// by one: where all are of one size, as in a row of +-c, K u / 4 times that slope comes on top.
 //
 // A zero matrix gives zero, one that is not finite NaN in all of its elements; other matrices do not notice.
 // The norm is taken without overflow, singular values begin at 1 / norm_factor or below, and how large they
