@@ -34,9 +34,9 @@ struct Case {
 class InverseRootTest : public LinalgTest {
 protected:
     // The bar of LAPACK's kind: |X^p A - I|_F <= n kappa eps, for p > 4 times p / 2, since p factors have an
-    // error each; and symmetry bit for bit. (50 n kappa^(1 / p) u would be out of reach: rounding the exact X
-    // to f32 alone, E of u |X|, changes X^p A by X^(p - 1) E A, up to kappa u, and does so here with kappa =
-    // 1e6 and p > 2, or n < 4. Newton's M = X^p A in two words, tried in an emulation, halves the error.)
+    // error each; and symmetry bit for bit. (50 n kappa^(1 / p) u is not always in reach: rounding the exact
+    // X to f32 alone, E of u |X|, changes X^p A by X^(p - 1) E A, up to kappa u, and does so here with kappa
+    // = 1e6 and p > 2, or n < 4. Newton's M = X^p A in two words, tried in an emulation, halves the error.)
     void check_root(const std::string& kind, const std::string& what, const Matrix& a, double condition,
                     std::uint32_t p, const Matrix& x) {
         const double n = std::max(2.0, static_cast<double>(a.rows()));
