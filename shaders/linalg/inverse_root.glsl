@@ -4,6 +4,7 @@
 #ifndef HERON_LINALG_INVERSE_ROOT_GLSL
 #define HERON_LINALG_INVERSE_ROOT_GLSL
 
+#include "core/double_float.glsl"
 #include "core/math.glsl"
 #include "core/reduce.glsl"
 #include "core/scale_by.glsl"
@@ -42,6 +43,24 @@ float scale_by_power(float x, int e, int numerator, uint denominator) {
     if (rest != 0)
         x *= exp_accurate(float(rest) / float(d) * 0.693147181);
     return scale_by(x, whole);
+}
+
+// The same of two words, rounded once.
+float scale_by_power(vec2 x, int e, int numerator, uint denominator) {
+    int product = e * numerator;
+    int d = int(denominator);
+    int whole = (product >= 0 ? product : product - d + 1) / d;
+    int rest = product - whole * d;
+    if (rest != 0) {
+        // One step of Newton's for f^d = 2^rest: its square is beyond the low word.
+        float f = exp_accurate(float(rest) / float(d) * 0.693147181);
+        vec2 power = vec2(scale_by(1.0, -rest), 0.0);
+        for (int i = 0; i < d; ++i)
+            power = df_multiply(power, vec2(f, 0.0));
+        float off = df_add(power, vec2(-1.0, 0.0)).x;
+        x = df_multiply(x, df_normalized(f, -f * off / float(d)));
+    }
+    return scale_by(x.x, whole);
 }
 
 // Of one matrix.
@@ -89,6 +108,12 @@ uint root_verdict(uint iteration, uint root, uint error_bits, float previous, fl
 // What of its largest diagonal element is added to that of a matrix of n rows without a Cholesky factor, to see whether
 // rounding errors are all that it lacks: four times what cholesky() takes a pivot for zero below.
 float root_raise(uint n) { return 8.0 * sqrt(float(n)) * 5.9604645e-8; }
+
+// T = ((p + 1) I - M) / p, of one element of M and I.
+float root_factor(float m, float one, uint root) { return ((float(root) + 1.0) * one - m) * (1.0 / float(root)); }
+vec2 root_factor(vec2 m, float one, uint root) {
+    return df_divide(df_add(vec2((float(root) + 1.0) * one, 0.0), -m), vec2(float(root), 0.0));
+}
 
 bool root_failed(uint verdict) { return verdict >= ROOT_INDEFINITE; }
 

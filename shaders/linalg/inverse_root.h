@@ -28,6 +28,8 @@ const uint ROOT_BOUNDED = 16;   // the watched matrix has eigenvalues in [0, 1] 
 const uint ROOT_WARM = 32;      // the new iterate is a first guess, kept where |I - M X|_inf < 1
 const uint ROOT_WRITES_T = 64;  // T = ((p + 1) I - M) / p is asked for
 const uint ROOT_FAILURES = 128; // a status of each matrix says whether its Cholesky factor exists
+// Iterates have two words an element: high ones, and n x n elements later low ones (linalg/two_word_product.h).
+const uint ROOT_TWO_WORDS = 256;
 
 const uint ROOT_STATE_WORDS = 4; // one of the above, error (bits of a float), iterations, exponent of the scale
 

@@ -107,28 +107,39 @@ void main() {
     // A matrix that stopped with a new iterate that was kept is copied once more, in the next iteration; then both
     // places hold the same.
     bool copies = !kept && (warm || before == ROOT_RUNNING || used + 1 == iteration);
-    bool writes_t = (flags & ROOT_WRITES_T) != 0 && verdict == ROOT_RUNNING;
+    // With two words the last factor is the one of the product after the last iteration.
+    bool two_words = (flags & ROOT_TWO_WORDS) != 0;
+    bool needs_t = two_words ? before == ROOT_RUNNING && !root_failed(verdict) : verdict == ROOT_RUNNING;
+    bool writes_t = (flags & ROOT_WRITES_T) != 0 && needs_t;
     if (!copies && !writes_t)
         return;
     bool raises = copies && verdict == ROOT_INDEFINITE && (flags & ROOT_FAILURES) != 0;
     float raise = raises ? root_raise(n) * largest_diagonal(old1, item * n * n, n) : 0.0;
-    float inverse_p = 1.0 / float(root);
     for (uint r = 0; r < PER_THREAD; ++r) {
         uint row = group * PER_THREAD + r;
         uint end = row < n ? n : 0;
         for (uint i = t; i < end; i += gl_WorkGroupSize.x) {
             uint col = min(i, n - 1);
-            uint element = item * n * n + min(row, n - 1) * n + col;
+            uint element = (two_words ? 2 : 1) * item * n * n + min(row, n - 1) * n + col;
+            uint low = element + (two_words ? n * n : 0);
             if (copies) {
                 new0.v[element] = old0.v[element];
                 if (matrices > 1)
                     new1.v[element] = old1.v[element] + (row == col ? raise : 0.0);
                 if (matrices > 2)
                     new2.v[element] = old2.v[element];
+                if (two_words) {
+                    new0.v[low] = old0.v[low];
+                    new1.v[low] = old1.v[low];
+                }
             }
-            if (writes_t) {
-                float one = row == col ? 1.0 : 0.0;
-                next.v[element] = ((float(root) + 1.0) * one - new1.v[element]) * inverse_p;
+            float one = row == col ? 1.0 : 0.0;
+            if (writes_t && two_words) {
+                vec2 factor = root_factor(vec2(new1.v[element], new1.v[low]), one, root);
+                next.v[element] = factor.x;
+                next.v[low] = factor.y;
+            } else if (writes_t) {
+                next.v[element] = root_factor(new1.v[element], one, root);
             }
         }
     }

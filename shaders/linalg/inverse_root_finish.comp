@@ -37,6 +37,7 @@ void main() {
     float error = uintBitsToFloat(states.v[at + 1]);
     uint used = states.v[at + 2];
     bool failed = root_failed(verdict);
+    bool two_words = (flags & ROOT_TWO_WORDS) != 0;
     int exponent = int(states.v[at + 3]);
     uint found = root_status(verdict, error, tolerance);
     if (!failed || (flags & ROOT_KEEP) == 0)
@@ -44,16 +45,25 @@ void main() {
             uint row = group * PER_THREAD + r;
             uint end = row < n ? n : 0;
             for (uint i = t; i < end; i += gl_WorkGroupSize.x) {
-                uint first = item * n * n;
+                uint first = (two_words ? 2 : 1) * item * n * n;
                 uint col = min(i, n - 1);
                 uint above = first + min(row, n - 1) * n + col;
                 uint below = first + col * n + min(row, n - 1);
                 float value = 0.5 * x.v[above] + 0.5 * x.v[below];
                 if (found == STATUS_OK)
                     value = 0.5 * corrected.v[above] + 0.5 * corrected.v[below];
-                result.v[base + row * stride + i] =
-                    failed ? 0.0
-                           : scale_by_power(value, exponent, p.jobs.job[j].numerator, p.jobs.job[j].denominator);
+                int numerator = p.jobs.job[j].numerator;
+                uint denominator = p.jobs.job[j].denominator;
+                if (failed) {
+                    value = 0.0;
+                } else if (two_words) { // of which both halves are the same
+                    uint low = two_words ? above + n * n : above;
+                    value = scale_by_power(vec2(value, found == STATUS_OK ? corrected.v[low] : x.v[low]), exponent,
+                                           numerator, denominator);
+                } else {
+                    value = scale_by_power(value, exponent, numerator, denominator);
+                }
+                result.v[base + row * stride + i] = value;
             }
         }
     if (group != 0 || t != 0)

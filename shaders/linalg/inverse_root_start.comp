@@ -86,20 +86,30 @@ void main() {
                                                          : ROOT_SINGULAR;
     bool usable = verdict == ROOT_RUNNING;
     float damping = scale_by(scale.damping, unit - scale.exponent);
-    float inverse_p = 1.0 / float(root);
+    bool two_words = (p.jobs.job[j].flags & ROOT_TWO_WORDS) != 0;
 
     for (uint r = 0; r < PER_THREAD; ++r) {
         uint row = group * PER_THREAD + r;
         uint end = row < n ? n : 0;
         for (uint col = t; col < end; col += gl_WorkGroupSize.x) {
-            uint at = item * n * n + min(row, n - 1) * n + min(col, n - 1);
+            uint element = min(row, n - 1) * n + min(col, n - 1);
             float one = row == col ? 1.0 : 0.0;
             // Matrices that cannot be done become the identity, so that nothing overflows.
-            float value = usable ? scale_by(w.v[at], -scale.exponent) + damping * one : one;
-            m.v[at] = value;
+            float scaled = usable ? scale_by(w.v[item * n * n + element], -scale.exponent) : one;
+            vec2 value = df_sum_of(scaled, usable ? damping * one : 0.0);
+            uint at = (two_words ? 2 : 1) * item * n * n + element;
+            m.v[at] = value.x;
             x.v[at] = one;
-            if (writes_t)
-                next.v[at] = ((float(root) + 1.0) * one - value) * inverse_p;
+            if (two_words) {
+                vec2 factor = root_factor(value, one, root);
+                uint low = at + n * n;
+                m.v[low] = value.y;
+                x.v[low] = 0.0;
+                next.v[at] = factor.x;
+                next.v[low] = factor.y;
+            } else if (writes_t) {
+                next.v[at] = root_factor(value.x, one, root);
+            }
         }
     }
     if (group == 0 && t == 0) {

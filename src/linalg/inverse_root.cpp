@@ -57,6 +57,10 @@ void check(const Graph& graph, const Tensor& a, const Tensor& x, const InverseRo
     if (options.p != 2 && (square_only || options.square_root))
         refuse(who, std::string(square_only ? to_string(options.method) : "a square root") +
                         " needs p = 2, p is " + std::to_string(options.p));
+    if (options.words < 1 || options.words > 2)
+        refuse(who, "words is " + std::to_string(options.words) + "; it must be 1 or 2");
+    if (options.words == 2 && (square_only || options.square_root || options.guess))
+        refuse(who, "two words an element are of newton, without a square root or a guess");
     if (options.square_root) {
         if (options.method == RootMethod::newton)
             refuse(who, "newton cannot compute the square root; leave the method to `automatic`");
@@ -97,7 +101,8 @@ void check(const Graph& graph, const Tensor& a, const Tensor& x, const InverseRo
 
 RootMethod root_method(const InverseRootOptions& options, bool small) {
     if (options.method != RootMethod::automatic) return options.method;
-    if (options.p == 2 && (!small || options.square_root)) return RootMethod::denman_beavers;
+    if (options.p == 2 && options.words == 1 && (!small || options.square_root))
+        return RootMethod::denman_beavers;
     return RootMethod::newton;
 }
 
@@ -108,7 +113,8 @@ std::uint32_t root_budget(const InverseRootOptions& options, RootMethod method) 
     if (options.iterations != 0) return options.iterations;
     if (method == RootMethod::denman_beavers) return 8;
     const double p = method == RootMethod::newton_schulz ? 2.0 : options.p;
-    return 6 + static_cast<std::uint32_t>(std::ceil(std::log(8e6) / (p * std::log1p(1.0 / p))));
+    return 6 + static_cast<std::uint32_t>(
+                   std::ceil(std::log(options.words == 2 ? 8e10 : 8e6) / (p * std::log1p(1.0 / p))));
 }
 
 std::uint32_t root_products_of_power(std::uint32_t p) {  // for T^p M by binary powering
@@ -120,7 +126,7 @@ std::uint32_t root_products_of_power(std::uint32_t p) {  // for T^p M by binary 
 std::uint32_t root_flags(const InverseRootOptions& options) {
     return (options.status ? gpu::ROOT_HAS_STATUS : 0) | (options.residual ? gpu::ROOT_HAS_RESIDUAL : 0) |
            (options.iterations_used ? gpu::ROOT_HAS_USED : 0) |
-           (options.keep_on_failure ? gpu::ROOT_KEEP : 0);
+           (options.keep_on_failure ? gpu::ROOT_KEEP : 0) | root_word_flag(options);
 }
 
 const char* to_string(RootMethod method) {

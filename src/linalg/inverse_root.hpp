@@ -21,7 +21,11 @@ RootMethod root_method(const InverseRootOptions& options, bool small);
 std::uint32_t root_budget(const InverseRootOptions& options, RootMethod method);
 // Products for T^p M by binary powering.
 std::uint32_t root_products_of_power(std::uint32_t p);
-// ROOT_HAS_ and ROOT_KEEP.
+// ROOT_TWO_WORDS, or nothing.
+inline std::uint32_t root_word_flag(const InverseRootOptions& options) {
+    return options.words == 2 ? gpu::ROOT_TWO_WORDS : 0;
+}
+// ROOT_HAS_, ROOT_KEEP and root_word_flag().
 std::uint32_t root_flags(const InverseRootOptions& options);
 template <class Job>
 void add_root_reports(std::vector<Operand>& operands, const InverseRootOptions& options) {
@@ -62,7 +66,7 @@ private:
     std::uint32_t rows_per_group() const { return cpu_ ? 32 : 8; }
     std::uint32_t threads() const { return cpu_ ? 8 : 128; }
     std::uint64_t slots() const { return budget_ + 1; }
-    Tensor square() { return graph_.temporary(DType::f32, Shape{items_, n_, n_}); }
+    Tensor square() { return graph_.temporary(DType::f32, Shape{items_, options_.words * n_, n_}); }
     RootIterate iterate() { return {square(), square(), three_ ? square() : Tensor{}}; }
 
     // inverse_root_iterate.cpp: next_ from now_.

@@ -6,6 +6,7 @@
 #include "heron/spirv/inverse_root_denman.hpp"
 #include "linalg/integers.hpp"
 #include "linalg/inverse_root.hpp"
+#include "linalg/two_word_product.hpp"
 
 namespace heron {
 
@@ -30,6 +31,11 @@ GemmOptions BlockedRoot::product(double alpha, double beta) const {
 // D = alpha A B + beta C for matrices whose product is symmetric
 void BlockedRoot::multiply(const Tensor& a, const Tensor& b, const Tensor& c, const Tensor& d, double alpha,
                            double beta) {
+    if (options_.words == 2) {  // has its factors in T
+        add_two_word_product(graph_, a, b, d,
+                             {.symmetric = true, .active = running_, .guarded = options_.guarded});
+        return;
+    }
     GemmOptions gemm_options = product(alpha, beta);
     gemm_options.symmetric = true;
     gemm(graph_, a, b, beta == 0.0 ? Tensor{} : c, d, gemm_options);
@@ -45,9 +51,12 @@ void BlockedRoot::full_product(const Tensor& a, const Tensor& b, const Tensor& c
     gemm(graph_, a, b, c, d, product(alpha, beta));
 }
 
-// T^p M: for p < 4 as p times (T .), else by powers of T.
+// T^p M: for p < 4 as p times (T .), with one word, else by powers of T.
 void BlockedRoot::newton() {
-    multiply_t(now_.x, now_.m, next_.x, options_.p);
+    if (options_.words == 2)
+        multiply(now_.x, t_, {}, next_.x);
+    else
+        multiply_t(now_.x, now_.m, next_.x, options_.p);
     if (!writes_t_) {
         Tensor from = now_.m;
         for (std::uint32_t i = 0; i < options_.p; ++i) {
@@ -130,6 +139,10 @@ void BlockedRoot::refine() {
 // Once more X T, without the M that belongs to it: for all methods X^p A = M and Y = A X, so that an error of
 // M that is within the tolerance, which X and Y have too, becomes its square. All matrices have stopped.
 void BlockedRoot::correct(const Tensor& x, const Tensor& corrected) {
+    if (options_.words == 2) {
+        add_two_word_product(graph_, x, t_, corrected, {.symmetric = true, .guarded = options_.guarded});
+        return;
+    }
     const double p = options_.p;
     const bool newton_schulz = method_ == RootMethod::newton_schulz;
     const bool m_first = newton_schulz && x.id == now_.x.id;  // its order, see there

@@ -53,7 +53,7 @@ BlockedRoot::BlockedRoot(Graph& graph, const Tensor& a, const Tensor& x, const I
     groups_ = ceil_div(n_, rows_per_group());
     // Three iterates: Newton-Schulz needs its square root, Denman-Beavers has it for one product more.
     three_ = method_ == RootMethod::newton_schulz || options.square_root;
-    writes_t_ = method_ == RootMethod::newton && options.p >= 4;
+    writes_t_ = method_ == RootMethod::newton && (options.p >= 4 || options.words == 2);
     now_ = iterate();
     next_ = iterate();
     if (writes_t_) t_ = square();
@@ -152,7 +152,7 @@ void BlockedRoot::first_iterate(const Tensor& m, const Tensor& x, double norm) {
     job.relative_to = static_cast<std::uint32_t>(options_.damping.scale);
     job.norm = static_cast<float>(norm);
     job.slots = narrow(slots());
-    job.flags = writes_t_ ? gpu::ROOT_WRITES_T : 0;
+    job.flags = (writes_t_ ? gpu::ROOT_WRITES_T : 0) | root_word_flag(options_);
     job.groups = narrow(groups_);
     std::vector<Operand> operands{{offsetof(gpu::RootStartJob, w), w, Access::read},
                                   {offsetof(gpu::RootStartJob, rows), rows, Access::read},
@@ -171,7 +171,7 @@ void BlockedRoot::error(const Tensor& test, std::uint32_t flags) {
     gpu::RootErrorJob job{};
     job.n = narrow(n_);
     job.groups = narrow(groups_);
-    job.flags = flags;
+    job.flags = flags | root_word_flag(options_);
     add_operation(make_operation(kError, job,
                                  {{offsetof(gpu::RootErrorJob, test), test, Access::read},
                                   {offsetof(gpu::RootErrorJob, running), running_, Access::read},
@@ -191,7 +191,7 @@ void BlockedRoot::commit(std::uint32_t iteration, const Tensor& failures, std::u
     job.slots = narrow(slots());
     const bool bounded = method_ != RootMethod::denman_beavers && !options_.guess;
     job.flags = extra_flags | (bounded ? gpu::ROOT_BOUNDED : 0) | (failures ? gpu::ROOT_FAILURES : 0) |
-                (writes_t_ ? gpu::ROOT_WRITES_T : 0);
+                (writes_t_ ? gpu::ROOT_WRITES_T : 0) | root_word_flag(options_);
     job.groups = narrow(groups_);
     std::vector<Operand> operands{{offsetof(gpu::RootCommitJob, old0), now_.x, Access::read},
                                   {offsetof(gpu::RootCommitJob, old1), now_.m, Access::read},
@@ -219,7 +219,8 @@ void BlockedRoot::finish(const Tensor& x, const Tensor& corrected, const Tensor&
     job.denominator = options_.p;
     job.tolerance = options_.tolerance;
     job.slots = narrow(slots());
-    job.flags = reports ? root_flags(options_) : root_flags(options_) & gpu::ROOT_KEEP;
+    job.flags =
+        reports ? root_flags(options_) : root_flags(options_) & (gpu::ROOT_KEEP | gpu::ROOT_TWO_WORDS);
     job.groups = narrow(groups_);
     std::vector<Operand> operands{{offsetof(gpu::RootFinishJob, x), x, Access::read},
                                   {offsetof(gpu::RootFinishJob, corrected), corrected, Access::read},

@@ -42,6 +42,7 @@ Variant choose_variant(const Capabilities& capabilities) {
 std::string root_workgroup_refusal(const Device& device, std::uint64_t n, const InverseRootOptions& options) {
     if (!options.one_workgroup) return "one workgroup is switched off";
     if (options.guess) return "one workgroup takes no guess";
+    if (options.words == 2) return "one workgroup has one word an element";
     const RootMethod method = root_method(options, true);
     if (method != RootMethod::newton)
         return std::string("one workgroup has newton, not ") + to_string(method);

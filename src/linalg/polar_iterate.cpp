@@ -54,9 +54,10 @@ public:
         split(d);
     }
 
-    // d = alpha A B + beta C for symmetric k x k matrices that commute
+    // d = alpha A B + beta C for symmetric k x k matrices that commute; without its words where d is changed
+    // before it is multiplied.
     void symmetric(const PolarMatrix& a, const PolarMatrix& b, const PolarMatrix& c, const PolarMatrix& d,
-                   double alpha, double beta) const {
+                   double alpha, double beta, bool splits = true) const {
         GemmOptions gemm_options = base();
         gemm_options.alpha = static_cast<float>(alpha);
         gemm_options.beta = static_cast<float>(beta);
@@ -66,7 +67,7 @@ public:
         const Capabilities& device = graph_.device().capabilities();
         if (device.cooperative_matrix && !device.cpu) gemm_options.transpose_b = Transpose::yes;
         multiply(a, b, beta == 0.0 ? Tensor{} : c.value, d.value, d.value, gemm_options);
-        split(d);
+        if (splits) split(d);
     }
 
     // X <- B X + beta X (X B + beta X for tall matrices). With two words the old X is what the small products
@@ -178,14 +179,16 @@ void iterate_gram(Graph& graph, PolarIterates& x, const PolarOptions& options) {
     products.square_of(x.matrix(), r, 1.0);
     for (std::size_t i = 0; i < coefficients.size(); ++i) {
         const auto [ca, cb, cc] = coefficients[i];
+        const bool last = i + 1 == coefficients.size();
+        const bool ends = last || polar_restarts_before(options, i + 1);
+        const bool whole = full && !ends;  // a I goes into z
         if (cc == 0.0) {
             convert(graph, r.value, z.value, static_cast<float>(cb), options.guarded);
-            products.split(z);
+            if (!whole) products.split(z);
         } else {
-            products.symmetric(r, r, r, z, cc, cb);
+            products.symmetric(r, r, r, z, cc, cb, !whole);
         }
-        const bool last = i + 1 == coefficients.size();
-        if (last || polar_restarts_before(options, i + 1)) {  // X <- Q (a I + Z) X
+        if (ends) {  // X <- Q (a I + Z) X
             if (q_is_identity) {
                 products.apply(z, x, ca);
             } else {
@@ -196,8 +199,8 @@ void iterate_gram(Graph& graph, PolarIterates& x, const PolarOptions& options) {
             if (!last) products.square_of(x.matrix(), r, 1.0);
             continue;
         }
-        const double outside = full ? 0.0 : ca;  // the multiple of I that is not in z
-        if (full) {
+        const double outside = whole ? 0.0 : ca;  // the multiple of I that is not in z
+        if (whole) {
             add_identity(graph, z.value, z.value, ca, options.guarded);
             products.split(z);
         }
@@ -207,7 +210,7 @@ void iterate_gram(Graph& graph, PolarIterates& x, const PolarOptions& options) {
         if (!q_is_identity) {
             products.symmetric(q, z, q, q_next, 1.0, outside);
             std::swap(q, q_next);
-        } else if (full) {
+        } else if (whole) {
             std::swap(q, z);
         } else {
             add_identity(graph, z.value, q.value, ca, options.guarded);

@@ -334,6 +334,14 @@ const std::vector<Primitive>& primitives() {
          [](double n, double) { return 9 * n * n * n + 2 * n * n * n; },
          [](const Request& r) { inverse_root(r.graph, r.in, r.make(r.size.rows, r.size.cols)); },
          {"OpenBLAS ssyevd, sgemm", "ssyevd_", power_by_ssyevd}},
+        {"inverse_root_two_words",
+         Input::spd,
+         kSmallSquares,
+         [](double n, double) { return 9 * n * n * n + 2 * n * n * n; },
+         [](const Request& r) {
+             inverse_root(r.graph, r.in, r.make(r.size.rows, r.size.cols), {.words = 2});
+         },
+         {"OpenBLAS ssyevd, sgemm", "ssyevd_", power_by_ssyevd}},
         {"matrix_power",
          Input::spd,
          kSmallSquares,

@@ -61,6 +61,7 @@ def counterparts(torch):
         "truncated_svd": ("torch.svd_lowrank", lambda a: torch.svd_lowrank(a, q=rank(a))),
         "polar_by_svd": ("torch.linalg.svd", polar),
         "inverse_root": ("torch.linalg.eigh", by_values),
+        "inverse_root_two_words": ("torch.linalg.eigh, f64", lambda a: by_values(a.double())),
         "matrix_power": ("torch.linalg.eigh", by_values),
         "accumulate_factor": ("torch.matmul", lambda a: a.mT @ a),
         "sum": ("torch.sum", torch.sum),

@@ -7,6 +7,7 @@
 #include "graph/graph.hpp"
 #include "linalg/gemm.h"
 #include "linalg/linalg_test.hpp"
+#include "linalg/two_word_product.h"
 
 namespace heron::test {
 namespace {
@@ -23,6 +24,13 @@ Matrix damped(const Matrix& a, double damping) {
     return 0.5 * (a + a.transpose()) + damping * Matrix::Identity(a.rows(), a.cols());
 }
 
+// Of inverse_root()'s forms.
+struct Form {
+    RootMethod method;
+    bool small = false;  // in one workgroup
+    std::uint32_t words = 1;
+};
+
 struct Case {
     std::string what;
     std::uint32_t p;
@@ -36,7 +44,7 @@ protected:
     // The bar of LAPACK's kind: |X^p A - I|_F <= n kappa eps, for p > 4 times p / 2, since p factors have an
     // error each; and symmetry bit for bit. (50 n kappa^(1 / p) u is not always in reach: rounding the exact
     // X to f32 alone, E of u |X|, changes X^p A by X^(p - 1) E A, up to kappa u, and does so here with kappa
-    // = 1e6 and p > 2, or n < 4. Newton's M = X^p A in two words, tried in an emulation, halves the error.)
+    // = 1e6 and p > 2, or n < 4. Two words are held to it where it is: TwoWordsAreAsExactAsF32.)
     void check_root(const std::string& kind, const std::string& what, const Matrix& a, double condition,
                     std::uint32_t p, const Matrix& x) {
         const double n = std::max(2.0, static_cast<double>(a.rows()));
@@ -127,6 +135,49 @@ TEST_P(InverseRootTest, ProductsMatchFloat64) {
             }
         run(graph);
         check(std::string(to_string(method)) + " by products", cases);
+    }
+}
+
+// With two words the root is the exact one, rounded to f32, whatever the condition number: u |X| and what
+// float64 loses here. Its residual is below 50 n kappa^(1 / p) u, or the exact root, rounded, has about the
+// same: half of it, if some elements lie so near the middle of two numbers that they are rounded to the
+// other.
+TEST_P(InverseRootTest, TwoWordsAreAsExactAsF32) {
+    for (const bool for_gpus : {false, true}) {
+        Graph graph(for_gpus ? smallest_gpu() : device());
+        std::vector<Case> cases;
+        for (std::uint64_t n : {1u, 2u, 3u, 8u, 17u, 33u, 64u, 100u})
+            for (std::uint32_t p : {1u, 2u, 3u, 4u, 6u, 8u})
+                for (double condition : {10.0, 1e4, 1e6}) {
+                    if ((for_gpus || n == 100) && (p % 2 != 0 || condition == 10)) continue;
+                    if (n == 100 && p > 4) continue;
+                    cases.push_back(add(graph, n, condition, {.p = p, .words = 2}, "two words"));
+                }
+        for (MatrixKind kind : finite_matrix_kinds())
+            for (std::uint32_t p : {1u, 2u, 4u}) {
+                const DampedGram x(kind, 40);
+                const Placed pa = place(graph, {x.gram}), px = blank(graph, 1, 40, 40);
+                inverse_root(graph, pa.tensor, px.tensor,
+                             {.p = p, .damping = {.absolute = static_cast<float>(x.damping)}, .words = 2});
+                cases.push_back({to_string(kind), p, x.condition, x.damped(), px});
+            }
+        run(graph);
+        for (const Case& c : cases) {
+            const SymmetricEigen eigen = symmetric_eigen(c.a);
+            const Matrix exact = eigen.vectors * eigen.values.array().pow(-1.0 / c.p).matrix().asDiagonal() *
+                                 eigen.vectors.transpose();
+            const Matrix x = c.x.read()[0], one = Matrix::Identity(c.a.rows(), c.a.cols());
+            const double n = static_cast<double>(c.a.rows()),
+                         condition = eigen.values.maxCoeff() / eigen.values.minCoeff();
+            const std::string what = c.what + " n " + std::to_string(c.a.rows()) + " p " +
+                                     std::to_string(c.p) + " condition " + std::to_string(condition);
+            ratio("distance from the float64 root, two words", c.a, (x - exact).norm(),
+                  (kUnit + n * condition * 0x1p-52) * exact.norm(), what);
+            const double rounded_exact = (power(rounded(exact, DType::f32), c.p) * c.a - one).norm();
+            ratio("residual, two words", c.a, (power(x, c.p) * c.a - one).norm(),
+                  std::max(50 * n * std::pow(condition, 1.0 / c.p) * kUnit, 2 * rounded_exact), what);
+            EXPECT_EQ(x, x.transpose()) << what << ": not symmetric bit for bit";
+        }
     }
 }
 
@@ -328,71 +379,73 @@ TEST_P(InverseRootTest, ElementsUpToTheLargestFloatWork) {
 }
 
 TEST_P(InverseRootTest, FailuresAreNamedAndStayAlone) {
-    for (bool small : {true, false})
-        for (RootMethod method : {RootMethod::newton, RootMethod::denman_beavers})
-            for (bool keep : {false, true}) {
-                if (small && method != RootMethod::newton) continue;
-                const std::uint64_t n = 20;
-                const Matrix good = rounded(spd_matrix(n, 1e2, 1), DType::f32);
-                Matrix nan = good, inf = good, indefinite = good;
-                nan(17, 3) = std::numeric_limits<double>::quiet_NaN();
-                inf(2, 2) = kInfinity;
-                indefinite(5, 5) -= 2;
-                const Matrix zero = Matrix::Zero(n, n);
-                const std::vector<Matrix> batch{good, nan, indefinite, zero, inf, good};
-                Graph graph(device());
-                const Placed pa = place(graph, batch);
-                const Placed px = place(graph, std::vector<Matrix>(6, Matrix::Constant(n, n, 7.0)));
-                const Words status = words(graph, 6), used = words(graph, 6);
-                const Words residual = words(graph, 6, DType::f32);
-                inverse_root(graph, pa.tensor, px.tensor,
-                             {.method = method,
-                              .keep_on_failure = keep,
-                              .status = status.tensor,
-                              .residual = residual.tensor,
-                              .iterations_used = used.tensor,
-                              .one_workgroup = small});
-                const Placed alone = place(graph, {good}), px_alone = blank(graph, 1, n, n);
-                inverse_root(graph, alone.tensor, px_alone.tensor,
-                             {.method = method, .one_workgroup = small});
-                run(graph);
-                EXPECT_EQ(status.statuses(), (std::vector<std::string>{"ok", "nonfinite", "indefinite",
-                                                                       "singular", "nonfinite", "ok"}))
-                    << to_string(method);
-                const std::vector<Matrix> x = px.read();
-                for (std::size_t i : {1u, 2u, 3u, 4u}) {
-                    EXPECT_EQ(x[i], Matrix::Constant(n, n, keep ? 7.0 : 0.0)) << i;
-                    EXPECT_EQ(residual.floats()[i], std::numeric_limits<float>::infinity());
-                }
-                for (std::size_t i : {0u, 5u}) {
-                    EXPECT_EQ(x[i], px_alone.read()[0]);
-                    EXPECT_LE(residual.floats()[i], 1e-5f);
-                    const std::uint32_t count = used.words()[i];
-                    EXPECT_TRUE(count >= 3 && count <= (method == RootMethod::newton ? 16u : 7u)) << count;
-                }
+    for (const auto& [method, small, count_of_words] :
+         {Form{RootMethod::newton, true}, Form{RootMethod::newton},
+          Form{.method = RootMethod::newton, .words = 2}, Form{RootMethod::denman_beavers}}) {
+        for (bool keep : {false, true}) {
+            const std::uint64_t n = 20;
+            const Matrix good = rounded(spd_matrix(n, 1e2, 1), DType::f32);
+            Matrix nan = good, inf = good, indefinite = good;
+            nan(17, 3) = std::numeric_limits<double>::quiet_NaN();
+            inf(2, 2) = kInfinity;
+            indefinite(5, 5) -= 2;
+            const Matrix zero = Matrix::Zero(n, n);
+            const std::vector<Matrix> batch{good, nan, indefinite, zero, inf, good};
+            Graph graph(device());
+            const Placed pa = place(graph, batch);
+            const Placed px = place(graph, std::vector<Matrix>(6, Matrix::Constant(n, n, 7.0)));
+            const Words status = words(graph, 6), used = words(graph, 6);
+            const Words residual = words(graph, 6, DType::f32);
+            inverse_root(graph, pa.tensor, px.tensor,
+                         {.method = method,
+                          .words = count_of_words,
+                          .keep_on_failure = keep,
+                          .status = status.tensor,
+                          .residual = residual.tensor,
+                          .iterations_used = used.tensor,
+                          .one_workgroup = small});
+            const Placed alone = place(graph, {good}), px_alone = blank(graph, 1, n, n);
+            inverse_root(graph, alone.tensor, px_alone.tensor,
+                         {.method = method, .words = count_of_words, .one_workgroup = small});
+            run(graph);
+            EXPECT_EQ(status.statuses(), (std::vector<std::string>{"ok", "nonfinite", "indefinite",
+                                                                   "singular", "nonfinite", "ok"}))
+                << to_string(method);
+            const std::vector<Matrix> x = px.read();
+            for (std::size_t i : {1u, 2u, 3u, 4u}) {
+                EXPECT_EQ(x[i], Matrix::Constant(n, n, keep ? 7.0 : 0.0)) << i;
+                EXPECT_EQ(residual.floats()[i], std::numeric_limits<float>::infinity());
             }
+            for (std::size_t i : {0u, 5u}) {
+                EXPECT_EQ(x[i], px_alone.read()[0]);
+                EXPECT_LE(residual.floats()[i], 1e-5f);
+                const std::uint32_t count = used.words()[i];
+                EXPECT_TRUE(count >= 3 && count <= (method == RootMethod::newton ? 16u : 7u)) << count;
+            }
+        }
+    }
 }
 
 // Rounding gives the zero eigenvalues of a semidefinite matrix either sign.
 TEST_P(InverseRootTest, SemidefiniteMatricesAreNotCalledIndefinite) {
-    struct Form {
+    struct Root {
         std::uint64_t n;
         std::uint32_t p;
-        RootMethod method;
-        bool small;
+        Form form;
     };
-    std::vector<Form> forms;
-    for (bool small : {true, false})
-        for (std::uint32_t p : {1u, 2u, 4u}) forms.push_back({20, p, RootMethod::newton, small});
+    std::vector<Root> roots;
+    for (const Form& form : {Form{RootMethod::newton, true}, Form{RootMethod::newton},
+                             Form{.method = RootMethod::newton, .words = 2}})
+        for (std::uint32_t p : {1u, 2u, 4u}) roots.push_back({20, p, form});
     // One workgroup factors the first, panels the second.
-    for (std::uint64_t n : {20u, 150u}) forms.push_back({n, 2, RootMethod::denman_beavers, false});
-    for (const Form& form : forms) {
-        const std::string what = std::string(to_string(form.method)) + " n " + std::to_string(form.n) +
-                                 " p " + std::to_string(form.p);
+    for (std::uint64_t n : {20u, 150u}) roots.push_back({n, 2, {RootMethod::denman_beavers}});
+    for (const auto& [n, p, form] : roots) {
+        const std::string what =
+            std::string(to_string(form.method)) + " n " + std::to_string(n) + " p " + std::to_string(p);
         Graph graph(device());
         std::vector<Matrix> batch;
         for (std::uint64_t seed = 1; seed <= 6; ++seed) {
-            const Matrix x = random_matrix(form.n, seed <= 3 ? 1 : form.n / 2, seed);
+            const Matrix x = random_matrix(n, seed <= 3 ? 1 : n / 2, seed);
             batch.push_back(x * x.transpose());
         }
         batch.push_back(batch[0]);
@@ -400,11 +453,14 @@ TEST_P(InverseRootTest, SemidefiniteMatricesAreNotCalledIndefinite) {
         batch.push_back(batch[5]);
         batch[7].diagonal().array() -= 1e-3 * spectral_norm(batch[5]);
         const std::size_t count = batch.size();
-        const Placed pa = place(graph, batch), px = blank(graph, count, form.n, form.n);
+        const Placed pa = place(graph, batch), px = blank(graph, count, n, n);
         const Words status = words(graph, count);
-        inverse_root(
-            graph, pa.tensor, px.tensor,
-            {.p = form.p, .method = form.method, .status = status.tensor, .one_workgroup = form.small});
+        inverse_root(graph, pa.tensor, px.tensor,
+                     {.p = p,
+                      .method = form.method,
+                      .words = form.words,
+                      .status = status.tensor,
+                      .one_workgroup = form.small});
         run(graph);
         for (std::size_t i = 0; i < 6; ++i) {
             const std::string is = status.statuses()[i];
@@ -418,52 +474,54 @@ TEST_P(InverseRootTest, SemidefiniteMatricesAreNotCalledIndefinite) {
 // it would be up to the tolerance / p, a hundred times what is allowed here.
 TEST_P(InverseRootTest, TheLastProductSquaresWhatTheToleranceLeaves) {
     constexpr float kTolerance = 1e-3f;
-    for (RootMethod method : {RootMethod::newton, RootMethod::newton_schulz, RootMethod::denman_beavers})
-        for (bool small : {true, false})
-            for (std::uint32_t p : {1u, 2u, 3u, 4u}) {
-                if (method != RootMethod::newton && (p != 2 || small)) continue;
-                Graph graph(device());
-                const bool both = method != RootMethod::newton;
-                const std::string what = std::string(to_string(method)) + (small ? " small" : " blocked") +
-                                         " p " + std::to_string(p);
-                std::vector<Matrix> batch;  // with last residuals of all sizes
-                for (int i = 0; i < 24; ++i)
-                    batch.push_back(rounded(
-                        Matrix(Eigen::Vector3d(std::exp2(i / 12.0), 4.5, 6.0).asDiagonal()), DType::f32));
-                const Placed px = blank(graph, batch.size(), 3, 3), py = blank(graph, batch.size(), 3, 3);
-                const Words residual = words(graph, batch.size(), DType::f32);
-                const Words used = words(graph, batch.size()), status = words(graph, batch.size());
-                inverse_root(graph, place(graph, batch).tensor, px.tensor,
-                             {.p = p,
-                              .method = method,
-                              .tolerance = kTolerance,
-                              .square_root = both ? py.tensor : Tensor{},
-                              .status = status.tensor,
-                              .residual = residual.tensor,
-                              .iterations_used = used.tensor,
-                              .one_workgroup = small});
-                run(graph);
-                double worst = 0;
-                for (std::size_t i = 0; i < batch.size(); ++i) {
-                    EXPECT_EQ(status.words()[i], 0u) << what;
-                    const double r = static_cast<double>(residual.floats()[i]);
-                    worst = std::max(worst, r);
-                    // The square has a factor of (p + 1) / (2 p^2) <= 1; the rest is n kappa u, and 4 u an
-                    // iteration.
-                    const Vector a = batch[i].diagonal();
-                    const double allowed =
-                        r * r + (3 * a.maxCoeff() / a.minCoeff() + 4.0 * used.words()[i]) * kUnit;
-                    const Vector x = px.read()[i].diagonal(), y = py.read()[i].diagonal();
-                    for (Eigen::Index k = 0; k < 3; ++k) {
-                        ratio("corrected root", 3, std::abs(x[k] * std::pow(a[k], 1.0 / p) - 1), allowed,
+    for (const auto& [method, small, count_of_words] :
+         {Form{RootMethod::newton, true}, Form{RootMethod::newton},
+          Form{.method = RootMethod::newton, .words = 2}, Form{RootMethod::newton_schulz},
+          Form{RootMethod::denman_beavers}})
+        for (std::uint32_t p : {1u, 2u, 3u, 4u}) {
+            const bool both = method != RootMethod::newton;
+            if (both && p != 2) continue;
+            Graph graph(device());
+            const std::string what = std::string(to_string(method)) + (small ? " small" : " blocked") +
+                                     " p " + std::to_string(p) + " words " + std::to_string(count_of_words);
+            std::vector<Matrix> batch;  // with last residuals of all sizes
+            for (int i = 0; i < 24; ++i)
+                batch.push_back(
+                    rounded(Matrix(Eigen::Vector3d(std::exp2(i / 12.0), 4.5, 6.0).asDiagonal()), DType::f32));
+            const Placed px = blank(graph, batch.size(), 3, 3), py = blank(graph, batch.size(), 3, 3);
+            const Words residual = words(graph, batch.size(), DType::f32);
+            const Words used = words(graph, batch.size()), status = words(graph, batch.size());
+            inverse_root(graph, place(graph, batch).tensor, px.tensor,
+                         {.p = p,
+                          .method = method,
+                          .tolerance = kTolerance,
+                          .words = count_of_words,
+                          .square_root = both ? py.tensor : Tensor{},
+                          .status = status.tensor,
+                          .residual = residual.tensor,
+                          .iterations_used = used.tensor,
+                          .one_workgroup = small});
+            run(graph);
+            double worst = 0;
+            for (std::size_t i = 0; i < batch.size(); ++i) {
+                EXPECT_EQ(status.words()[i], 0u) << what;
+                const double r = static_cast<double>(residual.floats()[i]);
+                worst = std::max(worst, r);
+                // The square has a factor of (p + 1) / (2 p^2) <= 1; the rest is n kappa u, and 4 u an
+                // iteration.
+                const Vector a = batch[i].diagonal();
+                const double allowed =
+                    r * r + (3 * a.maxCoeff() / a.minCoeff() + 4.0 * used.words()[i]) * kUnit;
+                const Vector x = px.read()[i].diagonal(), y = py.read()[i].diagonal();
+                for (Eigen::Index k = 0; k < 3; ++k) {
+                    ratio("corrected root", 3, std::abs(x[k] * std::pow(a[k], 1.0 / p) - 1), allowed, what);
+                    if (both)
+                        ratio("corrected square root", 3, std::abs(y[k] / std::sqrt(a[k]) - 1), allowed,
                               what);
-                        if (both)
-                            ratio("corrected square root", 3, std::abs(y[k] / std::sqrt(a[k]) - 1), allowed,
-                                  what);
-                    }
                 }
-                EXPECT_GT(worst, 1e-4) << what << ": nothing was left to correct";
             }
+            EXPECT_GT(worst, 1e-4) << what << ": nothing was left to correct";
+        }
 }
 
 // Matrices of a batch stop at different iterations. What the others go on with leaves them alone: alone, with
@@ -473,11 +531,15 @@ TEST_P(InverseRootTest, MatricesThatHaveStoppedStayAsTheyAre) {
     std::vector<Matrix> batch{Matrix::Zero(n, n)};
     for (double condition : {1e5, 1.0, 1e2, 4.0})
         batch.push_back(rounded(spd_matrix(n, condition, n), DType::f32));
-    for (RootMethod method : {RootMethod::newton, RootMethod::newton_schulz, RootMethod::denman_beavers})
+    for (const auto& [method, small, count_of_words] :
+         {Form{RootMethod::newton}, Form{.method = RootMethod::newton, .words = 2},
+          Form{RootMethod::newton_schulz}, Form{RootMethod::denman_beavers}})
         for (std::uint32_t p : {1u, 2u, 3u, 5u}) {
             if (method != RootMethod::newton && p != 2) continue;
-            const std::string what = std::string(to_string(method)) + " p " + std::to_string(p);
-            InverseRootOptions options{.p = p, .method = method, .one_workgroup = false};
+            const std::string what = std::string(to_string(method)) + " p " + std::to_string(p) + " words " +
+                                     std::to_string(count_of_words);
+            InverseRootOptions options{
+                .p = p, .method = method, .words = count_of_words, .one_workgroup = small};
             Graph graph(device());
             const Placed pa = place(graph, batch), px = blank(graph, batch.size(), n, n);
             const Words used = words(graph, batch.size());
@@ -487,6 +549,12 @@ TEST_P(InverseRootTest, MatricesThatHaveStoppedStayAsTheyAre) {
             int products = 0, for_all = 0;
             for (const Node& node : graph.impl().nodes) {
                 const KernelInfo& kernel = *node.operation.kernel;
+                if (kernel.name == std::string_view("two_word_product")) {
+                    gpu::TwoWordProductJob job;
+                    std::memcpy(&job, node.operation.job.data(), sizeof(job));
+                    ++((job.flags & gpu::TWO_WORD_ACTIVE) != 0 ? products : for_all);
+                    continue;
+                }
                 if (!std::string_view(kernel.name).starts_with("gemm_")) continue;
                 if (kernel.job_bytes != sizeof(gpu::GemmJob)) continue;
                 gpu::GemmJob job;
@@ -518,7 +586,8 @@ TEST_P(InverseRootTest, MatricesThatHaveStoppedStayAsTheyAre) {
 // A budget that is too small, and zero eigenvalues: the iterate so far, finite, with a name. (Zero
 // eigenvalues that rounding errors make negative may be found: only a finite result is sure.)
 TEST_P(InverseRootTest, BudgetsThatRunOutAreNamed) {
-    for (bool small : {true, false}) {
+    for (const auto& [small, count_of_words] :
+         {std::pair{true, 1u}, std::pair{false, 1u}, std::pair{false, 2u}}) {
         Graph graph(device());
         const std::uint64_t n = 12;
         const Matrix a = rounded(spd_matrix(n, 1e4, 1), DType::f32);
@@ -531,10 +600,12 @@ TEST_P(InverseRootTest, BudgetsThatRunOutAreNamed) {
         inverse_root(graph, pa.tensor, xa.tensor,
                      {.p = 4,
                       .iterations = 3,
+                      .words = count_of_words,
                       .status = sa.tensor,
                       .iterations_used = ua.tensor,
                       .one_workgroup = small});
-        inverse_root(graph, ps.tensor, xs.tensor, {.p = 4, .status = ss.tensor, .one_workgroup = small});
+        inverse_root(graph, ps.tensor, xs.tensor,
+                     {.p = 4, .words = count_of_words, .status = ss.tensor, .one_workgroup = small});
         run(graph);
         EXPECT_EQ(sa.statuses()[0], "not_converged");
         EXPECT_EQ(ua.words()[0], 3u);
@@ -608,7 +679,8 @@ TEST_P(InverseRootTest, TheSameBitsEveryTimeAndSplit) {
             for (RootMethod method : {RootMethod::newton, RootMethod::denman_beavers}) {
                 const Placed pa = place(graph, {spd_matrix(n, 1e3, n), spd_matrix(n, 1e2, n + 1)});
                 const Placed x = blank(graph, 2, n, n);
-                inverse_root(graph, pa.tensor, x.tensor, {.method = method});
+                inverse_root(graph, pa.tensor, x.tensor,
+                             {.method = method, .words = n == 33 && method == RootMethod::newton ? 2u : 1u});
                 results.push_back(x.buffer);
             }
         return results;
@@ -645,6 +717,11 @@ TEST_P(InverseRootTest, RefusesWhatDoesNotFitAndAddsNothing) {
              [&] {
                  inverse_root(graph, a, tensor({5, 5}));
              }},
+            {"words is 0", with({.words = 0})},
+            {"words is 3", with({.words = 3})},
+            {"two words", with({.method = RootMethod::denman_beavers, .words = 2})},
+            {"two words", with({.words = 2, .square_root = tensor({4, 4})})},
+            {"two words", with({.p = 1, .words = 2, .guess = tensor({4, 4})})},
             {"p is 0", with({.p = 0})},
             {"p is 65", with({.p = 65})},
             {"iterations is 65", with({.iterations = 65})},

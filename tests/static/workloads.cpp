@@ -148,6 +148,7 @@ void compile_roots(const Device& device) {
             for (std::uint32_t p : {1, 4}) inverse_root(w.graph, matrix(w), matrix(w), {.p = p});
             inverse_root(w.graph, matrix(w), matrix(w), {.method = RootMethod::denman_beavers});
             inverse_root(w.graph, matrix(w), matrix(w), {.p = 1, .guess = matrix(w)});
+            inverse_root(w.graph, matrix(w), matrix(w), {.words = 2});
         });
     }
 }

@@ -47,10 +47,13 @@ struct InverseRootOptions {
     // automatic: newton; for p = 2 denman_beavers where a matrix does not fit one workgroup, or a square root
     // is asked for. (For p = 1, spd_inverse() is faster and more accurate.)
     RootMethod method = RootMethod::automatic;
-    std::uint32_t iterations = 0;  // budget, 1..64; 0: as many as condition 1e6 needs
+    std::uint32_t iterations = 0;  // budget, 1..64; 0: as many as condition 1e6 (two words: 1e10) needs
     // On max |M - I| of the iteration; below 1e-6 is noise in f32. One product more then makes the error that
     // this leaves in the root its square.
     float tolerance = 1e-6f;
+    // f32 words of each element of the iterates, 1 or 2. With two (newton; neither square root nor guess) the
+    // result is the exact root, rounded to f32: what other libraries take f64 for, on devices without it.
+    std::uint32_t words = 1;
     // Optional A^(1/2), damped too, for p = 2; n x n f32 of its own. newton cannot.
     Tensor square_root;
     // Optional X0 for p = 1 and newton: the inverse of a matrix close to A, n x n f32, may be the result.
@@ -86,10 +89,14 @@ struct InverseRootOptions {
 // to nothing from then on (denman_beavers still factors it, 2 n^3 / 3 FLOPs). Bytes: 8 n^2 in one workgroup;
 // 16 n^2 a product, 4 n^2 (p >= 4: 12 n^2) for each look. Workspace: 16 to 32 n^2 bytes.
 //
+// With two words always products, of 10.5 n^3 FLOPs in place of n^3 and without matrix units; bytes 24 n^2 a
+// product, 20 n^2 a look, workspace 40 to 56 n^2.
+//
 // Accuracy, kappa the condition number of A + damping I, u = 2^-24, k the iterations used, r the residual:
 // |X^p (A + damping I) - I|_F <= 2 n kappa u (for p > 4 times p / 2) + 4 n p k u + (n r)^2. An iteration
 // rounds X by up to 4 u apart from M, which decides for small, well-conditioned matrices. Square root: |Y^2 -
-// A|_F <= 20 n u |A|_F. From a guess: |X - A^-1|_F <= 2 sqrt(n) kappa u |A^-1|_F of the damped A.
+// A|_F <= 20 n u |A|_F. From a guess: |X - A^-1|_F <= 2 sqrt(n) kappa u |A^-1|_F of the damped A. In two
+// words: |X - (A + damping I)^(-1/p)|_F <= (u + n kappa 2^-50) |X|_F.
 HERON_API void inverse_root(Graph& graph, const Tensor& a, const Tensor& x,
                             const InverseRootOptions& options = {});
 // Whether inverse_root() takes the one-workgroup form for matrices of n rows.

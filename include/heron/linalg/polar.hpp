@@ -88,7 +88,7 @@ HERON_API std::vector<NewtonSchulzCoefficients> polar_express_coefficients(doubl
 // (standard form), or of five steps together 13 k K + 50 k^2 and 19 levels (Gram form, f32); CPU drivers may
 // take a level more for each large product. Workspace: one or two X, and two (Gram form: six) k x k matrices.
 // With two words these are f32, and as many bytes again hold the words; bytes are 50 k K + 78 k^2 a step, or
-// 142 k K + 602 k^2 of the five; levels three times as many, and one for each matrix that is split.
+// 142 k K + 586 k^2 of the five; levels three times as many, and one for each matrix that is split.
 //
 // Accuracy: distance from the same polynomials in float64, relative and in Frobenius' norm. A polynomial that
 // lifts small singular values lifts their roundings, too; so the first line is for singular values of A from

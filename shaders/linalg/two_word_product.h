@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+// Job of two_word_product.comp. A matrix of two f32 words an element lies as two matrices without gaps, the high words
+// and after them the low ones: element = high + low, |low| <= ulp(high) / 2.
+#ifndef HERON_LINALG_TWO_WORD_PRODUCT_H
+#define HERON_LINALG_TWO_WORD_PRODUCT_H
+
+#include "core/shared.h"
+
+HERON_SHARED_BEGIN
+
+struct TwoWordProductJob {
+    F32  a;
+    F32  b;
+    F32  d;
+    U32  active_items; // with TWO_WORD_ACTIVE: a word for each item, 0 where D stays as it is
+    uint m;            // D is m x n, A m x k, B k x n
+    uint n;
+    uint k;
+    uint flags;        // TWO_WORD_
+    uint groups;       // workgroups of one item: tiles of D
+    uint first_group;
+};
+
+const uint TWO_WORD_ACTIVE = 1;
+const uint TWO_WORD_SYMMETRIC = 2; // D is: what is below its diagonal is a copy of what is above
+
+// Elements of D that an invocation computes: a block of so many rows and columns. Invocations that lie side by side:
+const uint TWO_WORD_BLOCK = 4;
+const uint TWO_WORD_ACROSS = 8;
+const uint TWO_WORD_THREADS = 64; // of a workgroup, at most; a multiple of TWO_WORD_ACROSS
+
+HERON_SHARED_END
+
+#endif

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+// Products of matrices with two f32 words an element against float64, on every device.
+#include "linalg/two_word_product.hpp"
+
+#include "linalg/linalg_test.hpp"
+
+namespace heron::test {
+namespace {
+
+// Stored as it is on the device: the high words, and below them the low ones.
+struct TwoWords {
+    Matrix stored;
+
+    explicit TwoWords(const Matrix& value) : stored(2 * value.rows(), value.cols()) {
+        const Matrix high = rounded(value, DType::f32);
+        stored << high, rounded(value - high, DType::f32);
+    }
+    static Matrix value(const Matrix& stored) {
+        const Eigen::Index rows = stored.rows() / 2;
+        return stored.topRows(rows) + stored.bottomRows(rows);
+    }
+    Matrix value() const { return value(stored); }
+};
+
+// Elements of all sizes down to 1e-6, so that sums cancel.
+Matrix uneven(std::uint64_t rows, std::uint64_t cols, std::uint64_t seed) {
+    Matrix x = random_matrix(rows, cols, seed);
+    for (Eigen::Index i = 0; i < x.rows(); ++i)
+        for (Eigen::Index j = 0; j < x.cols(); ++j)
+            x(i, j) *= std::pow(10.0, -6.0 * ((3 * i + 5 * j) % 7) / 6.0);
+    return x;
+}
+
+class TwoWordProductTest : public LinalgTest {
+protected:
+    struct Case {
+        Matrix a, b;
+        Placed d;
+        bool symmetric;
+    };
+    Case add(Graph& graph, std::uint64_t m, std::uint64_t n, std::uint64_t k) {
+        const TwoWords a(uneven(m, k, m + n)), b(uneven(k, n, m + k));
+        Case c{a.value(), b.value(), blank(graph, 1, 2 * m, n), false};
+        add_two_word_product(graph, place(graph, {a.stored}).tensor, place(graph, {b.stored}).tensor,
+                             c.d.tensor, {});
+        return c;
+    }
+    Case add_symmetric(Graph& graph, std::uint64_t n) {
+        const Matrix x = uneven(n, n, n);
+        const Matrix s = TwoWords(x + x.transpose()).value(), s2 = s * s;
+        const TwoWords a(s), b(0.5 * (s2 + s2.transpose()));
+        Case c{a.value(), b.value(), blank(graph, 1, 2 * n, n), true};
+        add_two_word_product(graph, place(graph, {a.stored}).tensor, place(graph, {b.stored}).tensor,
+                             c.d.tensor, {.symmetric = true});
+        return c;
+    }
+    // (k + 8) 2^-46 |A| |B| of each element, what float64 loses being nothing beside it; low words are what
+    // high ones lack. One word alone has errors of 2^-24: the test would fail without any of its terms.
+    void check(const std::string& kind, const Case& c) {
+        const Matrix stored = c.d.read()[0], d = TwoWords::value(stored), exact = c.a * c.b;
+        const Matrix size = c.a.cwiseAbs() * c.b.cwiseAbs();
+        const double k = static_cast<double>(c.a.cols());
+        const std::string what = std::to_string(c.a.rows()) + " x " + std::to_string(c.b.cols()) + ", k " +
+                                 std::to_string(c.a.cols());
+        // Drivers that flush what is below the smallest normal number lose so much of an error term.
+        const double tiny = k * 0x1p-126;
+        ratio(kind, c.d.items[0], ((d - exact).array().abs() / (size.array() * 0x1p-46 + tiny)).maxCoeff(),
+              k + 8, what);
+        const Eigen::Index rows = d.rows();
+        EXPECT_EQ(rounded(d, DType::f32), stored.topRows(rows)) << what << ": not the nearest high words";
+        if (c.symmetric) EXPECT_EQ(d, d.transpose()) << what << ": not symmetric bit for bit";
+    }
+};
+
+TEST_P(TwoWordProductTest, MatchesFloat64) {
+    for (const bool for_gpus : {false, true}) {
+        Graph graph(for_gpus ? smallest_gpu() : device());
+        std::vector<Case> cases;
+        for (std::uint64_t n : {1u, 2u, 3u, 4u, 5u, 7u, 8u, 9u, 31u, 32u, 33u, 65u, 129u})
+            cases.push_back(add(graph, n, n, n));
+        for (std::uint64_t k : {1u, 8u, 257u}) cases.push_back(add(graph, 3, 37, k));
+        cases.push_back(add(graph, 1, 200, 17));
+        cases.push_back(add(graph, 200, 1, 17));
+        cases.push_back(add(graph, 40, 33, 1000));
+        for (std::uint64_t n : {1u, 3u, 4u, 31u, 33u, 64u, 100u, 129u})
+            cases.push_back(add_symmetric(graph, n));
+        run(graph);
+        for (const Case& c : cases) check(for_gpus ? "kernel for GPUs" : "product", c);
+        EXPECT_EQ(graph.compile({}).dispatch_count(), 1u);
+    }
+}
+
+TEST_P(TwoWordProductTest, LeavesItemsThatAreNotActiveAlone) {
+    const std::uint64_t n = 9;
+    std::vector<Matrix> a, b;
+    for (std::uint64_t i = 0; i < 3; ++i) {
+        a.push_back(TwoWords(uneven(n, n, i)).stored);
+        b.push_back(TwoWords(uneven(n, n, i + 3)).stored);
+    }
+    b[1](4, 4) = kNan;  // of the one that is left alone; and one NaN stays in its item
+    a[2](3, 2) = kNan;
+    Graph graph(device());
+    const Placed d = place(graph, std::vector<Matrix>(3, Matrix::Constant(2 * n, n, 7.0)));
+    add_two_word_product(graph, place(graph, a).tensor, place(graph, b).tensor, d.tensor,
+                         {.active = words(graph, Shape{3}, {1, 0, 1}).tensor});
+    run(graph);
+    const std::vector<Matrix> result = d.read();
+    EXPECT_TRUE(result[0].allFinite());
+    EXPECT_EQ(result[1], Matrix::Constant(2 * n, n, 7.0));
+    for (Eigen::Index i = 0; i < static_cast<Eigen::Index>(n); ++i)
+        EXPECT_EQ(result[2].row(i).allFinite(), i != 3) << i;
+}
+
+TEST_P(TwoWordProductTest, TheSameBitsEveryTimeAndSplit) {
+    expect_same_bits(1e5, 2, [&](Graph& graph) {
+        std::vector<GuardedBuffer*> results;
+        for (std::uint64_t n : {9u, 33u, 70u}) {
+            results.push_back(add(graph, n, n + 1, n).d.buffer);
+            results.push_back(add_symmetric(graph, n).d.buffer);
+        }
+        return results;
+    });
+}
+
+HERON_DEVICE_TESTS(TwoWordProductTest);
+
+}  // namespace
+}  // namespace heron::test
