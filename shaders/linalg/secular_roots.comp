@@ -20,20 +20,25 @@ const uint STEPS = 30;
 const uint UNROLL = 4;
 const float UNIT = 5.9604645e-8;
 
+float four(vec4 x) { return (x.x + x.y) + (x.z + x.w); }
+
 // Sums over the poles up to the k-th (x: values, y: slopes) and after it (z, w).
 vec4 sums(F32 numbers, uint poles, uint zs, uint kept, uint k, float rho, float origin, float offset) {
     vec4 sum = vec4(0.0);
     for (uint i0 = 0; i0 < kept; i0 += UNROLL) {
-        [[unroll]] for (uint s = 0; s < UNROLL; ++s) {
-            uint i = min(i0 + s, kept - 1);
-            precise float delta = (numbers.v[poles + i] - origin) - offset;
-            float z = numbers.v[zs + i];
-            float ratio = z / delta;
-            vec2 term = rho * vec2(z * ratio, ratio * ratio);
-            bool there = i0 + s < kept;
-            sum.xy += there && i0 + s <= k ? term : vec2(0.0);
-            sum.zw += there && i0 + s > k ? term : vec2(0.0);
-        }
+        // Vectors: of an unrolled loop spirv-opt keeps `precise` for the first round alone.
+        uvec4 own = i0 + uvec4(0, 1, 2, 3);
+        uvec4 i = min(own, uvec4(kept - 1));
+        vec4 pole = vec4(numbers.v[poles + i.x], numbers.v[poles + i.y], numbers.v[poles + i.z], numbers.v[poles + i.w]);
+        vec4 z = vec4(numbers.v[zs + i.x], numbers.v[zs + i.y], numbers.v[zs + i.z], numbers.v[zs + i.w]);
+        precise vec4 delta = (pole - origin) - offset;
+        vec4 ratio = z / delta;
+        vec4 value = rho * (z * ratio);
+        vec4 slope = rho * (ratio * ratio);
+        bvec4 before = lessThan(own, uvec4(min(k + 1, kept)));
+        bvec4 after = lessThan(own - (k + 1), uvec4(kept - min(k + 1, kept))); // wraps
+        sum += vec4(four(mix(vec4(0.0), value, before)), four(mix(vec4(0.0), slope, before)),
+                    four(mix(vec4(0.0), value, after)), four(mix(vec4(0.0), slope, after)));
     }
     return sum;
 }
