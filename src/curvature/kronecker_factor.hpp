@@ -121,6 +121,7 @@ struct FactorRootOptions {
     FactorRoot root = FactorRoot::eigenvalues;
     // Of the iteration; of exponents 1/2 and 1/4 (two runs) any, else newton.
     RootMethod method = RootMethod::automatic;
+    std::uint32_t words = 1;  // InverseRootOptions
     // Of eigenvalues: level for whiteners that see nothing but what the factor is made of, clear for others,
     // drop for pseudo-inverses.
     SpectrumFloor floor_rule = SpectrumFloor::level;

@@ -214,6 +214,7 @@ LaterRoot renew_root(Graph& graph, const KroneckerFactor& factor, const Tensor& 
                      {.p = p,
                       .damping = damping,
                       .method = options.method,
+                      .words = options.words,
                       .status = status,
                       .iterations_used = factor.iterations});
     else

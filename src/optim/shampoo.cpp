@@ -196,6 +196,7 @@ std::vector<LaterRoot> add_refresh(StepBuilder& step, const ShampooBlock& block,
     const FactorBasisOptions basis{.qr_steps = options.qr_steps, .tolerance = options.basis_tolerance};
     FactorRootOptions root{.root = iterates(options.root) ? FactorRoot::iteration : FactorRoot::eigenvalues,
                            .method = method_of(options.root),
+                           .words = options.root == ShampooRoot::newton_two_words ? 2u : 1u,
                            .floor_rule = floor_rule_of(options),
                            .exact_later = has_later_roots(options),
                            .rank_tolerance = options.rank_tolerance,

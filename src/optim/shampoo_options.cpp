@@ -19,7 +19,8 @@ bool has_method(ShampooRoot root, double exponent) {
     if (exponent == 0 || !iterates(root)) return true;
     const double p = 1.0 / exponent;
     if (std::abs(p - std::round(p)) > 1e-9 || p > 64.5 || p < 0.5) return false;
-    return root == ShampooRoot::newton || std::lround(p) == 2 || std::lround(p) == 4;
+    const bool any = root == ShampooRoot::newton || root == ShampooRoot::newton_two_words;
+    return any || std::lround(p) == 2 || std::lround(p) == 4;
 }
 
 }  // namespace
@@ -72,7 +73,7 @@ Shampoo::Shampoo(const Device& device, const ShampooOptions& options)
     check_enum("Shampoo", "null_space", o.null_space, ShampooNullSpace::epsilon);
     check_option("Shampoo", "epsilon with null_space epsilon", o.epsilon,
                  o.null_space == ShampooNullSpace::level || o.epsilon > 0, "above 0");
-    check_enum("Shampoo", "root", o.root, ShampooRoot::denman_beavers);
+    check_enum("Shampoo", "root", o.root, ShampooRoot::newton_two_words);
     check_option("Shampoo", "root with null_space epsilon", static_cast<int>(o.root),
                  o.null_space == ShampooNullSpace::level || o.root == ShampooRoot::eigenvalues,
                  "eigenvalues");

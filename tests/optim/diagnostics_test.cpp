@@ -130,8 +130,8 @@ TEST_P(DiagnosticsTest, OfShampoo) {
     // Far above the statistics, which are some 10: not below 1, as of the factor alone it would be.
     options.beta2 = 1.0;
     options.epsilon = 1e4f;
-    for (const ShampooRoot root :
-         {ShampooRoot::eigenvalues, ShampooRoot::newton, ShampooRoot::denman_beavers}) {
+    for (const ShampooRoot root : {ShampooRoot::eigenvalues, ShampooRoot::newton, ShampooRoot::denman_beavers,
+                                   ShampooRoot::newton_two_words}) {
         options.root = root;
         const bool iterates = root != ShampooRoot::eigenvalues;
         // Factors are sums: nothing but epsilon is between them and what the root is taken of.

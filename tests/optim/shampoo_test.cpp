@@ -196,11 +196,13 @@ TEST_P(ShampooTest, UnweightedSumsOfGraftsAreNotCorrected) {
     }
 }
 
-TEST_P(ShampooTest, MethodsForSquareRootsTakeFourthRootsInTwoRuns) {
+// Those for square roots in two runs.
+TEST_P(ShampooTest, IterationsTakeFourthRoots) {
     ShampooOptions options;
     options.epsilon = 1e-2f;
     options.graft = ShampooGraft::none;
-    for (const ShampooRoot root : {ShampooRoot::newton_schulz, ShampooRoot::denman_beavers}) {
+    for (const ShampooRoot root :
+         {ShampooRoot::newton_schulz, ShampooRoot::denman_beavers, ShampooRoot::newton_two_words}) {
         options.root = root;
         Training training(device(), shampoo(options), {{.name = "w", .shape = {8, 6}}});
         ShampooReference reference(options, Shape{8, 6});

@@ -1732,10 +1732,12 @@ typedef enum heron_shampoo_root {
     HERON_SHAMPOO_ROOT_EIGENVALUES = 0,  // matrix_power(): the most accurate, any exponent
     // the null space stays out (rank_tolerance, absolute_rank_tolerance); epsilon is 0
     HERON_SHAMPOO_ROOT_PSEUDO_INVERSE = 1,
-    // inverse_root(), exponents 1 / whole number; the last two 1/2 and, by two runs, 1/4.
+    // inverse_root(), exponents 1 / whole number; newton_schulz and denman_beavers 1/2 and, by two runs, 1/4.
     HERON_SHAMPOO_ROOT_NEWTON = 2,
     HERON_SHAMPOO_ROOT_NEWTON_SCHULZ = 3,
     HERON_SHAMPOO_ROOT_DENMAN_BEAVERS = 4,
+    // newton in two words an element: as exact as f64, ten times the FLOPs
+    HERON_SHAMPOO_ROOT_NEWTON_TWO_WORDS = 5,
     HERON_SHAMPOO_ROOT_MAX_ENUM = 0x7fffffff  // makes it 32 bits wide; no value
 } heron_shampoo_root;
 

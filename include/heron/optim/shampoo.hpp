@@ -69,10 +69,11 @@ enum class ShampooDecay {
 enum class ShampooRoot {
     eigenvalues,     // matrix_power(): the most accurate, any exponent
     pseudo_inverse,  // the null space stays out (rank_tolerance, absolute_rank_tolerance); epsilon is 0
-    // inverse_root(), exponents 1 / whole number; the last two 1/2 and, by two runs, 1/4.
+    // inverse_root(), exponents 1 / whole number; newton_schulz and denman_beavers 1/2 and, by two runs, 1/4.
     newton,
     newton_schulz,
     denman_beavers,
+    newton_two_words,  // newton in two words an element: as exact as f64, ten times the FLOPs
 };
 
 // What the factor of an axis is made of.
