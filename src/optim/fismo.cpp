@@ -207,6 +207,8 @@ Fismo::Fismo(const Device& device, const FismoOptions& options)
     check_moments("Fismo", o.moments,
                   o.momentum_space == MomentumSpace::gradient ? MomentFormat::block8 : MomentFormat::bf16);
     check_orthogonalizer("Fismo", o.polar);
+    if (o.exact_polar && orthogonalizer_text(o.polar) != orthogonalizer_text({}))
+        refuse("Fismo: polar has options of its own beside exact_polar, which takes its place");
 }
 
 void Fismo::check(const Parameter& parameter) const {

@@ -297,6 +297,10 @@ TEST_P(FismoTest, RefusesOptionsOutOfRangeByName) {
     const auto refused = [&](const char* name, auto&& change) {
         expect_option_refused<Fismo, FismoOptions>(device(), name, change);
     };
+    refused("polar has options of its own beside exact_polar", [](FismoOptions& o) {
+        o.exact_polar = true;
+        o.polar.precision = DType::f16;
+    });
     refused("lr", [](FismoOptions& o) { o.lr = -1; });
     refused("momentum", [](FismoOptions& o) { o.momentum = 1; });
     refused("factor_decay", [](FismoOptions& o) { o.factor_decay = 1; });

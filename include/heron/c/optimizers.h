@@ -646,7 +646,7 @@ typedef struct heron_fismo_options {
     heron_shape_factor shape_factor;  // = HERON_SHAPE_FACTOR_MAX_ONE_SQRT_RATIO
     heron_moment_format moments;  // = HERON_MOMENT_FORMAT_F32; of M; block8 not in the whitened space
     heron_polar_options polar;  // muon x 5, norm + 1e-7
-    bool exact_polar;  // by singular values (polar_by_svd()), far slower, in place of `polar`
+    bool exact_polar;  // by polar_by_svd(), far slower; `polar` is left as it is then
     heron_schedule schedule;
 } heron_fismo_options;
 

@@ -96,7 +96,7 @@ struct InverseRootOptions {
 // |X^p (A + damping I) - I|_F <= 2 n kappa u (for p > 4 times p / 2) + 4 n p k u + (n r)^2. An iteration
 // rounds X by up to 4 u apart from M, which decides for small, well-conditioned matrices. Square root: |Y^2 -
 // A|_F <= 20 n u |A|_F. From a guess: |X - A^-1|_F <= 2 sqrt(n) kappa u |A^-1|_F of the damped A. In two
-// words: |X - (A + damping I)^(-1/p)|_F <= (u + n kappa 2^-50) |X|_F.
+// words: |X - (A + damping I)^(-1/p)|_F <= (u + n kappa 2^-50 + (n r)^2) |X|_F.
 HERON_API void inverse_root(Graph& graph, const Tensor& a, const Tensor& x,
                             const InverseRootOptions& options = {});
 // Whether inverse_root() takes the one-workgroup form for matrices of n rows.
