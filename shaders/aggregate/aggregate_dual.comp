@@ -61,6 +61,19 @@ vec2 element_of_h(F32 gram, uint i, uint j, uint k, int e, vec2 unit, float regu
     return i == j ? df_add(h, vec2(regularization, 0.0)) : h;
 }
 
+// This invocation's element in column `c`, if there is one: + factor times the exchanged row; row and column r anew.
+void eliminate(F32 m, uint high, uint low, uint k, uint c, uint r, vec2 factor) {
+    uint at = min(c, k - 1u);
+    vec2 before = vec2(m.v[high + at * k], m.v[low + at * k]);
+    if (gl_LocalInvocationID.x == r || at == r)
+        before = vec2(0.0);
+    vec2 x = df_add(before, df_multiply(factor, exchange[at]));
+    if (c < k) {
+        m.v[high + at * k] = x.x;
+        m.v[low + at * k] = x.y;
+    }
+}
+
 void main() {
     if (nothing_to_do())
         return;
@@ -175,17 +188,11 @@ void main() {
             q = df_add(t == r ? vec2(0.0) : q, df_multiply(factor, new_q));
             if (mine) {
                 [[dont_unroll]] for (uint c0 = 0; c0 < k; c0 += 4u) { // lavapipe ends loops after 65,535 rounds
-                    [[unroll]] for (uint c1 = 0; c1 < 4u; ++c1) {
-                        uint c = min(c0 + c1, k - 1u);
-                        vec2 before = vec2(m.v[high + c * k], m.v[low + c * k]);
-                        if (t == r || c == r)
-                            before = vec2(0.0);
-                        vec2 x = df_add(before, df_multiply(factor, exchange[c]));
-                        if (c0 + c1 < k) {
-                            m.v[high + c * k] = x.x;
-                            m.v[low + c * k] = x.y;
-                        }
-                    }
+                    // Not an unrolled loop, of which spirv-opt keeps `precise` for the first round alone.
+                    eliminate(m, high, low, k, c0, r, factor);
+                    eliminate(m, high, low, k, c0 + 1u, r, factor);
+                    eliminate(m, high, low, k, c0 + 2u, r, factor);
+                    eliminate(m, high, low, k, c0 + 3u, r, factor);
                 }
             }
             flip(basic, r);

@@ -14,8 +14,13 @@ layout(constant_id = SPEC_DTYPE_A) const uint DTYPE_A = DTYPE_F32; // of the win
 layout(constant_id = SPEC_DTYPE_B) const uint DTYPE_B = DTYPE_F32; // of the vector
 layout(constant_id = SPEC_PER_THREAD) const uint PER_THREAD = 128;
 
-const uint W = WOODBURY_TILE;
+const uint W = WOODBURY_TILE; // 8
 shared float scratch[W * gl_WorkGroupSize.x];
+
+vec4 four(U32 u, uint row0, uint row1, uint row2, uint row3, uint at) {
+    return vec4(load(u, row0 + at, DTYPE_A), load(u, row1 + at, DTYPE_A), load(u, row2 + at, DTYPE_A),
+                load(u, row3 + at, DTYPE_A));
+}
 
 void main() {
     if (nothing_to_do())
@@ -66,21 +71,20 @@ void main() {
         from = base + newest * stride;
         v_factor = normalized ? 1.0 : power_of_two(-int(exponents.v[item * rows + newest]));
     }
-    float acc[W];
-    [[unroll]] for (uint r = 0; r < W; ++r)
-        acc[r] = 0.0;
+    vec4 acc0 = vec4(0.0), acc1 = vec4(0.0);
     uint begin = chunk * threads * PER_THREAD;
     uint end = min(begin + threads * PER_THREAD, d);
     for (uint i = begin + t; i < end; i += threads) {
         uint at = min(i, d - 1);
         float value = load(v, from + at, DTYPE_B) * v_factor;
-        [[unroll]] for (uint r = 0; r < W; ++r) {
-            precise float x = load(u, row[r] + at, DTYPE_A) * factor[r];
-            acc[r] += x * value;
-        }
+        // Vectors: of an unrolled loop spirv-opt keeps `precise` for the first round alone.
+        precise vec4 x0 = four(u, row[0], row[1], row[2], row[3], at) * vec4(factor[0], factor[1], factor[2], factor[3]);
+        precise vec4 x1 = four(u, row[4], row[5], row[6], row[7], at) * vec4(factor[4], factor[5], factor[6], factor[7]);
+        acc0 += x0 * value;
+        acc1 += x1 * value;
     }
     [[unroll]] for (uint r = 0; r < W; ++r)
-        scratch[r * threads + t] = acc[r];
+        scratch[r * threads + t] = r < 4u ? acc0[r] : acc1[r - 4u];
     barrier();
     for (uint r = t; r < W; r += threads)
         if (tile * W + r < rows) {
