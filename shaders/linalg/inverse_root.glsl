@@ -34,34 +34,40 @@ int exponent_above(float x) {
     return int(max(bits >> 23, 1u)) - 127 + ((bits & 0x7fffffu) != 0u ? 1 : 0);
 }
 
+// floor(product / d), and what it leaves.
+ivec2 whole_and_rest(int product, int d) {
+    int whole = (product >= 0 ? product : product - d + 1) / d;
+    return ivec2(whole, product - whole * d);
+}
+
 // x 2^(e numerator / denominator)
 float scale_by_power(float x, int e, int numerator, uint denominator) {
-    int product = e * numerator;
     int d = int(denominator);
-    int whole = (product >= 0 ? product : product - d + 1) / d; // floor
-    int rest = product - whole * d;
-    if (rest != 0)
-        x *= exp_accurate(float(rest) / float(d) * 0.693147181);
-    return scale_by(x, whole);
+    ivec2 power = whole_and_rest(e * numerator, d);
+    if (power.y != 0)
+        x *= exp_accurate(float(power.y) / float(d) * 0.693147181);
+    return scale_by(x, power.x);
 }
 
 // The same of two words, rounded once.
 float scale_by_power(vec2 x, int e, int numerator, uint denominator) {
-    int product = e * numerator;
     int d = int(denominator);
-    int whole = (product >= 0 ? product : product - d + 1) / d;
-    int rest = product - whole * d;
-    if (rest != 0) {
-        // One step of Newton's for f^d = 2^rest: its square is beyond the low word.
-        float f = exp_accurate(float(rest) / float(d) * 0.693147181);
-        vec2 power = vec2(scale_by(1.0, -rest), 0.0);
+    ivec2 power = whole_and_rest(e * numerator, d);
+    if (power.y != 0) {
+        // One step of Newton's for f^d = 2^rest: the square of what f is off by is below the low word.
+        float f = exp_accurate(float(power.y) / float(d) * 0.693147181);
+        vec2 one = vec2(scale_by(1.0, -power.y), 0.0);
         for (int i = 0; i < d; ++i)
-            power = df_multiply(power, vec2(f, 0.0));
-        float off = df_add(power, vec2(-1.0, 0.0)).x;
+            one = df_multiply(one, vec2(f, 0.0));
+        float off = df_add(one, vec2(-1.0, 0.0)).x;
         x = df_multiply(x, df_normalized(f, -f * off / float(d)));
     }
-    return scale_by(x.x, whole);
+    return scale_by(x.x, power.x);
 }
+
+// The largest norm that Newton's M may begin with. ((p + 1) / 2 gives small eigenvalues the best start, but what an
+// iteration makes of the largest, m ((p + 1 - m) / p)^p, is less than half of it for p > 4, and 2^-p in the end.)
+float root_largest_norm(uint root) { return min(0.5 * (float(root) + 1.0), 2.5); }
 
 // Of one matrix.
 struct RootScale {
@@ -89,9 +95,9 @@ bool root_began_as_rounding(uint iteration, uint root) {
     return float(iteration * root) * log(1.0 + 1.0 / float(root)) > 10.65; // 0.01 2^22
 }
 
-// What becomes of a matrix whose iterate number `iteration` has an error with these bits. `bounded`: M, which is
-// watched, lies between 0 and I if A does not have negative eigenvalues.
-uint root_verdict(uint iteration, uint root, uint error_bits, float previous, float tolerance, bool bounded) {
+// What becomes of a matrix of n rows whose iterate number `iteration` has an error with these bits. `bounded`: M, which
+// is watched, lies between 0 and I if A does not have negative eigenvalues.
+uint root_verdict(uint iteration, uint root, uint n, uint error_bits, float previous, float tolerance, bool bounded) {
     float error = uintBitsToFloat(error_bits);
     uint negative = bounded && root_began_as_rounding(iteration, root) ? ROOT_SINGULAR : ROOT_INDEFINITE;
     if (error_bits >= 0x7f800000u)
@@ -100,7 +106,11 @@ uint root_verdict(uint iteration, uint root, uint error_bits, float previous, fl
         return negative;
     if (error <= tolerance)
         return ROOT_CONVERGED;
-    if (iteration > 1 && ((previous < 0.1 && error >= previous) || error > 1.2 * previous))
+    // One eigenvalue far from 1 is 1 / n in elements if its eigenvector has many. A bounded M has converged in all of
+    // them before its error grows for good: before, it waits for small eigenvalues, or grows without end with a negative
+    // one, until that is seen above.
+    bool near = bounded ? float(n) * previous < 0.5 : previous < 0.1;
+    if (iteration > 1 && (near ? error >= previous : !bounded && error > 1.2 * previous))
         return ROOT_STAGNATED;
     return ROOT_RUNNING;
 }

@@ -88,7 +88,7 @@ struct RootStartJob {
     float absolute;
     float relative;
     uint  relative_to;
-    float norm; // the largest that M may have
+    float norm; // the largest that M may have; 0: Newton's
     uint  slots; // states of one item
     uint  flags;
     uint  groups;

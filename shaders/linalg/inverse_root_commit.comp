@@ -83,7 +83,7 @@ void main() {
     if (warm) {
         kept = before == ROOT_RUNNING && bits < 0x3f800000u;
     } else if (before == ROOT_RUNNING) {
-        verdict = root_verdict(iteration, root, bits, previous, tolerance, (flags & ROOT_BOUNDED) != 0);
+        verdict = root_verdict(iteration, root, n, bits, previous, tolerance, (flags & ROOT_BOUNDED) != 0);
         if ((flags & ROOT_FAILURES) != 0) {
             U32 failures = p.jobs.job[j].failures;
             if (failures.v[item] != STATUS_OK)

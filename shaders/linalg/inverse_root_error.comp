@@ -27,7 +27,7 @@ void main() {
     uint n = p.jobs.job[j].n;
     uint groups = p.jobs.job[j].groups;
     bool row_sums = (p.jobs.job[j].flags & ROOT_WARM) != 0;
-    uint words = (p.jobs.job[j].flags & ROOT_TWO_WORDS) != 0 ? 2 : 1; // of which the high one says enough
+    bool two_words = (p.jobs.job[j].flags & ROOT_TWO_WORDS) != 0;
     uint item = group / groups;
     uint t = gl_LocalInvocationID.x;
     if (running.v[item] == 0)
@@ -43,7 +43,10 @@ void main() {
         vec3 sum = vec3(0.0);
         for (uint col = t; col < end; col += gl_WorkGroupSize.x) {
             float one = row == col ? 1.0 : 0.0;
-            float x = test.v[words * item * n * n + min(row, n - 1) * n + min(col, n - 1)] - one;
+            uint at = (two_words ? 2 : 1) * item * n * n + min(row, n - 1) * n + min(col, n - 1);
+            precise float x = test.v[at] - one;
+            if (two_words)
+                x += test.v[at + (two_words ? n * n : 0)];
             uint bits = floatBitsToUint(x) & 0x7fffffffu;
             worst = max(worst, row_sums && bits < 0x7f800000u ? 0 : bits);
             sum.x += abs(x);

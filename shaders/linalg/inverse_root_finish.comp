@@ -38,6 +38,8 @@ void main() {
     uint used = states.v[at + 2];
     bool failed = root_failed(verdict);
     bool two_words = (flags & ROOT_TWO_WORDS) != 0;
+    int numerator = p.jobs.job[j].numerator;
+    uint denominator = p.jobs.job[j].denominator;
     int exponent = int(states.v[at + 3]);
     uint found = root_status(verdict, error, tolerance);
     if (!failed || (flags & ROOT_KEEP) == 0)
@@ -52,12 +54,10 @@ void main() {
                 float value = 0.5 * x.v[above] + 0.5 * x.v[below];
                 if (found == STATUS_OK)
                     value = 0.5 * corrected.v[above] + 0.5 * corrected.v[below];
-                int numerator = p.jobs.job[j].numerator;
-                uint denominator = p.jobs.job[j].denominator;
                 if (failed) {
                     value = 0.0;
-                } else if (two_words) { // of which both halves are the same
-                    uint low = two_words ? above + n * n : above;
+                } else if (two_words) { // products have made both halves the same
+                    uint low = above + (two_words ? n * n : 0); // readable for those who do not come here
                     value = scale_by_power(vec2(value, found == STATUS_OK ? corrected.v[low] : x.v[low]), exponent,
                                            numerator, denominator);
                 } else {

@@ -78,9 +78,10 @@ void main() {
         squares.x += rows.v[at + 1] * ratio * ratio;
     }
     squares = workgroup_sum(squares);
+    float norm = p.jobs.job[j].norm;
     RootScale scale = root_scale(unit, infinity_norm, infinity_norm * sqrt(squares.x) * 1.0001, totals.x,
                                  uintBitsToFloat(largest_diagonal), p.jobs.job[j].relative_to, p.jobs.job[j].absolute,
-                                 p.jobs.job[j].relative, p.jobs.job[j].norm);
+                                 p.jobs.job[j].relative, norm > 0.0 ? norm : root_largest_norm(root));
     uint verdict = totals.z > 0.0                        ? ROOT_NONFINITE
                    : infinity_norm + scale.damping > 0.0 ? ROOT_RUNNING
                                                          : ROOT_SINGULAR;

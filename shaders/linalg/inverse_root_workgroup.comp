@@ -172,7 +172,8 @@ void main() {
         squares += row.y * ratio * ratio;
     }
     RootScale scale = root_scale(unit, infinity_norm, infinity_norm * sqrt(squares) * 1.0001, mean, max_diagonal,
-                                 p.jobs.job[j].relative_to, p.jobs.job[j].absolute, p.jobs.job[j].relative, 0.5 * p1);
+                                 p.jobs.job[j].relative_to, p.jobs.job[j].absolute, p.jobs.job[j].relative,
+                                 root_largest_norm(root));
     uint verdict = !finite ? ROOT_NONFINITE : infinity_norm + scale.damping > 0.0 ? ROOT_RUNNING : ROOT_SINGULAR;
     barrier();
 
@@ -229,7 +230,7 @@ void main() {
                      step == 1);
             if (step == 1) {
                 uint bits = largest;
-                verdict = root_verdict(iteration, root, bits, error, tolerance, true);
+                verdict = root_verdict(iteration, root, n, bits, error, tolerance, true);
                 if (verdict <= ROOT_CONVERGED)
                     error = uintBitsToFloat(bits);
                 barrier(); // `largest` is written again

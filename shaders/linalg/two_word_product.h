@@ -24,9 +24,8 @@ struct TwoWordProductJob {
 const uint TWO_WORD_ACTIVE = 1;
 const uint TWO_WORD_SYMMETRIC = 2; // D is: what is below its diagonal is a copy of what is above
 
-// Elements of D that an invocation computes: a block of so many rows and columns. Invocations that lie side by side:
-const uint TWO_WORD_BLOCK = 4;
-const uint TWO_WORD_ACROSS = 8;
+const uint TWO_WORD_BLOCK = 4;    // rows, and columns, of D that an invocation computes
+const uint TWO_WORD_ACROSS = 8;   // invocations side by side
 const uint TWO_WORD_THREADS = 64; // of a workgroup, at most; a multiple of TWO_WORD_ACROSS
 
 HERON_SHARED_END

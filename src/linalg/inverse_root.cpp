@@ -59,6 +59,8 @@ void check(const Graph& graph, const Tensor& a, const Tensor& x, const InverseRo
                         " needs p = 2, p is " + std::to_string(options.p));
     if (options.words < 1 || options.words > 2)
         refuse(who, "words is " + std::to_string(options.words) + "; it must be 1 or 2");
+    if (options.words == 2 && a.shape.count() >= std::uint64_t{1} << 31)
+        refuse(who, "A is " + text(a) + "; in two words it may have at most 2^31 - 1 elements");
     if (options.words == 2 && (square_only || options.square_root || options.guess))
         refuse(who, "two words an element are of newton, without a square root or a guess");
     if (options.square_root) {

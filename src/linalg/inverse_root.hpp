@@ -21,6 +21,10 @@ RootMethod root_method(const InverseRootOptions& options, bool small);
 std::uint32_t root_budget(const InverseRootOptions& options, RootMethod method);
 // Products for T^p M by binary powering.
 std::uint32_t root_products_of_power(std::uint32_t p);
+// Two words go on for a 32nd of the tolerance, so that its square, times that of n, is below u by default.
+inline float root_tolerance(const InverseRootOptions& options) {
+    return options.words == 2 ? options.tolerance / 32 : options.tolerance;
+}
 // ROOT_TWO_WORDS, or nothing.
 inline std::uint32_t root_word_flag(const InverseRootOptions& options) {
     return options.words == 2 ? gpu::ROOT_TWO_WORDS : 0;
@@ -62,7 +66,7 @@ private:
     void commit(std::uint32_t iteration, const Tensor& failures, std::uint32_t extra_flags);
     void finish(const Tensor& x, const Tensor& corrected, const Tensor& result, int sign, bool reports);
     void convert(const Tensor& from, const Tensor& to);
-    void add_operation(Operation operation, double passes);  // matrices that are read or written
+    void add_operation(Operation operation, double passes);  // iterates that are read or written
     std::uint32_t rows_per_group() const { return cpu_ ? 32 : 8; }
     std::uint32_t threads() const { return cpu_ ? 8 : 128; }
     std::uint64_t slots() const { return budget_ + 1; }
@@ -76,8 +80,9 @@ private:
     void refine();
     void correct(const Tensor& x, const Tensor& corrected);
     GemmOptions product(double alpha = 1.0, double beta = 0.0) const;
-    void multiply(const Tensor& a, const Tensor& b, const Tensor& c, const Tensor& d, double alpha = 1.0,
-                  double beta = 0.0);
+    void multiply(const Tensor& a, const Tensor& b, const Tensor& c, const Tensor& d, double alpha,
+                  double beta);
+    void multiply(const Tensor& a, const Tensor& b, const Tensor& d);
     void multiply_t(const Tensor& a, const Tensor& m, const Tensor& d, double p);
     void full_product(const Tensor& a, const Tensor& b, const Tensor& c, const Tensor& d, double alpha = 1.0,
                       double beta = 0.0);

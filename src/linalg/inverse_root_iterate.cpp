@@ -28,17 +28,21 @@ GemmOptions BlockedRoot::product(double alpha, double beta) const {
     return gemm_options;
 }
 
-// D = alpha A B + beta C for matrices whose product is symmetric
+// D = alpha A B + beta C for matrices of one word whose product is symmetric
 void BlockedRoot::multiply(const Tensor& a, const Tensor& b, const Tensor& c, const Tensor& d, double alpha,
                            double beta) {
-    if (options_.words == 2) {  // has its factors in T
-        add_two_word_product(graph_, a, b, d,
-                             {.symmetric = true, .active = running_, .guarded = options_.guarded});
-        return;
-    }
     GemmOptions gemm_options = product(alpha, beta);
     gemm_options.symmetric = true;
     gemm(graph_, a, b, beta == 0.0 ? Tensor{} : c, d, gemm_options);
+}
+
+// D = A B, of one word or two
+void BlockedRoot::multiply(const Tensor& a, const Tensor& b, const Tensor& d) {
+    if (options_.words == 1)
+        multiply(a, b, {}, d, 1.0, 0.0);
+    else
+        add_two_word_product(graph_, a, b, d,
+                             {.symmetric = true, .active = running_, .guarded = options_.guarded});
 }
 
 // D = A ((p + 1) I - M) / p
@@ -51,10 +55,10 @@ void BlockedRoot::full_product(const Tensor& a, const Tensor& b, const Tensor& c
     gemm(graph_, a, b, c, d, product(alpha, beta));
 }
 
-// T^p M: for p < 4 as p times (T .), with one word, else by powers of T.
+// T^p M: p times (T .), or, from p = 4 on and in two words, by powers of T.
 void BlockedRoot::newton() {
     if (options_.words == 2)
-        multiply(now_.x, t_, {}, next_.x);
+        multiply(now_.x, t_, next_.x);
     else
         multiply_t(now_.x, now_.m, next_.x, options_.p);
     if (!writes_t_) {
@@ -71,7 +75,7 @@ void BlockedRoot::newton() {
     Tensor power = t_;
     int place = 0;
     const auto times = [&](const Tensor& x) {
-        multiply(power, x, {}, scratch_[place]);
+        multiply(power, x, scratch_[place]);
         power = scratch_[place];
         place = 1 - place;
     };
@@ -80,7 +84,7 @@ void BlockedRoot::newton() {
         times(power);
         if ((options_.p & bit) != 0) times(t_);
     }
-    multiply(power, now_.m, {}, next_.m);
+    multiply(power, now_.m, next_.m);
 }
 
 // M = X Y; Y <- Y (3 I - M) / 2, X <- (3 I - M) X / 2: in this order errors do not grow (N. Higham,
@@ -123,8 +127,8 @@ Tensor BlockedRoot::denman_beavers(std::uint32_t iteration) {
                                   {offsetof(gpu::RootDenmanJob, running), running_, Access::read}},
                                  items_ * groups_),
                   4);
-    multiply(now_.x, f, {}, next_.x);
-    if (three_) multiply(now_.y, f, {}, next_.y);
+    multiply(now_.x, f, next_.x);
+    if (three_) multiply(now_.y, f, next_.y);
     return failures;
 }
 

@@ -95,10 +95,8 @@ void BlockedRoot::add() {
 }
 
 void BlockedRoot::start() {
-    const double p = options_.p;
-    const bool newton = method_ == RootMethod::newton;
     // Newton-Schulz begins with Y = M, X = I, M = X Y; Denman-Beavers with X = I, Y = M.
-    first_iterate(now_.m, now_.x, newton ? 0.5 * (p + 1.0) : 1.0);
+    first_iterate(now_.m, now_.x, method_ == RootMethod::newton ? 0.0 : 1.0);
     if (three_) convert(now_.m, now_.y);
 }
 
@@ -142,7 +140,7 @@ void BlockedRoot::first_iterate(const Tensor& m, const Tensor& x, double norm) {
                                                {offsetof(gpu::RootRowsJob, rows), rows, Access::write}},
                                               items_ * groups_);
     rows_operation.constants = {{gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(a_.dtype)}};
-    add_operation(std::move(rows_operation), 4);
+    add_operation(std::move(rows_operation), 4.0 / options_.words);
 
     gpu::RootStartJob job{};
     job.n = narrow(n_);
@@ -187,7 +185,7 @@ void BlockedRoot::commit(std::uint32_t iteration, const Tensor& failures, std::u
     job.matrices = three_ ? 3 : 2;
     job.partial_count = narrow(groups_);
     job.iteration = iteration;
-    job.tolerance = options_.tolerance;
+    job.tolerance = root_tolerance(options_);
     job.slots = narrow(slots());
     const bool bounded = method_ != RootMethod::denman_beavers && !options_.guess;
     job.flags = extra_flags | (bounded ? gpu::ROOT_BOUNDED : 0) | (failures ? gpu::ROOT_FAILURES : 0) |
@@ -204,7 +202,7 @@ void BlockedRoot::commit(std::uint32_t iteration, const Tensor& failures, std::u
         operands.push_back({offsetof(gpu::RootCommitJob, old2), now_.y, Access::read});
         operands.push_back({offsetof(gpu::RootCommitJob, new2), next_.y, Access::read_write});
     }
-    if (writes_t_) operands.push_back({offsetof(gpu::RootCommitJob, t), t_, Access::write});
+    if (writes_t_) operands.push_back({offsetof(gpu::RootCommitJob, t), t_, Access::read_write});
     if (failures) operands.push_back({offsetof(gpu::RootCommitJob, failures), failures, Access::read});
     add_operation(make_operation(kCommit, job, std::move(operands), items_ * groups_), writes_t_ ? 2 : 0);
 }
@@ -217,7 +215,7 @@ void BlockedRoot::finish(const Tensor& x, const Tensor& corrected, const Tensor&
     job.result_item = item_stride(result);
     job.numerator = sign;
     job.denominator = options_.p;
-    job.tolerance = options_.tolerance;
+    job.tolerance = root_tolerance(options_);
     job.slots = narrow(slots());
     job.flags =
         reports ? root_flags(options_) : root_flags(options_) & (gpu::ROOT_KEEP | gpu::ROOT_TWO_WORDS);
@@ -231,11 +229,11 @@ void BlockedRoot::finish(const Tensor& x, const Tensor& corrected, const Tensor&
     add_operation(make_operation(kFinish, job, std::move(operands), items_ * groups_), 2);
 }
 
-// `passes`: matrices that are read or written.
+// `passes`: iterates that are read or written.
 void BlockedRoot::add_operation(Operation operation, double passes) {
     operation.constants.push_back({gpu::SPEC_THREADS, threads()});
     operation.constants.push_back({gpu::SPEC_PER_THREAD, rows_per_group()});
-    operation.bytes = 4.0 * passes * static_cast<double>(items_ * n_ * n_);
+    operation.bytes = 4.0 * options_.words * passes * static_cast<double>(items_ * n_ * n_);
     operation.guarded = options_.guarded;
     graph_.add(std::move(operation));
 }

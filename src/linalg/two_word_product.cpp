@@ -2,7 +2,6 @@
 // The kernel is shaders/linalg/two_word_product.comp.
 #include "linalg/two_word_product.hpp"
 
-#include <algorithm>
 #include <cstddef>
 #include <utility>
 #include <vector>
@@ -25,7 +24,7 @@ constexpr KernelInfo kProduct =
 void add_two_word_product(Graph& graph, const Tensor& a, const Tensor& b, const Tensor& d,
                           const TwoWordProduct& options) {
     using Job = gpu::TwoWordProductJob;
-    // CPU drivers run a subgroup without waiting for others.
+    // CPU drivers: one subgroup, which waits for no other at its barriers.
     const std::uint32_t threads =
         graph.device().capabilities().cpu ? gpu::TWO_WORD_ACROSS : gpu::TWO_WORD_THREADS;
     const std::uint32_t tile_rows = threads / gpu::TWO_WORD_ACROSS * gpu::TWO_WORD_BLOCK,

@@ -153,6 +153,17 @@ TEST_P(InverseRootTest, TwoWordsAreAsExactAsF32) {
                     if (n == 100 && p > 4) continue;
                     cases.push_back(add(graph, n, condition, {.p = p, .words = 2}, "two words"));
                 }
+        // L L^T, L with ones on the diagonal and -1 below it: condition numbers from 6e4 to 7e8, no rounding.
+        for (Eigen::Index n : {8, 12, 15})
+            for (std::uint32_t p : {1u, 2u, 4u}) {
+                Matrix l = Matrix::Identity(n, n);
+                l.triangularView<Eigen::StrictlyLower>().setConstant(-1.0);
+                const Matrix a = l * l.transpose();
+                const Placed pa = place(graph, {a}), px = blank(graph, 1, static_cast<std::uint64_t>(n),
+                                                                static_cast<std::uint64_t>(n));
+                inverse_root(graph, pa.tensor, px.tensor, {.p = p, .words = 2});
+                cases.push_back({"integers", p, 0, a, px});
+            }
         for (MatrixKind kind : finite_matrix_kinds())
             for (std::uint32_t p : {1u, 2u, 4u}) {
                 const DampedGram x(kind, 40);
@@ -177,6 +188,45 @@ TEST_P(InverseRootTest, TwoWordsAreAsExactAsF32) {
             ratio("residual, two words", c.a, (power(x, c.p) * c.a - one).norm(),
                   std::max(50 * n * std::pow(condition, 1.0 / c.p) * kUnit, 2 * rounded_exact), what);
             EXPECT_EQ(x, x.transpose()) << what << ": not symmetric bit for bit";
+        }
+    }
+}
+
+// For large p the first iteration may leave nothing of the largest eigenvalue, (3/4)^p of it and less: M
+// begins below 2.5. An iteration rounds X by up to 4 u.
+TEST_P(InverseRootTest, HighRootsConverge) {
+    for (const Form& form : {Form{RootMethod::newton, true}, Form{RootMethod::newton},
+                             Form{.method = RootMethod::newton, .words = 2}}) {
+        Graph graph(device());
+        std::vector<Case> cases;
+        std::vector<Words> statuses, used;
+        for (std::uint64_t n : {1u, 2u, 6u, 33u})
+            for (std::uint32_t p : {9u, 12u, 16u, 24u, 33u, 48u, 54u, 64u})
+                for (double condition : {1.0, 3.0, 10.0, 1e4, 1e6}) {
+                    statuses.push_back(words(graph, 1));
+                    used.push_back(words(graph, 1));
+                    cases.push_back(add(graph, n, condition,
+                                        {.p = p,
+                                         .words = form.words,
+                                         .status = statuses.back().tensor,
+                                         .iterations_used = used.back().tensor,
+                                         .one_workgroup = form.small},
+                                        "words " + std::to_string(form.words), n + p));
+                }
+        run(graph);
+        for (std::size_t i = 0; i < cases.size(); ++i) {
+            const Case& c = cases[i];
+            const double n = static_cast<double>(c.a.rows());
+            const std::string what = c.what + " n " + std::to_string(c.a.rows()) + " p " +
+                                     std::to_string(c.p) + " condition " + std::to_string(c.condition);
+            EXPECT_EQ(statuses[i].statuses()[0], "ok") << what;
+            const SymmetricEigen eigen = symmetric_eigen(c.a);
+            const Matrix exact = eigen.vectors * eigen.values.array().pow(-1.0 / c.p).matrix().asDiagonal() *
+                                 eigen.vectors.transpose();
+            const double bound = form.words == 2 ? kUnit + n * c.condition * 0x1p-52
+                                                 : (n * c.condition + 4 * n * used[i].words()[0]) * kUnit;
+            ratio("distance from the float64 root, high roots", c.a,
+                  (c.x.read()[0] - exact).norm() / exact.norm(), bound, what);
         }
     }
 }
@@ -243,7 +293,8 @@ TEST_P(InverseRootTest, SquareRootsMatchFloat64) {
 }
 
 TEST_P(InverseRootTest, DampingIsRelativeToWhatItSays) {
-    for (bool small : {true, false}) {
+    for (const auto& [small, count_of_words] :
+         {std::pair{true, 1u}, std::pair{false, 1u}, std::pair{false, 2u}}) {
         Graph graph(device());
         struct Damped {
             Matrix a;
@@ -257,7 +308,7 @@ TEST_P(InverseRootTest, DampingIsRelativeToWhatItSays) {
         const Matrix a = rounded(half * half.transpose(), DType::f32);  // rank 10
         for (double scale : {1.0, 0x1p-70, 0x1p60})
             for (int rule = 0; rule < 5; ++rule) {
-                InverseRootOptions options{.p = 4, .one_workgroup = small};
+                InverseRootOptions options{.p = 4, .words = count_of_words, .one_workgroup = small};
                 double damping = 0;
                 if (rule == 0) damping = options.damping.absolute = static_cast<float>(0.5 * scale);
                 if (rule > 0) options.damping.relative = 0.01f;
@@ -287,7 +338,8 @@ TEST_P(InverseRootTest, DampingIsRelativeToWhatItSays) {
 }
 
 TEST_P(InverseRootTest, PowersOfTwoChangeNoBitOfTheRoot) {
-    for (bool small : {true, false}) {
+    for (const auto& [small, count_of_words] :
+         {std::pair{true, 1u}, std::pair{false, 1u}, std::pair{false, 2u}}) {
         Graph graph(device());
         const std::uint64_t n = 21;
         const Matrix a = rounded(spd_matrix(n, 1e3, 1), DType::f32);
@@ -295,7 +347,8 @@ TEST_P(InverseRootTest, PowersOfTwoChangeNoBitOfTheRoot) {
         for (int exponent : {0, 40, -40, 100, -88, -108}) {
             const Placed pa = place(graph, {a * std::ldexp(1.0, exponent)});
             x.push_back(blank(graph, 1, n, n));
-            inverse_root(graph, pa.tensor, x.back().tensor, {.p = 4, .one_workgroup = small});
+            inverse_root(graph, pa.tensor, x.back().tensor,
+                         {.p = 4, .words = count_of_words, .one_workgroup = small});
         }
         run(graph);
         const Matrix expected = x[0].read()[0];
@@ -306,7 +359,8 @@ TEST_P(InverseRootTest, PowersOfTwoChangeNoBitOfTheRoot) {
 }
 
 TEST_P(InverseRootTest, TakesHalvesBatchesAndAsymmetricMatricesInPlace) {
-    for (bool small : {true, false}) {
+    for (const auto& [small, count_of_words] :
+         {std::pair{true, 1u}, std::pair{false, 1u}, std::pair{false, 2u}}) {
         Graph graph(device());
         const std::uint64_t n = 18;
         std::vector<Matrix> batch;
@@ -317,13 +371,15 @@ TEST_P(InverseRootTest, TakesHalvesBatchesAndAsymmetricMatricesInPlace) {
             a = rounded(a + skew - skew.transpose(), DType::f32);
         }
         const Placed in_place = place(graph, batch, DType::f32, 2);
-        inverse_root(graph, in_place.tensor, in_place.tensor, {.p = 3, .one_workgroup = small});
+        inverse_root(graph, in_place.tensor, in_place.tensor,
+                     {.p = 3, .words = count_of_words, .one_workgroup = small});
         std::vector<Placed> halves, roots;
         for (DType dtype : {DType::f16, DType::bf16}) {
             halves.push_back(place(graph, batch, dtype, 2));
             roots.push_back(blank(graph, 3, n, n));
-            inverse_root(graph, halves.back().tensor, roots.back().tensor,
-                         {.p = 3, .damping = {.absolute = 0.5f}, .one_workgroup = small});
+            inverse_root(
+                graph, halves.back().tensor, roots.back().tensor,
+                {.p = 3, .damping = {.absolute = 0.5f}, .words = count_of_words, .one_workgroup = small});
         }
         run(graph);
         for (std::size_t i = 0; i < 3; ++i) {
@@ -426,6 +482,45 @@ TEST_P(InverseRootTest, FailuresAreNamedAndStayAlone) {
     }
 }
 
+// A negative eigenvalue whose eigenvector has many elements shows late in max |M - I|; one of -1e-4 so late
+// that rounding may have made it.
+TEST_P(InverseRootTest, SpreadNegativeEigenvaluesAreFound) {
+    for (const Form& form :
+         {Form{RootMethod::newton, true}, Form{RootMethod::newton},
+          Form{.method = RootMethod::newton, .words = 2}, Form{RootMethod::denman_beavers}})
+        for (std::uint64_t n : {12u, 33u, 100u})
+            for (std::uint32_t p : {1u, 2u, 4u}) {
+                if (form.method != RootMethod::newton && p != 2) continue;
+                std::vector<Matrix> batch;
+                for (double value : {-0.3, -0.1, -1e-2, -1e-3, -1e-4}) {
+                    const Matrix q = symmetric_eigen(spd_matrix(n, 10, n)).vectors;
+                    Vector values = Vector::LinSpaced(static_cast<Eigen::Index>(n), 0.1, 1.0);
+                    values[0] = value;
+                    batch.push_back(rounded(q * values.asDiagonal() * q.transpose(), DType::f32));
+                }
+                Graph graph(device());
+                const auto order = static_cast<Eigen::Index>(n);
+                const Matrix before = Matrix::Constant(order, order, 7.0);
+                const Placed pa = place(graph, batch), px = place(graph, std::vector<Matrix>(5, before));
+                const Words status = words(graph, 5);
+                inverse_root(graph, pa.tensor, px.tensor,
+                             {.p = p,
+                              .method = form.method,
+                              .words = form.words,
+                              .keep_on_failure = true,
+                              .status = status.tensor,
+                              .one_workgroup = form.small});
+                run(graph);
+                for (std::size_t i = 0; i < batch.size(); ++i) {
+                    const std::string found = status.statuses()[i];
+                    EXPECT_TRUE(found == "indefinite" || (i == 4 && found == "singular"))
+                        << found << ": " << to_string(form.method) << " words " << form.words << " n " << n
+                        << " p " << p << ", matrix " << i;
+                    EXPECT_EQ(px.read()[i], before);
+                }
+            }
+}
+
 // Rounding gives the zero eigenvalues of a semidefinite matrix either sign.
 TEST_P(InverseRootTest, SemidefiniteMatricesAreNotCalledIndefinite) {
     struct Root {
@@ -520,7 +615,8 @@ TEST_P(InverseRootTest, TheLastProductSquaresWhatTheToleranceLeaves) {
                               what);
                 }
             }
-            EXPECT_GT(worst, 1e-4) << what << ": nothing was left to correct";
+            EXPECT_GT(worst, count_of_words == 2 ? 1e-4 / 32 : 1e-4)
+                << what << ": nothing was left to correct";
         }
 }
 
@@ -679,9 +775,11 @@ TEST_P(InverseRootTest, TheSameBitsEveryTimeAndSplit) {
             for (RootMethod method : {RootMethod::newton, RootMethod::denman_beavers}) {
                 const Placed pa = place(graph, {spd_matrix(n, 1e3, n), spd_matrix(n, 1e2, n + 1)});
                 const Placed x = blank(graph, 2, n, n);
-                inverse_root(graph, pa.tensor, x.tensor,
-                             {.method = method, .words = n == 33 && method == RootMethod::newton ? 2u : 1u});
+                inverse_root(graph, pa.tensor, x.tensor, {.method = method});
                 results.push_back(x.buffer);
+                const Placed in_words = blank(graph, 2, n, n);
+                inverse_root(graph, pa.tensor, in_words.tensor, {.words = 2});
+                results.push_back(in_words.buffer);
             }
         return results;
     });

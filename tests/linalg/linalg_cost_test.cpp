@@ -194,7 +194,7 @@ std::vector<Claim> factorisations() {
          },
          kRough},
         {"inverse_root in two words, five iterations of p = 4",
-         {5 * 4 * 10.5 * cube(m), 0},
+         {5 * 4 * 10.5 * cube(m), 5 * (4 * 24 + 24) * m * m},
          [](Graph& g, States& s) {
              inverse_root(g, s.matrix(500, 500), s.matrix(500, 500), {.p = 4, .iterations = 5, .words = 2});
          },

@@ -56,19 +56,19 @@ protected:
     }
     // (k + 8) 2^-46 |A| |B| of each element, what float64 loses being nothing beside it; low words are what
     // high ones lack. One word alone has errors of 2^-24: the test would fail without any of its terms.
-    void check(const std::string& kind, const Case& c) {
-        const Matrix stored = c.d.read()[0], d = TwoWords::value(stored), exact = c.a * c.b;
-        const Matrix size = c.a.cwiseAbs() * c.b.cwiseAbs();
-        const double k = static_cast<double>(c.a.cols());
-        const std::string what = std::to_string(c.a.rows()) + " x " + std::to_string(c.b.cols()) + ", k " +
-                                 std::to_string(c.a.cols());
+    void check(const std::string& kind, const Matrix& a, const Matrix& b, const Matrix& stored,
+               bool symmetric) {
+        const Matrix d = TwoWords::value(stored), exact = a * b, size = a.cwiseAbs() * b.cwiseAbs();
+        const double k = static_cast<double>(a.cols());
+        const std::string what =
+            std::to_string(a.rows()) + " x " + std::to_string(b.cols()) + ", k " + std::to_string(a.cols());
         // Drivers that flush what is below the smallest normal number lose so much of an error term.
         const double tiny = k * 0x1p-126;
-        ratio(kind, c.d.items[0], ((d - exact).array().abs() / (size.array() * 0x1p-46 + tiny)).maxCoeff(),
-              k + 8, what);
+        ratio(kind, a.rows() > a.cols() ? a : b,
+              ((d - exact).array().abs() / (size.array() * 0x1p-46 + tiny)).maxCoeff(), k + 8, what);
         const Eigen::Index rows = d.rows();
         EXPECT_EQ(rounded(d, DType::f32), stored.topRows(rows)) << what << ": not the nearest high words";
-        if (c.symmetric) EXPECT_EQ(d, d.transpose()) << what << ": not symmetric bit for bit";
+        if (symmetric) EXPECT_EQ(d, d.transpose()) << what << ": not symmetric bit for bit";
     }
 };
 
@@ -85,8 +85,26 @@ TEST_P(TwoWordProductTest, MatchesFloat64) {
         for (std::uint64_t n : {1u, 3u, 4u, 31u, 33u, 64u, 100u, 129u})
             cases.push_back(add_symmetric(graph, n));
         run(graph);
-        for (const Case& c : cases) check(for_gpus ? "kernel for GPUs" : "product", c);
+        for (const Case& c : cases)
+            check(for_gpus ? "kernel for GPUs" : "product", c.a, c.b, c.d.read()[0], c.symmetric);
         EXPECT_EQ(graph.compile({}).dispatch_count(), 1u);
+    }
+}
+
+TEST_P(TwoWordProductTest, MultipliesBatches) {
+    const std::uint64_t m = 5, n = 37, k = 11, items = 4;
+    std::vector<Matrix> a, b;
+    for (std::uint64_t i = 0; i < items; ++i) {
+        a.push_back(TwoWords(uneven(m, k, i)).stored);
+        b.push_back(TwoWords(uneven(k, n, i + items)).stored);
+    }
+    for (const bool for_gpus : {false, true}) {
+        Graph graph(for_gpus ? smallest_gpu() : device());
+        const Placed d = blank(graph, items, 2 * m, n);
+        add_two_word_product(graph, place(graph, a).tensor, place(graph, b).tensor, d.tensor, {});
+        run(graph);
+        for (std::uint64_t i = 0; i < items; ++i)
+            check("batch", TwoWords::value(a[i]), TwoWords::value(b[i]), d.read()[i], false);
     }
 }
 

@@ -205,6 +205,8 @@ TEST_P(ShampooTest, IterationsTakeFourthRoots) {
          {ShampooRoot::newton_schulz, ShampooRoot::denman_beavers, ShampooRoot::newton_two_words}) {
         options.root = root;
         Training training(device(), shampoo(options), {{.name = "w", .shape = {8, 6}}});
+        EXPECT_EQ(training.plan().describe().find("two_word_product") != std::string::npos,
+                  root == ShampooRoot::newton_two_words);
         ShampooReference reference(options, Shape{8, 6});
         reference.states = training.states_of(0);
         for (unsigned step = 1; step <= 3; ++step) {

@@ -1736,7 +1736,7 @@ typedef enum heron_shampoo_root {
     HERON_SHAMPOO_ROOT_NEWTON = 2,
     HERON_SHAMPOO_ROOT_NEWTON_SCHULZ = 3,
     HERON_SHAMPOO_ROOT_DENMAN_BEAVERS = 4,
-    // newton in two words an element: as exact as f64, ten times the FLOPs
+    // inverse_root() in two words: exact, at ten times the FLOPs, and more dispatches
     HERON_SHAMPOO_ROOT_NEWTON_TWO_WORDS = 5,
     HERON_SHAMPOO_ROOT_MAX_ENUM = 0x7fffffff  // makes it 32 bits wide; no value
 } heron_shampoo_root;

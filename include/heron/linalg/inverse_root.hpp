@@ -16,8 +16,9 @@ enum class DampingScale : std::uint32_t {
     max_diagonal = 2,  // in [l / n, l]
 };
 
-// max(absolute, relative * scale) is added to the diagonal. For f32 at least 1e-6 of the largest eigenvalue
-// is advised for p = 4, 3e-6 for p = 2, 1e-5 for p = 1.
+// max(absolute, relative * scale) is added to the diagonal. At least 1e-6 of the largest eigenvalue is
+// advised for p = 4, 3e-6 for p = 2, 1e-5 for p = 1; with two words, 1e-7, which is what f32 makes of a zero
+// in A.
 struct Damping {
     float absolute = 0.0f;  // >= 0
     float relative = 0.0f;  // >= 0
@@ -25,8 +26,8 @@ struct Damping {
 };
 
 // All of them are iterations. The same root through eigenvalues is matrix_power() with exponent = -1.0 / p:
-// slower, but more accurate for condition numbers above 1e4; for any real exponent, and for singular matrices
-// (pseudo-inverse roots: SpectrumFloor::drop).
+// slower, but more accurate than one word for condition numbers above 1e4; for any real exponent, and for
+// singular matrices (pseudo-inverse roots: SpectrumFloor::drop).
 enum class RootMethod : std::uint32_t {
     automatic,
     // Coupled Newton (C.-H. Guo and N. Higham, SIAM J. Matrix Anal. Appl. 28, 2006), any p. 24 iterations or
@@ -36,7 +37,7 @@ enum class RootMethod : std::uint32_t {
     // Coupled Newton-Schulz for p = 2: 6 n^3 FLOPs an iteration, products only; no better than newton.
     newton_schulz,
     // Product form of Denman-Beavers for p = 2, with the inverse by Cholesky: at most 8 iterations of 3 n^3
-    // FLOPs (4 n^3 with square_root); the most accurate.
+    // FLOPs (4 n^3 with square_root); the most accurate in one word.
     denman_beavers,
 };
 HERON_API const char* to_string(RootMethod method);  // "newton", ...
@@ -48,11 +49,11 @@ struct InverseRootOptions {
     // is asked for. (For p = 1, spd_inverse() is faster and more accurate.)
     RootMethod method = RootMethod::automatic;
     std::uint32_t iterations = 0;  // budget, 1..64; 0: as many as condition 1e6 (two words: 1e10) needs
-    // On max |M - I| of the iteration; below 1e-6 is noise in f32. One product more then makes the error that
-    // this leaves in the root its square.
+    // On max |M - I| of the iteration; below 1e-6 is noise in f32 (two words go on for a 32nd of it). One
+    // product more then makes the error that this leaves in the root its square.
     float tolerance = 1e-6f;
     // f32 words of each element of the iterates, 1 or 2. With two (newton; neither square root nor guess) the
-    // result is the exact root, rounded to f32: what other libraries take f64 for, on devices without it.
+    // result is the exact root, rounded to f32, up to n kappa = 2^28: what others take f64 for.
     std::uint32_t words = 1;
     // Optional A^(1/2), damped too, for p = 2; n x n f32 of its own. newton cannot.
     Tensor square_root;
@@ -75,7 +76,7 @@ struct InverseRootOptions {
 };
 
 // X = (A + damping I)^(-1/p), n x n, n <= 4096, for each matrix of the batch. A f32, f16 or bf16, of which
-// (A + A^T) / 2 is taken; X f32, symmetric bit for bit, may be A.
+// (A + A^T) / 2 is taken (in f32, as the damping); X f32, symmetric bit for bit, may be A.
 //
 // A is scaled by a power of two first, so that its size does not matter. An iteration stops on its own for
 // each matrix: when max |M - I| (M -> I is what the iteration watches) is below the tolerance, or rounding
@@ -89,14 +90,14 @@ struct InverseRootOptions {
 // to nothing from then on (denman_beavers still factors it, 2 n^3 / 3 FLOPs). Bytes: 8 n^2 in one workgroup;
 // 16 n^2 a product, 4 n^2 (p >= 4: 12 n^2) for each look. Workspace: 16 to 32 n^2 bytes.
 //
-// With two words always products, of 10.5 n^3 FLOPs in place of n^3 and without matrix units; bytes 24 n^2 a
-// product, 20 n^2 a look, workspace 40 to 56 n^2.
+// With two words always products, however small the matrix, of 10.5 n^3 FLOPs in place of n^3 and without
+// matrix units; bytes 24 n^2 a product, 24 n^2 a look, workspace 40 to 56 n^2; at most 2^31 - 1 elements.
 //
 // Accuracy, kappa the condition number of A + damping I, u = 2^-24, k the iterations used, r the residual:
 // |X^p (A + damping I) - I|_F <= 2 n kappa u (for p > 4 times p / 2) + 4 n p k u + (n r)^2. An iteration
 // rounds X by up to 4 u apart from M, which decides for small, well-conditioned matrices. Square root: |Y^2 -
 // A|_F <= 20 n u |A|_F. From a guess: |X - A^-1|_F <= 2 sqrt(n) kappa u |A^-1|_F of the damped A. In two
-// words: |X - (A + damping I)^(-1/p)|_F <= (u + n kappa 2^-50 + (n r)^2) |X|_F.
+// words: |X - (A + damping I)^(-1/p)|_F <= (u + n kappa 2^-52 + (n r)^2) |X|_F.
 HERON_API void inverse_root(Graph& graph, const Tensor& a, const Tensor& x,
                             const InverseRootOptions& options = {});
 // Whether inverse_root() takes the one-workgroup form for matrices of n rows.

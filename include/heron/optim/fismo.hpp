@@ -89,7 +89,7 @@ struct FismoOptions {
     ShapeFactor shape_factor = ShapeFactor::max_one_sqrt_ratio;
     MomentFormat moments = MomentFormat::f32;  // of M; block8 not in the whitened space
     PolarOptions polar;                        // muon x 5, norm + 1e-7
-    bool exact_polar = false;  // by polar_by_svd(), far slower; `polar` is left as it is then
+    bool exact_polar = false;                  // by polar_by_svd(), far slower; `polar` is left as it is then
     Schedule schedule;
 
     // Algorithm 1 as printed: symmetric whitening, momentum in the whitened space, statistics as they are, a

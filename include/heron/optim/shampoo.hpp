@@ -24,7 +24,7 @@
 // its gradient has there as it takes the weakest direction known, or, if `null_space` says so, by epsilon^-p.
 // (With whitened statistics zero ends at sqrt(n) 2^-24, and epsilon counts down to 2^-23 of the largest.
 // Methods of ShampooRoot::newton and the like have no floor: take an epsilon or relative_epsilon of 1e-6 or
-// more of the largest.) Gradients below 1e-13 count as zero in factors.
+// more of the largest, of 1e-7 in two words.) Gradients below 1e-13 count as zero in factors.
 //
 // FLOPs of an m x n block: 2 m n (m + n) for P in every step, and m n (m + n) where factors take a C_i; a
 // refresh has two matrix_power(), or inverse_root(), and m^3 + n^3 more with ShampooNullSpace::epsilon. Bytes
@@ -73,7 +73,7 @@ enum class ShampooRoot {
     newton,
     newton_schulz,
     denman_beavers,
-    newton_two_words,  // newton in two words an element: as exact as f64, ten times the FLOPs
+    newton_two_words,  // inverse_root() in two words: exact, at ten times the FLOPs, and more dispatches
 };
 
 // What the factor of an axis is made of.
