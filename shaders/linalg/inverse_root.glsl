@@ -54,7 +54,7 @@ float scale_by_power(vec2 x, int e, int numerator, uint denominator) {
     int d = int(denominator);
     ivec2 power = whole_and_rest(e * numerator, d);
     if (power.y != 0) {
-        // One step of Newton's for f^d = 2^rest: the square of what f is off by is below the low word.
+        // One step of Newton's for f^d = 2^rest: d times the square of what f is off by is far below u.
         float f = exp_accurate(float(power.y) / float(d) * 0.693147181);
         vec2 one = vec2(scale_by(1.0, -power.y), 0.0);
         for (int i = 0; i < d; ++i)
@@ -65,8 +65,8 @@ float scale_by_power(vec2 x, int e, int numerator, uint denominator) {
     return scale_by(x.x, power.x);
 }
 
-// The largest norm that Newton's M may begin with. ((p + 1) / 2 gives small eigenvalues the best start, but what an
-// iteration makes of the largest, m ((p + 1 - m) / p)^p, is less than half of it for p > 4, and 2^-p in the end.)
+// The largest norm that Newton's M may begin with. (p + 1) / 2 gives small eigenvalues the best start, but of the largest
+// an iteration makes m ((p + 1 - m) / p)^p, which is too little for p > 4: (p + 1) / 2 times e 2^-p in the end.
 float root_largest_norm(uint root) { return min(0.5 * (float(root) + 1.0), 2.5); }
 
 // Of one matrix.

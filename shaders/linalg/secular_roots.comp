@@ -36,7 +36,7 @@ vec4 sums(F32 numbers, uint poles, uint zs, uint kept, uint k, float rho, float 
         vec4 value = rho * (z * ratio);
         vec4 slope = rho * (ratio * ratio);
         bvec4 before = lessThanEqual(own, uvec4(k));
-        bvec4 after = lessThan(own - (k + 1), uvec4(kept - (k + 1))); // differences below k wrap
+        bvec4 after = lessThan(own - (k + 1), uvec4(kept - (k + 1))); // differences up to k wrap
         sum += vec4(four(mix(vec4(0.0), value, before)), four(mix(vec4(0.0), slope, before)),
                     four(mix(vec4(0.0), value, after)), four(mix(vec4(0.0), slope, after)));
     }

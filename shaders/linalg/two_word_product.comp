@@ -4,7 +4,7 @@
 // (T. Ogita, S. M. Rump, S. Oishi, SIAM J. Sci. Comput. 26, 2005).
 //
 // A workgroup computes a tile of D, TWO_WORD_BLOCK rows of it for each row of invocations, in steps of STEP along k that
-// all bring into shared memory first (4 KiB). Invocations beyond the edge multiply zeros.
+// all bring into shared memory first. Invocations beyond the edge multiply zeros.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require

@@ -17,8 +17,8 @@ enum class DampingScale : std::uint32_t {
 };
 
 // max(absolute, relative * scale) is added to the diagonal. At least 1e-6 of the largest eigenvalue is
-// advised for p = 4, 3e-6 for p = 2, 1e-5 for p = 1; with two words, 1e-7, which is what f32 makes of a zero
-// in A.
+// advised for p = 4, 3e-6 for p = 2, 1e-5 for p = 1; with two words 1e-7, which is what f32 makes of A's zero
+// eigenvalues.
 struct Damping {
     float absolute = 0.0f;  // >= 0
     float relative = 0.0f;  // >= 0
@@ -76,13 +76,13 @@ struct InverseRootOptions {
 };
 
 // X = (A + damping I)^(-1/p), n x n, n <= 4096, for each matrix of the batch. A f32, f16 or bf16, of which
-// (A + A^T) / 2 is taken (in f32, as the damping); X f32, symmetric bit for bit, may be A.
+// (A + A^T) / 2 is taken, in f32; X f32, symmetric bit for bit, may be A.
 //
 // A is scaled by a power of two first, so that its size does not matter. An iteration stops on its own for
 // each matrix: when max |M - I| (M -> I is what the iteration watches) is below the tolerance, or rounding
 // errors let it grow again, in which case the better iterate is kept. Ends with a status of ok when the last
-// error is below 64 times the tolerance. The start is always the identity, except with `guess`: for p > 1 the
-// iterations need iterates that commute with A, and converge to something else from any other start.
+// error is below 64 (two words: 2) times the tolerance. The start is always the identity, except with
+// `guess`: for p > 1 iterates must commute with A; from any other start they converge to something else.
 //
 // Small matrices: one workgroup each, all of a level in one dispatch, all iterations in it (n <= 36 with 16
 // KiB of shared memory, 52 with 32, 72 with 64). Large ones: products at half price, and two levels more an
