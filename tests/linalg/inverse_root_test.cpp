@@ -24,6 +24,11 @@ Matrix damped(const Matrix& a, double damping) {
     return 0.5 * (a + a.transpose()) + damping * Matrix::Identity(a.rows(), a.cols());
 }
 
+Matrix inverse_root_of(const SymmetricEigen& eigen, std::uint32_t p) {
+    return eigen.vectors * eigen.values.array().pow(-1.0 / p).matrix().asDiagonal() *
+           eigen.vectors.transpose();
+}
+
 // Of inverse_root()'s forms.
 struct Form {
     RootMethod method;
@@ -55,9 +60,7 @@ protected:
         EXPECT_EQ(x, x.transpose()) << what << ": not symmetric bit for bit";
     }
     void check_distance(const std::string& kind, const Case& c) {
-        const SymmetricEigen eigen = symmetric_eigen(c.a);
-        const Matrix expected = eigen.vectors * eigen.values.array().pow(-1.0 / c.p).matrix().asDiagonal() *
-                                eigen.vectors.transpose();
+        const Matrix expected = inverse_root_of(symmetric_eigen(c.a), c.p);
         ratio(kind, c.a, (c.x.read()[0] - expected).norm() / expected.norm(), c.condition * kEps32,
               c.what + " n " + std::to_string(c.a.rows()) + " p " + std::to_string(c.p));
     }
@@ -175,8 +178,7 @@ TEST_P(InverseRootTest, TwoWordsAreAsExactAsF32) {
         run(graph);
         for (const Case& c : cases) {
             const SymmetricEigen eigen = symmetric_eigen(c.a);
-            const Matrix exact = eigen.vectors * eigen.values.array().pow(-1.0 / c.p).matrix().asDiagonal() *
-                                 eigen.vectors.transpose();
+            const Matrix exact = inverse_root_of(eigen, c.p);
             const Matrix x = c.x.read()[0], one = Matrix::Identity(c.a.rows(), c.a.cols());
             const double n = static_cast<double>(c.a.rows()),
                          condition = eigen.values.maxCoeff() / eigen.values.minCoeff();
@@ -220,9 +222,7 @@ TEST_P(InverseRootTest, HighRootsConverge) {
             const std::string what = c.what + " n " + std::to_string(c.a.rows()) + " p " +
                                      std::to_string(c.p) + " condition " + std::to_string(c.condition);
             EXPECT_EQ(statuses[i].statuses()[0], "ok") << what;
-            const SymmetricEigen eigen = symmetric_eigen(c.a);
-            const Matrix exact = eigen.vectors * eigen.values.array().pow(-1.0 / c.p).matrix().asDiagonal() *
-                                 eigen.vectors.transpose();
+            const Matrix exact = inverse_root_of(symmetric_eigen(c.a), c.p);
             const double bound = form.words == 2 ? kUnit + n * c.condition * 0x1p-52
                                                  : (2 * c.condition + 4 * used[i].words()[0]) * kUnit;
             ratio("distance from the float64 root, high roots", c.a,
