@@ -220,32 +220,30 @@ private:
         deviation.compare(golden, result, "");
     }
 
-    // The update of [W, b], which is one matrix, against the file's, and against what it says was
-    // preconditioned.
+    // The updates of W and b against the file's, and against what it says was preconditioned.
     static void compare(const GoldenCase& golden, GoldenResult& result, std::vector<Trained>& trained, int t,
                         double bound) {
         const std::string step = "." + std::to_string(t);
-        std::vector<double> update, expected, gradient;
-        double size = 0, sum = 0;
         for (Trained& item : trained) {
             const GoldenTensor after = golden.tensor(item.name + step);
             const std::vector<float> weight = item.weight->floats();
+            std::vector<double> update, expected, gradient;
+            double size = 0, sum = 0;
             for (std::size_t i = 0; i < weight.size(); ++i) {
                 update.push_back(static_cast<double>(weight[i]) - item.before[i]);
                 expected.push_back(after.values[i] - item.last[i]);
                 size += expected.back() * expected.back();
                 sum += static_cast<double>(weight[i]) * weight[i];
             }
-            const std::string preconditioned = (item.name == "w" ? "pg" : "pgb") + step;
-            if (golden.has_tensor(preconditioned))
-                for (const double value : golden.tensor(preconditioned).values)
-                    gradient.push_back(-golden.number("sgd_lr") * value);
             item.last = after.values;
+            const double rounding = size > 0 ? 3 * kUnit * std::sqrt(sum / size) : 0;
+            result.add("update of " + item.name + step, frobenius_error(update, expected), bound + rounding);
+            const std::string preconditioned = (item.name == "w" ? "pg" : "pgb") + step;
+            if (!golden.has_tensor(preconditioned)) continue;
+            for (const double value : golden.tensor(preconditioned).values)
+                gradient.push_back(-golden.number("sgd_lr") * value);
+            result.add(preconditioned, frobenius_error(update, gradient), bound + rounding);
         }
-        const double rounding = size > 0 ? 3 * kUnit * std::sqrt(sum / size) : 0;
-        result.add("update of step " + std::to_string(t), frobenius_error(update, expected),
-                   bound + rounding);
-        if (!gradient.empty()) result.add("pg" + step, frobenius_error(update, gradient), bound + rounding);
     }
 };
 
