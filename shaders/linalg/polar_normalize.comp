@@ -16,6 +16,7 @@
 #define REDUCE_WORKGROUP
 #include "core/reduce.glsl"
 #include "core/half.glsl"
+#include "core/double_float.glsl"
 #include "linalg/polar_norm.glsl"
 
 layout(constant_id = SPEC_DTYPE_A) const uint X_DTYPE = 0;
@@ -65,8 +66,16 @@ void main() {
         uint from = x_base + row * x_stride + col;
         uint to = result_base + row * result_stride + col;
         bool two = col + 1 < cols;
-        float first = load(x, from, X_DTYPE) * scale.x * scale.y;
-        float second = two ? load(x, from + 1, X_DTYPE) * scale.x * scale.y : 0.0;
+        float first = load(x, from, X_DTYPE) * scale.x;
+        float second = two ? load(x, from + 1, X_DTYPE) * scale.x : 0.0;
+        if ((flags & POLAR_TWO_WORDS) != 0) {
+            uint low = to + p.jobs.job[j].count;
+            store(result, low, df_product_of(first, scale.y).y, RESULT_DTYPE);
+            if (two)
+                store(result, low + 1, df_product_of(second, scale.y).y, RESULT_DTYPE);
+        }
+        first *= scale.y;
+        second *= scale.y;
         if (two && whole_words) {
             store_pair(result, to, vec2(first, second), RESULT_DTYPE);
         } else {

@@ -10,6 +10,7 @@ HERON_SHARED_BEGIN
 // Flags of a PolarNormalizeJob.
 const uint POLAR_CLAMPED = 1; // nu = max(factor norm, eps) instead of factor norm + eps
 const uint POLAR_STATUS = 2;  // there is one for each matrix
+const uint POLAR_TWO_WORDS = 4; // X has two f32 words an element (linalg/two_word_product.h)
 
 struct PolarNormJob {
     U32  x;

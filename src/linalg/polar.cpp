@@ -48,8 +48,6 @@ void check_polar_options(std::string_view who, const PolarOptions& options, cons
         refuse(who, prefix + "precision is " + to_string(options.precision) + ", must be f32, f16 or bf16");
     if (options.words != 1 && options.words != 2)
         refuse(who, prefix + "words is " + std::to_string(options.words) + ", must be 1 or 2");
-    if (options.words == 2 && options.precision == DType::f32)
-        refuse(who, prefix + "words is 2, which needs a precision of f16 or bf16; it is f32");
 }
 
 namespace {
@@ -59,7 +57,15 @@ std::string purpose_of_products(const Tensor& x, const PolarOptions& options) {
     const auto [form, reason] = choose_polar_form(x.rows(), x.cols(), options);
     return std::string("polar by products, ") + (form == PolarForm::gram ? "gram" : "standard") + " form (" +
            std::string(reason) + ")" + (options.words == 2 ? ", two words an element" : "") + ": " +
-           (options.one_workgroup ? "does not fit one workgroup" : "one workgroup is switched off");
+           (!options.one_workgroup             ? "one workgroup is switched off"
+            : polar_has_two_f32_words(options) ? "one workgroup has one word an element"
+                                               : "does not fit one workgroup");
+}
+
+// Kernels for two f32 words count both in 32 bits.
+void check_two_words(std::string_view who, const Tensor& x, const PolarOptions& options) {
+    if (polar_has_two_f32_words(options) && x.shape.count() >= std::uint64_t{1} << 31)
+        refuse(who, "the matrix is " + text(x) + "; in two f32 words it may have at most 2^31 - 1 elements");
 }
 
 }  // namespace
@@ -73,6 +79,12 @@ Tensor polar_temporary(Graph& graph, const Tensor& like, DType dtype, std::uint6
     return x;
 }
 
+Tensor polar_temporary(Graph& graph, const Tensor& like, const PolarOptions& options, std::uint64_t rows,
+                       std::uint64_t cols) {
+    const std::uint64_t words = polar_has_two_f32_words(options) ? 2 : 1;
+    return polar_temporary(graph, like, polar_dtype(options), words * rows, cols);
+}
+
 void polar(Graph& graph, const Tensor& a, const Tensor& out, const PolarOptions& options,
            const Tensor& row_squares) {
     polar_of_partials(graph, a, {}, out, options, row_squares);
@@ -83,6 +95,7 @@ void polar_of_partials(Graph& graph, const Tensor& a, const Tensor& partials, co
     check_polar_options("polar", options);
     check_float_tensor("polar", "a", graph, a);
     check_float_tensor("polar", "out", graph, out);
+    check_two_words("polar", a, options);
     if (!(a.shape == out.shape))
         refuse("polar", "a is " + text(a) + ", out is " + text(out) + "; their shapes must be equal");
     check_squares("polar", graph, "row_squares", row_squares, a.batch() * a.rows(), {{"a", a}, {"out", out}});
@@ -107,11 +120,11 @@ void polar_of_partials(Graph& graph, const Tensor& a, const Tensor& partials, co
     const Purpose purpose(graph, purpose_of_products(a, options));
     const std::size_t count = polar_products_with_x(form, options);
     // `out` serves as an iterate where its layout is as good as a temporary's.
-    const bool reuse_out = out.dtype == polar_dtype(options) &&
+    const bool reuse_out = out.dtype == polar_dtype(options) && !polar_has_two_f32_words(options) &&
                            (out.dtype == DType::f32 || (out.cols() % 2 == 0 && out.stride() % 2 == 0));
-    const Tensor other = polar_temporary(graph, a, polar_dtype(options), a.rows(), a.cols());
+    const Tensor other = polar_temporary(graph, a, options, a.rows(), a.cols());
     const Tensor spare = reuse_out   ? out
-                         : count > 1 ? polar_temporary(graph, a, polar_dtype(options), a.rows(), a.cols())
+                         : count > 1 ? polar_temporary(graph, a, options, a.rows(), a.cols())
                                      : other;
     const Tensor first = count % 2 == 0 ? spare : other;
     const Tensor second = count % 2 == 0 ? other : spare;
@@ -127,6 +140,7 @@ Tensor polar_iterate(Graph& graph, const Tensor& x, const PolarOptions& options,
     if (x.dtype != polar_dtype(options))
         refuse("polar_iterate",
                "x is " + text(x) + ", the options ask for iterates in " + to_string(polar_dtype(options)));
+    check_two_words("polar_iterate", x, options);
     check_squares("polar_iterate", graph, "row_squares", row_squares, x.batch() * x.rows(), {{"x", x}});
     if (x.shape.count() == 0) {
         add_zeros(graph, row_squares, options.guarded);
@@ -139,7 +153,15 @@ Tensor polar_iterate(Graph& graph, const Tensor& x, const PolarOptions& options,
     const PolarForm form = choose_polar_form(x.rows(), x.cols(), options).form;
     const Purpose purpose(graph, purpose_of_products(x, options));
     const std::size_t count = polar_products_with_x(form, options);
-    Tensor other = polar_temporary(graph, x, polar_dtype(options), x.rows(), x.cols());
+    if (polar_has_two_f32_words(options)) {
+        const auto iterate = [&] { return polar_temporary(graph, x, options, x.rows(), x.cols()); };
+        const Tensor first = iterate();
+        add_polar_normalize(graph, x, {}, first, options);
+        PolarIterates iterates({first, {}, {}}, count > 1 ? iterate() : first, x, count, row_squares);
+        add_polar_iterations(graph, form, iterates, options);
+        return x;
+    }
+    Tensor other = polar_temporary(graph, x, options, x.rows(), x.cols());
     other.shape = x.shape;
     const Tensor last = count % 2 == 0 ? x : other;
     PolarIterates iterates(polar_matrix(graph, x, options), other, last, count, row_squares);

@@ -41,10 +41,18 @@ bool polar_restarts_before(const PolarOptions& options, std::size_t i);
 inline DType polar_dtype(const PolarOptions& options) {
     return options.words == 2 ? DType::f32 : options.precision;
 }
+// Whether iterates have two f32 words an element (two_word_product.hpp); two words of 16 bits are those of
+// one f32 word.
+inline bool polar_has_two_f32_words(const PolarOptions& options) {
+    return options.words == 2 && options.precision == DType::f32;
+}
 
 // A temporary with the batch of `like`. Rows of 16-bit elements begin at multiples of 16 bytes, so that
 // kernels can write whole words and load vectors.
 Tensor polar_temporary(Graph& graph, const Tensor& like, DType dtype, std::uint64_t rows, std::uint64_t cols);
+// For a rows x cols matrix of the iteration: of two f32 words it has 2 rows.
+Tensor polar_temporary(Graph& graph, const Tensor& like, const PolarOptions& options, std::uint64_t rows,
+                       std::uint64_t cols);
 
 // --- polar_form.cpp: standard or Gram form, by FLOPs and precision.
 
@@ -79,14 +87,15 @@ void add_polar_workgroup(Graph& graph, const Tensor& x, const Tensor& result, st
 // The squares of each matrix in parts, by Blue's sums (core/reduce.glsl): f32, batch() x parts x 3. The parts
 // of a matrix are added up by each workgroup of what follows: some hundreds at most (kMaxNormPartials).
 Tensor add_polar_norm(Graph& graph, const Tensor& a, const PolarOptions& options);
+// Without partials x = a.
 void add_polar_normalize(Graph& graph, const Tensor& a, const Tensor& partials, const Tensor& x,
                          const PolarOptions& options);
 inline constexpr std::uint64_t kMaxNormPartials = 512;
 
 // --- polar_iterate.cpp: the iterations as matrix products.
 
-// A matrix of the iteration. With two words an element `value` is f32, and products multiply the words that
-// it was split into (split_words.hpp); with one they multiply `value`, and there are no others.
+// A matrix of the iteration. With two 16-bit words an element `value` is f32, and products multiply the words
+// that it was split into (split_words.hpp); else they multiply `value`, and there are no others.
 struct PolarMatrix {
     Tensor value, high, low;
 };
@@ -96,8 +105,8 @@ PolarMatrix polar_matrix(Graph& graph, const Tensor& value, const PolarOptions& 
 // The iterates X_0 .. X_n: two tensors in turn, and where the last one goes.
 class PolarIterates {
 public:
-    // `first` holds X_0, may be overwritten, and has the words of every iterate in turn. `row_squares` (may
-    // be empty) are those of the last one.
+    // `first` holds X_0, may be overwritten, and has the words of every iterate in turn. `last` has one word,
+    // and `row_squares` (may be empty) are its own.
     PolarIterates(const PolarMatrix& first, const Tensor& second, const Tensor& last, std::size_t count,
                   const Tensor& row_squares)
         : buffers_{first.value, second},

@@ -64,15 +64,17 @@ void add_polar_normalize(Graph& graph, const Tensor& a, const Tensor& partials, 
     job.x_item = narrow(item_of(a));
     job.result_stride = narrow(x.stride());
     job.result_item = narrow(item_of(x));
-    job.partials_per_item = narrow(partials.shape.count() / (3 * a.batch()));
+    job.partials_per_item = partials ? narrow(partials.shape.count() / (3 * a.batch())) : 0;
     job.groups_per_item = narrow(groups);
     job.flags = (options.norm_rule == NormRule::clamped ? gpu::POLAR_CLAMPED : 0) |
-                (options.status ? gpu::POLAR_STATUS : 0);
+                (options.status ? gpu::POLAR_STATUS : 0) |
+                (polar_has_two_f32_words(options) ? gpu::POLAR_TWO_WORDS : 0);
     job.norm_factor = static_cast<float>(options.norm_factor);
-    job.eps = static_cast<float>(options.eps);
-    std::vector<Operand> operands{{offsetof(gpu::PolarNormalizeJob, x), a, Access::read},
-                                  {offsetof(gpu::PolarNormalizeJob, partials), partials, Access::read},
-                                  {offsetof(gpu::PolarNormalizeJob, result), x, Access::write}};
+    job.eps = partials ? static_cast<float>(options.eps) : 1.0f;  // without a norm eps is all
+    std::vector<Operand> operands{
+        {offsetof(gpu::PolarNormalizeJob, x), a, Access::read},
+        {offsetof(gpu::PolarNormalizeJob, partials), partials ? partials : a, Access::read},
+        {offsetof(gpu::PolarNormalizeJob, result), x, Access::write}};
     if (options.status)
         operands.push_back({offsetof(gpu::PolarNormalizeJob, status), options.status, Access::write});
     Operation operation = make_operation(kNormalize, job, std::move(operands), a.batch() * groups);

@@ -121,7 +121,7 @@ PolarWorkgroupVariant choose_polar_workgroup(const Capabilities& capabilities) {
 
 bool polar_fits_one_workgroup(const Device& device, std::uint64_t rows, std::uint64_t cols,
                               const PolarOptions& options) {
-    if (!options.one_workgroup || rows == 0 || cols == 0) return false;
+    if (!options.one_workgroup || polar_has_two_f32_words(options) || rows == 0 || cols == 0) return false;
     const std::uint64_t k = std::min(rows, cols), K = std::max(rows, cols);
     const std::uint64_t q = ceil_div(k, 4);
     // Long matrices also need room to split the sums over K, 7 partial results for each tile of S.

@@ -3,6 +3,7 @@
 #include "linalg/two_word_product.hpp"
 
 #include <cstddef>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -15,9 +16,14 @@ namespace heron {
 
 namespace {
 
-static_assert(sizeof(gpu::TwoWordProductJob) == 56);
+static_assert(sizeof(gpu::TwoWordProductJob) == 96);
 constexpr KernelInfo kProduct =
     make_kernel<gpu::TwoWordProductJob>("two_word_product", spirv::two_word_product);
+
+std::pair<float, float> words_of(double x) {
+    const auto high = static_cast<float>(x);
+    return {high, static_cast<float>(x - static_cast<double>(high))};
+}
 
 }  // namespace
 
@@ -29,23 +35,34 @@ void add_two_word_product(Graph& graph, const Tensor& a, const Tensor& b, const 
         graph.device().capabilities().cpu ? gpu::TWO_WORD_ACROSS : gpu::TWO_WORD_THREADS;
     const std::uint32_t tile_rows = threads / gpu::TWO_WORD_ACROSS * gpu::TWO_WORD_BLOCK,
                         tile_cols = gpu::TWO_WORD_ACROSS * gpu::TWO_WORD_BLOCK;
+    const bool adds = options.beta != 0.0;
     Job job{};
-    job.m = narrow(d.rows() / 2);
+    job.m = narrow(options.rounded ? d.rows() : d.rows() / 2);
     job.n = narrow(d.cols());
-    job.k = narrow(a.cols());
-    job.flags =
-        (options.active ? gpu::TWO_WORD_ACTIVE : 0) | (options.symmetric ? gpu::TWO_WORD_SYMMETRIC : 0);
+    job.k = !a ? 0 : narrow(options.transpose_a ? a.rows() / 2 : a.cols());
+    job.flags = (options.active ? gpu::TWO_WORD_ACTIVE : 0) |
+                (options.symmetric ? gpu::TWO_WORD_SYMMETRIC : 0) |
+                (options.transpose_a ? gpu::TWO_WORD_TRANSPOSE_A : 0) |
+                (options.transpose_b ? gpu::TWO_WORD_TRANSPOSE_B : 0) | (adds ? gpu::TWO_WORD_ADDS : 0) |
+                (options.rounded ? gpu::TWO_WORD_ROUNDED : 0);
     job.groups = narrow(ceil_div(job.m, tile_rows) * ceil_div(job.n, tile_cols));
-    std::vector<Operand> operands{{offsetof(Job, a), a, Access::read},
-                                  {offsetof(Job, b), b, Access::read},
+    job.d_stride = narrow(d.stride());
+    job.d_item = narrow(d.rows() * d.stride());
+    std::tie(job.alpha, job.alpha_low) = words_of(options.alpha);
+    std::tie(job.beta, job.beta_low) = words_of(options.beta);
+    std::tie(job.diagonal, job.diagonal_low) = words_of(options.diagonal);
+    // Some drivers load from every address, needed or not: where there is no matrix, from one that there is.
+    std::vector<Operand> operands{{offsetof(Job, a), a ? a : options.c, Access::read},
+                                  {offsetof(Job, b), b ? b : options.c, Access::read},
+                                  {offsetof(Job, c), options.c ? options.c : a, Access::read},
                                   {offsetof(Job, d), d, options.active ? Access::read_write : Access::write}};
     if (options.active) operands.push_back({offsetof(Job, active_items), options.active, Access::read});
     Operation operation = make_operation(kProduct, job, std::move(operands), d.batch() * job.groups);
     operation.constants = {{gpu::SPEC_THREADS, threads}};
     operation.reason = "the only one for two words an element";
-    operation.flops =
-        kTwoWordFlops * (options.symmetric ? 0.5 : 1.0) * job.k * (static_cast<double>(d.shape.count()) / 2);
-    operation.bytes = element_bytes(a, b, d);
+    operation.flops = kTwoWordFlops * (options.symmetric ? 0.5 : 1.0) * job.k * job.m * job.n *
+                      static_cast<double>(d.batch());
+    operation.bytes = element_bytes(a, b, d, adds ? options.c : Tensor{});
     operation.guarded = options.guarded;
     graph.add(std::move(operation));
 }

@@ -84,8 +84,9 @@ public:
     Tensor polar_factor(const PolarOptions& options, const Tensor& row_squares) {
         options_ = options;
         if (options.norm_rule == NormRule::clamped) flags_ |= gpu::MUON_CLAMPED;
-        // 16-bit iterates want padded rows, which muon_normalize does not write.
-        const bool padded = polar_dtype(options_) != DType::f32 && block_.cols % 8 != 0;
+        // muon_normalize writes neither padded rows, which 16-bit iterates want, nor a second word.
+        const bool own = polar_has_two_f32_words(options_) ||
+                         (polar_dtype(options_) != DType::f32 && block_.cols % 8 != 0);
         const Shape shape{block_.rows, block_.cols};
         Graph& graph = step_.graph();
         if (direction_) {
@@ -95,7 +96,7 @@ public:
             return factor;
         }
         graph.set_stage(stage_ + " momentum");
-        if (padded || polar_fits_one_workgroup(step_.device(), block_.rows, block_.cols, options_)) {
+        if (own || polar_fits_one_workgroup(step_.device(), block_.rows, block_.cols, options_)) {
             const Tensor u = graph.temporary(DType::f32, shape);
             add_momentum(u, Tensor(), step_.elements(block_.count()), "stores U for polar");
             graph.set_stage(stage_ + " polar");

@@ -95,7 +95,8 @@ void write(std::ostream& out, const Rows& rows, const Devices& devices) {
            "Polynomials of Newton-Schulz in f32 are held to 1e-5, and in f16 to 2e-2, for singular values\n"
            "from a tenth of the largest on: one that lifts small ones magnifies their roundings by its\n"
            "slope. In bf16 the bar is 0.15, since each of five iterations rounds its iterate to 8 bits;\n"
-           "two words of f16 an element are held to 1e-5, two of bf16 to 6e-4.\n"
+           "two words of f16 an element are held to 1e-5, two of bf16 to 6e-4. Two words of f32 are held to\n"
+           "2e-6 for every named set of coefficients and all singular values, zeros included.\n"
            "\n";
     for (const auto& [device, driver] : devices)
         if (!driver.empty()) out << "- " << device << ": " << driver << "\n";

@@ -192,6 +192,12 @@ const std::vector<Primitive>& primitives() {
              polar(r.graph, r.in, r.make(r.size.rows, r.size.cols), {.precision = DType::f16, .words = 2});
          },
          {"OpenBLAS sgemm", "cblas_sgemm", newton_schulz}},
+        {"polar_two_words",
+         Input::random,
+         kPolar,
+         newton_schulz_flops,
+         [](const Request& r) { polar(r.graph, r.in, r.make(r.size.rows, r.size.cols), {.words = 2}); },
+         {"OpenBLAS sgemm", "cblas_sgemm", newton_schulz}},
         {"polar_iterate",
          Input::random,
          kPolar,

@@ -168,6 +168,14 @@ std::vector<Claim> factorisations() {
              polar(g, s.matrix(200, 800), s.matrix(200, 800),
                    {.form = PolarForm::standard, .precision = DType::f16, .words = 2});
          }},
+        {"polar, standard form, two f32 words",
+         {10.5 * 5 * (3 * h * h * w + cube(h)), 12 * h * w + 5 * 8 * (5 * h * w + 6 * h * h)},
+         [](Graph& g, States& s) {
+             polar(g, s.matrix(200, 800), s.matrix(200, 800), {.form = PolarForm::standard, .words = 2});
+         }},
+        {"polar, Gram form, two f32 words",
+         {10.5 * (9 * h * h * w + 11 * cube(h)), 12 * h * w + 8 * (13 * h * w + 46 * h * h)},
+         [](Graph& g, States& s) { polar(g, s.matrix(200, 800), s.matrix(200, 800), {.words = 2}); }},
         {"polar, Gram form",
          {9 * h * h * w + 11 * cube(h), 12 * h * w + 4 * (13 * h * w + 50 * h * h)},
          [](Graph& g, States& s) { polar(g, s.matrix(200, 800), s.matrix(200, 800)); }},

@@ -2,6 +2,9 @@
 // Products of matrices with two f32 words an element against float64, on every device.
 #include "linalg/two_word_product.hpp"
 
+#include <array>
+#include <vector>
+
 #include "linalg/linalg_test.hpp"
 
 namespace heron::test {
@@ -89,6 +92,86 @@ TEST_P(TwoWordProductTest, MatchesFloat64) {
             check(for_gpus ? "kernel for GPUs" : "product", c.a, c.b, c.d.read()[0], c.symmetric);
         EXPECT_EQ(graph.compile({}).dispatch_count(), 1u);
     }
+}
+
+// Every option by itself and all together: transposes, factors that f32 does not hold, C in place or not, the
+// diagonal, high words alone, with gaps between rows; and no product at all.
+TEST_P(TwoWordProductTest, ScalesTransposesAndAdds) {
+    struct Options {
+        bool transpose_a, transpose_b, symmetric, rounded;
+        double alpha, beta, diagonal;
+        bool product = true, in_place = false;
+    };
+    const double third = 1.0 / 3;
+    const Options all[] = {{true, false, false, false, 1, 0, 0},
+                           {false, true, false, false, 1, 0, 0},
+                           {true, true, false, false, -third, 0, 0},
+                           {false, false, false, false, 1, 0.1, 0},
+                           {false, false, false, false, 1, 0, third},
+                           {false, false, false, true, 1, -0.1, 0},
+                           {true, false, true, false, 3.4445, -4.775, 2.0315},
+                           {false, true, true, true, -third, 0.7, 0.1},
+                           {false, false, true, false, 0, -0.1, third, false},
+                           {false, false, false, false, 0, 0.7, third, false},
+                           {true, true, false, false, third, 0.7, 0.1, true, true},
+                           {false, true, true, false, third, 0.7, 0.1, true, true}};
+    constexpr std::uint64_t items = 2;
+    for (const bool for_gpus : {false, true})
+        for (const Options& o : all)
+            for (const auto& [rows, cols, k] : {std::array{1u, 1u, 1u}, std::array{37u, 5u, 19u},
+                                                std::array{33u, 66u, 8u}, std::array{65u, 40u, 129u}}) {
+                const std::uint64_t m = rows, n = o.symmetric ? rows : cols;
+                std::vector<Matrix> a, b, c, c_of_d;
+                for (std::uint64_t i = 0; i < items; ++i) {
+                    const Matrix x = uneven(o.transpose_a ? k : m, o.transpose_a ? m : k, i + k);
+                    a.push_back(TwoWords(x).stored);
+                    b.push_back(
+                        o.symmetric
+                            ? TwoWords(o.transpose_a == o.transpose_b ? x.transpose() : x).stored
+                            : TwoWords(uneven(o.transpose_b ? n : k, o.transpose_b ? k : n, i + n)).stored);
+                    const Matrix y = uneven(m, n, i + 3);
+                    c.push_back(TwoWords(o.symmetric ? Matrix(y + y.transpose()) : y).stored);
+                }
+                Graph graph(for_gpus ? smallest_gpu() : device());
+                const Placed stored_c = place(graph, c);
+                const Placed d = o.in_place  ? stored_c
+                                 : o.rounded ? blank(graph, items, m, n, 3)
+                                             : blank(graph, items, 2 * m, n);
+                const Tensor left = o.product ? place(graph, a).tensor : Tensor{},
+                             right = o.product ? place(graph, b).tensor : Tensor{};
+                add_two_word_product(graph, left, right, d.tensor,
+                                     {.transpose_a = o.transpose_a,
+                                      .transpose_b = o.transpose_b,
+                                      .symmetric = o.symmetric,
+                                      .rounded = o.rounded,
+                                      .alpha = o.alpha,
+                                      .beta = o.beta,
+                                      .diagonal = o.diagonal,
+                                      .c = stored_c.tensor});
+                run(graph);
+                const std::vector<Matrix> results = d.read();
+                for (std::uint64_t i = 0; i < items; ++i) {
+                    const Matrix left_value = TwoWords::value(a[i]), right_value = TwoWords::value(b[i]),
+                                 added = TwoWords::value(c[i]);
+                    const Matrix op_a = o.transpose_a ? Matrix(left_value.transpose()) : left_value,
+                                 op_b = o.transpose_b ? Matrix(right_value.transpose()) : right_value;
+                    Matrix exact = o.beta * added, size = std::abs(o.beta) * added.cwiseAbs();
+                    if (o.product) {
+                        exact += o.alpha * op_a * op_b;
+                        size += std::abs(o.alpha) * (k + 8) * op_a.cwiseAbs() * op_b.cwiseAbs();
+                    }
+                    exact.diagonal().array() += o.diagonal;
+                    size.diagonal().array() += std::abs(o.diagonal);
+                    const Matrix got = o.rounded ? results[i] : TwoWords::value(results[i]);
+                    // 2^-46 of (k + 8) |A| |B|, and of each scaling and sum 2^-43 of what it gives.
+                    const double lost = 3 * 0x1p-43 + (o.rounded ? 0x1p-24 : 0.0);
+                    ratio(for_gpus ? "kernel for GPUs, all options" : "all options", exact,
+                          ((got - exact).array().abs() / (size.array() * lost + 0x1p-120)).maxCoeff(), 1,
+                          "alpha " + std::to_string(o.alpha) + ", beta " + std::to_string(o.beta) +
+                              (o.rounded ? ", rounded" : "") + (o.in_place ? ", in place" : ""));
+                    if (o.symmetric) EXPECT_EQ(got, got.transpose());
+                }
+            }
 }
 
 TEST_P(TwoWordProductTest, MultipliesBatches) {

@@ -67,10 +67,12 @@ typedef struct heron_polar_options {
     const uint32_t* restarts_list;  // not NULL: all of them are here instead
     // = HERON_DTYPE_F32; of what products multiply: f32, f16 or bf16; sums and the norm are f32
     heron_dtype precision;
-    // = 1; Numbers of that type for one element of an iterate; 2 need f16 or bf16: what rounding to the first
-    // one lost is the second. Iterates are then f32, and a product is three of 16 bits: for devices whose
+    // = 1; Numbers of that type for one element of an iterate, 1 or 2: what rounding to the first one lost is
+    // the second. Of 16 bits iterates are then f32, and a product is three of 16 bits: for devices whose
     // matrix units take no f32. (Where there are none, f32 is three times as fast. The fused kernel for small
-    // matrices multiplies f32, whatever these two say.)
+    // matrices multiplies f32, whether 16 bits are asked for or two words of them.) Of f32 they have twice
+    // its digits, for ten times its FLOPs and without the fused kernel: float64's result on devices without
+    // f64.
     uint32_t words;
     bool one_workgroup;  // = true; allow the fused kernel for matrices that fit shared memory
 } heron_polar_options;

@@ -44,10 +44,12 @@ struct PolarOptions {
     // their number - 1.
     std::vector<std::uint32_t> restarts = {2};
     DType precision = DType::f32;  // of what products multiply: f32, f16 or bf16; sums and the norm are f32
-    // Numbers of that type for one element of an iterate; 2 need f16 or bf16: what rounding to the first one
-    // lost is the second. Iterates are then f32, and a product is three of 16 bits: for devices whose matrix
+    // Numbers of that type for one element of an iterate, 1 or 2: what rounding to the first one lost is the
+    // second. Of 16 bits iterates are then f32, and a product is three of 16 bits: for devices whose matrix
     // units take no f32. (Where there are none, f32 is three times as fast. The fused kernel for small
-    // matrices multiplies f32, whatever these two say.)
+    // matrices multiplies f32, whether 16 bits are asked for or two words of them.) Of f32 they have twice
+    // its digits, for ten times its FLOPs and without the fused kernel: float64's result on devices without
+    // f64.
     std::uint32_t words = 1;
     bool one_workgroup = true;  // allow the fused kernel for matrices that fit shared memory
     // Optional, one u32 for each matrix (status.hpp), of polar() alone: ok, or nonfinite where the norm is
@@ -82,27 +84,31 @@ HERON_API std::vector<NewtonSchulzCoefficients> polar_express_coefficients(doubl
 // nothing is transposed.
 //
 // FLOPs of T steps, k the short and K the long side: T (3 k^2 K + k^3) in the standard form; with five, 9 k^2
-// K + 11 k^3 in the Gram form that is chosen by itself; by products of two words three times that. Bytes: A
-// and the result once in one workgroup, one dispatch for all matrices. By products, for the norm and the
-// first iterate A twice and X once; then, in elements of `precision`, 5 k K + 6 k^2 a step and three levels
-// (standard form), or of five steps together 13 k K + 50 k^2 and 19 levels (Gram form, f32); CPU drivers may
-// take a level more for each large product. Workspace: one or two X, and two (Gram form: six) k x k matrices.
-// With two words these are f32, and as many bytes again hold the words; bytes are 50 k K + 78 k^2 a step, or
-// 142 k K + 586 k^2 of the five; levels three times as many, and one for each matrix that is split.
+// K + 11 k^3 in the Gram form that is chosen by itself; by products of two 16-bit words three times that, of
+// two f32 words 10.5 times. Bytes: A and the result once in one workgroup, one dispatch for all matrices. By
+// products, for the norm and the first iterate A twice and X once; then, in elements of `precision`, 5 k K +
+// 6 k^2 a step and three levels (standard form), or of five steps together 13 k K + 50 k^2 and 19 levels
+// (Gram form, f32); CPU drivers may take a level more for each large product. Workspace: one or two X, and
+// two (Gram form: six) k x k matrices. With two 16-bit words these are f32, and as many bytes again hold the
+// words; bytes are 50 k K + 78 k^2 a step, or 142 k K + 586 k^2 of the five; levels three times as many, and
+// one for each matrix that is split. With two f32 words an element has 8 bytes (a and out as they are), the
+// Gram form 46 k^2 and 17 levels; squares of rows, and an `out` that is not f32, are a level each.
 //
 // Accuracy: distance from the same polynomials in float64, relative and in Frobenius' norm. A polynomial that
 // lifts small singular values lifts their roundings, too; so the first line is for singular values of A from
 // a tenth of the largest on, the second with muon and pe-dion (steeper ones lose more) for any, zeros, too:
 //
-//            f32     f16     bf16    two words of f16    of bf16
-//   0.1..    1e-5    0.02    0.15    1e-5                6e-4
-//   0..      1e-4    0.1     0.8     1e-4                4e-3
+//            f32     f16     bf16    two words of f32    of f16    of bf16
+//   0.1..    1e-5    0.02    0.15    2e-6                1e-5      6e-4
+//   0..      1e-4    0.1     0.8     2e-6                1e-4      4e-3
 //
 // in the standard form and in what is chosen by itself; with restarts of one's own up to twice that ("cans":
-// seven times). (The published codes in bf16 lose as much: polar_form.cpp.) Rounding to out's type comes on
-// top, and where all singular values are equal, as a vector's is, 8 u times the slope of the polynomials
-// there. One workgroup, and products by kernels for GPUs (product.hpp), add up to 32768 squares of a row one
-// by one: where all are of one size, as in a row of +-c, K u / 4 times that slope comes on top.
+// seven times; of two f32 words no more). (The published codes in bf16 lose as much: polar_form.cpp.) Two f32
+// words lose what f32 loses of the norm and of the result; their matrices end at 2^31 - 1 elements
+// (invalid_argument). Rounding to out's type comes on top, and where all singular values are equal, as a
+// vector's is, 8 u times the slope of the polynomials there. One workgroup, and products by kernels for GPUs
+// (product.hpp), add up to 32768 squares of a row one by one: where all are of one size, as in a row of +-c,
+// K u / 4 times that slope comes on top.
 //
 // A zero matrix gives zero, one that is not finite NaN in all of its elements; other matrices do not notice.
 // The norm is taken without overflow, singular values begin at 1 / norm_factor or below, and how large they
@@ -117,8 +123,9 @@ HERON_API void polar(Graph& graph, const Tensor& a, const Tensor& out, const Pol
 
 // For recipes that produce the first iterate X = A / nu themselves. Iterates in `x` (dtype =
 // options.precision, f32 with two words; contiguous) and returns the tensor that holds the result: x itself
-// or a temporary of the same shape. FLOPs, bytes and accuracy are those of polar()'s iterations; a matrix
-// that is not finite gives one that is not. `row_squares` as above.
+// or a temporary of the same shape. (X has been rounded to it, which small singular values notice.) FLOPs,
+// bytes and accuracy are those of polar()'s iterations; a matrix that is not finite gives one that is not.
+// `row_squares` as above.
 HERON_API Tensor polar_iterate(Graph& graph, const Tensor& x, const PolarOptions& options,
                                const Tensor& row_squares = {});
 // Whether polar() takes the one-workgroup form for a rows x cols matrix on this device.
