@@ -32,9 +32,10 @@ void main() {
         uint i = element_at(j, group, r);
         if (i >= count)
             break;
+        uint lanes = lanes_at(j, group, r);
         // The unit's square may be out of range where the product is not.
-        precise float s = (statistic.v[i] * unit) * unit;
-        precise float f = decay * average.v[i] + rate * clamp_finite(s);
+        precise float s = (load_element(statistic, i, lanes, count) * unit) * unit;
+        precise float f = decay * load_element(average, i, lanes, count) + rate * clamp_finite(s);
         average.v[i] = is_nan(f) ? f : clamp_finite(f);
     }
 }

@@ -62,14 +62,16 @@ void main() {
     // How far it is from the last diagonal element, without a division for each: CPU drivers do those one by one.
     uint cycle = order + 1u;
     uint first = element_at(j, group, 0u);
+    uint lanes = lanes_at(j, group, 0u);
     uint after = first % cycle;
     uint stride = gl_WorkGroupSize.x % cycle;
     for (uint r = 0u; r < rounds; ++r) {
         uint i = first + r * gl_WorkGroupSize.x;
         if (i >= count)
             break;
-        precise float s = (statistic.v[i] * scale) * unit;
-        precise float f = decay * average.v[i] + rate * s;
+        uint from = lanes + r * gl_WorkGroupSize.x;
+        precise float s = (load_element(statistic, i, from, count) * scale) * unit;
+        precise float f = decay * load_element(average, i, from, count) + rate * s;
         if (after == 0u)
             f += damped;
         candidate.v[i] = f * normalize;

@@ -59,8 +59,9 @@ void main() {
         uint i = element_at(j, group, r);
         if (i >= count)
             break;
-        precise float s = (statistic.v[i] * unit) * unit;
-        precise float f = decay * average.v[i] + rate * s;
+        uint lanes = lanes_at(j, group, r);
+        precise float s = (load_element(statistic, i, lanes, count) * unit) * unit;
+        precise float f = decay * load_element(average, i, lanes, count) + rate * s;
         average.v[i] = f;
     }
 }

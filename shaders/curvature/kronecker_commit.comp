@@ -34,12 +34,14 @@ void main() {
     F32 average = p.jobs.job[j].average;
     F32 whitener = p.jobs.job[j].whitener;
     uint first = element_at(j, group, 0u);
+    uint lanes = lanes_at(j, group, 0u);
     for (uint r = 0u; r < rounds; ++r) {
         uint i = first + r * gl_WorkGroupSize.x;
         if (i >= count)
             break;
-        whitener.v[i] = root.v[i];
+        uint from = lanes + r * gl_WorkGroupSize.x;
+        whitener.v[i] = load_element(root, i, from, count);
         if (has_candidate)
-            average.v[i] = candidate.v[i];
+            average.v[i] = load_element(candidate, i, from, count);
     }
 }

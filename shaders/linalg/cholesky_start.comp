@@ -9,6 +9,7 @@
 #define JOB CholeskyStartJob
 #include "core/kernel.glsl"
 #include "core/half.glsl"
+#include "core/lanes.glsl"
 #include "core/reduce.glsl"
 #include "core/tile.glsl"
 #include "linalg/active.glsl"
@@ -48,7 +49,16 @@ void main() {
     bool found = false;
     uint row0 = B * (upper ? place.x : place.y);
     uint col0 = B * (upper ? place.y : place.x);
-    for (uint e = t; e < B * B; e += threads) {
+    bool whole = LANES != 0 && DTYPE_A == DTYPE_F32 && one_triangle && upper && col0 != row0 && col0 + B <= n;
+    uint a_end = a_base + (n - 1) * a_stride + n;
+    for (uint e = gl_SubgroupID * LANES; whole && e < B * B; e += threads) { // nothing to leave out, or to mirror
+        uint row = row0 + e / B;
+        uint col = col0 + e % B;
+        float x = uintBitsToFloat(load_lane_words(a, a_base + row * a_stride + col, a_end));
+        found = found || is_nonfinite(x);
+        w.v[w_base + row * n + col + gl_SubgroupInvocationID] = x;
+    }
+    for (uint e = t; !whole && e < B * B; e += threads) {
         uint row = row0 + e / B;
         uint col = col0 + e % B;
         bool stored = row < n && col < n && (upper ? col >= row : col <= row);

@@ -16,6 +16,7 @@
 #define REDUCE_WORKGROUP
 #include "core/reduce.glsl"
 #include "core/half.glsl"
+#include "core/lanes.glsl"
 #include "core/double_float.glsl"
 #include "linalg/polar_norm.glsl"
 
@@ -58,6 +59,23 @@ void main() {
     uint share = (pairs + groups - 1) / groups;
     uint begin = (local_group - item * groups) * share;
     uint end = min(begin + share, pairs);
+    // Without gaps and of f32, as nearly all are: element by element.
+    if (LANES != 0 && X_DTYPE == DTYPE_F32 && RESULT_DTYPE == DTYPE_F32 && (flags & POLAR_TWO_WORDS) == 0 &&
+        x_stride == cols && result_stride == cols && cols % 2 == 0) {
+        uint x_end = x_base + p.jobs.job[j].count;
+        for (uint lanes = 2 * begin + gl_SubgroupID * LANES; lanes < 2 * end; lanes += gl_WorkGroupSize.x) {
+            uint i = lanes + gl_SubgroupInvocationID;
+            if (i >= 2 * end)
+                break;
+            float value;
+            if (lanes + LANES <= 2 * end)
+                value = uintBitsToFloat(load_lane_words(x, x_base + lanes, x_end));
+            else
+                value = load(x, x_base + i, X_DTYPE);
+            store(result, result_base + i, value * scale.x * scale.y, RESULT_DTYPE);
+        }
+        return;
+    }
     // A word may be written as a whole where both of its halves are elements of this row.
     bool whole_words = RESULT_DTYPE == DTYPE_F32 || ((result_base | result_stride) & 1u) == 0;
     for (uint i = begin + gl_LocalInvocationID.x; i < end; i += gl_WorkGroupSize.x) {

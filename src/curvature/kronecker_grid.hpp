@@ -8,6 +8,7 @@
 
 #include "core/shared.h"
 #include "heron/graph.hpp"
+#include "linalg/cpu_subgroup.hpp"
 #include "linalg/integers.hpp"
 
 namespace heron {
@@ -35,6 +36,7 @@ inline FactorGrid factor_grid(const Device& device, std::uint64_t order) {
 inline void add_factor_operation(Graph& graph, Operation operation, const FactorGrid& grid, double flops,
                                  double bytes, std::uint64_t count) {
     operation.constants = {{gpu::SPEC_THREADS, grid.threads}};
+    add_lanes(operation, graph.device(), count);
     operation.reason = "the only one";
     operation.flops = flops * static_cast<double>(count);
     operation.bytes = bytes * static_cast<double>(count);

@@ -228,10 +228,11 @@ private:
         Operation operation =
             make_operation(kStart, job, std::move(operands), items_ * side * (side + 1) / 2);
         operation.bytes = element_bytes(a_, w);
-        add_operation(graph_, std::move(operation),
-                      {{gpu::SPEC_THREADS, cpu_ ? 8u : 128u},
-                       {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(a_.dtype)}},
-                      options_.guarded, "the only one");
+        const std::uint32_t lanes = cpu_ ? cpu_subgroup(graph_.device()) : 0;
+        std::vector<SpecConstant> constants{{gpu::SPEC_THREADS, cpu_ ? std::max(8u, lanes) : 128u},
+                                            {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(a_.dtype)}};
+        if (lanes != 0) constants.push_back({gpu::SPEC_SUBGROUP, lanes});
+        add_operation(graph_, std::move(operation), std::move(constants), options_.guarded, "the only one");
     }
 
     void panel(const Tensor& w, std::uint64_t begin, std::uint64_t first, std::uint32_t attempt) {

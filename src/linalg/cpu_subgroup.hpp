@@ -6,7 +6,9 @@
 #include <string>
 #include <string_view>
 
+#include "core/shared.h"
 #include "heron/device.hpp"
+#include "heron/graph.hpp"
 
 namespace heron {
 
@@ -24,6 +26,13 @@ inline std::string_view no_cpu_subgroup(const Device& device) {
 // SPEC_THREADS; 0 where there are no such kernels.
 inline std::uint32_t cpu_subgroup(const Device& device) {
     return no_cpu_subgroup(device).empty() ? device.capabilities().subgroup_size : 0;
+}
+
+// For kernels that include core/lanes.glsl, which all devices have: how they load. `count`: elements that are
+// there at least.
+inline void add_lanes(Operation& operation, const Device& device, std::uint64_t count) {
+    const std::uint32_t lanes = cpu_subgroup(device);
+    if (lanes != 0 && count >= lanes) operation.constants.push_back({gpu::SPEC_SUBGROUP, lanes});
 }
 
 // "; not cholesky_cpu: ...", for the reason of the kernel that is taken instead; empty where it is not.

@@ -10,6 +10,7 @@
 #include "graph/element_bytes.hpp"
 #include "heron/spirv/polar_norm.hpp"
 #include "heron/spirv/polar_normalize.hpp"
+#include "linalg/cpu_subgroup.hpp"
 #include "linalg/integers.hpp"
 #include "linalg/polar.hpp"
 
@@ -81,6 +82,7 @@ void add_polar_normalize(Graph& graph, const Tensor& a, const Tensor& partials, 
     operation.constants = {{gpu::SPEC_THREADS, threads_on(graph)},
                            {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(a.dtype)},
                            {gpu::SPEC_DTYPE_D, static_cast<std::uint32_t>(x.dtype)}};
+    add_lanes(operation, graph.device(), a.rows() * a.cols());
     operation.reason = "the only implementation";
     operation.flops = 2.0 * static_cast<double>(a.shape.count());
     operation.bytes = element_bytes(a, x);
