@@ -283,6 +283,7 @@ private:
         minus.alpha = -1.0f;
         minus.beta = 1.0f;
         minus.guarded = options_.guarded;
+        minus.packing = false;
         (upper_ ? minus.transpose_a : minus.transpose_b) = Transpose::yes;
         for (std::uint64_t item = 0; item < items_ && done > 0; ++item) {
             const Tensor l = factor_.batch_item(item);

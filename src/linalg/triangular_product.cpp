@@ -19,9 +19,9 @@ namespace {
 constexpr std::string_view kWho = "triangular_product";
 
 // Rows of D in a panel (Side::right: columns). Eight panels leave 1/8 of what a triangle saves in, whole
-// tiles of 128; where B is packed once for all, 24 leave 1/24 in.
+// tiles of 128; where B is packed once for all, 48 leave 1/48 in.
 std::uint64_t panel_lines(const Capabilities& device, const GemmKernel& kernel, std::uint64_t n) {
-    const std::uint64_t tile = kernel.packed ? kernel.tile_rows(device) : 128, most = kernel.packed ? 24 : 8;
+    const std::uint64_t tile = kernel.packed ? kernel.tile_rows(device) : 128, most = kernel.packed ? 48 : 8;
     return tile * std::max<std::uint64_t>(1, ceil_div(n, tile * most));
 }
 

@@ -74,7 +74,7 @@ struct TriangularProductOptions {
 // triangular_inverse() and cholesky() leave it. D may not overlap T or B.
 //
 // Panels of D's rows (Side::right: columns), each a gemm() over the part of op(B) that its part of T reaches:
-// one up to 128 rows, eight from 1024 on (with gemm_packed up to 24, for which B is packed once), P of them:
+// one up to 128 rows, eight from 1024 on (with gemm_packed up to 48, for which B is packed once), P of them:
 // n^2 m (1 + 1 / P) FLOPs, 2 n m (3 + P) + 2 n^2 bytes; all in the level or two of one product, and a level
 // before or after it with copies in f32 of 16-bit matrices whose items, or at the right whose rows, are of an
 // odd number of elements. Accuracy: gemm()'s.
