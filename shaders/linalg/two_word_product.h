@@ -16,7 +16,9 @@ struct TwoWordProductJob {
     U32   active_items; // with TWO_WORD_ACTIVE: a word for each item, 0 where D stays as it is
     uint  m;            // D and C are m x n, op(A) m x k, op(B) k x n
     uint  n;
-    uint  k;            // 0: there is no product
+    uint  k;            // of this dispatch; 0: there is no product
+    uint  k_first;
+    uint  k_all;        // of A and B
     uint  flags;        // TWO_WORD_
     uint  groups;       // workgroups of one item: tiles of D
     uint  d_stride;     // elements of D

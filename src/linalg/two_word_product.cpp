@@ -9,6 +9,7 @@
 
 #include "graph/element_bytes.hpp"
 #include "heron/spirv/two_word_product.hpp"
+#include "linalg/cpu_subgroup.hpp"
 #include "linalg/integers.hpp"
 #include "linalg/two_word_product.h"
 
@@ -16,7 +17,7 @@ namespace heron {
 
 namespace {
 
-static_assert(sizeof(gpu::TwoWordProductJob) == 96);
+static_assert(sizeof(gpu::TwoWordProductJob) == 104);
 constexpr KernelInfo kProduct =
     make_kernel<gpu::TwoWordProductJob>("two_word_product", spirv::two_word_product);
 
@@ -25,21 +26,26 @@ std::pair<float, float> words_of(double x) {
     return {high, static_cast<float>(x - static_cast<double>(high))};
 }
 
-}  // namespace
+// Terms of one dispatch's sums: the loops of an invocation of a CPU driver run six times for each, at most
+// (pieces.hpp).
+constexpr std::uint64_t kMaxTerms = 8192;
 
-void add_two_word_product(Graph& graph, const Tensor& a, const Tensor& b, const Tensor& d,
-                          const TwoWordProduct& options) {
+// Those of k in [first, first + count).
+void add_piece(Graph& graph, const Tensor& a, const Tensor& b, const Tensor& d, const TwoWordProduct& options,
+               std::uint64_t k, std::uint64_t first, std::uint64_t count) {
     using Job = gpu::TwoWordProductJob;
+    const Device& device = graph.device();
+    const bool adds = options.beta != 0.0;
     // CPU drivers: one subgroup, which waits for no other at its barriers.
-    const std::uint32_t threads =
-        graph.device().capabilities().cpu ? gpu::TWO_WORD_ACROSS : gpu::TWO_WORD_THREADS;
+    const std::uint32_t threads = device.capabilities().cpu ? gpu::TWO_WORD_ACROSS : gpu::TWO_WORD_THREADS;
     const std::uint32_t tile_rows = threads / gpu::TWO_WORD_ACROSS * gpu::TWO_WORD_BLOCK,
                         tile_cols = gpu::TWO_WORD_ACROSS * gpu::TWO_WORD_BLOCK;
-    const bool adds = options.beta != 0.0;
     Job job{};
     job.m = narrow(options.rounded ? d.rows() : d.rows() / 2);
     job.n = narrow(d.cols());
-    job.k = !a ? 0 : narrow(options.transpose_a ? a.rows() / 2 : a.cols());
+    job.k = narrow(count);
+    job.k_first = narrow(first);
+    job.k_all = narrow(k);
     job.flags = (options.active ? gpu::TWO_WORD_ACTIVE : 0) |
                 (options.symmetric ? gpu::TWO_WORD_SYMMETRIC : 0) |
                 (options.transpose_a ? gpu::TWO_WORD_TRANSPOSE_A : 0) |
@@ -59,12 +65,36 @@ void add_two_word_product(Graph& graph, const Tensor& a, const Tensor& b, const 
     if (options.active) operands.push_back({offsetof(Job, active_items), options.active, Access::read});
     Operation operation = make_operation(kProduct, job, std::move(operands), d.batch() * job.groups);
     operation.constants = {{gpu::SPEC_THREADS, threads}};
+    if (cpu_subgroup(device) == gpu::TWO_WORD_ACROSS)
+        operation.constants.push_back({gpu::SPEC_SUBGROUP, gpu::TWO_WORD_ACROSS});
     operation.reason = "the only one for two words an element";
     operation.flops = kTwoWordFlops * (options.symmetric ? 0.5 : 1.0) * job.k * job.m * job.n *
                       static_cast<double>(d.batch());
-    operation.bytes = element_bytes(a, b, d, adds ? options.c : Tensor{});
+    const double part = k == 0 ? 0.0 : static_cast<double>(count) / static_cast<double>(k);
+    operation.bytes = part * element_bytes(a, b) + element_bytes(d, adds ? options.c : Tensor{});
     operation.guarded = options.guarded;
     graph.add(std::move(operation));
+}
+
+}  // namespace
+
+void add_two_word_product(Graph& graph, const Tensor& a, const Tensor& b, const Tensor& d,
+                          const TwoWordProduct& options) {
+    const std::uint64_t k = !a ? 0 : options.transpose_a ? a.rows() / 2 : a.cols();
+    Tensor sum = d;  // in two words, of the pieces so far
+    if (options.rounded && k > kMaxTerms)
+        sum = graph.temporary(DType::f32, Shape{d.batch(), 2 * d.rows(), d.cols()});
+    TwoWordProduct piece = options;
+    piece.rounded = options.rounded && k <= kMaxTerms;
+    for (std::uint64_t first = 0; first + kMaxTerms < k; first += kMaxTerms) {
+        add_piece(graph, a, b, sum, piece, k, first, kMaxTerms);
+        piece.beta = 1.0;
+        piece.diagonal = 0.0;
+        piece.c = sum;
+    }
+    piece.rounded = options.rounded;
+    const std::uint64_t rest = k == 0 ? 0 : (k - 1) % kMaxTerms + 1;
+    add_piece(graph, a, b, d, piece, k, k - rest, rest);
 }
 
 }  // namespace heron

@@ -603,6 +603,14 @@ TEST_P(PolarTest, TwoF32WordsAreExactForEverySetAndSpectrum) {
             }
 }
 
+TEST_P(PolarTest, TwoF32WordsTakeLongRows) {
+    for (const auto& [rows, cols] : {std::pair{2u, 20000u}, std::pair{20000u, 2u}}) {
+        Case c{.rows = rows, .cols = cols, .options = named("muon")};
+        Way{false, DType::f32, 2}.choose(c.options);
+        expect_matches(c, kTwoWordBound);
+    }
+}
+
 TEST_P(PolarTest, LeavesTheSquaresOfItsRows) {
     for (const bool gpu_variants : {false, true}) {
         if (gpu_variants && !device().capabilities().cpu) continue;

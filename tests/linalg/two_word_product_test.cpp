@@ -85,6 +85,7 @@ TEST_P(TwoWordProductTest, MatchesFloat64) {
         cases.push_back(add(graph, 1, 200, 17));
         cases.push_back(add(graph, 200, 1, 17));
         cases.push_back(add(graph, 40, 33, 1000));
+        cases.push_back(add(graph, 5, 34, 4097));
         for (std::uint64_t n : {1u, 3u, 4u, 31u, 33u, 64u, 100u, 129u})
             cases.push_back(add_symmetric(graph, n));
         run(graph);
@@ -170,6 +171,46 @@ TEST_P(TwoWordProductTest, ScalesTransposesAndAdds) {
                           "alpha " + std::to_string(o.alpha) + ", beta " + std::to_string(o.beta) +
                               (o.rounded ? ", rounded" : "") + (o.in_place ? ", in place" : ""));
                     if (o.symmetric) EXPECT_EQ(got, got.transpose());
+                }
+            }
+}
+
+// In several pieces: lavapipe ends loops that run longer, silently.
+TEST_P(TwoWordProductTest, AddsUpLongSums) {
+    const std::uint64_t n = 3;
+    for (const std::uint64_t k : {8192u, 8193u, 40000u})
+        for (const bool tall : {false, true})
+            for (const bool rounded : {false, true}) {
+                std::vector<Matrix> x, c;
+                for (std::uint64_t i = 0; i < 2; ++i) {
+                    x.push_back(TwoWords(uneven(tall ? k : n, tall ? n : k, i)).stored);
+                    c.push_back(TwoWords(uneven(n, n, i + 9)).stored);
+                }
+                for (const bool for_gpus : {false, true}) {
+                    Graph graph(for_gpus ? smallest_gpu() : device());
+                    const Tensor factor = place(graph, x).tensor;
+                    const Placed d = rounded ? blank(graph, 2, n, n, 1) : blank(graph, 2, 2 * n, n);
+                    add_two_word_product(graph, factor, factor, d.tensor,
+                                         {.transpose_a = tall,
+                                          .transpose_b = !tall,
+                                          .rounded = rounded,
+                                          .alpha = -1.5,
+                                          .beta = 0.1,
+                                          .diagonal = 0.7,
+                                          .c = place(graph, c).tensor});
+                    run(graph);
+                    for (std::uint64_t i = 0; i < 2; ++i) {
+                        const Matrix value = TwoWords::value(x[i]);
+                        const Matrix op = tall ? Matrix(value.transpose()) : value;
+                        Matrix exact = -1.5 * op * op.transpose() + 0.1 * TwoWords::value(c[i]);
+                        exact.diagonal().array() += 0.7;
+                        const Matrix got = rounded ? d.read()[i] : TwoWords::value(d.read()[i]);
+                        const double size = 1.5 * op.squaredNorm() + 1;
+                        EXPECT_LE((got - exact).cwiseAbs().maxCoeff(),
+                                  size * static_cast<double>(k + 8) * 0x1p-46 +
+                                      (rounded ? 0x1p-24 * exact.cwiseAbs().maxCoeff() : 0.0))
+                            << k << (tall ? " tall" : "") << (rounded ? " rounded" : "");
+                    }
                 }
             }
 }
