@@ -12,7 +12,7 @@ uint element_at(uint j, uint group, uint r) {
     return (before + r) * gl_WorkGroupSize.x + gl_LocalInvocationID.x;
 }
 
-// Where LANES is not 0: the first one of the subgroup.
+// Where LANES is not 0: the first one of the subgroup, whose invocations follow each other in the workgroup.
 uint lanes_at(uint j, uint group, uint r) {
     uint before = (group - p.jobs.job[j].first_group) * p.jobs.job[j].rounds;
     return (before + r) * gl_WorkGroupSize.x + gl_SubgroupID * LANES;

@@ -50,7 +50,7 @@ void main() {
     uint row0 = B * (upper ? place.x : place.y);
     uint col0 = B * (upper ? place.y : place.x);
     bool whole = LANES != 0 && DTYPE_A == DTYPE_F32 && one_triangle && upper && col0 != row0 && col0 + B <= n;
-    uint a_end = a_base + (n - 1) * a_stride + n;
+    uint a_end = a_base + (n - 1) * a_stride + n; // n is more than 64, what one workgroup takes
     for (uint e = gl_SubgroupID * LANES; whole && e < B * B; e += threads) { // nothing to leave out, or to mirror
         uint row = row0 + e / B;
         uint col = col0 + e % B;

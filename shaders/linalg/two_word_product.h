@@ -11,7 +11,7 @@ HERON_SHARED_BEGIN
 struct TwoWordProductJob {
     F32   a;
     F32   b;
-    F32   c;            // TWO_WORD_ADDS; otherwise memory that may be read
+    F32   c;            // TWO_WORD_ADDS
     F32   d;
     U32   active_items; // with TWO_WORD_ACTIVE: a word for each item, 0 where D stays as it is
     uint  m;            // D and C are m x n, op(A) m x k, op(B) k x n

@@ -20,6 +20,7 @@
 #include "heron/spirv/kronecker_average.hpp"
 #include "heron/spirv/kronecker_commit.hpp"
 #include "heron/spirv/kronecker_start.hpp"
+#include "linalg/cpu_subgroup.hpp"
 #include "linalg/integers.hpp"
 
 namespace heron {
@@ -39,7 +40,8 @@ constexpr KernelInfo kCommit =
     make_kernel<gpu::KroneckerCommitJob>("kronecker_commit", spirv::kronecker_commit);
 
 void add(Graph& graph, Operation operation, const FactorGrid& grid, double flops, double bytes,
-         std::uint64_t order) {
+         std::uint64_t order, bool lanes = true) {
+    if (lanes) add_lanes(operation, graph.device(), order * order);
     add_factor_operation(graph, std::move(operation), grid, flops, bytes, order * order);
 }
 
@@ -82,7 +84,7 @@ void start_factor(Graph& graph, const KroneckerFactor& factor, FactorStart start
                         {offsetof(gpu::KroneckerStartJob, whitener), factor.whitener, Access::write}},
                        grid.groups);
     operation.guarded = false;
-    add(graph, std::move(operation), grid, 0, 8, factor.order());
+    add(graph, std::move(operation), grid, 0, 8, factor.order(), false);
     graph.set_phase(Phase::step);
 }
 

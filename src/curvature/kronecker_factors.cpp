@@ -11,6 +11,7 @@
 #include "curvature/kronecker_grid.hpp"
 #include "heron/spirv/kronecker_blend.hpp"
 #include "heron/spirv/kronecker_damp.hpp"
+#include "linalg/cpu_subgroup.hpp"
 #include "linalg/split_exponent.hpp"
 
 namespace heron {
@@ -71,8 +72,9 @@ void update_factor(Graph& graph, const KroneckerFactors& factors, FactorSide sid
             {offsetof(Job, rates), rates, Access::read},
             {offsetof(Job, left_out), part_of(factors.left_out, word, 1), Access::read_write}};
         if (options.unit) operands.push_back({offsetof(Job, unit), options.unit, Access::read});
-        add_factor_operation(graph, make_operation(kBlend, job, std::move(operands), grid.groups), grid, 4,
-                             12, order * order);
+        Operation operation = make_operation(kBlend, job, std::move(operands), grid.groups);
+        add_lanes(operation, graph.device(), order * order);
+        add_factor_operation(graph, std::move(operation), grid, 4, 12, order * order);
     }
 }
 

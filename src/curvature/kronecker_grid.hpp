@@ -8,7 +8,6 @@
 
 #include "core/shared.h"
 #include "heron/graph.hpp"
-#include "linalg/cpu_subgroup.hpp"
 #include "linalg/integers.hpp"
 
 namespace heron {
@@ -35,8 +34,7 @@ inline FactorGrid factor_grid(const Device& device, std::uint64_t order) {
 // `flops` and `bytes` of an element.
 inline void add_factor_operation(Graph& graph, Operation operation, const FactorGrid& grid, double flops,
                                  double bytes, std::uint64_t count) {
-    operation.constants = {{gpu::SPEC_THREADS, grid.threads}};
-    add_lanes(operation, graph.device(), count);
+    operation.constants.push_back({gpu::SPEC_THREADS, grid.threads});
     operation.reason = "the only one";
     operation.flops = flops * static_cast<double>(count);
     operation.bytes = bytes * static_cast<double>(count);

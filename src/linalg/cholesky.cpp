@@ -228,7 +228,7 @@ private:
         Operation operation =
             make_operation(kStart, job, std::move(operands), items_ * side * (side + 1) / 2);
         operation.bytes = element_bytes(a_, w);
-        const std::uint32_t lanes = cpu_ ? cpu_subgroup(graph_.device()) : 0;
+        const std::uint32_t lanes = cpu_ ? load_lanes(graph_.device()) : 0;
         std::vector<SpecConstant> constants{{gpu::SPEC_THREADS, cpu_ ? std::max(8u, lanes) : 128u},
                                             {gpu::SPEC_DTYPE_A, static_cast<std::uint32_t>(a_.dtype)}};
         if (lanes != 0) constants.push_back({gpu::SPEC_SUBGROUP, lanes});

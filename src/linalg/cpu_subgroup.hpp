@@ -28,10 +28,14 @@ inline std::uint32_t cpu_subgroup(const Device& device) {
     return no_cpu_subgroup(device).empty() ? device.capabilities().subgroup_size : 0;
 }
 
-// For kernels that include core/lanes.glsl, which all devices have: how they load. `count`: elements that are
-// there at least.
+// For kernels that include core/lanes.glsl, which all devices have: invocations of a subgroup that load as
+// one; 0 where drivers have another way.
+inline std::uint32_t load_lanes(const Device& device) {
+    return device.capabilities().cpu_uniform_loads ? cpu_subgroup(device) : 0;
+}
+// `count`: elements of what is loaded, of every item. (Of fewer than lanes: another pipeline, and dispatch.)
 inline void add_lanes(Operation& operation, const Device& device, std::uint64_t count) {
-    const std::uint32_t lanes = cpu_subgroup(device);
+    const std::uint32_t lanes = load_lanes(device);
     if (lanes != 0 && count >= lanes) operation.constants.push_back({gpu::SPEC_SUBGROUP, lanes});
 }
 

@@ -62,10 +62,12 @@ std::string purpose_of_products(const Tensor& x, const PolarOptions& options) {
                                                : "does not fit one workgroup");
 }
 
-// Kernels for two f32 words count both in 32 bits.
+// Kernels for two f32 words count both, and gaps between rows, in 32 bits.
 void check_two_words(std::string_view who, const Tensor& x, const PolarOptions& options) {
-    if (polar_has_two_f32_words(options) && x.shape.count() >= std::uint64_t{1} << 31)
-        refuse(who, "the matrix is " + text(x) + "; in two f32 words it may have at most 2^31 - 1 elements");
+    if (polar_has_two_f32_words(options) && x.batch() * item_of(x) >= std::uint64_t{1} << 31)
+        refuse(who,
+               "the matrix is " + text(x) +
+                   "; in two f32 words it may have at most 2^31 - 1 elements, gaps between rows included");
 }
 
 }  // namespace
@@ -96,6 +98,7 @@ void polar_of_partials(Graph& graph, const Tensor& a, const Tensor& partials, co
     check_float_tensor("polar", "a", graph, a);
     check_float_tensor("polar", "out", graph, out);
     check_two_words("polar", a, options);
+    check_two_words("polar", out, options);
     if (!(a.shape == out.shape))
         refuse("polar", "a is " + text(a) + ", out is " + text(out) + "; their shapes must be equal");
     check_squares("polar", graph, "row_squares", row_squares, a.batch() * a.rows(), {{"a", a}, {"out", out}});

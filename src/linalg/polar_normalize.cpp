@@ -71,11 +71,10 @@ void add_polar_normalize(Graph& graph, const Tensor& a, const Tensor& partials, 
                 (options.status ? gpu::POLAR_STATUS : 0) |
                 (polar_has_two_f32_words(options) ? gpu::POLAR_TWO_WORDS : 0);
     job.norm_factor = static_cast<float>(options.norm_factor);
-    job.eps = partials ? static_cast<float>(options.eps) : 1.0f;  // without a norm eps is all
-    std::vector<Operand> operands{
-        {offsetof(gpu::PolarNormalizeJob, x), a, Access::read},
-        {offsetof(gpu::PolarNormalizeJob, partials), partials ? partials : a, Access::read},
-        {offsetof(gpu::PolarNormalizeJob, result), x, Access::write}};
+    job.eps = partials ? static_cast<float>(options.eps) : 1.0f;  // no norm: what is added to it is all
+    std::vector<Operand> operands{{offsetof(gpu::PolarNormalizeJob, x), a, Access::read},
+                                  {offsetof(gpu::PolarNormalizeJob, result), x, Access::write}};
+    if (partials) operands.push_back({offsetof(gpu::PolarNormalizeJob, partials), partials, Access::read});
     if (options.status)
         operands.push_back({offsetof(gpu::PolarNormalizeJob, status), options.status, Access::write});
     Operation operation = make_operation(kNormalize, job, std::move(operands), a.batch() * groups);

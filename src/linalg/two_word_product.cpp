@@ -57,15 +57,14 @@ void add_piece(Graph& graph, const Tensor& a, const Tensor& b, const Tensor& d, 
     std::tie(job.alpha, job.alpha_low) = words_of(options.alpha);
     std::tie(job.beta, job.beta_low) = words_of(options.beta);
     std::tie(job.diagonal, job.diagonal_low) = words_of(options.diagonal);
-    // Some drivers load from every address, needed or not: where there is no matrix, from one that there is.
-    std::vector<Operand> operands{{offsetof(Job, a), a ? a : options.c, Access::read},
-                                  {offsetof(Job, b), b ? b : options.c, Access::read},
-                                  {offsetof(Job, c), options.c ? options.c : a, Access::read},
-                                  {offsetof(Job, d), d, options.active ? Access::read_write : Access::write}};
+    std::vector<Operand> operands{{offsetof(Job, d), d, options.active ? Access::read_write : Access::write}};
+    if (a) operands.push_back({offsetof(Job, a), a, Access::read});
+    if (b) operands.push_back({offsetof(Job, b), b, Access::read});
+    if (adds) operands.push_back({offsetof(Job, c), options.c, Access::read});
     if (options.active) operands.push_back({offsetof(Job, active_items), options.active, Access::read});
     Operation operation = make_operation(kProduct, job, std::move(operands), d.batch() * job.groups);
     operation.constants = {{gpu::SPEC_THREADS, threads}};
-    if (cpu_subgroup(device) == gpu::TWO_WORD_ACROSS)
+    if (load_lanes(device) == gpu::TWO_WORD_ACROSS)
         operation.constants.push_back({gpu::SPEC_SUBGROUP, gpu::TWO_WORD_ACROSS});
     operation.reason = "the only one for two words an element";
     operation.flops = kTwoWordFlops * (options.symmetric ? 0.5 : 1.0) * job.k * job.m * job.n *

@@ -23,10 +23,11 @@ struct TwoWordProduct {
 
 // D = alpha op(A) op(B) + beta C + diagonal I; op(A) m x k, op(B) k x n, D m x n, each a contiguous f32
 // tensor of [items, 2 rows, cols]: an item is its high words and after them the low ones. Without A and B
-// there is no product. Its error is below (k + 8)^2 2^-48 |A| |B|, as a rule below (k + 8) 2^-46 |A| |B|;
-// scaling and adding lose 2^-43 of what they give. Checks nothing; none may be empty or have 2^31 elements, D
-// may not overlap A or B. One level for each 8192 of k. FLOPs 21 m n k, bytes 8 (m k + k n + m n) an item,
-// with C 8 m n more, and 16 m n for each level after the first; of a symmetric D half of the FLOPs.
+// there is no product. Its error is below min(k + 8, 8200) (k + 8) 2^-48 |A| |B|, as a rule below (k + 8)
+// 2^-46 |A| |B|; scaling and adding lose 2^-43 of what they give. Checks nothing; none may be empty or have
+// 2^31 elements, D may not overlap A or B. One level for each 8192 of k. FLOPs 21 m n k, bytes 8 (m k + k n +
+// m n) an item, with C 8 m n more, and 16 m n for each level after the first; of a symmetric D half of the
+// FLOPs.
 void add_two_word_product(Graph& graph, const Tensor& a, const Tensor& b, const Tensor& d,
                           const TwoWordProduct& options);
 

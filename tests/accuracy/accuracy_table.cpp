@@ -96,7 +96,8 @@ void write(std::ostream& out, const Rows& rows, const Devices& devices) {
            "from a tenth of the largest on: one that lifts small ones magnifies their roundings by its\n"
            "slope. In bf16 the bar is 0.15, since each of five iterations rounds its iterate to 8 bits;\n"
            "two words of f16 an element are held to 1e-5, two of bf16 to 6e-4. Two words of f32 are held to\n"
-           "2e-6 for every named set of coefficients and all singular values, zeros included.\n"
+           "2e-6 for every named set of coefficients and all singular values, zeros included; where one\n"
+           "of them is nearly the norm, f32's error of the norm shows, as in one word.\n"
            "\n";
     for (const auto& [device, driver] : devices)
         if (!driver.empty()) out << "- " << device << ": " << driver << "\n";

@@ -71,8 +71,8 @@ typedef struct heron_polar_options {
     // the second. Of 16 bits iterates are then f32, and a product is three of 16 bits: for devices whose
     // matrix units take no f32. (Where there are none, f32 is three times as fast. The fused kernel for small
     // matrices multiplies f32, whether 16 bits are asked for or two words of them.) Of f32 they have twice
-    // its digits, for ten times its FLOPs and without the fused kernel: float64's result on devices without
-    // f64.
+    // its digits, for ten times its FLOPs, more of its time, and without the fused kernel: nearly float64's
+    // result on devices without f64.
     uint32_t words;
     bool one_workgroup;  // = true; allow the fused kernel for matrices that fit shared memory
 } heron_polar_options;

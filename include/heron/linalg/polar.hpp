@@ -48,8 +48,8 @@ struct PolarOptions {
     // second. Of 16 bits iterates are then f32, and a product is three of 16 bits: for devices whose matrix
     // units take no f32. (Where there are none, f32 is three times as fast. The fused kernel for small
     // matrices multiplies f32, whether 16 bits are asked for or two words of them.) Of f32 they have twice
-    // its digits, for ten times its FLOPs and without the fused kernel: float64's result on devices without
-    // f64.
+    // its digits, for ten times its FLOPs, more of its time, and without the fused kernel: nearly float64's
+    // result on devices without f64.
     std::uint32_t words = 1;
     bool one_workgroup = true;  // allow the fused kernel for matrices that fit shared memory
     // Optional, one u32 for each matrix (status.hpp), of polar() alone: ok, or nonfinite where the norm is
@@ -92,7 +92,8 @@ HERON_API std::vector<NewtonSchulzCoefficients> polar_express_coefficients(doubl
 // two (Gram form: six) k x k matrices. With two 16-bit words these are f32, and as many bytes again hold the
 // words; bytes are 50 k K + 78 k^2 a step, or 142 k K + 586 k^2 of the five; levels three times as many, and
 // one for each matrix that is split. With two f32 words an element has 8 bytes (a and out as they are), the
-// Gram form 46 k^2 and 17 levels; squares of rows, and an `out` that is not f32, are a level each.
+// Gram form 46 k^2 and 17 levels; a product takes a level for each 8192 of its terms, the squares of rows, or
+// an `out` that is not f32, another, and `out` is never an iterate.
 //
 // Accuracy: distance from the same polynomials in float64, relative and in Frobenius' norm. A polynomial that
 // lifts small singular values lifts their roundings, too; so the first line is for singular values of A from
@@ -103,12 +104,12 @@ HERON_API std::vector<NewtonSchulzCoefficients> polar_express_coefficients(doubl
 //   0..      1e-4    0.1     0.8     2e-6                1e-4      4e-3
 //
 // in the standard form and in what is chosen by itself; with restarts of one's own up to twice that ("cans":
-// seven times; of two f32 words no more). (The published codes in bf16 lose as much: polar_form.cpp.) Two f32
-// words lose what f32 loses of the norm and of the result; their matrices end at 2^31 - 1 elements
-// (invalid_argument). Rounding to out's type comes on top, and where all singular values are equal, as a
-// vector's is, 8 u times the slope of the polynomials there. One workgroup, and products by kernels for GPUs
-// (product.hpp), add up to 32768 squares of a row one by one: where all are of one size, as in a row of +-c,
-// K u / 4 times that slope comes on top.
+// seven times; of two f32 words no more, with any named set). (The published codes in bf16 lose as much:
+// polar_form.cpp.) Two f32 words lose what f32 loses of the norm and of the result; their matrices end at
+// 2^31 - 1 elements (invalid_argument). Rounding to out's type comes on top, and where one singular value is
+// nearly the norm, or all are equal, as a vector's is, 8 u times the slope of the polynomials there. One
+// workgroup, and products by kernels for GPUs (product.hpp), add up to 32768 squares of a row one by one:
+// where all are of one size, as in a row of +-c, K u / 4 times that slope comes on top.
 //
 // A zero matrix gives zero, one that is not finite NaN in all of its elements; other matrices do not notice.
 // The norm is taken without overflow, singular values begin at 1 / norm_factor or below, and how large they
@@ -124,7 +125,8 @@ HERON_API void polar(Graph& graph, const Tensor& a, const Tensor& out, const Pol
 // For recipes that produce the first iterate X = A / nu themselves. Iterates in `x` (dtype =
 // options.precision, f32 with two words; contiguous) and returns the tensor that holds the result: x itself
 // or a temporary of the same shape. (X has been rounded to it, which small singular values notice.) FLOPs,
-// bytes and accuracy are those of polar()'s iterations; a matrix that is not finite gives one that is not.
+// bytes and accuracy are those of polar()'s iterations, with two f32 words one level and 12 k K bytes more; a
+// matrix that is not finite gives one that is not.
 // `row_squares` as above.
 HERON_API Tensor polar_iterate(Graph& graph, const Tensor& x, const PolarOptions& options,
                                const Tensor& row_squares = {});
