@@ -7,7 +7,7 @@
 // TWO_WORD_ACROSS-th column each. It goes along k in steps of STEP that all bring into shared memory first; invocations
 // beyond the edge multiply zeros. CPU drivers with subgroups of TWO_WORD_ACROSS take one of them a workgroup and read A
 // and B where they are: A's elements from addresses that all invocations share, which lavapipe loads once, and B's side
-// by side. (lavapipe 26.1, two Zen 4 cores, five iterations of Newton-Schulz on 512 x 512: 501 ms for 1185.)
+// by side. (lavapipe 26.1, two Zen 4 cores, five iterations of Newton-Schulz on 512 x 512: 525 ms for 1185.)
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require

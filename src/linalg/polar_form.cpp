@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Which form of the iteration polar() takes, and what the forms cost: the Gram form where it has clearly
 // fewer FLOPs, with restarts so often that it is about as precise as the standard form. How often was
-// measured for each precision, and is the same in all: before every second iteration.
+// measured for each precision: before every second iteration, and in two f32 words never.
 //
 // Rounding errors of the Gram matrix R grow with every iteration since it was formed, and reach singular
 // values whose squares they exceed. Relative errors on lavapipe of five iterations of pe-dion, 256 x 2048;
@@ -34,7 +34,7 @@ std::span<const NewtonSchulzCoefficients> polar_coefficients(const PolarOptions&
 }
 
 bool polar_restarts_before(const PolarOptions& options, std::size_t iteration) {
-    if (options.form == PolarForm::automatic) return iteration % 2 == 0;
+    if (options.form == PolarForm::automatic) return !polar_has_two_f32_words(options) && iteration % 2 == 0;
     return std::find(options.restarts.begin(), options.restarts.end(), iteration) != options.restarts.end();
 }
 

@@ -174,7 +174,7 @@ std::vector<Claim> factorisations() {
              polar(g, s.matrix(200, 800), s.matrix(200, 800), {.form = PolarForm::standard, .words = 2});
          }},
         {"polar, Gram form, two f32 words",
-         {10.5 * (9 * h * h * w + 11 * cube(h)), 12 * h * w + 8 * (13 * h * w + 46 * h * h)},
+         {10.5 * (3 * h * h * w + 17 * cube(h)), 12 * h * w + 8 * (4 * h * w + 59 * h * h)},
          [](Graph& g, States& s) { polar(g, s.matrix(200, 800), s.matrix(200, 800), {.words = 2}); }},
         {"polar, Gram form",
          {9 * h * h * w + 11 * cube(h), 12 * h * w + 4 * (13 * h * w + 50 * h * h)},

@@ -733,20 +733,24 @@ TEST_P(PolarTest, TwoWordsTakeTwelveLevelsAnIterationAndTwo) {
     }
 }
 
-// Two f32 words have a product of their own: three an iteration, and the plan says why.
-TEST_P(PolarTest, TwoF32WordsTakeThreeLevelsAnIterationAndTwo) {
-    for (const DType out : {DType::f32, DType::bf16}) {
-        Graph graph(device());
-        Case c{.rows = 20, .cols = 27, .options = named("muon"), .out = {out, 0}};
-        Way{true, DType::f32, 2}.choose(c.options);
-        EXPECT_FALSE(polar_fits_one_workgroup(device(), c.rows, c.cols, c.options));
-        add(graph, device(), c, random_batch(c), "x");
-        const Plan plan = graph.compile({});
-        EXPECT_EQ(plan.level_count(), 3u * 5u + 2u + (out == DType::f32 ? 0u : 1u));
-        EXPECT_NE(plan.describe().find("two words an element: one workgroup has one word an element"),
-                  std::string::npos)
-            << plan.describe();
-    }
+// Two f32 words have a product of their own: three an iteration, sixteen in the Gram form, and the plan says
+// why.
+TEST_P(PolarTest, TwoF32WordsTakeALevelForEachProductAndTwo) {
+    for (const auto& [form, products] :
+         {std::pair{PolarForm::standard, 3u * 5u}, {PolarForm::automatic, 16u}})
+        for (const DType out : {DType::f32, DType::bf16}) {
+            Graph graph(device());
+            Case c{.rows = 20, .cols = 80, .options = named("muon"), .out = {out, 0}};
+            c.options.form = form;
+            Way{true, DType::f32, 2}.choose(c.options);
+            EXPECT_FALSE(polar_fits_one_workgroup(device(), c.rows, c.cols, c.options));
+            add(graph, device(), c, random_batch(c), "x");
+            const Plan plan = graph.compile({});
+            EXPECT_EQ(plan.level_count(), products + 2u + (out == DType::f32 ? 0u : 1u));
+            EXPECT_NE(plan.describe().find("two words an element: one workgroup has one word an element"),
+                      std::string::npos)
+                << plan.describe();
+        }
 }
 
 // x is the sum of its words to 2^-17 of itself (bf16), or 2^-22 (f16, of what f16 holds as a normal number),
@@ -1088,6 +1092,8 @@ TEST(PolarFlops, AreThoseOfTheClosedForms) {
     EXPECT_DOUBLE_EQ(polar_gram_flops(k, K, options), 3 * k * k * K + 17 * k * k * k);
     options.form = PolarForm::automatic;  // restarts after two and four
     EXPECT_DOUBLE_EQ(polar_gram_flops(k, K, options), 9 * k * k * K + 11 * k * k * k);
+    options.words = 2;  // none are needed
+    EXPECT_DOUBLE_EQ(polar_gram_flops(k, K, options), 3 * k * k * K + 17 * k * k * k);
     options = named("cubic5");
     EXPECT_DOUBLE_EQ(polar_standard_flops(k, K, options), 15 * k * k * K);
 }
@@ -1098,6 +1104,11 @@ TEST(PolarForms, AutomaticTakesAFifthFewerFlops) {
     EXPECT_EQ(choose_polar_form(300, 700, options).form, PolarForm::gram);
     EXPECT_EQ(choose_polar_form(700, 300, options).form, PolarForm::gram);
     EXPECT_EQ(choose_polar_form(100, 100, options).form, PolarForm::standard);
+    options.words = 2;  // precision decides, too: in two f32 words the Gram form needs no restarts
+    EXPECT_EQ(choose_polar_form(900, 1299, options).form, PolarForm::standard);
+    EXPECT_EQ(choose_polar_form(900, 1301, options).form, PolarForm::gram);
+    options.words = 1;
+    EXPECT_EQ(choose_polar_form(900, 1301, options).form, PolarForm::standard);
     options.coefficients = newton_schulz_coefficients("muon", 2);  // nothing to restart
     EXPECT_EQ(choose_polar_form(100, 800, options).form, PolarForm::gram);
     options.coefficients = newton_schulz_coefficients("muon", 1);  // X X^T and B X in both

@@ -41,8 +41,8 @@ typedef enum heron_norm_rule {
 typedef enum heron_polar_form {
     // The Gram form with a restart every two iterations where that is at least a fifth fewer FLOPs (with five
     // iterations: from K = 7/3 k on), else standard: products of small matrices take longer than their FLOPs
-    // say. Restarts so often keep what the Gram matrix costs in accuracy, in every precision, small: see
-    // polar_form.cpp.
+    // say. Restarts so often keep what the Gram matrix costs in accuracy small; two f32 words need none, and
+    // it is a fifth fewer from K = 13/9 k on. See polar_form.cpp.
     HERON_POLAR_FORM_AUTOMATIC = 0,
     HERON_POLAR_FORM_STANDARD = 1,  // S = X X^T; B = b S + c S S; X <- a X + B X
     // On the k x k Gram matrix with restarts (Polar Express, appendix F). Needs rows != columns, else

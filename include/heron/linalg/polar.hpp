@@ -23,8 +23,8 @@ enum class NormRule { added, clamped };
 enum class PolarForm {
     // The Gram form with a restart every two iterations where that is at least a fifth fewer FLOPs (with five
     // iterations: from K = 7/3 k on), else standard: products of small matrices take longer than their FLOPs
-    // say. Restarts so often keep what the Gram matrix costs in accuracy, in every precision, small: see
-    // polar_form.cpp.
+    // say. Restarts so often keep what the Gram matrix costs in accuracy small; two f32 words need none, and
+    // it is a fifth fewer from K = 13/9 k on. See polar_form.cpp.
     automatic,
     // S = X X^T; B = b S + c S S; X <- a X + B X
     standard,
@@ -85,15 +85,16 @@ HERON_API std::vector<NewtonSchulzCoefficients> polar_express_coefficients(doubl
 //
 // FLOPs of T steps, k the short and K the long side: T (3 k^2 K + k^3) in the standard form; with five, 9 k^2
 // K + 11 k^3 in the Gram form that is chosen by itself; by products of two 16-bit words three times that, of
-// two f32 words 10.5 times. Bytes: A and the result once in one workgroup, one dispatch for all matrices. By
-// products, for the norm and the first iterate A twice and X once; then, in elements of `precision`, 5 k K +
-// 6 k^2 a step and three levels (standard form), or of five steps together 13 k K + 50 k^2 and 19 levels
-// (Gram form, f32); CPU drivers may take a level more for each large product. Workspace: one or two X, and
-// two (Gram form: six) k x k matrices. With two 16-bit words these are f32, and as many bytes again hold the
-// words; bytes are 50 k K + 78 k^2 a step, or 142 k K + 586 k^2 of the five; levels three times as many, and
-// one for each matrix that is split. With two f32 words an element has 8 bytes (a and out as they are), the
-// Gram form 46 k^2 and 17 levels; a product takes a level for each 8192 of its terms, the squares of rows, or
-// an `out` that is not f32, another, and `out` is never an iterate.
+// two f32 words 10.5 times (of the Gram form 10.5 times 3 k^2 K + 17 k^3, which takes no restarts). Bytes: A
+// and the result once in one workgroup, one dispatch for all matrices. By products, for the norm and the
+// first iterate A twice and X once; then, in elements of `precision`, 5 k K + 6 k^2 a step and three levels
+// (standard form), or of five steps together 13 k K + 50 k^2 and 19 levels (Gram form, f32); CPU drivers may
+// take a level more for each large product. Workspace: one or two X, and two (Gram form: six) k x k matrices.
+// With two 16-bit words these are f32, and as many bytes again hold the words; bytes are 50 k K + 78 k^2 a
+// step, or 142 k K + 586 k^2 of the five; levels three times as many, and one for each matrix that is split.
+// With two f32 words an element has 8 bytes (a and out as they are), the Gram form 4 k K + 59 k^2 and 16
+// levels; a product takes a level for each 8192 of its terms, the squares of rows, or an `out` that is not
+// f32, another, and `out` is never an iterate.
 //
 // Accuracy: distance from the same polynomials in float64, relative and in Frobenius' norm. A polynomial that
 // lifts small singular values lifts their roundings, too; so the first line is for singular values of A from
