@@ -11,11 +11,12 @@ layout(constant_id = SPEC_SUBGROUP) const uint LANES = 0;
 
 // x.v[first + invocation]; `first` is the subgroup's, and first + LANES is not beyond `end`. From addresses that all
 // share: of what each keeps for its own lavapipe 26.1 makes one vector load, where it gathers else. (Two Zen 4 cores, a
-// copy of 4 million elements: 7.1 ms for 11.2.) It loads from there even if nobody asks: never from beyond `end`, which
-// is at least LANES. (A loop up to LANES would be one that the driver unrolls, and comes out in another order.)
+// copy of 4 million elements: 7.1 ms for 11.2.) It loads from there even if nobody asks: never from beyond `end`, or,
+// of fewer elements, from beyond the first LANES. (A loop up to LANES would be one that the driver unrolls, and comes
+// out in another order.)
 #define LOAD_LANES(TYPE, NAME, BUFFER)                                                                                 \
     TYPE NAME(BUFFER x, uint first, uint end) {                                                                        \
-        uint from = min(first, end - LANES);                                                                           \
+        uint from = min(first, max(end, LANES) - LANES);                                                               \
         TYPE value = x.v[from];                                                                                        \
         [[unroll]] for (uint l = 1u; l < 16u; ++l)                                                                     \
             if (l < LANES)                                                                                             \
