@@ -15,7 +15,7 @@
 // Rows are padded to 80 bytes: eight of them, read 16 bytes at a time, touch every bank of shared memory once. Rows of
 // sums are padded by 16 bytes, for reading down a column.
 //
-// Macros: BLOCKS; AB_BF16 for bf16 operands (f16 otherwise). Needs VK_KHR_cooperative_matrix with M x N x K operands of
+// Macros: BLOCKS; AB_BF16 for bf16 operands (f16 otherwise); MATRICES_EMULATED (matrix_units.glsl). Needs VK_KHR_cooperative_matrix with M x N x K operands of
 // that type and f32 sums at subgroup scope (for bf16, VK_KHR_shader_bfloat16, too), K a divisor of 32, and subgroups of
 // exactly SUBGROUP invocations; SPEC_THREADS must be 2 BLOCKS times that.
 // Shared memory: 2 BLOCKS 16 max(5 (M + N), M (N / 2 + 1)) bytes.
@@ -23,12 +23,14 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_EXT_buffer_reference_uvec2 : require
+#if !defined(MATRICES_EMULATED)
 #if defined(AB_BF16)
 #extension GL_EXT_bfloat16 : require
 #else
 #extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
 #endif
 #extension GL_KHR_cooperative_matrix : require
+#endif
 #extension GL_KHR_memory_scope_semantics : require
 #extension GL_KHR_shader_subgroup_basic : require
 #include "linalg/gemm.h"
@@ -44,11 +46,6 @@ layout(constant_id = SPEC_MATRIX_M) const uint M = 16;
 layout(constant_id = SPEC_MATRIX_N) const uint N = 16;
 layout(constant_id = SPEC_MATRIX_K) const uint K = 16;
 
-#if defined(AB_BF16)
-#define AB bfloat16_t
-#else
-#define AB float16_t
-#endif
 const uint STEP = 32;              // of k
 const uint THREADS = 2 * BLOCKS * SUBGROUP;
 const uint ROWS = 2 * BLOCKS * M;
@@ -57,12 +54,23 @@ const uint PITCH = STEP / 8 + 1; // in units of eight halves
 const uint WIDE = N / 2;         // a subgroup's row of sums, in fours
 const uint SUMS_PITCH = WIDE + 1;
 
-#define Sums coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator>
-
 const uint OPERANDS = (ROWS + COLS) * PITCH;
 const uint PARTS = 2 * BLOCKS * M * SUMS_PITCH;
 shared uvec4 pool[OPERANDS > PARTS ? OPERANDS : PARTS];
 const uint POOL_B = ROWS * PITCH;
+
+#if defined(AB_BF16)
+#define MATRIX_TYPE bfloat16_t
+#else
+#define MATRIX_TYPE float16_t
+#endif
+#define MATRIX_SCOPE gl_ScopeSubgroup
+#define MATRIX_LANES SUBGROUP
+#define MATRIX_LANE gl_SubgroupInvocationID
+#define MATRIX_M M
+#define MATRIX_N N
+#define MATRIX_K K
+#include "linalg/matrix_units.glsl"
 
 // A unit is what an invocation brings into shared memory at once: eight elements along k of two neighbouring rows of an
 // operand (columns of op(B)). Neighbouring invocations read neighbouring memory, whichever way the operand lies.
@@ -133,7 +141,7 @@ void main() {
     Sums acc[BLOCKS][2];
     [[unroll]] for (uint r = 0; r < BLOCKS; ++r)
         [[unroll]] for (uint s = 0; s < 2; ++s)
-            acc[r][s] = Sums(0.0);
+            acc[r][s] = zero_sums();
 
     uvec4 next_a[UNITS_A][2];
     uvec4 next_b[UNITS_B][2];
@@ -164,16 +172,14 @@ void main() {
         if (k0 > 0) {
             // Not forced to unroll: lavapipe would compile ten times as long, for slower code.
             for (uint k = 0; k < STEP; k += K) {
-                coopmat<AB, gl_ScopeSubgroup, M, K, gl_MatrixUseA> a_now[BLOCKS];
+                MatrixA a_now[BLOCKS];
                 [[unroll]] for (uint r = 0; r < BLOCKS; ++r)
-                    coopMatLoad(a_now[r], pool, (wave_row + r * M) * PITCH + k / 8, PITCH,
-                                gl_CooperativeMatrixLayoutRowMajor);
+                    load_a(a_now[r], (wave_row + r * M) * PITCH + k / 8, PITCH);
                 [[unroll]] for (uint s = 0; s < 2; ++s) {
-                    coopmat<AB, gl_ScopeSubgroup, K, N, gl_MatrixUseB> b_now;
-                    coopMatLoad(b_now, pool, POOL_B + (wave_col + s * N) * PITCH + k / 8, PITCH,
-                                gl_CooperativeMatrixLayoutColumnMajor);
+                    MatrixB b_now;
+                    load_b(b_now, POOL_B + (wave_col + s * N) * PITCH + k / 8, PITCH);
                     [[unroll]] for (uint r = 0; r < BLOCKS; ++r)
-                        acc[r][s] = coopMatMulAdd(a_now[r], b_now, acc[r][s]);
+                        acc[r][s] = multiply_add(a_now[r], b_now, acc[r][s]);
                 }
             }
         }
@@ -199,7 +205,7 @@ void main() {
     uint part = gl_SubgroupID * M * SUMS_PITCH;
     [[dont_unroll]] for (uint block = 0; block < BLOCKS; ++block) {
         [[unroll]] for (uint s = 0; s < 2; ++s)
-            coopMatStore(acc[0][s], pool, part + s * N / 4, SUMS_PITCH, gl_CooperativeMatrixLayoutRowMajor);
+            store_sums(acc[0][s], part + s * N / 4, SUMS_PITCH);
         exchange();
         uint top = row0 + block * M;
         [[dont_unroll]] for (uint e = lane; e < M * WIDE; e += SUBGROUP) {

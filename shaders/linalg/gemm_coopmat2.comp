@@ -10,7 +10,8 @@
 //              by way of the pool, k innermost: op(A) as ROWS x STEP, then op(B)^T as COLS x STEP.
 //   results:   the sums go to the pool, ROWS x COLS, where alpha, beta C and the edges are seen to.
 //
-// No device has run this yet: it is compiled, validated, and chosen by name only (src/linalg/gemm_kernels.cpp).
+// No device with such matrices has run this yet: it is compiled, validated, run with matrices that are emulated (by a
+// test), and chosen by name only (src/linalg/gemm_kernels.cpp).
 //
 // Needs VK_NV_cooperative_matrix2 with workgroup scope, flexible dimensions whose granularities divide ROWS, COLS and
 // STEP, and tensor addressing; workgroups of WORKGROUP_THREADS. Shared memory: 4 ROWS COLS bytes, and what the driver
@@ -19,10 +20,12 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_EXT_buffer_reference_uvec2 : require
+#if !defined(MATRICES_EMULATED)
 #extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
 #extension GL_KHR_cooperative_matrix : require
 #extension GL_KHR_memory_scope_semantics : require
 #extension GL_NV_cooperative_matrix2 : require
+#endif
 #include "linalg/gemm.h"
 #define JOB GemmJob
 #include "core/kernel.glsl"
@@ -30,8 +33,6 @@
 #include "core/tile.glsl"
 #include "linalg/active.glsl"
 #include "linalg/gemm_coopmat.glsl"
-
-layout(buffer_reference, scalar, buffer_reference_align = 16) readonly buffer Halves { float16_t v[]; };
 
 const uint ROWS = WORKGROUP_ROWS;
 const uint COLS = WORKGROUP_COLS;
@@ -42,7 +43,15 @@ const uint POOL_B = ROWS * STEP_UNITS;
 
 shared uvec4 pool[ROWS * WIDE]; // more than the (ROWS + COLS) STEP_UNITS of operands
 
-#define Clamped tensorLayoutNV<2, gl_CooperativeMatrixClampModeConstantNV>
+#define MATRIX_TYPE float16_t
+#define MATRIX_SCOPE gl_ScopeWorkgroup
+#define MATRIX_LANES WORKGROUP_THREADS
+#define MATRIX_LANE gl_LocalInvocationID.x
+#define MATRIX_M ROWS
+#define MATRIX_N COLS
+#define MATRIX_K STEP
+#define MATRIX_TENSORS
+#include "linalg/matrix_units.glsl"
 
 // STEP columns of a tile's rows of an operand into the pool.
 void stage(U32 x, Source s, uint begin, uint tile_rows, uint k0) {
@@ -103,44 +112,38 @@ void main() {
     // A lies in memory as m x k or k x m, B as k x n or n x k. A stride of a single row may be below its length.
     bool a_turned = a_col != 1;
     uvec2 a_extents = a_turned ? uvec2(k_count, m) : uvec2(m, k_count);
-    Clamped a_layout = createTensorLayoutNV(2, gl_CooperativeMatrixClampModeConstantNV);
-    a_layout = setTensorLayoutDimensionNV(a_layout, a_extents.x, a_extents.y);
-    a_layout = setTensorLayoutStrideNV(a_layout, max(a_turned ? a_col : a_row, a_extents.y), 1);
+    Layout a_layout = make_layout(a_extents, max(a_turned ? a_col : a_row, a_extents.y));
     bool b_turned = b_col != 1;
     uvec2 b_extents = b_turned ? uvec2(n, k_count) : uvec2(k_count, n);
-    Clamped b_layout = createTensorLayoutNV(2, gl_CooperativeMatrixClampModeConstantNV);
-    b_layout = setTensorLayoutDimensionNV(b_layout, b_extents.x, b_extents.y);
-    b_layout = setTensorLayoutStrideNV(b_layout, max(b_turned ? b_col : b_row, b_extents.y), 1);
-    tensorViewNV<2, false, 1, 0> turned = createTensorViewNV(2, false, 1, 0);
+    Layout b_layout = make_layout(b_extents, max(b_turned ? b_col : b_row, b_extents.y));
     Halves a_halves = Halves(a);
     Halves b_halves = Halves(b);
 
-    coopmat<float, gl_ScopeWorkgroup, ROWS, COLS, gl_MatrixUseAccumulator> sums =
-        coopmat<float, gl_ScopeWorkgroup, ROWS, COLS, gl_MatrixUseAccumulator>(0.0);
+    Sums sums = zero_sums();
     for (uint k0 = 0; k0 < k_count; k0 += STEP) {
-        coopmat<float16_t, gl_ScopeWorkgroup, ROWS, STEP, gl_MatrixUseA> a_now;
-        coopmat<float16_t, gl_ScopeWorkgroup, STEP, COLS, gl_MatrixUseB> b_now;
+        MatrixA a_now;
+        MatrixB b_now;
         if (aligned) {
             if (a_turned)
-                coopMatLoadTensorNV(a_now, a_halves.v, a_item, sliceTensorLayoutNV(a_layout, k0, STEP, row0, ROWS), turned);
+                load_turned(a_now, a_halves, a_item, slice(a_layout, k0, STEP, row0, ROWS));
             else
-                coopMatLoadTensorNV(a_now, a_halves.v, a_item, sliceTensorLayoutNV(a_layout, row0, ROWS, k0, STEP));
+                load_tensor(a_now, a_halves, a_item, slice(a_layout, row0, ROWS, k0, STEP));
             if (b_turned)
-                coopMatLoadTensorNV(b_now, b_halves.v, b_item, sliceTensorLayoutNV(b_layout, col0, COLS, k0, STEP), turned);
+                load_turned(b_now, b_halves, b_item, slice(b_layout, col0, COLS, k0, STEP));
             else
-                coopMatLoadTensorNV(b_now, b_halves.v, b_item, sliceTensorLayoutNV(b_layout, k0, STEP, col0, COLS));
+                load_tensor(b_now, b_halves, b_item, slice(b_layout, k0, STEP, col0, COLS));
         } else {
             barrier(); // the piece before has been loaded by all
             stage(a, from_a, 0, ROWS, k0);
             stage(b, from_b, POOL_B, COLS, k0);
             barrier();
-            coopMatLoad(a_now, pool, 0, STEP_UNITS, gl_CooperativeMatrixLayoutRowMajor);
-            coopMatLoad(b_now, pool, POOL_B, STEP_UNITS, gl_CooperativeMatrixLayoutColumnMajor);
+            load_a(a_now, 0, STEP_UNITS);
+            load_b(b_now, POOL_B, STEP_UNITS);
         }
-        sums = coopMatMulAdd(a_now, b_now, sums);
+        sums = multiply_add(a_now, b_now, sums);
     }
     barrier(); // the pool is free
-    coopMatStore(sums, pool, 0, WIDE, gl_CooperativeMatrixLayoutRowMajor);
+    store_sums(sums, 0, WIDE);
     barrier();
 
     U32 c = p.jobs.job[j].c;

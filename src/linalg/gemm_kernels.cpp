@@ -199,8 +199,8 @@ std::string_view missing_for_coopmat(const Capabilities& device) {
     return {};
 }
 
-// Of what is compiled and validated: until GemmTest has passed with it somewhere, and bench_gemm --variant
-// has shown what for.
+// Of what has run with emulated matrices alone: until GemmTest has passed with it on a device, and bench_gemm
+// --variant has shown what for.
 constexpr std::string_view kNotMeasured = "not measured on any device yet; GemmOptions::variant chooses it";
 
 template <DType kOperands>
