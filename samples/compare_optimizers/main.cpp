@@ -2,6 +2,7 @@
 // Compares any set of optimizers at tuned learning rates: a perceptron on Fashion-MNIST and a transformer on
 // text, both in Vulkan compute alone.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>

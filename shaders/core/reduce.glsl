@@ -20,10 +20,10 @@ bool is_nan(float x) { return (floatBitsToUint(x) & 0x7fffffffu) > 0x7f800000u; 
 void blue_add(inout vec3 acc, float x) {
     float a = abs(x);
     if (a > BLUE_LARGE) {
-        float s = a * BLUE_SCALE_LARGE;
+        precise float s = a * BLUE_SCALE_LARGE;
         acc.z += s * s;
     } else if (a < BLUE_SMALL) {
-        float s = a * BLUE_SCALE_SMALL;
+        precise float s = a * BLUE_SCALE_SMALL;
         acc.x += s * s;
     } else {
         acc.y += a * a;

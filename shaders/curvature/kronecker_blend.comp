@@ -34,8 +34,10 @@ void main() {
     float unit = (flags & KRONECKER_HAS_UNIT) != 0u ? unit_address.v[0] : 1.0;
 
     vec3 sums = vec3(0.0);
-    for (uint k = gl_LocalInvocationID.x; k < order; k += gl_WorkGroupSize.x)
-        sums.x += (statistic.v[k * (order + 1u)] * unit) * unit;
+    for (uint k = gl_LocalInvocationID.x; k < order; k += gl_WorkGroupSize.x) {
+        precise float scaled = (statistic.v[k * (order + 1u)] * unit) * unit;
+        sums.x += scaled;
+    }
     float trace = workgroup_sum(sums).x;
     if (is_nonfinite(trace) || trace > LARGEST_TRACE) {
         if (group == p.jobs.job[j].first_group && gl_LocalInvocationID.x == 0u) {

@@ -22,6 +22,14 @@ vec2 polar_scale(vec3 acc, bool clamped, float factor, float eps) {
     return nu == 0.0 ? vec2(0.0) : vec2(unscale, 1.0 / nu);
 }
 
+// An element of the matrix with this scale. Of what polar_scale() returns a compiler might form the product, which may
+// be outside of the range of f32.
+float polar_scaled(float x, vec2 scale) {
+    precise float y = x * scale.x;
+    y = y * scale.y;
+    return y;
+}
+
 // Of the matrix with this scale.
 uint polar_status(vec2 scale) { return is_nan(scale.y) ? STATUS_NONFINITE : STATUS_OK; }
 

@@ -72,7 +72,7 @@ void main() {
                 value = uintBitsToFloat(load_lane_words(x, x_base + lanes, x_end));
             else
                 value = load(x, x_base + i, X_DTYPE);
-            store(result, result_base + i, value * scale.x * scale.y, RESULT_DTYPE);
+            store(result, result_base + i, polar_scaled(value, scale), RESULT_DTYPE);
         }
         return;
     }
@@ -84,16 +84,16 @@ void main() {
         uint from = x_base + row * x_stride + col;
         uint to = result_base + row * result_stride + col;
         bool two = col + 1 < cols;
-        float first = load(x, from, X_DTYPE) * scale.x;
-        float second = two ? load(x, from + 1, X_DTYPE) * scale.x : 0.0;
+        precise float first = load(x, from, X_DTYPE) * scale.x; // as in polar_scaled()
+        precise float second = two ? load(x, from + 1, X_DTYPE) * scale.x : 0.0;
         if ((flags & POLAR_TWO_WORDS) != 0) {
             uint low = to + p.jobs.job[j].count;
             store(result, low, df_product_of(first, scale.y).y, RESULT_DTYPE);
             if (two)
                 store(result, low + 1, df_product_of(second, scale.y).y, RESULT_DTYPE);
         }
-        first *= scale.y;
-        second *= scale.y;
+        first = first * scale.y;
+        second = second * scale.y;
         if (two && whole_words) {
             store_pair(result, to, vec2(first, second), RESULT_DTYPE);
         } else {

@@ -125,7 +125,7 @@ void main() {
         [[dont_unroll]] for (uint r = 0; r < 4; ++r)
             if (first + r < k) {
                 uint at = tall ? l * x_stride + first + r : (first + r) * x_stride + l;
-                column[r] = load(x, x_base + at, x_dtype) * scale.x * scale.y;
+                column[r] = polar_scaled(load(x, x_base + at, x_dtype), scale);
             }
         pool[i] = column;
     }

@@ -51,7 +51,8 @@ void main() {
         uint valid = min(4u, count - i);
         vec4 w = load_weight(i, valid);
         // As large as a gradient may be; what is no number is no direction.
-        vec4 d = keep_numbers((load_direction(j, i, valid) * factor) * LAYER_UNIT);
+        precise vec4 wide = (load_direction(j, i, valid) * factor) * LAYER_UNIT;
+        vec4 d = keep_numbers(wide);
         if (!decoupled)
             d += decay * w;
         d = clamp(d, -LARGEST_GRADIENT, LARGEST_GRADIENT);

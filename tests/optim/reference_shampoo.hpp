@@ -297,7 +297,9 @@ private:
             std::stable_sort(order.begin(), order.end(),
                              [&](Eigen::Index i, Eigen::Index j) { return b(i, i) < b(j, j); });
         const Vector values = b.diagonal()(order);
-        q = Matrix(q(Eigen::all, order));
+        Matrix sorted(q.rows(), n);
+        for (Eigen::Index i = 0; i < n; ++i) sorted.col(i) = q.col(order[static_cast<std::size_t>(i)]);
+        q = sorted;
         return {values, q};
     }
 
