@@ -55,12 +55,15 @@ void compile_products(const Device& device) {
                 });
             }
     // Chosen by name only.
-    compile_case(device, [&](Work& w) {
-        const Shape shape{512, 512};
-        const GemmOptions options{.beta = 1, .variant = "gemm_coopmat2"};
-        gemm(w.graph, w.tensor(DType::f16, shape), w.tensor(DType::f16, shape), w.tensor(DType::f32, shape),
-             w.tensor(DType::f32, shape), options);
-    });
+    for (const auto& [variant, in] : {std::pair{"gemm_coopmat2", DType::f16},
+                                      {"gemm_coopmat_bf16", DType::bf16},
+                                      {"gemm_coopmat_bf16_large", DType::bf16}})
+        compile_case(device, [&, variant = variant, in = in](Work& w) {
+            const Shape shape{512, 512};
+            const GemmOptions options{.beta = 1, .variant = variant};
+            gemm(w.graph, w.tensor(in, shape), w.tensor(in, shape), w.tensor(DType::f32, shape),
+                 w.tensor(DType::f32, shape), options);
+        });
 }
 
 void compile_reductions(const Device& device) {
