@@ -11,7 +11,7 @@
 
 #include "cases/gemm_cases.hpp"
 #include "linalg/gemm.hpp"
-#include "support/device_fixture.hpp"
+#include "linalg/linalg_test.hpp"
 #include "support/reference.hpp"
 #include "support/worst_ratios.hpp"
 
@@ -45,37 +45,8 @@ inline std::ostream& operator<<(std::ostream& out, const GemmCase& x) {
     return x.variant.empty() ? out : out << ", " << x.variant;
 }
 
-// A tensor in guarded device memory, with what it held at first.
-struct Placed {
-    std::vector<Matrix> items;
-    DType dtype;
-    std::uint64_t rows, cols, stride;
-    GuardedBuffer* buffer;
-    Tensor tensor;
-};
-
-class GemmTest : public DeviceTest {
+class GemmTest : public LinalgTest {
 protected:
-    Placed place(Graph& graph, const std::vector<Matrix>& items, DType dtype, std::uint64_t gap) {
-        Placed placed{{},
-                      dtype,
-                      static_cast<std::uint64_t>(items[0].rows()),
-                      static_cast<std::uint64_t>(items[0].cols()),
-                      0,
-                      nullptr,
-                      {}};
-        placed.stride = placed.cols + gap;
-        for (const Matrix& item : items) placed.items.push_back(rounded(item, dtype));
-        std::vector<std::byte> bytes = encode(placed.items, dtype, placed.stride);
-        if (bytes.empty()) bytes.resize(4);
-        placed.buffer = &guarded_on(graph.device(), bytes);
-        const Shape shape = items.size() == 1 ? Shape{placed.rows, placed.cols}
-                                              : Shape{items.size(), placed.rows, placed.cols};
-        const TensorView view{placed.buffer->address(), dtype, shape, gap == 0 ? 0 : placed.stride};
-        placed.tensor = graph.external("tensor" + std::to_string(names_++), view);
-        return placed;
-    }
-
     struct Pending {
         GemmCase gemm;
         Placed a, b, c, d;
@@ -270,7 +241,6 @@ protected:
 
     WorstRatios ratios_;
     std::vector<Pending> pending_;
-    std::uint64_t names_ = 0;
 };
 
 inline std::vector<GemmCase> awkward_gemm_cases() {

@@ -668,10 +668,6 @@ TEST_P(GemmTest, RefusesWhatDoesNotFitAndAddsNothing) {
     foreign.id = 4000;
     Graph big(device());  // of its own: its memory would not fit
     const Tensor huge = big.temporary(DType::f32, {65536, 65536});
-    struct Refusal {
-        const char* needle;
-        std::function<void()> call;
-    };
     const Refusal refusals[] = {
         {"A is empty", [&] { gemm(graph, {}, b, {}, d); }},
         {"B is empty", [&] { gemm(graph, a, {}, {}, d); }},

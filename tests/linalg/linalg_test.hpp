@@ -222,10 +222,11 @@ protected:
         worst_.add(kind, largest, value);
     }
 
-private:
     std::string name() { return "tensor" + std::to_string(names_++); }
 
-    std::uint64_t names_ = 0;
+    std::uint64_t names_ = 0;  // given so far
+
+private:
     WorstRatios worst_;
 };
 
