@@ -19,6 +19,10 @@ need() {
         --no-install-recommends "${@:2}"; } >"$log" 2>&1 || { tail -n 40 "$log" && return 1; }
 }
 
+# Most of a run on a new machine is compiling; the next one there does without.
+need ccache ccache
+export CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1 # other clones share the cache
+
 # lavapipe_only: programs see Mesa's CPU driver alone, where what is looked for is on the host's side.
 lavapipe_only() {
     VK_DRIVER_FILES=$(find /usr/share/vulkan/icd.d -name 'lvp_icd*64*.json' -o -name 'lvp_icd.json' | head -n 1)

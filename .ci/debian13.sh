@@ -71,11 +71,9 @@ if [ ! -e "$chroot/heron-ready" ]; then
     touch "$chroot/heron-ready"
 fi
 flock -u 9
-if command -v ccache >/dev/null; then
-    ccache_here=$(ccache --get-config cache_dir)
-    mkdir -p "$ccache_here"
-    bind "$ccache_here" /heron/ccache
-    environment+=(CCACHE_DIR=/heron/ccache)
-fi
+ccache_here=$(ccache --get-config cache_dir)
+mkdir -p "$ccache_here"
+bind "$ccache_here" /heron/ccache
+environment+=(CCACHE_DIR=/heron/ccache)
 lavapipe=$(cd "$chroot" && find usr/share/vulkan/icd.d -name 'lvp_icd*' -not -name '*i?86*' | head -n 1)
 environment+=(VK_DRIVER_FILES="/$lavapipe")
