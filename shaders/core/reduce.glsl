@@ -10,33 +10,20 @@
 
 const float BLUE_SMALL = 1.0842021724855044e-19;       // 2^-63: below, squares lose bits to underflow
 const float BLUE_LARGE = 4503599627370496.0;           // 2^52: above, sums of squares overflow
+const float BLUE_SCALE_SMALL = 3.777893186295716e22;   // 2^75
 const float BLUE_SCALE_LARGE = 1.3234889800848443e-23; // 2^-76
 
 bool is_nonfinite(float x) { return (floatBitsToUint(x) & 0x7f800000u) == 0x7f800000u; }
 bool is_nan(float x) { return (floatBitsToUint(x) & 0x7fffffffu) > 0x7f800000u; }
 
-// Elements are scaled by their exponents: of the square of a product a compiler may multiply the constants first, and
-// `precise`, which forbids that, is lost where spirv-opt unrolls a loop around the call.
-float blue_scaled_down(float a) { // a 2^-76, a > BLUE_LARGE
-    return is_nonfinite(a) ? a : uintBitsToFloat(floatBitsToUint(a) - (76u << 23));
-}
-float blue_scaled_up(float a) { // a 2^75, a < BLUE_SMALL
-    uint bits = floatBitsToUint(a);
-    if (bits < 0x00800000u) { // bits 2^-149
-        bits = floatBitsToUint(float(bits));
-        return bits == 0u ? 0.0 : uintBitsToFloat(bits - (74u << 23));
-    }
-    return is_nonfinite(a) ? a : uintBitsToFloat(bits + (75u << 23));
-}
-
 // A NaN fails both comparisons, or passes one: it reaches an accumulator in any case.
 void blue_add(inout vec3 acc, float x) {
     float a = abs(x);
     if (a > BLUE_LARGE) {
-        float s = blue_scaled_down(a);
+        precise float s = a * BLUE_SCALE_LARGE;
         acc.z += s * s;
     } else if (a < BLUE_SMALL) {
-        float s = blue_scaled_up(a);
+        precise float s = a * BLUE_SCALE_SMALL;
         acc.x += s * s;
     } else {
         acc.y += a * a;
