@@ -38,10 +38,10 @@ if(STEP STREQUAL "install")
     run(${CMAKE_COMMAND} --install ${HERON_BUILD} --prefix ${prefix})
 elseif(STEP STREQUAL "subdirectory")
     set(build ${WORK}/add_subdirectory)
-    # What is tested here is linking: unoptimized code compiles in half the time.
+    # What is tested here is linking: unoptimized code compiles in two thirds of the time.
     set(fast "")
     if(UNIX)
-        set(fast -DCMAKE_CXX_FLAGS_RELEASE=-O0)
+        set(fast "-DCMAKE_CXX_FLAGS_RELEASE=-O0 -DNDEBUG")
     endif()
     run(${CMAKE_COMMAND} -S ${SOURCE}/add_subdirectory -B ${build} ${settings} ${fast})
     run(${CMAKE_COMMAND} --build ${build})
