@@ -19,7 +19,9 @@
 # Programs, not CMake's FindVulkan components: those report success without the program.
 find_program(HERON_GLSLANG NAMES glslangValidator glslang)
 find_program(HERON_SPIRV_VAL NAMES spirv-val)
-find_program(HERON_SPIRV_OPT NAMES spirv-opt) # optional
+find_program(HERON_SPIRV_OPT NAMES spirv-opt) # optional, as are the other two
+find_program(HERON_SPIRV_DIS NAMES spirv-dis)
+find_program(HERON_SPIRV_AS NAMES spirv-as)
 
 function(heron_shader variant source)
     cmake_parse_arguments(PARSE_ARGV 2 ARG "" "TARGET" "DEFINES;REQUIRES")
@@ -58,6 +60,12 @@ function(heron_shader variant source)
     if(HERON_SPIRV_OPT)
         set(optimize COMMAND ${HERON_SPIRV_OPT} --target-env=vulkan1.3 --scalar-block-layout -O ${spv} -o ${spv})
     endif()
+    set(align "")
+    if(HERON_SPIRV_DIS AND HERON_SPIRV_AS)
+        set(align_references ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/align_references.cmake)
+        set(align COMMAND ${CMAKE_COMMAND} -DSPV=${spv} -DSPIRV_DIS=${HERON_SPIRV_DIS} -DSPIRV_AS=${HERON_SPIRV_AS}
+            -P ${align_references})
+    endif()
     file(MAKE_DIRECTORY ${HERON_GENERATED_DIR}/spv ${HERON_GENERATED_DIR}/heron/spirv)
 
     # The depfile names its target as -o does, which therefore has to be the first output.
@@ -65,10 +73,11 @@ function(heron_shader variant source)
         COMMAND ${HERON_GLSLANG} --quiet --target-env vulkan1.3 -I${HERON_SHADER_ROOT} -I${CMAKE_CURRENT_SOURCE_DIR}
                 ${ARG_DEFINES} --depfile ${spv}.d -o ${spv} ${path}
         ${optimize}
+        ${align}
         COMMAND ${HERON_SPIRV_VAL} --target-env vulkan1.3 --scalar-block-layout ${spv}
         COMMAND ${CMAKE_COMMAND} -DVARIANT=${variant} -DSPV=${spv} -DHEADER=${header} -P ${embed}
         MAIN_DEPENDENCY ${path}
-        DEPENDS ${embed}
+        DEPENDS ${embed} ${align_references}
         DEPFILE ${spv}.d
         COMMENT "Shader ${variant}"
         VERBATIM)

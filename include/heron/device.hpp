@@ -212,7 +212,7 @@ public:
 
     Device(Device&&) noexcept;
     Device& operator=(Device&&) noexcept;
-    ~Device();  // all plans and buffers of the device must be gone or idle
+    ~Device();  // after all graphs, plans and buffers of the device are gone
 
     const DeviceInfo& info() const;
     const Capabilities& capabilities() const;

@@ -31,6 +31,7 @@ struct HERON_API Tensor {
     static constexpr std::uint32_t kNone = 0xffffffff;
 
     std::uint32_t id = kNone;       // the memory object in its graph
+    std::uint32_t graph = 0;        // which graph that is: graphs of a process are counted from 1
     std::uint64_t byte_offset = 0;  // of the first element, from the object's start
     DType dtype = DType::f32;
     Shape shape;                   // the last two axes are rows and columns, those before them a batch
@@ -76,31 +77,46 @@ struct KernelInfo {
     std::span<const std::uint32_t> spirv;
     std::uint32_t job_bytes;
     std::uint32_t first_group_offset;  // byte offset of the job's `uint first_group`
-    std::uint32_t addresses;           // members that a job begins with and that are addresses
+    std::uint64_t address_slots;       // bit i: the job's 8 bytes from 8 i on are an address
 };
 
-// Becomes an address (core/shared.h) and nothing else.
+// Becomes an address (core/shared.h) and nothing else; a number of 32 bits and nothing else.
 struct AnyAddress {
     template <std::same_as<std::uint64_t> T>
     constexpr operator T() const {  // NOLINT(google-explicit-constructor): aggregates are tried with it
         return 0;
     }
 };
-// The addresses that a job struct begins with: as many as it can be initialized with.
-template <class Job, class... Addresses>
-constexpr std::uint32_t count_addresses() {
-    if constexpr (requires { Job{Addresses{}..., AnyAddress{}}; })
-        return count_addresses<Job, Addresses..., AnyAddress>();
-    else
-        return sizeof...(Addresses);
+struct AnyNumber {
+    template <class T>
+    requires(std::is_arithmetic_v<T> && sizeof(T) == 4) constexpr operator T()
+        const {  // NOLINT(google-explicit-constructor): aggregates are tried with it
+        return 0;
+    }
+};
+// Where a job struct has addresses (KernelInfo::address_slots), found by what each of its members, and of the
+// structs in it, can be initialized with. Does not compile for members of other types: GLSL would have to
+// agree on their layout.
+template <class Job, class... Members>
+constexpr std::uint64_t address_slots(std::uint64_t slots = 0, std::uint64_t bytes = 0) {
+    if constexpr (requires { Job{Members{}..., AnyAddress{}}; }) {
+        const std::uint64_t slot = (bytes + 7) / 8;
+        return address_slots<Job, Members..., AnyAddress>(slots | std::uint64_t{1} << slot, 8 * slot + 8);
+    } else if constexpr (requires { Job{Members{}..., AnyNumber{}}; }) {
+        return address_slots<Job, Members..., AnyNumber>(slots, bytes + 4);
+    } else {
+        if ((bytes + 7) / 8 * 8 != sizeof(Job)) throw "a job's members are addresses and numbers of 32 bits";
+        return slots;
+    }
 }
 
 template <class Job>
 constexpr KernelInfo make_kernel(const char* name, std::span<const std::uint32_t> spirv) {
     static_assert(std::is_trivially_copyable_v<Job> && sizeof(Job) % 8 == 0,
                   "jobs are plain and a multiple of 8 bytes");
-    return {name, spirv, sizeof(Job), static_cast<std::uint32_t>(offsetof(Job, first_group)),
-            count_addresses<Job>()};
+    static_assert(offsetof(Job, first_group) < 512, "a job's addresses lie in its first 512 bytes");
+    constexpr std::uint64_t slots = address_slots<Job>();
+    return {name, spirv, sizeof(Job), static_cast<std::uint32_t>(offsetof(Job, first_group)), slots};
 }
 
 // A tensor of a job: where its address goes, and what the kernel does with its bytes. Tensors that a job does

@@ -12,6 +12,10 @@
 // nothing but statuses; an empty sum (over k = 0) gives beta C. Nothing here waits for the host: what cannot
 // be computed is reported by MatrixStatus, and matrices of a batch never touch each other.
 //
+// Numbers below 2^-126 (subnormal) may count as zero on any device, in operands, results and where scaling
+// makes them: a matrix with elements of 1e-37 has lost its smaller ones before the first operation, and no
+// status tells. Scale such matrices, and those whose inverse would be as small.
+//
 // Threads: a function changes its graph, which one thread uses at a time; on graphs of their own they run at
 // the same time, also for one device. What takes a Device alone may be called from any thread.
 //

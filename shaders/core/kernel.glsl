@@ -14,12 +14,15 @@ layout(buffer_reference, scalar, buffer_reference_align = 8) readonly buffer Job
 layout(push_constant, scalar) uniform PushConstants { Push p; };
 
 // The grid has two axes because one may be limited to 65,535 workgroups.
-uint workgroup_index() { return gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x + p.group_offset; }
+uint place_in_grid() { return gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x + p.group_offset; }
 
-// True in the idle workgroups at the end of a two-axis grid, and in every workgroup of a skipped step. Uniform: the
-// whole workgroup returns.
+// In the idle workgroups at the end of a two-axis grid the last one that is busy: lavapipe 26.1 loads what is at a
+// uniform address after they have returned, too.
+uint workgroup_index() { return min(place_in_grid(), p.group_end - 1); }
+
+// True in idle workgroups, and in every workgroup of a skipped step. Uniform: the whole workgroup returns.
 bool nothing_to_do() {
-    if (workgroup_index() >= p.group_end)
+    if (place_in_grid() >= p.group_end)
         return true;
     return (p.flags & FLAG_GUARDED) != 0 && p.control.c.skip != 0;
 }

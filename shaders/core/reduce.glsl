@@ -30,6 +30,24 @@ void blue_add(inout vec3 acc, float x) {
     }
 }
 
+// blue_add() for loops that are unrolled, in which spirv-opt keeps `precise` in the first round alone: scales by
+// exponents, exactly, in which there is nothing to reorder. (More code, which other kernels have no room for.)
+void blue_add_unrolled(inout vec3 acc, float x) {
+    float a = abs(x);
+    uint bits = floatBitsToUint(a);
+    if (a > BLUE_LARGE) {
+        float s = is_nonfinite(a) ? a : uintBitsToFloat(bits - (76u << 23));
+        acc.z += s * s;
+    } else if (a < BLUE_SMALL) {
+        uint as_number = floatBitsToUint(float(bits)); // of a subnormal one, a = bits 2^-149
+        uint scaled = bits == 0u ? 0u : bits < 0x00800000u ? as_number - (74u << 23) : bits + (75u << 23);
+        float s = is_nonfinite(a) ? a : uintBitsToFloat(scaled);
+        acc.x += s * s;
+    } else {
+        acc.y += a * a;
+    }
+}
+
 vec3 blue_combine(vec3 a, vec3 b) { return a + b; }
 
 // (scale, ssq) with norm = scale * sqrt(ssq); scale is a power of two.

@@ -4,7 +4,6 @@
 #ifndef HERON_LINALG_ACTIVE_GLSL
 #define HERON_LINALG_ACTIVE_GLSL
 
-// `item` exists in idle workgroups too: lavapipe 26.1 loads what is at a uniform address whether or not anybody asks.
 bool is_inactive(uint j, uint item, uint flag) {
     U32 active_items = p.jobs.job[j].active_items;
     return (p.jobs.job[j].flags & flag) != 0 && active_items.v[item] == 0;

@@ -15,9 +15,10 @@
 // Rows are padded to 80 bytes: eight of them, read 16 bytes at a time, touch every bank of shared memory once. Rows of
 // sums are padded by 16 bytes, for reading down a column.
 //
-// Macros: BLOCKS; AB_BF16 for bf16 operands (f16 otherwise); MATRICES_EMULATED (matrix_units.glsl). Needs VK_KHR_cooperative_matrix with M x N x K operands of
-// that type and f32 sums at subgroup scope (for bf16, VK_KHR_shader_bfloat16, too), K a divisor of 32, and subgroups of
-// exactly SUBGROUP invocations; SPEC_THREADS must be 2 BLOCKS times that.
+// Macros: BLOCKS; AB_BF16 for bf16 operands (f16 otherwise); MATRICES_EMULATED (matrix_units.glsl). Needs
+// VK_KHR_cooperative_matrix with M x N x K operands of that type and f32 sums at subgroup scope (for bf16,
+// VK_KHR_shader_bfloat16, too), K a divisor of 32, and subgroups of exactly SUBGROUP invocations; SPEC_THREADS must be
+// 2 BLOCKS times that.
 // Shared memory: 2 BLOCKS 16 max(5 (M + N), M (N / 2 + 1)) bytes.
 #version 460
 #extension GL_GOOGLE_include_directive : require
@@ -97,7 +98,7 @@ void exchange() {
 void main() {
     if (nothing_to_do())
         return;
-    uint group = min(workgroup_index(), p.group_end - 1);
+    uint group = workgroup_index();
     uint j = find_job(group);
     group -= p.jobs.job[j].first_group;
 

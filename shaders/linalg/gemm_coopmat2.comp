@@ -69,7 +69,7 @@ void stage(U32 x, Source s, uint begin, uint tile_rows, uint k0) {
 void main() {
     if (nothing_to_do())
         return;
-    uint group = min(workgroup_index(), p.group_end - 1);
+    uint group = workgroup_index();
     uint j = find_job(group);
     group -= p.jobs.job[j].first_group;
 

@@ -49,7 +49,7 @@ vec2 plain_sums(U32 a, U32 b, uint a_at, uint b_at0, uint b_at1, uint a_col, uin
 void main() {
     if (nothing_to_do())
         return;
-    uint group = min(workgroup_index(), p.group_end - 1);
+    uint group = workgroup_index();
     uint j = find_job(group);
     group -= p.jobs.job[j].first_group;
 

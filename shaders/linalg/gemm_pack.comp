@@ -20,7 +20,7 @@ const uint LANES = gl_WorkGroupSize.x;
 void main() {
     if (nothing_to_do())
         return;
-    uint group = min(workgroup_index(), p.group_end - 1);
+    uint group = workgroup_index();
     uint j = find_job(group);
     group -= p.jobs.job[j].first_group;
     U32 x = p.jobs.job[j].x;

@@ -79,7 +79,7 @@ float finish(uint j, uint item, uint row, uint col, vec2 sums) {
 void main() {
     if (nothing_to_do())
         return;
-    uint group = min(workgroup_index(), p.group_end - 1);
+    uint group = workgroup_index();
     uint j = 0; // find_job() without its loop, after which lavapipe makes worse code of the loops below
     [[unroll]] for (uint bit = 1u << 23; bit > 0; bit /= 2) {
         uint next = min(j + bit, p.job_count - 1);

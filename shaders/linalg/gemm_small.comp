@@ -87,7 +87,7 @@ void fetch(U32 x, uint dtype, Source s, uint k0, uint step, uint pitch) {
 void main() {
     if (nothing_to_do())
         return;
-    uint group = min(workgroup_index(), p.group_end - 1);
+    uint group = workgroup_index();
     uint j = find_job(group);
     group -= p.jobs.job[j].first_group;
 

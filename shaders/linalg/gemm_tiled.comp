@@ -61,7 +61,7 @@ uvec2 next_place(bool along_k) { return along_k ? uvec2(THREADS / STEP, 0) : uve
 void main() {
     if (nothing_to_do())
         return;
-    uint group = min(workgroup_index(), p.group_end - 1);
+    uint group = workgroup_index();
     uint j = find_job(group);
     group -= p.jobs.job[j].first_group;
 

@@ -82,7 +82,7 @@ void put(uint begin, uvec2 place, uvec4 first, uvec4 second) {
 void main() {
     if (nothing_to_do())
         return;
-    uint group = min(workgroup_index(), p.group_end - 1);
+    uint group = workgroup_index();
     uint j = find_job(group);
     group -= p.jobs.job[j].first_group;
 

@@ -40,7 +40,7 @@ uvec3 with_element(uvec3 state, float x, float maximum, float exponent) {
         return uvec3(max(state.x, floatBitsToUint(x) & 0x7fffffffu), 0u, 0u);
     vec3 sums = uintBitsToFloat(state);
     if (KIND == NORM_TWO)
-        blue_add(sums, x);
+        blue_add_unrolled(sums, x);
     else if (KIND == NORM_POWER)
         sums.x += to_the_power(quotient(abs(x), maximum), exponent);
     else

@@ -32,7 +32,7 @@ void add_element(inout vec3 state, U32 x, uint i) {
     if (REDUCTION == REDUCE_SUM)
         state.x += load(x, i, DTYPE_A);
     else if (REDUCTION == REDUCE_NORM)
-        blue_add(state, load(x, i, DTYPE_A));
+        blue_add_unrolled(state, load(x, i, DTYPE_A));
     else
         state.x += is_nonfinite_element(x, i) ? 1.0 : 0.0;
 }

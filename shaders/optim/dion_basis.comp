@@ -71,7 +71,7 @@ void main() {
             uint row = row0 + u * LANES;
             uint at = min(row, rows - 1u) * cols + at_col;
             float x = zero ? basis.v[at] : product.v[at];
-            blue_add(sums, row < rows ? x : 0.0);
+            blue_add_unrolled(sums, row < rows ? x : 0.0);
         }
     }
     float norm = blue_norm(column_sum(sums, column, lane));

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/number_text.hpp"
 #include "curvature/kronecker.h"
 #include "curvature/kronecker_checks.hpp"
 #include "curvature/kronecker_grid.hpp"
@@ -35,7 +36,7 @@ BatchSide side_of(std::string_view who, const char* which, Graph& graph, const T
                   std::uint64_t groups, std::uint64_t count, std::uint64_t order) {
     check_matrices(who, which, graph, rows, groups, count, order, false);
     if (!(std::isfinite(scale) && scale > 0))
-        refuse(who, std::string(which) + " have a scale of " + std::to_string(scale) +
+        refuse(who, std::string(which) + " have a scale of " + number_text(scale) +
                         "; it must be finite and above 0");
     return {rows, scale, order, count < order, {}};
 }

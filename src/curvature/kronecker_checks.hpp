@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/number_text.hpp"
 #include "heron/curvature.hpp"
 #include "linalg/checks.hpp"
 
@@ -77,8 +78,7 @@ inline void check_eigen(std::string_view who, const Graph& graph, const Kronecke
 inline Tensor rates_of(std::string_view who, Graph& graph, double decay, const Tensor& rates) {
     check_floats(who, "rates", graph, rates, 2);
     if (rates) return rates;
-    if (!(decay >= 0 && decay < 1))
-        refuse(who, "decay is " + std::to_string(decay) + "; it must be in [0, 1)");
+    if (!(decay >= 0 && decay < 1)) refuse(who, "decay is " + number_text(decay) + "; it must be in [0, 1)");
     const float values[] = {static_cast<float>(decay), static_cast<float>(1.0 - decay)};
     return constant_floats(graph, values);
 }

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "core/number_text.hpp"
 #include "curvature/kronecker.h"
 #include "curvature/kronecker_checks.hpp"
 #include "curvature/kronecker_factor.hpp"
@@ -65,7 +66,7 @@ void renew_eigen(Graph& graph, const KroneckerFactors& factors, const KroneckerE
     check_factors(kWho, graph, factors);
     check_eigen(kWho, graph, eigen);
     if (!(std::isfinite(floor) && floor >= 0))
-        refuse(kWho, "floor is " + std::to_string(floor) + "; it must be finite and not below 0");
+        refuse(kWho, "floor is " + number_text(floor) + "; it must be finite and not below 0");
     const std::uint64_t groups = factors.groups();
     for (std::size_t side = 0; side < 2; ++side) {
         const Tensor& factor = side == 0 ? factors.inputs : factors.outputs;

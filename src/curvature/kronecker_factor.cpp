@@ -172,15 +172,11 @@ Tensor average_factor(Graph& graph, const KroneckerFactor& factor, const Tensor&
     const bool has_unit = options.unit && !options.unit_trace;
     job.flags =
         (options.unit_trace ? gpu::KRONECKER_UNIT_TRACE : 0) | (has_unit ? gpu::KRONECKER_HAS_UNIT : 0);
-    // lavapipe 26.1 loads the unit whatever the flags say: something readable in its place.
-    add(graph,
-        make_operation(kAverage, job,
-                       {{offsetof(Job, average), factor.average, Access::read},
-                        {offsetof(Job, statistic), statistic, Access::read},
-                        {offsetof(Job, unit), has_unit ? options.unit : factor.average, Access::read},
-                        {offsetof(Job, candidate), candidate, Access::write}},
-                       grid.groups),
-        grid, 6, 12, factor.order());
+    std::vector<Operand> operands{{offsetof(Job, average), factor.average, Access::read},
+                                  {offsetof(Job, statistic), statistic, Access::read},
+                                  {offsetof(Job, candidate), candidate, Access::write}};
+    if (has_unit) operands.push_back({offsetof(Job, unit), options.unit, Access::read});
+    add(graph, make_operation(kAverage, job, std::move(operands), grid.groups), grid, 6, 12, factor.order());
     return candidate;
 }
 

@@ -5,6 +5,7 @@
 #include <limits>
 #include <vector>
 
+#include "core/number_text.hpp"
 #include "curvature/kronecker.h"
 #include "curvature/kronecker_checks.hpp"
 #include "curvature/kronecker_factor.hpp"
@@ -84,11 +85,11 @@ Tensor damping_value(std::string_view who, Graph& graph, const CurvatureDamping&
     check_enumerator(who, damping.split, DampingSplit::pi_normalized, "split is not one of DampingSplit");
     for (const float scale : damping.scales)
         if (!(std::isfinite(scale) && scale >= 0))
-            refuse(who, "a scale of the damping is " + std::to_string(scale) +
-                            "; it must be finite and not below 0");
+            refuse(who,
+                   "a scale of the damping is " + number_text(scale) + "; it must be finite and not below 0");
     if (damping.device_value) return damping.device_value;
     if (!(std::isfinite(damping.value) && damping.value > 0))
-        refuse(who, "damping is " + std::to_string(damping.value) + "; it must be finite and above 0");
+        refuse(who, "damping is " + number_text(damping.value) + "; it must be finite and above 0");
     return constant_floats(graph, std::span(&damping.value, 1));
 }
 

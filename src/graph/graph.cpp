@@ -3,6 +3,7 @@
 #include "graph/graph.hpp"
 
 #include <algorithm>
+#include <atomic>
 
 #include "core/push.h"
 #include "core/section.h"
@@ -92,6 +93,11 @@ Tensor Tensor::reshape(const Shape& to) const {
     return other;
 }
 
+Graph::Impl::Impl(const Device& owner) : device(&owner) {
+    static std::atomic<std::uint32_t> graphs{0};
+    serial = ++graphs;
+}
+
 std::uint32_t Graph::Impl::add_object(Object object) {
     if (!object.name.empty() &&
         !names.emplace(object.name, static_cast<std::uint32_t>(objects.size())).second)
@@ -104,6 +110,7 @@ std::uint32_t Graph::Impl::add_object(Object object) {
 Tensor Graph::Impl::tensor_of(std::uint32_t id) const {
     Tensor tensor;
     tensor.id = id;
+    tensor.graph = serial;
     tensor.dtype = objects[id].dtype;
     tensor.shape = objects[id].shape;
     tensor.row_stride = objects[id].view.row_stride;
@@ -229,8 +236,7 @@ void Graph::add(Operation operation) {
         refuse(who + "the job has " + std::to_string(operation.job.size()) + " bytes, the kernel's have " +
                std::to_string(kernel.job_bytes));
     for (const Operand& operand : operation.operands) {
-        if (operand.tensor.id >= impl_->objects.size())
-            refuse(who + "an operand is empty or belongs to another graph");
+        if (!impl_->owns(operand.tensor)) refuse(who + "an operand is empty or belongs to another graph");
         const Object& object = impl_->objects[operand.tensor.id];
         // Sizes of section tables and arguments are not known yet.
         const bool sized =
@@ -239,6 +245,7 @@ void Graph::add(Operation operation) {
         if (sized && (span > object.bytes || operand.tensor.byte_offset > object.bytes - span))
             refuse(who + "an operand of shape " + operand.tensor.shape.text() + " does not fit its memory (" +
                    std::to_string(object.bytes) + " bytes)");
+        // (An address may be kept in two numbers, too.)
         if (operand.field != Operand::kNoField && operand.field + 8 > kernel.first_group_offset)
             refuse(who + "an address lies outside of the job's address members");
         // A dependency alone may begin in the middle of a word: the kernel goes there from an address before.

@@ -51,12 +51,15 @@ struct RefreshTurns {
 struct StepLayout;  // src/optim/step_layout.hpp
 
 struct Graph::Impl {
-    explicit Impl(const Device& owner) : device(&owner) {}
+    explicit Impl(const Device& owner);
 
     std::uint32_t add_object(Object object);
     Tensor tensor_of(std::uint32_t id) const;
+    // False for the empty tensor and for those of other graphs. (The graph's plans own its tensors, too.)
+    bool owns(const Tensor& tensor) const { return tensor.graph == serial && tensor.id < objects.size(); }
 
     const Device* device;
+    std::uint32_t serial;  // Tensor::graph
     std::vector<Object> objects;
     std::vector<Node> nodes;
     std::vector<std::string> stages{""};

@@ -2,6 +2,7 @@
 // Plan: the memory itself. Where it comes from, what the host writes into it, and externals that move.
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstdio>
 #include <cstring>
 #include <vector>
@@ -98,8 +99,8 @@ void Plan::Impl::write_jobs(Phase phase) {
                 std::memcpy(to + operand.field, &where, sizeof(where));
             }
             const VkDeviceAddress spare = spare_address(operation, phase, tables.address(batch.job_offset));
-            for (std::uint32_t i = 0; i < kernel.addresses; ++i) {
-                std::byte* member = to + i * sizeof(spare);
+            for (std::uint64_t slots = kernel.address_slots; slots != 0; slots &= slots - 1) {
+                std::byte* member = to + std::countr_zero(slots) * sizeof(spare);
                 VkDeviceAddress where = 0;
                 std::memcpy(&where, member, sizeof(where));
                 if (where == 0) std::memcpy(member, &spare, sizeof(spare));
@@ -286,7 +287,7 @@ void Plan::rebind(std::span<const Rebinding> bindings) {
 
 std::span<const std::byte> Plan::table(const Tensor& tensor) const {
     impl().require_memory("table");
-    if (tensor.id >= impl().graph.objects.size() || impl().graph.objects[tensor.id].kind != ObjectKind::table)
+    if (!impl().graph.owns(tensor) || impl().graph.objects[tensor.id].kind != ObjectKind::table)
         impl().refuse("table: the tensor is not a table of this plan");
     return impl()
         .region(RegionKind::tables)
@@ -306,8 +307,7 @@ void Plan::write_table(const Tensor& tensor, std::span<const std::byte> bytes, s
 
 std::span<const std::byte> Plan::readback(const Tensor& tensor) const {
     impl().require_memory("readback");
-    if (tensor.id >= impl().graph.objects.size() ||
-        impl().graph.objects[tensor.id].kind != ObjectKind::readback)
+    if (!impl().graph.owns(tensor) || impl().graph.objects[tensor.id].kind != ObjectKind::readback)
         impl().refuse("readback: the tensor is not readback memory of this plan");
     const Region& region = impl().region(RegionKind::readback);
     for (const BufferRange& block : region.blocks) impl().vk().invalidate(block);
@@ -316,7 +316,7 @@ std::span<const std::byte> Plan::readback(const Tensor& tensor) const {
 
 TensorView Plan::view(const Tensor& tensor) const {
     impl().require_memory("view");
-    if (tensor.id >= impl().graph.objects.size()) impl().refuse("view: the tensor is not of this plan");
+    if (!impl().graph.owns(tensor)) impl().refuse("view: the tensor is not of this plan");
     return {impl().address(tensor), tensor.dtype, tensor.shape, tensor.row_stride, device().id()};
 }
 

@@ -39,11 +39,16 @@ void refuse(std::string_view operation, const std::string& what) {
     throw Error(ErrorCode::invalid_argument, std::string(operation) + ": " + what);
 }
 
+void check_tensor(std::string_view operation, std::string_view operand, const Graph& graph,
+                  const Tensor& tensor) {
+    if (!tensor) refuse(operation, std::string(operand) + " is empty; give it a tensor of the graph");
+    if (!graph.impl().owns(tensor)) refuse(operation, std::string(operand) + " belongs to another graph");
+}
+
 void check_float_tensor(std::string_view operation, std::string_view operand, const Graph& graph,
                         const Tensor& tensor) {
+    check_tensor(operation, operand, graph, tensor);
     const std::string name(operand);
-    if (!tensor) refuse(operation, name + " is empty; give it a tensor of the graph");
-    if (tensor.id >= graph.impl().objects.size()) refuse(operation, name + " belongs to another graph");
     if (tensor.dtype == DType::u32)
         refuse(operation, name + " is " + text(tensor) + "; its elements must be f32, f16 or bf16");
     if (tensor.row_stride != 0 && tensor.row_stride < tensor.cols())
@@ -61,8 +66,7 @@ void check_float_tensor(std::string_view operation, std::string_view operand, co
 }
 
 void check_indices(std::string_view operation, const Graph& graph, const Tensor& indices) {
-    if (!indices) refuse(operation, "`indices` is empty; give it a tensor of the graph");
-    if (indices.id >= graph.impl().objects.size()) refuse(operation, "`indices` belongs to another graph");
+    check_tensor(operation, "`indices`", graph, indices);
     if (indices.dtype != DType::u32) refuse(operation, "`indices` is " + text(indices) + "; it must be u32");
     Tensor as_float = indices;  // the other rules are those of 32-bit floats
     as_float.dtype = DType::f32;
@@ -72,7 +76,7 @@ void check_indices(std::string_view operation, const Graph& graph, const Tensor&
 void check_status_tensor(std::string_view operation, const Graph& graph, const Tensor& status,
                          std::uint64_t items, std::initializer_list<NamedTensor> others) {
     if (!status) return;
-    if (status.id >= graph.impl().objects.size()) refuse(operation, "status belongs to another graph");
+    check_tensor(operation, "status", graph, status);
     if (status.dtype != DType::u32 || status.shape.count() != items || status.stride() != status.cols())
         refuse(operation, "status is " + text(status) + "; it must be a contiguous tensor of " +
                               std::to_string(items) + " u32, one for each matrix");
@@ -116,9 +120,8 @@ bool same_place(const Graph& graph, const Tensor& a, const Tensor& b) {
 
 void check_no_overlap(std::string_view operation, std::string_view output, const Tensor& written,
                       std::string_view input, const Tensor& read, const Graph& graph) {
-    const std::size_t objects = graph.impl().objects.size();
-    if (written.id >= objects) refuse(operation, std::string(output) + " belongs to another graph");
-    if (read.id >= objects) refuse(operation, std::string(input) + " belongs to another graph");
+    check_tensor(operation, output, graph, written);
+    check_tensor(operation, input, graph, read);
     if (overlap(graph, written, read))
         refuse(operation, std::string(output) + " (" + text(written) + ") overlaps " + std::string(input) +
                               " (" + text(read) +

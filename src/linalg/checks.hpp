@@ -17,6 +17,10 @@ std::string text(const Tensor& tensor);
 
 [[noreturn]] void refuse(std::string_view operation, const std::string& what);
 
+// A tensor of this graph, of any type.
+void check_tensor(std::string_view operation, std::string_view operand, const Graph& graph,
+                  const Tensor& tensor);
+
 // A tensor of this graph with f32, f16 or bf16 elements, whose rows do not overlap, which begins at a 32-bit
 // word and has fewer than 2^32 elements from its first to its last (shaders index with 32 bits).
 void check_float_tensor(std::string_view operation, std::string_view operand, const Graph& graph,

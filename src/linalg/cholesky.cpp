@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <string>
 
+#include "core/number_text.hpp"
 #include "graph/element_bytes.hpp"
 #include "graph/graph.hpp"
 #include "heron/spirv/cholesky_cpu.hpp"
@@ -98,8 +99,8 @@ void check(const Graph& graph, const Tensor& a, const Tensor& factor, const Chol
     const bool fits = jitter.absolute >= 0 && jitter.relative >= 0 && std::isfinite(jitter.absolute) &&
                       std::isfinite(jitter.relative);
     if (!fits || (jitter.retries > 0 && jitter.absolute == 0 && jitter.relative == 0))
-        refuse(who, "jitter is " + std::to_string(jitter.absolute) + " absolute, " +
-                        std::to_string(jitter.relative) +
+        refuse(who, "jitter is " + number_text(jitter.absolute) + " absolute, " +
+                        number_text(jitter.relative) +
                         " relative; both must be finite and not negative, and with retries one of them "
                         "positive");
     for (const Tensor* extra : {&options.status, &options.jitter_used})

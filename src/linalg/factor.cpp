@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <string>
 
+#include "core/number_text.hpp"
 #include "graph/element_bytes.hpp"
 #include "heron/spirv/factor_cpu.hpp"
 #include "heron/spirv/factor_cpu_large.hpp"
@@ -273,7 +274,7 @@ void accumulate_factor(Graph& graph, const Tensor& activations, const Tensor& fa
     check_float_tensor(kWho, "activations", graph, activations);
     check_float_tensor(kWho, "factor", graph, factor);
     if (!(options.decay >= 0 && options.decay <= 1))
-        refuse(kWho, "decay is " + std::to_string(options.decay) + "; it must be in [0, 1]");
+        refuse(kWho, "decay is " + number_text(options.decay) + "; it must be in [0, 1]");
     if (options.scale && !std::isfinite(*options.scale))
         refuse(kWho, "scale is " + std::to_string(*options.scale) + "; it must be finite");
     if (static_cast<std::uint32_t>(options.sharing) > 2) refuse(kWho, "sharing is not one of WeightSharing");

@@ -288,7 +288,7 @@ void add_squares(Graph& graph, const Tensor& parts, const char* missing, const T
 
 void check_active(std::string_view who, const Graph& graph, const Tensor& active, const Tensor& d) {
     if (!active) return;
-    if (active.id >= graph.impl().objects.size()) refuse(who, "active belongs to another graph");
+    check_tensor(who, "active", graph, active);
     if (active.dtype != DType::u32 || active.shape.count() != d.batch() || active.stride() != active.cols())
         refuse(who, "active is " + text(active) + "; it must be a contiguous tensor of " +
                         std::to_string(d.batch()) + " u32, one for each matrix of D");
@@ -397,8 +397,7 @@ GemmOptions of_syrk(GemmOptions options) {
 void check_squares(std::string_view who, const Graph& graph, const char* name, const Tensor& squares,
                    std::uint64_t count, std::initializer_list<NamedTensor> others) {
     if (!squares) return;
-    if (squares.id >= graph.impl().objects.size())
-        refuse(who, std::string(name) + " belongs to another graph");
+    check_tensor(who, name, graph, squares);
     if (squares.dtype != DType::f32 || squares.shape.count() != count || squares.stride() != squares.cols())
         refuse(who, std::string(name) + " is " + text(squares) + "; it must be contiguous, with " +
                         std::to_string(count) + " f32");

@@ -181,7 +181,8 @@ constexpr const MatrixShape& unit_of(const Capabilities& device) {
 template <DType kOperands, std::uint32_t kCount>
 std::string_view missing_for_coopmat(const Capabilities& device) {
     const MatrixShape& shape = unit_of<kOperands>(device);
-    if (!HERON_HAVE_COOPMAT) return "built with tools that do not know cooperative matrices";
+    if (!HERON_HAVE_COOPMAT)
+        return "built with tools that do not know cooperative matrices (see the messages of CMake)";
     if (kOperands == DType::bf16) {
         if (!HERON_HAVE_BFLOAT16) return "built with tools that do not know bf16";
         if (shape.m == 0) return "device has no bf16 cooperative matrices that fit";

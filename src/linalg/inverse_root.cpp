@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "core/number_text.hpp"
 #include "graph/graph.hpp"
 #include "linalg/checks.hpp"
 #include "linalg/convert.hpp"
@@ -46,12 +47,12 @@ void check(const Graph& graph, const Tensor& a, const Tensor& x, const InverseRo
                         std::to_string(kMaxIterations));
     if (!is_finite_not_negative(options.damping.absolute) ||
         !is_finite_not_negative(options.damping.relative))
-        refuse(who, "the damping is " + std::to_string(options.damping.absolute) + " absolute, " +
-                        std::to_string(options.damping.relative) +
+        refuse(who, "the damping is " + number_text(options.damping.absolute) + " absolute, " +
+                        number_text(options.damping.relative) +
                         " relative; both must be finite and not negative");
     if (!(options.tolerance > 0 && options.tolerance < 0.01f))
-        refuse(who, "the tolerance is " + std::to_string(options.tolerance) +
-                        "; it must be above 0 and below 0.01");
+        refuse(who,
+               "the tolerance is " + number_text(options.tolerance) + "; it must be above 0 and below 0.01");
     const bool square_only =
         options.method == RootMethod::newton_schulz || options.method == RootMethod::denman_beavers;
     if (options.p != 2 && (square_only || options.square_root))
@@ -84,8 +85,7 @@ void check(const Graph& graph, const Tensor& a, const Tensor& x, const InverseRo
     for (const auto& [name, extra] : extras) {
         if (!*extra) continue;
         const DType dtype = extra == &options.residual ? DType::f32 : DType::u32;
-        if (extra->id >= graph.impl().objects.size())
-            refuse(who, std::string(name) + " belongs to another graph");
+        check_tensor(who, name, graph, *extra);
         if (extra->dtype != dtype || extra->shape.count() != a.batch() || extra->stride() != extra->cols())
             refuse(who, std::string(name) + " is " + text(*extra) + "; it must be a contiguous tensor of " +
                             std::to_string(a.batch()) + " " + to_string(dtype) + ", one for each matrix");

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "core/enumerator.hpp"
+#include "core/number_text.hpp"
 #include "graph/element_bytes.hpp"
 #include "heron/linalg.hpp"
 #include "linalg/checks.hpp"
@@ -46,7 +47,7 @@ void matrix_power(Graph& graph, const Tensor& a, const Tensor& result, const Mat
     if (!is_enumerator(options.floor_rule, SpectrumFloor::exact))
         refuse("matrix_power", "floor_rule is not one of SpectrumFloor");
     if (options.floor >= 1.0f)
-        refuse("matrix_power", "floor is " + std::to_string(options.floor) + "; it must be below 1");
+        refuse("matrix_power", "floor is " + number_text(options.floor) + "; it must be below 1");
     for (const Tensor& used : {a, options.basis, options.vectors, options.values, options.status})
         if (used) check_no_overlap("matrix_power", "result", result, "another operand", used, graph);
     check_status_tensor(

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <string>
 
+#include "core/number_text.hpp"
 #include "graph/element_bytes.hpp"
 #include "heron/spirv/line_norms.hpp"
 #include "heron/spirv/scale_lines.hpp"
@@ -122,7 +123,7 @@ void norms(std::string_view who, Graph& graph, Axis axis, const Tensor& x, const
 void power_norms(std::string_view who, Graph& graph, Axis axis, const Tensor& x, const Tensor& result,
                  float exponent, bool guarded) {
     if (!(exponent > 0))
-        refuse(who, "exponent is " + std::to_string(exponent) + "; it must be above 0, or infinity");
+        refuse(who, "exponent is " + number_text(exponent) + "; it must be above 0, or infinity");
     check_norms(who, graph, axis, x, result);
     if (exponent == 1) return add_norms(graph, axis, x, result, NormKind::one, guarded);
     if (exponent == 2) return add_norms(graph, axis, x, result, NormKind::two, guarded);
@@ -189,7 +190,7 @@ void normalize(std::string_view who, Graph& graph, Axis axis, const Tensor& x, c
     check_kind(who, options.kind);
     check_scaled(who, graph, x, out);
     if (!(options.eps >= 0) || !std::isfinite(options.eps) || !std::isfinite(options.scale))
-        refuse(who, "eps is " + std::to_string(options.eps) + ", scale " + std::to_string(options.scale) +
+        refuse(who, "eps is " + number_text(options.eps) + ", scale " + number_text(options.scale) +
                         "; eps must be at least 0, and both finite");
     check_enumerator(who, options.rule, NormRule::clamped, "rule is not one of NormRule");
     if (x.shape.count() == 0) return;

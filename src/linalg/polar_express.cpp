@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "core/number_text.hpp"
 #include "heron/error.hpp"
 #include "linalg/newton_schulz_coefficients.hpp"
 
@@ -67,9 +68,9 @@ NewtonSchulzCoefficients minimax_quintic(double l, double u) {
     return p;
 }
 
-[[noreturn]] void refuse(const char* what, double value, const char* allowed) {
+[[noreturn]] void refuse(const char* what, auto value, const char* allowed) {
     throw Error(ErrorCode::invalid_argument, std::string("polar_express_coefficients: ") + what + " is " +
-                                                 std::to_string(value) + ", must be " + allowed);
+                                                 number_text(value) + ", must be " + allowed);
 }
 
 }  // namespace

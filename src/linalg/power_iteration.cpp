@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <string>
 
+#include "core/number_text.hpp"
 #include "graph/element_bytes.hpp"
 #include "heron/linalg.hpp"
 #include "linalg/checks.hpp"
@@ -62,7 +63,7 @@ void power_iteration(Graph& graph, const Tensor& a, const Tensor& vector, const 
     if (options.iterations < 1 || options.iterations > 64)
         refuse(kWho, "iterations is " + std::to_string(options.iterations) + "; it must be 1 to 64");
     if (!std::isfinite(options.mix) || options.mix < 0.0f || options.mix > 1.0f)
-        refuse(kWho, "mix is " + std::to_string(options.mix) + "; it must be between 0 and 1");
+        refuse(kWho, "mix is " + number_text(options.mix) + "; it must be between 0 and 1");
     if (n == 0 || items == 0) {
         add_zeros(graph, value, options.guarded);
         add_zeros(graph, options.status, options.guarded);

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <string>
 
+#include "core/number_text.hpp"
 #include "graph/element_bytes.hpp"
 #include "graph/graph.hpp"
 #include "heron/spirv/random.hpp"
@@ -27,8 +28,7 @@ namespace {
 constexpr KernelInfo kRandom = make_kernel<gpu::RandomJob>("random", spirv::random);
 
 void check_counter(std::string_view who, const Graph& graph, const Tensor& counter) {
-    if (!counter) refuse(who, "counter is empty; give it one u32 of the graph");
-    if (counter.id >= graph.impl().objects.size()) refuse(who, "counter belongs to another graph");
+    check_tensor(who, "counter", graph, counter);
     if (counter.dtype != DType::u32 || counter.shape.count() != 1)
         refuse(who, "counter is " + text(counter) + "; it must be one u32");
 }
@@ -51,7 +51,7 @@ void fill_random(Graph& graph, const Tensor& to, const RandomOptions& options) {
         check_float_tensor(who, "`to`", graph, to);
     }
     if (!std::isfinite(options.scale))
-        refuse(who, "scale is " + std::to_string(options.scale) + "; it must be finite");
+        refuse(who, "scale is " + number_text(options.scale) + "; it must be finite");
     if (options.counter) {
         check_counter(who, graph, options.counter);
         check_no_overlap(who, "`to`", to, "counter", options.counter, graph);

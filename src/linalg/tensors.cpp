@@ -21,8 +21,7 @@ void check_float_vector(std::string_view who, const std::string& name, const Gra
 
 void check_vector(std::string_view who, const std::string& name, const Graph& graph, const Tensor& tensor,
                   std::uint64_t count, DType dtype) {
-    if (!tensor) refuse(who, name + " is empty; give it a tensor of the graph");
-    if (tensor.id >= graph.impl().objects.size()) refuse(who, name + " belongs to another graph");
+    check_tensor(who, name, graph, tensor);
     if (tensor.dtype != dtype || tensor.shape.count() != count || tensor.stride() != tensor.cols())
         refuse(who, name + " is " + text(tensor) + "; it must have " + std::to_string(count) + " " +
                         to_string(dtype) + " without gaps");

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/number_text.hpp"
 #include "graph/graph.hpp"
 #include "heron/spirv/triangular_cpu.hpp"
 #include "heron/spirv/triangular_solve.hpp"
@@ -189,7 +190,7 @@ void triangular_solve(Graph& graph, const Tensor& t, const Tensor& b, const Tens
     if (t.batch() != 1 && t.batch() != x.batch())
         refuse(who, "T is " + text(t) + ", X is " + text(x) + "; give as many T, or one for all");
     if (!std::isfinite(options.alpha))
-        refuse(who, "alpha is " + std::to_string(options.alpha) + "; it must be finite");
+        refuse(who, "alpha is " + number_text(options.alpha) + "; it must be finite");
     check_no_overlap(who, "X", x, "T", t, graph);
     if (!same_place(graph, x, b)) check_no_overlap(who, "X", x, "B", b, graph);
     check_status(who, graph, options.status, t, x);

@@ -104,8 +104,7 @@ void Tridiagonal::column(std::uint64_t index, std::uint32_t flags) const {
                                   {offsetof(Job, tau), tau_, access},
                                   {offsetof(Job, diagonal), diagonal_, access},
                                   {offsetof(Job, off_diagonal), off_diagonal_, access}};
-    // lavapipe 26.1 loads it whatever the flags say: something readable in its place.
-    operands.push_back({offsetof(Job, product), previous ? product_ : a_, Access::read});
+    if (previous) operands.push_back({offsetof(Job, product), product_, Access::read});
     Operation operation = make_operation(kColumn, job, std::move(operands), items_);
     const double rows = real((order_ - index) * items_);
     operation.flops = rows * (previous ? 12 : 4);

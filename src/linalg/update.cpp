@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <string>
 
+#include "core/number_text.hpp"
 #include "graph/element_bytes.hpp"
 #include "graph/graph.hpp"
 #include "heron/spirv/cholesky_apply.hpp"
@@ -73,8 +74,7 @@ void add_cholesky(std::string_view who, Graph& graph, Change change, const Tenso
     check_status(who, "L", graph, l, vector_name, vector, status);
     const bool replaces = change == Change::replace;
     if (replaces) {
-        if (!row) refuse(who, "row is empty; give it a tensor of the graph");
-        if (row.id >= graph.impl().objects.size()) refuse(who, "row belongs to another graph");
+        check_tensor(who, "row", graph, row);
         const std::uint64_t count = row.shape.count();
         if (row.dtype != DType::u32 || (count != 1 && count != items) ||
             (row.stride() != row.cols() && row.rows() > 1))
@@ -142,7 +142,7 @@ void sherman_morrison(Graph& graph, const Tensor& p, const Tensor& u, const Tens
     check_status(who, "P", graph, p, "u", u, status);
     if (!(options.gamma > 0) || !std::isfinite(options.gamma) || !std::isfinite(1.0f / options.gamma) ||
         !std::isfinite(options.beta))
-        refuse(who, "gamma is " + std::to_string(options.gamma) + ", beta " + std::to_string(options.beta) +
+        refuse(who, "gamma is " + number_text(options.gamma) + ", beta " + number_text(options.beta) +
                         "; gamma must be above 0, and both finite");
     const std::uint64_t n = p.cols(), items = p.batch();
     if (n * n > 0xffffffffu) refuse(who, "P is " + text(p) + "; at most 65,535 rows are possible");

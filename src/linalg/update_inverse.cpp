@@ -2,6 +2,7 @@
 // update_inverse(): the Woodbury identity for an inverse that is there as a matrix.
 #include <string>
 
+#include "core/number_text.hpp"
 #include "heron/linalg/cholesky.hpp"
 #include "heron/linalg/product.hpp"
 #include "linalg/checks.hpp"
@@ -28,7 +29,7 @@ void update_inverse(Graph& graph, const Tensor& p, const Tensor& u, const Update
     check_no_overlap(who, "P", p, "U", u, graph);
     if (!is_positive(options.gamma) || !is_positive(options.beta) ||
         !is_positive(options.gamma / options.beta))
-        refuse(who, "gamma is " + std::to_string(options.gamma) + ", beta " + std::to_string(options.beta) +
+        refuse(who, "gamma is " + number_text(options.gamma) + ", beta " + number_text(options.beta) +
                         "; both must be positive and finite");
     check_status_tensor(who, graph, options.status, items, {{"P", p}, {"U", u}});
     if (p.shape.count() == 0 || k == 0) {

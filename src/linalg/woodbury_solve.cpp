@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "core/number_text.hpp"
 #include "graph/graph.hpp"
 #include "heron/linalg/cholesky.hpp"
 #include "linalg/checks.hpp"
@@ -35,9 +36,8 @@ void check_solve(std::string_view who, const Graph& graph, const Window& window,
                                     : is_positive(options.lambda) && is_positive(options.weight) &&
                                           is_positive(options.lambda / options.weight);
     if (!fits)
-        refuse(who, "lambda is " + (device_lambda ? "the device's" : std::to_string(options.lambda)) +
-                        ", the weight " + std::to_string(options.weight) +
-                        "; both must be positive and finite");
+        refuse(who, "lambda is " + (device_lambda ? "the device's" : number_text(options.lambda)) +
+                        ", the weight " + number_text(options.weight) + "; both must be positive and finite");
     if (options.damping) check_elements(who, "damping", graph, options.damping, items, ElementKind::f32);
     check_status_tensor(who, graph, options.status, items,
                         {given, {"x", x}, {"damping", options.damping}, {"device_lambda", device_lambda}});

@@ -10,9 +10,7 @@ namespace heron {
 
 void check_elements(std::string_view who, std::string_view name, const Graph& graph, const Tensor& tensor,
                     std::uint64_t count, ElementKind kind) {
-    if (!tensor) refuse(who, std::string(name) + " is empty; give it a tensor of the graph");
-    if (tensor.id >= graph.impl().objects.size())
-        refuse(who, std::string(name) + " belongs to another graph");
+    check_tensor(who, name, graph, tensor);
     if (kind != ElementKind::u32) check_float_tensor(who, name, graph, tensor);
     const bool right_kind = kind == ElementKind::any_float ||
                             tensor.dtype == (kind == ElementKind::u32 ? DType::u32 : DType::f32);

@@ -330,9 +330,8 @@ private:
         job.inverse_count = static_cast<float>(1.0 / static_cast<double>(count));
         std::vector<Operand> operands{{offsetof(Job, updates), updates_, Access::read},
                                       {offsetof(Job, weights), weights_, Access::read},
-                                      // (Loaded whatever the flags say: something readable in its place.)
-                                      {offsetof(Job, rate), rate_ ? rate_ : step_.hyper(), Access::read},
                                       {offsetof(Job, hyper), step_.hyper(), Access::read}};
+        if (rate_) operands.push_back({offsetof(Job, rate), rate_, Access::read});
         if (moment_) operands.push_back({offsetof(Job, moment1), moment_, Access::read_write});
         StepBuilder::add_gradient(operands, offsetof(Job, gradient), item_);
         if (only_direction_)

@@ -324,10 +324,9 @@ void add_layer_update(StepBuilder& step, const LayerItem& item, const Tensor& di
         job.flags = (momentum.nesterov ? gpu::LAYER_NESTEROV : 0) |
                     (momentum.decoupled_decay ? gpu::LAYER_DECOUPLED : 0) | (factor ? gpu::LAYER_FACTOR : 0);
         job.decay_from = momentum.decay_from;
-        // lavapipe 26.2 loads a factor whatever the flags say: something readable in its place.
         std::vector<Operand> operands{{offsetof(Job, hyper), step.hyper(), Access::read},
-                                      {offsetof(Job, direction), direction, Access::read},
-                                      {offsetof(Job, factor), factor ? factor : step.hyper(), Access::read}};
+                                      {offsetof(Job, direction), direction, Access::read}};
+        if (factor) operands.push_back({offsetof(Job, factor), factor, Access::read});
         if (b) add_moment(operands, offsetof(Job, momentum), job.momentum, parameter, b.values, 0, count);
         StepBuilder::add_parameter(operands, offsetof(Job, parameter), parameter, 0, count);
         Operation operation = make_operation(kUpdate, job, std::move(operands), grid.groups);

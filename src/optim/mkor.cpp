@@ -248,11 +248,9 @@ private:
         job.weight = pieces > 1 ? 1.0f : weight;
         job.flags = accumulates ? gpu::MKOR_MICRO_BATCH : 0;
         if (of_gradients) job.flags |= accumulates ? gpu::MKOR_LOSS_SCALE : gpu::MKOR_UNSCALE;
-        // lavapipe 26.1 loads hyperparameters whatever the flags say: something readable in their place.
-        std::vector<Operand> operands{
-            {offsetof(Job, from), rows, Access::read},
-            {offsetof(Job, to), partials, Access::write},
-            {offsetof(Job, hyper), accumulates ? graph_.control() : step_.hyper(), Access::read}};
+        std::vector<Operand> operands{{offsetof(Job, from), rows, Access::read},
+                                      {offsetof(Job, to), partials, Access::write}};
+        if (!accumulates) operands.push_back({offsetof(Job, hyper), step_.hyper(), Access::read});
         if (of_gradients)
             operands.push_back({offsetof(Job, unscale),
                                 accumulates ? layer_loss_scale(step_) : layer_unscale(step_), Access::read});

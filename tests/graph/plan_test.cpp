@@ -52,7 +52,20 @@ TEST_P(PlanTest, MergesTensorsIntoOneDispatchPerLevel) {
 
 // Drivers may load from them, whatever a kernel's branches say.
 TEST_P(PlanTest, AddressesThatNoOperandFillsAreReadable) {
-    static_assert(count_addresses<AffineJob>() == 2 && count_addresses<gpu::AlternateJob>() == 3);
+    static_assert(address_slots<AffineJob>() == 0b11 && address_slots<gpu::AlternateJob>() == 0b111);
+    // In structs, behind numbers, and in an array.
+    struct Pair {
+        std::uint64_t first;
+        std::uint32_t count, step;
+    };
+    struct Mixed {
+        Pair pair;
+        std::uint32_t number;
+        float scale;
+        std::uint64_t behind[2];
+        std::uint32_t first_group, reserved;
+    };
+    static_assert(address_slots<Mixed>() == 0b11001);
     Graph graph(device());
     const Tensor short_one = graph.state("short", DType::f32, {8}),
                  long_one = graph.state("long", DType::f32, {64});
@@ -609,6 +622,9 @@ TEST_P(PlanTest, RefusesMisuse) {
     Tensor foreign = y;
     foreign.id = 1000;
     EXPECT_THROW(add_affine(graph, foreign, y, 1, 1), Error);
+    Graph other(device());
+    const Tensor same_id = other.external("y", buffer.view(DType::f32, {64}));
+    EXPECT_THROW(add_affine(graph, same_id, y, 1, 1), Error) << "a tensor of another graph";
     Tensor too_long = y;
     too_long.shape = Shape{65};
     EXPECT_THROW(add_affine(graph, too_long, y, 1, 1), Error);
@@ -638,6 +654,7 @@ TEST_P(PlanTest, RefusesMisuse) {
     plan.allocate();
     EXPECT_THROW(plan.allocate(), Error);
     EXPECT_THROW(plan.submit(), Error) << "not initialized";
+    EXPECT_THROW(plan.view(same_id), Error) << "a tensor of another graph";
     EXPECT_THROW(plan.record_initialize(VK_NULL_HANDLE), Error);
     plan.initialize();
     EXPECT_THROW(plan.record(VK_NULL_HANDLE), Error);

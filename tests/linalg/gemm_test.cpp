@@ -664,9 +664,9 @@ TEST_P(GemmTest, RefusesWhatDoesNotFitAndAddsNothing) {
     Tensor shifted = graph.temporary(DType::f16, Shape{5, 5});
     shifted.byte_offset = 10;
     shifted.shape = Shape{4, 5};
-    Tensor foreign = a;
-    foreign.id = 4000;
-    Graph big(device());  // of its own: its memory would not fit
+    Graph other(device());
+    const Tensor foreign = other.temporary(DType::f32, {4, 6});  // its number is one of this graph's, too
+    Graph big(device());                                         // of its own: its memory would not fit
     const Tensor huge = big.temporary(DType::f32, {65536, 65536});
     const Refusal refusals[] = {
         {"A is empty", [&] { gemm(graph, {}, b, {}, d); }},
@@ -697,11 +697,7 @@ TEST_P(GemmTest, RefusesWhatDoesNotFitAndAddsNothing) {
         {"active is 2", [&] { gemm(graph, a, b, {}, d, {.active = graph.temporary(DType::u32, {2})}); }},
         {"active is 1", [&] { gemm(graph, a, b, {}, d, {.active = graph.temporary(DType::f32, {1})}); }},
         {"active belongs to another graph",
-         [&] {
-             Tensor other = graph.temporary(DType::u32, {1});
-             other.id = 4000;
-             gemm(graph, a, b, {}, d, {.active = other});
-         }},
+         [&] { gemm(graph, a, b, {}, d, {.active = other.temporary(DType::u32, {1})}); }},
         {"3 matrices",
          [&] {
              gemm(graph, graph.temporary(DType::f32, {3, 4, 6}), b, {}, d);

@@ -310,9 +310,9 @@ TEST_P(MatrixPowerTest, RefusesWhatDoesNotFit) {
             {"2 u32", [&] { matrix_power(graph, a, x, {.status = graph.temporary(DType::u32, {3})}); }},
             {"belongs to another graph",
              [&] {
-                 Tensor foreign = x;
-                 foreign.id = 4000;
-                 matrix_power(graph, a, x, {.values = foreign});
+                 Graph other(device());
+                 other.temporary(DType::f32, {1});  // whose number A has here
+                 matrix_power(graph, a, x, {.values = other.temporary(x.dtype, x.shape)});
              }},
             {"basis is",
              [&] {

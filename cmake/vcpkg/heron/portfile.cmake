@@ -10,7 +10,9 @@ vcpkg_cmake_configure(
         -DHERON_BUILD_BENCH=OFF
         "-DHERON_GLSLANG=${CURRENT_HOST_INSTALLED_DIR}/tools/glslang/glslangValidator${VCPKG_HOST_EXECUTABLE_SUFFIX}"
         "-DHERON_SPIRV_VAL=${CURRENT_HOST_INSTALLED_DIR}/tools/spirv-tools/spirv-val${VCPKG_HOST_EXECUTABLE_SUFFIX}"
-        "-DHERON_SPIRV_OPT=${CURRENT_HOST_INSTALLED_DIR}/tools/spirv-tools/spirv-opt${VCPKG_HOST_EXECUTABLE_SUFFIX}")
+        "-DHERON_SPIRV_OPT=${CURRENT_HOST_INSTALLED_DIR}/tools/spirv-tools/spirv-opt${VCPKG_HOST_EXECUTABLE_SUFFIX}"
+        "-DHERON_SPIRV_DIS=${CURRENT_HOST_INSTALLED_DIR}/tools/spirv-tools/spirv-dis${VCPKG_HOST_EXECUTABLE_SUFFIX}"
+        "-DHERON_SPIRV_AS=${CURRENT_HOST_INSTALLED_DIR}/tools/spirv-tools/spirv-as${VCPKG_HOST_EXECUTABLE_SUFFIX}")
 vcpkg_cmake_install()
 vcpkg_cmake_config_fixup(PACKAGE_NAME heron CONFIG_PATH lib/cmake/heron)
 vcpkg_fixup_pkgconfig()

@@ -78,11 +78,12 @@ struct InverseRootOptions {
 // X = (A + damping I)^(-1/p), n x n, n <= 4096, for each matrix of the batch. A f32, f16 or bf16, of which
 // (A + A^T) / 2 is taken, in f32; X f32, symmetric bit for bit, may be A.
 //
-// A is scaled by a power of two first, so that its size does not matter. An iteration stops on its own for
-// each matrix: when max |M - I| (M -> I is what the iteration watches) is below the tolerance, or rounding
-// errors let it grow again, in which case the better iterate is kept. Ends with a status of ok when the last
-// error is below 64 (two words: 2) times the tolerance. The start is always the identity, except with
-// `guess`: for p > 1 iterates must commute with A; from any other start they converge to something else.
+// A is scaled by a power of two first, so that its size does not matter (but for subnormal elements, see
+// linalg.hpp). An iteration stops on its own for each matrix: when max |M - I| (M -> I is what the iteration
+// watches) is below the tolerance, or rounding errors let it grow again, in which case the better iterate is
+// kept. Ends with a status of ok when the last error is below 64 (two words: 2) times the tolerance. The
+// start is always the identity, except with `guess`: for p > 1 iterates must commute with A; from any other
+// start they converge to something else.
 //
 // Small matrices: one workgroup each, all of a level in one dispatch, all iterations in it (n <= 36 with 16
 // KiB of shared memory, 52 with 32, 72 with 64). Large ones: products at half price, and two levels more an
