@@ -19,9 +19,13 @@
 # Programs, not CMake's FindVulkan components: those report success without the program.
 find_program(HERON_GLSLANG NAMES glslangValidator glslang)
 find_program(HERON_SPIRV_VAL NAMES spirv-val)
-find_program(HERON_SPIRV_OPT NAMES spirv-opt) # optional, as are the other two
-find_program(HERON_SPIRV_DIS NAMES spirv-dis)
-find_program(HERON_SPIRV_AS NAMES spirv-as)
+find_program(HERON_SPIRV_OPT NAMES spirv-opt) # optional, as are the next two
+# Of the validator's version: an older one does not know what its shaders use.
+if(HERON_SPIRV_VAL)
+    cmake_path(GET HERON_SPIRV_VAL PARENT_PATH heron_spirv_tools)
+    find_program(HERON_SPIRV_DIS NAMES spirv-dis PATHS ${heron_spirv_tools} NO_DEFAULT_PATH)
+    find_program(HERON_SPIRV_AS NAMES spirv-as PATHS ${heron_spirv_tools} NO_DEFAULT_PATH)
+endif()
 
 function(heron_shader variant source)
     cmake_parse_arguments(PARSE_ARGV 2 ARG "" "TARGET" "DEFINES;REQUIRES")
@@ -61,8 +65,8 @@ function(heron_shader variant source)
         set(optimize COMMAND ${HERON_SPIRV_OPT} --target-env=vulkan1.3 --scalar-block-layout -O ${spv} -o ${spv})
     endif()
     set(align "")
+    set(align_references ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/align_references.cmake)
     if(HERON_SPIRV_DIS AND HERON_SPIRV_AS)
-        set(align_references ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/align_references.cmake)
         set(align COMMAND ${CMAKE_COMMAND} -DSPV=${spv} -DSPIRV_DIS=${HERON_SPIRV_DIS} -DSPIRV_AS=${HERON_SPIRV_AS}
             -P ${align_references})
     endif()

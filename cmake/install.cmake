@@ -15,7 +15,8 @@ install(EXPORT heron-targets NAMESPACE heron:: DESTINATION ${heron_cmake_dir})
 # What kernels of applications need: the frame they include, how to write one, and heron_shader().
 install(DIRECTORY shaders/core DESTINATION ${heron_shader_dir})
 install(FILES shaders/README.md DESTINATION ${heron_shader_dir})
-install(FILES cmake/heron_shader.cmake cmake/align_references.cmake cmake/embed_spirv.cmake DESTINATION ${heron_cmake_dir})
+install(FILES cmake/heron_shader.cmake cmake/align_references.cmake cmake/embed_spirv.cmake
+    DESTINATION ${heron_cmake_dir})
 
 # A static heron needs its own libraries and the C++ runtime named by whoever links it without a C++ compiler: of what
 # this one links by itself, the runtime and libm, so libstdc++ or libc++, or nothing for MSVC.

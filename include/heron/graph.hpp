@@ -77,46 +77,56 @@ struct KernelInfo {
     std::span<const std::uint32_t> spirv;
     std::uint32_t job_bytes;
     std::uint32_t first_group_offset;  // byte offset of the job's `uint first_group`
-    std::uint64_t address_slots;       // bit i: the job's 8 bytes from 8 i on are an address
+    std::uint64_t address_slots;       // bit i: the 8 bytes of a job from 8 i on are an address
 };
 
-// Becomes an address (core/shared.h) and nothing else; a number of 32 bits and nothing else.
-struct AnyAddress {
+// Where a job struct has addresses (KernelInfo::address_slots): found by what each of its members before
+// first_group, and of the structs and arrays among them, can be initialized with. Any std::uint64_t counts as
+// an address, so a 64-bit number is two of 32 bits. Of more than 512 bytes the first 512 are searched.
+namespace job_layout {
+
+constexpr std::uint64_t kUnknown = ~std::uint64_t{0};  // a member is neither an address nor a 32-bit number
+
+struct AnyAddress {  // becomes an address (core/shared.h), and nothing else
     template <std::same_as<std::uint64_t> T>
-    constexpr operator T() const {  // NOLINT(google-explicit-constructor): aggregates are tried with it
+    // NOLINTNEXTLINE(google-explicit-constructor): aggregates are tried with it
+    constexpr operator T() const {
         return 0;
     }
 };
+template <class T>
+concept Number = std::is_arithmetic_v<T> && sizeof(T) == 4;
 struct AnyNumber {
-    template <class T>
-    requires(std::is_arithmetic_v<T> && sizeof(T) == 4) constexpr operator T()
-        const {  // NOLINT(google-explicit-constructor): aggregates are tried with it
+    template <Number T>
+    // NOLINTNEXTLINE(google-explicit-constructor): aggregates are tried with it
+    constexpr operator T() const {
         return 0;
     }
 };
-// Where a job struct has addresses (KernelInfo::address_slots), found by what each of its members, and of the
-// structs in it, can be initialized with. Does not compile for members of other types: GLSL would have to
-// agree on their layout.
-template <class Job, class... Members>
-constexpr std::uint64_t address_slots(std::uint64_t slots = 0, std::uint64_t bytes = 0) {
-    if constexpr (requires { Job{Members{}..., AnyAddress{}}; }) {
-        const std::uint64_t slot = (bytes + 7) / 8;
-        return address_slots<Job, Members..., AnyAddress>(slots | std::uint64_t{1} << slot, 8 * slot + 8);
-    } else if constexpr (requires { Job{Members{}..., AnyNumber{}}; }) {
-        return address_slots<Job, Members..., AnyNumber>(slots, bytes + 4);
-    } else {
-        if ((bytes + 7) / 8 * 8 != sizeof(Job)) throw "a job's members are addresses and numbers of 32 bits";
+
+template <class Job, std::uint64_t kBytes = 0, class... Members>
+constexpr std::uint64_t address_slots(std::uint64_t slots = 0) {
+    if constexpr (kBytes >= offsetof(Job, first_group) || kBytes >= 512) {
         return slots;
+    } else if constexpr (requires { Job{Members{}..., AnyAddress{}}; }) {
+        constexpr std::uint64_t kSlot = (kBytes + 7) / 8;
+        return address_slots<Job, 8 * kSlot + 8, Members..., AnyAddress>(slots | std::uint64_t{1} << kSlot);
+    } else if constexpr (requires { Job{Members{}..., AnyNumber{}}; }) {
+        return address_slots<Job, kBytes + 4, Members..., AnyNumber>(slots);
+    } else {
+        return kUnknown;
     }
 }
+
+}  // namespace job_layout
 
 template <class Job>
 constexpr KernelInfo make_kernel(const char* name, std::span<const std::uint32_t> spirv) {
     static_assert(std::is_trivially_copyable_v<Job> && sizeof(Job) % 8 == 0,
                   "jobs are plain and a multiple of 8 bytes");
-    static_assert(offsetof(Job, first_group) < 512, "a job's addresses lie in its first 512 bytes");
-    constexpr std::uint64_t slots = address_slots<Job>();
-    return {name, spirv, sizeof(Job), static_cast<std::uint32_t>(offsetof(Job, first_group)), slots};
+    constexpr std::uint64_t kSlots = job_layout::address_slots<Job>();
+    static_assert(kSlots != job_layout::kUnknown, "a job's members are addresses and numbers of 32 bits");
+    return {name, spirv, sizeof(Job), static_cast<std::uint32_t>(offsetof(Job, first_group)), kSlots};
 }
 
 // A tensor of a job: where its address goes, and what the kernel does with its bytes. Tensors that a job does

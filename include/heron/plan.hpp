@@ -199,7 +199,8 @@ public:
                                             std::span<const std::string> externals);
 
     // Mapped memory of Graph::table and Graph::readback tensors. Aligned 32-bit words are read and written
-    // whole; a step in flight may see either value.
+    // whole; a step in flight may see either value. These and view() throw (invalid_argument) for tensors of
+    // another graph.
     std::span<const std::byte> table(const Tensor& tensor) const;
     void write_table(const Tensor& tensor, std::span<const std::byte> bytes, std::uint64_t byte_offset = 0);
     std::span<const std::byte> readback(const Tensor& tensor) const;

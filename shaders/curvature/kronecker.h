@@ -22,7 +22,7 @@ struct KroneckerStartJob {
 struct KroneckerAverageJob {
     F32   average;
     F32   statistic;
-    F32   unit;      // one float (KRONECKER_HAS_UNIT; else any readable address)
+    F32   unit;      // one float (KRONECKER_HAS_UNIT)
     F32   candidate;
     uint  order;
     uint  rounds;

@@ -42,7 +42,7 @@ struct LayerGradientJob {
 struct LayerUpdateJob {
     ParameterOperand parameter;
     F32              direction;
-    F32              factor;     // one float (LAYER_FACTOR; else any readable address)
+    F32              factor;     // one float (LAYER_FACTOR)
     MomentOperand    momentum;   // SGD_MOMENTUM
     LayerHyperRef    hyper;
     ElementRange     range;

@@ -245,7 +245,7 @@ void Graph::add(Operation operation) {
         if (sized && (span > object.bytes || operand.tensor.byte_offset > object.bytes - span))
             refuse(who + "an operand of shape " + operand.tensor.shape.text() + " does not fit its memory (" +
                    std::to_string(object.bytes) + " bytes)");
-        // (An address may be kept in two numbers, too.)
+        // Not held against KernelInfo::address_slots: GradientOperand::low is an address in two numbers.
         if (operand.field != Operand::kNoField && operand.field + 8 > kernel.first_group_offset)
             refuse(who + "an address lies outside of the job's address members");
         // A dependency alone may begin in the middle of a word: the kernel goes there from an address before.

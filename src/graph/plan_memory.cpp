@@ -68,8 +68,9 @@ std::span<std::byte> Region::mapped(std::uint64_t offset, std::uint64_t size) co
 }
 
 // For the addresses that no operand of a job fills. Kernels do not use them, but lavapipe 26.1 loads what is
-// at an address common to a subgroup on both sides of a branch: the job's longest operand, which as long an
-// index as any stays inside of, at a multiple of 16 bytes, which vectors may want.
+// at an address common to a subgroup on both sides of a branch: the job's longest operand, so that indices
+// stay inside of it, at a multiple of 16 bytes, which vectors may want. A kernel that may go further there
+// gets a stand-in as its operand.
 VkDeviceAddress Plan::Impl::spare_address(const Operation& operation, Phase phase,
                                           VkDeviceAddress jobs) const {
     VkDeviceAddress spare = jobs;

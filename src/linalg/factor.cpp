@@ -276,7 +276,7 @@ void accumulate_factor(Graph& graph, const Tensor& activations, const Tensor& fa
     if (!(options.decay >= 0 && options.decay <= 1))
         refuse(kWho, "decay is " + number_text(options.decay) + "; it must be in [0, 1]");
     if (options.scale && !std::isfinite(*options.scale))
-        refuse(kWho, "scale is " + std::to_string(*options.scale) + "; it must be finite");
+        refuse(kWho, "scale is " + number_text(*options.scale) + "; it must be finite");
     if (static_cast<std::uint32_t>(options.sharing) > 2) refuse(kWho, "sharing is not one of WeightSharing");
     FactorSource source =
         options.patches ? patch_source(activations, *options.patches) : matrix_source(activations, factor);

@@ -98,6 +98,10 @@ void write(std::ostream& out, const Rows& rows, const Devices& devices) {
            "two words of f16 an element are held to 1e-5, two of bf16 to 6e-4. Two words of f32 are held to\n"
            "2e-6 for every named set of coefficients and all singular values, zeros included; where one\n"
            "of them is nearly the norm, f32's error of the norm shows, as in one word.\n"
+           "Shares just below 1 are of bounds that are reached by nature: half a unit in the last place\n"
+           "where a result is rounded to 16 bits or one word (random numbers, normalized lines, products in\n"
+           "two words that are rounded), and for truncated_svd the residual of a float64 subspace iteration\n"
+           "with as many iterations, which no result of that rank is much below.\n"
            "\n";
     for (const auto& [device, driver] : devices)
         if (!driver.empty()) out << "- " << device << ": " << driver << "\n";

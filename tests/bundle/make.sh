@@ -60,7 +60,7 @@ if [ "$newer" != none ]; then
     tools=$build/newer
     mkdir -p "$tools/include"
     # The newer programs run under their own system's libraries.
-    for tool in glslangValidator spirv-val spirv-opt; do
+    for tool in glslangValidator spirv-val spirv-opt spirv-dis spirv-as; do
         [ -x "$newer/usr/bin/$tool" ] || fail "$newer has no $tool (packages glslang-tools and spirv-tools)"
         printf '#!/bin/sh\nexec "%s" --library-path "%s" "%s" "$@"\n' "$loader" "$libraries" "$newer/usr/bin/$tool" \
             >"$tools/$tool"
@@ -73,7 +73,8 @@ if [ "$newer" != none ]; then
         cp -r "$newer/usr/include/$headers" "$tools/include/"
     done
     arguments+=("-DHERON_GLSLANG=$tools/glslangValidator" "-DHERON_SPIRV_VAL=$tools/spirv-val"
-        "-DHERON_SPIRV_OPT=$tools/spirv-opt" "-DHERON_VULKAN_INCLUDE_DIR=$tools/include"
+        "-DHERON_SPIRV_OPT=$tools/spirv-opt" "-DHERON_SPIRV_DIS=$tools/spirv-dis" "-DHERON_SPIRV_AS=$tools/spirv-as"
+        "-DHERON_VULKAN_INCLUDE_DIR=$tools/include"
         "-DHERON_VOLK_INCLUDE_DIR=$tools/include" "-DHERON_VOLK_SOURCE=$tools/include/volk.c")
 fi
 if command -v ccache >/dev/null; then

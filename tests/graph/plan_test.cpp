@@ -52,6 +52,7 @@ TEST_P(PlanTest, MergesTensorsIntoOneDispatchPerLevel) {
 
 // Drivers may load from them, whatever a kernel's branches say.
 TEST_P(PlanTest, AddressesThatNoOperandFillsAreReadable) {
+    using job_layout::address_slots;
     static_assert(address_slots<AffineJob>() == 0b11 && address_slots<gpu::AlternateJob>() == 0b111);
     // In structs, behind numbers, and in an array.
     struct Pair {
@@ -66,6 +67,19 @@ TEST_P(PlanTest, AddressesThatNoOperandFillsAreReadable) {
         std::uint32_t first_group, reserved;
     };
     static_assert(address_slots<Mixed>() == 0b11001);
+    struct Long {
+        std::uint64_t first;
+        float table[1000];
+        std::uint64_t too_far;
+        std::uint32_t first_group, reserved;
+    };
+    static_assert(address_slots<Long>() == 1);
+    struct Halves {
+        std::uint64_t first;
+        std::uint16_t half[2];
+        std::uint32_t first_group;
+    };
+    static_assert(address_slots<Halves>() == job_layout::kUnknown);
     Graph graph(device());
     const Tensor short_one = graph.state("short", DType::f32, {8}),
                  long_one = graph.state("long", DType::f32, {64});
