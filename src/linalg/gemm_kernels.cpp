@@ -182,7 +182,8 @@ template <DType kOperands, std::uint32_t kCount>
 std::string_view missing_for_coopmat(const Capabilities& device) {
     const MatrixShape& shape = unit_of<kOperands>(device);
     if (!HERON_HAVE_COOPMAT)
-        return "built with tools that do not know cooperative matrices (see the messages of CMake)";
+        return "built with tools that do not know cooperative matrices (glslang 15 and Vulkan headers "
+               "1.3.255 do)";
     if (kOperands == DType::bf16) {
         if (!HERON_HAVE_BFLOAT16) return "built with tools that do not know bf16";
         if (shape.m == 0) return "device has no bf16 cooperative matrices that fit";
