@@ -31,7 +31,8 @@ void blue_add(inout vec3 acc, float x) {
 }
 
 // blue_add() for loops that are unrolled, in which spirv-opt keeps `precise` in the first round alone: scales by
-// exponents, exactly, in which there is nothing to reorder. (More code, which other kernels have no room for.)
+// exponents, exactly, in which there is nothing to reorder. Subnormal elements count, which blue_add() loses where
+// devices flush them. (More code, which other kernels have no room for.)
 void blue_add_unrolled(inout vec3 acc, float x) {
     float a = abs(x);
     uint bits = floatBitsToUint(a);
