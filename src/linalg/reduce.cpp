@@ -72,7 +72,7 @@ void add_reduction(std::string_view who, std::uint32_t kind, Graph& graph, const
     check_float_tensor(who, "x", graph, x);
     const DType wanted =
         kind == gpu::REDUCE_NONFINITE || (flags & gpu::REDUCE_EXPONENT) != 0 ? DType::u32 : DType::f32;
-    if (!result) refuse(who, "`result` is empty; give it a tensor of the graph");
+    check_tensor(who, "`result`", graph, result);
     const std::uint64_t items = x.batch();
     if (result.dtype != wanted || result.shape.count() != items || result.stride() != result.cols())
         refuse(who, "`result` is " + text(result) + ", x is " + text(x) +
