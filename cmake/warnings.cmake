@@ -46,3 +46,11 @@ function(heron_target_defaults target)
         endif()
     endif()
 endfunction()
+
+# heron_leave_time_to_library(<target>): a program whose time is the library's and the drivers': -O3 would only make it
+# slower to compile.
+function(heron_leave_time_to_library target)
+    if(NOT MSVC)
+        target_compile_options(${target} PRIVATE $<$<NOT:$<CONFIG:Debug>>:-O1>)
+    endif()
+endfunction()

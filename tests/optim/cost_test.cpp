@@ -13,7 +13,7 @@
 
 #include "heron/linalg/polar.hpp"
 #include "heron/linalg/qr.hpp"
-#include "optim/registry.hpp"
+#include "optim/optimizer_case.hpp"
 #include "support/plan_cost.hpp"
 
 namespace heron::test {

@@ -9,7 +9,7 @@
 
 #include "heron/linalg/matrix_power.hpp"
 #include "heron/linalg/polar.hpp"
-#include "optim/registry.hpp"
+#include "optim/optimizer_case.hpp"
 #include "optim/test_layer.hpp"
 #include "support/plan_cost.hpp"
 

@@ -309,7 +309,7 @@ TEST_P(OptimizerTest, SaturatedWeightsComeBack) {
         options.master_weights = true;
         const float largest = largest_of(dtype), gradient = dtype == DType::f16 ? 1e4f : 1e19f;
         const float lr = dtype == DType::f16 ? 1.0f : 1e19f;
-        Training training(device(), registry::sgd("", {.lr = lr}).make,
+        Training training(device(), registry::maker<Sgd>(SgdOptions{.lr = lr}),
                           {{.name = "a", .shape = {2}, .weight_dtype = dtype}}, options);
         training.tensor().set_weight({largest, -largest});
         training.plan().initialize();
