@@ -30,13 +30,17 @@ bool nothing_to_do() {
 // The job that workgroup `group` belongs to: the last one whose first_group is not above it.
 uint find_job(uint group) {
     uint low = 0;
-    uint high = p.job_count;
-    while (high - low > 1) {
-        uint middle = (low + high) / 2;
-        if (p.jobs.job[middle].first_group <= group)
-            low = middle;
-        else
-            high = middle;
+    // A branch around the loop: lavapipe 26.1 moves a constant to where it is used first, and what is made in a loop is a
+    // variable to it behind the loop. The 1 in here would be one in all that follows.
+    if (p.job_count > 1) {
+        uint high = p.job_count;
+        while (high - low > 1) {
+            uint middle = (low + high) / 2;
+            if (p.jobs.job[middle].first_group <= group)
+                low = middle;
+            else
+                high = middle;
+        }
     }
     return low;
 }

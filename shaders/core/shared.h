@@ -69,6 +69,7 @@ const uint ELEMENTS_SINGLE = 1;  // word by word, an invocation's elements side 
                                  // word of every invocation and run both sides of a branch); without it 16 bytes at
                                  // once, neighbouring invocations side by side
 const uint ELEMENTS_ROWS = 2048; // besides: neighbouring invocations side by side, and loads from addresses that all share
+const uint ELEMENTS_APART = 8192; // besides, with SPEC_SUBGROUP: an invocation's elements are not neighbours, see parameter.glsl
 const uint ELEMENTS_AVERAGE = 2; // parameters have a moving average
 const uint GRADIENT_READY = 1024; // the gradient is as the step sees it, or a direction: it is not scaled and clipped
 // Of one algorithm:
@@ -104,7 +105,7 @@ inline constexpr std::string_view kLdltStepNames[] = {"gather", "divide", "scatt
 inline constexpr std::string_view kFlagNames[] = {"ELEMENTS_SINGLE", "ELEMENTS_AVERAGE", "SGD_MOMENTUM", "ADAMW_AMSGRAD",
                                                   "PARTIAL_NORMS", "ACCUMULATE_FINITE", "PRODUCT_C", "PRODUCT_SYMMETRIC",
                                                   "PRODUCT_SQUARES", "MUON_RATED", "GRADIENT_READY", "ELEMENTS_ROWS",
-                                                  "PRODUCT_UPPER"};
+                                                  "PRODUCT_UPPER", "ELEMENTS_APART"};
 inline constexpr SpecText kSpecTexts[] = {
     {SPEC_THREADS, "threads"},
     {SPEC_DTYPE_A, "A", kDTypeNames},

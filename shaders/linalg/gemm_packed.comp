@@ -80,12 +80,7 @@ void main() {
     if (nothing_to_do())
         return;
     uint group = workgroup_index();
-    uint j = 0; // find_job() without its loop, after which lavapipe makes worse code of the loops below
-    [[unroll]] for (uint bit = 1u << 23; bit > 0; bit /= 2) {
-        uint next = min(j + bit, p.job_count - 1);
-        if (p.jobs.job[next].first_group <= group && j + bit < p.job_count)
-            j = next;
-    }
+    uint j = find_job(group);
     group -= p.jobs.job[j].first_group;
 
     PanelsA a = PanelsA(p.jobs.job[j].a);

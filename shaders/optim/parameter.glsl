@@ -7,16 +7,23 @@
 // ELEMENTS_SINGLE: where i is a multiple of 4, the address of 16, and valid is 4, f32 goes through one 16-byte access.
 // With ELEMENTS_ROWS: where the invocations of a subgroup have neighbouring quads, all of them whole, f32 is loaded from
 // addresses that all of them share, and each keeps its own. lavapipe 26.1 then blends what it has loaded once, in place
-// of a gather. (Two Zen 4 cores, AdamW of 4 million parameters: 9.8 ms, with gathers 13.3.) Values are the same all ways.
+// of a gather. (Two Zen 4 cores, AdamW of 4 million parameters: 9.8 ms, with gathers 13.3.)
+// With ELEMENTS_APART, besides, of kernels that treat each element by itself and have nothing but f32, all of it from the
+// beginning of the range: of such a row component k of invocation l is element LANES k + l, loaded and stored, and not
+// 4 l + k. What a subgroup loads are vectors then. (Two Zen 5 cores, AdamW of 16.7 million parameters: 49 to 57 ms by rows
+// alone, 35 to 43 so.) Values are the same all ways.
 #ifndef HERON_OPTIM_PARAMETER_GLSL
 #define HERON_OPTIM_PARAMETER_GLSL
 
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_basic : require
 
+#include "core/lanes.glsl"
+
 layout(constant_id = SPEC_FLAGS) const uint FLAGS = 0;
 const bool SINGLE = (FLAGS & ELEMENTS_SINGLE) != 0u;
 const bool ROWS = (FLAGS & ELEMENTS_ROWS) != 0u;
+const bool APART = (FLAGS & ELEMENTS_APART) != 0u;
 
 // --- Which quads are whose: `rounds` for every invocation, quad(begin, r) for r = 0, 1, ..., below quad_count().
 
@@ -56,12 +63,27 @@ bool is_wide(uint address_low, uint i, uint valid) {
 bool is_row() { return ROWS && row_now + gl_SubgroupSize <= row_quads; }
 bool is_in_row(uint i) { return i == 4u * (row_now + gl_SubgroupInvocationID); }
 
+// Of ELEMENTS_APART, in words from the beginning of the row: where invocation l has its component k.
+uint apart(uint k, uint l) { return LANES * k + l; }
+
 // A macro, because x is of one of two types.
 #define LOAD_ROW(quad, x)                                                                                              \
-    quad = x.v[row_now];                                                                                               \
-    [[unroll]] for (uint l = 1u; l < 16u; ++l)                                                                         \
-        if (l < gl_SubgroupSize)                                                                                       \
-            quad = mix(quad, x.v[row_now + l], bvec4(gl_SubgroupInvocationID == l));
+    if (APART) {                                                                                                       \
+        [[unroll]] for (uint k = 0u; k < 4u; ++k) {                                                                    \
+            quad[k] = x.v[row_now + apart(k, 0u) / 4u].x;                                                              \
+            [[unroll]] for (uint l = 1u; l < 16u; ++l)                                                                 \
+                if (l < LANES)                                                                                         \
+                    quad[k] = mix(quad[k], x.v[row_now + apart(k, l) / 4u][l & 3u], gl_SubgroupInvocationID == l);     \
+        }                                                                                                              \
+    } else {                                                                                                           \
+        quad = x.v[row_now];                                                                                           \
+        [[unroll]] for (uint l = 1u; l < 16u; ++l)                                                                     \
+            if (l < gl_SubgroupSize)                                                                                   \
+                quad = mix(quad, x.v[row_now + l], bvec4(gl_SubgroupInvocationID == l));                               \
+    }
+
+// Where component k of the quad that begins with element i is stored, in words.
+uint place_in_row(uint i, uint k) { return APART ? 4u * row_now + apart(k, gl_SubgroupInvocationID) : i + k; }
 
 uint load_word(U32x4 x, uint w) { return x.v[w >> 2][w & 3u]; }
 float load_float(F32x4 x, uint i) { return x.v[i >> 2][i & 3u]; }
@@ -118,8 +140,10 @@ void store_state(F32x4 x, uint i, uint valid, vec4 quad) {
     }
     if (is_row())
         if (is_in_row(i)) {
-            [[unroll]] for (uint k = 0u; k < 4u; ++k)
-                x.v[i >> 2][k] = quad[k];
+            [[unroll]] for (uint k = 0u; k < 4u; ++k) {
+                uint at = place_in_row(i, k);
+                x.v[at >> 2][at & 3u] = quad[k];
+            }
             return;
         }
     x.v[i >> 2][i & 3u] = quad.x;
@@ -156,7 +180,7 @@ vec4 store_quad(U32x4 x, U32 words, uint i, uint valid, bool wide, vec4 quad, ui
         if (is_row())
             if (is_in_row(i)) {
                 [[unroll]] for (uint k = 0u; k < 4u; ++k)
-                    words.v[i + k] = floatBitsToUint(quad[k]);
+                    words.v[place_in_row(i, k)] = floatBitsToUint(quad[k]);
                 return quad;
             }
         words.v[i] = floatBitsToUint(quad.x);

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "linalg/cpu_subgroup.hpp"
 #include "optim/moments.hpp"
 #include "optim/step_builder.hpp"
 
@@ -54,7 +55,8 @@ struct ElementKernels {
     KernelInfo plain, block8;
 };
 
-// Bits, FLOPs and bytes: as StepBuilder::add_element_wise().
+// Bits, FLOPs and bytes: as StepBuilder::add_element_wise(). The kernel treats each element by itself, unless
+// moments are in block8.
 template <class Job>
 void add_element_job(StepBuilder& step, const StepBuilder::Item& item, const ElementKernels& kernels,
                      ElementJob<Job> elements, std::uint32_t bits, double flops, double state_bytes) {
@@ -62,6 +64,12 @@ void add_element_job(StepBuilder& step, const StepBuilder::Item& item, const Ele
     Operation operation = make_operation(block8 ? kernels.block8 : kernels.plain, elements.job,
                                          std::move(elements.operands), elements.grid.groups);
     specialize_moments(operation, moment_dtype(elements.moments));
+    const std::uint32_t lanes = load_lanes(step.device());
+    if (lanes != 0 && elements.grid.threads % lanes == 0 && elements.moments == MomentFormat::f32 &&
+        item.weight.dtype == DType::f32 && item.gradient.dtype == DType::f32) {
+        bits |= gpu::ELEMENTS_APART;
+        operation.constants.push_back({gpu::SPEC_SUBGROUP, lanes});
+    }
     step.add_element_wise(std::move(operation), item, elements.grid, bits, flops, state_bytes);
 }
 
