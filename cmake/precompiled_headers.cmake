@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Headers of others that most sources read: compiled once, they save a third of a build's time. Only what no commit of
+# Headers of others that most sources read: compiled once, they save a fifth of a source's time. Only what no commit of
 # this project changes is among them, so that a compiler cache stays right; and each source still includes what it uses,
 # which a build with CMAKE_DISABLE_PRECOMPILE_HEADERS shows. A project that adds Heron's folder has its own ways.
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Compiler settings that every target of this project gets, and nobody else's.
+# Compiler settings of this project's targets, and nobody else's.
 
 if(HERON_SANITIZE)
     string(REPLACE ";" "," heron_sanitizers "${HERON_SANITIZE}")

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a line of the registry (registry.hpp) says of an optimizer.
+// What a line of the registry (registry.cpp) says of an optimizer.
 #pragma once
 
 #include <functional>
