@@ -49,9 +49,10 @@ ElementGrid StepBuilder::elements(std::uint64_t count, std::uint64_t max_groups)
     std::uint64_t rounds = 1;
     if (capabilities.cpu) {
         // Every word of the job costs an invocation as much as a word of a tensor: many elements for each of
-        // few.
+        // few, as long as there are some hundred workgroups for the cores. (Two Zen 5 cores, AdamW of 16.7
+        // million parameters: 45 ms with 4 rounds, 29 to 37 with 64.)
         grid.threads = threads_of(capabilities, 32);
-        rounds = 4;
+        rounds = std::clamp<std::uint64_t>(quads / (512 * grid.threads), 4, 64);
     } else {
         // Large tensors: several rounds, so that finding the job is paid for by more elements.
         grid.threads = threads_of(capabilities, 256);
