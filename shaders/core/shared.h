@@ -80,6 +80,7 @@ const uint ACCUMULATE_FINITE = 32; // sums of finite gradients stay finite
 const uint PRODUCT_C = 64;         // GEMM_HAS_C of every job
 const uint PRODUCT_SYMMETRIC = 128; // GEMM_SYMMETRIC of every job
 const uint PRODUCT_UPPER = 4096;    // of PRODUCT_SYMMETRIC: what is below the diagonal stays as it is
+const uint PRODUCT_ROWS = 16384;     // A is read where it is, rows of whole steps of k (gemm_packed)
 const uint PRODUCT_SQUARES = 256;  // sums of squares of the rows of the result
 const uint MUON_RATED = 512;       // the direction has the rate in it, one number in memory, by which weights decay
 HERON_SHARED_END
@@ -105,7 +106,7 @@ inline constexpr std::string_view kLdltStepNames[] = {"gather", "divide", "scatt
 inline constexpr std::string_view kFlagNames[] = {"ELEMENTS_SINGLE", "ELEMENTS_AVERAGE", "SGD_MOMENTUM", "ADAMW_AMSGRAD",
                                                   "PARTIAL_NORMS", "ACCUMULATE_FINITE", "PRODUCT_C", "PRODUCT_SYMMETRIC",
                                                   "PRODUCT_SQUARES", "MUON_RATED", "GRADIENT_READY", "ELEMENTS_ROWS",
-                                                  "PRODUCT_UPPER", "ELEMENTS_APART"};
+                                                  "PRODUCT_UPPER", "ELEMENTS_APART", "PRODUCT_ROWS"};
 inline constexpr SpecText kSpecTexts[] = {
     {SPEC_THREADS, "threads"},
     {SPEC_DTYPE_A, "A", kDTypeNames},

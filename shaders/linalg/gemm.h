@@ -63,6 +63,8 @@ const uint SMALL_LINES = 524;
 // side, PANEL_ROWS of A, PANEL_COLS times the subgroup size of B, with all their k, the lines of one k in a row; zeros after
 // the last line and the last k. A job of gemm_packed has panels in a and b, whose strides count steps: a_row and b_row from
 // panel to panel, the batch strides from item to item. Its k is a multiple of PANEL_STEP; a_col and b_col are not used.
+// With PRODUCT_ROWS A has no panels: it is f32, its rows are k, and all strides are multiples of PANEL_STEP; a_row then counts
+// steps from row to row.
 const uint PANEL_ROWS = 12;
 const uint PANEL_COLS = 2;
 const uint PANEL_STEP = 16;

@@ -37,6 +37,12 @@ bool fours_along_k(const Graph& graph, const Tensor& x, std::uint32_t k_stride, 
            x.byte_offset % 16 == 0 && (line_stride | item) % 8 == 0;
 }
 
+// Whether gemm_packed can read A where it is (PRODUCT_ROWS).
+bool steps_along_k(const Tensor& a, const gpu::GemmJob& job) {
+    return a.dtype == DType::f32 && job.a_col == 1 &&
+           (job.k | job.a_row | job.a_batch) % gpu::PANEL_STEP == 0;
+}
+
 // One job: `items` products of op(A) and op(B) with k columns and rows, whose operands lie a_item and b_item
 // elements apart.
 struct Product {
@@ -91,6 +97,7 @@ void add_product(Graph& graph, const GemmChoice& choice, const Product& x, const
     }
 
     Tensor a = x.a, b = x.b;
+    const bool rows = kernel.packed && !x.details.packed_a && steps_along_k(x.a, job);
     if (kernel.packed) {
         const std::uint64_t steps = ceil_div(x.k, gpu::PANEL_STEP);
         // From here on strides count steps: from panel to panel, and from item to item.
@@ -105,8 +112,13 @@ void add_product(Graph& graph, const GemmChoice& choice, const Product& x, const
             item = item == 0 ? 0 : narrow(ceil_div(lines.count, width) * steps);
             return packed ? packed : add_panels(graph, lines, options.guarded);
         };
-        a = panels({x.a, GemmSide::a, m, x.k, job.a_row, job.a_col}, x.details.packed_a, job.a_row, job.a_col,
-                   job.a_batch);
+        if (rows) {
+            job.a_row /= gpu::PANEL_STEP;
+            job.a_batch /= gpu::PANEL_STEP;
+        } else {
+            a = panels({x.a, GemmSide::a, m, x.k, job.a_row, job.a_col}, x.details.packed_a, job.a_row,
+                       job.a_col, job.a_batch);
+        }
         b = panels({x.b, GemmSide::b, n, x.k, job.b_col, job.b_row}, x.details.packed_b, job.b_row, job.b_col,
                    job.b_batch);
         job.k = narrow(steps * gpu::PANEL_STEP);
@@ -136,7 +148,7 @@ void add_product(Graph& graph, const GemmChoice& choice, const Product& x, const
     if (kernel.packed) {
         operation.constants.push_back({gpu::SPEC_SUBGROUP, device.subgroup_size});
         flags |= (has_c ? gpu::PRODUCT_C : 0) | (options.symmetric ? gpu::PRODUCT_SYMMETRIC : 0) |
-                 (x.details.upper ? gpu::PRODUCT_UPPER : 0);
+                 (x.details.upper ? gpu::PRODUCT_UPPER : 0) | (rows ? gpu::PRODUCT_ROWS : 0);
     }
     if (kernel.packed || flags != 0) operation.constants.push_back({gpu::SPEC_FLAGS, flags});
     if (kernel.matrix_units && !kernel.workgroup_matrices) {

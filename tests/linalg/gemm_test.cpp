@@ -132,6 +132,34 @@ TEST_P(GemmTest, TakesEveryElementTypeWithoutFeaturesOf16Bits) {
         }
 }
 
+TEST_P(GemmTest, ReadsRowsOfWholeStepsWhereTheyAre) {
+    const std::vector<std::string> names = variants(device());
+    if (std::find(names.begin(), names.end(), "gemm_packed") == names.end())
+        GTEST_SKIP() << "gemm_packed is for CPU drivers";
+    struct Case {
+        GemmCase gemm;
+        bool in_place;
+    };
+    for (const Case& x : {
+             Case{{.m = 1, .n = 1, .k = 16}, true},
+             Case{{.m = 13, .n = 33, .k = 48, .batch = 3, .gap = 16}, true},
+             Case{{.m = 101, .n = 97, .k = 80, .batch = 3, .shared_a = true, .beta = 0.5f}, true},
+             Case{{.m = 35, .n = 35, .k = 144, .batch = 2, .symmetric = true}, true},
+             Case{{.m = 35, .n = 35, .k = 40, .symmetric = true}, false},
+             Case{{.m = 13, .n = 33, .k = 48, .gap = 8}, false},
+             Case{{.m = 13, .n = 33, .k = 48, .transpose_a = true}, false},
+             Case{{.m = 13, .n = 33, .k = 48, .a = DType::f16}, false},
+         }) {
+        Graph graph(device());
+        GemmCase gemm = x.gemm;
+        gemm.variant = "gemm_packed";
+        add(graph, gemm);
+        EXPECT_EQ(graph.compile({}).describe().find("PRODUCT_ROWS") != std::string::npos, x.in_place) << gemm;
+        run(graph);
+        check("gemm_packed");
+    }
+}
+
 // A long sum is split over workgroups. 100,000 is more than lavapipe 22.3 can loop in one.
 TEST_P(GemmTest, SplitsLongSums) {
     Graph graph(device());
