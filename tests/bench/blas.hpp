@@ -9,9 +9,9 @@
 
 namespace heron::bench {
 
-// OpenBLAS's threads spin after a call, for 2^26 cycles unless told otherwise, on cores that ours, which comes
-// next, needs: by turns with it a product of 512 on two cores had 4.2 or 6.5 ms, from run to run. 2^10 cycles
-// cost OpenBLAS nothing that shows.
+// OpenBLAS's threads spin after a call, for 2^26 cycles unless told otherwise, on cores that ours, which
+// comes next, needs: by turns with it a product of 512 on two cores had 4.2 or 6.5 ms, from run to run. 2^10
+// cycles cost OpenBLAS nothing that shows.
 inline void* load_openblas() {
     setenv("OPENBLAS_THREAD_TIMEOUT", "10", 0);
     return dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
