@@ -37,9 +37,12 @@ bool fours_along_k(const Graph& graph, const Tensor& x, std::uint32_t k_stride, 
            x.byte_offset % 16 == 0 && (line_stride | item) % 8 == 0;
 }
 
-// Whether gemm_packed can read A where it is (PRODUCT_ROWS).
+// Whether gemm_packed can read A where it is (PRODUCT_ROWS). Lines of rows that are a multiple of 4096 bytes
+// apart share one set of a first-level cache, whose 8 ways, in most processors, PANEL_ROWS of them do not
+// fit.
 bool steps_along_k(const Tensor& a, const gpu::GemmJob& job) {
-    return a.dtype == DType::f32 && job.a_col == 1 &&
+    const bool one_set = job.m > 1 && job.a_row % 1024 == 0;
+    return a.dtype == DType::f32 && job.a_col == 1 && !one_set &&
            (job.k | job.a_row | job.a_batch) % gpu::PANEL_STEP == 0;
 }
 
@@ -160,7 +163,8 @@ void add_product(Graph& graph, const GemmChoice& choice, const Product& x, const
               SpecConstant{gpu::SPEC_MATRIX_K, unit.k}})
             operation.constants.push_back(constant);
     }
-    operation.reason = choice.reason + (x.squares ? "; with the squares of D's rows" : "");
+    operation.reason = choice.reason + (rows ? "; rows of A where they are" : "") +
+                       (x.squares ? "; with the squares of D's rows" : "");
     const double columns = options.symmetric ? static_cast<double>(n + 1) : 2.0 * static_cast<double>(n);
     const double squares = x.squares ? 2.0 * static_cast<double>(n) : 0.0;
     operation.flops = (columns * static_cast<double>(x.k) + squares) * static_cast<double>(m) *

@@ -145,6 +145,10 @@ TEST_P(GemmTest, ReadsRowsOfWholeStepsWhereTheyAre) {
              Case{{.m = 13, .n = 33, .k = 48, .batch = 3, .gap = 16}, true},
              Case{{.m = 101, .n = 97, .k = 80, .batch = 3, .shared_a = true, .beta = 0.5f}, true},
              Case{{.m = 35, .n = 35, .k = 144, .batch = 2, .symmetric = true}, true},
+             Case{{.m = 25, .n = 17, .k = 48, .batch = 3, .active = {1, 0, 1}}, true},
+             Case{{.m = 25, .n = 17, .k = 48, .batch = 2, .d = DType::bf16, .squares = true}, true},
+             Case{{.m = 5, .n = 3, .k = 33008, .batch = 2}, true},  // in pieces
+             Case{{.m = 2, .n = 3, .k = 1008, .gap = 16}, false},   // 4096 bytes from row to row
              Case{{.m = 35, .n = 35, .k = 40, .symmetric = true}, false},
              Case{{.m = 13, .n = 33, .k = 48, .gap = 8}, false},
              Case{{.m = 13, .n = 33, .k = 48, .transpose_a = true}, false},
