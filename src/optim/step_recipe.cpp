@@ -49,10 +49,12 @@ ElementGrid StepBuilder::elements(std::uint64_t count, std::uint64_t max_groups)
     std::uint64_t rounds = 1;
     if (capabilities.cpu) {
         // Every word of the job costs an invocation as much as a word of a tensor: many elements for each of
-        // few, as long as there are some hundred workgroups for the cores. (Two Zen 5 cores, AdamW of 16.7
-        // million parameters: 45 ms with 4 rounds, 29 to 37 with 64.)
+        // few, as long as there are some hundred workgroups for the cores. (Two Zen 5 cores, lavapipe 26.1,
+        // AdamW of 16.7 million parameters: 45 ms with 4 rounds, 29 to 37 with 64. Mesa 22.3, where an
+        // invocation's elements are neighbours, is a fourteenth slower with 64, of 4 million.)
         grid.threads = threads_of(capabilities, 32);
-        rounds = std::clamp<std::uint64_t>(quads / (512 * grid.threads), 4, 64);
+        const std::uint64_t most = capabilities.cpu_uniform_loads ? 64 : 4;
+        rounds = std::clamp<std::uint64_t>(quads / (512 * grid.threads), 4, most);
     } else {
         // Large tensors: several rounds, so that finding the job is paid for by more elements.
         grid.threads = threads_of(capabilities, 256);
