@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Dense linear algebra as graph operations: batched, mixed shapes, one dispatch for all operations of a
-// level.
+// Dense linear algebra as graph operations: batched, mixed shapes, one dispatch for all operations of a level
+// that one variant of a kernel does.
 //
 // Matrices are the last two axes of a tensor, row-major with an optional row stride; the axes before them are
 // a batch (all operands have the same batch, or the operand is one matrix used for every item). Sums are

@@ -60,9 +60,12 @@ struct SliceBudget {
     std::uint32_t max_dispatches = 0xffffffff;
     // By the plan's costs: measured when there are timings, else estimated. Above 0; infinity: no limit.
     double max_ns = 1e30;
-    // By what the operations state. Above 0; infinity: no limit. Of sections, in both, as if all of them ran:
-    // which of them do is decided on the GPU.
+    // By what the operations state. Above 0; infinity: no limit. Of sections that are recorded, in both, as
+    // if all of them ran: which of them do is decided on the GPU.
     double max_flops = 1e300;
+    // All slices of the step run once, in the order in which steps are recorded and submitted: sections are
+    // left out as by Plan::record_once(). As the step's first slice says.
+    bool once = false;
 };
 
 struct SliceResult {
@@ -133,6 +136,12 @@ public:
     // from compute writes to compute, so steps that follow each other in submission order need no other.
     // After: what it wrote is visible to compute shaders, transfers and the host.
     void record(VkCommandBuffer commands);
+    // The same for commands that run once, in the order in which steps are recorded and submitted. Where the
+    // steps that the device has done and those in flight tell that no section has its turn, theirs are left
+    // out: the same bits without a refresh's barriers, of which it may have thousands. What record(),
+    // record_slice() without `once`, or a second record_initialize() have recorded may run unseen; whoever
+    // has called them gets every section from then on.
+    void record_once(VkCommandBuffer commands);
     // Adds the current gradients to the accumulators (StepOptions::accumulate). Before and after: as
     // record().
     void record_accumulate(VkCommandBuffer commands);
@@ -143,9 +152,9 @@ public:
     SliceResult record_slice(VkCommandBuffer commands, const SliceBudget& budget);
     bool slice_pending() const;  // a step has been begun and not completed
 
-    // Submits the recorded step on the device's queue; returns a ticket for wait(). Allocates
-    // nothing, creates nothing. Throws (unsupported) on a device adopted without a queue and no
-    // SubmitInfo::submit.
+    // Submits the recorded step on the device's queue; returns a ticket for wait(). Allocates nothing,
+    // creates nothing. Sections: as record_once(). Throws (unsupported) on a device adopted without a queue
+    // and no SubmitInfo::submit.
     std::uint64_t submit(const SubmitInfo& info = {});
     std::uint64_t submit_accumulate(const SubmitInfo& info = {});
     bool finished(std::uint64_t ticket) const;
@@ -171,7 +180,8 @@ public:
     // GPU time of each dispatch of the last finished step, barriers before it included, the time between
     // slices not. Needs PlanOptions::profile; empty before the first step, and while only some slices of a
     // step have run. The figures become the costs that time budgets use; what a step left out, because it was
-    // skipped or a section's turn had not come, keeps at least the cost that it had.
+    // skipped or a section's turn had not come, keeps at least the cost that it had. 0 for sections that a
+    // submitted step had no dispatches of.
     std::vector<DispatchTiming> timings();
     // Every pair of dispatches that touch the same bytes, one of them writing, with no barrier between them:
     // empty, or Heron is wrong. Needs bound memory.

@@ -3,16 +3,11 @@
 #include "graph/plan.hpp"
 
 #include <algorithm>
-#include <cstring>
 
-#include "core/section.h"
 #include "core/shared.h"
 #include "graph/arena.hpp"
-#include "graph/section_entry.hpp"
 
 namespace heron {
-
-static_assert(sizeof(gpu::SectionEntry) == 4 * gpu::SECTION_TABLE_HEADER_WORDS);
 
 namespace {
 
@@ -70,43 +65,6 @@ Plan::Impl::~Impl() {
     if (queries != VK_NULL_HANDLE) device.vk.DestroyQueryPool(device.device, queries, device.allocator);
     if (timeline != VK_NULL_HANDLE) device.vk.DestroySemaphore(device.device, timeline, device.allocator);
     if (pool != VK_NULL_HANDLE) device.vk.DestroyCommandPool(device.device, pool, device.allocator);
-}
-
-// Gives every dispatch of a section its place in the indirect arguments, and the table its size.
-void Plan::Impl::number_sections() {
-    DispatchSchedule& step = program(Phase::step).schedule;
-    for (std::uint32_t d = 0; d < step.dispatches.size(); ++d) {
-        const Node& node = graph.nodes[step.batches[step.dispatches[d].batch].nodes.front()];
-        if (node.section.every_step()) continue;
-        step.dispatches[d].section_entry = static_cast<std::uint32_t>(section_dispatches.size());
-        section_dispatches.push_back(d);
-    }
-    if (graph.section_table) {
-        Object& table = graph.objects[graph.section_table.id];
-        table.contents.resize((section_dispatches.size() + 1) * sizeof(gpu::SectionEntry));
-        table.bytes = table.contents.size();
-        table.shape = Shape{table.bytes / 4};
-        std::vector<gpu::SectionEntry> entries(section_dispatches.size() + 1);
-        entries[0].x = static_cast<std::uint32_t>(section_dispatches.size());
-        for (std::size_t i = 0; i < section_dispatches.size(); ++i) {
-            const Dispatch& dispatch = step.dispatches[section_dispatches[i]];
-            gpu::SectionEntry& entry = entries[i + 1];
-            entry = section_entry(graph.nodes[step.batches[dispatch.batch].nodes.front()].section);
-            entry.x = dispatch.x;
-            entry.y = dispatch.y;
-        }
-        std::memcpy(table.contents.data(), entries.data(), table.contents.size());
-    }
-    if (graph.section_arguments) {
-        Object& arguments = graph.objects[graph.section_arguments.id];
-        arguments.bytes =
-            std::max<std::uint64_t>(4, section_dispatches.size() * gpu::SECTION_ARGUMENT_WORDS * 4);
-        arguments.shape = Shape{arguments.bytes / 4};
-    }
-    if (!section_dispatches.empty() && !graph.section_table)
-        refuse(
-            "there are sections, but no operation reads the section table and writes the section arguments; "
-            "heron::compile adds one");
 }
 
 void Plan::Impl::place_objects() {

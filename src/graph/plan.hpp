@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/device.hpp"
+#include "core/push.h"
 #include "graph/graph.hpp"
 #include "graph/hazards.hpp"
 #include "graph/schedule.hpp"
@@ -47,6 +48,9 @@ struct Location {
     std::uint64_t offset = 0;
 };
 
+// Of a step's recording. `none`: for a step in which no section has its turn.
+enum class Sections : std::uint8_t { all, none };
+
 // A phase's schedule with what recording needs beside it.
 struct Program {
     DispatchSchedule schedule;
@@ -66,6 +70,8 @@ struct SavedTensor {
     std::vector<std::byte> content;  // what a file holds; empty while saving
 };
 
+class Transfer;
+
 struct Plan::Impl {
     Impl(const Graph::Impl& graph, const PlanOptions& options);
     ~Impl();
@@ -82,7 +88,6 @@ struct Plan::Impl {
 
     // plan.cpp: sizes, places, pipelines
     void place_objects();
-    void number_sections();
     void require_memory(const char* what) const;
     void require_commands(VkCommandBuffer commands, const char* what) const;
     void require_initialized(const char* what) const;
@@ -97,19 +102,33 @@ struct Plan::Impl {
     VkDeviceAddress spare_address(const Operation& operation, Phase phase, VkDeviceAddress jobs) const;
     void write_jobs(Phase phase);
 
-    // plan_record.cpp
-    void record(VkCommandBuffer commands, Phase phase, std::uint32_t first, std::uint32_t end);
+    // plan_sections.cpp
+    void number_sections();
+    std::span<std::byte> status_memory() const;
+    // When no step is in flight: the control block is this, unless it is the first step that writes it.
+    void write_status(const gpu::StepControl& control);
+    void await_status();
+    // Whether any may have its turn in the step that is issued next, for all that the host knows.
+    bool sections_may_run() const;
+    // What the next step is recorded with, by whoever runs it once and before the steps after it.
+    Sections issue_step();
+
+    // plan_record.cpp; what can be told to leave sections out is told so for the step alone.
+    void record(VkCommandBuffer commands, Phase phase, std::uint32_t first, std::uint32_t end,
+                Sections which = Sections::all);
     void record_clear(VkCommandBuffer commands);
     std::uint64_t submit(Phase phase, const SubmitInfo& info);
     void create_submission_objects();
-    VkCommandBuffer commands_for(Phase phase);
+    VkCommandBuffer commands_for(Phase phase, Sections which = Sections::all);
+    std::uint64_t finished_submissions() const;
     void forget_commands() noexcept;
 
     // plan_timing.cpp
     void create_queries();
     void forget_timings();
     void record_stamp(VkCommandBuffer commands, std::uint32_t query) const;
-    void record_stamp_copy(VkCommandBuffer commands, std::uint32_t first, std::uint32_t end) const;
+    void record_stamp_copies(VkCommandBuffer commands, std::uint32_t first, std::uint32_t end,
+                             Sections which) const;
 
     // plan_state.cpp: what save() writes and load() reads, by name
     std::vector<SavedTensor> saved_tensors(std::span<const std::string> externals) const;
@@ -117,6 +136,8 @@ struct Plan::Impl {
     std::vector<SavedTensor> read_saved(const SafetensorsReader& file,
                                         std::span<const std::string> externals) const;
     void write_saved(const std::vector<SavedTensor>& tensors);
+    // After the host has written the control block: the status is as if a step had.
+    void show_control(Transfer& transfer);
 
     // plan_describe.cpp
     std::vector<RecordedDispatch> recorded(Phase phase) const;
@@ -128,6 +149,7 @@ struct Plan::Impl {
     PlanRegions regions;
     std::vector<Location> locations;                // per object that is neither external nor temporary
     std::vector<std::uint32_t> section_dispatches;  // indices in the step's program
+    std::vector<Section> sections;                  // of those dispatches, each once
     bool has_memory = false;
     bool prewarmed = false;
     bool initialized = false;  // the initialize phase was recorded or submitted, or a checkpoint loaded
@@ -135,11 +157,16 @@ struct Plan::Impl {
     std::atomic<std::uint32_t> cursor{0};
 
     VkCommandPool pool = VK_NULL_HANDLE;
-    std::array<VkCommandBuffer, kPhaseCount> command_buffers{};
+    std::array<VkCommandBuffer, kPhaseCount + 1> command_buffers{};  // of the phases; a step without sections
     VkSemaphore timeline = VK_NULL_HANDLE;
     // Submissions so far. Whoever sees a ticket's number here sees `timeline` too: finished() and wait() may
     // run beside submit().
     std::atomic<std::uint64_t> submitted{0};
+    // Steps begun, by the device's count, once all have that were submitted or recorded to run once.
+    std::uint32_t issued = 0;
+    bool recorded_once = false;  // there are such as the timeline knows nothing of
+    bool unseen_steps = false;  // the caller may run what they have recorded at any time, any number of times
+    Sections sliced = Sections::all;  // what the step has that is being sliced
     VkQueryPool queries = VK_NULL_HANDLE;
     Buffer stamps;  // what the queries gave when they last ran; 0: not yet
 };

@@ -236,9 +236,10 @@ std::string Plan::describe() const {
                 counted(schedule.levels, "level") + ", " + counted(schedule.levels - 1, "barrier") +
                 " between them, " + cost_text(cost.always) + " of traffic";
         if (cost.has_sections)
-            text += " in every step\n  not in every step: " + cost_text(cost.sections) +
-                    " of traffic, all of it together; in the mean " + (cost.mean_is_bound ? "at most " : "") +
-                    cost_text(cost.mean) + " a step";
+            text += " in every step\n  not in every step: " +
+                    counted(plan.section_dispatches.size(), "dispatch", "es") + ", " +
+                    cost_text(cost.sections) + " of traffic, all of it together; in the mean " +
+                    (cost.mean_is_bound ? "at most " : "") + cost_text(cost.mean) + " a step";
         text += "\n";
         std::map<std::string, std::uint32_t> said;  // why, and in which level first
         std::vector<std::uint32_t> parts(schedule.batches.size(), 0);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Plan: recording, slices, submission. Nothing here allocates while it records.
 #include <algorithm>
+#include <optional>
 
 #include "core/number_text.hpp"
 #include "core/section.h"
@@ -20,11 +21,10 @@ constexpr BarrierSide kCompute{kComputeStage | kIndirectStage,
                                kReadWrite | VK_ACCESS_2_INDIRECT_COMMAND_READ_BIT};
 constexpr BarrierSide kComputeWrites{kComputeStage, kShaderWrite};
 
-constexpr std::uint32_t kNoSection = 0xffffffff;
-
 }  // namespace
 
-void Plan::Impl::record(VkCommandBuffer commands, Phase phase, std::uint32_t first, std::uint32_t end) {
+void Plan::Impl::record(VkCommandBuffer commands, Phase phase, std::uint32_t first, std::uint32_t end,
+                        Sections which) {
     const Device::Impl& device = vk();
     const FunctionTable& table = device.vk;
     const Program& current = program(phase);
@@ -40,13 +40,16 @@ void Plan::Impl::record(VkCommandBuffer commands, Phase phase, std::uint32_t fir
 
     VkPipeline bound = VK_NULL_HANDLE;
     std::uint32_t label = 0;
+    std::optional<std::uint32_t> level;  // of the last dispatch
     for (std::uint32_t d = first; d < end; ++d) {
         const Dispatch& dispatch = schedule.dispatches[d];
+        if (which == Sections::none && dispatch.in_section()) continue;
         const Batch& batch = schedule.batches[dispatch.batch];
         const Node& node = graph.nodes[batch.nodes.front()];
         if (timed) record_stamp(commands, 2 * d);  // the barrier is a part of the dispatch's time
-        if (d > first && schedule.level_of(schedule.dispatches[d - 1]) != batch.level)
+        if (level.value_or(batch.level) != batch.level)
             record_barrier(device, commands, kComputeWrites, kCompute);
+        level = batch.level;
         if (node.stage != label) {
             if (label != 0) device.end_label(commands);
             if (node.stage != 0) device.begin_label(commands, graph.stages[node.stage].c_str());
@@ -64,7 +67,7 @@ void Plan::Impl::record(VkCommandBuffer commands, Phase phase, std::uint32_t fir
         push.flags = node.operation.guarded ? gpu::FLAG_GUARDED : 0;
         push.group_end = static_cast<std::uint32_t>(dispatch.end_group);
         record_push(device, commands, push);
-        if (dispatch.section_entry == kNoSection) {
+        if (!dispatch.in_section()) {
             table.CmdDispatch(commands, dispatch.x, dispatch.y, 1);
         } else {
             const std::uint64_t offset =
@@ -78,7 +81,7 @@ void Plan::Impl::record(VkCommandBuffer commands, Phase phase, std::uint32_t fir
     if (label != 0) device.end_label(commands);
     BarrierSide from = kComputeWrites;
     if (timed) {
-        record_stamp_copy(commands, first, end);
+        record_stamp_copies(commands, first, end, which);
         from = {from.stages | kTransferStage, from.accesses | VK_ACCESS_2_TRANSFER_WRITE_BIT};
     }
     record_barrier(device, commands, from,
@@ -103,6 +106,10 @@ void Plan::record_initialize(VkCommandBuffer commands) {
     impl().record_clear(commands);
     impl().record(commands, Phase::initialize, 0, dispatch_count(Phase::initialize));
     impl().cursor = 0;
+    if (impl().initialized)
+        impl().unseen_steps = true;  // some of before may run until then
+    else
+        impl().await_status();
     impl().initialized = true;
 }
 
@@ -111,7 +118,17 @@ void Plan::record(VkCommandBuffer commands) {
     impl().require_commands(commands, "record");
     impl().require_initialized("record");
     impl().require_no_slice("record");
+    impl().unseen_steps = true;
     impl().record(commands, Phase::step, 0, dispatch_count());
+}
+
+void Plan::record_once(VkCommandBuffer commands) {
+    impl().require_memory("record_once");
+    impl().require_commands(commands, "record_once");
+    impl().require_initialized("record_once");
+    impl().require_no_slice("record_once");
+    impl().recorded_once = true;
+    impl().record(commands, Phase::step, 0, dispatch_count(), impl().issue_step());
 }
 
 void Plan::record_accumulate(VkCommandBuffer commands) {
@@ -138,18 +155,22 @@ SliceResult Plan::record_slice(VkCommandBuffer commands, const SliceBudget& budg
     const std::vector<Dispatch>& dispatches = impl().program(Phase::step).schedule.dispatches;
     const std::uint32_t first = impl().cursor;
     const std::uint32_t count = dispatch_count();
+    (budget.once ? impl().recorded_once : impl().unseen_steps) = true;
+    if (first == 0) impl().sliced = budget.once ? impl().issue_step() : Sections::all;
     SliceResult result;
-    std::uint32_t end = first;
     double flops = 0;
-    while (end < count && (end == first || (result.dispatches < budget.max_dispatches &&
-                                            result.expected_ns + costs[end] <= budget.max_ns &&
-                                            flops + dispatches[end].flops <= budget.max_flops))) {
+    std::uint32_t end = first;
+    for (; end < count; ++end) {
+        if (impl().sliced == Sections::none && dispatches[end].in_section()) continue;
+        if (result.dispatches > 0 && (result.dispatches >= budget.max_dispatches ||
+                                      !(result.expected_ns + costs[end] <= budget.max_ns) ||
+                                      !(flops + dispatches[end].flops <= budget.max_flops)))
+            break;
         result.expected_ns += costs[end];
         flops += dispatches[end].flops;
         ++result.dispatches;
-        ++end;
     }
-    impl().record(commands, Phase::step, first, end);
+    impl().record(commands, Phase::step, first, end, impl().sliced);
     result.complete = end == count;
     impl().cursor = result.complete ? 0 : end;
     return result;
@@ -177,18 +198,21 @@ void Plan::Impl::create_submission_objects() {
         device.name(VK_OBJECT_TYPE_COMMAND_POOL, pool, options.name);
     }
     commands_for(Phase::step);
+    if (!sections.empty()) commands_for(Phase::step, Sections::none);
     if (!program(Phase::accumulate).schedule.dispatches.empty()) commands_for(Phase::accumulate);
 }
 
 // What they recorded points to memory that is not the plan's any more.
 void Plan::Impl::forget_commands() noexcept {
     if (pool != VK_NULL_HANDLE)
-        vk().vk.FreeCommandBuffers(vk().device, pool, kPhaseCount, command_buffers.data());
+        vk().vk.FreeCommandBuffers(vk().device, pool, static_cast<std::uint32_t>(command_buffers.size()),
+                                   command_buffers.data());
     command_buffers.fill(VK_NULL_HANDLE);
 }
 
-VkCommandBuffer Plan::Impl::commands_for(Phase phase) {
-    VkCommandBuffer& commands = command_buffers[static_cast<std::size_t>(phase)];
+VkCommandBuffer Plan::Impl::commands_for(Phase phase, Sections which) {
+    VkCommandBuffer& commands =
+        command_buffers[which == Sections::none ? kPhaseCount : static_cast<std::size_t>(phase)];
     if (commands != VK_NULL_HANDLE) return commands;
     Device::Impl& device = vk();
     VkCommandBufferAllocateInfo info{VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO};
@@ -204,7 +228,7 @@ VkCommandBuffer Plan::Impl::commands_for(Phase phase) {
             VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT;  // one recording, any number of steps in flight
         device.check(device.vk.BeginCommandBuffer(fresh, &begin), "vkBeginCommandBuffer", options.name);
         if (phase == Phase::initialize) record_clear(fresh);
-        record(fresh, phase, 0, static_cast<std::uint32_t>(program(phase).schedule.dispatches.size()));
+        record(fresh, phase, 0, static_cast<std::uint32_t>(program(phase).schedule.dispatches.size()), which);
         device.check(device.vk.EndCommandBuffer(fresh), "vkEndCommandBuffer", options.name);
     } catch (...) {
         device.vk.FreeCommandBuffers(device.device, pool, 1, &fresh);
@@ -229,7 +253,7 @@ std::uint64_t Plan::Impl::submit(Phase phase, const SubmitInfo& info) {
         throw Error(ErrorCode::unsupported, options.name +
                                                 ": submit: the device was adopted without a queue; give one, "
                                                 "set SubmitInfo::submit, or use record()");
-    const VkCommandBuffer commands = commands_for(phase);
+    const VkCommandBuffer commands = commands_for(phase, phase == Phase::step ? issue_step() : Sections::all);
 
     const auto semaphore = [](VkSemaphore handle, std::uint64_t value) {
         VkSemaphoreSubmitInfo entry{VK_STRUCTURE_TYPE_SEMAPHORE_SUBMIT_INFO};
@@ -283,7 +307,16 @@ void Plan::initialize() {
     impl().require_memory("initialize");
     impl().cursor = 0;
     wait(impl().submit(Phase::initialize, {}));
+    impl().issued = 0;
     impl().initialized = true;
+}
+
+std::uint64_t Plan::Impl::finished_submissions() const {
+    std::uint64_t reached = 0;
+    Device::Impl& device = vk();
+    device.check(device.vk.GetSemaphoreCounterValue(device.device, timeline, &reached),
+                 "vkGetSemaphoreCounterValue", options.name);
+    return reached;
 }
 
 bool Plan::finished(std::uint64_t ticket) const {
@@ -291,11 +324,7 @@ bool Plan::finished(std::uint64_t ticket) const {
     impl().vk().check_alive();
     if (ticket > impl().submitted)
         impl().refuse("finished: no submission has the ticket " + std::to_string(ticket));
-    std::uint64_t reached = 0;
-    Device::Impl& device = impl().vk();
-    device.check(device.vk.GetSemaphoreCounterValue(device.device, impl().timeline, &reached),
-                 "vkGetSemaphoreCounterValue", impl().options.name);
-    return reached >= ticket;
+    return impl().finished_submissions() >= ticket;
 }
 
 void Plan::wait(std::uint64_t ticket, std::uint64_t timeout_ns) const {

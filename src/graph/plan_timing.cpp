@@ -42,12 +42,31 @@ void Plan::Impl::record_stamp(VkCommandBuffer commands, std::uint32_t query) con
     vk().vk.CmdWriteTimestamp2(commands, VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT, queries, query);
 }
 
-void Plan::Impl::record_stamp_copy(VkCommandBuffer commands, std::uint32_t first, std::uint32_t end) const {
+namespace {
+
+constexpr std::uint64_t kLeftOut = ~std::uint64_t{0};  // in place of the stamps of what a step left out
+
+}  // namespace
+
+void Plan::Impl::record_stamp_copies(VkCommandBuffer commands, std::uint32_t first, std::uint32_t end,
+                                     Sections which) const {
     constexpr VkDeviceSize kStride = sizeof(std::uint64_t);
+    const std::vector<Dispatch>& dispatches = program(Phase::step).schedule.dispatches;
     const BufferRange range = stamps.range();
-    vk().vk.CmdCopyQueryPoolResults(commands, queries, 2 * first, 2 * (end - first), range.buffer,
-                                    range.offset + 2 * first * kStride, kStride,
-                                    VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT);
+    const auto left_out = [&](std::uint32_t d) {
+        return which == Sections::none && dispatches[d].in_section();
+    };
+    for (std::uint32_t begin = first, stop; begin < end; begin = stop) {
+        for (stop = begin + 1; stop < end && left_out(stop) == left_out(begin);) ++stop;
+        const VkDeviceSize place = range.offset + 2 * begin * kStride;
+        if (left_out(begin))
+            vk().vk.CmdFillBuffer(commands, range.buffer, place, 2 * (stop - begin) * kStride,
+                                  static_cast<std::uint32_t>(kLeftOut));
+        else
+            vk().vk.CmdCopyQueryPoolResults(commands, queries, 2 * begin, 2 * (stop - begin), range.buffer,
+                                            place, kStride,
+                                            VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT);
+    }
 }
 
 namespace {
@@ -72,9 +91,12 @@ std::vector<DispatchTiming> Plan::timings() {
     std::memcpy(stamps.data(), plan.stamps.mapped(), stamps.size() * sizeof(stamps[0]));
     const Capabilities& device = plan.vk().capabilities;
     // Of two steps, where some slices of one have run: not before all of them have.
-    for (std::size_t i = 0; i < stamps.size(); ++i)
-        if (stamps[i] == 0 || (i > 0 && !in_order(stamps[i - 1], stamps[i], device.timestamp_bits)))
-            return {};
+    std::optional<std::uint64_t> before;
+    for (const std::uint64_t stamp : stamps) {
+        if (stamp == kLeftOut) continue;
+        if (stamp == 0 || (before && !in_order(*before, stamp, device.timestamp_bits))) return {};
+        before = stamp;
+    }
 
     std::optional<gpu::StepControl> status;
     if (plan.graph.status)
@@ -84,7 +106,9 @@ std::vector<DispatchTiming> Plan::timings() {
     for (std::size_t d = 0; d < step.schedule.dispatches.size(); ++d) {
         const Batch& batch = step.schedule.batches[step.schedule.dispatches[d].batch];
         const Node& node = plan.graph.nodes[batch.nodes.front()];
-        const std::uint64_t ticks = elapsed_ticks(stamps[2 * d], stamps[2 * d + 1], device.timestamp_bits);
+        const bool left_out = stamps[2 * d] == kLeftOut;
+        const std::uint64_t ticks =
+            left_out ? 0 : elapsed_ticks(stamps[2 * d], stamps[2 * d + 1], device.timestamp_bits);
         const double ns = static_cast<double>(ticks) * device.timestamp_period_ns;
         timings.push_back({plan.graph.stages[node.stage], node.operation.kernel->name, ns});
         // What may not have run costs no less than it did: a budget must hold when it runs again.

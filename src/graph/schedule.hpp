@@ -53,9 +53,12 @@ struct Dispatch {
     std::uint64_t end_group = 0;
     std::uint32_t x = 0;
     std::uint32_t y = 0;
-    std::uint32_t section_entry = 0xffffffff;  // index of its indirect arguments
+    std::uint32_t section_entry = kNoSection;  // index of its indirect arguments
     double flops = 0;
     double bytes = 0;
+
+    static constexpr std::uint32_t kNoSection = 0xffffffff;
+    bool in_section() const { return section_entry != kNoSection; }
 };
 
 struct Lifetime {

@@ -6,13 +6,15 @@
 // square matrix. Else the peer is a plain copy of as many bytes on the same device in the same run: a ratio
 // of 1 means that the step moves its bytes as fast as a copy does. record_us is the CPU time of Plan::record;
 // step_bound the whole step's time over that of its kernels and 6 us for each dispatch, which is what one
-// costs on lavapipe. On CPU drivers the steps of one tensor have triad_gbytes_per_s, what the processors
-// reach without a driver, and triad_ratio, the share of it.
+// costs on lavapipe; dispatches and levels are those of a step without refreshes. On CPU drivers the steps of
+// one tensor have triad_gbytes_per_s, what the processors reach without a driver, and triad_ratio, the share
+// of it.
 #include <algorithm>
 #include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +22,7 @@
 #include "bench.hpp"
 #include "copy.hpp"
 #include "core/device.hpp"
+#include "graph/plan.hpp"
 #include "heron/heron.hpp"
 #include "triad.hpp"
 
@@ -104,6 +107,22 @@ private:
 
 constexpr double kDispatchMs = 0.006;
 
+// What a step between refreshes has dispatches of: all steps that are measured here.
+struct OrdinaryStep {
+    explicit OrdinaryStep(const Plan& plan) {
+        const DispatchSchedule& step = plan.impl().program(Phase::step).schedule;
+        std::set<std::uint32_t> used;
+        for (const Dispatch& dispatch : step.dispatches) {
+            if (dispatch.in_section()) continue;
+            ++dispatches;
+            used.insert(step.level_of(dispatch));
+        }
+        levels = used.size();
+    }
+    std::size_t dispatches = 0;
+    std::size_t levels = 0;
+};
+
 // What a step is compared with, where there is more than a copy of as many bytes.
 struct Beside {
     Plan* muon = nullptr;  // in place of the copy
@@ -128,13 +147,14 @@ void report(Device& device, const std::string& name, const Network& network,
     contest.run(repeats);
     const Times times = contest[own];
     const double step_ms = times.gpu_ms.value_or(times.wall_ms).median;
+    const OrdinaryStep ordinary(plan);
     Line line("step", device);
     line.fields["case"] = name;
     line.fields["tensors"] = network.size();
     if (const auto matrix = network.matrix()) line.fields["matrix"] = *matrix;
     line.fields["elements"] = network.elements();
-    line.fields["dispatches"] = plan.dispatch_count();
-    line.fields["levels"] = plan.level_count();
+    line.fields["dispatches"] = ordinary.dispatches;
+    line.fields["levels"] = ordinary.levels;
     line.fields["bytes"] = plan.bytes();
     line.fields["flops"] = plan.flops();
     line.fields["state_bytes"] = plan.state_bytes();
@@ -143,7 +163,7 @@ void report(Device& device, const std::string& name, const Network& network,
     line.times(times);
     if (times.gpu_ms && times.gpu_ms->median > 0)
         line.fields["step_bound"] =
-            times.wall_ms.median / (times.gpu_ms->median + kDispatchMs * plan.dispatch_count());
+            times.wall_ms.median / (times.gpu_ms->median + kDispatchMs * ordinary.dispatches);
     const double gbytes_per_s = plan.bytes() / step_ms * 1e-6;
     line.fields["gbytes_per_s"] = gbytes_per_s;
     line.fields["gflops"] = plan.flops() / step_ms * 1e-6;

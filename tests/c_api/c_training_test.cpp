@@ -357,6 +357,9 @@ TEST_P(CTrainingTest, StepsRecordedSlicedAndSubmittedAreTheSame) {
     HERON_C_OK(heron_plan_record(plan, step));
     commands.end(step);
     commands.submit(step);
+    step = commands.begin();
+    HERON_C_OK(heron_plan_record_once(plan, step));
+    commands.end(step);
     commands.submit(step);
     EXPECT_EQ(weights(), expected);
 

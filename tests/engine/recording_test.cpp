@@ -121,6 +121,7 @@ TEST_P(RecordingTest, TouchesNothingOfTheHost) {
         };
         watched("record_initialize", [&](VkCommandBuffer buffer) { plan.record_initialize(buffer); });
         watched("record_accumulate", [&](VkCommandBuffer buffer) { plan.record_accumulate(buffer); });
+        watched("record_once", [&](VkCommandBuffer buffer) { plan.record_once(buffer); });
         watched("record", [&](VkCommandBuffer buffer) { plan.record(buffer); });
         watched("record_slice", [&](VkCommandBuffer buffer) {
             while (!plan.record_slice(buffer, {.max_dispatches = 3}).complete) {

@@ -37,7 +37,8 @@ float scale_of(std::uint64_t rows, std::uint64_t cols) { return 2.0f * static_ca
 // W <- W - rate P G
 class ShampooLike : public Optimizer {
 public:
-    explicit ShampooLike(const Device& device) : Optimizer(device, "shampoo_like") {}
+    explicit ShampooLike(const Device& device, std::uint32_t interval = kInterval)
+        : Optimizer(device, "shampoo_like"), interval_(interval) {}
 
 private:
     std::vector<HyperValue> hyper() const override { return {}; }
@@ -52,7 +53,7 @@ private:
             graph.set_stage("statistics");
             syrk(graph, item.gradient, l, l, {.alpha = 1 - kBeta, .beta = kBeta});
             graph.set_stage("refresh");
-            graph.set_section({kInterval, index++ % kInterval});
+            graph.set_section({interval_, index++ % kInterval});
             refresh(graph, l, 1 / scale_of(rows, item.weight.cols()), p);
             graph.set_section({});
             graph.set_stage("precondition");
@@ -83,6 +84,8 @@ private:
             z = next_z;
         }
     }
+
+    std::uint32_t interval_;
 };
 
 // The same in float64, with the root from the eigenvalues.
@@ -120,11 +123,11 @@ private:
 
 const std::vector<Shape> kShapes{{6, 10}, {17, 5}, {33, 20}, {8, 8}};
 
-std::vector<Training::Group> groups() {
+std::vector<Training::Group> groups(std::uint32_t interval = kInterval) {
     std::vector<TestTensor> matrices;
     for (std::size_t i = 0; i < kShapes.size(); ++i)
         matrices.push_back({.name = "s" + std::to_string(i), .shape = kShapes[i]});
-    return {{[](const Device& on) { return std::make_unique<ShampooLike>(on); }, matrices},
+    return {{[=](const Device& on) { return std::make_unique<ShampooLike>(on, interval); }, matrices},
             {[](const Device& on) { return std::make_unique<AdamW>(on); }, {{.name = "bias", .shape = {50}}}},
             {[](const Device& on) { return std::make_unique<Muon>(on); },
              {{.name = "hidden", .shape = {12, 9}}}}};
@@ -358,7 +361,7 @@ TEST_P(SectionTest, RecordsTheBarriersThatTheHazardCheckProves) {
             const bool first = dispatch.batch != batch;
             batch = dispatch.batch;
             commands.push_back((first && recorded[batch].barrier_before ? "B" : "") +
-                               std::string(dispatch.section_entry == 0xffffffff ? "D" : "I"));
+                               std::string(dispatch.in_section() ? "I" : "D"));
         }
         return commands;
     };
@@ -422,6 +425,287 @@ TEST_P(SectionTest, ResumedInTheMiddleOfAnInterval) {
     resumed.steps(3, 4);
     EXPECT_TRUE(resumed.bits() == whole.bits());
     std::filesystem::remove(file);
+}
+
+// Refreshes in the first three of five steps. Beside each submitted step one that was recorded by the caller,
+// whole, so that the GPU decides: whatever the host leaves out, the bits are the same.
+constexpr std::uint32_t kCycle = 5;
+
+class OrdinarySteps {
+public:
+    explicit OrdinarySteps(Device& device)
+        : device_(device.impl()),
+          commands_(device),
+          submitted_(device, groups(kCycle), options()),
+          recorded_(device, groups(kCycle), options()) {
+        once_ = commands_.begin();
+        recorded_.plan().record(once_);
+        commands_.end(once_);
+    }
+
+    // One step; "o" for one without sections, "A" for one with all of them.
+    std::string step(float factor = 1.0f) {
+        draw(factor);
+        const std::string kind = submit({});
+        submitted_.plan().wait(ticket_);
+        commands_.submit(once_);
+        return kind;
+    }
+    std::string steps(int count) {
+        std::string kinds;
+        for (int i = 0; i < count; ++i) kinds += step();
+        return kinds;
+    }
+    // Steps with the same gradients, all submitted before the first of them begins.
+    std::string steps_in_flight(int count, float factor) {
+        draw(factor);
+        VkSemaphoreTypeCreateInfo type{VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO};
+        type.semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE;
+        const VkSemaphoreCreateInfo info{VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, &type, 0};
+        VkSemaphore gate = VK_NULL_HANDLE;
+        device_.check(device_.vk.CreateSemaphore(device_.device, &info, nullptr, &gate), "vkCreateSemaphore");
+        const SemaphoreValue open{gate, 1};
+        std::string kinds;
+        for (int i = 0; i < count; ++i) kinds += submit({&open, 1});
+        VkSemaphoreSignalInfo go{VK_STRUCTURE_TYPE_SEMAPHORE_SIGNAL_INFO};
+        go.semaphore = gate;
+        go.value = 1;
+        device_.check(device_.vk.SignalSemaphore(device_.device, &go), "vkSignalSemaphore");
+        submitted_.plan().wait(ticket_);
+        device_.vk.DestroySemaphore(device_.device, gate, nullptr);
+        for (int i = 0; i < count; ++i) commands_.submit(once_);
+        return kinds;
+    }
+    void expect_same_bits(const char* where) {
+        EXPECT_TRUE(submitted_.bits() == recorded_.bits()) << where;
+        EXPECT_EQ(submitted_.control().step, recorded_.control().step) << where;
+    }
+    Training& submitted() { return submitted_; }
+    Training& recorded() { return recorded_; }
+
+private:
+    static StepOptions options() {
+        StepOptions options;
+        options.plan.profile = true;
+        return options;
+    }
+
+    // Of both, one element times `factor`: an infinity lets the step be skipped.
+    void draw(float factor) {
+        ++drawn_;
+        for (Training* training : {&submitted_, &recorded_}) {
+            training->draw_gradients(drawn_);
+            std::vector<float> values = training->tensor(0).gradient_values();
+            values[3] *= factor;
+            training->tensor(0).set_gradient(values);
+        }
+    }
+    std::string submit(std::span<const SemaphoreValue> wait) {
+        VkCommandBuffer used = VK_NULL_HANDLE;
+        SubmitInfo info;
+        info.wait = wait;
+        info.submit = [&](const VkSubmitInfo2& submission) {
+            used = submission.pCommandBufferInfos[0].commandBuffer;
+            return device_.vk.QueueSubmit2(device_.queue, 1, &submission, VK_NULL_HANDLE);
+        };
+        ticket_ = submitted_.plan().submit(info);
+        if (whole_ == VK_NULL_HANDLE) whole_ = used;  // the first step has a refresh
+        return used == whole_ ? "A" : "o";
+    }
+
+    Device::Impl& device_;
+    Commands commands_;
+    Training submitted_, recorded_;
+    VkCommandBuffer once_ = VK_NULL_HANDLE, whole_ = VK_NULL_HANDLE;
+    std::uint64_t ticket_ = 0;
+    unsigned drawn_ = 0;
+};
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+TEST_P(SectionTest, SubmittedStepsLeaveSectionsOutThatHaveNoTurn) {
+    OrdinarySteps run(device());
+    EXPECT_EQ(run.steps(12), "AAAooAAAooAA");
+    run.expect_same_bits("steps that are waited for");
+    EXPECT_EQ(run.steps(1), "A");
+    EXPECT_EQ(run.step(kInfinity), "o") << "step 13, skipped: it comes again";
+    EXPECT_EQ(run.steps(2), "oo");
+    EXPECT_EQ(run.step(kInfinity), "A") << "step 15, skipped: it comes again";
+    EXPECT_EQ(run.steps(3), "AAA");
+    run.expect_same_bits("skipped steps");
+
+    Plan& plan = run.submitted().plan();
+    plan.initialize();
+    run.recorded().plan().initialize();
+    EXPECT_EQ(run.steps(4), "AAAo") << "initialized again";
+    run.expect_same_bits("initialized again");
+}
+
+// The host knows less of steps that have not finished: any of them may yet be skipped.
+TEST_P(SectionTest, StepsInFlightMayReachATurn) {
+    OrdinarySteps run(device());
+    EXPECT_EQ(run.steps(3), "AAA");
+    EXPECT_EQ(run.steps_in_flight(5, 1.0f), "oAAAA") << "steps 3 to 7";
+    run.expect_same_bits("steps in flight");
+    EXPECT_EQ(run.steps_in_flight(3, kInfinity), "oAA") << "step 8, three times";
+    EXPECT_EQ(run.steps(3), "ooA") << "steps 8 to 10";
+    run.expect_same_bits("skipped steps in flight");
+}
+
+TEST_P(SectionTest, TheHostTrustsNoStaleCountOfSteps) {
+    const std::filesystem::path file =
+        std::filesystem::temp_directory_path() /
+        ("heron_ordinary_" + std::to_string(GetParam().index) + ".safetensors");
+    OrdinarySteps run(device());
+    EXPECT_EQ(run.steps(2), "AA");
+    save_checkpoint(run.submitted().plan(), file);
+    EXPECT_EQ(run.steps(1), "A");
+    for (Training* training : {&run.submitted(), &run.recorded()}) load_checkpoint(training->plan(), file);
+    EXPECT_EQ(run.steps(2), "Ao") << "steps 2 and 3; before the load, step 3 came next";
+    EXPECT_EQ(status(run.submitted().plan()).step, 4u);
+    run.expect_same_bits("a checkpoint");
+
+    for (Training* training : {&run.submitted(), &run.recorded()}) {
+        gpu::StepControl control = training->control();
+        control.step = 6;
+        training->set_control(control);
+    }
+    EXPECT_EQ(run.steps(4), "AAoo") << "steps 6 to 9";
+    run.expect_same_bits("a written control block");
+
+    Commands commands(device());
+    const VkCommandBuffer own = commands.begin();
+    run.submitted().plan().record(own);
+    commands.end(own);
+    EXPECT_EQ(run.steps(5), "AAAAA") << "the caller may run what they have recorded";
+    run.expect_same_bits("the caller's own recording");
+    std::filesystem::remove(file);
+}
+
+// Commands that run once, whole steps and slices: recorded while up to two others have not begun.
+TEST_P(SectionTest, StepsThatAreRecordedToRunOnceLeaveSectionsOut) {
+    VulkanProxy proxy(plain_entry());
+    DeviceOptions settings = device_options(GetParam());
+    settings.get_instance_proc_addr = proxy.entry();
+    Device observed = Device::create(settings);
+    constexpr unsigned kSteps = 14;
+    Training reference(observed, groups(kCycle));
+    reference.steps(1, kSteps);
+    Commands commands(observed);
+    for (const std::uint32_t slice : {0u, 1u, 7u}) {
+        Training training(observed, groups(kCycle));
+        Plan& plan = training.plan();
+        std::string kinds;
+        for (unsigned step = 1; step <= kSteps; ++step) {
+            training.draw_gradients(step);
+            proxy.take_recorded();
+            for (bool complete = false; !complete;) {
+                const VkCommandBuffer own = commands.begin();
+                if (slice == 0)
+                    plan.record_once(own);
+                else
+                    complete = plan.record_slice(own, {.max_dispatches = slice, .once = true}).complete;
+                complete = complete || slice == 0;
+                commands.end(own);
+                commands.submit(own);
+            }
+            kinds += proxy.take_recorded().find('I') == std::string::npos ? "o" : "A";
+        }
+        // The host has not seen the last step finish: one more may have been done than the status says.
+        EXPECT_EQ(kinds, "AAAoAAAAoAAAAo") << "slices of " << slice;
+        EXPECT_TRUE(training.bits() == reference.bits()) << "slices of " << slice;
+    }
+
+    Training ahead(observed, groups(kCycle));
+    ahead.steps(1, 3);
+    ahead.draw_gradients(4);
+    std::string kinds;
+    std::vector<VkCommandBuffer> frames;
+    for (int frame = 0; frame < 3; ++frame) {
+        proxy.take_recorded();
+        frames.push_back(commands.begin());
+        ahead.plan().record_once(frames.back());
+        commands.end(frames.back());
+        kinds += proxy.take_recorded().find('I') == std::string::npos ? "o" : "A";
+    }
+    EXPECT_EQ(kinds, "oAA") << "steps 3 to 5";
+    for (const VkCommandBuffer frame : frames) commands.submit(frame);
+    Training alone(observed, groups(kCycle));
+    alone.steps(1, 3);
+    alone.draw_gradients(4);
+    for (int step = 0; step < 3; ++step) alone.plan().run();
+    EXPECT_TRUE(ahead.bits() == alone.bits());
+}
+
+// A step that is recorded before the initialization has run has all sections; so have all steps after a
+// second one, which may run at any time.
+TEST_P(SectionTest, StepsAfterARecordedInitialization) {
+    VulkanProxy proxy(plain_entry());
+    DeviceOptions settings = device_options(GetParam());
+    settings.get_instance_proc_addr = proxy.entry();
+    Device observed = Device::create(settings);
+    Commands commands(observed);
+    TrainedTensor tensor(observed, {.name = "s", .shape = {6, 10}}, 1);
+    ShampooLike optimizer(observed, kCycle);
+    tensor.add_to(optimizer);
+    Plan plan = compile(observed, {&optimizer});
+    plan.allocate();
+    const VkCommandBuffer begin = commands.begin();
+    plan.record_initialize(begin);
+    commands.end(begin);
+    const auto record = [&] {
+        proxy.take_recorded();
+        const VkCommandBuffer step = commands.begin();
+        plan.record_once(step);
+        commands.end(step);
+        return std::pair(step, proxy.take_recorded().find('I') == std::string::npos ? "o" : "A");
+    };
+    std::vector<std::pair<VkCommandBuffer, std::string>> first{record(), record()};
+    commands.submit(begin);
+    std::string kinds;
+    for (const auto& [step, kind] : first) {
+        commands.submit(step);
+        kinds += kind;
+    }
+    EXPECT_EQ(kinds, "AA");
+    const auto steps = [&](int count) {
+        std::string all;
+        for (int i = 0; i < count; ++i) {
+            const auto [step, kind] = record();
+            commands.submit(step);
+            all += kind;
+        }
+        return all;
+    };
+    EXPECT_EQ(steps(5), "ooAAo") << "steps 2 to 6, of which step 5 has a turn";
+    const VkCommandBuffer again = commands.begin();
+    plan.record_initialize(again);
+    commands.end(again);
+    EXPECT_EQ(steps(5), "AAAAA");
+}
+
+// Of what was left out there are no stamps; what it costs when it runs is not forgotten.
+TEST_P(SectionTest, WhatASubmittedStepLeavesOutTakesNoTime) {
+    if (!device().capabilities().timestamps) GTEST_SKIP() << "no timestamps on this queue family";
+    OrdinarySteps run(device());
+    Plan& plan = run.submitted().plan();
+    const std::vector<Dispatch>& dispatches = plan.impl().program(Phase::step).schedule.dispatches;
+    EXPECT_EQ(run.steps(3), "AAA");
+    ASSERT_EQ(plan.timings().size(), dispatches.size());
+    const std::vector<double> before = plan.impl().program(Phase::step).cost_ns;
+    EXPECT_EQ(run.steps(1), "o");
+    const std::vector<DispatchTiming> timings = plan.timings();
+    ASSERT_EQ(timings.size(), dispatches.size());
+    double ordinary = 0;
+    for (std::size_t d = 0; d < dispatches.size(); ++d) {
+        if (!dispatches[d].in_section()) {
+            ordinary += timings[d].ns;
+            continue;
+        }
+        EXPECT_EQ(timings[d].ns, 0.0) << d;
+        EXPECT_GE(plan.impl().program(Phase::step).cost_ns[d], before[d]) << d;
+    }
+    EXPECT_GT(ordinary, 0.0);
 }
 
 HERON_DEVICE_TESTS(SectionTest);

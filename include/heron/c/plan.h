@@ -60,6 +60,12 @@ HERON_API heron_result heron_plan_rebind(heron_plan* plan, const heron_rebinding
 // compute writes to compute, so steps that follow each other in submission order need no other.
 // After: what it wrote is visible to compute shaders, transfers and the host.
 HERON_API heron_result heron_plan_record(heron_plan* plan, VkCommandBuffer commands);
+// The same for commands that run once, in the order in which steps are recorded and submitted. Where the steps
+// that the device has done and those in flight tell that no section has its turn, theirs are left out: the same
+// bits without a refresh's barriers, of which it may have thousands. What heron_plan_record(),
+// heron_plan_record_slice() without `once`, or a second heron_plan_record_initialize() have recorded may run
+// unseen; whoever has called them gets every section from then on.
+HERON_API heron_result heron_plan_record_once(heron_plan* plan, VkCommandBuffer commands);
 // Adds the current gradients to the accumulators (heron_step_options.accumulate). Before and after: as
 // heron_plan_record().
 HERON_API heron_result heron_plan_record_accumulate(heron_plan* plan, VkCommandBuffer commands);
@@ -91,8 +97,8 @@ static inline heron_result heron_submit_info_init(heron_submit_info* options) {
 }
 
 // Submits the recorded step on the device's queue. `info` may be NULL; `ticket`, for heron_plan_wait(), too.
-// Allocates nothing, creates nothing. Fails (HERON_ERROR_UNSUPPORTED) on a device adopted without a queue and
-// no `submit`.
+// Allocates nothing, creates nothing. Sections: as heron_plan_record_once(). Fails
+// (HERON_ERROR_UNSUPPORTED) on a device adopted without a queue and no `submit`.
 HERON_API heron_result heron_plan_submit(heron_plan* plan, const heron_submit_info* info, uint64_t* ticket);
 HERON_API heron_result heron_plan_submit_accumulate(heron_plan* plan, const heron_submit_info* info,
                                                     uint64_t* ticket);

@@ -171,9 +171,12 @@ typedef struct heron_slice_budget {
     // = 1e30; By the plan's costs: measured when there are timings, else estimated. Above 0; infinity: no
     // limit.
     double max_ns;
-    // = 1e300; By what the operations state. Above 0; infinity: no limit. Of sections, in both, as if all of
-    // them ran: which of them do is decided on the GPU.
+    // = 1e300; By what the operations state. Above 0; infinity: no limit. Of sections that are recorded, in
+    // both, as if all of them ran: which of them do is decided on the GPU.
     double max_flops;
+    // All slices of the step run once, in the order in which steps are recorded and submitted: sections are
+    // left out as by heron_plan_record_once(). As the step's first slice says.
+    bool once;
 } heron_slice_budget;
 
 HERON_API heron_result heron_init_slice_budget(heron_slice_budget* options, size_t bytes, uint32_t version);
