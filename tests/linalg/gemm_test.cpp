@@ -602,14 +602,17 @@ TEST_P(GemmTest, BetaZeroReadsNoC) {
     EXPECT_TRUE(d.allFinite());
 }
 
-// A NaN of A makes its row of D NaN, an infinity makes it non-finite, and neither touches another row.
+// A NaN of A makes its row of D NaN, an infinity makes it non-finite, and neither touches another row. Rows
+// of 32 are those that gemm_packed reads where they are.
 TEST_P(GemmTest, NonfiniteElementsStayInTheirRow) {
     for (const std::string& variant : all_variants(device()))
-        for (MatrixKind kind : {MatrixKind::one_nan, MatrixKind::one_inf}) {
+        for (const auto& [kind, k] :
+             {std::pair(MatrixKind::one_nan, 21u), std::pair(MatrixKind::one_inf, 21u),
+              std::pair(MatrixKind::one_nan, 32u), std::pair(MatrixKind::one_inf, 32u)}) {
             Graph graph(device());
             const Eigen::Index n = whole_matrices(variant) ? 55 : 67;
             const auto cols = static_cast<std::uint64_t>(n);
-            const Matrix a = make_matrix(kind, 35, 21, 5), b = random_matrix(21, cols, 6);
+            const Matrix a = make_matrix(kind, 35, k, 5), b = random_matrix(k, cols, 6);
             const DType type = operand_type(variant);
             const Placed pa = place(graph, {a}, type, 0), pb = place(graph, {b}, type, 0);
             const Placed pd = place(graph, {Matrix::Zero(35, n)}, DType::f32, 0);
