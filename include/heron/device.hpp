@@ -152,7 +152,7 @@ struct AdoptedDevice {
     // are CONCURRENT for all of them. Without any they are EXCLUSIVE, for queue_family. (Memory of callbacks
     // and of Plan::bind() is as the caller makes it.)
     std::span<const std::uint32_t> other_queue_families;
-    // Optional: without it Heron submits nothing by itself, so record_initialize(), record() and
+    // Optional: without it Heron submits nothing by itself, so the record functions of plans and
     // SubmitInfo::submit remain, but no Plan::initialize(), save(), load(), read_state(), checkpoints, and no
     // Buffer::read() or write() of memory that the host does not see. For these, give a queue, and lock_queue
     // where other threads use it too.

@@ -63,9 +63,9 @@ struct SliceBudget {
     // By what the operations state. Above 0; infinity: no limit. Of sections that are recorded, in both, as
     // if all of them ran: which of them do is decided on the GPU.
     double max_flops = 1e300;
-    // All slices of the step run once, in the order in which steps are recorded and submitted: sections are
-    // left out as by Plan::record_once(). As the step's first slice says.
-    bool once = false;
+    // All slices of the step run exactly once: sections are left out as by Plan::record_one_time(). The
+    // step's first slice decides.
+    bool one_time = false;
 };
 
 struct SliceResult {
@@ -136,12 +136,14 @@ public:
     // from compute writes to compute, so steps that follow each other in submission order need no other.
     // After: what it wrote is visible to compute shaders, transfers and the host.
     void record(VkCommandBuffer commands);
-    // The same for commands that run once, in the order in which steps are recorded and submitted. Where the
-    // steps that the device has done and those in flight tell that no section has its turn, theirs are left
-    // out: the same bits without a refresh's barriers, of which it may have thousands. What record(),
-    // record_slice() without `once`, or a second record_initialize() have recorded may run unseen; whoever
-    // has called them gets every section from then on.
-    void record_once(VkCommandBuffer commands);
+    // The same for commands that run exactly once, in the order of the calls that record and submit steps,
+    // and before a later initialize(), load() or write_state(). Where the device's status, and the steps that
+    // it has yet to do, rule out that any section has its turn, none is recorded: the same bits without a
+    // refresh's barriers, of which it may have thousands. Heron does not see commands run: with such as may
+    // run again (record(), record_slice() without `one_time`, record_initialize() while steps are pending)
+    // all sections are recorded from then on, and every step that is recorded and dropped makes it more
+    // careful.
+    void record_one_time(VkCommandBuffer commands);
     // Adds the current gradients to the accumulators (StepOptions::accumulate). Before and after: as
     // record().
     void record_accumulate(VkCommandBuffer commands);
@@ -153,8 +155,8 @@ public:
     bool slice_pending() const;  // a step has been begun and not completed
 
     // Submits the recorded step on the device's queue; returns a ticket for wait(). Allocates nothing,
-    // creates nothing. Sections: as record_once(). Throws (unsupported) on a device adopted without a queue
-    // and no SubmitInfo::submit.
+    // creates nothing. Leaves sections out as record_one_time() does. Throws (unsupported) on a device
+    // adopted without a queue and no SubmitInfo::submit.
     std::uint64_t submit(const SubmitInfo& info = {});
     std::uint64_t submit_accumulate(const SubmitInfo& info = {});
     bool finished(std::uint64_t ticket) const;
@@ -180,8 +182,8 @@ public:
     // GPU time of each dispatch of the last finished step, barriers before it included, the time between
     // slices not. Needs PlanOptions::profile; empty before the first step, and while only some slices of a
     // step have run. The figures become the costs that time budgets use; what a step left out, because it was
-    // skipped or a section's turn had not come, keeps at least the cost that it had. 0 for sections that a
-    // submitted step had no dispatches of.
+    // skipped or a section's turn had not come, keeps at least the cost that it had. 0 for sections that
+    // were not recorded.
     std::vector<DispatchTiming> timings();
     // Every pair of dispatches that touch the same bytes, one of them writing, with no barrier between them:
     // empty, or Heron is wrong. Needs bound memory.
@@ -195,7 +197,8 @@ public:
     };
     std::vector<StateEntry> states() const;
     // Blocking copies; no submission that uses the plan may be in flight. Nothing is written into a step that
-    // is begun and not complete (invalid_argument).
+    // is begun and not complete (invalid_argument). "heron.control" has the number of steps: whoever changes
+    // it does it here, since Heron does not see what commands of the caller's write.
     void read_state(std::string_view name, std::span<std::byte> to) const;
     void write_state(std::string_view name, std::span<const std::byte> from);
     TensorView state_view(std::string_view name) const;

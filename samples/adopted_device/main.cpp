@@ -123,12 +123,13 @@ int run(const Options& options) {
 
         bool complete = true;
         if (options.slice == 0)
-            plan.record_once(commands);
+            plan.record_one_time(commands);
         else
-            complete = plan.record_slice(commands, {.max_dispatches = options.slice, .once = true}).complete;
+            complete =
+                plan.record_slice(commands, {.max_dispatches = options.slice, .one_time = true}).complete;
 
-        // The engine's use of the weights. record_once() has made them visible to compute shaders; between
-        // two slices of a step they may be those of before or after it.
+        // The engine's use of the weights. record_one_time() has made them visible to compute shaders;
+        // between two slices of a step they may be those of before or after it.
         if (complete) engine.dispatch(commands, Engine::Shader::render, push, 2 * kImageSize * kImageSize);
         engine.barrier(commands, true);
         engine.end_frame();

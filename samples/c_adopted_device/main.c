@@ -65,7 +65,7 @@ int main(void) {
     heron_slice_budget budget;
     check(heron_slice_budget_init(&budget));
     budget.max_dispatches = 2;  // or max_ns, where steps have been timed
-    budget.once = true;         // these commands run once, which lets refreshes be left out between their turns
+    budget.one_time = true;         // these commands run once, which lets refreshes be left out between their turns
     const uint64_t compiled = heron_device_pipelines_compiled(device);
     const double before = loss(&weights);
     int frames = 0;
@@ -75,7 +75,7 @@ int main(void) {
         if (!heron_plan_slice_pending(plan)) engine_copy(&e, &weights, &gradients, COUNT * sizeof(float));
         heron_slice_result slice = {.complete = true};
         if (step < STEPS / 2)
-            check(heron_plan_record_once(plan, commands));
+            check(heron_plan_record_one_time(plan, commands));
         else
             check(heron_plan_record_slice(plan, commands, &budget, &slice));
         engine_end_frame(&e);

@@ -61,7 +61,7 @@ int main(void) {
         // In place of a backward pass: the gradient of the loss |w|^2 / 2 is w itself.
         check(heron_buffer_read(weights, values, sizeof values, 0));
         check(heron_buffer_write(gradients, values, sizeof values, 0));
-        check(heron_plan_run(plan));  // in an engine: heron_plan_record_once(plan, command_buffer)
+        check(heron_plan_run(plan));  // in an engine: heron_plan_record_one_time(plan, command_buffer)
         heron_step_status status;
         check(heron_plan_status(plan, &status));
         printf("step %2d  gradient norm %.4f\n", step, (double)status.gradient_norm);

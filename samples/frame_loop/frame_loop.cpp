@@ -105,7 +105,7 @@ void FrameLoop::train_recorded(Frame& frame) {
     training_.record_backward(frame.draw, steps_);
     {
         const HeronCall call(cost_);
-        training_.plan().record_once(frame.draw);
+        training_.plan().record_one_time(frame.draw);
     }
     training_.record_publish(frame.draw, ++steps_);
     shown_ = steps_;
@@ -193,7 +193,7 @@ void FrameLoop::run_steps(const After& after) {
     for (std::uint32_t step = 0; step < kMeasuredSteps; ++step) {
         frames_.once(context_.graphics(), [&](VkCommandBuffer commands) {
             training_.record_backward(commands, step);
-            plan.record_once(commands);
+            plan.record_one_time(commands);
         });
         after();
     }
@@ -220,7 +220,7 @@ double FrameLoop::choose_budget() {
         longest_ns = std::max(longest_ns, ns);
     });
     constexpr double kParts = 4;
-    slice_ = {.once = true};
+    slice_ = {.one_time = true};
     if (options_.budget_us > 0) {
         slice_.max_ns = options_.budget_us * 1e3;
     } else if (longest_ns > 0) {

@@ -131,8 +131,8 @@ heron_result heron_plan_rebind(heron_plan* plan, const heron_rebinding* bindings
 heron_result heron_plan_record(heron_plan* plan, VkCommandBuffer commands) {
     return guarded([&] { plan_of(plan).record(commands); });
 }
-heron_result heron_plan_record_once(heron_plan* plan, VkCommandBuffer commands) {
-    return guarded([&] { plan_of(plan).record_once(commands); });
+heron_result heron_plan_record_one_time(heron_plan* plan, VkCommandBuffer commands) {
+    return guarded([&] { plan_of(plan).record_one_time(commands); });
 }
 heron_result heron_plan_record_accumulate(heron_plan* plan, VkCommandBuffer commands) {
     return guarded([&] { plan_of(plan).record_accumulate(commands); });

@@ -464,6 +464,12 @@ void Memory::for_mapped_range(const BufferRange& range, const char* name, Call c
     device_.check(call(device_.device, 1, &mapped), name);
 }
 
+bool Memory::coherent(const BufferRange& range) {
+    const std::lock_guard lock(mutex_);
+    return std::none_of(blocks_.begin(), blocks_.end(),
+                        [&](const auto& block) { return block->buffer == range.buffer && !block->coherent; });
+}
+
 void Memory::flush(const BufferRange& range) {
     for_mapped_range(range, "vkFlushMappedMemoryRanges", device_.vk.FlushMappedMemoryRanges);
 }

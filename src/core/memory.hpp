@@ -49,6 +49,7 @@ public:
     // and for the caller's, which must be coherent.
     void flush(const BufferRange& range);
     void invalidate(const BufferRange& range);
+    bool coherent(const BufferRange& range);  // whether that is so
 
     std::uint64_t allocated_bytes() const;  // of Heron's own VkDeviceMemory
 

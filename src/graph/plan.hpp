@@ -34,6 +34,7 @@ struct Region {
     std::vector<BufferRange> blocks;         // empty until memory is bound
     std::vector<VkDeviceAddress> addresses;  // of the blocks
     std::vector<Buffer> owned;               // empty when the caller brought the memory
+    bool coherent = true;                    // nothing to flush or invalidate
 
     VkDeviceAddress address(std::uint64_t offset) const {
         return addresses[offset / block_bytes] + offset % block_bytes;
@@ -70,8 +71,6 @@ struct SavedTensor {
     std::vector<std::byte> content;  // what a file holds; empty while saving
 };
 
-class Transfer;
-
 struct Plan::Impl {
     Impl(const Graph::Impl& graph, const PlanOptions& options);
     ~Impl();
@@ -104,12 +103,15 @@ struct Plan::Impl {
 
     // plan_sections.cpp
     void number_sections();
-    std::span<std::byte> status_memory() const;
-    // When no step is in flight: the control block is this, unless it is the first step that writes it.
+    gpu::StepControl read_status() const;  // tick and step alone
     void write_status(const gpu::StepControl& control);
+    void note_pending_steps();
+    // An initialization was recorded, and will write the status.
     void await_status();
+    // The host has written the control block: the status is as if a step had.
+    void show_control(const gpu::StepControl& control);
     // Whether any may have its turn in the step that is issued next, for all that the host knows.
-    bool sections_may_run() const;
+    bool sections_may_run();
     // What the next step is recorded with, by whoever runs it once and before the steps after it.
     Sections issue_step();
 
@@ -136,8 +138,6 @@ struct Plan::Impl {
     std::vector<SavedTensor> read_saved(const SafetensorsReader& file,
                                         std::span<const std::string> externals) const;
     void write_saved(const std::vector<SavedTensor>& tensors);
-    // After the host has written the control block: the status is as if a step had.
-    void show_control(Transfer& transfer);
 
     // plan_describe.cpp
     std::vector<RecordedDispatch> recorded(Phase phase) const;
@@ -164,7 +164,7 @@ struct Plan::Impl {
     std::atomic<std::uint64_t> submitted{0};
     // Steps begun, by the device's count, once all have that were submitted or recorded to run once.
     std::uint32_t issued = 0;
-    bool recorded_once = false;  // there are such as the timeline knows nothing of
+    bool recorded_one_time = false;  // there are such as the timeline knows nothing of
     bool unseen_steps = false;  // the caller may run what they have recorded at any time, any number of times
     Sections sliced = Sections::all;  // what the step has that is being sliced
     VkQueryPool queries = VK_NULL_HANDLE;

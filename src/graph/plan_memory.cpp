@@ -238,6 +238,7 @@ void Plan::allocate() {
             region.owned.push_back(BufferAccess::create(impl().vk(), request, impl().options.name));
             region.blocks.push_back(region.owned.back().range());
             region.addresses.push_back(region.owned.back().address());
+            region.coherent = region.coherent && impl().vk().memory->coherent(region.blocks.back());
         }
     }
     impl().take(std::move(fresh));

@@ -106,10 +106,7 @@ void Plan::record_initialize(VkCommandBuffer commands) {
     impl().record_clear(commands);
     impl().record(commands, Phase::initialize, 0, dispatch_count(Phase::initialize));
     impl().cursor = 0;
-    if (impl().initialized)
-        impl().unseen_steps = true;  // some of before may run until then
-    else
-        impl().await_status();
+    impl().await_status();
     impl().initialized = true;
 }
 
@@ -122,12 +119,12 @@ void Plan::record(VkCommandBuffer commands) {
     impl().record(commands, Phase::step, 0, dispatch_count());
 }
 
-void Plan::record_once(VkCommandBuffer commands) {
-    impl().require_memory("record_once");
-    impl().require_commands(commands, "record_once");
-    impl().require_initialized("record_once");
-    impl().require_no_slice("record_once");
-    impl().recorded_once = true;
+void Plan::record_one_time(VkCommandBuffer commands) {
+    impl().require_memory("record_one_time");
+    impl().require_commands(commands, "record_one_time");
+    impl().require_initialized("record_one_time");
+    impl().require_no_slice("record_one_time");
+    impl().recorded_one_time = true;
     impl().record(commands, Phase::step, 0, dispatch_count(), impl().issue_step());
 }
 
@@ -155,8 +152,10 @@ SliceResult Plan::record_slice(VkCommandBuffer commands, const SliceBudget& budg
     const std::vector<Dispatch>& dispatches = impl().program(Phase::step).schedule.dispatches;
     const std::uint32_t first = impl().cursor;
     const std::uint32_t count = dispatch_count();
-    (budget.once ? impl().recorded_once : impl().unseen_steps) = true;
-    if (first == 0) impl().sliced = budget.once ? impl().issue_step() : Sections::all;
+    if (first == 0) {
+        (budget.one_time ? impl().recorded_one_time : impl().unseen_steps) = true;
+        impl().sliced = budget.one_time ? impl().issue_step() : Sections::all;
+    }
     SliceResult result;
     double flops = 0;
     std::uint32_t end = first;
@@ -306,8 +305,10 @@ std::uint64_t Plan::submit_accumulate(const SubmitInfo& info) {
 void Plan::initialize() {
     impl().require_memory("initialize");
     impl().cursor = 0;
-    wait(impl().submit(Phase::initialize, {}));
+    impl().note_pending_steps();
+    const std::uint64_t ticket = impl().submit(Phase::initialize, {});
     impl().issued = 0;
+    wait(ticket);
     impl().initialized = true;
 }
 

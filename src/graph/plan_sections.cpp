@@ -58,20 +58,50 @@ constexpr std::uint32_t kNotBegun = 0xffffffff;  // StepControl::tick of a statu
 
 }  // namespace
 
-std::span<std::byte> Plan::Impl::status_memory() const {
-    return region(RegionKind::readback).mapped(locations[graph.status.id].offset, sizeof(gpu::StepControl));
+// Tick and number of the last step that has begun. A step in flight may have written its tick and not yet its
+// number; the number is never older than that of the step before.
+gpu::StepControl Plan::Impl::read_status() const {
+    const Region& memory = region(RegionKind::readback);
+    if (!memory.coherent)
+        for (const BufferRange& block : memory.blocks) vk().invalidate(block);
+    const std::span<std::byte> status =
+        memory.mapped(locations[graph.status.id].offset, sizeof(gpu::StepControl));
+    const auto word = [&](std::size_t offset) {
+        return std::atomic_ref(*reinterpret_cast<std::uint32_t*>(status.data() + offset))
+            .load(std::memory_order_acquire);
+    };
+    gpu::StepControl control{};
+    control.tick = word(offsetof(gpu::StepControl, tick));
+    control.step = word(offsetof(gpu::StepControl, step));
+    return control;
 }
 
 void Plan::Impl::write_status(const gpu::StepControl& control) {
-    if (!graph.status) return;
-    std::memcpy(status_memory().data(), &control, sizeof(control));
-    for (const BufferRange& block : region(RegionKind::readback).blocks) vk().flush(block);
-    issued = control.tick;
+    const Region& memory = region(RegionKind::readback);
+    std::memcpy(memory.mapped(locations[graph.status.id].offset, sizeof(control)).data(), &control,
+                sizeof(control));
+    if (!memory.coherent)
+        for (const BufferRange& block : memory.blocks) vk().flush(block);
+}
+
+// Steps that were recorded and have not begun run at a time that nobody tells.
+void Plan::Impl::note_pending_steps() {
+    if (graph.status && initialized && recorded_one_time && read_status().tick != issued) unseen_steps = true;
 }
 
 void Plan::Impl::await_status() {
+    if (!graph.status) return;
+    if (initialized && read_status().tick != issued) unseen_steps = true;
     write_status({.tick = kNotBegun});
     issued = 0;
+}
+
+void Plan::Impl::show_control(const gpu::StepControl& control) {
+    forget_timings();  // of the steps before: how they went is overwritten
+    if (!graph.status) return;
+    note_pending_steps();
+    write_status(control);
+    issued = control.tick;
 }
 
 // A dispatch of nothing still costs its barrier, and a refresh may be thousands of them in a row. Which
@@ -79,20 +109,15 @@ void Plan::Impl::await_status() {
 // the status says, and at most as many more as have been issued since, of which any may yet be skipped. The
 // step that is about to be issued matters only if it is not skipped; its number from 0 is that of the steps
 // done before it.
-bool Plan::Impl::sections_may_run() const {
+bool Plan::Impl::sections_may_run() {
     if (!graph.status || unseen_steps) return true;
-    // A step in flight may have written its tick and not yet its number.
-    const bool settled = !recorded_once && finished_submissions() == submitted;
-    for (const BufferRange& block : region(RegionKind::readback).blocks) vk().invalidate(block);
-    const auto word = [status = status_memory()](std::size_t offset) {
-        return std::atomic_ref(*reinterpret_cast<std::uint32_t*>(status.data() + offset))
-            .load(std::memory_order_acquire);
-    };
-    const std::uint32_t begun = word(offsetof(gpu::StepControl, tick));
-    const std::uint32_t done =
-        std::min(word(offsetof(gpu::StepControl, step)), 0xfffffffeu);  // it ends there
-    const std::uint32_t in_flight = issued - begun;
-    if (begun == kNotBegun || in_flight > 0x80000000u) return true;  // or more have run than were issued
+    const bool settled = !recorded_one_time && finished_submissions() == submitted;
+    const gpu::StepControl status = read_status();
+    if (status.tick == kNotBegun) return true;
+    if (settled) issued = status.tick;  // a submission that failed has begun nothing
+    const std::uint32_t in_flight = issued - status.tick;
+    if (in_flight > 0x80000000u) return true;                       // more have run than were issued
+    const std::uint32_t done = std::min(status.step, 0xfffffffeu);  // the GPU's count of them ends there
     const std::uint64_t last = std::uint64_t{done} + in_flight + (settled ? 0 : 1);
     return std::ranges::any_of(sections,
                                [&](const Section& section) { return section.next_run(done) <= last; });

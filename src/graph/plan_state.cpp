@@ -71,10 +71,11 @@ void Plan::write_state(std::string_view name, std::span<const std::byte> from) {
     impl().require_no_slice("write_state");
     const TensorView state = state_view(name);
     require_size(impl(), "write_state", name, state, from.size());
-    Transfer transfer(device());
-    transfer.write(state.address, from);
-    if (impl().graph.control && state.address == impl().address(impl().graph.control))
-        impl().show_control(transfer);
+    Transfer(device()).write(state.address, from);
+    if (!impl().graph.control || state.address != impl().address(impl().graph.control)) return;
+    gpu::StepControl control;
+    std::memcpy(&control, from.data(), sizeof(control));
+    impl().show_control(control);
 }
 
 std::vector<SavedTensor> Plan::Impl::saved_tensors(std::span<const std::string> externals) const {
@@ -142,13 +143,6 @@ std::vector<SavedTensor> Plan::Impl::read_saved(const SafetensorsReader& file,
     return tensors;
 }
 
-void Plan::Impl::show_control(Transfer& transfer) {
-    gpu::StepControl control;
-    if (!graph.control) return;
-    transfer.read(address(graph.control), std::as_writable_bytes(std::span(&control, 1)));
-    write_status(control);
-}
-
 void Plan::Impl::write_saved(const std::vector<SavedTensor>& tensors) {
     Transfer transfer(*graph.device);
     for (const SavedTensor& tensor : tensors) transfer.write(tensor.address, tensor.content);
@@ -158,8 +152,9 @@ void Plan::Impl::write_saved(const std::vector<SavedTensor>& tensors) {
         const std::vector<std::byte> zeros(object.bytes);
         transfer.write(address(graph.tensor_of(id)), zeros);
     }
-    show_control(transfer);
-    forget_timings();  // of the steps before: how they went is overwritten
+    gpu::StepControl control{};
+    if (graph.control) transfer.read(address(graph.control), std::as_writable_bytes(std::span(&control, 1)));
+    show_control(control);
     initialized = true;
 }
 

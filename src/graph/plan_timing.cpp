@@ -112,7 +112,7 @@ std::vector<DispatchTiming> Plan::timings() {
         const double ns = static_cast<double>(ticks) * device.timestamp_period_ns;
         timings.push_back({plan.graph.stages[node.stage], node.operation.kernel->name, ns});
         // What may not have run costs no less than it did: a budget must hold when it runs again.
-        step.cost_ns[d] = surely_ran(node, status) ? ns : std::max(step.cost_ns[d], ns);
+        step.cost_ns[d] = !left_out && surely_ran(node, status) ? ns : std::max(step.cost_ns[d], ns);
     }
     return timings;
 }

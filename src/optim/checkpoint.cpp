@@ -235,11 +235,6 @@ std::map<std::string, std::string> load_checkpoint(Plan& plan, const std::filesy
     }
     for (std::size_t k = 0; k < dampings.size(); ++k)
         write_learning_rate(plan, layout.dampings[k], dampings[k]);
-    // status() shows the loaded step without waiting for the next one.
-    const Region& readback = plan.impl().region(RegionKind::readback);
-    std::memcpy(readback.mapped(plan.impl().locations[layout.status.id].offset, sizeof(control)).data(),
-                &control, sizeof(control));
-    for (const BufferRange& block : readback.blocks) plan.impl().vk().flush(block);
 
     for (const std::string& what : accepted) plan.impl().vk().log(Severity::warning, who + what);
     std::erase_if(metadata, [](const auto& entry) { return entry.first.starts_with(kPrefix); });

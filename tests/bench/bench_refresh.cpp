@@ -77,7 +77,7 @@ Frames run_frames(Device& device, const Optimizer& optimizer, const Settings& se
             for (bool complete = false; !complete;) {
                 test::Commands commands(device);
                 const VkCommandBuffer frame = commands.begin();
-                complete = plan.record_slice(frame, {.max_flops = max_flops}).complete;
+                complete = plan.record_slice(frame, {.max_flops = max_flops, .one_time = true}).complete;
                 commands.end(frame);
                 const Clock::time_point begin = Clock::now();
                 commands.submit(frame);

@@ -358,7 +358,7 @@ TEST_P(CTrainingTest, StepsRecordedSlicedAndSubmittedAreTheSame) {
     commands.end(step);
     commands.submit(step);
     step = commands.begin();
-    HERON_C_OK(heron_plan_record_once(plan, step));
+    HERON_C_OK(heron_plan_record_one_time(plan, step));
     commands.end(step);
     commands.submit(step);
     EXPECT_EQ(weights(), expected);
@@ -368,6 +368,7 @@ TEST_P(CTrainingTest, StepsRecordedSlicedAndSubmittedAreTheSame) {
     heron_slice_budget budget;
     HERON_C_OK(heron_slice_budget_init(&budget));
     budget.max_dispatches = 1;
+    budget.one_time = true;
     heron_slice_result slice{};
     for (int steps = 0; steps < 2; steps += slice.complete ? 1 : 0) {
         VkCommandBuffer part = commands.begin();

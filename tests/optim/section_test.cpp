@@ -476,6 +476,20 @@ public:
         for (int i = 0; i < count; ++i) commands_.submit(once_);
         return kinds;
     }
+    void fail_to_submit() {
+        const SubmitInfo info{.wait = {}, .signal = {}, .submit = [](const VkSubmitInfo2&) {
+                                  return VK_ERROR_OUT_OF_HOST_MEMORY;
+                              }};
+        EXPECT_THROW(submitted_.plan().submit(info), Error);
+    }
+    void set_count(std::uint32_t tick, std::uint32_t step) {
+        for (Training* training : {&submitted_, &recorded_}) {
+            gpu::StepControl control = training->control();
+            control.tick = tick;
+            control.step = step;
+            training->set_control(control);
+        }
+    }
     void expect_same_bits(const char* where) {
         EXPECT_TRUE(submitted_.bits() == recorded_.bits()) << where;
         EXPECT_EQ(submitted_.control().step, recorded_.control().step) << where;
@@ -539,6 +553,10 @@ TEST_P(SectionTest, SubmittedStepsLeaveSectionsOutThatHaveNoTurn) {
     run.recorded().plan().initialize();
     EXPECT_EQ(run.steps(4), "AAAo") << "initialized again";
     run.expect_same_bits("initialized again");
+
+    run.fail_to_submit();
+    EXPECT_EQ(run.steps(2), "oA") << "a submission that failed is no step";
+    run.expect_same_bits("a submission that failed");
 }
 
 // The host knows less of steps that have not finished: any of them may yet be skipped.
@@ -565,13 +583,16 @@ TEST_P(SectionTest, TheHostTrustsNoStaleCountOfSteps) {
     EXPECT_EQ(status(run.submitted().plan()).step, 4u);
     run.expect_same_bits("a checkpoint");
 
-    for (Training* training : {&run.submitted(), &run.recorded()}) {
-        gpu::StepControl control = training->control();
-        control.step = 6;
-        training->set_control(control);
-    }
+    run.set_count(4, 6);
     EXPECT_EQ(run.steps(4), "AAoo") << "steps 6 to 9";
     run.expect_same_bits("a written control block");
+    // 0xfffffff0 is a multiple of 5. A tick of 0xffffffff is what a status has that nothing has written.
+    run.set_count(0xfffffffd, 0xfffffff0);
+    EXPECT_EQ(run.steps(5), "AAAoo") << "ticks begin again at 0";
+    run.expect_same_bits("ticks that begin again at 0");
+    run.set_count(5, 0xfffffffd);
+    EXPECT_EQ(run.steps(3), "ooo") << "the count of steps ends at 0xffffffff";
+    run.expect_same_bits("the end of the count");
 
     Commands commands(device());
     const VkCommandBuffer own = commands.begin();
@@ -582,16 +603,27 @@ TEST_P(SectionTest, TheHostTrustsNoStaleCountOfSteps) {
     std::filesystem::remove(file);
 }
 
-// Commands that run once, whole steps and slices: recorded while up to two others have not begun.
+// Commands that run once: whole steps, slices, and steps of which two are recorded before they run.
 TEST_P(SectionTest, StepsThatAreRecordedToRunOnceLeaveSectionsOut) {
     VulkanProxy proxy(plain_entry());
     DeviceOptions settings = device_options(GetParam());
     settings.get_instance_proc_addr = proxy.entry();
     Device observed = Device::create(settings);
     constexpr unsigned kSteps = 14;
-    Training reference(observed, groups(kCycle));
-    reference.steps(1, kSteps);
     Commands commands(observed);
+    // The GPU decides: one recording, run again and again.
+    const auto replay = [&](Training& training) {
+        const VkCommandBuffer all = commands.begin();
+        training.plan().record(all);
+        commands.end(all);
+        return all;
+    };
+    Training reference(observed, groups(kCycle));
+    const VkCommandBuffer whole = replay(reference);
+    for (unsigned step = 1; step <= kSteps; ++step) {
+        reference.draw_gradients(step);
+        commands.submit(whole);
+    }
     for (const std::uint32_t slice : {0u, 1u, 7u}) {
         Training training(observed, groups(kCycle));
         Plan& plan = training.plan();
@@ -602,9 +634,9 @@ TEST_P(SectionTest, StepsThatAreRecordedToRunOnceLeaveSectionsOut) {
             for (bool complete = false; !complete;) {
                 const VkCommandBuffer own = commands.begin();
                 if (slice == 0)
-                    plan.record_once(own);
+                    plan.record_one_time(own);
                 else
-                    complete = plan.record_slice(own, {.max_dispatches = slice, .once = true}).complete;
+                    complete = plan.record_slice(own, {.max_dispatches = slice, .one_time = true}).complete;
                 complete = complete || slice == 0;
                 commands.end(own);
                 commands.submit(own);
@@ -624,16 +656,18 @@ TEST_P(SectionTest, StepsThatAreRecordedToRunOnceLeaveSectionsOut) {
     for (int frame = 0; frame < 3; ++frame) {
         proxy.take_recorded();
         frames.push_back(commands.begin());
-        ahead.plan().record_once(frames.back());
+        ahead.plan().record_one_time(frames.back());
         commands.end(frames.back());
         kinds += proxy.take_recorded().find('I') == std::string::npos ? "o" : "A";
     }
     EXPECT_EQ(kinds, "oAA") << "steps 3 to 5";
     for (const VkCommandBuffer frame : frames) commands.submit(frame);
     Training alone(observed, groups(kCycle));
-    alone.steps(1, 3);
-    alone.draw_gradients(4);
-    for (int step = 0; step < 3; ++step) alone.plan().run();
+    const VkCommandBuffer again = replay(alone);
+    for (unsigned step = 1; step <= 6; ++step) {
+        alone.draw_gradients(std::min(step, 4u));
+        commands.submit(again);
+    }
     EXPECT_TRUE(ahead.bits() == alone.bits());
 }
 
@@ -656,7 +690,7 @@ TEST_P(SectionTest, StepsAfterARecordedInitialization) {
     const auto record = [&] {
         proxy.take_recorded();
         const VkCommandBuffer step = commands.begin();
-        plan.record_once(step);
+        plan.record_one_time(step);
         commands.end(step);
         return std::pair(step, proxy.take_recorded().find('I') == std::string::npos ? "o" : "A");
     };
@@ -678,10 +712,18 @@ TEST_P(SectionTest, StepsAfterARecordedInitialization) {
         return all;
     };
     EXPECT_EQ(steps(5), "ooAAo") << "steps 2 to 6, of which step 5 has a turn";
-    const VkCommandBuffer again = commands.begin();
-    plan.record_initialize(again);
-    commands.end(again);
-    EXPECT_EQ(steps(5), "AAAAA");
+    const auto initialize = [&] {
+        const VkCommandBuffer again = commands.begin();
+        plan.record_initialize(again);
+        commands.end(again);
+        return again;
+    };
+    commands.submit(initialize());
+    EXPECT_EQ(steps(5), "AoooA") << "from the beginning";
+    const VkCommandBuffer pending = record().first, late = initialize();
+    commands.submit(pending);
+    commands.submit(late);
+    EXPECT_EQ(steps(3), "AAA");
 }
 
 // Of what was left out there are no stamps; what it costs when it runs is not forgotten.

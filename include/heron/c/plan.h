@@ -60,19 +60,21 @@ HERON_API heron_result heron_plan_rebind(heron_plan* plan, const heron_rebinding
 // compute writes to compute, so steps that follow each other in submission order need no other.
 // After: what it wrote is visible to compute shaders, transfers and the host.
 HERON_API heron_result heron_plan_record(heron_plan* plan, VkCommandBuffer commands);
-// The same for commands that run once, in the order in which steps are recorded and submitted. Where the steps
-// that the device has done and those in flight tell that no section has its turn, theirs are left out: the same
-// bits without a refresh's barriers, of which it may have thousands. What heron_plan_record(),
-// heron_plan_record_slice() without `once`, or a second heron_plan_record_initialize() have recorded may run
-// unseen; whoever has called them gets every section from then on.
-HERON_API heron_result heron_plan_record_once(heron_plan* plan, VkCommandBuffer commands);
+// The same for commands that run exactly once, in the order of the calls that record and submit steps, and
+// before a later heron_plan_initialize(), heron_plan_load() or heron_plan_write_state(). Where the device's
+// status, and the steps that it has yet to do, rule out that any section has its turn, none is recorded: the
+// same bits without a refresh's barriers, of which it may have thousands. Heron does not see commands run:
+// with such as may run again (heron_plan_record(), heron_plan_record_slice() without `one_time`,
+// heron_plan_record_initialize() while steps are pending) all sections are recorded from then on, and every
+// step that is recorded and dropped makes it more careful.
+HERON_API heron_result heron_plan_record_one_time(heron_plan* plan, VkCommandBuffer commands);
 // Adds the current gradients to the accumulators (heron_step_options.accumulate). Before and after: as
 // heron_plan_record().
 HERON_API heron_result heron_plan_record_accumulate(heron_plan* plan, VkCommandBuffer commands);
 // Records the next part of the step; goes on where the last slice stopped, bit-identical to the whole step.
 // The slices of a step must run in order, and the step's inputs stay unchanged until it is complete; the
 // accumulators are inputs too, and what heron_plan_record_accumulate() recorded before the step must not run
-// within it. `budget` may be NULL: all that is left; `result` may be NULL.
+// within it. `budget` may be NULL: all that is left, of a step that may run again; `result` may be NULL.
 HERON_API heron_result heron_plan_record_slice(heron_plan* plan, VkCommandBuffer commands,
                                                const heron_slice_budget* budget, heron_slice_result* result);
 // A step has been begun and not completed; false for NULL.
@@ -97,7 +99,7 @@ static inline heron_result heron_submit_info_init(heron_submit_info* options) {
 }
 
 // Submits the recorded step on the device's queue. `info` may be NULL; `ticket`, for heron_plan_wait(), too.
-// Allocates nothing, creates nothing. Sections: as heron_plan_record_once(). Fails
+// Allocates nothing, creates nothing. Leaves sections out as heron_plan_record_one_time() does. Fails
 // (HERON_ERROR_UNSUPPORTED) on a device adopted without a queue and no `submit`.
 HERON_API heron_result heron_plan_submit(heron_plan* plan, const heron_submit_info* info, uint64_t* ticket);
 HERON_API heron_result heron_plan_submit_accumulate(heron_plan* plan, const heron_submit_info* info,
@@ -131,7 +133,8 @@ typedef struct heron_dispatch_timing {
 } heron_dispatch_timing;
 // GPU time of each dispatch of the last finished step, barriers before it included, the time between slices
 // not. Needs heron_plan_options.profile; none before the first step, and while only some slices of a step have
-// run. The figures become the costs that time budgets use. `timings` belongs to the plan, until the next call.
+// run; 0 for sections that were not recorded. The figures become the costs that time budgets use. `timings`
+// belongs to the plan, until the next call.
 HERON_API heron_result heron_plan_timings(heron_plan* plan, uint32_t* count,
                                           const heron_dispatch_timing** timings);
 // Every pair of dispatches that touch the same bytes, one of them writing, with no barrier between them, one a

@@ -174,9 +174,9 @@ typedef struct heron_slice_budget {
     // = 1e300; By what the operations state. Above 0; infinity: no limit. Of sections that are recorded, in
     // both, as if all of them ran: which of them do is decided on the GPU.
     double max_flops;
-    // All slices of the step run once, in the order in which steps are recorded and submitted: sections are
-    // left out as by heron_plan_record_once(). As the step's first slice says.
-    bool once;
+    // All slices of the step run exactly once: sections are left out as by heron_plan_record_one_time(). The
+    // step's first slice decides.
+    bool one_time;
 } heron_slice_budget;
 
 HERON_API heron_result heron_init_slice_budget(heron_slice_budget* options, size_t bytes, uint32_t version);
