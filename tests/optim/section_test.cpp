@@ -446,7 +446,7 @@ public:
     // One step; "o" for one without sections, "A" for one with all of them.
     std::string step(float factor = 1.0f) {
         draw(factor);
-        const std::string kind = submit({});
+        std::string kind = submit({});
         submitted_.plan().wait(ticket_);
         commands_.submit(once_);
         return kind;
