@@ -71,6 +71,12 @@ inline Sample summarize(std::vector<double> values) {
 struct Times {
     Sample wall_ms;
     std::optional<Sample> gpu_ms;  // where the device has timestamps
+
+    // A peer's time over this one's: by timestamps where both have them, without what passes between kernels.
+    double ratio_of(const Times& peer) const {
+        return gpu_ms && peer.gpu_ms ? peer.gpu_ms->median / gpu_ms->median
+                                     : peer.wall_ms.median / wall_ms.median;
+    }
 };
 
 // Measures several programs by turns, a third of the runs each: what slows the machine for seconds slows all
@@ -154,8 +160,7 @@ public:
         const bool gpu = times_.gpu_ms && peer.gpu_ms;
         fields["peer"] = name;
         put("peer", gpu ? *peer.gpu_ms : peer.wall_ms);
-        fields["peer_ratio"] =
-            gpu ? peer.gpu_ms->median / times_.gpu_ms->median : peer.wall_ms.median / times_.wall_ms.median;
+        fields["peer_ratio"] = times_.ratio_of(peer);
     }
     void no_peer() {
         for (const char* name : {"peer", "peer_ms", "peer_spread", "peer_ratio"}) fields[name] = nullptr;

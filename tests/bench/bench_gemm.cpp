@@ -163,10 +163,10 @@ void run_case(const Device& device, const Case& x, const std::string& variant, S
     } else {
         line.no_peer();
     }
-    if (full) line.fields["plain_ratio"] = contest[*full].wall_ms.median / ms;
+    if (full) line.fields["plain_ratio"] = contest[own].ratio_of(contest[*full]);
     if (naive) {
         line.fields["naive_ms"] = contest[*naive].wall_ms.median;
-        line.fields["naive_ratio"] = contest[*naive].wall_ms.median / ms;
+        line.fields["naive_ratio"] = contest[own].ratio_of(contest[*naive]);
     }
     line.print();
 }
