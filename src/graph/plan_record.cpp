@@ -110,28 +110,32 @@ void Plan::record_initialize(VkCommandBuffer commands) {
     impl().initialized = true;
 }
 
+namespace {
+
+void require_recordable(const Plan::Impl& plan, VkCommandBuffer commands, const char* what) {
+    plan.require_memory(what);
+    plan.require_commands(commands, what);
+    plan.require_initialized(what);
+}
+
+}  // namespace
+
 void Plan::record(VkCommandBuffer commands) {
-    impl().require_memory("record");
-    impl().require_commands(commands, "record");
-    impl().require_initialized("record");
+    require_recordable(impl(), commands, "record");
     impl().require_no_slice("record");
     impl().unseen_steps = true;
     impl().record(commands, Phase::step, 0, dispatch_count());
 }
 
 void Plan::record_one_time(VkCommandBuffer commands) {
-    impl().require_memory("record_one_time");
-    impl().require_commands(commands, "record_one_time");
-    impl().require_initialized("record_one_time");
+    require_recordable(impl(), commands, "record_one_time");
     impl().require_no_slice("record_one_time");
     impl().recorded_one_time = true;
     impl().record(commands, Phase::step, 0, dispatch_count(), impl().issue_step());
 }
 
 void Plan::record_accumulate(VkCommandBuffer commands) {
-    impl().require_memory("record_accumulate");
-    impl().require_commands(commands, "record_accumulate");
-    impl().require_initialized("record_accumulate");
+    require_recordable(impl(), commands, "record_accumulate");
     impl().require_no_slice("record_accumulate");
     if (dispatch_count(Phase::accumulate) == 0)
         impl().refuse("record_accumulate: the plan was compiled without StepOptions::accumulate");
@@ -139,9 +143,7 @@ void Plan::record_accumulate(VkCommandBuffer commands) {
 }
 
 SliceResult Plan::record_slice(VkCommandBuffer commands, const SliceBudget& budget) {
-    impl().require_memory("record_slice");
-    impl().require_commands(commands, "record_slice");
-    impl().require_initialized("record_slice");
+    require_recordable(impl(), commands, "record_slice");
     if (!(budget.max_ns > 0))
         impl().refuse("record_slice: max_ns is " + number_text(budget.max_ns) +
                       ", must be above 0 (infinity: no limit)");
