@@ -27,8 +27,7 @@ int main() try {
         // In place of a backward pass: the gradient of the loss |w|^2 / 2 is w itself.
         weights.read(std::as_writable_bytes(std::span(values)));
         gradients.write(std::as_bytes(std::span(values)));
-        plan.run();  // in an engine: plan.record_one_time(command_buffer), in your frame, after your backward
-                     // pass
+        plan.run();  // in an engine: plan.record_one_time(command_buffer), after your backward pass
         std::printf("step %2d  gradient norm %.4f\n", step, heron::status(plan).gradient_norm);
     }
 } catch (const heron::Error& error) {
