@@ -26,6 +26,7 @@ const uint ROOT_HAS_USED = 4;
 const uint ROOT_KEEP = 8;       // a failed matrix leaves the result as it was
 const uint ROOT_BOUNDED = 16;   // the watched matrix has eigenvalues in [0, 1] after the first iteration
 const uint ROOT_WARM = 32;      // the new iterate is a first guess, kept where |I - M X|_inf < 1
+const uint ROOT_GUESSED = 512;  // as ROOT_BOUNDED, of a matrix whose first guess was not kept
 const uint ROOT_WRITES_T = 64;  // T = ((p + 1) I - M) / p is asked for
 const uint ROOT_FAILURES = 128; // a status of each matrix says whether its Cholesky factor exists
 // Iterates have two words an element: high ones, and n x n elements later low ones (linalg/two_word_product.h).

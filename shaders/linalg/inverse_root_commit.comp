@@ -83,7 +83,11 @@ void main() {
     if (warm) {
         kept = before == ROOT_RUNNING && bits < 0x3f800000u;
     } else if (before == ROOT_RUNNING) {
-        verdict = root_verdict(iteration, root, n, bits, previous, tolerance, (flags & ROOT_BOUNDED) != 0);
+        // Without a guess M = A X is bounded, until rounding errors have grown in it as a negative eigenvalue would.
+        bool guess_kept = states.v[item * slots * ROOT_STATE_WORDS + 1] < 0x3f800000u;
+        bool bounded = (flags & ROOT_BOUNDED) != 0 ||
+                       ((flags & ROOT_GUESSED) != 0 && !guess_kept && !root_began_as_rounding(iteration, root));
+        verdict = root_verdict(iteration, root, n, bits, previous, tolerance, bounded);
         if ((flags & ROOT_FAILURES) != 0) {
             U32 failures = p.jobs.job[j].failures;
             if (failures.v[item] != STATUS_OK)
@@ -95,6 +99,8 @@ void main() {
         if (failures.v[item] == STATUS_OK)
             verdict = ROOT_SINGULAR;
     }
+    if (group == 0 && t == 0 && kept && warm)
+        states.v[at + 1] = bits; // which tells that the guess was kept
     if (group == 0 && t == 0 && !warm) {
         uint to = at + ROOT_STATE_WORDS;
         states.v[to] = verdict;

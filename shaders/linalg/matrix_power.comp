@@ -44,6 +44,8 @@ void main() {
     if (rule == FLOOR_SHIFT && smallest < 0.0)
         shift -= smallest;
     float top = largest + shift;
+    if (is_nonfinite(top))
+        status = STATUS_NONFINITE;
     float relative_floor = p.jobs.job[j].floor;
     float absolute_floor = p.jobs.job[j].absolute_floor;
     float least = absolute_floor;

@@ -34,14 +34,16 @@ void main() {
     uint item = local_group / groups;
     uint base = item * p.jobs.job[j].x_item;
 
-    uint share = (count + groups - 1) / groups;
-    uint begin = (local_group - item * groups) * share;
-    uint end = min(begin + share, count);
+    // Without sums that pass 2^32 where count is near it.
+    uint share = count / groups + (count % groups != 0u ? 1u : 0u);
+    uint begin = min((local_group - item * groups) * share, count);
+    uint length = min(share, count - begin);
     // In blocks: the error of a long sum would reach polynomials whose slope at 1 is 161 (pe-dion).
     vec3 acc = vec3(0.0);
-    for (uint first = begin + gl_LocalInvocationID.x; first < end; first += BLOCK * gl_WorkGroupSize.x) {
+    for (uint first = gl_LocalInvocationID.x; first < length; first += BLOCK * gl_WorkGroupSize.x) {
         vec3 block = vec3(0.0);
-        for (uint i = first; i < min(first + BLOCK * gl_WorkGroupSize.x, end); i += gl_WorkGroupSize.x) {
+        for (uint k = first; k < min(first + BLOCK * gl_WorkGroupSize.x, length); k += gl_WorkGroupSize.x) {
+            uint i = begin + k;
             uint row = stride == cols ? 0u : i / cols;
             blue_add(block, load(x, base + row * stride + (i - row * cols), X_DTYPE));
         }

@@ -81,7 +81,7 @@ Tensor Tensor::batch_item(std::uint64_t index) const {
 }
 
 Tensor Tensor::reshape(const Shape& to) const {
-    if (row_stride != 0 && row_stride != cols())
+    if (row_stride != 0 && row_stride != cols() && batch() * rows() > 1)
         refuse("reshape: the tensor has a row stride of " + std::to_string(row_stride) + " for rows of " +
                std::to_string(cols()) + "; only contiguous tensors can be reshaped");
     if (to.count() != shape.count())

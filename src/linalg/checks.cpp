@@ -77,7 +77,7 @@ void check_status_tensor(std::string_view operation, const Graph& graph, const T
                          std::uint64_t items, std::initializer_list<NamedTensor> others) {
     if (!status) return;
     check_tensor(operation, "status", graph, status);
-    if (status.dtype != DType::u32 || status.shape.count() != items || status.stride() != status.cols())
+    if (status.dtype != DType::u32 || status.shape.count() != items || !is_contiguous(status))
         refuse(operation, "status is " + text(status) + "; it must be a contiguous tensor of " +
                               std::to_string(items) + " u32, one for each matrix");
     for (const NamedTensor& other : others)
@@ -87,7 +87,7 @@ void check_status_tensor(std::string_view operation, const Graph& graph, const T
 void check_one_each(std::string_view operation, std::string_view result, const Graph& graph,
                     const Tensor& tensor, const Tensor& a) {
     check_float_tensor(operation, result, graph, tensor);
-    if (tensor.dtype != DType::f32 || tensor.shape.count() != a.batch() || tensor.stride() != tensor.cols())
+    if (tensor.dtype != DType::f32 || tensor.shape.count() != a.batch() || !is_contiguous(tensor))
         refuse(operation, std::string(result) + " is " + text(tensor) + ", A is " + text(a) +
                               "; it must be contiguous with one f32 for each matrix");
 }
@@ -126,6 +126,10 @@ void check_no_overlap(std::string_view operation, std::string_view output, const
         refuse(operation, std::string(output) + " (" + text(written) + ") overlaps " + std::string(input) +
                               " (" + text(read) +
                               "), which is read while it is written; give it memory of its own");
+}
+
+bool is_contiguous(const Tensor& tensor) {
+    return tensor.stride() == tensor.cols() || tensor.batch() * tensor.rows() <= 1;
 }
 
 std::uint32_t batch_stride(const Tensor& tensor) {

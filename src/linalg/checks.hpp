@@ -65,6 +65,9 @@ bool same_place(const Graph& graph, const Tensor& a, const Tensor& b);
 void check_no_overlap(std::string_view operation, std::string_view output, const Tensor& written,
                       std::string_view input, const Tensor& read, const Graph& graph);
 
+// Its elements follow one another: there is no gap between rows, or only one row.
+bool is_contiguous(const Tensor& tensor);
+
 // Elements from one matrix of the batch to the next; 0 when there is only one, which then serves every item.
 std::uint32_t batch_stride(const Tensor& tensor);
 

@@ -88,7 +88,7 @@ void check(const Graph& graph, const Tensor& a, const Tensor& factor, const Chol
     const Tensor& used = options.jitter_used;
     if (used) {
         check_float_tensor(who, "jitter_used", graph, used);
-        if (used.dtype != DType::f32 || used.shape.count() != a.batch() || used.stride() != used.cols())
+        if (used.dtype != DType::f32 || used.shape.count() != a.batch() || !is_contiguous(used))
             refuse(who, "jitter_used is " + text(used) + "; it must be a contiguous tensor of " +
                             std::to_string(a.batch()) + " f32, one for each matrix");
     }
@@ -437,8 +437,7 @@ void log_determinant(Graph& graph, const Tensor& factor, const Tensor& result, b
     if (factor.rows() != factor.cols() || factor.dtype != DType::f32)
         refuse(who, "the factor is " + text(factor) + "; it must be square and f32");
     check_float_tensor(who, "`result`", graph, result);
-    if (result.dtype != DType::f32 || result.shape.count() != factor.batch() ||
-        result.stride() != result.cols())
+    if (result.dtype != DType::f32 || result.shape.count() != factor.batch() || !is_contiguous(result))
         refuse(who, "`result` is " + text(result) + "; it must be a contiguous tensor of " +
                         std::to_string(factor.batch()) + " f32, one for each matrix");
     check_no_overlap(who, "`result`", result, "the factor", factor, graph);

@@ -66,9 +66,11 @@ bool has_even_items(const Tensor& x) {
     return x.batch() == 1 || x.rows() * x.stride() * bytes_of(x.dtype) % sizeof(std::uint32_t) == 0;
 }
 
+DType with_even_items_dtype(const Tensor& x) { return has_even_items(x) ? x.dtype : DType::f32; }
+
 Tensor with_even_items(Graph& graph, const Tensor& x, bool guarded) {
     if (has_even_items(x)) return x;
-    const Tensor copy = graph.temporary(DType::f32, x.shape);
+    const Tensor copy = graph.temporary(with_even_items_dtype(x), x.shape);
     add_convert(graph, x, copy, 1.0f, guarded);
     return copy;
 }

@@ -16,6 +16,7 @@ bool has_even_items(const Tensor& x);
 
 // x, or its copy in f32 where it has not.
 Tensor with_even_items(Graph& graph, const Tensor& x, bool guarded);
+DType with_even_items_dtype(const Tensor& x);  // of what it returns
 
 // Words become zero, which is 0.0 and MatrixStatus::ok; of an empty tensor, nothing. What an operation on
 // matrices without elements has to report.

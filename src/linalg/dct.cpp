@@ -246,7 +246,7 @@ void dct_basis(Graph& graph, const Tensor& indices, const Tensor& out, bool inve
     if (out.dtype != DType::f32 || out.stride() != n || n > kMaxBasis)
         refuse(who, "`out` is " + text(out) + "; it must be contiguous f32 with at most " +
                         std::to_string(kMaxBasis) + " columns");
-    if (indices.shape.count() != rows || (indices.stride() != indices.cols() && indices.rows() > 1))
+    if (indices.shape.count() != rows || !is_contiguous(indices))
         refuse(who, "`indices` is " + text(indices) + ", `out` is " + text(out) +
                         "; it must be contiguous with one u32 for each row");
     check_no_overlap(who, "`out`", out, "`indices`", indices, graph);

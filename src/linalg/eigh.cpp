@@ -53,7 +53,7 @@ void eigh(Graph& graph, const Tensor& a, const Tensor& values, const Tensor& vec
     if (vectors.rows() != n || vectors.cols() != n || vectors.batch() != items)
         refuse("eigh", "vectors is " + text(vectors) + ", A is " + text(a) + "; shapes must agree");
     check_result(graph, "values", values, a);
-    if (values.shape.count() != items * n || values.stride() != values.cols())
+    if (values.shape.count() != items * n || !is_contiguous(values))
         refuse("eigh", "values is " + text(values) + ", A is " + text(a) +
                            "; it must be contiguous with one f32 for each column of each matrix");
     check_no_overlap("eigh", "vectors", vectors, "values", values, graph);

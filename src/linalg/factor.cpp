@@ -32,7 +32,6 @@ namespace {
 constexpr std::string_view kWho = "accumulate_factor";
 // Fewer are not worth a second dispatch.
 constexpr std::uint64_t kMinSplitRows = 256;
-constexpr std::uint64_t kMaxIndex = 0xffffffff;
 
 struct FactorKernel {
     KernelInfo info;
@@ -296,9 +295,13 @@ void accumulate_factor(Graph& graph, const Tensor& activations, const Tensor& fa
         refuse(kWho, "activations are " + text(activations) + " with " + std::to_string(source.count) +
                          " rows, positions " + std::to_string(positions) + "; it must divide the rows");
     const std::uint64_t samples = reduces ? source.count / positions : source.count;
-    if (source.count > kMaxIndex / 2 || source.items * samples * n > kMaxIndex ||
+    // Patches are not stored, but means of them are.
+    if (source.count > kMaxIndex / 2 || (reduces && source.items * samples * n > kMaxIndex) ||
         source.items * n * n > kMaxIndex)
-        refuse(kWho, "activations are " + text(activations) + "; rows times columns exceed 2^32, split them");
+        refuse(kWho,
+               "activations are " + text(activations) + " with " + std::to_string(source.count) +
+                   " rows of " + std::to_string(n) +
+                   "; at most 2^31 - 1 rows, and 2^32 - 1 elements of factors and of means are possible");
     const FactorChoice choice = choose_kernel(graph.device().capabilities(), n, options.variant);
     const FactorKernel& kernel = choice.kernel;
     if (source.items * samples * n == 0) return;

@@ -305,7 +305,7 @@ void add_squares(Graph& graph, const Tensor& parts, const char* missing, const T
 void check_active(std::string_view who, const Graph& graph, const Tensor& active, const Tensor& d) {
     if (!active) return;
     check_tensor(who, "active", graph, active);
-    if (active.dtype != DType::u32 || active.shape.count() != d.batch() || active.stride() != active.cols())
+    if (active.dtype != DType::u32 || active.shape.count() != d.batch() || !is_contiguous(active))
         refuse(who, "active is " + text(active) + "; it must be a contiguous tensor of " +
                         std::to_string(d.batch()) + " u32, one for each matrix of D");
     check_no_overlap(who, "D", d, "active", active, graph);
@@ -414,7 +414,7 @@ void check_squares(std::string_view who, const Graph& graph, const char* name, c
                    std::uint64_t count, std::initializer_list<NamedTensor> others) {
     if (!squares) return;
     check_tensor(who, name, graph, squares);
-    if (squares.dtype != DType::f32 || squares.shape.count() != count || squares.stride() != squares.cols())
+    if (squares.dtype != DType::f32 || squares.shape.count() != count || !is_contiguous(squares))
         refuse(who, std::string(name) + " is " + text(squares) + "; it must be contiguous, with " +
                         std::to_string(count) + " f32");
     for (const NamedTensor& other : others)

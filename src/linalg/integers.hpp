@@ -6,6 +6,9 @@
 
 namespace heron {
 
+// Elements that a shader can tell apart by their indices, of 32 bits.
+inline constexpr std::uint64_t kMaxIndex = 0xffffffff;
+
 constexpr std::uint32_t narrow(std::uint64_t value) { return static_cast<std::uint32_t>(value); }
 constexpr std::uint64_t ceil_div(std::uint64_t a, std::uint64_t b) { return (a + b - 1) / b; }
 

@@ -10,6 +10,7 @@
 #include "graph/graph.hpp"
 #include "linalg/checks.hpp"
 #include "linalg/convert.hpp"
+#include "linalg/integers.hpp"
 
 namespace heron {
 
@@ -86,7 +87,7 @@ void check(const Graph& graph, const Tensor& a, const Tensor& x, const InverseRo
         if (!*extra) continue;
         const DType dtype = extra == &options.residual ? DType::f32 : DType::u32;
         check_tensor(who, name, graph, *extra);
-        if (extra->dtype != dtype || extra->shape.count() != a.batch() || extra->stride() != extra->cols())
+        if (extra->dtype != dtype || extra->shape.count() != a.batch() || !is_contiguous(*extra))
             refuse(who, std::string(name) + " is " + text(*extra) + "; it must be a contiguous tensor of " +
                             std::to_string(a.batch()) + " " + to_string(dtype) + ", one for each matrix");
         check_no_overlap(who, name, *extra, "A", a, graph);
@@ -97,6 +98,15 @@ void check(const Graph& graph, const Tensor& a, const Tensor& x, const InverseRo
         for (const auto& [other_name, other] : extras)
             if (other != extra && *other) check_no_overlap(who, name, *extra, other_name, *other, graph);
     }
+}
+
+// By products: what is kept of each iteration of each matrix, and of each row at the start.
+void check_states(const Tensor& a, const InverseRootOptions& options) {
+    const char* who = "inverse_root";
+    const std::uint64_t iterates = root_budget(options, root_method(options, false)) + 1;
+    if (a.batch() * iterates * gpu::ROOT_STATE_WORDS > kMaxIndex || 4 * a.batch() * a.rows() > kMaxIndex)
+        refuse(who, "A is " + text(a) + "; so many matrices have 2^32 numbers or more to be kept of " +
+                        std::to_string(iterates) + " iterates, or of their rows; split the batch");
 }
 
 }  // namespace
@@ -154,8 +164,10 @@ void inverse_root(Graph& graph, const Tensor& a, const Tensor& x, const InverseR
     }
     if (inverse_root_fits_one_workgroup(graph.device(), a.rows(), options))
         add_root_workgroup(graph, a, x, options);
-    else
+    else {
+        check_states(a, options);
         BlockedRoot(graph, a, x, options).add();
+    }
 }
 
 }  // namespace heron

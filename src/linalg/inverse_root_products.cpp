@@ -188,8 +188,9 @@ void BlockedRoot::commit(std::uint32_t iteration, const Tensor& failures, std::u
     job.tolerance = root_tolerance(options_);
     job.slots = narrow(slots());
     const bool bounded = method_ != RootMethod::denman_beavers && !options_.guess;
-    job.flags = extra_flags | (bounded ? gpu::ROOT_BOUNDED : 0) | (failures ? gpu::ROOT_FAILURES : 0) |
-                (writes_t_ ? gpu::ROOT_WRITES_T : 0) | root_word_flag(options_);
+    job.flags = extra_flags | (bounded ? gpu::ROOT_BOUNDED : 0) | (options_.guess ? gpu::ROOT_GUESSED : 0) |
+                (failures ? gpu::ROOT_FAILURES : 0) | (writes_t_ ? gpu::ROOT_WRITES_T : 0) |
+                root_word_flag(options_);
     job.groups = narrow(groups_);
     std::vector<Operand> operands{{offsetof(gpu::RootCommitJob, old0), now_.x, Access::read},
                                   {offsetof(gpu::RootCommitJob, old1), now_.m, Access::read},

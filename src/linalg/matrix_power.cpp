@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <limits>
 #include <string>
 
 #include "core/enumerator.hpp"
@@ -40,6 +41,9 @@ void matrix_power(Graph& graph, const Tensor& a, const Tensor& result, const Mat
         refuse("matrix_power",
                "result is " + text(result) + ", A is " + text(a) + "; it must be f32 and of the same shape");
     check_number("exponent", options.exponent, true);
+    if (std::abs(options.exponent) > std::numeric_limits<float>::max())
+        refuse("matrix_power",
+               "exponent is " + number_text(options.exponent) + "; it must be within f32's range");
     check_number("damping", static_cast<double>(options.damping), false);
     check_number("relative_damping", static_cast<double>(options.relative_damping), false);
     check_number("floor", static_cast<double>(options.floor), false);

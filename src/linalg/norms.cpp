@@ -6,6 +6,7 @@
 #include <bit>
 #include <cmath>
 #include <cstddef>
+#include <limits>
 #include <string>
 
 #include "core/number_text.hpp"
@@ -101,7 +102,7 @@ void check_lines(std::string_view who, const char* name, const Graph& graph, con
     const std::uint64_t each = lines_of(x, axis);
     const std::uint64_t count = lines.shape.count();
     const bool fits = count == each * x.batch() || (may_be_shared && count == each);
-    if (lines.dtype != DType::f32 || !fits || (lines.stride() != lines.cols() && lines.rows() > 1))
+    if (lines.dtype != DType::f32 || !fits || !is_contiguous(lines))
         refuse(who, std::string(name) + " is " + text(lines) + ", x is " + text(x) +
                         "; it must be a contiguous tensor of " + std::to_string(each * x.batch()) +
                         " f32, one for each " + (axis == Axis::rows ? "row" : "column"));
@@ -122,8 +123,8 @@ void norms(std::string_view who, Graph& graph, Axis axis, const Tensor& x, const
 
 void power_norms(std::string_view who, Graph& graph, Axis axis, const Tensor& x, const Tensor& result,
                  float exponent, bool guarded) {
-    if (!(exponent > 0))
-        refuse(who, "exponent is " + number_text(exponent) + "; it must be above 0, or infinity");
+    if (!(exponent >= std::numeric_limits<float>::min()))  // subnormal ones have no reciprocal
+        refuse(who, "exponent is " + number_text(exponent) + "; it must be at least 2^-126, or infinity");
     check_norms(who, graph, axis, x, result);
     if (exponent == 1) return add_norms(graph, axis, x, result, NormKind::one, guarded);
     if (exponent == 2) return add_norms(graph, axis, x, result, NormKind::two, guarded);

@@ -70,11 +70,25 @@ void check_two_words(std::string_view who, const Tensor& x, const PolarOptions& 
                    "; in two f32 words it may have at most 2^31 - 1 elements, gaps between rows included");
 }
 
+std::uint64_t iterate_stride(DType dtype, std::uint64_t cols) {
+    return dtype == DType::f32 ? cols : ceil_div(cols, 8) * 8;
+}
+
+// Iterates of products, which may have gaps where the matrix has none.
+void check_iterates(std::string_view who, const Tensor& x, const PolarOptions& options) {
+    constexpr std::uint64_t kLargest = std::uint64_t{1} << 31;  // gemm()'s extents
+    if (x.batch() * x.rows() * iterate_stride(polar_dtype(options), x.cols()) > kMaxIndex ||
+        x.rows() > kLargest || x.cols() > kLargest)
+        refuse(who, "the matrix is " + text(x) +
+                        "; sides may be 2^31, and its iterates 2^32 - 1 elements, of 16 "
+                        "bits with rows of a multiple of 8");
+}
+
 }  // namespace
 
 Tensor polar_temporary(Graph& graph, const Tensor& like, DType dtype, std::uint64_t rows,
                        std::uint64_t cols) {
-    const std::uint64_t stride = dtype == DType::f32 ? cols : ceil_div(cols, 8) * 8;
+    const std::uint64_t stride = iterate_stride(dtype, cols);
     Tensor x = graph.temporary(dtype, Shape{like.batch(), rows, stride});
     x.shape = Shape{like.batch(), rows, cols};
     x.row_stride = stride == cols ? 0 : stride;
@@ -119,6 +133,7 @@ void polar_of_partials(Graph& graph, const Tensor& a, const Tensor& partials, co
         add_polar_workgroup(graph, a, out, norm_rule, options, row_squares);
         return;
     }
+    check_iterates("polar", a, options);
     const PolarForm form = choose_polar_form(a.rows(), a.cols(), options).form;
     const Purpose purpose(graph, purpose_of_products(a, options));
     const std::size_t count = polar_products_with_x(form, options);
@@ -153,6 +168,7 @@ Tensor polar_iterate(Graph& graph, const Tensor& x, const PolarOptions& options,
         add_polar_workgroup(graph, x, x, gpu::POLAR_NORM_NONE, options, row_squares);
         return x;
     }
+    check_iterates("polar_iterate", x, options);
     const PolarForm form = choose_polar_form(x.rows(), x.cols(), options).form;
     const Purpose purpose(graph, purpose_of_products(x, options));
     const std::size_t count = polar_products_with_x(form, options);

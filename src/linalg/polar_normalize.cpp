@@ -32,7 +32,10 @@ std::uint32_t threads_on(const Graph& graph) { return graph.device().capabilitie
 
 Tensor add_polar_norm(Graph& graph, const Tensor& a, const PolarOptions& options) {
     const std::uint64_t count = a.rows() * a.cols();
-    const std::uint64_t groups = std::clamp<std::uint64_t>(count / 16384, 1, 256);
+    // Never more than 2^19 elements a workgroup: lavapipe ends the loops of an invocation after 65,535
+    // rounds.
+    const std::uint64_t groups =
+        std::max(std::clamp<std::uint64_t>(count / 16384, 1, 256), ceil_div(count, std::uint64_t{1} << 19));
     Tensor partials = graph.temporary(DType::f32, Shape{a.batch(), groups, 3});
     gpu::PolarNormJob job{};
     job.cols = narrow(a.cols());

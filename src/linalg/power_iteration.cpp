@@ -52,7 +52,7 @@ void power_iteration(Graph& graph, const Tensor& a, const Tensor& vector, const 
     check_float_tensor(kWho, "vector", graph, vector);
     const std::uint64_t n = a.cols(), items = a.batch();
     if (a.rows() != n) refuse(kWho, "A is " + text(a) + "; it must be square");
-    if (vector.dtype != DType::f32 || vector.shape.count() != items * n || vector.stride() != vector.cols())
+    if (vector.dtype != DType::f32 || vector.shape.count() != items * n || !is_contiguous(vector))
         refuse(kWho, "vector is " + text(vector) + ", A is " + text(a) + "; it must be contiguous with " +
                          std::to_string(n) + " f32 for each matrix");
     check_one_each(kWho, "value", graph, value, a);

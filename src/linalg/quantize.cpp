@@ -80,7 +80,7 @@ void add_quantize(Graph& graph, gpu::QuantizeJob job, const Tensor& x, const Qua
 
 void check_words(const char* who, const char* name, const Graph& graph, const Tensor& tensor, DType dtype,
                  std::uint64_t count, const std::string& what) {
-    if (!tensor || tensor.dtype != dtype || tensor.shape.count() != count || tensor.stride() != tensor.cols())
+    if (!tensor || tensor.dtype != dtype || tensor.shape.count() != count || !is_contiguous(tensor))
         refuse(who, std::string(name) + " is " + (tensor ? text(tensor) : "empty") +
                         "; it must be contiguous with " + std::to_string(count) + " " + to_string(dtype) +
                         ", " + what);

@@ -74,7 +74,7 @@ void add_reduction(std::string_view who, std::uint32_t kind, Graph& graph, const
         kind == gpu::REDUCE_NONFINITE || (flags & gpu::REDUCE_EXPONENT) != 0 ? DType::u32 : DType::f32;
     check_tensor(who, "`result`", graph, result);
     const std::uint64_t items = x.batch();
-    if (result.dtype != wanted || result.shape.count() != items || result.stride() != result.cols())
+    if (result.dtype != wanted || result.shape.count() != items || !is_contiguous(result))
         refuse(who, "`result` is " + text(result) + ", x is " + text(x) +
                         "; it must be a contiguous tensor of " + std::to_string(items) + " " +
                         to_string(wanted) + ", one for each matrix");

@@ -146,8 +146,7 @@ void gather(std::string_view who, Graph& graph, bool columns, const Tensor& x, c
                "x is " + text(x) + ", `out` is " + text(out) + "; give it as many matrices, or one for all");
     const std::uint64_t each = columns ? out.cols() : out.rows();
     const std::uint64_t count = indices.shape.count();
-    if ((count != each && count != each * out.batch()) ||
-        (indices.stride() != indices.cols() && indices.rows() > 1))
+    if ((count != each && count != each * out.batch()) || !is_contiguous(indices))
         refuse(who, "`indices` is " + text(indices) + ", `out` is " + text(out) +
                         "; it must be a contiguous tensor of " + std::to_string(each) +
                         " u32, or as many for each matrix");

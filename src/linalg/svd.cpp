@@ -38,7 +38,7 @@ void check_factor(std::string_view who, const char* name, const Graph& graph, co
 void check_values(std::string_view who, const Graph& graph, const Tensor& s, std::uint64_t count,
                   const Tensor& a) {
     check_float_tensor(who, "S", graph, s);
-    if (s.dtype != DType::f32 || s.shape.count() != a.batch() * count || s.stride() != s.cols())
+    if (s.dtype != DType::f32 || s.shape.count() != a.batch() * count || !is_contiguous(s))
         refuse(who, "S is " + text(s) + ", A is " + text(a) + "; it must be contiguous with " +
                         std::to_string(count) + " f32 for each matrix");
     check_no_overlap(who, "S", s, "A", a, graph);

@@ -14,7 +14,7 @@ namespace heron {
 void check_float_vector(std::string_view who, const std::string& name, const Graph& graph,
                         const Tensor& tensor, std::uint64_t count) {
     check_float_tensor(who, name, graph, tensor);
-    if (tensor.shape.count() != count || tensor.stride() != tensor.cols())
+    if (tensor.shape.count() != count || !is_contiguous(tensor))
         refuse(who, name + " is " + text(tensor) + "; it must have " + std::to_string(count) +
                         " elements without gaps");
 }
@@ -22,7 +22,7 @@ void check_float_vector(std::string_view who, const std::string& name, const Gra
 void check_vector(std::string_view who, const std::string& name, const Graph& graph, const Tensor& tensor,
                   std::uint64_t count, DType dtype) {
     check_tensor(who, name, graph, tensor);
-    if (tensor.dtype != dtype || tensor.shape.count() != count || tensor.stride() != tensor.cols())
+    if (tensor.dtype != dtype || tensor.shape.count() != count || !is_contiguous(tensor))
         refuse(who, name + " is " + text(tensor) + "; it must have " + std::to_string(count) + " " +
                         to_string(dtype) + " without gaps");
 }

@@ -61,13 +61,14 @@ void triangular_product(Graph& graph, const Tensor& t, const Tensor& b, const Te
                               .guarded = options.guarded};
     // What suits the whole product, not one panel of it: they run at the same time.
     const Capabilities& device = graph.device().capabilities();
+    const DType type_t = with_even_items_dtype(t), type_b = with_even_items_dtype(b);
     const GemmChoice choice = choose_gemm(device, {.m = d.rows(),
                                                    .n = d.cols(),
                                                    .k = n,
                                                    .batch = 1,
                                                    .symmetric = false,
-                                                   .a = right ? b.dtype : t.dtype,
-                                                   .b = right ? t.dtype : b.dtype});
+                                                   .a = right ? type_b : type_t,
+                                                   .b = right ? type_t : type_b});
     const std::uint64_t lines = panel_lines(device, *choice.kernel, n);
     if (n <= lines) {
         GemmOptions whole = product;

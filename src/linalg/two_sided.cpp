@@ -8,6 +8,7 @@
 #include "graph/graph.hpp"
 #include "heron/linalg/reduce.hpp"
 #include "linalg/checks.hpp"
+#include "linalg/convert.hpp"
 
 namespace heron {
 
@@ -70,7 +71,10 @@ void two_sided_product(Graph& graph, const Tensor& left, const Tensor& g, const 
 
     GemmOptions last{.alpha = options.alpha, .beta = options.beta, .guarded = options.guarded};
     if (!left && !right) {
-        convert(graph, g, d, options.alpha, options.guarded);
+        if (options.alpha == 0)  // G is not read
+            add_convert(graph, {}, d, 0.0f, options.guarded);
+        else
+            convert(graph, g, d, options.alpha, options.guarded);
     } else if (!right) {
         last.transpose_a = options.transpose_left;
         gemm(graph, left, g, c, d, last);

@@ -45,7 +45,7 @@ std::uint32_t check_vector(std::string_view who, const char* name, const Graph& 
                            const char* vector_name, const Tensor& vector) {
     check_float_tensor(who, vector_name, graph, vector);
     const std::uint64_t n = x.cols(), count = vector.shape.count();
-    if ((count != n && count != n * x.batch()) || (vector.stride() != vector.cols() && vector.rows() > 1))
+    if ((count != n && count != n * x.batch()) || !is_contiguous(vector))
         refuse(who, std::string(vector_name) + " is " + text(vector) + ", " + name + " is " + text(x) +
                         "; it must be a contiguous tensor of " + std::to_string(n) +
                         " elements for each matrix, or for all");
@@ -76,17 +76,20 @@ void add_cholesky(std::string_view who, Graph& graph, Change change, const Tenso
     if (replaces) {
         check_tensor(who, "row", graph, row);
         const std::uint64_t count = row.shape.count();
-        if (row.dtype != DType::u32 || (count != 1 && count != items) ||
-            (row.stride() != row.cols() && row.rows() > 1))
+        if (row.dtype != DType::u32 || (count != 1 && count != items) || !is_contiguous(row))
             refuse(who, "row is " + text(row) + ", L is " + text(l) +
                             "; it must be a contiguous tensor of one u32 for each matrix, or for all");
         check_no_overlap(who, "L", l, "row", row, graph);
+        if (status) check_no_overlap(who, "status", status, "row", row, graph);
         job.row_item = count == 1 ? 0 : 1;
     }
     if (n * items == 0) {
         add_zeros(graph, status, guarded);
         return;
     }
+    if (items * gpu::CHOLESKY_SCRATCH * n > kMaxIndex)
+        refuse(who, "L is " + text(l) + "; its rotations, " + std::to_string(gpu::CHOLESKY_SCRATCH) +
+                        " f32 for each row, are 2^32 elements or more; split the batch");
 
     const Capabilities& device = graph.device().capabilities();
     const Tensor scratch = graph.temporary(DType::f32, Shape{items, gpu::CHOLESKY_SCRATCH, n});

@@ -8,6 +8,7 @@
 #include "linalg/checks.hpp"
 #include "linalg/cholesky.hpp"
 #include "linalg/convert.hpp"
+#include "linalg/integers.hpp"
 #include "linalg/jacobi.hpp"
 #include "linalg/woodbury.hpp"
 
@@ -23,14 +24,16 @@ void update_inverse(Graph& graph, const Tensor& p, const Tensor& u, const Update
     if (u.dtype != DType::f32 || u.rows() != n || u.batch() != items)
         refuse(who, "U is " + text(u) + ", P is " + text(p) + "; it must be f32 with " + std::to_string(n) +
                         " rows for each item");
-    if (const std::uint64_t largest = max_cholesky_rows(graph.device()); k > largest)
+    if (const std::uint64_t largest = max_cholesky_rows(graph.device());
+        k > largest || items * k * k > kMaxIndex)
         refuse(who, "U is " + text(u) + "; at most " + std::to_string(largest) +
-                        " columns are possible, as cholesky() has them as rows");
+                        " columns are possible, as cholesky() has them as rows, and fewer than 2^32 elements "
+                        "of all of U^T P U");
     check_no_overlap(who, "P", p, "U", u, graph);
-    if (!is_positive(options.gamma) || !is_positive(options.beta) ||
+    if (!is_positive(options.gamma) || !is_positive(1.0f / options.gamma) || !is_positive(options.beta) ||
         !is_positive(options.gamma / options.beta))
         refuse(who, "gamma is " + number_text(options.gamma) + ", beta " + number_text(options.beta) +
-                        "; both must be positive and finite");
+                        "; both, 1 / gamma and gamma / beta must be positive and finite");
     check_status_tensor(who, graph, options.status, items, {{"P", p}, {"U", u}});
     if (p.shape.count() == 0 || k == 0) {
         add_convert(graph, p, p, 1.0f / options.gamma, options.guarded);

@@ -244,7 +244,11 @@ TEST_P(DctTest, RefusesWhatDoesNotFit) {
     const Tensor x = graph.temporary(DType::f32, {3, 8}), half = graph.temporary(DType::f16, {3, 8}),
                  longer = graph.temporary(DType::f32, {2, 32769}),
                  longest = graph.temporary(DType::f32, {2, 1 << 20});
+    Tensor apart = graph.temporary(DType::u32, {3, 1, 2});  // matrices of one row, with gaps between them
+    apart.row_stride = 2;
+    apart.shape = Shape{3, 1, 1};
     expect_refusals(graph, {{"x is empty", [&] { dct(graph, {}, x); }},
+                            {"one u32 for each row", [&] { dct_basis(graph, apart, x); }},
                             {"`out` is empty", [&] { dct(graph, x, {}); }},
                             {"must be f32", [&] { dct(graph, x, half); }},
                             {"of the same shape", [&] { dct(graph, x, x.row_range(0, 2)); }},

@@ -375,6 +375,15 @@ TEST_P(FactorTest, BitsAreTheSameTwiceAndSplit) {
     });
 }
 
+// Patches are read from the images: there is no matrix of them whose elements could be too many.
+TEST_P(FactorTest, TakesMorePatchesThanAMatrixHasElements) {
+    Graph graph(device());
+    const Tensor images = graph.temporary(DType::f16, {512, 64, 224, 224}),
+                 factor = graph.temporary(DType::f32, {576, 576});
+    const ConvPatches patches{.kernel = {3, 3}, .padding = {1, 1}};
+    EXPECT_NO_THROW(accumulate_factor(graph, images, factor, {.decay = 0, .patches = patches}));
+}
+
 TEST_P(FactorTest, RefusesWhatDoesNotFit) {
     Graph graph(device());
     const Tensor a = graph.temporary(DType::f32, {6, 5}), factor = graph.temporary(DType::f32, {5, 5}),

@@ -742,6 +742,34 @@ TEST_P(InverseRootTest, GuessesAreTakenOnlyWhereTheyAreNearEnough) {
     for (const std::string& name : status.statuses()) EXPECT_EQ(name, "ok");
 }
 
+// A guess near the inverse of an indefinite matrix leads to it; one that is not taken, to what none leads to.
+TEST_P(InverseRootTest, IndefiniteMatricesAreReportedWithAGuess) {
+    Graph graph(device());
+    std::vector<Matrix> batch, guesses;
+    for (const double smallest : {-0.5, -1e-2, -1e-4, 1.0}) {
+        Matrix a = Matrix::Identity(20, 20);
+        a(7, 7) = smallest;
+        batch.push_back(a);
+        guesses.emplace_back(Matrix::Zero(20, 20));
+    }
+    batch.push_back(batch[0]);
+    guesses.push_back(inverse(batch[0]));
+    const Placed pa = place(graph, batch), px = place(graph, guesses);
+    const Words status = words(graph, 5);
+    inverse_root(graph, pa.tensor, px.tensor,
+                 {.p = 1, .guess = px.tensor, .keep_on_failure = true, .status = status.tensor});
+    run(graph);
+    const std::vector<Matrix> x = px.read();
+    for (const std::size_t i : {0u, 1u, 2u}) {
+        EXPECT_EQ(status.statuses()[i], "indefinite") << i;
+        EXPECT_EQ(x[i], guesses[i]) << i;
+    }
+    for (const std::size_t i : {3u, 4u}) {
+        EXPECT_EQ(status.statuses()[i], "ok") << i;
+        EXPECT_LE((x[i] - inverse(batch[i])).norm(), 1e-5) << i;
+    }
+}
+
 // However badly conditioned A is: a good guess, and one that is not taken, end as well as none.
 TEST_P(InverseRootTest, GuessesDoNoHarmWhereTheConditionIsBad) {
     for (const std::uint64_t n : {20u, 60u})

@@ -254,8 +254,13 @@ TEST_P(MatrixPowerTest, BadMatricesGiveZeroAndDoNotTouchTheOthers) {
     enormous << 3e38, 2e38, 2e38, 3e38;
     for (const float damping : {0.0f, 0.1f})
         add(graph, {enormous, Matrix::Identity(2, 2)}, {.relative_damping = damping});
+    // Eigenvalues within f32, and beyond it with the damping.
+    Matrix sum(2, 2);
+    sum << 3e38, 0, 0, 1;
+    add(graph, {sum, Matrix::Identity(2, 2)}, {.damping = 1e38f});
+    add(graph, {sum, Matrix::Identity(2, 2)}, {.relative_damping = 0.5f});
     run(graph);
-    for (const std::size_t i : {3u, 4u}) {
+    for (const std::size_t i : {3u, 4u, 5u, 6u}) {
         EXPECT_EQ(status(i, 0), code(MatrixStatus::nonfinite));
         EXPECT_EQ(result(i, 0), Matrix(Matrix::Zero(2, 2)));
         EXPECT_EQ(status(i, 1), code(MatrixStatus::ok));
@@ -303,6 +308,7 @@ TEST_P(MatrixPowerTest, RefusesWhatDoesNotFit) {
              }},
             {"result (2x4x4 f32) overlaps", [&] { matrix_power(graph, a, a); }},
             {"exponent is", [&] { matrix_power(graph, a, x, {.exponent = NAN}); }},
+            {"within f32's range", [&] { matrix_power(graph, a, x, {.exponent = 1e39}); }},
             {"damping is -", [&] { matrix_power(graph, a, x, {.damping = -1.0f}); }},
             {"floor_rule", [&] { matrix_power(graph, a, x, {.floor_rule = static_cast<SpectrumFloor>(6)}); }},
             {"absolute_floor is -", [&] { matrix_power(graph, a, x, {.absolute_floor = -1.0f}); }},

@@ -339,6 +339,9 @@ TEST_P(NormsTest, RefuseWhatDoesNotFit) {
     Graph graph(device());
     const Tensor x = graph.temporary(DType::f32, {3, 4, 5}), rows = graph.temporary(DType::f32, {3, 4}),
                  words = graph.temporary(DType::u32, {3, 4});
+    Tensor lines = graph.temporary(DType::f32, {3, 1, 5});  // matrices of one row, with gaps between them
+    lines.row_stride = 5;
+    lines.shape = Shape{3, 1, 4};
     expect_refusals(
         graph,
         {{"x is empty", [&] { row_norms(graph, {}, rows); }},
@@ -351,7 +354,9 @@ TEST_P(NormsTest, RefuseWhatDoesNotFit) {
               row_norms(graph, rows.reshape({12, 1}), rows);
           }},
          {"not one of", [&] { row_norms(graph, x, rows, static_cast<NormKind>(4)); }},
+         {"12 f32, one for each row", [&] { row_norms(graph, x, lines); }},
          {"exponent is 0", [&] { row_power_norms(graph, x, rows, 0.0f); }},
+         {"at least 2^-126", [&] { row_power_norms(graph, x, rows, 1e-39f); }},
          {"15 f32, one for each column", [&] { column_power_norms(graph, x, rows, 3.0f); }},
          {"shapes must agree", [&] { scale_rows(graph, x, rows, rows); }},
          {"one for each column", [&] { scale_columns(graph, x, rows, x); }},

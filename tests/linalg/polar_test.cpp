@@ -1070,6 +1070,48 @@ TEST_P(PolarTest, TwoF32WordsRefuseWhatTheyCannotCount) {
     }
 }
 
+TEST_P(PolarTest, RefusesIteratesWithMoreElementsThanShadersCount) {
+    Graph graph(device());
+    PolarOptions half;
+    half.precision = DType::f16;
+    const std::pair<Shape, PolarOptions> all[] = {{{600'000'000, 1}, half},  // rows of 8 elements
+                                                  {{1, (std::uint64_t{1} << 31) + 1}, {}}};
+    for (const auto& [shape, options] : all) {
+        const Tensor x = graph.temporary(polar_dtype(options), shape);
+        for (const bool whole : {false, true}) try {
+                if (whole)
+                    polar(graph, x, x, options);
+                else
+                    polar_iterate(graph, x, options);
+                ADD_FAILURE() << "not refused: " << shape.text();
+            } catch (const Error& error) {
+                EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+                EXPECT_NE(std::string(error.what()).find("its iterates"), std::string::npos) << error.what();
+            }
+    }
+}
+
+// More than lavapipe's loops reach in 256 workgroups: it ends them after 65,535 rounds.
+TEST_P(PolarTest, NormsCountEveryElementOfEnormousMatrices) {
+    constexpr std::uint64_t kRows = 64, kCols = 4'300'001;
+    constexpr std::uint16_t kOne = 0x3c00;
+    Buffer ones = device().create_buffer(kRows * kCols * sizeof kOne);
+    const std::vector<std::uint16_t> row(kCols * 2, kOne);
+    for (std::uint64_t i = 0; i < kRows; i += 2)
+        ones.write(std::as_bytes(std::span(row)), i * kCols * sizeof kOne);
+    Graph graph(device());
+    const Tensor partials =
+        add_polar_norm(graph, graph.external("a", ones.view(DType::f16, {kRows, kCols})), {});
+    Buffer sums = device().create_buffer(partials.shape.count() * sizeof(float));
+    convert(graph, partials, graph.external("sums", sums.view(DType::f32, partials.shape)));
+    run(graph);
+    std::vector<float> is(partials.shape.count());
+    sums.read(std::as_writable_bytes(std::span(is)));
+    double total = 0;
+    for (std::size_t i = 0; i < is.size(); i += 3) total += static_cast<double>(is[i + 1]);
+    EXPECT_EQ(total, static_cast<double>(kRows * kCols));
+}
+
 TEST_P(PolarTest, EmptyMatricesAddNothing) {
     Graph graph(device());
     GuardedBuffer& memory = guarded(64 * sizeof(float));

@@ -117,6 +117,27 @@ TEST_P(PowerIterationTest, OneIterationFromNothingIsALowerBound) {
         }
 }
 
+// The eigenvalue is in f32's range, and so is all that leads to it, whatever the start.
+TEST_P(PowerIterationTest, ReachesTheEndsOfTheRange) {
+    for (const double scale : {3.3e38, 1e-35})
+        for (const std::uint64_t n : {1u, 2u, 3u, 1000u})
+            for (const float mix : {0.0f, 1e-3f, 1.0f}) {
+                const auto order = static_cast<Eigen::Index>(n);
+                const Matrix a = rounded(scale * Matrix::Identity(order, order), DType::f32);
+                std::vector<float> start(2 * n, 0.0f);
+                start[n] = 1.0f;
+                const Outcome is = run({a, a}, start, 2, mix);
+                const std::string where =
+                    std::to_string(scale) + ", " + std::to_string(n) + " rows, mix " + std::to_string(mix);
+                EXPECT_EQ(is.status, (std::vector<std::uint32_t>{0, 0})) << where;
+                // As in the header.
+                const double bound = 2 * std::sqrt(static_cast<double>(n)) * 0x1p-24 * a(0, 0) + 1.2e-38;
+                for (const float value : is.values)
+                    ratio("largest eigenvalue at the ends of the range", a,
+                          std::abs(static_cast<double>(value) - a(0, 0)), bound, where);
+            }
+}
+
 // Without the random part, power iteration never leaves an invariant subspace.
 TEST_P(PowerIterationTest, ANewDominantDirectionEnters) {
     Matrix a = Matrix::Identity(10, 10);

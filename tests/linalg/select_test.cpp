@@ -198,8 +198,15 @@ TEST_P(SelectTest, RefuseWhatDoesNotFit) {
     Graph graph(device());
     const Tensor x = graph.temporary(DType::f32, {3, 4, 5}), words = graph.temporary(DType::u32, {3, 4, 5}),
                  few = graph.temporary(DType::u32, {3, 4, 2}), many = graph.temporary(DType::u32, {3, 4, 6});
+    Tensor apart = graph.temporary(DType::u32, {3, 1, 5});  // matrices of one row, with gaps between them
+    apart.row_stride = 5;
+    apart.shape = Shape{3, 1, 4};
     expect_refusals(graph,
                     {{"x is empty", [&] { argsort(graph, {}, words); }},
+                     {"a contiguous tensor of 4 u32",
+                      [&] {
+                          gather_rows(graph, x, apart, graph.temporary(DType::f32, {3, 4, 5}));
+                      }},
                      {"`indices` is empty", [&] { argsort(graph, x, {}); }},
                      {"must be u32", [&] { argsort(graph, x, x); }},
                      {"f32, f16 or bf16", [&] { argsort(graph, words, words); }},

@@ -412,43 +412,48 @@ TEST_P(TriangularTest, ProductsTakeBatchesAndLeaveHalfOfTheWorkOut) {
 // Of an odd number of elements, so that every second matrix, and with odd strides rows, begin in the middle
 // of a word; and the last panel is short.
 TEST_P(TriangularTest, ProductsTakeOddSizesIn16Bits) {
-    struct Product {
-        Placed t, b, d, turned;
-        Transpose transpose;
-    };
-    std::vector<Product> products;
-    Graph graph(device());
-    for (Triangle triangle : {Triangle::lower, Triangle::upper})
-        for (Transpose transpose : {Transpose::no, Transpose::yes})
-            for (std::uint64_t items : {1u, 3u}) {
-                std::vector<Matrix> t, b;
-                for (std::uint64_t item = 0; item < items; ++item) {
-                    t.push_back(effective(well_conditioned(201, item), triangle, false));
-                    b.push_back(random_matrix(201, 5, 9 + item));
+    for (const bool gpu : {false, true}) {
+        struct Product {
+            Placed t, b, d, turned;
+            Transpose transpose;
+        };
+        std::vector<Product> products;
+        Graph graph(gpu ? smallest_gpu() : device());
+        for (Triangle triangle : {Triangle::lower, Triangle::upper})
+            for (Transpose transpose : {Transpose::no, Transpose::yes})
+                for (std::uint64_t items : {1u, 3u}) {
+                    std::vector<Matrix> t, b;
+                    for (std::uint64_t item = 0; item < items; ++item) {
+                        t.push_back(effective(well_conditioned(201, item), triangle, false));
+                        b.push_back(random_matrix(201, 5, 9 + item));
+                    }
+                    const Product p{place(graph, t, DType::f16), place(graph, b, DType::bf16, 2),
+                                    blank(graph, items, 201, 5, 0, DType::f16),
+                                    blank(graph, items, 5, 201, 0, DType::f16), transpose};
+                    triangular_product(graph, p.t.tensor, p.b.tensor, p.d.tensor,
+                                       {.triangle = triangle, .transpose = transpose});
+                    triangular_product(
+                        graph, p.t.tensor, p.b.tensor, p.turned.tensor,
+                        {.side = Side::right,
+                         .triangle = triangle,
+                         .transpose = transpose == Transpose::yes ? Transpose::no : Transpose::yes,
+                         .transpose_b = Transpose::yes});
+                    products.push_back(p);
                 }
-                const Product p{place(graph, t, DType::f16), place(graph, b, DType::bf16, 2),
-                                blank(graph, items, 201, 5, 0, DType::f16),
-                                blank(graph, items, 5, 201, 0, DType::f16), transpose};
-                triangular_product(graph, p.t.tensor, p.b.tensor, p.d.tensor,
-                                   {.triangle = triangle, .transpose = transpose});
-                triangular_product(graph, p.t.tensor, p.b.tensor, p.turned.tensor,
-                                   {.side = Side::right,
-                                    .triangle = triangle,
-                                    .transpose = transpose == Transpose::yes ? Transpose::no : Transpose::yes,
-                                    .transpose_b = Transpose::yes});
-                products.push_back(p);
+        run(graph);
+        for (const Product& p : products) {
+            const std::vector<Matrix> d = p.d.read(), turned = p.turned.read();
+            for (std::size_t item = 0; item < d.size(); ++item) {
+                Matrix t = p.t.items[item];
+                if (p.transpose == Transpose::yes) t.transposeInPlace();
+                for (const Matrix& result : {d[item], Matrix(turned[item].transpose())})
+                    ratio("product", t,
+                          gemm_error_ratio(result, t * p.b.items[item], 1.0, t, p.b.items[item], 0, {},
+                                           DType::f16),
+                          1.0,
+                          std::string(gpu ? "a GPU's kernels, " : "") + "16 bits, item " +
+                              std::to_string(item));
             }
-    run(graph);
-    for (const Product& p : products) {
-        const std::vector<Matrix> d = p.d.read(), turned = p.turned.read();
-        for (std::size_t item = 0; item < d.size(); ++item) {
-            Matrix t = p.t.items[item];
-            if (p.transpose == Transpose::yes) t.transposeInPlace();
-            for (const Matrix& result : {d[item], Matrix(turned[item].transpose())})
-                ratio(
-                    "product", t,
-                    gemm_error_ratio(result, t * p.b.items[item], 1.0, t, p.b.items[item], 0, {}, DType::f16),
-                    1.0, "16 bits, item " + std::to_string(item));
         }
     }
 }

@@ -171,6 +171,23 @@ TEST_P(TwoSidedTest, TakesTheCheaperOrder) {
     EXPECT_EQ(flops(100, 60, 50, 4), 2.0 * 60 * 4 * (50 + 100));  // right first
 }
 
+TEST_P(TwoSidedTest, AlphaOfZeroReadsNoOperand) {
+    Graph graph(device());
+    const double nan = std::numeric_limits<double>::quiet_NaN();
+    const Placed g = place(graph, {Matrix::Constant(3, 4, nan)}),
+                 left = place(graph, {random_matrix(3, 3, 1)}),
+                 right = place(graph, {random_matrix(4, 4, 2)});
+    std::vector<Placed> results;
+    for (const bool with_left : {false, true})
+        for (const bool with_right : {false, true}) {
+            results.push_back(blank(graph, 1, 3, 4));
+            two_sided_product(graph, with_left ? left.tensor : Tensor{}, g.tensor,
+                              with_right ? right.tensor : Tensor{}, {}, results.back().tensor, {.alpha = 0});
+        }
+    run(graph);
+    for (const Placed& result : results) EXPECT_EQ(result.read().front(), Matrix::Zero(3, 4));
+}
+
 TEST_P(TwoSidedTest, RefusesWhatDoesNotFit) {
     Graph graph(device());
     const Tensor left = graph.temporary(DType::f32, {3, 4}), g = graph.temporary(DType::f32, {4, 5}),

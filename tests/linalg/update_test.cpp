@@ -377,6 +377,15 @@ TEST_P(UpdateTest, BitsAreTheSameTwiceAndSplit) {
 
 TEST_P(UpdateTest, RefusesWhatDoesNotFit) {
     Graph graph(device());
+    // Rows of one element with a gap behind each: matrices of one row are no vector, either.
+    Tensor apart = graph.temporary(DType::u32, {2, 1, 2});
+    apart.row_stride = 2;
+    apart.shape = Shape{2, 1, 1};
+    Tensor vectors = graph.temporary(DType::f32, {2, 1, 8});
+    vectors.row_stride = 8;
+    vectors.shape = Shape{2, 1, 5};
+    Graph enormous(device());  // which is not compiled: no device has the memory
+    const Tensor many = enormous.temporary(DType::f32, {45'000'000, 8, 8});
     const Tensor p = graph.temporary(DType::f32, {2, 5, 5}), u = graph.temporary(DType::f32, {2, 5}),
                  half = graph.temporary(DType::f16, {2, 5, 5}), tall = graph.temporary(DType::f32, {6, 5}),
                  row = graph.temporary(DType::u32, {2}), big = graph.temporary(DType::f32, {4097, 4097});
@@ -396,6 +405,10 @@ TEST_P(UpdateTest, RefusesWhatDoesNotFit) {
          {"v is empty", [&] { cholesky_downdate(graph, p, {}); }},
          {"at most 4096", [&] { cholesky_update(graph, big, u); }},
          {"row is empty", [&] { cholesky_replace_row(graph, p, {}, u); }},
+         {"5 elements for each matrix", [&] { cholesky_update(graph, p, vectors); }},
+         {"one u32 for each matrix", [&] { cholesky_replace_row(graph, p, apart, u); }},
+         {"status (2 u32) overlaps row", [&] { cholesky_replace_row(graph, p, row, u, row); }},
+         {"split the batch", [&] { cholesky_update(enormous, many, enormous.temporary(DType::f32, {8})); }},
          {"one u32 for each matrix", [&] { cholesky_replace_row(graph, p, u, u); }},
          {"column is empty", [&] { cholesky_replace_row(graph, p, row, {}); }}});
 }

@@ -815,6 +815,7 @@ TEST_P(WoodburyTest, TheSameBitsEveryTimeAndSplit) {
 
 TEST_P(WoodburyTest, RefusesWhatDoesNotFitAndAddsNothing) {
     Graph graph(device());
+    Graph enormous(device());  // which is not compiled: no device has the memory
     const auto tensor = [&](const Shape& shape, DType dtype = DType::f32) {
         return graph.temporary(dtype, shape);
     };
@@ -849,6 +850,28 @@ TEST_P(WoodburyTest, RefusesWhatDoesNotFitAndAddsNothing) {
             {"normalised", [&] { window_gram(graph, changed([](Window& w) { w.normalized = true; })); }},
             {"the gradient", [&] { window_push(graph, window, tensor({9}), slot); }},
             {"the slot", [&] { window_push(graph, window, b, tensor({1})); }},
+            {"overlaps exponents",
+             [&] {
+                 Tensor gradient = tensor({8});
+                 Window w = window;
+                 w.exponents = gradient;
+                 w.exponents.dtype = DType::u32;
+                 w.exponents.shape = Shape{3};
+                 window_push(graph, w, gradient, slot);
+             }},
+            {"overlaps the gradient",
+             [&] {
+                 Tensor newest = b;
+                 newest.shape = Shape{3};
+                 window_push(graph, window, b, slot, {.newest = newest});
+             }},
+            {"split the batch",
+             [&] {
+                 constexpr std::uint64_t kMany = 70'000'000;
+                 window_gram(enormous, {enormous.temporary(DType::f32, {kMany, 4, 4}),
+                                        enormous.temporary(DType::f32, {kMany, 4, 4}),
+                                        enormous.temporary(DType::u32, {kMany, 4})});
+             }},
             {"newest", [&] { window_push(graph, window, b, slot, {.newest = tensor({4})}); }},
             {"y is", [&] { woodbury_range(graph, window, tensor({4}), x); }},
             {"x is", [&] { woodbury_range(graph, window, y, tensor({9})); }},
@@ -936,6 +959,12 @@ TEST_P(WoodburyTest, RefusesWhatDoesNotFitAndAddsNothing) {
                  update_inverse(graph, p, tensor({8, 65536}));
              }},
             {"gamma", [&] { update_inverse(graph, p, u, {.gamma = 0}); }},
+            {"1 / gamma", [&] { update_inverse(graph, p, u, {.gamma = 1e-39f, .beta = 1e-39f}); }},
+            {"fewer than 2^32",
+             [&] {
+                 update_inverse(enormous, enormous.temporary(DType::f32, {2'000'000, 1, 1}),
+                                enormous.temporary(DType::f32, {2'000'000, 1, 64}));
+             }},
             {"beta", [&] { update_inverse(graph, p, u, {.beta = -1}); }},
         });
 }
