@@ -75,7 +75,6 @@ struct FactorReduceJob {
     uint       first_group;
 };
 
-const uint FACTOR_BIAS = 1;
 const uint FACTOR_HAS_OLD = 2; // decay != 0
 const uint FACTOR_PARTIAL = 4; // leaves partial sums
 

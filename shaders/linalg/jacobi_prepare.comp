@@ -43,7 +43,8 @@ void main() {
     bool usable = true;
     if (PREPARE == PREPARE_BASIS) {
         float distance = norms.v[item];
-        usable = !is_nonfinite(distance) && distance <= BASIS_TOLERANCE;
+        usable = !is_nonfinite(distance) && distance <= BASIS_TOLERANCE &&
+                 state.v[item * JACOBI_STATE_WORDS + JACOBI_STATUS] == STATUS_OK;
     } else if (PREPARE == PREPARE_DOUBTFUL) {
         if (chunk == 0u && gl_LocalInvocationID.x == 0u)
             state.v[item * JACOBI_STATE_WORDS + JACOBI_FROZEN] = nonfinite.v[item] == 0u ? 1u : 0u;
@@ -60,7 +61,10 @@ void main() {
 
     uint x_at = item * p.jobs.job[j].x_item;
     uint y_at = item * count;
-    for (uint i = chunk * CHUNK + gl_LocalInvocationID.x; i < min(count, chunk * CHUNK + CHUNK); i += gl_WorkGroupSize.x) {
+    uint begin = chunk * CHUNK;
+    uint length = min(count - begin, CHUNK);
+    for (uint k = gl_LocalInvocationID.x; k < length; k += gl_WorkGroupSize.x) {
+        uint i = begin + k;
         uint row = i / y_cols;
         uint col = i - row * y_cols;
         float value = 0.0;

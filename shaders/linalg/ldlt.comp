@@ -66,6 +66,7 @@ void main() {
     bool finite = nonfinite == 0.0;
     uint found_status = finite ? STATUS_OK : STATUS_NONFINITE;
 
+    bool beyond = false; // whether a pivot is, as the first invocation sees it
     uint k = 0;
     while (finite && k < n) {
         // --- The pivot. All invocations decide alike.
@@ -163,6 +164,7 @@ void main() {
                     w.v[base + row * stride + k] = factor;
             }
             if (t == 0) {
+                beyond = beyond || is_nonfinite(pivot_value);
                 d.v[d_base + 2 * k] = pivot_value;
                 d.v[d_base + 2 * k + 1] = 0.0;
             }
@@ -184,6 +186,7 @@ void main() {
                 }
             }
             if (t == 0) {
+                beyond = beyond || is_nonfinite(column0[k]) || is_nonfinite(d21) || is_nonfinite(column1[k + 1]);
                 d.v[d_base + 2 * k] = column0[k];
                 d.v[d_base + 2 * k + 1] = d21;
                 d.v[d_base + 2 * k + 2] = column1[k + 1];
@@ -211,6 +214,6 @@ void main() {
             d.v[d_base + i] = 0.0;
     if (t == 0 && (p.jobs.job[j].flags & LDLT_HAS_STATUS) != 0) {
         U32 status = p.jobs.job[j].status;
-        status.v[item] = found_status;
+        status.v[item] = beyond ? STATUS_NONFINITE : found_status;
     }
 }

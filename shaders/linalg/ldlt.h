@@ -44,7 +44,7 @@ struct LdltJob {
 // Words of a large matrix's state, zero before ldlt_start.comp.
 const uint LDLT_STATE_LARGEST = 0;  // bits of the largest magnitude of A: those of infinity or more where it is not finite
 const uint LDLT_STATE_NEXT = 1;     // the next pivot
-const uint LDLT_STATE_SINGULAR = 2; // 1: a pivot was too small
+const uint LDLT_STATE_PIVOTS = 2;  // 1: one was too small; 2: one is beyond f32
 const uint LDLT_STATE_WORDS = 3;
 
 // ldlt_start.comp: the triangle of A into the upper one of L's memory, a workgroup a tile.

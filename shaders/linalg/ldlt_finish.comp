@@ -42,6 +42,6 @@ void main() {
     if (group != 0 || t != 0 || (p.jobs.job[j].flags & LDLT_HAS_STATUS) == 0)
         return;
     U32 status = p.jobs.job[j].status;
-    bool singular = state.v[state_at + LDLT_STATE_SINGULAR] != 0;
-    status.v[item] = !finite ? STATUS_NONFINITE : singular ? STATUS_SINGULAR : STATUS_OK;
+    uint pivots = state.v[state_at + LDLT_STATE_PIVOTS];
+    status.v[item] = !finite || pivots == 2u ? STATUS_NONFINITE : pivots == 1u ? STATUS_SINGULAR : STATUS_OK;
 }

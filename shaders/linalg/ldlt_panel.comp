@@ -15,6 +15,7 @@
 #include "linalg/ldlt.h"
 #define JOB LdltPanelJob
 #include "core/kernel.glsl"
+#include "core/reduce.glsl"
 #include "linalg/ldlt.glsl"
 
 shared float factors[LDLT_SLOTS + 8]; // a loop may look a round too far
@@ -74,7 +75,7 @@ void main() {
     float least = p.jobs.job[j].tolerance * uintBitsToFloat(largest);
     uint k = state.v[state_at + LDLT_STATE_NEXT];
     uint end = min(begin + LDLT_PANEL, n);
-    bool singular = false;
+    bool singular = false, beyond = false;
 
     for (uint i = begin + (t - begin) % threads; i < n; i += threads)
         for (uint c = 0; c < LDLT_SLOTS; ++c) {
@@ -157,6 +158,7 @@ void main() {
             scale = (1.0 / ((d1 / beside) * (d0 / beside) - 1.0)) / beside;
         }
         singular = singular || nothing;
+        beyond = beyond || is_nonfinite(d0) || is_nonfinite(beside) || is_nonfinite(d1);
         for (uint i = next + (t - next) % threads; i < n; i += threads) {
             float x0 = ld_panel.v[column0 + i];
             float l0 = nothing ? 0.0 : x0 / d0;
@@ -197,7 +199,7 @@ void main() {
             l_panel.v[panel + c * n + end] = 0.0;
     if (t == 0) {
         state.v[state_at + LDLT_STATE_NEXT] = k;
-        if (singular)
-            state.v[state_at + LDLT_STATE_SINGULAR] = 1;
+        if (singular || beyond)
+            state.v[state_at + LDLT_STATE_PIVOTS] = max(state.v[state_at + LDLT_STATE_PIVOTS], beyond ? 2u : 1u);
     }
 }

@@ -31,7 +31,9 @@ const uint C = 8; // columns at a time: few registers, little code
 const uint PITCH = gl_WorkGroupSize.x + 1;
 
 const float TINY = 8.6736174e-19;  // 2^-60
+const float HUGE = 4.2535296e37;   // 2^125
 const float UP = 1.2676506e30;     // 2^100
+const float DOWN = 0.0625;
 
 shared float parts[B * PITCH > B * B ? B * PITCH : B * B]; // partial sums; at the end the first rows of V T^T
 shared float sums[B];
@@ -89,7 +91,8 @@ void main() {
         if (t == s % threads)
             pivot = w.v[base + s * n + s];
         // What is left of a column that depends on others is rounding, some 2^-24 smaller with each of them: before v
-        // and tau would be made of numbers with few bits, and H no longer be orthogonal, the column is scaled.
+        // and tau would be made of numbers with few bits, and H no longer be orthogonal, the column is scaled. So is one
+        // whose alpha - beta would not be in f32.
         float scale = 1.0, alpha, norm;
         bool nothing_below;
         [[dont_unroll]] for (uint attempt = 0; attempt < 2; ++attempt) {
@@ -98,9 +101,9 @@ void main() {
             nothing_below = acc == vec3(0.0);
             blue_add(acc, alpha);
             norm = blue_norm(acc);
-            if (norm >= TINY)
+            if (norm >= TINY && norm <= HUGE)
                 break;
-            scale = attempt == 0 ? UP : scale;
+            scale = attempt != 0 ? scale : norm < TINY ? UP : DOWN;
         }
         float beta = nothing_below ? alpha : alpha > 0.0 ? -norm : norm;
         float tau = nothing_below ? 0.0 : quotient(beta - alpha, beta);
@@ -155,7 +158,7 @@ void main() {
             t_matrix[r * B + s] = r == s ? tau : -tau * sum;
         }
         if (t == 0)
-            signs[s] = beta;
+            signs[s] = beta / scale;
         barrier();
     }
 

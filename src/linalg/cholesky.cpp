@@ -423,7 +423,12 @@ bool cholesky_fits_one_workgroup(const Device& device, std::uint64_t n, const Ch
 
 void cholesky(Graph& graph, const Tensor& a, const Tensor& factor, const CholeskyOptions& options) {
     check(graph, a, factor, options);
-    if (a.batch() > 0) add_factorisation(graph, a, factor, options, {});
+    if (a.shape.count() == 0) {
+        add_zeros(graph, options.status, options.guarded);
+        add_zeros(graph, options.jitter_used, options.guarded);
+        return;
+    }
+    add_factorisation(graph, a, factor, options, {});
 }
 
 void add_active_cholesky(Graph& graph, const Tensor& active, const Tensor& a, const Tensor& factor,

@@ -49,6 +49,7 @@ void eigh(Graph& graph, const Tensor& a, const Tensor& values, const Tensor& vec
     if (n > kMaxOrder)
         refuse("eigh",
                "A is " + text(a) + "; matrices may be at most " + std::to_string(kMaxOrder) + " wide");
+    check_jacobi_workspace("eigh", graph.device(), a, n);
     check_result(graph, "vectors", vectors, a);
     if (vectors.rows() != n || vectors.cols() != n || vectors.batch() != items)
         refuse("eigh", "vectors is " + text(vectors) + ", A is " + text(a) + "; shapes must agree");

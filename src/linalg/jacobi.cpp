@@ -19,7 +19,9 @@
 #include "heron/spirv/spectrum_gather.hpp"
 #include "heron/spirv/spectrum_order.hpp"
 #include "heron/spirv/spectrum_quotients.hpp"
+#include "linalg/checks.hpp"
 #include "linalg/cpu_subgroup.hpp"
+#include "linalg/eigensystem.hpp"
 #include "linalg/integers.hpp"
 #include "linalg/jacobi.h"
 #include "linalg/real.hpp"
@@ -81,13 +83,26 @@ JacobiVariant choose_jacobi(const Device& owner) {
     return variant;
 }
 
+void check_jacobi_workspace(std::string_view who, const Device& device, const Tensor& a,
+                            std::uint64_t order) {
+    const JacobiVariant variant = choose_jacobi(device);
+    const std::uint64_t wide = order <= variant.order ? 8 : 2 * variant.block;
+    const std::uint64_t size = std::max(ceil_div(order, wide) * wide, eigensystem_size(order));
+    if (a.batch() * size * size > kMaxIndex)
+        refuse(who, "A is " + text(a) + "; its batch of padded matrices, " + std::to_string(size) + "x" +
+                        std::to_string(size) + ", has 2^32 elements or more; split it");
+}
+
+// Beyond, roundings of long sums cancel or are those of sums in pieces.
+constexpr std::uint64_t kMaxRankScale = 8192;
+
 Jacobi::Jacobi(Graph& graph, std::uint64_t items, std::uint64_t rotated, std::uint64_t rank_scale,
                bool guarded)
     : graph_(graph),
       variant_(choose_jacobi(graph.device())),
       items_(items),
       rotated_(rotated),
-      rank_scale_(rank_scale),
+      rank_scale_(std::min(rank_scale, kMaxRankScale)),
       guarded_(guarded),
       state_(graph.temporary(DType::u32, Shape{items, gpu::JACOBI_STATE_WORDS})) {}
 
@@ -170,7 +185,8 @@ void Jacobi::prepare_basis(const Tensor& x, const Tensor& y) {
     graph_.add(prepare_operation(graph_.device().capabilities(), y, gpu::PREPARE_BASIS, x.dtype,
                                  source_job(x),
                                  {{offsetof(gpu::JacobiPrepareJob, x), x, Access::read},
-                                  {offsetof(gpu::JacobiPrepareJob, norm), norm, Access::read}},
+                                  {offsetof(gpu::JacobiPrepareJob, norm), norm, Access::read},
+                                  {offsetof(gpu::JacobiPrepareJob, state), state_, Access::read}},
                                  guarded_));
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "heron/graph.hpp"
@@ -22,6 +23,10 @@ struct JacobiVariant {
     std::uint32_t eigen_sweeps;  // that it makes in one dispatch
 };
 JacobiVariant choose_jacobi(const Device& device);
+
+// Throws (invalid_argument) where the padded matrices of `order` columns for all of A's batch would have 2^32
+// elements or more.
+void check_jacobi_workspace(std::string_view who, const Device& device, const Tensor& a, std::uint64_t order);
 
 // y = I for each matrix of y, f32 without gaps.
 void add_identity(Graph& graph, const Tensor& y, bool guarded);

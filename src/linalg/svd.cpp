@@ -46,8 +46,10 @@ void check_values(std::string_view who, const Graph& graph, const Tensor& s, std
 
 void check_input(std::string_view who, const Graph& graph, const Tensor& a) {
     check_float_tensor(who, "A", graph, a);
-    if (std::min(a.rows(), a.cols()) > kMaxOrder)
+    const std::uint64_t k = std::min(a.rows(), a.cols());
+    if (k > kMaxOrder)
         refuse(who, "A is " + text(a) + "; the shorter side may be at most " + std::to_string(kMaxOrder));
+    check_jacobi_workspace(who, graph.device(), a, k);
 }
 
 void check_options(std::string_view who, const Graph& graph, const Tensor& a, const SvdOptions& options,
@@ -242,9 +244,12 @@ void polar_by_svd(Graph& graph, const Tensor& a, const Tensor& result, const Svd
 void truncated_svd(Graph& graph, const Tensor& a, const Tensor& u, const Tensor& s, const Tensor& v,
                    const TruncatedSvdOptions& options) {
     constexpr std::string_view kWho = "truncated_svd";
-    check_input(kWho, graph, a);
+    check_float_tensor(kWho, "A", graph, a);
     check_float_tensor(kWho, "U", graph, u);
     const std::uint64_t r = u.cols(), items = a.batch();
+    if (r > kMaxOrder)
+        refuse(kWho, "U is " + text(u) + "; the rank may be at most " + std::to_string(kMaxOrder));
+    check_jacobi_workspace(kWho, graph.device(), a, r);
     if (r > std::min(a.rows(), a.cols()))
         refuse(kWho, "U is " + text(u) + ", A is " + text(a) + "; the rank may be at most the shorter side");
     check_factor(kWho, "U", graph, u, a.rows(), r, a, a);

@@ -296,10 +296,14 @@ TEST_P(CholeskyTest, RetriesOfLargeMatricesMatchFloat64) {
 
 TEST_P(CholeskyTest, EmptyMatricesHaveADeterminantOfOne) {
     Graph graph(device());
-    add_batch(graph, {{Matrix(0, 0), Matrix(0, 0)}, {}});
+    for (const bool whole : {true, false})
+        add_batch(graph, {{Matrix(0, 0), Matrix(0, 0)}, {.one_workgroup = whole}});
     run(graph);
-    EXPECT_EQ(added_[0].status.statuses(), (std::vector<std::string>{"ok", "ok"}));
-    EXPECT_EQ(added_[0].log_det.floats(), (std::vector<float>{0, 0}));
+    for (const Added& added : added_) {
+        EXPECT_EQ(added.status.statuses(), (std::vector<std::string>{"ok", "ok"}));
+        EXPECT_EQ(added.jitter.floats(), (std::vector<float>{0, 0}));
+        EXPECT_EQ(added.log_det.floats(), (std::vector<float>{0, 0}));
+    }
 }
 
 TEST_P(CholeskyTest, SameBitsWholeOrSplitAndEveryTime) {

@@ -271,6 +271,10 @@ TEST_P(EighTest, BadMatricesAreReportedAndDoNotTouchTheOthers) {
         add(graph, {{good, make_matrix(MatrixKind::one_nan, n, n, 1), good,
                      make_matrix(MatrixKind::one_inf, n, n, 2)}});
         add(graph, {{good}});
+        Case warm{{make_matrix(MatrixKind::one_nan, n, n, 3)}};
+        warm.options.max_sweeps = 12;
+        warm.basis = {symmetric_eigen(good).vectors};
+        add(graph, warm);
         run(graph);
         EXPECT_EQ(added_[0].status.words(),
                   (std::vector<std::uint32_t>{0, static_cast<std::uint32_t>(MatrixStatus::nonfinite), 0,
@@ -283,6 +287,8 @@ TEST_P(EighTest, BadMatricesAreReportedAndDoNotTouchTheOthers) {
             EXPECT_EQ(vectors(added_[0], item), Matrix(Matrix::Identity(good.rows(), good.cols())));
             EXPECT_EQ(values(added_[0], item).norm(), 0.0);
         }
+        EXPECT_EQ(vectors(added_[2], 0), Matrix(Matrix::Identity(good.rows(), good.cols())));
+        EXPECT_EQ(values(added_[2], 0).norm(), 0.0);
     }
 }
 

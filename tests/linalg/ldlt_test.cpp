@@ -209,6 +209,20 @@ TEST_P(LdltTest, SingularAndNonfiniteMatricesAreNamedAndStayAlone) {
     }
 }
 
+TEST_P(LdltTest, PivotsBeyondTheRangeAreNamed) {
+    for (const Eigen::Index n : {2, 150}) {  // one workgroup, panels
+        Matrix a = Matrix::Identity(n, n);
+        a.topLeftCorner(2, 2) << 3e38, 3e38, 3e38, -3e38;
+        Graph graph(device());
+        add(graph, {{a, Matrix::Identity(n, n)}});
+        run(graph);
+        EXPECT_EQ(added_[0].status.statuses(), (std::vector<std::string>{"nonfinite", "ok"})) << n;
+        EXPECT_EQ(added_[0].solve_status.statuses(), (std::vector<std::string>{"nonfinite", "ok"})) << n;
+        check(added_[0], 1);
+        added_.clear();
+    }
+}
+
 TEST_P(LdltTest, SameBitsEveryTime) {
     expect_same_bits(1e4, 2, [&](Graph& graph) -> std::vector<GuardedBuffer*> {
         added_.clear();

@@ -227,6 +227,32 @@ TEST_P(QrTest, RankDeficiencyIsNamed) {
         }
 }
 
+// What counts is R's diagonal, not what a column was multiplied by on the way there: of a small one, or of
+// one whose vector's head is twice what f32 holds.
+TEST_P(QrTest, RanksOfMatricesAtTheEndsOfTheRange) {
+    const auto diagonal = [](double first, double second, std::uint64_t n) {
+        Matrix a = Matrix::Identity(static_cast<Eigen::Index>(n), static_cast<Eigen::Index>(n)) * first;
+        a(1, 1) = second;
+        return a;
+    };
+    Matrix heads(2, 1);
+    heads << 2.5e38, 1e30;
+    Graph graph(device());
+    for (const std::uint64_t n : {2u, 40u}) {
+        add(graph, {{diagonal(1, 1e-25, n), diagonal(1e-18, 8e-19, n)}, {.method = QrMethod::householder}});
+        Matrix large = diagonal(2.5e38, 2.4e38, n);
+        large(1, 0) = -1e31;
+        add(graph, {{large}, {.method = QrMethod::householder}});
+    }
+    add(graph, {{heads}, {.method = QrMethod::householder}});
+    run(graph);
+    for (const std::size_t i : {0u, 2u})
+        EXPECT_EQ(added_[i].status.statuses(), (std::vector<std::string>{"rank_deficient", "ok"}));
+    for (const std::size_t i : {1u, 3u, 4u})
+        EXPECT_EQ(added_[i].status.statuses(), (std::vector<std::string>{"ok"}));
+    check(false);
+}
+
 // Columns that are multiples of others to the last bit, which no rounding tells apart: A = Q R all the same,
 // and the first column, on which the others depend, has length 1.
 TEST_P(QrTest, ParallelColumnsAreNoZeros) {

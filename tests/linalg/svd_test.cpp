@@ -416,6 +416,38 @@ TEST_P(SvdTest, TruncatedSvdFindsTheLargestSingularValues) {
     check_truncated(90, 170, 8, 0.5);
 }
 
+TEST_P(SvdTest, TruncatedSvdTakesMatricesWiderThanSvdDoes) {
+    constexpr std::uint64_t kOrder = 4100;
+    const auto n = static_cast<Eigen::Index>(kOrder);
+    Graph graph(device());
+    const Placed a = place(graph, {3 * Matrix::Ones(n, n)}),
+                 start = place(graph, {random_matrix(kOrder, 1, 1)}), u = blank(graph, 1, kOrder, 1),
+                 s = blank(graph, 1, 1, 1), v = blank(graph, 1, kOrder, 1);
+    truncated_svd(graph, a.tensor, u.tensor, s.tensor, v.tensor, {.iterations = 1, .basis = start.tensor});
+    run(graph);
+    EXPECT_NEAR(s.read()[0](0, 0), 3.0 * kOrder, 1e-5 * 3.0 * kOrder);
+}
+
+// What counts as rank is at most 2^-10 of the largest singular value, however long the matrix is.
+TEST_P(SvdTest, TheRankOfLongMatricesIsSeen) {
+    constexpr std::uint64_t kLong = 1 << 21;
+    Matrix a = Matrix::Ones(kLong, 2);
+    for (Eigen::Index i = 0; i < a.rows(); ++i) a(i, 1) = i % 2 == 0 ? 0.125 : -0.125;
+    Graph graph(device());
+    const Placed x = place(graph, {a}), u = blank(graph, 1, kLong, 2), s = blank(graph, 1, 1, 2),
+                 v = blank(graph, 1, 2, 2);
+    const Words status = words(graph, 1);
+    svd(graph, x.tensor, u.tensor, s.tensor, v.tensor, {.status = status.tensor});
+    run(graph);
+    EXPECT_EQ(status.statuses(), (std::vector<std::string>{"ok"}));
+    const Matrix us = u.read()[0], ss = s.read()[0], vs = v.read()[0];
+    const double length = std::sqrt(static_cast<double>(kLong));
+    // Sums of so many equal terms: what the header allows, 4 m u, would be a half.
+    EXPECT_NEAR(ss(0, 0), length, 1e-3 * length);
+    EXPECT_NEAR(ss(0, 1), 0.125 * length, 1e-3 * length);
+    EXPECT_LE((us * ss.row(0).asDiagonal() * vs.transpose() - a).norm(), 1e-3 * a.norm());
+}
+
 TEST_P(SvdTest, TruncatedSvdHasTheSameBitsWholeOrSplitAndEveryTime) {
     expect_same_bits(1e4, 2, [&](Graph& graph) -> std::vector<GuardedBuffer*> {
         const Placed a = place(graph, {random_matrix(70, 50, 1), random_matrix(70, 50, 2)});
@@ -428,6 +460,7 @@ TEST_P(SvdTest, TruncatedSvdHasTheSameBitsWholeOrSplitAndEveryTime) {
 
 TEST_P(SvdTest, RefusesWhatDoesNotFitAndAddsNothing) {
     Graph graph(device());
+    Graph enormous(device());  // which is not compiled: no device has the memory
     const Tensor a = graph.temporary(DType::f32, {2, 6, 4}), u = graph.temporary(DType::f32, {2, 6, 4});
     const Tensor s = graph.temporary(DType::f32, {2, 4}), v = graph.temporary(DType::f32, {2, 4, 4});
     const Tensor u2 = graph.temporary(DType::f32, {2, 6, 2}), v2 = graph.temporary(DType::f32, {2, 4, 2});
@@ -444,6 +477,12 @@ TEST_P(SvdTest, RefusesWhatDoesNotFitAndAddsNothing) {
                    {"at most 4096",
                     [&] {
                         polar_by_svd(graph, graph.temporary(DType::f32, {4097, 4097}), u);
+                    }},
+                   {"padded matrices, 8x8",
+                    [&] {
+                        constexpr std::uint64_t kMany = (std::uint64_t{1} << 26) + 1;
+                        svd(enormous, enormous.temporary(DType::f32, {kMany, 2, 2}), {},
+                            enormous.temporary(DType::f32, {kMany, 2}), {});
                     }},
                    {"polar_by_svd: result is", [&] { polar_by_svd(graph, a, v); }},
                    {"basis is empty", [&] { truncated_svd(graph, a, u2, s2, v2, {}); }},

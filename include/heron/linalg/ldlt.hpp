@@ -21,7 +21,7 @@ struct LdltOptions {
     Triangle triangle = Triangle::lower;  // the half of A that is read
     // Optional, one u32 for each matrix (status.hpp): ok; singular where a pivot and its column are not above
     // 2 sqrt(n) u times the largest element of A (that column of L and element of D are zero then, and P A
-    // P^T = L D L^T still holds); nonfinite.
+    // P^T = L D L^T still holds); nonfinite where A or D is.
     Tensor status;
     bool guarded = true;
 };

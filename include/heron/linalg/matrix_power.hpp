@@ -30,7 +30,7 @@ enum class SpectrumFloor {
 };
 
 struct MatrixPowerOptions {
-    double exponent = -0.5;         // any finite number
+    double exponent = -0.5;         // any number in f32's range
     float damping = 0.0f;           // eps of A + eps I
     float relative_damping = 0.0f;  // times the largest eigenvalue of A, added too
     SpectrumFloor floor_rule = SpectrumFloor::raise;
@@ -39,9 +39,9 @@ struct MatrixPowerOptions {
     Tensor basis;    // warm start where one workgroup does a matrix (EighOptions::basis)
     Tensor vectors;  // where the eigenvectors go, n x n f32, if they are wanted (may be `basis`)
     Tensor values;   // and the eigenvalues of A, ascending
-    // ok; nonfinite (A, or an eigenvalue of it); not_converged; indefinite: an eigenvalue was below -floor *
-    // largest; jittered: some were raised or shifted; rank_deficient: some were dropped; singular: no
-    // eigenvalue of A + eps I is positive.
+    // ok; nonfinite (A, or an eigenvalue, damped or not); not_converged; indefinite: one was below -max(floor
+    // largest, absolute_floor) (clear: n 2^-23 largest); jittered: some were raised or shifted;
+    // rank_deficient: some were dropped; singular: no eigenvalue of A + eps I is positive.
     Tensor status;
     bool guarded = true;
 };

@@ -27,7 +27,7 @@ HERON_API void row_norms(Graph& graph, const Tensor& x, const Tensor& result, No
 HERON_API void column_norms(Graph& graph, const Tensor& x, const Tensor& result,
                             NormKind kind = NormKind::two, bool guarded = true);
 
-// (sum |x|^p)^(1/p), p = exponent > 0; infinity: the largest |x|. With p = 1, 2 and infinity as above; any
+// (sum |x|^p)^(1/p), p = exponent >= 2^-126; infinity: the largest |x|. p = 1, 2 and infinity as above; any
 // other takes two passes over x, the second one for the sum of (|x| / M)^p, M the line's largest |x|, so that
 // a norm overflows only where it is beyond f32. Relative error at most (1 + 1 / p) (2^-17 + 32 u for each
 // factor of 512 in the length), if exp2 and log2 are as exact as Vulkan asks. 8 FLOPs an element, two reads.

@@ -54,7 +54,7 @@ struct PolarOptions {
     bool one_workgroup = true;  // allow the fused kernel for matrices that fit shared memory
     // Optional, one u32 for each matrix (status.hpp), of polar() alone: ok, or nonfinite where the norm is
     // not finite. Besides NaN and infinity that is a finite matrix whose squares add up to more than f32's
-    // range, of the elements up to 2^52, or of those above it times 2^-76: neither can happen up to 2^24
+    // range, of the elements up to 2^52, or of those above it times 2^-76: neither can happen below 2^24
     // elements.
     Tensor status = {};
     bool guarded = true;
@@ -86,15 +86,15 @@ HERON_API std::vector<NewtonSchulzCoefficients> polar_express_coefficients(doubl
 // FLOPs of T steps, k the short and K the long side: T (3 k^2 K + k^3) in the standard form; with five, 9 k^2
 // K + 11 k^3 in the Gram form that is chosen by itself; by products of two 16-bit words three times that, of
 // two f32 words 10.5 times (of the Gram form 10.5 times 3 k^2 K + 17 k^3, which takes no restarts). Bytes: A
-// and the result once in one workgroup, one dispatch for all matrices. By products, for the norm and the
-// first iterate A twice and X once; then, in elements of `precision`, 5 k K + 6 k^2 a step and three levels
-// (standard form), or of five steps together 13 k K + 50 k^2 and 19 levels (Gram form, f32); CPU drivers may
-// take a level more for each large product. Workspace: one or two X, and two (Gram form: six) k x k matrices.
-// With two 16-bit words these are f32, and as many bytes again hold the words; bytes are 50 k K + 78 k^2 a
-// step, or 142 k K + 586 k^2 of the five; levels three times as many, and one for each matrix that is split.
-// With two f32 words an element has 8 bytes (a and out as they are), the Gram form 4 k K + 59 k^2 and 16
-// levels; a product takes a level for each 8192 of its terms, the squares of rows, or an `out` that is not
-// f32, another, and `out` is never an iterate.
+// and the result once in one workgroup, a dispatch for each 16 steps of all. By products, for the norm and
+// the first iterate A twice and X once; then, in elements of `precision`, 5 k K + 6 k^2 a step and three
+// levels (standard form), or of five steps together 13 k K + 50 k^2 and 19 levels (Gram form, f32); CPU
+// drivers may take a level more for each large product. Workspace: one or two X, and two (Gram form: six) k x
+// k matrices. With two 16-bit words these are f32, and as many bytes again hold the words; bytes are 50 k K +
+// 78 k^2 a step, or 142 k K + 586 k^2 of the five; levels three times as many, and one for each matrix that
+// is split. With two f32 words an element has 8 bytes (a and out as they are), the Gram form 4 k K + 59 k^2
+// and 16 levels; a product takes a level for each 8192 of its terms, the squares of rows, or an `out` that is
+// not f32, another, and `out` is never an iterate.
 //
 // Accuracy: distance from the same polynomials in float64, relative and in Frobenius' norm. A polynomial that
 // lifts small singular values lifts their roundings, too; so the first line is for singular values of A from

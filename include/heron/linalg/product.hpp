@@ -56,8 +56,8 @@ struct GemmOptions {
 // GPU variants add up to 32768 terms one by one: with k / 2 for 3 sqrt(k + 2) where terms are of one sign.
 // Bytes: operands and result once each, from memory; a tile of D reads its rows of A and columns of B again,
 // through the caches. One level; one more with packing (some CPU drivers; workspace for both operands in f32,
-// or for B where rows of A are read in place), and where the sum is split (into pieces of 1024 to 32768
-// terms; workspace for D in f32 of each).
+// or for B where rows of A are read in place), and where the sum is split into pieces of 1024 to 32768 terms
+// (workspace for D in f32 of those that run together; each further turn is a level). m, n and k up to 2^31.
 // A NaN or an infinity reaches what is made of it: its row of D from op(A), its column from op(B) (where D is
 // symmetric, their mirror images too), its element from C. Sums beyond f32's range, and results beyond that
 // of a 16-bit D, are infinite. alpha = 0 reads neither A nor B.

@@ -14,10 +14,10 @@ enum class SortOrder : std::uint32_t { ascending = 0, descending = 1 };  // the 
 // indices[r][i] = column of the i-th element of row r of `keys` in that order; `indices` is u32 of the shape
 // of `keys` (f32, f16 or bf16, with or without gaps between rows). Stable: equal keys keep their order, in
 // descending order too. The order is total: -inf < ... < -0 < 0 < ... < inf, and NaN comes last in both
-// orders. Rows of up to 2^30 elements. Runs of up to 1024 elements (CPU drivers: 16) are sorted in a
-// workgroup (bitonic networks on pairs of key and index), then merged two and two: 1 + log2(cols / 1024)
-// dispatches. About log2(run)^2 / 2 comparisons an element in its run, and 4 in a merge, each of which reads
-// and writes 8 bytes an element. Exact: no arithmetic on keys.
+// orders. At most 2^30 elements, each row rounded up to whole runs. Runs of up to 1024 elements (CPU drivers:
+// 16) are sorted in a workgroup (bitonic networks on pairs of key and index), then merged two and two: 1 +
+// log2(cols / 1024) dispatches. About log2(run)^2 / 2 comparisons an element in its run, and 4 in a merge,
+// each of which reads and writes 8 bytes an element. Exact: no arithmetic on keys.
 HERON_API void argsort(Graph& graph, const Tensor& keys, const Tensor& indices,
                        SortOrder order = SortOrder::ascending, bool guarded = true);
 

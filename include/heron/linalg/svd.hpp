@@ -28,12 +28,12 @@ struct SvdOptions {
 // iteration with Cholesky factors, and H = V diag(S) V^T as eigh() does it; U = U_p V, made orthonormal by
 // one step of Bjorck and Bowie (Nakatsukasa and Higham 2013). Where the longer side exceeds 1024 and eight
 // times the other, qr() comes first, and R takes the place of A (Chan 1982). Columns beyond the numerical
-// rank (S_i <= max(m, n) 2^-23 S_0) are not orthogonal to anything: those columns of the left factor (of the
-// right one where m < n) are zero, and the status is rank_deficient.
+// rank (S_i <= S_0 times max(m, n) 2^-23, at most 2^-10) are not orthogonal to anything: those columns of the
+// left factor (of the right one where m < n) are zero, and the status is rank_deficient.
 //
 // Accuracy, u = 2^-24, k columns: |A - U S V^T|_F <= 4 max(m, n) u |A|_F; orthonormality of V, and of U
-// within the rank, 10 max(m, n) u. A matrix with a NaN or an infinity: S = 0, the left factor zero, the right
-// one I, nonfinite. Singular values beyond the range of f32 are infinite.
+// within the rank, 10 max(m, n) u. A matrix with a NaN or an infinity: S = 0, the factor of the longer side
+// zero, the other one I, nonfinite. Singular values beyond the range of f32 are infinite.
 //
 // Cost, l = max(m, n). A sweep: k^2 (6 l + 4 k) FLOPs and 40 l k^2 / 64 bytes, beside 8 b^3 bytes of each
 // pair's own rotations (b columns a pair, at most 120), which caches hold; 6 to 10 sweeps, 15 where singular
@@ -64,14 +64,14 @@ struct TruncatedSvdOptions {
     // columns lower the rank of what is found; from a zero basis, or one that is not finite, nothing is
     // found, and U is zero.
     Tensor basis;
-    Tensor status;  // as SvdOptions::status
+    Tensor status;  // as SvdOptions::status, of the SVD at the end
     bool guarded = true;
 };
 
-// The r largest singular values and vectors, approximately: U m x r, S r, V n x r, r = columns of U. Subspace
-// iteration Q <- orth(A A^T Q) (Halko, Martinsson and Tropp 2011, algorithm 4.4), then the SVD of the r x n
-// matrix Q^T A. Errors fall by (S_r / S_(r-1))^2 an iteration (S_0 the largest); what remains is svd()'s.
-// `basis` may be U itself.
+// The r largest singular values and vectors, approximately: U m x r, S r, V n x r, r <= 4096 for any A.
+// Subspace iteration Q <- orth(A A^T Q) (Halko, Martinsson and Tropp 2011, algorithm 4.4), then the SVD of
+// the r x n matrix Q^T A. Errors fall by (S_r / S_(r-1))^2 an iteration (S_0 the largest); what remains is
+// svd()'s. `basis` may be U itself.
 //
 // Cost, q = `iterations`: 2 m n r (2 q + 1) + 2 m r^2 FLOPs in products, which read A 2 q + 1 times; and 2 q
 // + 1 polar_by_svd(), of m x r and n x r in turn, one svd() of r x n. Workspace about 8 r (m + n) bytes, and
