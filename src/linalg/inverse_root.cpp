@@ -162,12 +162,12 @@ void inverse_root(Graph& graph, const Tensor& a, const Tensor& x, const InverseR
             add_zeros(graph, report, options.guarded);
         return;
     }
-    if (inverse_root_fits_one_workgroup(graph.device(), a.rows(), options))
+    if (inverse_root_fits_one_workgroup(graph.device(), a.rows(), options)) {
         add_root_workgroup(graph, a, x, options);
-    else {
-        check_states(a, options);
-        BlockedRoot(graph, a, x, options).add();
+        return;
     }
+    check_states(a, options);
+    BlockedRoot(graph, a, x, options).add();
 }
 
 }  // namespace heron

@@ -442,10 +442,24 @@ TEST_P(SvdTest, TheRankOfLongMatricesIsSeen) {
     EXPECT_EQ(status.statuses(), (std::vector<std::string>{"ok"}));
     const Matrix us = u.read()[0], ss = s.read()[0], vs = v.read()[0];
     const double length = std::sqrt(static_cast<double>(kLong));
-    // Sums of so many equal terms: what the header allows, 4 m u, would be a half.
+    // 1e-3: what rounds more could not be told from what counts as rank. (The header's 4 m u would be a
+    // half.)
     EXPECT_NEAR(ss(0, 0), length, 1e-3 * length);
     EXPECT_NEAR(ss(0, 1), 0.125 * length, 1e-3 * length);
     EXPECT_LE((us * ss.row(0).asDiagonal() * vs.transpose() - a).norm(), 1e-3 * a.norm());
+}
+
+// Nor do its roundings pass for rank.
+TEST_P(SvdTest, LongMatricesMayHaveEqualColumns) {
+    constexpr std::uint64_t kLong = 1 << 21;
+    Graph graph(device());
+    const Placed x = place(graph, {Matrix::Ones(kLong, 2)}), s = blank(graph, 1, 1, 2);
+    const Words status = words(graph, 1);
+    svd(graph, x.tensor, {}, s.tensor, {}, {.status = status.tensor});
+    run(graph);
+    EXPECT_EQ(status.statuses(), (std::vector<std::string>{"rank_deficient"}));
+    const double norm = std::sqrt(2.0 * static_cast<double>(kLong));
+    EXPECT_NEAR(s.read()[0](0, 0), norm, 1e-3 * norm);
 }
 
 TEST_P(SvdTest, TruncatedSvdHasTheSameBitsWholeOrSplitAndEveryTime) {
